@@ -1,0 +1,1 @@
+"""The smallest component of each kind, so that every plugin can be tried alone."""

@@ -1,0 +1,54 @@
+"""The hook by which a package brings components."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+import pluggy
+
+from crtcore.spec import Spec
+
+PROJECT = "crtcore"
+"""pluggy's project name, and the entry-point group."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+def _small(component: Component, _: attrs.Attribute[tuple[Spec, ...]], examples: tuple[Spec, ...]) -> None:
+    if not examples:
+        raise ValueError(f"component {component.name!r}: expected at least one example spec, got none")
+    for example in examples:
+        if type(example) is not component.spec:
+            raise ValueError(
+                f"component {component.name!r}: expected examples of {component.spec.__name__}, got {example!r}"
+            )
+
+
+@attrs.frozen
+class Component:
+    """One component: its name in TOML, its spec, one line on what it is, and small examples.
+
+    The examples are what `crt show` prints, what the documentation runs and what the laws are tried on.
+    """
+
+    name: str = attrs.field(validator=attrs.validators.matches_re(r"[a-z][a-z0-9]*(-[a-z0-9]+)*"))
+    spec: type[Spec] = attrs.field(kw_only=True)
+    summary: str = attrs.field(kw_only=True)
+    examples: tuple[Spec, ...] = attrs.field(kw_only=True, validator=_small)
+    departs: Mapping[str, str] = attrs.field(kw_only=True, factory=dict)
+    """Laws of its kind that it cannot keep, each with the reason: they must fail, or the departure is struck out."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of its spec."""
+        return self.spec.kind
+
+
+class Hooks:
+    """What a plugin may implement."""
+
+    @hookspec
+    def crt_components(self) -> list[Component]:  # type: ignore[empty-body]
+        """The components this package brings: pure data, no torch, nothing registered on the way."""

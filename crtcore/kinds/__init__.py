@@ -1,0 +1,59 @@
+"""The nine kinds of component: a protocol and a spec base each."""
+
+from collections.abc import Mapping
+
+from crtcore.kinds.bottleneck import Bottleneck, BottleneckSpec, Squeezed
+from crtcore.kinds.dataset import Batch, Dataset, DatasetSpec
+from crtcore.kinds.decoder import Decoder, DecoderSpec, Drawn
+from crtcore.kinds.executor import Done, Executor, ExecutorSpec, Json, Report, Work
+from crtcore.kinds.experiment import Experiment, ExperimentSpec, Role
+from crtcore.kinds.metric import Evidence, Measurement, Metric, MetricSpec
+from crtcore.kinds.prior import Prior, PriorSpec, Session, Trunk
+from crtcore.kinds.regularizer import Penalty, Regularizer, RegularizerSpec
+from crtcore.kinds.tokenizer import Encoded, Tokenizer, TokenizerSpec
+from crtcore.spec import Spec
+
+KINDS: Mapping[str, type[Spec]] = {
+    spec.kind: spec
+    for spec in (
+        TokenizerSpec, BottleneckSpec, PriorSpec, RegularizerSpec, DecoderSpec,
+        DatasetSpec, MetricSpec, ExperimentSpec, ExecutorSpec,
+    )
+}  # fmt: skip
+"""Kind to the base of its specs."""
+
+__all__ = [
+    "KINDS",
+    "Batch",
+    "Bottleneck",
+    "BottleneckSpec",
+    "Dataset",
+    "DatasetSpec",
+    "Decoder",
+    "DecoderSpec",
+    "Done",
+    "Drawn",
+    "Encoded",
+    "Evidence",
+    "Executor",
+    "ExecutorSpec",
+    "Experiment",
+    "ExperimentSpec",
+    "Json",
+    "Measurement",
+    "Metric",
+    "MetricSpec",
+    "Penalty",
+    "Prior",
+    "PriorSpec",
+    "Regularizer",
+    "RegularizerSpec",
+    "Report",
+    "Role",
+    "Session",
+    "Squeezed",
+    "Tokenizer",
+    "TokenizerSpec",
+    "Trunk",
+    "Work",
+]

@@ -1,0 +1,61 @@
+"""Bottleneck: features to codes that cost a stated number of nats.
+
+Axes: b batch, n features of a sample, w feature width, k codes of a sample, d code width.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import attrs
+
+from crtcore.spec import Spec
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
+
+    from crtcore.noise import Noise
+
+
+class Squeezed(NamedTuple):
+    """What a bottleneck lets through."""
+
+    codes: Float[Tensor, "b k d"]
+    """Carry the gradient."""
+    compared: Float[Tensor, "b k d"]
+    """The features where codes are compared with them."""
+    ids: Int[Tensor, "b k"] | None
+    """None if the codes are continuous."""
+    rate: Float[Tensor, " b"]
+    """Nats that a sample's codes cost."""
+    loss: Float[Tensor, ""]
+    """The bottleneck's own training loss."""
+
+
+@runtime_checkable
+class Bottleneck(Protocol):
+    """Lets less information through than it is given."""
+
+    width: int
+    """w, the feature width it takes."""
+    vocabulary: int | None
+    """Ids run from 0 up to this; None for continuous codes."""
+
+    def __call__(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> Squeezed:
+        """The codes of `features` and what they cost."""
+
+    def lookup(self, ids: Int[Tensor, "b k"]) -> Float[Tensor, "b k d"]:
+        """The codes that `ids` name; discrete bottlenecks only."""
+
+
+@attrs.frozen(kw_only=True)
+class BottleneckSpec(Spec):
+    """Base of every bottleneck's spec."""
+
+    kind: ClassVar[str] = "bottleneck"
+
+    @abc.abstractmethod
+    def build(self) -> Bottleneck:
+        """The bottleneck, with first values from torch's generator."""

@@ -1,0 +1,56 @@
+"""Dataset: batches, with split and checksum, nothing downloaded unasked."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import attrs
+
+from crtcore.spec import Spec
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Samples side by side."""
+
+    data: Tensor
+    """b ...; images are b c h w, float, -1 to 1."""
+    condition: Int[Tensor, " b"] | None
+    """A class for each sample; -1: none."""
+    weight: Float[Tensor, "b n"] | None
+    """Loss weight of each target id; None: all count alike."""
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Samples by split and index."""
+
+    sizes: Mapping[str, int]
+    """Samples of each split: `train`, `validation`, `test`."""
+    classes: int | None
+    """Conditions run from 0 up to this; None: it has none."""
+    levels: int | None
+    """Values an element of the data can take, evenly from -1 to 1; None: not that sort of data."""
+    checksum: str
+    """SHA-256 of the data as read."""
+
+    def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
+        """The samples of `split` at `indices`."""
+
+
+@attrs.frozen(kw_only=True)
+class DatasetSpec(Spec):
+    """Base of every dataset's spec."""
+
+    kind: ClassVar[str] = "dataset"
+    form: ClassVar[str]
+    """The form of its data, as in `TokenizerSpec.form`."""
+
+    @abc.abstractmethod
+    def build(self) -> Dataset:
+        """The dataset, read from where it lies."""

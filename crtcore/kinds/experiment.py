@@ -1,0 +1,52 @@
+"""Experiment: which parts it needs, the order they run in, the records it leaves."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import attrs
+
+from crtcore.spec import Spec
+
+if TYPE_CHECKING:
+    from crtcore.experiment import Plan
+    from crtcore.kinds.metric import Measurement
+    from crtcore.run import Run
+
+
+class Role(NamedTuple):
+    """A table of a spec file that an experiment reads, and the kind of component it holds."""
+
+    kind: str
+    many: bool = False
+    """True: an array of tables, `[[role]]`."""
+    optional: bool = False
+
+
+@runtime_checkable
+class Experiment(Protocol):
+    """A study of one set of parts."""
+
+    def __call__(self, plan: Plan, run: Run) -> dict[str, Measurement]:
+        """Trains and measures what `plan` says, in `run`'s folder; called again after a kill, it goes on."""
+
+
+@attrs.frozen(kw_only=True)
+class ExperimentSpec(Spec):
+    """Base of every experiment's spec."""
+
+    kind: ClassVar[str] = "experiment"
+    roles: ClassVar[Mapping[str, Role]]
+    """The tables it reads."""
+    stages: ClassVar[Mapping[str, str]]
+    """Stage, a table `[training.STAGE]`, to the role that asks for it."""
+
+    def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
+        """What does not fit together: dotted path and message of each."""
+        return ()
+
+    @abc.abstractmethod
+    def build(self) -> Experiment:
+        """The experiment."""

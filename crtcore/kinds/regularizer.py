@@ -1,0 +1,52 @@
+"""Regularizer: any further stage-1 loss, with or without parameters of its own."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import attrs
+
+from crtcore.settings import Optimizer
+from crtcore.spec import Spec, at_least
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from crtcore.kinds.tokenizer import Encoded, Tokenizer
+
+
+class Penalty(NamedTuple):
+    """What a regulariser adds to stage 1."""
+
+    loss: Float[Tensor, ""]
+    """For the tokenizer; its gradient stays out of the regulariser's own parameters."""
+    own: Float[Tensor, ""]
+    """For its own parameters alone; its gradient stays out of the tokenizer."""
+    readings: dict[str, float]
+    """Numbers worth recording."""
+
+
+@runtime_checkable
+class Regularizer(Protocol):
+    """Says what stage 2 will find hard."""
+
+    def __call__(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
+        """The penalty of a batch, `progress` (0 to 1) of the way through training."""
+
+
+@attrs.frozen(kw_only=True)
+class RegularizerSpec(Spec):
+    """Base of every regulariser's spec."""
+
+    kind: ClassVar[str] = "regularizer"
+
+    weight: float = attrs.field(default=1.0, validator=at_least(0))
+    """Multiplies the loss that the tokenizer sees; 0 leaves the tokenizer bit for bit alone."""
+    optimizer: Optimizer = Optimizer()
+    """The optimiser of its own parameters, if it has any."""
+
+    @abc.abstractmethod
+    def build(self, tokenizer: Tokenizer) -> Regularizer:
+        """The regulariser for `tokenizer`'s codes."""

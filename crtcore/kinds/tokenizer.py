@@ -1,0 +1,75 @@
+"""Tokenizer: data to features, codes and ids, and back to data.
+
+Axes: b batch, n features of a sample, w feature width, k codes of a sample, d code width.
+Id -1 means absent, only at the right end of a row.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import attrs
+
+from crtcore.spec import Spec
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+    from torch import Tensor
+
+    from crtcore.kinds.bottleneck import Bottleneck
+
+
+class Encoded(NamedTuple):
+    """A batch on its way through a tokenizer."""
+
+    features: Float[Tensor, "b n w"]
+    compared: Float[Tensor, "b k d"]
+    """The features where codes are compared with them."""
+    codes: Float[Tensor, "b k d"]
+    ids: Int[Tensor, "b k"] | None
+    """None if the codes are continuous."""
+    mask: Bool[Tensor, "b k"]
+    """False: padding."""
+    reconstruction: Float[Tensor, "b ..."]
+    """Data, as given to the tokenizer."""
+    distortion: Float[Tensor, " b"]
+    """Mean squared error of a sample's elements (or what the tokenizer documents)."""
+    rate: Float[Tensor, " b"]
+    """Nats that a sample's codes cost."""
+    loss: Float[Tensor, ""]
+    """What stage 1 minimises without any regulariser."""
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Owns both directions between data and ids."""
+
+    width: int
+    """w, the feature width."""
+    vocabulary: int
+    """Ids run from 0 up to this."""
+    length: int
+    """The most ids of a sample."""
+
+    def __call__(self, data: Tensor, condition: Int[Tensor, " b"] | None = None) -> Encoded:
+        """The whole way, data to reconstruction, with everything met on it."""
+
+    def encode(self, data: Tensor, condition: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
+        """The ids of `data`."""
+
+    def decode(self, ids: Int[Tensor, "b k"], condition: Int[Tensor, " b"] | None = None) -> Tensor:
+        """The data that `ids` stand for."""
+
+
+@attrs.frozen(kw_only=True)
+class TokenizerSpec(Spec):
+    """Base of every tokenizer's spec."""
+
+    kind: ClassVar[str] = "tokenizer"
+    form: ClassVar[str]
+    """The form of data it takes: `image` (b c h w, float, -1 to 1) or `ids` (b n)."""
+
+    @abc.abstractmethod
+    def build(self, bottleneck: Bottleneck, sample: Tensor) -> Tokenizer:
+        """The tokenizer for data shaped like `sample`, owner of `bottleneck`."""

@@ -1,0 +1,1 @@
+"""Network parts that several plugins need and none may take from another."""

@@ -1,0 +1,73 @@
+"""Noise: counter-based random integers, the same bits on every device.
+
+Element (i, j, k) of a stream is a pure function of the seed, so resuming, batch size and batch neighbours change nothing.
+Source: Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3; Philox-4x32-10.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_WORD = 0xFFFFFFFF
+_MULTIPLIERS = 0xD2511F53, 0xCD9E8D57  # Salmon et al., table 2
+_WEYL = 0x9E3779B9, 0xBB67AE85
+
+
+def _product(constant: int, word: Tensor) -> tuple[Tensor, Tensor]:
+    """High and low half of a 32 by 32 bit product, without overflowing int64."""
+    low = constant * (word & 0xFFFF)
+    high = constant * (word >> 16) + (low >> 16)
+    return high >> 16, (high & 0xFFFF) << 16 | low & 0xFFFF
+
+
+def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    """Philox-4x32-10 of four counter words under two key words, all 32 bits in int64."""
+    a, b, c, d = counter
+    left, right = key
+    for _ in range(10):
+        high_a, low_a = _product(_MULTIPLIERS[0], a)
+        high_c, low_c = _product(_MULTIPLIERS[1], c)
+        a, b, c, d = high_c ^ b ^ left, low_c, high_a ^ d ^ right, low_a
+        left, right = (left + _WEYL[0]) & _WORD, (right + _WEYL[1]) & _WORD
+    return a, b, c, d
+
+
+class Noise:
+    """A stream of random integers under `seed` (a number, or a tensor with one for each sample)."""
+
+    def __init__(self, seed: int | Int[Tensor, "..."], stream: str) -> None:
+        self.seed = torch.as_tensor(seed, dtype=torch.int64)
+        self.stream = stream
+
+    def bits(self, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+        """32-bit integers for up to three indices under 2**32, broadcast against each other and the seed."""
+        if len(indices) > 3:
+            raise ValueError(f"expected at most 3 indices, got {len(indices)}")
+        device = self.seed.device
+        counter = [torch.as_tensor(index, dtype=torch.int64, device=device) for index in indices]
+        counter += [torch.zeros((), dtype=torch.int64, device=device)] * (3 - len(counter))
+        counter.append(torch.tensor(zlib.crc32(self.stream.encode()), device=device))
+        *words, low, high = torch.broadcast_tensors(*counter, self.seed & _WORD, self.seed >> 32 & _WORD)
+        return philox((words[0], words[1], words[2], words[3]), (low, high))[0]
+
+    def coins(self, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+        """Integers below 2**24: accept coins."""
+        return self.bits(*indices) >> 8
+
+    def uniform(self, *indices: int | Int[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Multiples of 2**-24 in [0, 1), exact in float32."""
+        return self.coins(*indices).float() * 2.0**-24
+
+    def order(self, size: int, *indices: int) -> Int[Tensor, " size"]:
+        """A permutation of `size` things for up to two indices."""
+        return torch.argsort(self.bits(torch.arange(size), *indices), stable=True)
+
+
+def derive(seed: int, name: str) -> int:
+    """A seed of 62 bits for the part called `name`."""
+    noise = Noise(seed, f"seed of {name}")
+    return int(noise.bits(0)) << 30 ^ int(noise.bits(1))

@@ -1,0 +1,44 @@
+"""Logits to a law, and a law to ids: the two functions every decoder shares, so that target and draft are treated alike."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from crtcore.settings import Sampling
+
+
+def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[Tensor, "... v"]:
+    """The law that `sampling` makes of logits: temperature, then top-k, top-p and min-p, renormalised.
+
+    Rows keep float64 and are float32 otherwise; ids that are ruled out have exactly 0. Among equals the smaller id stays.
+    """
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    if sampling.temperature == 0:
+        first = logits.argmax(-1, keepdim=True)  # ... 1
+        return torch.zeros_like(logits).scatter_(-1, first, 1.0)
+    law = torch.softmax(logits / sampling.temperature, -1)
+    if not (sampling.top_k or sampling.top_p < 1 or sampling.min_p):
+        return law
+    ranked, order = law.sort(dim=-1, descending=True, stable=True)
+    keep = ranked >= sampling.min_p * ranked[..., :1]
+    keep &= ranked.cumsum(-1) - ranked < sampling.top_p
+    if sampling.top_k:
+        keep[..., sampling.top_k :] = False
+    keep[..., 0] = True  # top_p = 0 keeps the most likely id
+    ranked = ranked * keep
+    ranked = ranked / ranked.sum(-1, keepdim=True)
+    return torch.zeros_like(law).scatter(-1, order, ranked)
+
+
+def pick(weights: Float[Tensor, "... v"], coins: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+    """One id a row, drawn in proportion to `weights` (non-negative, sum about 1 or less, not all 0) by 32-bit coins.
+
+    The weights become multiples of 2**-60, so that the sum has no order and an id of weight 0 cannot come out.
+    """
+    steps = (weights.double() * 2.0**60).long().cumsum(-1)  # ... v
+    total = steps[..., -1]
+    high, middle, low = total >> 32, total >> 16 & 0xFFFF, total & 0xFFFF
+    mark = high * coins + (middle * coins + (low * coins >> 16) >> 16)  # total * coin / 2**32, never reaching total
+    return torch.searchsorted(steps, mark[..., None], right=True)[..., 0]

@@ -1,0 +1,67 @@
+"""Settings: plain TOML tables that are no components (training, optimiser, sampling, limits)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+from crtcore.spec import COSMETIC, above, at_least, between
+
+
+@attrs.frozen(kw_only=True)
+class Optimizer:
+    """AdamW, with the learning rate's course and a bound on the gradient's norm."""
+
+    learning_rate: float = attrs.field(default=1e-3, validator=above(0))
+    """Peak step size."""
+    warmup: float = attrs.field(default=0.05, validator=between(0, 1))
+    """Fraction of training over which the step size rises from 0."""
+    decay: Literal["constant", "cosine"] = "cosine"
+    """What the step size does after the warm-up; `cosine` ends at 0."""
+    beta1: float = attrs.field(default=0.9, validator=between(0, 1))
+    """Decay of the first moment."""
+    beta2: float = attrs.field(default=0.99, validator=between(0, 1))
+    """Decay of the second moment."""
+    weight_decay: float = attrs.field(default=0.0, validator=at_least(0))
+    """Decoupled weight decay, on parameters with two or more axes."""
+    clip: float = attrs.field(default=1.0, validator=above(0))
+    """Bound on the gradient's norm over this optimiser's parameters."""
+
+
+@attrs.frozen(kw_only=True)
+class Training:
+    """How one stage is trained: a table `[training.STAGE]`."""
+
+    steps: int = attrs.field(validator=at_least(1))
+    """Optimiser steps."""
+    batch: int = attrs.field(default=128, validator=at_least(1))
+    """Samples of one step."""
+    optimizer: Optimizer = Optimizer()
+    """The optimiser of the stage's main part."""
+    checkpoint: int = attrs.field(default=200, validator=at_least(1), metadata=COSMETIC)
+    """Steps between checkpoints; changes no result."""
+
+
+@attrs.frozen(kw_only=True)
+class Sampling:
+    """How logits become the law that is sampled: table `[sampling]`, applied alike to target and draft."""
+
+    temperature: float = attrs.field(default=1.0, validator=at_least(0))
+    """Divides the logits; 0 takes the first of the largest."""
+    top_k: int = attrs.field(default=0, validator=at_least(0))
+    """Keep the k most likely ids; 0 keeps all."""
+    top_p: float = attrs.field(default=1.0, validator=between(0, 1))
+    """Keep the smallest set of most likely ids with at least this mass."""
+    min_p: float = attrs.field(default=0.0, validator=between(0, 1))
+    """Keep ids at least this likely relative to the most likely one."""
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """When a decoder stops."""
+
+    length: int = attrs.field(validator=at_least(0))
+    """Most ids to emit, a stop id included."""
+    stop: tuple[int, ...] = ()
+    """Ids after which a row ends; the id itself is emitted."""

@@ -1,0 +1,84 @@
+"""Specs: frozen, torch-free descriptions of components, and the validators of their fields."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeAlias
+
+import attrs
+
+Validator: TypeAlias = "Callable[[Any, attrs.Attribute[Any], Any], None]"
+
+COSMETIC = {"cosmetic": True}
+"""Metadata of a field that changes no result (`attrs.field(metadata=COSMETIC)`): hashes leave it out."""
+
+
+class FieldError(ValueError):
+    """A field has a value it cannot have; `field` names it, `message` says what was expected and what came."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+@attrs.frozen(kw_only=True)
+class Spec(abc.ABC):
+    """Base of every description that a TOML table can hold."""
+
+    kind: ClassVar[str]
+
+
+def at_least(low: float) -> Validator:
+    """A finite number, not under `low`."""
+
+    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if not (math.isfinite(value) and value >= low):
+            raise FieldError(attribute.name, f"expected at least {low}, got {value!r}")
+
+    return check
+
+
+def above(low: float) -> Validator:
+    """A finite number over `low`."""
+
+    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if not (math.isfinite(value) and value > low):
+            raise FieldError(attribute.name, f"expected more than {low}, got {value!r}")
+
+    return check
+
+
+def between(low: float, high: float) -> Validator:
+    """A number from `low` to `high`, both allowed."""
+
+    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if not low <= value <= high:
+            raise FieldError(attribute.name, f"expected {low} to {high}, got {value!r}")
+
+    return check
+
+
+def each(inner: Validator) -> Validator:
+    """A sequence with at least one entry, every one of which `inner` allows."""
+
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if not value:
+            raise FieldError(attribute.name, "expected at least one entry, got none")
+        for entry in value:
+            inner(instance, attribute, entry)
+
+    return check
+
+
+def divides(other: str) -> Validator:
+    """A number that divides the field `other` of the same spec."""
+
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        whole = getattr(instance, other)
+        if value < 1 or whole % value:
+            raise FieldError(attribute.name, f"expected a divisor of {other} ({whole}), got {value!r}")
+
+    return check
