@@ -2,10 +2,49 @@
 
 from __future__ import annotations
 
+from crtcore.builtin import specs
 from crtcore.hooks import Component, hookimpl
 
 
 @hookimpl
 def crt_components() -> list[Component]:
     """The smallest component of each kind."""
-    return []
+    return [
+        Component(
+            "fsq",
+            spec=specs.FSQ,
+            summary="every channel rounded to a few levels",
+            examples=(specs.FSQ(levels=(5, 4)), specs.FSQ(levels=(8, 5, 5))),
+        ),
+        Component(
+            "table",
+            spec=specs.Table,
+            summary="logits for every context, exact and tiny",
+            examples=(specs.Table(order=0), specs.Table(order=2)),
+        ),
+        Component(
+            "ancestral", spec=specs.Ancestral, summary="one id a call, the reference", examples=(specs.Ancestral(),)
+        ),
+        Component(
+            "digits", spec=specs.Digits, summary="1,797 real 8 by 8 images, ten classes", examples=(specs.Digits(),)
+        ),
+        Component(
+            "frechet",
+            spec=specs.Frechet,
+            summary="Fréchet distance in principal components of the data",
+            examples=(specs.Frechet(),),
+        ),
+        Component(
+            "code-length",
+            spec=specs.CodeLength,
+            summary="bits for the ids plus bits for the data given the ids",
+            examples=(specs.CodeLength(),),
+        ),
+        Component(
+            "two-stage",
+            spec=specs.TwoStage,
+            summary="tokenizer, then prior, then draws, both stages scored",
+            examples=(specs.TwoStage(),),
+        ),
+        Component("local", spec=specs.Local, summary="processes on this machine", examples=(specs.Local(),)),
+    ]

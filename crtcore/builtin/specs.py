@@ -1,0 +1,180 @@
+"""Specs of the built-in components, free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import attrs
+
+from crtcore.kinds import (
+    BottleneckSpec,
+    DatasetSpec,
+    DecoderSpec,
+    ExecutorSpec,
+    ExperimentSpec,
+    MetricSpec,
+    PriorSpec,
+    Role,
+)
+from crtcore.spec import at_least, each
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from crtcore.builtin.ancestral import AncestralDecoder
+    from crtcore.builtin.code_length import TwoPartCode
+    from crtcore.builtin.digits import DigitImages
+    from crtcore.builtin.frechet import FrechetDistance
+    from crtcore.builtin.fsq import Grid
+    from crtcore.builtin.local import LocalProcesses
+    from crtcore.builtin.table import TablePrior
+    from crtcore.builtin.two_stage import TwoStageExperiment
+    from crtcore.experiment import Plan
+
+
+@attrs.frozen(kw_only=True)
+class FSQ(BottleneckSpec):
+    """Finite scalar quantisation: every channel rounded to a few levels.
+
+    Source: Mentzer et al. (2023), arXiv:2309.15505, section 3.
+    """
+
+    levels: tuple[int, ...] = attrs.field(default=(5, 5, 5), validator=each(at_least(2)))
+    """Levels of each channel; their product is the vocabulary, their number the feature width."""
+
+    def build(self) -> Grid:
+        """The grid; it has no parameters."""
+        from crtcore.builtin.fsq import Grid
+
+        return Grid(self)
+
+
+@attrs.frozen(kw_only=True)
+class Table(PriorSpec):
+    """A table of logits for every context of a few ids: exact, tiny, for laws and tests."""
+
+    order: int = attrs.field(default=2, validator=at_least(0))
+    """Preceding ids that matter."""
+    spread: float = attrs.field(default=1.0, validator=at_least(0))
+    """Standard deviation of the logits it starts with."""
+
+    def build(self, vocabulary: int, length: int, condition: int | None) -> TablePrior:
+        """A table of normal logits, (condition + 1) times (vocabulary + 1) to the power of the order."""
+        from crtcore.builtin.table import TablePrior
+
+        return TablePrior.random(self, vocabulary, condition)
+
+
+@attrs.frozen(kw_only=True)
+class Ancestral(DecoderSpec):
+    """One id a call, from the prior's own law: what every other decoder must agree with."""
+
+    def build(self) -> AncestralDecoder:
+        """The decoder."""
+        from crtcore.builtin.ancestral import AncestralDecoder
+
+        return AncestralDecoder()
+
+
+@attrs.frozen(kw_only=True)
+class Digits(DatasetSpec):
+    """The 1,797 handwritten digits inside scikit-learn: 8 by 8 images, 17 grey levels, ten classes.
+
+    Source: Alpaydin and Kaynak (1998), Optical recognition of handwritten digits, UCI.
+    """
+
+    form: ClassVar[str] = "image"
+
+    validation: int = attrs.field(default=200, validator=at_least(1))
+    """Images held out for choices; the same ones whatever the seed."""
+    test: int = attrs.field(default=400, validator=at_least(1))
+    """Images held out for the final numbers; the same ones whatever the seed."""
+
+    def build(self) -> DigitImages:
+        """The images, read from the installed package."""
+        from crtcore.builtin.digits import DigitImages
+
+        return DigitImages(self)
+
+
+@attrs.frozen(kw_only=True)
+class Frechet(MetricSpec):
+    """Fréchet distance of Gaussians fitted to whitened principal components, with the real-against-real floor.
+
+    The components come from the training data, so they are one and the same for every arm. Not an Inception FID.
+    Source: Dowson and Landau (1982); Heusel et al. (2017), arXiv:1706.08500, eq. 6.
+    """
+
+    dimensions: int = attrs.field(default=24, validator=at_least(1))
+    """Principal components; far fewer than the samples, as the estimate is biased by their number."""
+
+    def build(self) -> FrechetDistance:
+        """The metric."""
+        from crtcore.builtin.frechet import FrechetDistance
+
+        return FrechetDistance(self)
+
+
+@attrs.frozen(kw_only=True)
+class CodeLength(MetricSpec):
+    """Two-part code length: bits for the ids plus bits for the data given the ids.
+
+    The data given the ids is a discretised Gaussian about the reconstruction, its width fitted on training data.
+    """
+
+    def build(self) -> TwoPartCode:
+        """The metric."""
+        from crtcore.builtin.code_length import TwoPartCode
+
+        return TwoPartCode()
+
+
+@attrs.frozen(kw_only=True)
+class TwoStage(ExperimentSpec):
+    """Train a tokenizer, then a prior over its ids; draw ids, decode them, and score both stages on held-out data."""
+
+    roles: ClassVar[Mapping[str, Role]] = {
+        "dataset": Role("dataset"),
+        "tokenizer": Role("tokenizer"),
+        "bottleneck": Role("bottleneck"),
+        "regularizer": Role("regularizer", many=True, optional=True),
+        "prior": Role("prior"),
+        "draft": Role("prior", optional=True),
+        "decoder": Role("decoder"),
+        "metric": Role("metric", many=True, optional=True),
+    }
+    stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior", "draft": "draft"}
+
+    evaluations: int = attrs.field(default=10, validator=at_least(1))
+    """Times a prior is scored on validation data while it trains; the best one is kept."""
+
+    def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
+        """Parts that do not fit: another form of data, a decoder without its draft."""
+        dataset, tokenizer, decoder = plan.parts["dataset"], plan.parts["tokenizer"], plan.parts["decoder"]
+        if dataset.form != tokenizer.form:
+            yield "tokenizer.use", f"expected a tokenizer of {dataset.form!r} data, got one of {tokenizer.form!r}"
+        if decoder.drafts and plan.parts["draft"] is None:
+            yield "draft", "expected a table [draft]: this decoder needs a draft prior"
+
+    def build(self) -> TwoStageExperiment:
+        """The experiment."""
+        from crtcore.builtin.two_stage import TwoStageExperiment
+
+        return TwoStageExperiment(self)
+
+
+@attrs.frozen(kw_only=True)
+class Local(ExecutorSpec):
+    """Processes on this machine."""
+
+    workers: int = attrs.field(default=0, validator=at_least(0))
+    """Processes at a time; 0 is one for each core."""
+    threads: int = attrs.field(default=1, validator=at_least(1))
+    """Threads of each process; another number can change the last bits of a result."""
+
+    def build(self) -> LocalProcesses:
+        """The executor."""
+        from crtcore.builtin.local import LocalProcesses
+
+        return LocalProcesses(self)
