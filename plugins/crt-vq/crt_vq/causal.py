@@ -1,0 +1,90 @@
+"""Causal regularisation: latents that a small transformer predicts from those before them.
+
+Axes: b batch, n latents of a sample in raster order, d latent width, w width of the transformer.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from crt_vq.specs import Causal
+from crtcore.kinds import Encoded, Penalty
+
+
+class Block(nn.Module):
+    """Causal self-attention, then a hidden layer, each added to its input."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.RMSNorm(width)
+        self.project = nn.Linear(width, 3 * width, bias=False)
+        self.merge = nn.Linear(width, width, bias=False)
+        self.hidden = nn.Sequential(
+            nn.RMSNorm(width), nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, inputs: Float[Tensor, "b n w"]) -> Float[Tensor, "b n w"]:
+        """What each position makes of itself and those before it."""
+        split = self.project(self.attention_norm(inputs)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = split.permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        inputs = inputs + self.merge(attended.transpose(1, 2).flatten(2))
+        hidden: Tensor = self.hidden(inputs)
+        return inputs + hidden
+
+
+class Head(nn.Module):
+    """Predicts the next latent at every position."""
+
+    def __init__(self, spec: Causal, latent: int, length: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(latent, spec.width)
+        self.positions = nn.Parameter(torch.randn(length, spec.width) / 10)
+        self.blocks = nn.Sequential(*(Block(spec.width, spec.heads) for _ in range(spec.layers)))
+        self.predict = nn.Sequential(nn.RMSNorm(spec.width), nn.Linear(spec.width, latent))
+
+    def forward(self, latents: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+        """Position i: latent i + 1, from latents 0 to i."""
+        hidden = self.embed(latents) + self.positions[: latents.shape[1]]
+        predicted: Tensor = self.predict(self.blocks(hidden))
+        return predicted
+
+
+def prediction_error(
+    predicted: Float[Tensor, "b n d"], latents: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]
+) -> Float[Tensor, ""]:
+    """Mean squared error over samples, positions but the first, and channels; absent positions do not count."""
+    present = mask[:, 1:]
+    errors = (predicted[:, :-1] - latents[:, 1:]).square().mean(-1)  # b n-1
+    return torch.where(present, errors, 0).sum() / present.sum().clamp(min=1)
+
+
+class CausalForesight(nn.Module):
+    """Penalises latents that their predecessors do not foretell."""
+
+    def __init__(self, spec: Causal, latent: int, length: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.head = Head(spec, latent, length)
+
+    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
+        """The error of the prediction: for the encoder with the head held still, and the other way round.
+
+        Source: Ramanujan et al. (2024), arXiv:2412.16326: neither the context nor the target is detached.
+        Cost: two passes of the head, so that neither gradient is scaled by the other's weight.
+        """
+        latents, mask = encoded.compared, encoded.mask
+        frozen = {name: parameter.detach() for name, parameter in self.head.named_parameters()}
+        error = prediction_error(functional_call(self.head, frozen, (latents,)), latents, mask)
+        own = prediction_error(self.head(latents.detach()), latents.detach(), mask)
+        rise = min(progress / self.spec.ramp, 1.0) if self.spec.ramp else 1.0
+        readings = {
+            "prediction_error": error.item(),
+            "latent_norm": encoded.features.detach().norm(dim=-1).mean().item(),
+        }
+        return Penalty(rise * error, own, readings)

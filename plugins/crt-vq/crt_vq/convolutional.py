@@ -1,0 +1,126 @@
+"""The convolutional tokenizer: images to a grid of features, and back.
+
+Axes: b batch, c image channels, y rows and x columns of an image, n cells of the grid in raster order, w feature width,
+d code width.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crt_vq.specs import Conv
+from crtcore.kinds import Bottleneck, Encoded, Squeezed
+
+
+class Residual(nn.Module):
+    """Adds to its input what two convolutions make of it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels)
+        self.spread = nn.Conv2d(channels, channels, 3, padding=1)
+        self.mix = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, inputs: Float[Tensor, "b c y x"]) -> Float[Tensor, "b c y x"]:
+        """The sum of both."""
+        added: Tensor = self.mix(functional.silu(self.spread(functional.silu(self.norm(inputs)))))
+        return inputs + added
+
+
+def encoder(spec: Conv, image: int, width: int) -> nn.Sequential:
+    """Layers from an image of `image` channels to a grid of features of `width`."""
+    layers: list[nn.Module] = []
+    for scale in range(spec.halvings):
+        layers.append(nn.Conv2d(spec.channels if scale else image, spec.channels, 4, stride=2, padding=1))
+        layers += [Residual(spec.channels) for _ in range(spec.blocks)]
+    return nn.Sequential(*layers, nn.SiLU(), nn.Conv2d(spec.channels, width, 1))
+
+
+def decoder(spec: Conv, image: int, width: int) -> nn.Sequential:
+    """Layers from a grid of codes of `width` to an image of `image` channels."""
+    layers: list[nn.Module] = [nn.Conv2d(width, spec.channels, 1)]
+    for _ in range(spec.halvings):
+        layers += [Residual(spec.channels) for _ in range(spec.blocks)]
+        layers += [nn.Conv2d(spec.channels, 4 * spec.channels, 1), nn.PixelShuffle(2), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Conv2d(spec.channels, image, 3, padding=1))
+
+
+class ConvTokenizer(nn.Module):
+    """A feature, and so a code, for each cell of a grid over the image; the condition is not used."""
+
+    def __init__(self, spec: Conv, bottleneck: Bottleneck, sample: Float[Tensor, "b c y x"]) -> None:
+        super().__init__()
+        channels, *sides = sample.shape[1:]
+        if any(side % 2**spec.halvings for side in sides):
+            raise ValueError(f"expected height and width to be multiples of {2**spec.halvings}, got {tuple(sides)}")
+        self.spec = spec
+        self.shape = tuple(sample.shape[1:])
+        self.grid = tuple(side // 2**spec.halvings for side in sides)
+        self.width = bottleneck.width
+        self.vocabulary = bottleneck.vocabulary or 0  # continuous codes have no ids
+        self.length = self.grid[0] * self.grid[1]
+        self.bottleneck = bottleneck
+        self.encoder = encoder(spec, channels, self.width)
+        self.decoder = decoder(spec, channels, self._code_width())
+
+    def _code_width(self) -> int:
+        """Channels of a code, as the bottleneck gives them for one empty sample."""
+        with torch.no_grad():
+            codes = self.bottleneck(torch.zeros(1, self.length, self.width)).codes
+        if codes.shape[1] != self.length:
+            raise ValueError(f"expected a bottleneck with a code for each feature, got {codes.shape[1]} codes")
+        return codes.shape[2]
+
+    def _features(self, data: Float[Tensor, "b c y x"]) -> Float[Tensor, "b n w"]:
+        if data.shape[1:] != self.shape:
+            raise ValueError(f"expected images of shape {self.shape}, got {tuple(data.shape[1:])}")
+        features: Tensor = self.encoder(data)
+        return features.flatten(2).mT
+
+    def _image(self, codes: Float[Tensor, "b n d"]) -> Float[Tensor, "b c y x"]:
+        image: Tensor = self.decoder(codes.mT.reshape(*codes.mT.shape[:2], *self.grid))
+        return image
+
+    def forward(self, data: Float[Tensor, "b c y x"], condition: Int[Tensor, " b"] | None = None) -> Encoded:
+        """The image to its reconstruction, with everything met on the way.
+
+        Units: distortion is the squared error of an element, in the data's own unit.
+        """
+        features = self._features(data)
+        squeezed: Squeezed = self.bottleneck(features)
+        reconstruction = self._image(squeezed.codes)
+        distortion = (reconstruction - data).square().flatten(1).mean(1)
+        return Encoded(
+            features=features,
+            compared=squeezed.compared,
+            codes=squeezed.codes,
+            ids=squeezed.ids,
+            mask=torch.ones(squeezed.codes.shape[:2], dtype=torch.bool, device=data.device),
+            reconstruction=reconstruction,
+            distortion=distortion,
+            rate=squeezed.rate,
+            loss=distortion.mean() + squeezed.loss,
+        )
+
+    def encode(self, data: Float[Tensor, "b c y x"], condition: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b n"]:
+        """The ids of the grid's cells.
+
+        Raises: ValueError if the bottleneck's codes are continuous.
+        """
+        with torch.no_grad():
+            ids = self.bottleneck(self._features(data)).ids
+        if ids is None:
+            raise ValueError("expected a bottleneck with ids, got one whose codes are continuous")
+        return ids
+
+    def decode(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
+        """The images that `ids` stand for.
+
+        Raises: ValueError if a cell has no id: an image has all of them.
+        """
+        if ids.shape[1] != self.length or (ids < 0).any():
+            raise ValueError(f"expected {self.length} ids a row, none of them absent, got {tuple(ids.shape)}")
+        return self._image(self.bottleneck.lookup(ids))

@@ -1,0 +1,88 @@
+"""Specs of the components, free of torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import attrs
+
+from crtcore.kinds import BottleneckSpec, RegularizerSpec, TokenizerSpec
+from crtcore.settings import Optimizer
+from crtcore.spec import at_least, between, divides
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from crt_vq.causal import CausalForesight
+    from crt_vq.codebook import Codebook
+    from crt_vq.convolutional import ConvTokenizer
+    from crtcore.kinds import Bottleneck, Tokenizer
+
+
+@attrs.frozen(kw_only=True)
+class VQ(BottleneckSpec):
+    """Nearest entry of a learned codebook.
+
+    Source: van den Oord et al. (2017), arXiv:1711.00937, eq. 1 and 3; Yu et al. (2021), arXiv:2110.04627, on cosine.
+    """
+
+    codes: int = attrs.field(validator=at_least(2))
+    """Entries in the codebook."""
+    width: int = attrs.field(default=8, validator=at_least(1))
+    """Channels of one code."""
+    commitment: float = attrs.field(default=0.25, validator=at_least(0))
+    """Weight of the commitment loss (beta in the source)."""
+    compare: Literal["cosine", "euclidean"] = "cosine"
+    """Where features and codes are compared: `cosine` scales both to length 1 first."""
+
+    def build(self) -> Codebook:
+        """A codebook with random entries."""
+        from crt_vq.codebook import Codebook
+
+        return Codebook(self)
+
+
+@attrs.frozen(kw_only=True)
+class Conv(TokenizerSpec):
+    """A small convolutional tokenizer of images."""
+
+    form: ClassVar[str] = "image"
+
+    channels: int = attrs.field(default=32, validator=at_least(1))
+    """Hidden channels, the same at every scale."""
+    halvings: int = attrs.field(default=1, validator=at_least(1))
+    """Times that height and width are halved: a sample has an id for each 2**halvings by 2**halvings pixels."""
+    blocks: int = attrs.field(default=1, validator=at_least(0))
+    """Residual blocks a scale, in the encoder and in the decoder."""
+
+    def build(self, bottleneck: Bottleneck, sample: Tensor) -> ConvTokenizer:
+        """The tokenizer for images of the size of `sample`."""
+        from crt_vq.convolutional import ConvTokenizer
+
+        return ConvTokenizer(self, bottleneck, sample)
+
+
+@attrs.frozen(kw_only=True)
+class Causal(RegularizerSpec):
+    """Causal regularisation (CRT): a small transformer predicts each latent from those before it.
+
+    Source: Ramanujan et al. (2024), arXiv:2412.16326. Latents are compared where codes are, so that shrinking the
+    features does not lower the loss.
+    """
+
+    optimizer: Optimizer = attrs.field(default=Optimizer(learning_rate=3e-3))
+    """The optimiser of the transformer, which has to keep up with latents that move."""
+    layers: int = attrs.field(default=2, validator=at_least(1))
+    """Blocks of the transformer (the source's best of 0 to 12)."""
+    width: int = attrs.field(default=32, validator=at_least(1))
+    """Width of the transformer."""
+    heads: int = attrs.field(default=4, validator=divides("width"))
+    """Attention heads."""
+    ramp: float = attrs.field(default=0.05, validator=between(0, 1))
+    """Fraction of training over which the weight rises linearly from 0."""
+
+    def build(self, tokenizer: Tokenizer) -> CausalForesight:
+        """The transformer for the codes of `tokenizer`."""
+        from crt_vq.causal import CausalForesight
+
+        return CausalForesight(self, tokenizer.width, tokenizer.length)
