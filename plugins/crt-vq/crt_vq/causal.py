@@ -5,10 +5,11 @@ Axes: b batch, n latents of a sample in raster order, d latent width, w width of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 
 from crt_vq.specs import Causal
@@ -21,11 +22,11 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.attention_norm = nn.RMSNorm(width)
+        self.attention_norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, 3 * width, bias=False)
         self.merge = nn.Linear(width, width, bias=False)
         self.hidden = nn.Sequential(
-            nn.RMSNorm(width), nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, width)
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
         )
 
     def forward(self, inputs: Float[Tensor, "b n w"]) -> Float[Tensor, "b n w"]:
@@ -46,7 +47,7 @@ class Head(nn.Module):
         self.embed = nn.Linear(latent, spec.width)
         self.positions = nn.Parameter(torch.randn(length, spec.width) / 10)
         self.blocks = nn.Sequential(*(Block(spec.width, spec.heads) for _ in range(spec.layers)))
-        self.predict = nn.Sequential(nn.RMSNorm(spec.width), nn.Linear(spec.width, latent))
+        self.predict = nn.Sequential(nn.LayerNorm(spec.width), nn.Linear(spec.width, latent))
 
     def forward(self, latents: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         """Position i: latent i + 1, from latents 0 to i."""
@@ -64,6 +65,13 @@ def prediction_error(
     return torch.where(present, errors, 0).sum() / present.sum().clamp(min=1)
 
 
+def carrying(value: Float[Tensor, ""], sources: Sequence[Tensor], gradients: Sequence[Tensor]) -> Float[Tensor, ""]:
+    """`value`, unchanged, with these gradients at these sources and none elsewhere."""
+    for source, gradient in zip(sources, gradients, strict=True):
+        value = value + ((source - source.detach()) * gradient).sum()
+    return value
+
+
 class CausalForesight(nn.Module):
     """Penalises latents that their predecessors do not foretell."""
 
@@ -73,18 +81,23 @@ class CausalForesight(nn.Module):
         self.head = Head(spec, latent, length)
 
     def forward(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
-        """The error of the prediction: for the encoder with the head held still, and the other way round.
+        """The prediction's error: for the encoder with the head held still, for the head with the latents held still.
 
-        Source: Ramanujan et al. (2024), arXiv:2412.16326: neither the context nor the target is detached.
-        Cost: two passes of the head, so that neither gradient is scaled by the other's weight.
+        Source: Ramanujan et al. (2024), arXiv:2412.16326; neither the context nor the target is detached.
+        Cost: one pass through the head, forward and back, serves both; the error has first derivatives only.
         """
-        latents, mask = encoded.compared, encoded.mask
-        frozen = {name: parameter.detach() for name, parameter in self.head.named_parameters()}
-        error = prediction_error(functional_call(self.head, frozen, (latents,)), latents, mask)
-        own = prediction_error(self.head(latents.detach()), latents.detach(), mask)
+        parameters = list(self.head.parameters())
+        with torch.enable_grad():
+            latents = encoded.compared.detach().requires_grad_()
+            error = prediction_error(self.head(latents), latents, encoded.mask)
+            at_latents, *at_parameters = torch.autograd.grad(error, [latents, *parameters])
+        error = error.detach()
         rise = min(progress / self.spec.ramp, 1.0) if self.spec.ramp else 1.0
-        readings = {
-            "prediction_error": error.item(),
-            "latent_norm": encoded.features.detach().norm(dim=-1).mean().item(),
-        }
-        return Penalty(rise * error, own, readings)
+        return Penalty(
+            loss=rise * carrying(error, [encoded.compared], [at_latents]),
+            own=carrying(error, parameters, at_parameters),
+            readings={
+                "prediction_error": error.item(),
+                "latent_norm": encoded.features.detach().norm(dim=-1).mean().item(),
+            },
+        )

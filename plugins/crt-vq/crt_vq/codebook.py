@@ -25,15 +25,19 @@ class Codebook(nn.Module):
         self.spec = spec
         self.width = spec.width
         self.vocabulary: int | None = spec.codes
-        # Scaled to length 1 these are uniform on the sphere, so that no entry starts out of every feature's reach.
-        self.entries = nn.Parameter(torch.randn(spec.codes, spec.width))
+        # Normal, so that directions are uniform on the sphere and none starts out of reach; small, so that one
+        # optimiser step turns an entry far enough to follow its features.
+        self.entries = nn.Parameter(torch.randn(spec.codes, spec.width) / 10)
 
     def compared(self, vectors: Float[Tensor, "... w"]) -> Float[Tensor, "... w"]:
         """Vectors as they are compared: scaled to length 1, or as they are."""
         return functional.normalize(vectors, dim=-1) if self.spec.compare == "cosine" else vectors
 
     def lookup(self, ids: Int[Tensor, "b n"]) -> Float[Tensor, "b n w"]:
-        """The codes that `ids` name."""
+        """The codes that `ids` name.
+
+        Raises: IndexError if an id is absent or not under the number of codes.
+        """
         return functional.embedding(ids, self.compared(self.entries))
 
     def nearest(self, features: Float[Tensor, "b n w"]) -> Int[Tensor, "b n"]:
