@@ -1,0 +1,47 @@
+"""Self-attention with rotary positions.
+
+Axes: b batch, t new positions, s positions seen, w width, h heads, d head width.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from crtcore.nn.backends import Attend, Wanted, choose
+from crtcore.nn.rotary import rotate
+from crtcore.nn.scope import Scope
+
+
+class Attention(nn.Module):
+    """Every position reads those that its scope lets it see."""
+
+    backend: str
+    """What computes it, and why; there from the first call on."""
+
+    def __init__(self, width: int, *, heads: int, wanted: Wanted = "auto") -> None:
+        super().__init__()
+        self.heads = heads
+        self.wanted: Wanted = wanted
+        self.inward = nn.Linear(width, 3 * width, bias=False)
+        self.outward = nn.Linear(width, width, bias=False)
+        self._chosen: tuple[torch.device, torch.dtype, Attend] | None = None
+
+    def forward(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+        """What each position read.
+
+        Raises: ValueError if the wanted backend cannot run on the features' device and type.
+        """
+        query, key, value = self.inward(features).unflatten(-1, (3, self.heads, -1)).unbind(2)  # b t h d
+        key, value = scope.remember(self, rotate(key, scope.positions), value)  # b s h d
+        attend = self._backend(query)
+        mixed = attend(rotate(query, scope.positions), key, value, scope.visible)
+        result: Tensor = self.outward(mixed.flatten(2))
+        return result
+
+    def _backend(self, query: Float[Tensor, "b t h d"]) -> Attend:
+        if self._chosen is None or self._chosen[:2] != (query.device, query.dtype):
+            attend, self.backend = choose(self.wanted, query)
+            self._chosen = query.device, query.dtype, attend
+        return self._chosen[2]

@@ -1,0 +1,95 @@
+"""Attention backends: torch's own, and xformers' where it can run.
+
+Axes: b batch, t queries, s keys, h heads, d head width.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import logging
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+Wanted: TypeAlias = Literal["auto", "xformers", "sdpa"]
+Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+"""Queries `b t h d`, keys and values `b s h d`, who sees whom `b t s` (None: causal), to `b t h d`."""
+
+XFORMERS = "xformers.ops.fmha"
+"""The import root; upstream is moving it to `mslk.attention.fmha` (vllm-project/vllm#40703)."""
+
+
+def sdpa(
+    query: Float[Tensor, "b t h d"],
+    key: Float[Tensor, "b s h d"],
+    value: Float[Tensor, "b s h d"],
+    visible: Bool[Tensor, "b t s"] | None,
+) -> Float[Tensor, "b t h d"]:
+    """Attention by torch's `scaled_dot_product_attention`."""
+    mask = None if visible is None else visible[:, None]  # b 1 t s
+    mixed = functional.scaled_dot_product_attention(
+        query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), attn_mask=mask, is_causal=visible is None
+    )
+    return mixed.transpose(1, 2)
+
+
+def bias(visible: Bool[Tensor, "b t s"], heads: int, dtype: torch.dtype) -> Float[Tensor, "b {heads} t s"]:
+    """0 where seen and -inf elsewhere, in memory whose rows are padded to a multiple of 8, as xformers asks."""
+    batch, queries, keys = visible.shape
+    padded = torch.zeros(batch, 1, queries, -(-keys // 8) * 8, dtype=dtype, device=visible.device)
+    return padded[..., :keys].masked_fill_(~visible[:, None], float("-inf")).expand(-1, heads, -1, -1)
+
+
+def _xformers(query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None) -> Tensor:
+    """Attention by xformers' `memory_efficient_attention`."""
+    fmha = importlib.import_module(XFORMERS)
+    mask = fmha.attn_bias.LowerTriangularMask() if visible is None else bias(visible, query.shape[2], query.dtype)
+    mixed: Tensor = fmha.memory_efficient_attention(query, key, value, attn_bias=mask)
+    return mixed
+
+
+def _try_xformers(device: torch.device, dtype: torch.dtype, width: int) -> None:
+    """Runs it forward and back with either sort of mask."""
+    logging.getLogger("xformers").setLevel(logging.ERROR)  # before the import, which warns of what it cannot load
+    with torch.inference_mode(False), torch.enable_grad():
+        probe = torch.zeros(1, 3, 1, width, dtype=dtype, device=device, requires_grad=True)
+        for visible in (None, torch.ones(1, 3, 3, dtype=torch.bool, device=device)):
+            _xformers(probe, probe, probe, visible).sum().backward()  # type: ignore[no-untyped-call]
+
+
+def obstacle(device: torch.device, dtype: torch.dtype, width: int) -> str | None:
+    """Why xformers cannot run on such tensors, or None; it is imported for CUDA alone, as that takes seconds."""
+    package = XFORMERS.partition(".")[0]
+    if importlib.util.find_spec(package) is None:
+        return f"{package} is not installed"
+    named = f"{package} {importlib.metadata.version(package)}"
+    if device.type != "cuda":
+        return f"{named} cannot run on {device.type}"
+    try:
+        _try_xformers(device, dtype, width)
+    except Exception as problem:  # a broken install raises anything
+        first = next(iter(str(problem).splitlines()), type(problem).__name__)
+        return f"{named} cannot run on {device.type} with heads of {width} {dtype}: {first}"
+    return None
+
+
+def choose(wanted: Wanted, like: Float[Tensor, "b t h d"]) -> tuple[Attend, str]:
+    """The backend for tensors like this one, and the words that say which it is and why.
+
+    Raises: ValueError if xformers is wanted by name and cannot run.
+    """
+    if wanted == "sdpa":
+        return sdpa, "sdpa"
+    problem = obstacle(like.device, like.dtype, like.shape[-1])
+    if problem is None:
+        package = XFORMERS.partition(".")[0]
+        return _xformers, f"{package} {importlib.metadata.version(package)}"
+    if wanted == "xformers":
+        raise ValueError(f"attention: expected xformers to run, but {problem}; ask for 'auto' or 'sdpa' instead")
+    return sdpa, f"sdpa ({problem})"

@@ -1,0 +1,50 @@
+"""Blocks: residual sub-layers behind norms, and a stack of them.
+
+A sub-layer is any module that takes `features b t w` and a `Scope` and returns `b t w`; another attention is another
+builder in the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from crtcore.nn.norm import RMSNorm
+from crtcore.nn.scope import Scope
+
+Builder: TypeAlias = Callable[[int], nn.Module]
+"""A width to a new sub-layer."""
+
+
+class Block(nn.Module):
+    """Sub-layers in turn, each given the normalised stream and added to it."""
+
+    def __init__(self, width: int, builders: Sequence[Builder]) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(RMSNorm(width) for _ in builders)
+        self.sublayers = nn.ModuleList(build(width) for build in builders)
+
+    def forward(self, stream: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+        """The stream after every sub-layer."""
+        for norm, sublayer in zip(self.norms, self.sublayers, strict=True):
+            stream = stream + sublayer(norm(stream), scope)
+        return stream
+
+
+class Stack(nn.Module):
+    """Blocks of the same make, one after another, and a last norm."""
+
+    def __init__(self, width: int, layers: int, builders: Sequence[Builder]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(width, builders) for _ in range(layers))
+        self.norm = RMSNorm(width)
+
+    def forward(self, stream: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+        """The normalised stream after every block."""
+        for block in self.blocks:
+            stream = block(stream, scope)
+        result: Tensor = self.norm(stream)
+        return result

@@ -1,0 +1,24 @@
+"""Root-mean-square normalisation."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class RMSNorm(nn.Module):
+    """Scales each vector to unit mean square, then each channel by a learned gain.
+
+    Source: Zhang and Sennrich (2019), arXiv:1910.07467, eq. 4.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(width))
+
+    def forward(self, features: Float[Tensor, "... w"]) -> Float[Tensor, "... w"]:
+        """The scaled features; the mean square is taken in float32 at least."""
+        wide = features.to(torch.promote_types(features.dtype, torch.float32))
+        scale = (wide.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
+        return (wide * scale).to(features.dtype) * self.gain

@@ -1,0 +1,109 @@
+"""A session of any transformer, with cached keys and values, serving chains and trees.
+
+Axes: b batch, n ids of a sample, p prefix positions, t new nodes, m tentative nodes, k committed positions, w width,
+v vocabulary. Id -1 means absent.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from crtcore.nn.scope import Memory, Scope
+from crtcore.nn.slots import Slots, lineage
+
+
+class Network(Protocol):
+    """What a session needs of a transformer."""
+
+    def begin(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b p+n w"]:
+        """Input features of a prefix of at least one position, then of ids, where id -1 is any harmless one."""
+
+    def embed(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
+        """Input features of ids, where id -1 is any harmless one."""
+
+    def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+        """Hidden states of positions within a scope."""
+
+    def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
+        """Logits after each position."""
+
+
+class CachedSession:
+    """Keys and values are computed once: committed ones lie at the front of a row, tentative ones behind every row's.
+
+    Slots are written beyond what a row has committed before they are read, so stale ones do no harm.
+    """
+
+    tip: Float[Tensor, "b v"]
+
+    @torch.no_grad()
+    def __init__(
+        self,
+        network: Network,
+        ids: Int[Tensor, "b n"],
+        condition: Int[Tensor, " b"] | None,
+        *,
+        capacity: int,
+        room: int,
+    ) -> None:
+        self._network = network
+        self._slots = Slots(capacity, room)
+        self._slots.commit(ids)
+        features = network.begin(ids, condition)  # b p+n w
+        prefix = features.shape[1] - ids.shape[1]
+        self._memory = Memory(prefix + capacity + room)
+        positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
+        states = network.states(features, Scope(positions, memory=self._memory))
+        self._bound = features.shape[1]
+        self._count = prefix + (ids >= 0).sum(-1)  # b
+        last = (self._count - 1)[:, None, None].expand(-1, 1, states.shape[-1])
+        self.tip = network.logits(states.gather(1, last))[:, 0]
+        self._parents, self._present, self._logits = ids[:, :0], ids[:, :0] >= 0, [self.tip[:, None]]
+
+    @torch.no_grad()
+    def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None = None) -> Float[Tensor, "b t v"]:
+        """Adds tentative nodes and returns the logits after each.
+
+        Raises: ValueError if there is no room for them.
+        """
+        first = self._slots.tentative
+        parents = self._slots.extend(ids, parents)
+        self._parents = torch.cat((self._parents, parents), 1)  # b m
+        self._present = torch.cat((self._present, ids >= 0), 1)  # b m
+        line = lineage(self._parents, self._present)[:, first:]  # b t m
+        kept = torch.arange(self._bound, device=ids.device) < self._count[:, None]
+        visible = torch.cat((kept[:, None].expand(-1, ids.shape[1], -1), line), -1)  # b t s
+        positions = self._count[:, None] - 1 + line.sum(-1)  # b t
+        self._memory.offset = self._bound + first
+        states = self._network.states(self._network.embed(ids), Scope(positions, visible, self._memory))
+        self._logits.append(self._network.logits(states))
+        return self._logits[-1]
+
+    @torch.no_grad()
+    def commit(self, path: Int[Tensor, "b k"]) -> None:
+        """Keeps the columns of `path`, leaving out absent nodes, and drops every other tentative node.
+
+        Raises: ValueError if the session cannot hold so many.
+        """
+        self._slots.commit(path)
+        path = self._packed(path)
+        length = (path >= 0).sum(-1)  # b
+        steps = torch.arange(path.shape[1], device=path.device)
+        self._memory.move(self._bound + path.clamp(min=0), self._count[:, None] + steps)
+        last = torch.cat((torch.full_like(length, -1)[:, None], path), 1).gather(1, length[:, None]) + 1  # b 1
+        logits = torch.cat(self._logits, 1)  # b 1+m v
+        self.tip = logits.gather(1, last[..., None].expand(-1, -1, logits.shape[-1]))[:, 0]
+        self._count = self._count + length
+        self._bound += path.shape[1]
+        self._parents, self._present, self._logits = path[:, :0], path[:, :0] >= 0, [self.tip[:, None]]
+
+    def _packed(self, path: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
+        """The path with absent nodes taken out and what is left moved to the left."""
+        present = torch.nn.functional.pad(self._present, (1, 0))  # b 1+m
+        kept = present.gather(1, path + 1)
+        order = (~kept).to(torch.int8).argsort(dim=-1, stable=True)
+        return path.where(kept, -1).gather(1, order)
