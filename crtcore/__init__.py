@@ -1,4 +1,4 @@
-"""crtcore: tokenizers, bottlenecks, priors, regularisers and decoders for the trade-off of compression and generation."""
+"""Tokenizers, bottlenecks, priors, regularisers and decoders for the trade-off of compression and generation."""
 
 from __future__ import annotations
 

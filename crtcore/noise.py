@@ -1,6 +1,6 @@
 """Noise: counter-based random integers, the same bits on every device.
 
-Element (i, j, k) of a stream is a pure function of the seed, so resuming, batch size and batch neighbours change nothing.
+Element (i, j, k) of a stream is a pure function of the seed: resuming, batch size and batch neighbours change nothing.
 Source: Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3; Philox-4x32-10.
 """
 
@@ -51,7 +51,9 @@ class Noise:
         counter = [torch.as_tensor(index, dtype=torch.int64, device=device) for index in indices]
         counter += [torch.zeros((), dtype=torch.int64, device=device)] * (3 - len(counter))
         counter.append(torch.tensor(zlib.crc32(self.stream.encode()), device=device))
-        *words, low, high = torch.broadcast_tensors(*counter, self.seed & _WORD, self.seed >> 32 & _WORD)
+        *words, low, high = torch.broadcast_tensors(  # type: ignore[no-untyped-call]
+            *counter, self.seed & _WORD, self.seed >> 32 & _WORD
+        )
         return philox((words[0], words[1], words[2], words[3]), (low, high))[0]
 
     def coins(self, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:
@@ -62,12 +64,15 @@ class Noise:
         """Multiples of 2**-24 in [0, 1), exact in float32."""
         return self.coins(*indices).float() * 2.0**-24
 
+    def seeds(self, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+        """Seeds of 62 bits for up to two indices."""
+        return self.bits(*indices, 0) << 30 ^ self.bits(*indices, 1)
+
     def order(self, size: int, *indices: int) -> Int[Tensor, " size"]:
         """A permutation of `size` things for up to two indices."""
         return torch.argsort(self.bits(torch.arange(size), *indices), stable=True)
 
 
 def derive(seed: int, name: str) -> int:
-    """A seed of 62 bits for the part called `name`."""
-    noise = Noise(seed, f"seed of {name}")
-    return int(noise.bits(0)) << 30 ^ int(noise.bits(1))
+    """A seed for the part called `name`."""
+    return int(Noise(seed, f"seed of {name}").seeds())

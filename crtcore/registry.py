@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
@@ -51,12 +51,14 @@ class Registry:
                     f"uninstall one of them"
                 )
             if component.spec in specs:
-                raise NameClash(f"{component.spec.__name__} comes as {specs[component.spec]} and as {key}; one name each")
+                raise NameClash(
+                    f"{component.spec.__name__} comes as {specs[component.spec]} and as {key}; one name each"
+                )
             found[key] = plugin, component
             specs[component.spec] = key
         return cls(MappingProxyType(found), MappingProxyType(dict(broken)))
 
-    def __iter__(self) -> Iterable[tuple[str, Component]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[tuple[str, Component]]:
         """(plugin, component) pairs by kind, then name."""
         order = list(KINDS)
         return iter(sorted(self._found.values(), key=lambda pair: (order.index(pair[1].kind), pair[1].name)))

@@ -1,4 +1,4 @@
-"""Logits to a law, and a law to ids: the two functions every decoder shares, so that target and draft are treated alike."""
+"""Logits to a law, and a law to ids: the functions every decoder shares, so that target and draft are treated alike."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from crtcore.settings import Sampling
 def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[Tensor, "... v"]:
     """The law that `sampling` makes of logits: temperature, then top-k, top-p and min-p, renormalised.
 
-    Rows keep float64 and are float32 otherwise; ids that are ruled out have exactly 0. Among equals the smaller id stays.
+    Rows keep float64 and are float32 otherwise; ids ruled out have exactly 0. Among equals the smaller id stays.
+    A row whose largest logit is not finite becomes NaN.
     """
     logits = logits if logits.dtype == torch.float64 else logits.float()
+    peak = logits.amax(-1, keepdim=True)  # ... 1
     if sampling.temperature == 0:
-        first = logits.argmax(-1, keepdim=True)  # ... 1
-        return torch.zeros_like(logits).scatter_(-1, first, 1.0)
-    law = torch.softmax(logits / sampling.temperature, -1)
+        first = logits.argmax(-1, keepdim=True)
+        return torch.zeros_like(logits).scatter_(-1, first, 1.0) + (peak - peak)  # NaN where there is no finite peak
+    law = torch.softmax((logits - peak) / sampling.temperature, -1)  # a small temperature cannot overflow the peak
     if not (sampling.top_k or sampling.top_p < 1 or sampling.min_p):
         return law
     ranked, order = law.sort(dim=-1, descending=True, stable=True)

@@ -38,10 +38,13 @@ class Squeezed(NamedTuple):
 class Bottleneck(Protocol):
     """Lets less information through than it is given."""
 
-    width: int
-    """w, the feature width it takes."""
-    vocabulary: int | None
-    """Ids run from 0 up to this; None for continuous codes."""
+    @property
+    def width(self) -> int:
+        """w, the feature width it takes."""
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Ids run from 0 up to this; None for continuous codes."""
 
     def __call__(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> Squeezed:
         """The codes of `features` and what they cost."""

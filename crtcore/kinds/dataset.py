@@ -30,14 +30,21 @@ class Batch(NamedTuple):
 class Dataset(Protocol):
     """Samples by split and index."""
 
-    sizes: Mapping[str, int]
-    """Samples of each split: `train`, `validation`, `test`."""
-    classes: int | None
-    """Conditions run from 0 up to this; None: it has none."""
-    levels: int | None
-    """Values an element of the data can take, evenly from -1 to 1; None: not that sort of data."""
-    checksum: str
-    """SHA-256 of the data as read."""
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Samples of each split: `train`, `validation`, `test`."""
+
+    @property
+    def classes(self) -> int | None:
+        """Conditions run from 0 up to this; None: it has none."""
+
+    @property
+    def levels(self) -> int | None:
+        """Values an element of the data can take, evenly from -1 to 1; None: not that sort of data."""
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the data as read."""
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
         """The samples of `split` at `indices`."""

@@ -21,7 +21,8 @@ Work: TypeAlias = Callable[[Json, Report], Json]
 class Done(NamedTuple):
     """One piece of work that ended."""
 
-    index: int
+    place: int
+    """Its index among the pieces."""
     answer: Json | None
     """What the work returned; None if it failed."""
     problem: str | None

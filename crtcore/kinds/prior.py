@@ -57,7 +57,7 @@ class Prior(Protocol):
     def open(
         self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
     ) -> Session:
-        """A session that has committed `ids`; holds at most `capacity` committed ids a row and `room` tentative ones."""
+        """A session that has committed `ids`; `capacity` bounds the committed ids of a row, `room` the tentative ones."""
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -106,7 +106,7 @@ def obeys(spec: Spec, departs: Mapping[str, str] | None = None) -> Callable[...,
     unknown = set(departs) - {law.name for law in bench.laws}
     assert not unknown, f"no law of a {spec.kind} is called {sorted(unknown)}"
 
-    def marks(name: str) -> Iterable[pytest.MarkDecorator]:
+    def marks(name: str) -> list[pytest.MarkDecorator]:
         return [pytest.mark.xfail(strict=True, reason=departs[name])] if name in departs else []
 
     @pytest.mark.parametrize("law", [pytest.param(law, id=law.name, marks=marks(law.name)) for law in bench.laws])

@@ -1,0 +1,192 @@
+"""The two-stage experiment: compress, model, draw, score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from crtcore.builtin.specs import TwoStage
+from crtcore.experiment import Plan
+from crtcore.kinds import Dataset, Drawn, Evidence, Measurement, Prior, Tokenizer
+from crtcore.noise import Noise
+from crtcore.run import Run, Stopped
+from crtcore.settings import Limits
+from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
+
+TOKENIZER = ("seed", "dataset", "tokenizer", "bottleneck", "regularizer", "training.tokenizer")
+"""What the tokenizer stage depends on."""
+CHUNK = 256
+"""Samples of one evaluation step."""
+SHOWN = 40
+"""Samples that are kept for the report."""
+
+
+class TwoStageExperiment:
+    """A tokenizer, a prior over its ids, draws from the prior, and both stages scored on held-out data."""
+
+    def __init__(self, spec: TwoStage) -> None:
+        self.spec = spec
+
+    def __call__(self, plan: Plan, run: Run) -> dict[str, Measurement]:
+        """Trains what is not trained yet, then measures."""
+        dataset = plan.parts["dataset"].build()
+        tokenizer = self._tokenizer(plan, run, dataset)
+        prior = self._prior("prior", plan, run, dataset, tokenizer)
+        draft = self._prior("draft", plan, run, dataset, tokenizer) if plan.parts["draft"] else None
+        if run.stopping():
+            raise Stopped
+        with torch.inference_mode():
+            return self._measure(plan, run, dataset, tokenizer, prior, draft)
+
+    def _tokenizer(self, plan: Plan, run: Run, dataset: Dataset) -> Any:
+        training = plan.training["tokenizer"]
+        first = dataset.take("train", torch.arange(2)).data
+        with seeded(plan.seed, "tokenizer"):
+            tokenizer: Any = plan.parts["tokenizer"].build(plan.parts["bottleneck"].build(), first).to(run.device)
+        regularizers = {}
+        for index, spec in enumerate(plan.parts["regularizer"]):
+            with seeded(plan.seed, f"regularizer.{index}"):
+                regularizers[f"regularizer.{index}"] = (spec.build(tokenizer), spec.weight)
+        parts = {"tokenizer": Part(tokenizer, training.optimizer)}
+        for (name, (module, _)), spec in zip(regularizers.items(), plan.parts["regularizer"], strict=True):
+            if isinstance(module, nn.Module):
+                parts[name] = Part(module.to(run.device), spec.optimizer)
+        noise = Noise(plan.seed, "order of the tokenizer's batches")
+
+        def objective(step: int, progress: float) -> Loss:
+            batch = dataset.take("train", batch_at(noise, dataset.sizes["train"], training.batch, step))
+            data = batch.data.to(run.device)
+            return penalised(data, tokenizer(data, _to(batch.condition, run)), regularizers, progress)
+
+        with run.stage("tokenizer", TOKENIZER) as stage:
+            fit(stage, parts, training, objective)
+        run.use("tokenizer", tokenizer)
+        return tokenizer.eval()
+
+    def _prior(self, role: str, plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> Any:
+        training = plan.training[role]
+        with seeded(plan.seed, role):
+            prior = plan.parts[role].build(tokenizer.vocabulary, tokenizer.length, dataset.classes).to(run.device)
+        noise = Noise(plan.seed, f"order of the {role}'s batches")
+        with run.stage(role, (*TOKENIZER, "experiment", role, f"training.{role}")) as stage:
+            ids, condition = encoded(run, dataset, tokenizer, "train")
+            held_ids, held_condition = encoded(run, dataset, tokenizer, "validation")
+
+            def objective(step: int, progress: float) -> Loss:
+                chosen = batch_at(noise, len(ids), training.batch, step).to(run.device)
+                return Loss(nats(prior, ids[chosen], _at(condition, chosen)).mean(), {})
+
+            def judge() -> float:
+                with torch.inference_mode():
+                    return float(nats(prior, held_ids, held_condition).mean())
+
+            fit(
+                stage, {role: Part(prior, training.optimizer)}, training, objective,
+                judge=judge, judgements=self.spec.evaluations,
+            )  # fmt: skip
+        run.use(role, prior)
+        return prior.eval()
+
+    def _measure(
+        self, plan: Plan, run: Run, dataset: Dataset, tokenizer: Any, prior: Prior, draft: Prior | None
+    ) -> dict[str, Measurement]:
+        ids, condition = encoded(run, dataset, tokenizer, "test")
+        drawn = draw(plan, tokenizer, prior, draft, ids, condition)
+        real = _all(dataset, "test")
+        evidence = Evidence(
+            train=_all(dataset, "train"),
+            train_reconstructed=_decoded(tokenizer, *encoded(run, dataset, tokenizer, "train")),
+            real=real,
+            reconstructed=_decoded(tokenizer, ids, condition),
+            generated=_decoded(tokenizer, drawn.ids, condition),
+            ids=ids.cpu(),
+            id_nats=nats(prior, ids, condition).cpu(),
+            vocabulary=tokenizer.vocabulary,
+            levels=dataset.levels,
+        )
+        run.keep(
+            {name: getattr(evidence, name)[:SHOWN] for name in ("real", "reconstructed", "generated")}
+        )  # fmt: skip
+        numbers: dict[str, Measurement] = {}
+        for spec in plan.parts["metric"]:
+            numbers |= spec.build()(evidence)
+        return numbers | _own(evidence, drawn)
+
+
+def encoded(run: Run, dataset: Dataset, tokenizer: Tokenizer, split: str) -> tuple[Tensor, Tensor | None]:
+    """The ids and conditions of a whole split."""
+    ids, conditions = [], []
+    with torch.inference_mode():
+        for batch in _batches(dataset, split):
+            ids.append(tokenizer.encode(batch.data.to(run.device), _to(batch.condition, run)))
+            conditions.append(batch.condition)
+    known = [condition for condition in conditions if condition is not None]
+    return torch.cat(ids).clone(), torch.cat(known).to(run.device) if known else None
+
+
+def nats(prior: Prior, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, " b"]:
+    """What each sample's ids cost the prior."""
+    logits = prior(ids, condition)[:, :-1]  # b n v
+    cost = nn.functional.cross_entropy(logits.transpose(1, 2), ids, ignore_index=-1, reduction="none")
+    return cost.sum(1)
+
+
+def draw(
+    plan: Plan, tokenizer: Tokenizer, prior: Prior, draft: Prior | None, ids: Tensor, condition: Tensor | None
+) -> Drawn:
+    """One sample for each row of held-out `ids`, under its condition."""
+    count = len(ids)
+    drawn: Drawn = (
+        plan.parts["decoder"]
+        .build()
+        .draw(
+            prior,
+            ids[:, :0],
+            draft=draft,
+            limits=Limits(length=tokenizer.length),
+            sampling=plan.sampling,
+            condition=condition,
+            seeds=Noise(plan.seed, "draws").seeds(torch.arange(count)).to(ids.device),
+        )
+    )
+    return drawn
+
+
+def _own(evidence: Evidence, drawn: Drawn) -> dict[str, Measurement]:
+    scale, unit = (
+        (1.0, "squared data units") if evidence.levels is None else ((evidence.levels - 1) / 2, "squared levels")
+    )
+    error = (evidence.real - evidence.reconstructed).double().square().mean() * scale**2
+    emitted = (drawn.ids >= 0).sum()
+    count = len(evidence.real)
+    return {
+        "reconstruction_mse": Measurement(float(error), unit, count),
+        "codes_used": Measurement(float(torch.bincount(evidence.ids.flatten()).count_nonzero()), "codes", count),
+        "target_calls_per_id": Measurement(float(drawn.target_calls.sum() / emitted), "calls", int(emitted)),
+    }
+
+
+def _batches(dataset: Dataset, split: str) -> Iterator[Any]:
+    for chosen in torch.split(torch.arange(dataset.sizes[split]), CHUNK):
+        yield dataset.take(split, chosen)
+
+
+def _all(dataset: Dataset, split: str) -> Tensor:
+    return torch.cat([batch.data for batch in _batches(dataset, split)])
+
+
+def _decoded(tokenizer: Tokenizer, ids: Tensor, condition: Tensor | None) -> Tensor:
+    chunks = torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
+    return torch.cat([tokenizer.decode(ids[chosen], _at(condition, chosen)) for chosen in chunks]).cpu().clamp(-1, 1)
+
+
+def _at(condition: Tensor | None, chosen: Tensor) -> Tensor | None:
+    return None if condition is None else condition[chosen]
+
+
+def _to(condition: Tensor | None, run: Run) -> Tensor | None:
+    return None if condition is None else condition.to(run.device)

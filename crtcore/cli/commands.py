@@ -1,0 +1,205 @@
+"""The commands of `crt`."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import click
+
+import crtcore
+from crtcore.cli import describe
+from crtcore.cli.console import Watch, answer, say, show, told
+from crtcore.experiment import Study, load
+from crtcore.registry import Registry, discover
+from crtcore.registry import describe as in_one_line
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else there."
+)
+overrides = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one value, such as bottleneck.codes=128."
+)
+spec_file = click.argument("spec", type=click.Path(path_type=Path))
+runs_folder = click.option(
+    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go."
+)
+quiet = click.option("--quiet", is_flag=True, help="Plain lines instead of a progress bar.")
+
+
+class MissingExtra(Exception):
+    """A command needs packages that the front does without."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(crtcore.__version__, prog_name="crt")
+def main() -> None:
+    """Compression against generation: compose, run and check experiments."""
+
+
+def _needs(extra: str, *modules: str) -> None:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtra(f"this command needs {', '.join(missing)}: pip install 'crtcore[{extra}]'")
+
+
+def _warn(registry: Registry) -> None:
+    for plugin, error in registry.broken.items():
+        say(f"warning: plugin {plugin!r} could not be loaded ({in_one_line(error)})")
+
+
+@main.command()
+@spec_file
+@overrides
+@runs_folder
+@as_json
+@quiet
+@told
+def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> None:
+    """Run a spec file, or go on where it stopped; a finished one shows its result."""
+    registry = discover()
+    _warn(registry)
+    _study(load(spec, registry, overrides), runs, as_json=as_json, quiet=quiet)
+
+
+@main.command()
+@spec_file
+@overrides
+@runs_folder
+@as_json
+@quiet
+@told
+def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> None:
+    """Run every point of a spec file's [sweep], as `run` does."""
+    registry = discover()
+    _warn(registry)
+    study = load(spec, registry, overrides)
+    if not study.swept:
+        raise click.UsageError(f"{spec} has no table [sweep]; `crt run {spec}` runs its one point")
+    _study(study, runs, as_json=as_json, quiet=quiet)
+
+
+def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> None:
+    """Runs a study, writes its report, prints its numbers.
+
+    Raises: RunError if a point has no result; what the others gave is written and shown first.
+    """
+    _needs("run", "torch", "scipy", "matplotlib", "jinja2", "safetensors", "filelock")
+    from crtcore import sweep
+    from crtcore.report import page
+    from crtcore.run import address
+
+    with Watch(study, quiet=quiet or as_json) as watch:
+        ended = sweep.run(study, runs, watch)
+    problem = sweep.failed(study, ended)
+    folder = sweep.gather(study, runs, ended) if study.swept else address(study.points[0].plan, runs)
+    if ended.results:
+        page.render(folder)
+        _tell(folder, as_json=as_json)
+    if problem:
+        raise problem
+
+
+def _tell(folder: Path, *, as_json: bool) -> None:
+    """Prints the numbers of a finished run or sweep, and where its report is."""
+    from crtcore.report import page, tables
+    from crtcore.run import RESULT, read_json
+    from crtcore.sweep import SWEEP
+
+    swept = (folder / SWEEP).is_file()
+    values = read_json(folder / (SWEEP if swept else RESULT))
+    if as_json:
+        answer({**values, "folder": str(folder), "report": str(folder / page.PAGE)})
+        return
+    show(tables.comparison(values) if swept else tables.single(values))
+    first = folder.parent.parent / next(p["folder"] for p in values["points"] if p["result"]) if swept else folder
+    about = read_json(first / "run.json")
+    for line in tables.verdicts(values) if swept else ():
+        click.echo(f"claim: {line}")
+    for part, backend in about["backends"].items():
+        click.echo(f"ran on: {part}: {backend}")
+    click.echo(f"ran on: device {about['device']}, {about['dtype']}, {about['threads']} thread(s) a process")
+    click.echo(f"report: {folder / page.PAGE}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@as_json
+@told
+def report(folder: Path, as_json: bool) -> None:
+    """Draw the report of a finished run or sweep again, and print its numbers."""
+    _needs("run", "torch", "scipy", "matplotlib", "jinja2", "safetensors")
+    from crtcore.report import page
+
+    page.render(folder)
+    _tell(folder, as_json=as_json)
+
+
+@main.command()
+@spec_file
+@overrides
+@as_json
+@told
+def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Check a spec file without running it: everything wrong with it, or what it would run."""
+    registry = discover()
+    study = load(spec, registry, overrides)
+    points: list[dict[str, Any]] = [
+        {
+            "arm": point.arm,
+            "grid": list(point.grid),
+            "seed": point.plan.seed,
+            "hash": point.plan.hash,
+            "steps": {stage: training.steps for stage, training in point.plan.training.items()},
+        }
+        for point in study.points
+    ]
+    if as_json:
+        answer({"name": study.name, "points": points, "spec": [dict(point.plan.document) for point in study.points]})
+        return
+    _warn(registry)
+    steps = sum(sum(point["steps"].values()) for point in points)
+    click.echo(f"{spec}: right; {len(points)} run(s), {steps} training steps")
+
+
+@main.command("list")
+@click.argument("kind", required=False)
+@as_json
+@told
+def list_(kind: str | None, as_json: bool) -> None:
+    """List the installed components, of one KIND or of all."""
+    describe.listing(discover(), kind, as_json=as_json)
+
+
+@main.command("show")
+@click.argument("name")
+@as_json
+@told
+def show_(name: str, as_json: bool) -> None:
+    """Show a component, NAME or KIND/NAME: what it is, its fields, an example."""
+    describe.showing(discover(), name, as_json=as_json)
+
+
+@main.command()
+@as_json
+@told
+def schema(as_json: bool) -> None:
+    """Print the JSON Schema of spec files, for editors, with everything installed."""
+    from crtcore.cli.schema import schema as made
+
+    answer(made(discover()))
+
+
+@main.command()
+@click.argument("name", required=False)
+@as_json
+@told
+def laws(name: str | None, as_json: bool) -> int:
+    """Try the laws of its kind on every installed component, or on NAME (or KIND/NAME)."""
+    _needs("testing", "torch", "hypothesis")
+    from crtcore.cli.laws import trial
+
+    registry = discover()
+    _warn(registry)
+    return trial(registry, name, as_json=as_json)

@@ -1,0 +1,134 @@
+"""`crt list` and `crt show`: what is installed."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from typing import Any
+
+import attrs
+import click
+import tomli_w
+from rich.table import Table
+
+from crtcore.cli.console import answer, say, show
+from crtcore.hooks import Component
+from crtcore.kinds import KINDS
+from crtcore.registry import NotInstalled, Registry
+from crtcore.registry import describe as in_one_line
+from crtcore.spec import Spec
+from crtcore.structure import describe, nearest
+
+
+def listing(registry: Registry, kind: str | None, *, as_json: bool) -> None:
+    """Prints every component of `kind`, or of all kinds.
+
+    Raises: NotInstalled if there is no such kind.
+    """
+    if kind is not None and kind not in KINDS:
+        raise NotInstalled(f"no kind is called {kind!r}{nearest(kind, list(KINDS))}")
+    chosen = [(plugin, component) for plugin, component in registry if kind in (None, component.kind)]
+    broken = {plugin: in_one_line(error) for plugin, error in registry.broken.items()}
+    if as_json:
+        rows = [
+            {"kind": component.kind, "name": component.name, "plugin": plugin, "summary": component.summary}
+            for plugin, component in chosen
+        ]
+        answer({"components": rows, "broken": broken})
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("kind", "name", "from", "what it is"):
+        table.add_column(column)
+    for plugin, component in chosen:
+        table.add_row(component.kind, component.name, plugin, component.summary)
+    show(table)
+    for plugin, error in broken.items():
+        say(f"warning: plugin {plugin!r} could not be loaded ({error})")
+
+
+def named(registry: Registry, name: str) -> list[tuple[str, Component]]:
+    """The components that `name`, or `kind/name`, means.
+
+    Raises: NotInstalled if there is none.
+    """
+    kind, slash, bare = name.rpartition("/")
+    found = [
+        (plugin, component)
+        for plugin, component in registry
+        if component.name == bare and (not slash or component.kind == kind)
+    ]
+    if not found:
+        known = [component.name for _, component in registry]
+        broken = "".join(f"; plugin {p!r} could not be loaded ({in_one_line(e)})" for p, e in registry.broken.items())
+        raise NotInstalled(f"no component is called {name!r}{nearest(bare, known)}{broken}")
+    return found
+
+
+def showing(registry: Registry, name: str, *, as_json: bool) -> None:
+    """Prints what a component is, its fields and an example."""
+    told = [_told(registry, plugin, component) for plugin, component in named(registry, name)]
+    if as_json:
+        answer(told)
+        return
+    for one in told:
+        click.echo(f"{one['kind']} {one['name']} (from {one['plugin']})\n\n{one['text']}\n")
+        for field in one["fields"]:
+            default = "required" if field["required"] else f"default {field['default']!r}"
+            click.echo(f"  {field['name']}: {field['type']}, {default}\n      {field['text']}")
+        click.echo(f"\n{one['example']}")
+
+
+def _told(registry: Registry, plugin: str, component: Component) -> dict[str, Any]:
+    texts = field_texts(component.spec)
+    example = {"use": component.name} | {
+        name: value
+        for name, value in describe(component.examples[0], registry).items()
+        if name not in ("use", "optimizer")
+    }
+    return {
+        "kind": component.kind,
+        "name": component.name,
+        "plugin": plugin,
+        "summary": component.summary,
+        "text": inspect.getdoc(component.spec) or component.summary,
+        "fields": [
+            {
+                "name": field.name,
+                "type": str(field.type) if not isinstance(field.type, type) else field.type.__name__,
+                "required": field.default is attrs.NOTHING,
+                "default": None if field.default is attrs.NOTHING else _plain(field.default),
+                "text": texts.get(field.name, ""),
+            }
+            for field in attrs.fields(component.spec)
+        ],
+        "example": tomli_w.dumps({component.kind: example}),
+    }
+
+
+def _plain(default: Any) -> Any:
+    if isinstance(default, tuple):
+        return [_plain(entry) for entry in default]
+    return attrs.asdict(default) if attrs.has(type(default)) else default
+
+
+def field_texts(spec: type[Spec]) -> dict[str, str]:
+    """Field to the string written under it, base classes included."""
+    known = {field.name for field in attrs.fields(spec)}
+    found: dict[str, str] = {}
+    for owner in reversed(spec.__mro__):
+        if not attrs.has(owner):
+            continue
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+        assert isinstance(body, ast.ClassDef)
+        for field, text in zip(body.body, body.body[1:], strict=False):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and field.target.id in known
+                and isinstance(text, ast.Expr)
+                and isinstance(text.value, ast.Constant)
+                and isinstance(text.value.value, str)
+            ):
+                found[field.target.id] = " ".join(text.value.value.split())
+    return found

@@ -1,0 +1,347 @@
+"""One spec file, to the plans it describes: the point or points of a study, checked whole before anything runs."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import attrs
+import tomli
+
+from crtcore.kinds import KINDS, ExecutorSpec, ExperimentSpec, Role
+from crtcore.registry import Registry
+from crtcore.settings import Sampling, Training
+from crtcore.spec import Spec
+from crtcore.structure import Misfit, describe, nearest, structure
+from crtcore.toml import Document, Key, Problem, SpecError, dotted, read, undotted
+
+COMMON = ("name", "seed", "experiment", "training", "sampling", "executor")
+"""Top-level keys that every spec file may have; the rest are the experiment's roles and `sweep`."""
+BASELINE = "baseline"
+"""The arm that pairs are taken against."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_RESERVED = "stages"
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """One run: every part chosen, every field known."""
+
+    name: str
+    seed: int
+    experiment: ExperimentSpec
+    parts: Mapping[str, Any]
+    """Role to its spec; a tuple where the role is many, None where it is absent."""
+    training: Mapping[str, Training]
+    sampling: Sampling
+    document: Mapping[str, Any]
+    """The resolved spec file, defaults written out."""
+    identity: Mapping[str, Any]
+    """What results depend on: the document without name and cosmetic fields."""
+
+    @property
+    def hash(self) -> str:
+        """The address of the run's folder."""
+        return digest(self.identity)
+
+    def excerpt(self, paths: Sequence[str]) -> dict[str, Any]:
+        """The parts of the identity that a stage depends on, by dotted path; what is absent is None."""
+        found = {}
+        for path in paths:
+            inside: Any = self.identity
+            for step in path.split("."):
+                inside = inside.get(step) if inside is not None else None
+            found[path] = inside
+        return found
+
+
+@attrs.frozen(kw_only=True)
+class Claim:
+    """Something the study says beforehand: `arm` has a lower (or higher) `number` than `against`, paired by seed."""
+
+    number: str
+    arm: str
+    against: str = BASELINE
+    expect: Literal["lower", "higher"] = "lower"
+
+
+class Point(NamedTuple):
+    """One run of a study."""
+
+    arm: str
+    grid: tuple[str, ...]
+    """The grid's values other than the seed, as `path=value`."""
+    plan: Plan
+
+    @property
+    def group(self) -> str:
+        """What intervals are taken within: arm and grid values, over seeds."""
+        return ", ".join((self.arm, *self.grid))
+
+
+@attrs.frozen(kw_only=True)
+class Study:
+    """Everything one spec file asks for."""
+
+    name: str
+    points: tuple[Point, ...]
+    claims: tuple[Claim, ...]
+    executor: ExecutorSpec
+    swept: bool
+    """True: the file has a `[sweep]`."""
+    document: Mapping[str, Any]
+    """The file as merged and overridden, before defaults."""
+
+    @property
+    def hash(self) -> str:
+        """The address of the sweep's folder."""
+        points = [[point.group, point.plan.hash] for point in self.points]
+        return digest({"points": points, "claims": [attrs.asdict(claim) for claim in self.claims]})
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits that stand for `values`."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def load(path: Path, registry: Registry, overrides: Sequence[str] = ()) -> Study:
+    """The study in a spec file, with `a.b=value` overrides.
+
+    Raises: SpecError with everything that is wrong, in path order.
+    """
+    document = read(path)
+    override(document, overrides)
+    return study(document, registry)
+
+
+def override(document: Document, overrides: Sequence[str]) -> None:
+    """Writes `a.b=value` texts into a document; a value that is no TOML is taken as a string.
+
+    Raises: SpecError for a text without `=` and for a path that leads nowhere.
+    """
+    problems = []
+    for text in overrides:
+        name, sign, value = text.partition("=")
+        where = f"--set {text}"
+        if not sign or not name:
+            problems.append(Problem(where, (), "expected KEY=VALUE, such as bottleneck.codes=128"))
+            continue
+        try:
+            document.put(undotted(name.strip()), _value(value.strip()), where)
+        except LookupError as error:
+            problems.append(Problem(where, (), str(error)))
+    if problems:
+        raise SpecError(problems)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomli.loads(f"value = {text}")["value"]
+    except tomli.TOMLDecodeError:
+        return text
+
+
+def study(document: Document, registry: Registry) -> Study:
+    """The study that a document describes.
+
+    Raises: SpecError with everything that is wrong, in path order.
+    """
+    problems: dict[tuple[Key, str], Problem] = {}
+
+    def note(path: Key, message: str, source: Document = document) -> None:
+        problems.setdefault((path, message), Problem(source.where(path), path, message))
+
+    base = Document({k: v for k, v in document.values.items() if k != "sweep"}, document.origins)
+    sweep = document.values.get("sweep")
+    points = []
+    for arm, grid, changes in _spread(sweep, note):
+        point = Document(copy.deepcopy(base.values), dict(base.origins))
+        for path, value, written in changes:
+            try:
+                point.put(path, value, document.where(written))
+            except LookupError as error:
+                note(written, str(error))
+        plan = _plan(point, registry, lambda path, message, point=point: note(path, message, point))
+        if plan:
+            points.append(Point(arm, grid, plan))
+    claims = _claims(sweep, {point.arm for point in points}, note) if points else ()
+    executor = _one(base, ("executor",), ExecutorSpec, registry, note) if "executor" in base.values else None
+    if problems:
+        raise SpecError(sorted(problems.values(), key=lambda problem: [str(step) for step in problem.path]))
+    return Study(
+        name=base.values["name"],
+        points=tuple(points),
+        claims=claims,
+        executor=executor or registry.find("executor", "local").spec(),  # type: ignore[arg-type]
+        swept=sweep is not None,
+        document=document.values,
+    )
+
+
+def _leaves(table: Mapping[str, Any], path: Key = ()) -> Iterator[tuple[Key, Any]]:
+    """The values of nested tables, each with its path; `"a.b" = 1` and `a.b = 1` are one."""
+    for name, value in table.items():
+        here = (*path, name)
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, here)
+        else:
+            yield here, value
+
+
+def _spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[tuple[Key, Any, Key]]]]:
+    """Arms times grid: the arm, its grid values, and its changes (path, value, where it was written)."""
+    if sweep is None:
+        yield BASELINE, (), []
+        return
+    if not isinstance(sweep, dict):
+        note(("sweep",), f"expected a table, got {sweep!r}")
+        return
+    arms = sweep.get("arms", {BASELINE: {}})
+    if not isinstance(arms, dict) or not arms or not all(isinstance(arm, dict) for arm in arms.values()):
+        note(("sweep", "arms"), f"expected a table for each arm, got {arms!r}")
+        return
+    axes = []
+    for path, values in _leaves({name: value for name, value in sweep.items() if name not in ("arms", "claim")}):
+        if not isinstance(values, list) or not values:
+            note(("sweep", *path), f"expected an array of values to try, got {values!r}")
+        else:
+            axes.append([(path, value) for value in values])
+    for arm, changes in arms.items():
+        own = [(_joined(path), value, ("sweep", "arms", arm, *path)) for path, value in _leaves(changes)]
+        for chosen in itertools.product(*axes):
+            where = tuple(f"{dotted(path)}={value}" for path, value in chosen if path != ("seed",))
+            yield arm, where, [*own, *((_joined(path), value, ("sweep", *path)) for path, value in chosen)]
+
+
+def _joined(path: Key) -> Key:
+    return undotted(dotted(path))
+
+
+def _claims(sweep: Any, arms: set[str], note: Any) -> tuple[Claim, ...]:
+    written = sweep.get("claim", []) if isinstance(sweep, dict) else []
+    try:
+        claims = structure(written, tuple[Claim, ...], Registry.of(()))
+    except Misfit as error:
+        for path, message in error.problems:
+            note(("sweep", "claim", *path), message)
+        return ()
+    for index, claim in enumerate(claims):
+        for field in ("arm", "against"):
+            if (name := getattr(claim, field)) not in arms:
+                note(("sweep", "claim", index, field), f"no arm is called {name!r}{nearest(name, list(arms))}")
+    return claims
+
+
+def _one(document: Document, path: Key, into: Any, registry: Registry, note: Any) -> Any:
+    """The value at `path` as `into`; None, and notes, if it does not fit."""
+    value: Any = document.values
+    for step in path:
+        value = value[step]
+    try:
+        return structure(value, into, registry)
+    except Misfit as error:
+        for inside, message in error.problems:
+            note((*path, *inside), message)
+        return None
+
+
+def _plan(document: Document, registry: Registry, note: Any) -> Plan | None:
+    """The plan of one point; None, and notes, if something is wrong."""
+    wrong: list[Key] = []
+
+    def wrongly(path: Key, message: str) -> None:
+        wrong.append(path)
+        note(path, message)
+
+    values = document.values
+    name, seed = _name(values, wrongly), _seed(values, wrongly)
+    if "experiment" not in values:
+        wrongly((), f"expected a table [experiment], got none; installed: {', '.join(registry.names('experiment'))}")
+        return None
+    experiment = _one(document, ("experiment",), ExperimentSpec, registry, wrongly)
+    if experiment is None:
+        return None
+    known = [*COMMON, "sweep", "extends", *experiment.roles]
+    for key in values:
+        if key not in known:
+            wrongly((key,), f"unknown key{nearest(key, known)}")
+    parts = {role: _part(document, role, what, registry, wrongly) for role, what in experiment.roles.items()}
+    training = _training(document, experiment, registry, wrongly)
+    sampling = _one(document, ("sampling",), Sampling, registry, wrongly) if "sampling" in values else Sampling()
+    if wrong:
+        return None
+    tables = {"experiment": experiment, **parts, "sampling": sampling, "training": training}
+    plan = Plan(
+        name=name, seed=seed, experiment=experiment, parts=parts, training=training, sampling=sampling,
+        document=_resolved(registry, cosmetic=True, name=name, seed=seed, **tables),
+        identity=_resolved(registry, cosmetic=False, seed=seed, **tables),
+    )  # fmt: skip
+    for path, message in experiment.problems(plan):
+        wrongly(undotted(path), message)
+    return None if wrong else plan
+
+
+def _name(values: Mapping[str, Any], note: Any) -> Any:
+    name = values.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name == _RESERVED:
+        got = "nothing" if name is None else repr(name)
+        note(("name",), f"expected a name of letters, digits, '.', '_' and '-' other than {_RESERVED!r}, got {got}")
+    return name
+
+
+def _seed(values: Mapping[str, Any], note: Any) -> Any:
+    seed = values.get("seed", 0)
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        note(("seed",), f"expected an integer from 0 up to 2**63, got {seed!r}")
+    return seed
+
+
+def _part(document: Document, role: str, what: Role, registry: Registry, note: Any) -> Spec | tuple[Spec, ...] | None:
+    if role in document.values:
+        base: Any = KINDS[what.kind]
+        found: Spec | tuple[Spec, ...] | None = _one(
+            document, (role,), tuple[base, ...] if what.many else base, registry, note
+        )
+        return found
+    if not what.optional:
+        form = f"[[{role}]]" if what.many else f"[{role}]"
+        note((role,), f"expected a table {form}, got none; installed: {', '.join(registry.names(what.kind)) or 'none'}")
+    return () if what.many else None
+
+
+def _training(document: Document, experiment: ExperimentSpec, registry: Registry, note: Any) -> dict[str, Training]:
+    tables = document.values.get("training", {})
+    if not isinstance(tables, dict):
+        note(("training",), f"expected a table for each stage, got {tables!r}")
+        return {}
+    for stage in tables:
+        if stage not in experiment.stages:
+            note(("training", stage), f"unknown stage{nearest(stage, list(experiment.stages))}")
+    made = {}
+    for stage, role in experiment.stages.items():
+        if stage in tables:
+            made[stage] = _one(document, ("training", stage), Training, registry, note)
+        elif role in document.values:
+            note(("training", stage), f"expected a table [training.{stage}] with its steps, got none")
+    return made
+
+
+def _resolved(
+    registry: Registry, *, cosmetic: bool, name: str | None = None, seed: int, **tables: Any
+) -> dict[str, Any]:
+    """A spec file with every default written out; what is absent is left out."""
+    told = {
+        table: {stage: describe(made, registry, cosmetic=cosmetic) for stage, made in value.items()}
+        if isinstance(value, dict)
+        else describe(value, registry, cosmetic=cosmetic)
+        for table, value in tables.items()
+        if value not in (None, ())
+    }
+    return {**({"name": name} if name else {}), "seed": seed, **told}

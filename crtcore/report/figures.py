@@ -1,0 +1,142 @@
+"""Figures of a run or sweep, as PNG files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from crtcore import checkpoint
+from crtcore.run import RECORDS, SAMPLES, read_records
+
+COLUMNS = 20
+"""Samples in a row of a grid."""
+COLORS = ("#4c566a", "#c0392b", "#2471a3", "#1e8449", "#8e44ad", "#b9770e")
+PAIRS = (
+    ("reconstruction_mse", "id_code_length_bits", None),
+    ("reconstruction_frechet", "generation_frechet", "frechet_floor"),
+)
+"""What the trade-off is drawn between: the cost of compressing, the cost of modelling, and a floor of both."""
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Writes a figure as PNG, aside and renamed."""
+    FigureCanvasAgg(figure)
+    aside = path.with_name(f".tmp-{path.name}")
+    with checkpoint.writing(path):
+        figure.savefig(aside, format="png", dpi=150, bbox_inches="tight")
+        aside.replace(path)
+    return path
+
+
+def samples(run: Path, title: str, path: Path) -> Path | None:
+    """Real, reconstructed and generated images of a run; None if it kept no images."""
+    if not checkpoint.committed(run / SAMPLES):
+        return None
+    kept = {name: tensor.numpy() for name, tensor in checkpoint.load(run / SAMPLES).tensors.items()}
+    if any(images.ndim != 4 for images in kept.values()):
+        return None
+    rows = [(name, kept[name]) for name in ("real", "reconstructed", "generated") if name in kept]
+    figure = Figure(figsize=(10, 0.62 * 2 * len(rows) + 0.4))
+    axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+    for axis, (name, images) in zip(axes, rows, strict=True):
+        axis.imshow(_grid(images[: 2 * COLUMNS]), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        axis.set_ylabel(name, rotation=0, ha="right", va="center")
+        axis.set_xticks([])
+        axis.set_yticks([])
+    axes[0].set_title(title, loc="left")
+    return save(figure, path)
+
+
+def _grid(images: Any) -> Any:
+    """Images side by side with a thin gap, 0 to 1."""
+    count, channels, height, width = images.shape
+    rows = -(-count // COLUMNS)
+    canvas = np.full((rows * (height + 1) - 1, COLUMNS * (width + 1) - 1, channels), 0.25)
+    for index, image in enumerate(images):
+        top, left = index // COLUMNS * (height + 1), index % COLUMNS * (width + 1)
+        canvas[top : top + height, left : left + width] = np.moveaxis(image, 0, -1) / 2 + 0.5
+    return canvas[..., 0] if channels == 1 else canvas
+
+
+def trade_off(sweep: Mapping[str, Any], path: Path) -> Path | None:
+    """Every seed of every arm, and the arms' means with intervals; None if the numbers are not there."""
+    arms = sweep["arms"]
+    pairs = [pair for pair in PAIRS if all(set(pair[:2]) <= set(numbers) for numbers in arms.values())]
+    if not pairs:
+        return None
+    figure = Figure(figsize=(5.2 * len(pairs), 4.2), layout="constrained")
+    for axis, (across, up, floor) in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
+        for (arm, numbers), color in zip(arms.items(), _colors(arms), strict=True):
+            points = _points(sweep, arm)
+            axis.scatter([p[across] for p in points], [p[up] for p in points], s=16, alpha=0.45, color=color)
+            _mean(axis, numbers[across], numbers[up], arm, color)
+        if floor:
+            level = next(iter(arms.values()))[floor]["mean"]
+            axis.axhline(level, color="black", lw=0.8, ls=":", label="real against real")
+        axis.set_xlabel(_title(across, arms))
+        axis.set_ylabel(_title(up, arms))
+        axis.grid(alpha=0.25)
+        axis.legend(frameon=False, fontsize=8)
+    return save(figure, path)
+
+
+def _mean(axis: Axes, across: Mapping[str, Any], up: Mapping[str, Any], arm: str, color: str) -> None:
+    bars = {
+        name: None if number["low"] is None else [[number["mean"] - number["low"]], [number["high"] - number["mean"]]]
+        for name, number in (("xerr", across), ("yerr", up))
+    }
+    axis.errorbar([across["mean"]], [up["mean"]], fmt="o", color=color, capsize=3, label=arm, **bars)  # type: ignore[arg-type]
+
+
+def _title(name: str, arms: Mapping[str, Any]) -> str:
+    unit = next(iter(arms.values()))[name]["unit"]
+    return f"{name.removesuffix('_bits').replace('_', ' ')} ({unit})"
+
+
+def _points(sweep: Mapping[str, Any], arm: str) -> list[dict[str, float]]:
+    results = [point["result"] for point in sweep["points"] if point["group"] == arm and point["result"]]
+    return [{name: number["value"] for name, number in result["numbers"].items()} for result in results]
+
+
+def curves(runs: Mapping[str, list[Path]], path: Path) -> Path | None:
+    """How each stage learned: its loss and, where it was judged, its validation loss; one thin line a run."""
+    records = {group: [read_records(folder / RECORDS) for folder in folders] for group, folders in runs.items()}
+    panels = _panels(line for lists in records.values() for lines in lists for line in lines)
+    if not panels:
+        return None
+    figure = Figure(figsize=(4 * len(panels), 3.2), layout="constrained")
+    for axis, (stage, reading) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for (group, lists), color in zip(records.items(), _colors(records), strict=True):
+            for index, lines in enumerate(lists):
+                drawn = [(line["step"], line[reading]) for line in lines if line["stage"] == stage and reading in line]
+                axis.plot(*zip(*drawn, strict=True), color=color, lw=0.9, alpha=0.7, label=None if index else group)
+        axis.set_title(f"{stage}: {reading}", fontsize=9)
+        axis.set_xlabel("step")
+        axis.grid(alpha=0.25)
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    return save(figure, path)
+
+
+def _panels(lines: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    found: dict[tuple[str, str], None] = {}
+    for line in lines:
+        for reading in ("distortion", "validation"):
+            if reading in line:
+                found[line["stage"], reading] = None
+    return list(found)
+
+
+def _colors(groups: Mapping[str, Any]) -> list[str]:
+    return [COLORS[index % len(COLORS)] for index in range(len(groups))]
+
+
+def file_name(group: str) -> str:
+    """A group's name as part of a file's."""
+    return re.sub(r"[^A-Za-z0-9._=-]+", "-", group)

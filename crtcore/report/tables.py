@@ -1,0 +1,93 @@
+"""Numbers as rich tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+
+def comparison(sweep: Mapping[str, Any]) -> Table:
+    """A row for each number, a column for each arm: mean and half width over seeds, and the paired difference."""
+    arms = sweep["arms"]
+    seeds = max(number["seeds"] for numbers in arms.values() for number in numbers.values())
+    table = Table(title=f"{sweep['name']}: mean ± half of the 95 % interval over {seeds} seeds", title_justify="left")
+    table.add_column("")
+    for arm in arms:
+        table.add_column(arm, justify="right")
+    for name, unit in units(sweep).items():
+        cells = [cell(numbers.get(name)) for numbers in arms.values()]
+        table.add_row(Text.assemble(label(name), (f"\n{unit}", "dim")), *cells)
+    return table
+
+
+def single(result: Mapping[str, Any]) -> Table:
+    """A row for each number of one run."""
+    table = Table(title=f"{result['name']}, seed {result['seed']}", title_justify="left")
+    table.add_column("")
+    table.add_column("value", justify="right")
+    table.add_column("95 % over samples", justify="right")
+    table.add_column("unit")
+    for name, number in result["numbers"].items():
+        low, high = number.get("low"), number.get("high")
+        span = "" if low is None else f"{short(low)} to {short(high)}"
+        table.add_row(label(name), short(number["value"]), span, number["unit"])
+    return table
+
+
+def units(sweep: Mapping[str, Any]) -> dict[str, str]:
+    """Every number of a sweep with its unit, in the order the runs give them."""
+    return {name: number["unit"] for numbers in sweep["arms"].values() for name, number in numbers.items()}
+
+
+def cell(number: Mapping[str, Any] | None) -> Text:
+    """A number with its interval, and under it the paired difference with the seeds that agree on its sign."""
+    if number is None:
+        return Text("not measured", "dim")
+    text = Text(spread(number))
+    if difference := number["difference"]:
+        agree = f" ({difference['same_sign']}/{difference['seeds']})"
+        text.append(f"\n{spread(difference, sign=True)}{agree}", "dim" if crosses(difference) else "bold")
+    return text
+
+
+def crosses(difference: Mapping[str, Any]) -> bool:
+    """True if the interval has 0 inside, or there is none."""
+    return difference["low"] is None or difference["low"] <= 0 <= difference["high"]
+
+
+def spread(number: Mapping[str, Any], *, sign: bool = False) -> str:
+    """`172.3 ± 1.2`."""
+    mean = short(number["mean"], sign=sign)
+    return mean if number["low"] is None else f"{mean} ± {short((number['high'] - number['low']) / 2)}"
+
+
+def short(value: float, *, sign: bool = False) -> str:
+    """Four significant digits at most, without exponents where they can be helped."""
+    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
+    return f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def label(name: str) -> str:
+    """`two part code length` from `two_part_code_length_bits`."""
+    return name.removesuffix("_bits").replace("_", " ")
+
+
+def verdicts(sweep: Mapping[str, Any]) -> list[str]:
+    """One line for each claim."""
+    lines = []
+    for claim in sweep["claims"]:
+        difference = claim["difference"]
+        gap = (
+            f" ({spread(difference, sign=True)}, {difference['same_sign']}/{difference['seeds']} seeds)"
+            if difference
+            else ""
+        )
+        where = f" at {', '.join(claim['grid'])}" if claim["grid"] else ""
+        lines.append(
+            f"{label(claim['number'])} of {claim['arm']} {claim['expect']} than that of {claim['against']}{where}: "
+            f"{claim['verdict']}{gap}"
+        )
+    return lines

@@ -1,0 +1,186 @@
+"""Studies: every point of a spec file run by an executor, and what the runs say together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import attrs
+from scipy.stats import t as student
+
+from crtcore.checkpoint import RunError, write_json, write_text
+from crtcore.experiment import BASELINE, Point, Study
+from crtcore.kinds import Json
+from crtcore.run import address, finished, work
+
+SWEEP = "sweep.json"
+CONFIDENCE = 0.95
+
+
+class Finished(NamedTuple):
+    """What became of a study's points."""
+
+    results: dict[int, dict[str, Any]]
+    """Index of a point to its result."""
+    problems: dict[int, str]
+    """Index of a point to why it has none."""
+
+
+def run(study: Study, runs: Path, report: Callable[[int, Json], None]) -> Finished:
+    """Runs what is not finished; what fails stops nothing else.
+
+    Raises: RunError if a run's folder is not ours. An interrupt stops the workers once they have saved.
+    """
+    done = {index: finished(point.plan, runs) for index, point in enumerate(study.points)}
+    results = {index: result for index, result in done.items() if result is not None}
+    for index in results:
+        report(index, {"event": "finished", "again": True})
+    left = [index for index in done if index not in results]
+    pieces = [{"document": dict(study.points[index].plan.document), "runs": str(runs)} for index in left]
+    problems: dict[int, str] = {}
+    if not left:
+        return Finished(results, problems)
+    working = study.executor.build().run(work, pieces, lambda place, event: report(left[place], event))
+    try:
+        for ended in working:
+            index = left[ended.place]
+            answer = ended.answer or {"problem": ended.problem}
+            if "result" in answer:
+                results[index] = answer["result"]
+            else:
+                problems[index] = answer.get("problem") or "stopped; the same command resumes it"
+            report(index, {"event": "finished", "problem": problems.get(index)})
+    finally:
+        working.close()  # type: ignore[attr-defined]
+    return Finished(dict(sorted(results.items())), problems)
+
+
+def gather(study: Study, runs: Path, ended: Finished) -> Path:
+    """Writes what the finished points say together into the sweep's folder, and returns the folder."""
+    folder = runs / study.name / f"sweep-{study.hash}"
+    points = [
+        {
+            "arm": point.arm,
+            "grid": list(point.grid),
+            "group": point.group,
+            "folder": str(address(point.plan, runs).relative_to(runs)),
+            "result": ended.results.get(index),
+            "problem": ended.problems.get(index),
+        }
+        for index, point in enumerate(study.points)
+    ]
+    arms = summary(study.points, ended.results)
+    write_json(
+        folder / SWEEP,
+        {
+            "name": study.name,
+            "confidence": CONFIDENCE,
+            "baseline": BASELINE,
+            "arms": arms,
+            "claims": claims(study, ended.results),
+            "points": points,
+        },
+    )
+    import tomli_w
+
+    write_text(folder / "spec.toml", tomli_w.dumps(dict(study.document)))
+    return folder
+
+
+def summary(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Group to number to mean and interval over seeds, with the paired difference from the baseline arm."""
+    values = _values(points, results)
+    told: dict[str, dict[str, Any]] = {}
+    for (arm, grid), numbers in values.items():
+        told[", ".join((arm, *grid))] = {
+            name: {
+                "unit": unit,
+                **interval(list(by_seed.values())),
+                "difference": None
+                if arm == BASELINE
+                else paired(by_seed, values.get((BASELINE, grid), {}).get(name, ("", {}))[1]),
+            }
+            for name, (unit, by_seed) in numbers.items()
+        }
+    return told
+
+
+def claims(study: Study, results: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each claim of the study with its verdict, once for each value of the grid."""
+    values = _values(study.points, results)
+    told = []
+    for claim in study.claims:
+        for arm, grid in values:
+            if arm != claim.arm:
+                continue
+            pair = [values.get((name, grid), {}).get(claim.number, ("", {}))[1] for name in (claim.arm, claim.against)]
+            difference = paired(*pair)
+            told.append(
+                {
+                    **attrs.asdict(claim),
+                    "grid": list(grid),
+                    "difference": difference,
+                    "verdict": verdict(claim.expect, difference),
+                }
+            )
+    return told
+
+
+def verdict(expect: str, difference: Mapping[str, Any] | None) -> str:
+    """Whether a paired difference bears out what was expected of it."""
+    if difference is None:
+        return "not measured"
+    if difference["low"] is None:
+        return "not shown: one seed has no interval"
+    low, high = difference["low"], difference["high"]
+    if low <= 0 <= high:
+        return "does not hold: the interval has 0 inside"
+    return "holds" if (high < 0) == (expect == "lower") else "does not hold: the difference goes the other way"
+
+
+def _values(
+    points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]
+) -> dict[tuple[str, tuple[str, ...]], dict[str, tuple[str, dict[int, float]]]]:
+    """(Arm, grid) to number to its unit and its value by seed."""
+    values: dict[tuple[str, tuple[str, ...]], dict[str, tuple[str, dict[int, float]]]] = {}
+    for index, point in enumerate(points):
+        if index not in results:
+            continue
+        numbers = values.setdefault((point.arm, point.grid), {})
+        for name, number in results[index]["numbers"].items():
+            numbers.setdefault(name, (number["unit"], {}))[1][point.plan.seed] = number["value"]
+    return values
+
+
+def interval(values: list[float]) -> dict[str, Any]:
+    """Mean and t interval over seeds; no interval from one."""
+    count = len(values)
+    mean = math.fsum(values) / count
+    if count < 2:
+        return {"mean": mean, "low": None, "high": None, "seeds": count}
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    half = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread / math.sqrt(count)
+    return {"mean": mean, "low": mean - half, "high": mean + half, "seeds": count}
+
+
+def paired(values: Mapping[int, float], others: Mapping[int, float]) -> dict[str, Any] | None:
+    """Mean and t interval of the differences over the seeds both have; None if they share none."""
+    gaps = [value - others[seed] for seed, value in values.items() if seed in others]
+    if not gaps:
+        return None
+    found = interval(gaps)
+    same = sum((gap < 0) == (found["mean"] < 0) and gap != 0 for gap in gaps)
+    return {**found, "same_sign": same}
+
+
+def failed(study: Study, ended: Finished) -> RunError | None:
+    """One error that names every point without a result; None if all have one."""
+    if not ended.problems:
+        return None
+    lines = [
+        f"{study.points[index].group}, seed {study.points[index].plan.seed}: {problem}"
+        for index, problem in ended.problems.items()
+    ]
+    return RunError("\n".join(dict.fromkeys(lines)))

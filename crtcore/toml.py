@@ -1,0 +1,253 @@
+"""TOML files with `extends`, to one document that knows where each value was written."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import tomli
+
+Key: TypeAlias = tuple[str | int, ...]
+"""Where a value stands in a document: table keys and array indices from the top."""
+
+LARGEST = 1 << 20
+"""Bytes of the largest file that is read."""
+
+
+class Problem(NamedTuple):
+    """One thing wrong with a document."""
+
+    where: str
+    """File and line, or the command-line option."""
+    path: Key
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.where, dotted(self.path), self.message) if part)
+
+
+class SpecError(ValueError):
+    """Everything that is wrong with a document."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Document(NamedTuple):
+    """Values, and where each of them was written."""
+
+    values: dict[str, Any]
+    origins: dict[Key, str]
+
+    def where(self, path: Key) -> str:
+        """Where the value at `path`, or the nearest thing around it, was written."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.origins:
+                return self.origins[path[:end]]
+        return ""
+
+    def put(self, path: Key, value: Any, origin: str) -> None:
+        """Sets the value at `path`, making tables on the way.
+
+        Raises: LookupError if the path leads through something that is no table or past the end of an array.
+        """
+        inside: Any = self.values
+        for depth, step in enumerate(path):
+            last = depth == len(path) - 1
+            if isinstance(inside, list):
+                if not isinstance(step, int) or step >= len(inside):
+                    raise LookupError(f"{dotted(path[:depth])} has {len(inside)} entries, and none is called {step!r}")
+            elif not isinstance(inside, dict):
+                raise LookupError(f"{dotted(path[:depth])} is no table")
+            elif step not in inside and not last:
+                inside[step] = {}
+            if last:
+                inside[step] = copy.deepcopy(value)
+            else:
+                inside = inside[step]
+        for known in [known for known in self.origins if known[: len(path)] == path]:
+            del self.origins[known]
+        self.origins[path] = origin
+
+
+def dotted(path: Key) -> str:
+    """`path` as it is written: `regularizer.0.weight`."""
+    return ".".join(str(step) for step in path)
+
+
+def undotted(text: str) -> Key:
+    """The path that `text` writes."""
+    return tuple(int(step) if step.isdecimal() else step for step in text.split("."))
+
+
+def read(path: Path, within: tuple[Path, ...] = ()) -> Document:
+    """The document in a file, merged over the one it `extends`.
+
+    Raises: SpecError if a file is missing, unreadable, no TOML, or extends itself.
+    """
+    document = parse(_text(path, within), str(path))
+    base = document.values.pop("extends", None)
+    if base is None:
+        return document
+    where = document.where(("extends",))
+    if not isinstance(base, str):
+        raise SpecError([Problem(where, ("extends",), f"expected a file name, got {base!r}")])
+    chain = (*within, path)
+    if any((path.parent / base).resolve() == seen.resolve() for seen in chain):
+        names = " -> ".join(map(str, (*chain, path.parent / base)))
+        raise SpecError([Problem(where, ("extends",), f"the files extend each other in a circle: {names}")])
+    return merged(read(path.parent / base, chain), document)
+
+
+def _text(path: Path, within: tuple[Path, ...]) -> str:
+    asked = f"{within[-1]}: extends" if within else ""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+        if len(raw) > LARGEST:
+            raise SpecError([Problem(str(path), (), f"expected a file of at most {LARGEST} bytes, got a larger one")])
+        return raw.decode().replace("\r\n", "\n")
+    except OSError as error:
+        message = f"cannot read the file {path}: {error.strerror}" + (f" (from {asked})" if asked else "")
+        raise SpecError([Problem("", (), message)]) from None
+    except UnicodeDecodeError as error:
+        raise SpecError([Problem(str(path), (), f"expected UTF-8, got the byte {raw[error.start]:#04x}")]) from None
+
+
+def parse(text: str, source: str) -> Document:
+    """The document in `text`, called `source`.
+
+    Raises: SpecError with the line of the first thing that is no TOML.
+    """
+    try:
+        values = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        where = f"{source}:{error.lineno}" if error.lineno else source
+        raise SpecError([Problem(where, (), f"not TOML: {error.msg[0].lower()}{error.msg[1:]}")]) from None
+    except RecursionError:
+        raise SpecError([Problem(source, (), "not TOML: nested too deeply")]) from None
+    return Document(values, {path: f"{source}:{line}" for path, line in Scanner(text).lines().items()})
+
+
+def merged(base: Document, over: Document) -> Document:
+    """`over` laid on `base`: tables merge, everything else is replaced whole."""
+    values, origins = copy.deepcopy(base.values), dict(base.origins)
+
+    def lay(under: dict[str, Any], top: Mapping[str, Any], path: Key) -> None:
+        for name, value in top.items():
+            here = (*path, name)
+            if isinstance(value, dict) and isinstance(under.get(name), dict):
+                lay(under[name], value, here)
+            else:
+                for known in [known for known in origins if known[: len(here)] == here]:
+                    del origins[known]
+                under[name] = copy.deepcopy(value)
+
+    lay(values, over.values, ())
+    return Document(values, origins | over.origins)
+
+
+class Scanner:
+    """Finds the line of every key and array entry of a text that is known to be TOML."""
+
+    _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+    _SPACE = re.compile(r"[ \t]*")
+    _BARE = re.compile(r"[A-Za-z0-9_-]+")
+    _STRING = re.compile(
+        r'"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:[^"\\]|\\.)*"|\'[^\']*\'', re.DOTALL
+    )  # a closing run may hold one or two quotes of the text itself
+    _SCALAR = re.compile(r"[^,\]}#\n]*")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.found: dict[Key, int] = {}
+        self.arrays: dict[Key, int] = {}
+
+    def lines(self) -> dict[Key, int]:
+        """Path to line, counted from 1."""
+        table: Key = ()
+        self._match(self._BLANK)
+        while self.at < len(self.text):
+            if self.text[self.at] == "[":
+                table = self._header()
+            else:
+                self._pair(table)
+            self._match(self._BLANK)
+        return self.found
+
+    def _match(self, pattern: re.Pattern[str]) -> str:
+        match = pattern.match(self.text, self.at)
+        assert match, f"not TOML at {self.at}"
+        self.at = match.end()
+        return match.group()
+
+    def _mark(self, path: Key, start: int) -> None:
+        for end in range(1, len(path) + 1):
+            self.found.setdefault(path[:end], self.text.count("\n", 0, start) + 1)
+
+    def _header(self) -> Key:
+        start, brackets = self.at, 2 if self.text.startswith("[[", self.at) else 1
+        self.at += brackets
+        keys = self._keys()
+        self.at += brackets
+        path: Key = ()
+        for depth, key in enumerate(keys):
+            path = (*path, key)
+            if brackets == 2 and depth == len(keys) - 1:
+                self.arrays[path] = self.arrays.get(path, -1) + 1
+            if path in self.arrays:
+                path = (*path, self.arrays[path])
+        self._mark(path, start)
+        return path
+
+    def _keys(self) -> list[str]:
+        keys = []
+        while True:
+            self._match(self._SPACE)
+            if self.text[self.at] in "\"'":
+                keys.append(str(tomli.loads(f"key = {self._match(self._STRING)}")["key"]))
+            else:
+                keys.append(self._match(self._BARE))
+            self._match(self._SPACE)
+            if self.text[self.at] != ".":
+                return keys
+            self.at += 1
+
+    def _pair(self, table: Key) -> None:
+        start = self.at
+        path = (*table, *self._keys())
+        self._mark(path, start)
+        self.at += 1  # the sign =
+        self._match(self._SPACE)
+        self._value(path)
+
+    def _value(self, path: Key) -> None:
+        opening = self.text[self.at]
+        if opening in "\"'":
+            self._match(self._STRING)
+        elif opening in "[{":
+            self._inside(path, "]" if opening == "[" else "}")
+        else:
+            self._match(self._SCALAR)
+
+    def _inside(self, path: Key, closing: str) -> None:
+        self.at += 1
+        index = 0
+        while True:
+            self._match(self._BLANK)
+            if self.text[self.at] == closing:
+                self.at += 1
+                return
+            if self.text[self.at] == ",":
+                self.at += 1
+            elif closing == "]":
+                self._mark((*path, index), self.at)
+                self._value((*path, index))
+                index += 1
+            else:
+                self._pair(path)

@@ -1,0 +1,237 @@
+"""Training: one optimiser per part, one forward, one backward, one step each; stops and resumes bit for bit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from crtcore.checkpoint import RunError, Saved
+from crtcore.kinds import Encoded, Regularizer
+from crtcore.noise import Noise, derive
+from crtcore.run import Stage, Stopped
+from crtcore.settings import Optimizer, Training
+
+READINGS = 50
+"""Times the readings of a stage are recorded."""
+
+
+class Part(NamedTuple):
+    """Something that learns, under an optimiser of its own."""
+
+    module: nn.Module
+    optimizer: Optimizer
+
+
+class Loss(NamedTuple):
+    """What one step minimises, and numbers worth recording."""
+
+    total: Tensor
+    readings: Mapping[str, float | Tensor]
+
+
+@contextmanager
+def seeded(seed: int, name: str) -> Iterator[None]:
+    """First values of the part called `name` come from a seed of its own; torch's generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, name))
+        yield
+
+
+def batch_at(noise: Noise, size: int, batch: int, step: int) -> Int[Tensor, " batch"]:
+    """The samples of a step: epoch after epoch, each in an order of its own, whatever was done before."""
+    places = torch.arange(step * batch, (step + 1) * batch)
+    epochs = range(int(places[0]) // size, int(places[-1]) // size + 1)
+    return torch.cat([noise.order(size, epoch)[places[places // size == epoch] % size] for epoch in epochs])
+
+
+def fit(
+    stage: Stage,
+    parts: Mapping[str, Part],
+    training: Training,
+    objective: Callable[[int, float], Loss],
+    *,
+    judge: Callable[[], float] | None = None,
+    judgements: int = 1,
+) -> None:
+    """Trains the parts of a stage to the end, or loads them if that is done.
+
+    `objective` takes the step and the progress (0 to 1). With a `judge`, a number to make small, taken `judgements`
+    times on the way, the first part ends as it was when that number was smallest.
+    Raises: Stopped once it has saved, RunError if a loss is not finite.
+    """
+    trainer = Trainer(stage, parts, training, judge is not None)
+    saved = stage.latest()
+    if saved:
+        trainer.restore(saved)
+    while trainer.step < training.steps:
+        loss = trainer.advance(objective)
+        step = trainer.step
+        if judge and _due(step, training.steps, judgements):
+            trainer.weigh(judge())
+        if _due(step, training.steps, READINGS):
+            trainer.record(loss)
+        if step == training.steps:
+            break
+        if (stopping := stage.run.stopping()) or step % training.checkpoint == 0:
+            trainer.save()
+        if stopping:
+            raise Stopped
+    if not stage.finished:
+        trainer.finish()
+
+
+def _due(step: int, steps: int, times: int) -> bool:
+    """True at `times` steps spread over the stage, the last one among them."""
+    return step * times // steps > (step - 1) * times // steps
+
+
+class Trainer:
+    """The state of a stage in training."""
+
+    def __init__(self, stage: Stage, parts: Mapping[str, Part], training: Training, judged: bool) -> None:
+        self.stage = stage
+        self.parts = parts
+        self.training = training
+        self.step = 0
+        self.best: dict[str, Tensor] | None = None
+        self.score = math.inf
+        self.judged = judged
+        self.norms: dict[str, Tensor] = {}
+        self.optimizers = {
+            name: _adamw(part) for name, part in parts.items() if any(True for _ in part.module.parameters())
+        }
+
+    @property
+    def main(self) -> nn.Module:
+        """The first part: the one that is judged."""
+        return next(iter(self.parts.values())).module
+
+    def advance(self, objective: Callable[[int, float], Loss]) -> Loss:
+        """One step of every part."""
+        progress = self.step / self.training.steps
+        loss = objective(self.step, progress)
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        for name, optimizer in self.optimizers.items():
+            settings = self.parts[name].optimizer
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * _course(settings, progress + 1 / self.training.steps)
+            self.norms[name] = nn.utils.clip_grad_norm_(self.parts[name].module.parameters(), settings.clip)
+            optimizer.step()
+        self.step += 1
+        return loss
+
+    def weigh(self, score: float) -> None:
+        """Keeps a copy of the main part if it never scored better."""
+        self.stage.record(self.step, self.training.steps, {"validation": score})
+        if score < self.score:
+            self.score = score
+            self.best = {name: value.detach().clone() for name, value in self.main.state_dict().items()}
+
+    def record(self, loss: Loss) -> None:
+        """Records the step's readings.
+
+        Raises: RunError if the loss is not finite.
+        """
+        total = float(loss.total.detach())
+        if not math.isfinite(total):
+            raise RunError(
+                f"stage {self.stage.name!r}: the loss is {total} at step {self.step}; "
+                f"a smaller optimizer.learning_rate may help"
+            )
+        readings = {name: float(torch.as_tensor(value).detach()) for name, value in loss.readings.items()}
+        norms = {f"gradient_norm.{name}": float(norm) for name, norm in self.norms.items()}
+        self.stage.record(self.step, self.training.steps, {"loss": total, **readings, **norms})
+
+    def save(self) -> None:
+        """Commits a checkpoint from which the very next step can be taken."""
+        tensors = {f"part.{name}": value for name, value in self._modules().items()}
+        for name, optimizer in self.optimizers.items():
+            for index, slots in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{name}.{index}.{slot}": value for slot, value in slots.items()}
+        if self.best is not None:
+            tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        score = None if self.best is None else self.score
+        self.stage.save(self.step, tensors, {"step": self.step, "score": score})
+
+    def finish(self) -> None:
+        """Commits the stage's outcome: the best main part, and the others as they are."""
+        if self.best is not None:
+            self.main.load_state_dict(self.best)
+        tensors = {f"part.{name}": value for name, value in self._modules().items()}
+        score = None if self.best is None else self.score
+        self.stage.save(self.step, tensors, {"step": self.step, "score": score}, final=True)
+
+    def restore(self, saved: Saved) -> None:
+        """Goes back to a checkpoint."""
+        self.step = saved.state["step"]
+        for name, part in self.parts.items():
+            part.module.load_state_dict(_under(saved.tensors, f"part.{name}."))
+        for name, optimizer in self.optimizers.items():
+            slots: dict[int, dict[str, Tensor]] = {}
+            for key, value in _under(saved.tensors, f"optimizer.{name}.").items():
+                index, slot = key.split(".", 1)
+                slots.setdefault(int(index), {})[slot] = value
+            optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+        if self.judged and saved.state["score"] is not None:
+            self.score = saved.state["score"]
+            self.best = _under(saved.tensors, "best.")
+
+    def _modules(self) -> dict[str, Tensor]:
+        return {
+            f"{name}.{key}": value
+            for name, part in self.parts.items()
+            for key, value in part.module.state_dict().items()
+        }
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _adamw(part: Part) -> torch.optim.AdamW:
+    """AdamW that decays what has two axes or more."""
+    weights = [p for p in part.module.parameters() if p.ndim >= 2]
+    others = [p for p in part.module.parameters() if p.ndim < 2]
+    groups = [{"params": weights, "weight_decay": part.optimizer.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], betas=(part.optimizer.beta1, part.optimizer.beta2), fused=True
+    )
+
+
+def _course(settings: Optimizer, progress: float) -> float:
+    """The fraction of the peak step size."""
+    if progress < settings.warmup:
+        return progress / settings.warmup
+    if settings.decay == "constant":
+        return 1.0
+    rest = (progress - settings.warmup) / max(1 - settings.warmup, 1e-9)
+    return 0.5 * (1 + math.cos(math.pi * min(rest, 1.0)))
+
+
+def penalised(
+    data: Tensor, encoded: Encoded, regularizers: Mapping[str, tuple[Regularizer, float]], progress: float
+) -> Loss:
+    """The tokenizer's loss plus every regulariser's: `weight * loss + own`.
+
+    At weight 0 a regulariser is called on a detached `Encoded`: it still learns, and the tokenizer sees nothing.
+    """
+    total = encoded.loss
+    readings: dict[str, float | Tensor] = {"distortion": encoded.distortion.mean(), "rate": encoded.rate.mean()}
+    for name, (regularizer, weight) in regularizers.items():
+        penalty = regularizer(data, encoded if weight else detached(encoded), progress)
+        total = total + penalty.own + (weight * penalty.loss if weight else 0)
+        readings |= {f"{name}.{key}": value for key, value in penalty.readings.items()}
+    return Loss(total, readings)
+
+
+def detached(encoded: Encoded) -> Encoded:
+    """The same values, out of the gradient's reach."""
+    return Encoded._make(value if value is None else value.detach() for value in encoded)
