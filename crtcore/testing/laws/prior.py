@@ -9,7 +9,7 @@ from torch import nn
 from crtcore.kinds.prior import Prior, PriorSpec
 from crtcore.testing.kit import Bench, Offender, law, laws_in
 from crtcore.testing.laws import prior_offenders as plants
-from crtcore.testing.laws.prior_scripts import CLASSES, LENGTH, VOCABULARY, Draw, agree
+from crtcore.testing.laws.prior_scripts import CLASSES, LENGTH, VOCABULARY, Blind, Draw, agree
 
 SEEDS = strategies.integers(0, 2**31 - 1)
 BATCHES = strategies.integers(1, 3)
@@ -172,6 +172,20 @@ def calls_in_any_order_equal_the_full_pass(
         replay.check_tip()
 
 
+@law("prior", seed=SEEDS, batch=BATCHES, prompt=PROMPTS, width=strategies.integers(1, 4))
+def shapes_alone_decide_the_work(prior: Prior, seed: int, batch: int, prompt: int, width: int) -> None:
+    """Opening, extending and committing read no scalar on the host and make no shape from values."""
+    draw = Draw(seed, batch)
+    ids, condition, new, parents = draw.ragged(prompt), draw.condition(), draw.ragged(width), draw.tree(0, width)
+    path = draw.path(parents, width)
+
+    with Blind():  # type: ignore[no-untyped-call]
+        session = prior.open(ids, condition, capacity=LENGTH, room=LENGTH)
+        session.extend(new, parents)
+        session.extend(new[:, :1])
+        session.commit(path)
+
+
 LAWS = laws_in(globals())
 
 _ANY = frozenset({calls_in_any_order_equal_the_full_pass.name})
@@ -190,6 +204,7 @@ OFFENDERS = (
     Offender(a_commit_moves_the_tip, plants.stuck, also=_ANY),
     Offender(a_commit_keeps_its_path_alone, plants.forgetful, also=_ANY),
     Offender(calls_in_any_order_equal_the_full_pass, plants.tiring),
+    Offender(shapes_alone_decide_the_work, plants.curious),
 )
 
 BENCH = Bench("prior", subject, LAWS, OFFENDERS)

@@ -165,6 +165,15 @@ def filled(prior: Prior) -> Prior:
     )
 
 
+def curious(prior: Prior) -> Prior:
+    """Has a look at the ids before it asks."""
+
+    def ask(ids: Tensor, parents: Tensor | None, _: int) -> tuple[Tensor, Tensor | None]:
+        return ids.clamp(max=int(ids.max())), parents
+
+    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, ask=ask))
+
+
 def stuck(prior: Prior) -> Prior:
     """The tip stays what it was at first."""
     return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, tell=lambda first, _, __: first))

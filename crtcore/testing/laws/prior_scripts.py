@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from crtcore.kinds.prior import Prior
 
@@ -14,6 +18,19 @@ def agree(actual: Tensor, expected: Tensor) -> None:
     """Equal up to rounding: 1e-9 in float64, 1e-4 in float32, 6e-2 in bfloat16; -inf equals -inf, NaN nothing."""
     tolerance = torch.finfo(expected.dtype).eps ** 0.575
     torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+class Blind(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within it, reading a scalar on the host or a shape that depends on values is an error."""
+
+    _READS = frozenset({"_local_scalar_dense", "equal", "masked_select", "nonzero", "_unique2", "unique_dim"})
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Runs any other operation."""
+        assert func.overloadpacket.__name__ not in self._READS, f"{func} reads values on the host"
+        return func(*args, **(kwargs or {}))
 
 
 class Draw:
