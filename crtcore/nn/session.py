@@ -6,7 +6,7 @@ v vocabulary. Id -1 means absent.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +16,7 @@ from crtcore.nn.scope import Memory, Scope
 from crtcore.nn.slots import Slots, lineage
 
 
+@runtime_checkable  # so that test-time type checkers accept it
 class Network(Protocol):
     """What a session needs of a transformer."""
 

@@ -1,0 +1,59 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crtcore.nn.slots import Slots, lineage
+
+
+def ids(width: int) -> torch.Tensor:
+    return torch.zeros(2, width, dtype=torch.int64)
+
+
+def test_a_chain_goes_on_from_the_last_column() -> None:
+    slots = Slots(capacity=0, room=5)
+    slots.extend(ids(2), None)
+
+    assert slots.extend(ids(3), None).tolist() == [[1, 2, 3]] * 2
+
+
+def test_more_tentative_ids_than_room_are_refused() -> None:
+    slots = Slots(capacity=0, room=3)
+    slots.extend(ids(2), None)
+
+    with pytest.raises(ValueError, match=r"expected at most 3 tentative ids \(room\), got 4"):
+        slots.extend(ids(2), None)
+
+
+def test_a_commit_gives_the_room_back() -> None:
+    slots = Slots(capacity=2, room=3)
+    slots.extend(ids(3), None)
+    slots.commit(ids(2))
+
+    assert slots.extend(ids(3), None).shape == (2, 3)
+
+
+def test_more_committed_ids_than_capacity_are_refused_by_width() -> None:
+    slots = Slots(capacity=3, room=2)
+    slots.commit(ids(2))
+
+    with pytest.raises(ValueError, match=r"expected at most 3 committed ids \(capacity\), got 4 by the paths' widths"):
+        slots.commit(torch.full((2, 2), -1))
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_lineage_marks_the_present_ancestors_of_every_node(data: st.DataObject) -> None:
+    nodes = data.draw(st.integers(0, 9))
+    parents = [data.draw(st.integers(-1, node - 1)) for node in range(nodes)]
+    present = data.draw(st.lists(st.booleans(), min_size=nodes, max_size=nodes))
+
+    marks = lineage(
+        torch.tensor([parents], dtype=torch.int64).view(1, nodes), torch.tensor([present]).bool().view(1, nodes)
+    )
+
+    for node in range(nodes):
+        line, walk = set[int](), node
+        while walk >= 0:
+            line, walk = line | {walk} if present[walk] else line, parents[walk]
+        assert {column for column in range(nodes) if marks[0, node, column]} == line
