@@ -1,0 +1,54 @@
+"""What a verifier returns, and the faults it can name.
+
+Axes: b batch, m nodes (the root counted), v vocabulary, k accepted nodes. Node 0 is the root: the last emitted id.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+TOLERANCE = 1e-3
+"""How far from 1 a row may sum: far over float32's rounding, far under what an unprocessed row misses."""
+
+FAULTS = (
+    "nothing is wrong",
+    "the target's law has a NaN, infinite or negative entry",
+    "the target's law does not sum to 1",
+    "the draft's law has a NaN, infinite or negative entry",
+    "the draft's law does not sum to 1",
+    "the draft's law rules the drafted id out",
+)
+
+
+class Verdict(NamedTuple):
+    """What a verifier decided, a row for each tree."""
+
+    path: Int[Tensor, "b k"]
+    """Accepted nodes under the root, root side first; -1 absent."""
+    length: Int[Tensor, " b"]
+    """How many they are."""
+    final: Int[Tensor, " b"]
+    """The id emitted after them; -1 where there is a fault."""
+    fault: Int[Tensor, " b"]
+    """0, or the first faulty node times the number of faults plus the fault's place in `FAULTS`."""
+
+
+def check(verdict: Verdict) -> None:
+    """Lets a sound verdict pass.
+
+    Raises: ValueError naming the first faulty row, its node and the reason.
+    """
+    for row in verdict.fault.nonzero()[:1, 0].tolist():
+        node, reason = divmod(int(verdict.fault[row]), len(FAULTS))
+        raise ValueError(f"row {row}, node {node}: {FAULTS[reason]}")
+
+
+def unsound(laws: Float[Tensor, "b m v"]) -> Int[Tensor, "b m"]:
+    """1 where an entry is none, 2 where the entries do not sum to 1, 0 for a law."""
+    entries = (laws.isfinite() & (laws >= 0)).all(-1)
+    total = (laws.double().sum(-1) - 1).abs() <= TOLERANCE
+    return torch.where(entries, (~total).long() * 2, 1)
