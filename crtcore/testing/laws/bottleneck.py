@@ -1,0 +1,215 @@
+"""The laws of bottlenecks: an honest rate, codes that ids name, and a gradient that passes.
+
+Axes: b batch, n features of a sample, w feature width, k codes of a sample, d code width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import torch
+from hypothesis import strategies as st
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from crtcore.kinds.bottleneck import Bottleneck, BottleneckSpec, Squeezed
+from crtcore.testing.compare import ROOM, assert_near
+from crtcore.testing.kit import Bench, Offender, law, laws_in
+
+
+@attrs.frozen
+class Batch:
+    """Normal features, drawn by a seed."""
+
+    seed: int
+    samples: int
+    places: int
+    scale: float
+
+    def features(self, bottleneck: Bottleneck) -> Float[Tensor, "b n w"]:
+        """The features, as wide as the bottleneck takes them."""
+        generator = torch.Generator().manual_seed(self.seed)
+        shape = self.samples, self.places, bottleneck.width
+        return self.scale * torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+SEEDS = st.integers(0, 2**32)
+SCALES = st.sampled_from((0.3, 1.0, 3.0))
+BATCHES = st.builds(Batch, SEEDS, st.integers(1, 5), st.integers(1, 4), SCALES)
+CROWDS = st.builds(Batch, SEEDS, st.just(512), st.just(1), SCALES)
+"""Many samples of one feature each, so that their entropy comes near the rate."""
+
+
+def subject(spec: BottleneckSpec) -> Bottleneck:
+    """The bottleneck in float64, with first values from a fixed seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        bottleneck = spec.build()
+    if isinstance(bottleneck, nn.Module):
+        bottleneck.double()
+    return bottleneck
+
+
+def entropy(squeezed: Squeezed) -> float:
+    """Nats of the rows of ids as they were met."""
+    assert squeezed.ids is not None
+    counts = torch.unique(squeezed.ids, dim=0, return_counts=True)[1]
+    return float(torch.special.entr(counts / counts.sum()).sum())
+
+
+@law("bottleneck", batch=BATCHES)
+def rate_and_loss_are_finite(bottleneck: Bottleneck, batch: Batch) -> None:
+    """The rate is finite and never negative, the loss is finite."""
+    squeezed = bottleneck(batch.features(bottleneck))
+
+    assert squeezed.rate.isfinite().all()
+    assert (squeezed.rate >= 0).all()
+    assert squeezed.loss.isfinite()
+
+
+@law("bottleneck", crowd=CROWDS)
+def rate_covers_the_information(bottleneck: Bottleneck, crowd: Batch) -> None:
+    """The mean rate is at least the entropy of the ids met, for every bottleneck whose codes are discrete."""
+    squeezed = bottleneck(crowd.features(bottleneck))
+
+    if squeezed.ids is not None:
+        assert entropy(squeezed) <= squeezed.rate.mean() + 1e-6
+
+
+@law("bottleneck", batch=BATCHES)
+def ids_are_in_range(bottleneck: Bottleneck, batch: Batch) -> None:
+    """Ids run from 0 up to the vocabulary; there are none if and only if the vocabulary is None."""
+    ids = bottleneck(batch.features(bottleneck)).ids
+
+    assert (ids is None) == (bottleneck.vocabulary is None)
+    if ids is not None and bottleneck.vocabulary is not None:
+        assert ids.min() >= 0
+        assert ids.max() < bottleneck.vocabulary
+
+
+@law("bottleneck", batch=BATCHES)
+def lookup_gives_the_codes(bottleneck: Bottleneck, batch: Batch) -> None:
+    """Looking the ids up gives the codes, for every bottleneck whose codes are discrete."""
+    squeezed = bottleneck(batch.features(bottleneck))
+
+    if squeezed.ids is not None:
+        assert_near(bottleneck.lookup(squeezed.ids), squeezed.codes)
+
+
+@law("bottleneck", batch=BATCHES, seed=SEEDS)
+def no_other_code_is_nearer(bottleneck: Bottleneck, batch: Batch, seed: int) -> None:
+    """Of all codes, the one let through is nearest to the compared features, wherever codes are discrete."""
+    squeezed = bottleneck(batch.features(bottleneck))
+
+    if squeezed.ids is not None and bottleneck.vocabulary is not None:
+        generator = torch.Generator().manual_seed(seed)
+        others = bottleneck.lookup(torch.randint(bottleneck.vocabulary, squeezed.ids.shape, generator=generator))
+        near, far = ((codes - squeezed.compared).norm(dim=-1) for codes in (squeezed.codes, others))
+        assert (near <= far + ROOM).all()
+
+
+@law("bottleneck", batch=BATCHES, seed=SEEDS)
+def the_gradient_passes_straight_through(bottleneck: Bottleneck, batch: Batch, seed: int) -> None:
+    """Features get the gradient that codes get, as if codes were the compared features, wherever codes are discrete."""
+    features = batch.features(bottleneck).requires_grad_()
+    squeezed = bottleneck(features)
+
+    if squeezed.ids is not None:
+        generator = torch.Generator().manual_seed(seed)
+        wanted = torch.randn(squeezed.codes.shape, generator=generator, dtype=torch.float64)
+        (through,) = torch.autograd.grad(squeezed.codes, features, wanted, retain_graph=True)
+        (straight,) = torch.autograd.grad(squeezed.compared, features, wanted)
+        assert_near(through, straight)
+
+
+@law("bottleneck", batch=BATCHES)
+def neighbours_do_not_matter(bottleneck: Bottleneck, batch: Batch) -> None:
+    """A sample has the same codes, ids and rate in any batch."""
+    features = batch.features(bottleneck)
+    together = bottleneck(features)
+
+    for row in range(len(features)):
+        alone = bottleneck(features[row : row + 1])
+        assert_near(alone.codes[0], together.codes[row])
+        assert_near(alone.rate[0], together.rate[row])
+        if alone.ids is not None and together.ids is not None:
+            assert torch.equal(alone.ids[0], together.ids[row])
+
+
+@law("bottleneck", batch=BATCHES)
+def shapes_and_types_agree(bottleneck: Bottleneck, batch: Batch) -> None:
+    """Codes, compared features and rate are as precise as the features, and every shape is as the kind says."""
+    features = batch.features(bottleneck)
+    squeezed = bottleneck(features)
+
+    assert squeezed.codes.dtype == squeezed.compared.dtype == squeezed.rate.dtype == features.dtype
+    assert squeezed.codes.shape == squeezed.compared.shape
+    assert squeezed.rate.shape == (len(features),)
+    assert squeezed.loss.shape == ()
+    if squeezed.ids is not None:
+        assert squeezed.ids.shape == squeezed.codes.shape[:2]
+        assert squeezed.ids.dtype == torch.int64
+        assert bottleneck.lookup(squeezed.ids).dtype == features.dtype
+
+
+LAWS = laws_in(globals())
+
+
+@attrs.frozen
+class Altered:
+    """A bottleneck with one thing changed."""
+
+    inner: Bottleneck
+    squeeze: Callable[[Bottleneck, Tensor], Squeezed] | None
+    look: Callable[[Bottleneck, Tensor], Tensor] | None
+    vocabulary: int | None
+
+    @property
+    def width(self) -> int:
+        """The width of the one within."""
+        return self.inner.width
+
+    def __call__(self, features: Tensor) -> Squeezed:
+        """Changed, if that is what is changed."""
+        return self.squeeze(self.inner, features) if self.squeeze else self.inner(features)
+
+    def lookup(self, ids: Tensor) -> Tensor:
+        """Changed, if that is what is changed."""
+        return self.look(self.inner, ids) if self.look else self.inner.lookup(ids)
+
+
+def altered(
+    squeeze: Callable[[Bottleneck, Tensor], Squeezed] | None = None,
+    look: Callable[[Bottleneck, Tensor], Tensor] | None = None,
+    vocabulary: int | None = None,
+) -> Callable[[Bottleneck], Altered]:
+    """Makes a sound bottleneck an altered one."""
+    return lambda inner: Altered(inner, squeeze, look, inner.vocabulary if vocabulary is None else vocabulary)
+
+
+def _after(change: Callable[[Squeezed], Squeezed]) -> Callable[[Bottleneck], Altered]:
+    return altered(squeeze=lambda inner, features: change(inner(features)))
+
+
+def _opposite(inner: Bottleneck, features: Tensor) -> Squeezed:
+    """The codes of the features' mirror image."""
+    squeezed = inner(-features)
+    compared = -squeezed.compared
+    return squeezed._replace(compared=compared, codes=squeezed.codes.detach() + compared - compared.detach())
+
+
+OFFENDERS = (
+    Offender(rate_and_loss_are_finite, _after(lambda s: s._replace(rate=s.rate + torch.inf))),
+    Offender(rate_covers_the_information, _after(lambda s: s._replace(rate=s.rate / 4))),
+    Offender(ids_are_in_range, altered(vocabulary=1)),
+    Offender(
+        lookup_gives_the_codes, altered(look=lambda inner, ids: inner.lookup((ids + 1) % (inner.vocabulary or 1)))
+    ),
+    Offender(no_other_code_is_nearer, altered(squeeze=_opposite)),
+    Offender(the_gradient_passes_straight_through, _after(lambda s: s._replace(codes=2 * s.codes - s.codes.detach()))),
+    Offender(neighbours_do_not_matter, altered(squeeze=lambda inner, features: inner(features - features.mean(0)))),
+    Offender(shapes_and_types_agree, _after(lambda s: s._replace(rate=s.rate.unsqueeze(1)))),
+)
+
+BENCH = Bench("bottleneck", subject, LAWS, OFFENDERS)

@@ -1,0 +1,245 @@
+"""The laws of regularisers: two gradients kept apart, and a tokenizer that is left alone at weight 0.
+
+Axes: b batch, k codes of a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import attrs
+import torch
+from hypothesis import strategies as st
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from crtcore.builtin.specs import FSQ
+from crtcore.kinds.regularizer import Penalty, Regularizer, RegularizerSpec
+from crtcore.kinds.tokenizer import Encoded, Tokenizer
+from crtcore.testing.compare import assert_near
+from crtcore.testing.kit import Bench, Offender, law, laws_in
+from crtcore.testing.toys import Patches
+from crtcore.train import penalised
+
+STEPS = 3
+"""Steps of training that are compared bit for bit."""
+
+
+@attrs.frozen
+class Trial:
+    """A regulariser on trial, and the tokenizer that it was built for."""
+
+    regularizer: Regularizer
+    tokenizer: Tokenizer
+
+
+def subject(spec: RegularizerSpec) -> Trial:
+    """The regulariser in float64 for a linear tokenizer of 8 by 8 images, with first values from a fixed seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        tokenizer = Patches().build(FSQ(levels=(5, 5, 5)).build(), torch.zeros(2, 1, 8, 8)).double()
+        regularizer = spec.build(tokenizer)
+    if isinstance(regularizer, nn.Module):
+        regularizer.double()
+    return Trial(regularizer, tokenizer)
+
+
+def images(seed: int) -> Float[Tensor, "3 1 8 8"]:
+    """Three images, uniform from -1 to 1."""
+    return 2 * torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) - 1
+
+
+def parameters(part: object) -> list[nn.Parameter]:
+    """The parameters of what may have none."""
+    return list(part.parameters()) if isinstance(part, nn.Module) else []
+
+
+def reaches(value: Tensor, sources: list[Tensor]) -> bool:
+    """Whether any of the sources gets a gradient other than 0 from `value`."""
+    sources = [source for source in sources if source.requires_grad]
+    if not (value.requires_grad and sources):
+        return False
+    gradients = torch.autograd.grad(value, sources, allow_unused=True, retain_graph=True)
+    return any(gradient is not None and bool(gradient.any()) for gradient in gradients)
+
+
+def floating(encoded: Encoded) -> list[Tensor]:
+    """All that a gradient could reach."""
+    return [value for value in encoded if value is not None and value.is_floating_point()]
+
+
+SEEDS = st.integers(0, 2**32)
+PROGRESS = st.floats(0, 1)
+
+
+@law("regularizer", seed=SEEDS, progress=PROGRESS)
+def loss_stays_out_of_its_parameters(trial: Trial, seed: int, progress: float) -> None:
+    """The gradient of `loss` does not reach the regulariser's own parameters."""
+    data = images(seed)
+
+    penalty = trial.regularizer(data, trial.tokenizer(data), progress)
+
+    assert not reaches(penalty.loss, [*parameters(trial.regularizer)])
+
+
+@law("regularizer", seed=SEEDS, progress=PROGRESS)
+def own_stays_out_of_the_tokenizer(trial: Trial, seed: int, progress: float) -> None:
+    """The gradient of `own` does not reach anything that the tokenizer made."""
+    data = images(seed)
+    encoded = trial.tokenizer(data)
+
+    penalty = trial.regularizer(data, encoded, progress)
+
+    assert not reaches(penalty.own, floating(encoded))
+
+
+@law("regularizer", seed=SEEDS)
+def weight_zero_is_the_baseline(trial: Trial, seed: int) -> None:
+    """Training at weight 0 leaves the tokenizer where training without the regulariser does, bit for bit."""
+    alone = _trained(trial.tokenizer, {}, seed)
+
+    beside = _trained(trial.tokenizer, {"regularizer": (trial.regularizer, 0.0)}, seed)
+
+    assert alone.keys() == beside.keys()
+    assert all(torch.equal(alone[name], beside[name]) for name in alone)
+
+
+def _state(part: object) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in cast("nn.Module", part).state_dict().items()}
+
+
+def _trained(tokenizer: Tokenizer, beside: dict[str, tuple[Regularizer, float]], seed: int) -> dict[str, Tensor]:
+    """The tokenizer's state after a few steps, and the tokenizer as it was before."""
+    before = _state(tokenizer)
+    optimizer = torch.optim.Adam(parameters(tokenizer), lr=1e-2)
+    for step in range(STEPS):
+        data = images(seed + step)
+        optimizer.zero_grad()
+        penalised(data, tokenizer(data), beside, step / STEPS).total.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    after = _state(tokenizer)
+    cast("nn.Module", tokenizer).load_state_dict(before)
+    return after
+
+
+@law("regularizer", seed=SEEDS, progress=PROGRESS, order=st.permutations(range(3)))
+def batch_order_does_not_matter(trial: Trial, seed: int, progress: float, order: list[int]) -> None:
+    """The same samples in another order have the same penalty."""
+    data = images(seed)
+    encoded = trial.tokenizer(data)
+    shuffled = Encoded._make(value if value is None or value.ndim == 0 else value[order] for value in encoded)
+
+    one, other = trial.regularizer(data, encoded, progress), trial.regularizer(data[order], shuffled, progress)
+
+    assert_near(one.loss, other.loss)
+    assert_near(one.own, other.own)
+
+
+@law("regularizer", seed=SEEDS, progress=PROGRESS, lengths=st.tuples(*[st.integers(0, 4)] * 3))
+def absent_positions_do_not_matter(trial: Trial, seed: int, progress: float, lengths: tuple[int, ...]) -> None:
+    """What lies at a masked position changes no penalty."""
+    data = images(seed)
+    encoded = trial.tokenizer(data)
+    mask = torch.arange(trial.tokenizer.length) < torch.tensor(lengths)[:, None]
+    absent = encoded._replace(mask=mask, ids=None if encoded.ids is None else encoded.ids.where(mask, -1))
+    noise = torch.randn(mask.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    other = absent._replace(
+        features=encoded.features + noise.where(~mask, 0)[..., None],
+        compared=encoded.compared + noise.where(~mask, 0)[..., None],
+        codes=encoded.codes + noise.where(~mask, 0)[..., None],
+    )
+
+    penalties = [trial.regularizer(data, version, progress) for version in (absent, other)]
+
+    assert_near(penalties[0].loss, penalties[1].loss)
+    assert_near(penalties[0].own, penalties[1].own)
+
+
+@law("regularizer", seed=SEEDS, progress=PROGRESS)
+def penalties_are_finite_numbers(trial: Trial, seed: int, progress: float) -> None:
+    """`loss` and `own` are finite scalars, readings are plain finite floats."""
+    data = images(seed)
+
+    penalty = trial.regularizer(data, trial.tokenizer(data), progress)
+
+    for amount in (penalty.loss, penalty.own):
+        assert amount.shape == ()
+        assert amount.isfinite()
+    for reading in penalty.readings.values():
+        assert type(reading) is float
+        assert torch.tensor(reading).isfinite()
+
+
+@law("regularizer", seed=SEEDS, progress=PROGRESS)
+def the_tokenizer_is_not_touched(trial: Trial, seed: int, progress: float) -> None:
+    """A call changes nothing in the tokenizer: neither its state nor what it decodes."""
+    data = images(seed)
+    encoded = trial.tokenizer(data)
+    ids = trial.tokenizer.encode(data)
+    before, image = _state(trial.tokenizer), trial.tokenizer.decode(ids)
+
+    trial.regularizer(data, encoded, progress)
+
+    after = _state(trial.tokenizer)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert torch.equal(trial.tokenizer.decode(ids), image)
+
+
+LAWS = laws_in(globals())
+
+
+class Altered(nn.Module):
+    """A regulariser whose penalty is changed, with the tokenizer at hand; `scale` is a parameter of its own."""
+
+    def __init__(self, trial: Trial, change: Callable[[Altered, Encoded, Penalty], dict[str, Any]]) -> None:
+        super().__init__()
+        self.trial = [trial]  # in a list, so that the tokenizer's parameters do not become its own
+        self.scale = nn.Parameter(torch.ones((), dtype=torch.float64))
+        self.change = change
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer it was built for."""
+        return self.trial[0].tokenizer
+
+    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
+        """The penalty, changed."""
+        penalty = self.trial[0].regularizer(data, encoded, progress)
+        return penalty._replace(**self.change(self, encoded, penalty))
+
+
+def altered(change: Callable[[Altered, Encoded, Penalty], dict[str, Any]]) -> Callable[[Trial], Trial]:
+    """Alters the regulariser on trial."""
+    return lambda trial: attrs.evolve(trial, regularizer=Altered(trial, change))
+
+
+def _decay(self: Altered, _: Encoded, penalty: Penalty) -> dict[str, Any]:
+    """A decay of the tokenizer's weights that no weight of the regulariser scales."""
+    return {"own": penalty.own + sum(parameter.square().sum() for parameter in parameters(self.tokenizer))}
+
+
+def _nudge(self: Altered, _: Encoded, penalty: Penalty) -> dict[str, Any]:
+    """Moves the tokenizer's weights by hand."""
+    for parameter in parameters(self.tokenizer):
+        parameter.data *= 1.001
+    return {}
+
+
+OFFENDERS = (
+    Offender(loss_stays_out_of_its_parameters, altered(lambda self, _, penalty: {"loss": penalty.loss * self.scale})),
+    Offender(own_stays_out_of_the_tokenizer, altered(lambda _, encoded, penalty: {"own": penalty.own + encoded.loss})),
+    Offender(weight_zero_is_the_baseline, altered(_decay)),
+    Offender(
+        batch_order_does_not_matter,
+        altered(lambda _, encoded, penalty: {"loss": penalty.loss + encoded.distortion[0]}),
+    ),
+    Offender(
+        absent_positions_do_not_matter,
+        altered(lambda _, encoded, penalty: {"loss": penalty.loss + encoded.compared.square().mean()}),
+    ),
+    Offender(penalties_are_finite_numbers, altered(lambda _, __, penalty: {"readings": {"loss": penalty.loss}})),
+    Offender(the_tokenizer_is_not_touched, altered(_nudge), also=frozenset({weight_zero_is_the_baseline.name})),
+)
+
+BENCH = Bench("regularizer", subject, LAWS, OFFENDERS)

@@ -1,0 +1,266 @@
+"""The laws of tokenizers: two directions that agree, ids in order, and a state that survives.
+
+Axes: b batch, k codes of a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import attrs
+import safetensors.torch
+import torch
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from crtcore.builtin.specs import FSQ
+from crtcore.kinds.tokenizer import Encoded, Tokenizer, TokenizerSpec
+from crtcore.testing.compare import assert_near
+from crtcore.testing.kit import Bench, Offender, law, laws_in
+
+SHAPE = {"image": (1, 8, 8)}
+"""Shape of a sample of each form of data."""
+
+
+@attrs.frozen
+class Trial:
+    """A tokenizer on trial, and how one is built under another seed."""
+
+    tokenizer: Tokenizer
+    build: Callable[[int], Tokenizer]
+    shape: tuple[int, ...]
+
+
+@attrs.frozen
+class Batch:
+    """Images, drawn by a seed."""
+
+    seed: int
+    samples: int
+
+    def data(self, trial: Trial) -> Tensor:
+        """The images, uniform from -1 to 1."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return 2 * torch.rand((self.samples, *trial.shape), generator=generator, dtype=torch.float64) - 1
+
+
+BATCHES = st.builds(Batch, st.integers(0, 2**32), st.integers(1, 4))
+
+
+def subject(spec: TokenizerSpec) -> Trial:
+    """The tokenizer in float64 over `FSQ(levels=(5, 5, 5))`, with first values from a fixed seed.
+
+    Raises: ValueError if there is no sample of the spec's form of data.
+    """
+    if spec.form not in SHAPE:
+        raise ValueError(f"expected a tokenizer of data of form {sorted(SHAPE)}, got {spec.form!r}")
+    shape = SHAPE[spec.form]
+
+    def build(seed: int) -> Tokenizer:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            tokenizer = spec.build(FSQ(levels=(5, 5, 5)).build(), torch.zeros(2, *shape))
+        return cast("Tokenizer", cast("nn.Module", tokenizer).double())
+
+    return Trial(build(0), build, shape)
+
+
+def ids_of(encoded: Encoded) -> Tensor:
+    """The ids, which there are for a discrete bottleneck."""
+    assert encoded.ids is not None
+    return encoded.ids
+
+
+@law("tokenizer", batch=BATCHES)
+def encode_is_the_first_half(trial: Trial, batch: Batch) -> None:
+    """`encode` gives the ids met on the whole way."""
+    data = batch.data(trial)
+
+    assert torch.equal(trial.tokenizer.encode(data), ids_of(trial.tokenizer(data)))
+
+
+@law("tokenizer", batch=BATCHES)
+def decode_is_the_second_half(trial: Trial, batch: Batch) -> None:
+    """Decoding the ids met on the whole way gives its reconstruction."""
+    encoded = trial.tokenizer(batch.data(trial))
+
+    decoded = trial.tokenizer.decode(ids_of(encoded))
+
+    assert_near(decoded, encoded.reconstruction)
+
+
+@law("tokenizer", batch=BATCHES)
+def ids_are_in_range(trial: Trial, batch: Batch) -> None:
+    """Ids run from 0 up to the vocabulary, no more of them than the length; absent ones, as masked, end a row."""
+    encoded = trial.tokenizer(batch.data(trial))
+    ids = ids_of(encoded)
+
+    assert ids.shape[1] <= trial.tokenizer.length
+    assert ids.max() < trial.tokenizer.vocabulary
+    assert ids.min() >= -1
+    assert torch.equal(encoded.mask, ids >= 0)
+    assert (encoded.mask[:, :-1] >= encoded.mask[:, 1:]).all()
+
+
+@law("tokenizer", batch=BATCHES)
+def neighbours_do_not_matter(trial: Trial, batch: Batch) -> None:
+    """A sample has the same ids, reconstruction, distortion and rate in any batch."""
+    data = batch.data(trial)
+    together = trial.tokenizer(data)
+
+    for row in range(len(data)):
+        alone = trial.tokenizer(data[row : row + 1])
+        present = together.mask[row]
+        assert torch.equal(ids_of(alone)[alone.mask], ids_of(together)[row, present])
+        for one, other in zip(_by_sample(alone), _by_sample(together), strict=True):
+            assert_near(one[0], other[row])
+
+
+def _by_sample(encoded: Encoded) -> tuple[Tensor, ...]:
+    return encoded.reconstruction, encoded.distortion, encoded.rate
+
+
+@law("tokenizer", batch=BATCHES, seed=st.integers(1, 2**32))
+def state_survives_saving(trial: Trial, batch: Batch, seed: int) -> None:
+    """Saved and loaded into one built under another seed, it gives the same ids and reconstruction bit for bit."""
+    data = batch.data(trial)
+    fresh = trial.build(seed)
+
+    saved = safetensors.torch.save(cast("nn.Module", trial.tokenizer).state_dict())
+    cast("nn.Module", fresh).load_state_dict(safetensors.torch.load(saved))
+
+    before, after = trial.tokenizer(data), fresh(data)
+    assert torch.equal(ids_of(after), ids_of(before))
+    assert torch.equal(after.reconstruction, before.reconstruction)
+
+
+@law("tokenizer", batch=BATCHES)
+def distortion_is_finite(trial: Trial, batch: Batch) -> None:
+    """Loss, distortion and rate are finite, the last two never negative, with a number for each sample."""
+    encoded = trial.tokenizer(batch.data(trial))
+
+    assert encoded.loss.isfinite()
+    for amount in (encoded.distortion, encoded.rate):
+        assert amount.shape == (batch.samples,)
+        assert amount.isfinite().all()
+        assert (amount >= 0).all()
+
+
+@law("tokenizer", batch=BATCHES)
+def data_keeps_its_shape(trial: Trial, batch: Batch) -> None:
+    """What comes back has the shape and type of what went in."""
+    data = batch.data(trial)
+
+    encoded = trial.tokenizer(data)
+    decoded = trial.tokenizer.decode(ids_of(encoded))
+
+    assert decoded.shape == encoded.reconstruction.shape == data.shape
+    assert decoded.dtype == encoded.reconstruction.dtype == data.dtype
+
+
+@law("tokenizer", batch=BATCHES)
+def the_loss_teaches_the_encoder(trial: Trial, batch: Batch) -> None:
+    """The loss has a gradient at the features, and the features at a parameter."""
+    encoded = trial.tokenizer(batch.data(trial))
+
+    assert encoded.features.requires_grad
+    assert encoded.loss.requires_grad
+    (gradient,) = torch.autograd.grad(encoded.loss, encoded.features)
+    assert gradient.abs().max() > 0
+
+
+LAWS = laws_in(globals())
+
+
+class Altered(nn.Module):
+    """A tokenizer with one thing changed: methods and numbers by name, each method given the one within."""
+
+    def __init__(self, inner: Tokenizer, **changes: Any) -> None:
+        super().__init__()
+        self.inner = inner
+        self.changes = changes
+        self.width, self.length = inner.width, inner.length
+        self.vocabulary: int = changes.get("vocabulary", inner.vocabulary)
+
+    def forward(self, data: Tensor, condition: Tensor | None = None) -> Encoded:
+        """The whole way, changed by `call`."""
+        encoded: Encoded = self.changes.get("call", lambda inner, data: inner(data))(self.inner, data)
+        return encoded
+
+    def encode(self, data: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The first half, changed by `encode`."""
+        ids: Tensor = self.changes.get("encode", lambda inner, data: inner.encode(data))(self.inner, data)
+        return ids
+
+    def decode(self, ids: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The second half, changed by `decode`."""
+        data: Tensor = self.changes.get("decode", lambda inner, ids: inner.decode(ids))(self.inner, ids)
+        return data
+
+
+def altered(**changes: Any) -> Callable[[Trial], Trial]:
+    """Alters the tokenizer on trial, and every one built for it."""
+
+    def plant(trial: Trial) -> Trial:
+        def build(seed: int) -> Tokenizer:
+            return Altered(trial.build(seed), **changes)
+
+        return attrs.evolve(trial, tokenizer=Altered(trial.tokenizer, **changes), build=build)
+
+    return plant
+
+
+def replaced(change: Callable[[Encoded], dict[str, Any]]) -> Callable[[Any, Tensor], Encoded]:
+    """A whole way with some of its fields replaced."""
+
+    def call(inner: Any, data: Tensor) -> Encoded:
+        encoded: Encoded = inner(data)
+        return encoded._replace(**change(encoded))
+
+    return call
+
+
+def _forgetful(trial: Trial) -> Trial:
+    """Adds to what it decodes a number that its state does not hold."""
+
+    def forget(seed: int, inner: Tokenizer) -> Tokenizer:
+        return Altered(
+            inner,
+            call=replaced(lambda encoded: {"reconstruction": encoded.reconstruction + seed}),
+            decode=lambda inner, ids: inner.decode(ids) + seed,
+        )
+
+    return attrs.evolve(trial, tokenizer=forget(0, trial.tokenizer), build=lambda seed: forget(seed, trial.build(seed)))
+
+
+OFFENDERS = (
+    Offender(
+        encode_is_the_first_half,
+        altered(encode=lambda inner, data: (inner.encode(data) + 1) % inner.vocabulary),
+    ),
+    Offender(decode_is_the_second_half, altered(decode=lambda inner, ids: inner.decode(ids) / 2)),
+    Offender(ids_are_in_range, altered(vocabulary=1)),
+    Offender(
+        neighbours_do_not_matter,
+        altered(
+            call=lambda inner, data: inner(data - data.mean(0)),
+            encode=lambda inner, data: inner.encode(data - data.mean(0)),
+        ),
+    ),
+    Offender(state_survives_saving, _forgetful),
+    Offender(distortion_is_finite, altered(call=replaced(lambda encoded: {"distortion": -encoded.distortion}))),
+    Offender(
+        data_keeps_its_shape,
+        altered(
+            call=replaced(lambda encoded: {"reconstruction": encoded.reconstruction.flatten(1)}),
+            decode=lambda inner, ids: inner.decode(ids).flatten(1),
+        ),
+    ),
+    Offender(
+        the_loss_teaches_the_encoder,
+        altered(call=replaced(lambda encoded: {"features": encoded.features.detach(), "loss": encoded.loss.detach()})),
+    ),
+)
+
+BENCH = Bench("tokenizer", subject, LAWS, OFFENDERS)
