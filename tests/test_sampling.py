@@ -1,0 +1,128 @@
+"""Logits to a law by the plain definitions, and a law to ids by coins."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crtcore import Sampling, pick, probabilities
+
+RULES = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+LOGIT = st.integers(-8, 8).map(lambda steps: 0.37 * steps) | st.just(-math.inf)
+LOGITS = st.lists(LOGIT, min_size=1, max_size=6).filter(lambda row: max(row) > -math.inf)
+SAMPLINGS = st.builds(
+    Sampling,
+    temperature=st.sampled_from([0.0, 0.3, 1.0, 2.5]),
+    top_k=st.integers(0, 7),
+    top_p=st.sampled_from([0.0, 0.35, 0.62, 0.93, 1.0]),
+    min_p=st.sampled_from([0.0, 0.15, 0.58, 1.0]),
+)
+
+
+def plainly(logits: list[float], sampling: Sampling) -> list[float]:
+    """The law that the fields of `Sampling` describe, id by id."""
+    ranked = sorted(range(len(logits)), key=lambda x: (-logits[x], x))
+    if sampling.temperature == 0:
+        return [float(x == ranked[0]) for x in range(len(logits))]
+    weights = [math.exp((logit - max(logits)) / sampling.temperature) for logit in logits]
+    law = [weight / math.fsum(weights) for weight in weights]
+    kept: list[int] = []
+    for rank, x in enumerate(ranked):
+        enough = math.fsum(law[y] for y in kept) >= sampling.top_p
+        likely = law[x] >= sampling.min_p * law[ranked[0]]
+        if rank == 0 or (likely and not enough and not 0 < sampling.top_k <= rank):
+            kept.append(x)
+    mass = math.fsum(law[x] for x in kept)
+    return [law[x] / mass if x in kept else 0.0 for x in range(len(logits))]
+
+
+@RULES
+@given(LOGITS, SAMPLINGS)
+def test_the_law_is_that_of_the_plain_definitions(logits: list[float], sampling: Sampling) -> None:
+    law = probabilities(torch.tensor(logits, dtype=torch.float64), sampling).tolist()
+
+    plain = plainly(logits, sampling)
+    assert law == pytest.approx(plain, abs=1e-14)
+    assert [p == 0 for p in law] == [p == 0 for p in plain]
+
+
+@RULES
+@given(st.lists(LOGITS, min_size=2, max_size=4), SAMPLINGS)
+def test_rows_do_not_depend_on_one_another(rows: list[list[float]], sampling: Sampling) -> None:
+    table = torch.tensor([row + [-math.inf] * (6 - len(row)) for row in rows])
+
+    together = probabilities(table, sampling)
+
+    assert torch.equal(together, torch.stack([probabilities(row, sampling) for row in table]))
+
+
+def test_float64_is_kept_and_all_else_is_float32() -> None:
+    dtypes = [probabilities(torch.zeros(2, dtype=d), Sampling()).dtype for d in (torch.float64, torch.bfloat16)]
+
+    assert dtypes == [torch.float64, torch.float32]
+
+
+def test_among_equals_the_smaller_id_stays() -> None:
+    logits = torch.tensor([0.0, 1.0, 1.0, 1.0])
+
+    laws = [probabilities(logits, one).tolist() for one in (Sampling(temperature=0), Sampling(top_k=1))]
+
+    assert laws == [[0, 1, 0, 0]] * 2
+
+
+def test_top_p_zero_keeps_the_likeliest() -> None:
+    assert probabilities(torch.tensor([0.0, 2.0, 1.0]), Sampling(top_p=0)).tolist() == [0, 1, 0]
+
+
+def test_a_tiny_temperature_is_temperature_zero() -> None:
+    logits = torch.tensor([30.0, 31.0, -math.inf])
+
+    assert probabilities(logits, Sampling(temperature=1e-40)).tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("row", [(math.nan, 1.0), (1.0, math.nan), (math.inf, 1.0), (-math.inf, -math.inf)])
+def test_a_row_without_a_finite_peak_is_no_law(row: tuple[float, float], temperature: float) -> None:
+    law = probabilities(torch.tensor(row), Sampling(temperature=temperature, top_k=1))
+
+    assert law.isnan().all()
+
+
+@RULES
+@given(
+    st.lists(st.sampled_from([0.0, 1e-300, 1e-12, 0.1, 0.5, 1.0]) | st.floats(1e-6, 1), min_size=1, max_size=9),
+    st.integers(1, 512),
+)
+def test_stratified_coins_pick_in_proportion(weights: list[float], count: int) -> None:
+    law = torch.tensor([*weights, 0.25], dtype=torch.float64)
+    law = law / law.sum()
+    coins = (torch.arange(count) * 2 + 1) * 2**32 // (2 * count)
+
+    seen = pick(law.expand(count, -1), coins).bincount(minlength=len(law))
+
+    assert len(seen) == len(law)
+    assert ((seen - law * count).abs() <= 1 + 1e-6).all()
+    assert (seen[law == 0] == 0).all()
+
+
+@RULES
+@given(st.lists(st.sampled_from([0.0, 2.0**-60, 1e-9, 0.3]), min_size=1, max_size=6), st.sampled_from([0, 2**32 - 1]))
+def test_the_first_and_the_last_coin_pick_possible_ids(weights: list[float], coin: int) -> None:
+    law = torch.tensor([*weights, 2.0**-60, 0.0], dtype=torch.float64)
+
+    picked = int(pick(law, torch.tensor(coin)))
+
+    possible = [x for x, weight in enumerate(law.tolist()) if weight > 0]
+    assert picked in possible
+    assert coin > 0 or picked == possible[0]
+
+
+def test_weights_need_not_sum_to_one() -> None:
+    law = torch.tensor([1.0, 3.0]) * 2.0**-50
+    coins = torch.tensor([0, 2**30 - 1, 2**30, 2**32 - 1])  # a quarter of the coins is below 2**30
+
+    assert pick(law.expand(4, -1), coins).tolist() == [0, 0, 1, 1]
