@@ -1,0 +1,121 @@
+"""The convolutional tokenizer: shapes, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+import torch
+from crt_vq import VQ, Conv
+from torch import Tensor
+
+from crtcore import Noise
+from crtcore.kinds import Squeezed
+
+
+class Pass:
+    """A bottleneck of continuous codes, `parts` of them for each feature."""
+
+    def __init__(self, parts: int) -> None:
+        self.parts = parts
+        self.width = 6
+        self.vocabulary: int | None = None
+
+    def __call__(self, features: Tensor, noise: Noise | None = None) -> Squeezed:
+        codes = features.reshape(len(features), -1, self.width // self.parts)
+        return Squeezed(codes, codes, None, features.new_zeros(len(features)), features.new_zeros(()))
+
+    def lookup(self, ids: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class Case(NamedTuple):
+    """A size of image, and the grid it comes to."""
+
+    halvings: int
+    shape: tuple[int, int, int]
+    length: int
+
+
+CASES = [Case(1, (1, 8, 8), 16), Case(2, (3, 8, 16), 8), Case(3, (1, 8, 8), 1)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_sample_has_an_id_for_each_cell(case: Case) -> None:
+    images = torch.zeros(2, *case.shape)
+    tokenizer = Conv(channels=4, halvings=case.halvings).build(VQ(codes=16).build(), images)
+
+    encoded = tokenizer(images)
+
+    assert tokenizer.length == case.length
+    assert tokenizer.vocabulary == 16
+    assert tokenizer.encode(images).shape == (2, case.length)
+    assert encoded.features.shape == (2, case.length, 8)
+    assert encoded.reconstruction.shape == images.shape
+    assert encoded.mask.all()
+
+
+def test_cells_are_in_raster_order() -> None:
+    images = torch.zeros(1, 1, 8, 8)
+    tokenizer = Conv(channels=4, blocks=0).build(VQ(codes=16).build(), images)
+    touched = images.clone()
+    touched[0, 0, 0, 7] = 1  # the corner at the right of the first row: a pixel that one cell alone sees
+
+    moved = (tokenizer(touched).features - tokenizer(images).features)[0].norm(dim=-1).nonzero().flatten()
+
+    assert moved.tolist() == [3]
+
+
+def test_the_distortion_is_the_mean_squared_error_and_the_loss_adds_the_bottlenecks() -> None:
+    images = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    tokenizer = Conv(channels=4).build(VQ(codes=16).build(), images)
+
+    encoded = tokenizer(images)
+
+    errors = torch.stack(
+        [(one - other).square().mean() for one, other in zip(encoded.reconstruction, images, strict=True)]
+    )
+    torch.testing.assert_close(encoded.distortion, errors)
+    squeezed = tokenizer.bottleneck(encoded.features)
+    torch.testing.assert_close(encoded.loss, errors.mean() + squeezed.loss)
+
+
+def test_the_condition_changes_nothing() -> None:
+    images = torch.rand(2, 1, 8, 8)
+    tokenizer = Conv(channels=4).build(VQ(codes=16).build(), images)
+
+    assert torch.equal(tokenizer.encode(images, torch.tensor([1, 2])), tokenizer.encode(images))
+
+
+def test_a_side_that_does_not_halve_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected height and width to be multiples of 4, got \(8, 6\)"):
+        Conv(halvings=2).build(VQ(codes=16).build(), torch.zeros(1, 1, 8, 6))
+
+
+def test_images_of_another_size_are_refused() -> None:
+    tokenizer = Conv(channels=4).build(VQ(codes=16).build(), torch.zeros(1, 1, 8, 8))
+
+    with pytest.raises(ValueError, match=r"expected images of shape \(1, 8, 8\), got \(1, 16, 16\)"):
+        tokenizer(torch.zeros(1, 1, 16, 16))
+
+
+@pytest.mark.parametrize("ids", [torch.zeros(1, 15, dtype=torch.int64), torch.full((1, 16), -1)])
+def test_an_image_with_an_absent_cell_is_refused(ids: Tensor) -> None:
+    tokenizer = Conv(channels=4).build(VQ(codes=16).build(), torch.zeros(1, 1, 8, 8))
+
+    with pytest.raises(ValueError, match="expected 16 ids a row, none of them absent"):
+        tokenizer.decode(ids)
+
+
+def test_continuous_codes_pass_but_have_no_ids() -> None:
+    images = torch.rand(2, 1, 8, 8)
+    tokenizer = Conv(channels=4).build(Pass(parts=1), images)
+
+    assert tokenizer(images).ids is None
+    with pytest.raises(ValueError, match="continuous"):
+        tokenizer.encode(images)
+
+
+def test_a_bottleneck_with_other_positions_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a bottleneck with a code for each feature, got 32 codes"):
+        Conv(channels=4).build(Pass(parts=2), torch.zeros(1, 1, 8, 8))
