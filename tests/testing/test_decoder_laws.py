@@ -26,4 +26,4 @@ def test_an_offender_is_caught_by_its_law(offender: Offender) -> None:
 def test_an_offender_breaks_no_other_law(offender: Offender) -> None:
     for law in BENCH.laws:
         if law is not offender.law and law.name not in offender.also:
-            law.attempt(offender.plant(BENCH.subject(Ancestral())))
+            law.attempt(offender.plant(BENCH.subject(Ancestral())), examples=10)
