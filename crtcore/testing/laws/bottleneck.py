@@ -5,8 +5,6 @@ Axes: b batch, n features of a sample, w feature width, k codes of a sample, d c
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import attrs
 import torch
 from hypothesis import strategies as st
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from crtcore.kinds.bottleneck import Bottleneck, BottleneckSpec, Squeezed
 from crtcore.testing.compare import ROOM, assert_near
 from crtcore.testing.kit import Bench, Offender, law, laws_in
+from crtcore.testing.laws import bottleneck_offenders as plants
 
 
 @attrs.frozen
@@ -155,61 +154,22 @@ def shapes_and_types_agree(bottleneck: Bottleneck, batch: Batch) -> None:
 
 LAWS = laws_in(globals())
 
-
-@attrs.frozen
-class Altered:
-    """A bottleneck with one thing changed."""
-
-    inner: Bottleneck
-    squeeze: Callable[[Bottleneck, Tensor], Squeezed] | None
-    look: Callable[[Bottleneck, Tensor], Tensor] | None
-    vocabulary: int | None
-
-    @property
-    def width(self) -> int:
-        """The width of the one within."""
-        return self.inner.width
-
-    def __call__(self, features: Tensor) -> Squeezed:
-        """Changed, if that is what is changed."""
-        return self.squeeze(self.inner, features) if self.squeeze else self.inner(features)
-
-    def lookup(self, ids: Tensor) -> Tensor:
-        """Changed, if that is what is changed."""
-        return self.look(self.inner, ids) if self.look else self.inner.lookup(ids)
-
-
-def altered(
-    squeeze: Callable[[Bottleneck, Tensor], Squeezed] | None = None,
-    look: Callable[[Bottleneck, Tensor], Tensor] | None = None,
-    vocabulary: int | None = None,
-) -> Callable[[Bottleneck], Altered]:
-    """Makes a sound bottleneck an altered one."""
-    return lambda inner: Altered(inner, squeeze, look, inner.vocabulary if vocabulary is None else vocabulary)
-
-
-def _after(change: Callable[[Squeezed], Squeezed]) -> Callable[[Bottleneck], Altered]:
-    return altered(squeeze=lambda inner, features: change(inner(features)))
-
-
-def _opposite(inner: Bottleneck, features: Tensor) -> Squeezed:
-    """The codes of the features' mirror image."""
-    squeezed = inner(-features)
-    compared = -squeezed.compared
-    return squeezed._replace(compared=compared, codes=squeezed.codes.detach() + compared - compared.detach())
-
-
 OFFENDERS = (
-    Offender(rate_and_loss_are_finite, _after(lambda s: s._replace(rate=s.rate + torch.inf))),
-    Offender(rate_covers_the_information, _after(lambda s: s._replace(rate=s.rate / 4))),
-    Offender(ids_are_in_range, altered(vocabulary=1)),
+    Offender(rate_and_loss_are_finite, plants.after(lambda s: s._replace(rate=s.rate + torch.inf))),
+    Offender(rate_covers_the_information, plants.after(lambda s: s._replace(rate=s.rate / 4))),
+    Offender(ids_are_in_range, plants.altered(vocabulary=1)),
     Offender(
-        lookup_gives_the_codes, altered(look=lambda inner, ids: inner.lookup((ids + 1) % (inner.vocabulary or 1)))
+        lookup_gives_the_codes,
+        plants.altered(look=lambda inner, ids: inner.lookup((ids + 1) % (inner.vocabulary or 1))),
     ),
-    Offender(no_other_code_is_nearer, altered(squeeze=_opposite)),
-    Offender(the_gradient_passes_straight_through, _after(lambda s: s._replace(codes=2 * s.codes - s.codes.detach()))),
-    Offender(neighbours_do_not_matter, altered(squeeze=lambda inner, features: inner(features - features.mean(0)))),
-    Offender(shapes_and_types_agree, _after(lambda s: s._replace(rate=s.rate.unsqueeze(1)))),
+    Offender(no_other_code_is_nearer, plants.altered(squeeze=plants.opposite)),
+    Offender(
+        the_gradient_passes_straight_through, plants.after(lambda s: s._replace(codes=2 * s.codes - s.codes.detach()))
+    ),
+    Offender(
+        neighbours_do_not_matter, plants.altered(squeeze=lambda inner, features: inner(features - features.mean(0)))
+    ),
+    Offender(shapes_and_types_agree, plants.after(lambda s: s._replace(rate=s.rate.unsqueeze(1)))),
 )
 
 BENCH = Bench("bottleneck", subject, LAWS, OFFENDERS)

@@ -5,8 +5,7 @@ Axes: b batch, k codes of a sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import attrs
 import torch
@@ -15,10 +14,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from crtcore.builtin.specs import FSQ
-from crtcore.kinds.regularizer import Penalty, Regularizer, RegularizerSpec
+from crtcore.kinds.regularizer import Regularizer, RegularizerSpec
 from crtcore.kinds.tokenizer import Encoded, Tokenizer
 from crtcore.testing.compare import assert_near
 from crtcore.testing.kit import Bench, Offender, law, laws_in
+from crtcore.testing.laws import regularizer_offenders as plants
 from crtcore.testing.toys import Patches
 from crtcore.train import penalised
 
@@ -188,58 +188,26 @@ def the_tokenizer_is_not_touched(trial: Trial, seed: int, progress: float) -> No
 
 LAWS = laws_in(globals())
 
-
-class Altered(nn.Module):
-    """A regulariser whose penalty is changed, with the tokenizer at hand; `scale` is a parameter of its own."""
-
-    def __init__(self, trial: Trial, change: Callable[[Altered, Encoded, Penalty], dict[str, Any]]) -> None:
-        super().__init__()
-        self.trial = [trial]  # in a list, so that the tokenizer's parameters do not become its own
-        self.scale = nn.Parameter(torch.ones((), dtype=torch.float64))
-        self.change = change
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer it was built for."""
-        return self.trial[0].tokenizer
-
-    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
-        """The penalty, changed."""
-        penalty = self.trial[0].regularizer(data, encoded, progress)
-        return penalty._replace(**self.change(self, encoded, penalty))
-
-
-def altered(change: Callable[[Altered, Encoded, Penalty], dict[str, Any]]) -> Callable[[Trial], Trial]:
-    """Alters the regulariser on trial."""
-    return lambda trial: attrs.evolve(trial, regularizer=Altered(trial, change))
-
-
-def _decay(self: Altered, _: Encoded, penalty: Penalty) -> dict[str, Any]:
-    """A decay of the tokenizer's weights that no weight of the regulariser scales."""
-    return {"own": penalty.own + sum(parameter.square().sum() for parameter in parameters(self.tokenizer))}
-
-
-def _nudge(self: Altered, _: Encoded, penalty: Penalty) -> dict[str, Any]:
-    """Moves the tokenizer's weights by hand."""
-    for parameter in parameters(self.tokenizer):
-        parameter.data *= 1.001
-    return {}
-
-
 OFFENDERS = (
-    Offender(loss_stays_out_of_its_parameters, altered(lambda self, _, penalty: {"loss": penalty.loss * self.scale})),
-    Offender(own_stays_out_of_the_tokenizer, altered(lambda _, encoded, penalty: {"own": penalty.own + encoded.loss})),
-    Offender(weight_zero_is_the_baseline, altered(_decay)),
+    Offender(
+        loss_stays_out_of_its_parameters, plants.altered(lambda self, _, penalty: {"loss": penalty.loss * self.scale})
+    ),
+    Offender(
+        own_stays_out_of_the_tokenizer, plants.altered(lambda _, encoded, penalty: {"own": penalty.own + encoded.loss})
+    ),
+    Offender(weight_zero_is_the_baseline, plants.altered(plants.decay)),
     Offender(
         batch_order_does_not_matter,
-        altered(lambda _, encoded, penalty: {"loss": penalty.loss + encoded.distortion[0]}),
+        plants.altered(lambda _, encoded, penalty: {"loss": penalty.loss + encoded.distortion[0]}),
     ),
     Offender(
         absent_positions_do_not_matter,
-        altered(lambda _, encoded, penalty: {"loss": penalty.loss + encoded.compared.square().mean()}),
+        plants.altered(lambda _, encoded, penalty: {"loss": penalty.loss + encoded.compared.square().mean()}),
     ),
-    Offender(penalties_are_finite_numbers, altered(lambda _, __, penalty: {"readings": {"loss": penalty.loss}})),
-    Offender(the_tokenizer_is_not_touched, altered(_nudge), also=frozenset({weight_zero_is_the_baseline.name})),
+    Offender(penalties_are_finite_numbers, plants.altered(lambda _, __, penalty: {"readings": {"loss": penalty.loss}})),
+    Offender(
+        the_tokenizer_is_not_touched, plants.altered(plants.nudge), also=frozenset({weight_zero_is_the_baseline.name})
+    ),
 )
 
 BENCH = Bench("regularizer", subject, LAWS, OFFENDERS)

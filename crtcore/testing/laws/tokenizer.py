@@ -6,7 +6,7 @@ Axes: b batch, k codes of a sample.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import attrs
 import safetensors.torch
@@ -18,6 +18,7 @@ from crtcore.builtin.specs import FSQ
 from crtcore.kinds.tokenizer import Encoded, Tokenizer, TokenizerSpec
 from crtcore.testing.compare import assert_near
 from crtcore.testing.kit import Bench, Offender, law, laws_in
+from crtcore.testing.laws import tokenizer_offenders as plants
 
 SHAPE = {"image": (1, 8, 8)}
 """Shape of a sample of each form of data."""
@@ -172,94 +173,36 @@ def the_loss_teaches_the_encoder(trial: Trial, batch: Batch) -> None:
 
 LAWS = laws_in(globals())
 
-
-class Altered(nn.Module):
-    """A tokenizer with one thing changed: methods and numbers by name, each method given the one within."""
-
-    def __init__(self, inner: Tokenizer, **changes: Any) -> None:
-        super().__init__()
-        self.inner = inner
-        self.changes = changes
-        self.width, self.length = inner.width, inner.length
-        self.vocabulary: int = changes.get("vocabulary", inner.vocabulary)
-
-    def forward(self, data: Tensor, condition: Tensor | None = None) -> Encoded:
-        """The whole way, changed by `call`."""
-        encoded: Encoded = self.changes.get("call", lambda inner, data: inner(data))(self.inner, data)
-        return encoded
-
-    def encode(self, data: Tensor, condition: Tensor | None = None) -> Tensor:
-        """The first half, changed by `encode`."""
-        ids: Tensor = self.changes.get("encode", lambda inner, data: inner.encode(data))(self.inner, data)
-        return ids
-
-    def decode(self, ids: Tensor, condition: Tensor | None = None) -> Tensor:
-        """The second half, changed by `decode`."""
-        data: Tensor = self.changes.get("decode", lambda inner, ids: inner.decode(ids))(self.inner, ids)
-        return data
-
-
-def altered(**changes: Any) -> Callable[[Trial], Trial]:
-    """Alters the tokenizer on trial, and every one built for it."""
-
-    def plant(trial: Trial) -> Trial:
-        def build(seed: int) -> Tokenizer:
-            return Altered(trial.build(seed), **changes)
-
-        return attrs.evolve(trial, tokenizer=Altered(trial.tokenizer, **changes), build=build)
-
-    return plant
-
-
-def replaced(change: Callable[[Encoded], dict[str, Any]]) -> Callable[[Any, Tensor], Encoded]:
-    """A whole way with some of its fields replaced."""
-
-    def call(inner: Any, data: Tensor) -> Encoded:
-        encoded: Encoded = inner(data)
-        return encoded._replace(**change(encoded))
-
-    return call
-
-
-def _forgetful(trial: Trial) -> Trial:
-    """Adds to what it decodes a number that its state does not hold."""
-
-    def forget(seed: int, inner: Tokenizer) -> Tokenizer:
-        return Altered(
-            inner,
-            call=replaced(lambda encoded: {"reconstruction": encoded.reconstruction + seed}),
-            decode=lambda inner, ids: inner.decode(ids) + seed,
-        )
-
-    return attrs.evolve(trial, tokenizer=forget(0, trial.tokenizer), build=lambda seed: forget(seed, trial.build(seed)))
-
-
 OFFENDERS = (
     Offender(
         encode_is_the_first_half,
-        altered(encode=lambda inner, data: (inner.encode(data) + 1) % inner.vocabulary),
+        plants.altered(encode=lambda inner, data: (inner.encode(data) + 1) % inner.vocabulary),
     ),
-    Offender(decode_is_the_second_half, altered(decode=lambda inner, ids: inner.decode(ids) / 2)),
-    Offender(ids_are_in_range, altered(vocabulary=1)),
+    Offender(decode_is_the_second_half, plants.altered(decode=lambda inner, ids: inner.decode(ids) / 2)),
+    Offender(ids_are_in_range, plants.altered(vocabulary=1)),
     Offender(
         neighbours_do_not_matter,
-        altered(
+        plants.altered(
             call=lambda inner, data: inner(data - data.mean(0)),
             encode=lambda inner, data: inner.encode(data - data.mean(0)),
         ),
     ),
-    Offender(state_survives_saving, _forgetful),
-    Offender(distortion_is_finite, altered(call=replaced(lambda encoded: {"distortion": -encoded.distortion}))),
+    Offender(state_survives_saving, plants.forgetful),
+    Offender(
+        distortion_is_finite, plants.altered(call=plants.replaced(lambda encoded: {"distortion": -encoded.distortion}))
+    ),
     Offender(
         data_keeps_its_shape,
-        altered(
-            call=replaced(lambda encoded: {"reconstruction": encoded.reconstruction.flatten(1)}),
+        plants.altered(
+            call=plants.replaced(lambda encoded: {"reconstruction": encoded.reconstruction.flatten(1)}),
             decode=lambda inner, ids: inner.decode(ids).flatten(1),
         ),
     ),
     Offender(
         the_loss_teaches_the_encoder,
-        altered(call=replaced(lambda encoded: {"features": encoded.features.detach(), "loss": encoded.loss.detach()})),
+        plants.altered(
+            call=plants.replaced(lambda encoded: {"features": encoded.features.detach(), "loss": encoded.loss.detach()})
+        ),
     ),
 )
 
