@@ -83,8 +83,9 @@ class TableSession:
     ) -> None:
         self._table = table
         self._rows = table.rows(ids, condition)[:, None]  # b 1
-        self._slots = Slots(capacity, room)
+        self._slots = Slots(ids, capacity=capacity, room=room)
         self._contexts = ids.new_full((len(ids), 1), table.logits.shape[1] - 1)  # b 1+m; the first one is the tip's
+        self._present = self._contexts < 0  # b 1+m
         width = ids.shape[1]
         for column in range(width):
             self._grow(ids[:, column], ids.new_full((len(ids),), column - 1))
@@ -95,13 +96,14 @@ class TableSession:
         before = self._contexts.gather(1, parents[:, None] + 1)
         after = (before * (self._table.vocabulary + 1) + ids[:, None]) % self._table.logits.shape[1]
         self._contexts = torch.cat((self._contexts, after.where(ids[:, None] >= 0, before)), 1)
+        self._present = torch.cat((self._present, ids[:, None] >= 0), 1)
 
     def _keep(self, path: Int[Tensor, "b k"]) -> None:
         """Makes the last column of a path the tip."""
-        self._slots.commit(path)
         last = functional.pad(path, (1, 0), value=-1).gather(1, (path >= 0).sum(-1)[:, None])  # b 1
         self._contexts = self._contexts.gather(1, last + 1)
-        self.tip = self._table.logits[self._rows, self._contexts][:, 0]
+        self._present = self._contexts < 0
+        self.tip = self._slots.said(self._table.logits[self._rows, self._contexts])[:, 0]
 
     @torch.no_grad()
     def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None = None) -> Float[Tensor, "b t v"]:
@@ -113,12 +115,10 @@ class TableSession:
         parents = self._slots.extend(ids, parents)
         for column in range(ids.shape[1]):
             self._grow(ids[:, column], parents[:, column])
-        return self._table.logits[self._rows, self._contexts[:, first:]]
+        return self._slots.said(self._table.logits[self._rows, self._contexts[:, first:]])
 
     @torch.no_grad()
     def commit(self, path: Int[Tensor, "b k"]) -> None:
-        """Keeps the columns of `path` and drops every other tentative node.
-
-        Raises: ValueError if the session cannot hold so many.
-        """
+        """Keeps the columns of `path` and drops every other tentative node."""
+        self._slots.commit(self._present.gather(1, path + 1))
         self._keep(path)

@@ -57,7 +57,11 @@ class Prior(Protocol):
     def open(
         self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
     ) -> Session:
-        """A session that has committed `ids`; `capacity` bounds the committed ids of a row, `room` the tentative ones."""
+        """A session that has committed `ids`, for at most `capacity` committed ids a row and `room` tentative columns.
+
+        A row that commits more has NaN logits from then on: shapes cannot tell, and nothing wrong is said in silence.
+        Raises: ValueError if the prompt is wider than the capacity.
+        """
 
 
 @runtime_checkable

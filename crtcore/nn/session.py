@@ -52,18 +52,25 @@ class CachedSession:
         room: int,
     ) -> None:
         self._network = network
-        self._slots = Slots(capacity, room)
-        self._slots.commit(ids)
+        self._slots = Slots(ids, capacity=capacity, room=room)
         features = network.begin(ids, condition)  # b p+n w
-        prefix = features.shape[1] - ids.shape[1]
-        self._memory = Memory(prefix + capacity + room)
+        self._prefix = features.shape[1] - ids.shape[1]
+        self._memory = Memory(self._prefix + capacity + room)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
         states = network.states(features, Scope(positions, memory=self._memory))
-        self._bound = features.shape[1]
-        self._count = prefix + (ids >= 0).sum(-1)  # b
         last = (self._count - 1)[:, None, None].expand(-1, 1, states.shape[-1])
         self.tip = network.logits(states.gather(1, last))[:, 0]
         self._parents, self._present, self._logits = ids[:, :0], ids[:, :0] >= 0, [self.tip[:, None]]
+
+    @property
+    def _count(self) -> Int[Tensor, " b"]:
+        """Positions that each row has committed, the prefix included."""
+        return self._prefix + self._slots.filled
+
+    @property
+    def _bound(self) -> int:
+        """The slot behind the last one that a row can have committed."""
+        return self._prefix + self._slots.bound
 
     @torch.no_grad()
     def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None = None) -> Float[Tensor, "b t v"]:
@@ -81,26 +88,23 @@ class CachedSession:
         positions = self._count[:, None] - 1 + line.sum(-1)  # b t
         self._memory.offset = self._bound + first
         states = self._network.states(self._network.embed(ids), Scope(positions, visible, self._memory))
-        self._logits.append(self._network.logits(states))
+        self._logits.append(self._slots.said(self._network.logits(states)))
         return self._logits[-1]
 
     @torch.no_grad()
     def commit(self, path: Int[Tensor, "b k"]) -> None:
-        """Keeps the columns of `path`, leaving out absent nodes, and drops every other tentative node.
-
-        Raises: ValueError if the session cannot hold so many.
-        """
-        self._slots.commit(path)
+        """Keeps the columns of `path`, leaving out absent nodes, and drops every other tentative node."""
         path = self._packed(path)
         length = (path >= 0).sum(-1)  # b
         steps = torch.arange(path.shape[1], device=path.device)
-        self._memory.move(self._bound + path.clamp(min=0), self._count[:, None] + steps)
+        target = (self._count[:, None] + steps).clamp(max=self._memory.slots - 1)
+        self._memory.move(self._bound + path.clamp(min=0), target)
         last = torch.cat((torch.full_like(length, -1)[:, None], path), 1).gather(1, length[:, None]) + 1  # b 1
         logits = torch.cat(self._logits, 1)  # b 1+m v
-        self.tip = logits.gather(1, last[..., None].expand(-1, -1, logits.shape[-1]))[:, 0]
-        self._count = self._count + length
-        self._bound += path.shape[1]
-        self._parents, self._present, self._logits = path[:, :0], path[:, :0] >= 0, [self.tip[:, None]]
+        self._slots.commit(path >= 0)
+        tip = self._slots.said(logits.gather(1, last[..., None].expand(-1, -1, logits.shape[-1])))  # b 1 v
+        self.tip = tip[:, 0]
+        self._parents, self._present, self._logits = path[:, :0], path[:, :0] >= 0, [tip]
 
     def _packed(self, path: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
         """The path with absent nodes taken out and what is left moved to the left."""

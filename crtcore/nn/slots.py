@@ -1,25 +1,29 @@
-"""The bookkeeping that sessions share: limits by shapes, and who descends from whom.
+"""The bookkeeping that sessions share: limits, and who descends from whom.
 
-Axes: b batch, t new nodes, m tentative nodes.
+Axes: b batch, n ids of a prompt, t new nodes, m tentative nodes, k committed positions, v vocabulary.
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
 class Slots:
-    """How many ids a session has been given, by shapes alone."""
+    """How many ids a session has been given: tentative ones by shapes, committed ones row by row."""
 
-    def __init__(self, capacity: int, room: int) -> None:
+    def __init__(self, prompt: Int[Tensor, "b n"], *, capacity: int, room: int) -> None:
+        if prompt.shape[1] > capacity:
+            raise ValueError(f"expected a prompt of at most {capacity} ids (capacity), got {prompt.shape[1]}")
         self.capacity = capacity
         self.room = room
-        self.committed = 0
-        """Most ids that a row can have committed."""
         self.tentative = 0
         """Columns since the last commit."""
+        self.bound = prompt.shape[1]
+        """Most ids that a row within its capacity can have committed."""
+        self.filled = (prompt >= 0).sum(-1)  # b
+        """Ids that each row has committed."""
 
     def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None) -> Int[Tensor, "b t"]:
         """Takes new columns and returns their parents, where None is a chain going on from the last column.
@@ -33,16 +37,18 @@ class Slots:
             return parents
         return torch.arange(first - 1, self.tentative - 1, device=ids.device).expand_as(ids)
 
-    def commit(self, path: Int[Tensor, "b k"]) -> None:
-        """Takes the columns of `path` for good; absent entries count, as only shapes are known here.
+    def commit(self, kept: Bool[Tensor, "b k"]) -> None:
+        """Takes the marked columns for good."""
+        self.tentative = 0
+        self.bound = min(self.bound + kept.shape[1], self.capacity)
+        self.filled = self.filled + kept.sum(-1)
 
-        Raises: ValueError if the session cannot hold so many.
+    def said(self, logits: Float[Tensor, "b t v"]) -> Float[Tensor, "b t v"]:
+        """The logits, NaN in rows that have committed more than the capacity.
+
+        That depends on values, so that it cannot be an error here; a decoder finds the NaN.
         """
-        self.committed, self.tentative = self.committed + path.shape[1], 0
-        if self.committed > self.capacity:
-            raise ValueError(
-                f"expected at most {self.capacity} committed ids (capacity), got {self.committed} by the paths' widths"
-            )
+        return logits.masked_fill((self.filled > self.capacity)[:, None, None], torch.nan)
 
 
 def lineage(parents: Int[Tensor, "b m"], present: Bool[Tensor, "b m"]) -> Bool[Tensor, "b m m"]:

@@ -41,7 +41,7 @@ class Law:
             return tried
         rules = hypothesis.settings(
             max_examples=examples, deadline=None, derandomize=True, database=None, print_blob=False,
-            suppress_health_check=list(hypothesis.HealthCheck),
+            suppress_health_check=list(hypothesis.HealthCheck), report_multiple_bugs=False,
         )  # fmt: skip
         rules(hypothesis.given(**self._drawn)(body))()
         assert tried, f"{self.name}: no example was tried"

@@ -87,7 +87,7 @@ def test_sessions_run_in_every_type_and_mode(dtype: torch.dtype, mode: type[torc
 
 
 def test_the_prompt_must_fit_the_capacity() -> None:
-    with pytest.raises(ValueError, match=r"expected at most 1 committed ids \(capacity\), got 2"):
+    with pytest.raises(ValueError, match=r"expected a prompt of at most 1 ids \(capacity\), got 2"):
         CachedSession(Network(), PROMPT, None, capacity=1, room=0)
 
 
@@ -98,9 +98,25 @@ def test_an_extension_must_fit_the_room() -> None:
         session.extend(PROMPT)
 
 
-def test_a_path_must_fit_the_capacity() -> None:
+def test_absent_entries_of_a_path_take_no_capacity() -> None:
+    session = CachedSession(Network(), PROMPT, None, capacity=3, room=3)
+    session.extend(PROMPT)
+    session.commit(torch.tensor([[0, -1], [-1, -1]]))
+    session.extend(PROMPT)
+    session.commit(torch.tensor([[-1, -1], [0, -1]]))
+
+    logits = session.extend(PROMPT)
+
+    assert logits.isfinite().all()
+
+
+def test_a_row_that_outgrows_its_capacity_says_nothing_wrong() -> None:
     session = CachedSession(Network(), PROMPT, None, capacity=2, room=1)
     session.extend(PROMPT[:, :1])
+    session.commit(torch.tensor([[0], [-1]]))
 
-    with pytest.raises(ValueError, match=r"expected at most 2 committed ids \(capacity\), got 3"):
-        session.commit(torch.tensor([[0], [0]]))
+    logits = session.extend(PROMPT[:, :1])
+
+    assert session.tip[0].isnan().all()
+    assert logits[0].isnan().all()
+    assert logits[1].isfinite().all()

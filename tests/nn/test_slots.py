@@ -11,14 +11,14 @@ def ids(width: int) -> torch.Tensor:
 
 
 def test_a_chain_goes_on_from_the_last_column() -> None:
-    slots = Slots(capacity=0, room=5)
+    slots = Slots(ids(0), capacity=0, room=5)
     slots.extend(ids(2), None)
 
     assert slots.extend(ids(3), None).tolist() == [[1, 2, 3]] * 2
 
 
 def test_more_tentative_ids_than_room_are_refused() -> None:
-    slots = Slots(capacity=0, room=3)
+    slots = Slots(ids(0), capacity=0, room=3)
     slots.extend(ids(2), None)
 
     with pytest.raises(ValueError, match=r"expected at most 3 tentative ids \(room\), got 4"):
@@ -26,19 +26,21 @@ def test_more_tentative_ids_than_room_are_refused() -> None:
 
 
 def test_a_commit_gives_the_room_back() -> None:
-    slots = Slots(capacity=2, room=3)
+    slots = Slots(ids(0), capacity=2, room=3)
     slots.extend(ids(3), None)
-    slots.commit(ids(2))
+    slots.commit(ids(2) >= 0)
 
     assert slots.extend(ids(3), None).shape == (2, 3)
 
 
-def test_more_committed_ids_than_capacity_are_refused_by_width() -> None:
-    slots = Slots(capacity=3, room=2)
-    slots.commit(ids(2))
+def test_only_rows_over_the_capacity_are_silenced() -> None:
+    slots = Slots(ids(1), capacity=2, room=2)
+    slots.commit(torch.tensor([[True, True], [True, False]]))
 
-    with pytest.raises(ValueError, match=r"expected at most 3 committed ids \(capacity\), got 4 by the paths' widths"):
-        slots.commit(torch.full((2, 2), -1))
+    said = slots.said(torch.zeros(2, 1, 3))
+
+    assert said[0].isnan().all()
+    assert torch.equal(said[1], torch.zeros(1, 3))
 
 
 @settings(deadline=None)

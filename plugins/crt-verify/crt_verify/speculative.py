@@ -48,7 +48,7 @@ class SpeculativeDecoder:
         start = (prompt >= 0).sum(-1)
         ledger, draft_calls = Ledger(start, limits), torch.zeros_like(start)
         longest = min(self.spec.length, limits.length - 1)
-        capacity = prompt.shape[1] + (limits.length - 1) * (longest + 1)  # sessions count the widths of paths
+        capacity = prompt.shape[1] + limits.length - 1
         if limits.length:
             session = target.open(prompt, condition, capacity=capacity, room=longest + 1)
             verdict = _first(session, ledger, sampling, _coins(seeds, start, 0))
