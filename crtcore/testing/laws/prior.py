@@ -186,12 +186,27 @@ def shapes_alone_decide_the_work(prior: Prior, seed: int, batch: int, prompt: in
         session.commit(path)
 
 
+@law("prior", seed=SEEDS, batch=strategies.integers(2, 3))
+def capacity_is_of_a_row(prior: Prior, seed: int, batch: int) -> None:
+    """Capacity counts the ids a row has committed; past it a row's logits are NaN, and its neighbours' are sound."""
+    draw = Draw(seed, batch)
+    session = prior.open(draw.ids(1), capacity=2, room=3)
+    for column in range(2):
+        session.extend(draw.ids(3))
+        session.commit(torch.tensor([[0, 1, 2], *[[0, -1, -1] if column == 0 else [-1] * 3] * (batch - 1)]))
+
+    logits = torch.cat((session.tip[:, None], session.extend(draw.ids(3))), 1)
+
+    assert logits[0].isnan().all(), "a row that outgrew its capacity has logits"
+    assert logits[1:].amax(-1).isfinite().all(), "a row within its capacity has none"
+
+
 LAWS = laws_in(globals())
 
 _ANY = frozenset({calls_in_any_order_equal_the_full_pass.name})
 
 OFFENDERS = (
-    Offender(every_row_has_a_finite_maximum, plants.mute),
+    Offender(every_row_has_a_finite_maximum, plants.mute, also=frozenset({capacity_is_of_a_row.name})),
     Offender(later_ids_do_not_matter, plants.clairvoyant),
     Offender(neighbours_do_not_matter, plants.sociable),
     Offender(absent_ids_do_not_matter, plants.padded),
@@ -201,10 +216,11 @@ OFFENDERS = (
     Offender(a_tree_equals_the_full_pass, plants.straight, also=_ANY | {a_commit_keeps_its_path_alone.name}),
     Offender(columns_are_numbered_on, plants.restarting, also=_ANY),
     Offender(an_absent_node_stands_for_its_parent, plants.filled, also=_ANY),
-    Offender(a_commit_moves_the_tip, plants.stuck, also=_ANY),
+    Offender(a_commit_moves_the_tip, plants.stuck, also=_ANY | {capacity_is_of_a_row.name}),
     Offender(a_commit_keeps_its_path_alone, plants.forgetful, also=_ANY),
     Offender(calls_in_any_order_equal_the_full_pass, plants.tiring),
     Offender(shapes_alone_decide_the_work, plants.curious),
+    Offender(capacity_is_of_a_row, plants.careless),
 )
 
 BENCH = Bench("prior", subject, LAWS, OFFENDERS)

@@ -195,3 +195,12 @@ def tiring(prior: Prior) -> Prior:
         return path if commits < 2 else _shortened(path)
 
     return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, keep=keep))
+
+
+def careless(prior: Prior) -> Prior:
+    """A row that outgrew its capacity is answered all the same."""
+
+    def tell(_: Tensor, logits: Tensor, __: int) -> Tensor:
+        return logits.nan_to_num()
+
+    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, tell=tell))
