@@ -18,15 +18,19 @@ from crtcore.kinds import KINDS, ExecutorSpec, ExperimentSpec, Role
 from crtcore.registry import Registry
 from crtcore.settings import Sampling, Training
 from crtcore.spec import Spec
-from crtcore.structure import Misfit, describe, nearest, structure
-from crtcore.toml import Document, Key, Problem, SpecError, dotted, read, undotted
+from crtcore.structure import Misfit, describe, nearest, shown, structure
+from crtcore.toml import Document, Key, Problem, SpecError, beyond, dotted, read, undotted
 
 COMMON = ("name", "seed", "experiment", "training", "sampling", "executor")
 """Top-level keys that every spec file may have; the rest are the experiment's roles and `sweep`."""
 BASELINE = "baseline"
 """The arm that pairs are taken against."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_RESERVED = "stages"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What a spec file, and an arm, may be called."""
+RESERVED = "stages"
+"""A name that would be taken for the folder of shared stages."""
+_WHOLE = ("name", "executor", "sweep", "extends")
+"""Top-level keys that no point of a study has of its own."""
 
 
 @attrs.frozen(kw_only=True)
@@ -84,6 +88,11 @@ class Point(NamedTuple):
         """What intervals are taken within: arm and grid values, over seeds."""
         return ", ".join((self.arm, *self.grid))
 
+    @property
+    def label(self) -> str:
+        """Which point it is, for a person."""
+        return f"{self.group}, seed {self.plan.seed}"
+
 
 @attrs.frozen(kw_only=True)
 class Study:
@@ -128,13 +137,17 @@ def override(document: Document, overrides: Sequence[str]) -> None:
     """
     problems = []
     for text in overrides:
-        name, sign, value = text.partition("=")
-        where = f"--set {text}"
-        if not sign or not name:
+        name, sign, written = text.partition("=")
+        where, path, value = f"--set {text}", undotted(name.strip()), _value(written.strip())
+        if not sign or "" in path:
             problems.append(Problem(where, (), "expected KEY=VALUE, such as bottleneck.codes=128"))
             continue
+        if path[0] == "extends":
+            problems.append(Problem(where, path, "only a file can extend another"))
+            continue
+        problems += [Problem(where, (*path, *inside), message) for inside, message in beyond(value)]
         try:
-            document.put(undotted(name.strip()), _value(value.strip()), where)
+            document.put(path, value, where)
         except LookupError as error:
             problems.append(Problem(where, (), str(error)))
     if problems:
@@ -143,9 +156,10 @@ def override(document: Document, overrides: Sequence[str]) -> None:
 
 def _value(text: str) -> Any:
     try:
-        return tomli.loads(f"value = {text}")["value"]
-    except tomli.TOMLDecodeError:
+        values = tomli.loads(f"value = {text}")
+    except (ValueError, RecursionError):
         return text
+    return values["value"] if len(values) == 1 else text  # a text of several lines is no single value
 
 
 def study(document: Document, registry: Registry) -> Study:
@@ -153,14 +167,15 @@ def study(document: Document, registry: Registry) -> Study:
 
     Raises: SpecError with everything that is wrong, in path order.
     """
-    problems: dict[tuple[Key, str], Problem] = {}
+    problems: dict[Problem, None] = {}  # as a set, in the order they were found
 
     def note(path: Key, message: str, source: Document = document) -> None:
-        problems.setdefault((path, message), Problem(source.where(path), path, message))
+        problems[Problem(source.where(path), path, message)] = None
 
     base = Document({k: v for k, v in document.values.items() if k != "sweep"}, document.origins)
     sweep = document.values.get("sweep")
-    points = []
+    points: list[Point] = []
+    runs: dict[tuple[str, str], Point] = {}
     for arm, grid, changes in _spread(sweep, note):
         point = Document(copy.deepcopy(base.values), dict(base.origins))
         for path, value, written in changes:
@@ -171,10 +186,13 @@ def study(document: Document, registry: Registry) -> Study:
         plan = _plan(point, registry, lambda path, message, point=point: note(path, message, point))
         if plan:
             points.append(Point(arm, grid, plan))
-    claims = _claims(sweep, {point.arm for point in points}, note) if points else ()
+            twin = runs.setdefault((arm, plan.hash), points[-1])
+            if twin is not points[-1]:
+                note(("sweep",), f"expected points that differ, got one twice: {twin.label} and {points[-1].label}")
+    claims = _claims(sweep, note)
     executor = _one(base, ("executor",), ExecutorSpec, registry, note) if "executor" in base.values else None
     if problems:
-        raise SpecError(sorted(problems.values(), key=lambda problem: [str(step) for step in problem.path]))
+        raise SpecError(sorted(problems, key=_order))
     return Study(
         name=base.values["name"],
         points=tuple(points),
@@ -183,6 +201,11 @@ def study(document: Document, registry: Registry) -> Study:
         swept=sweep is not None,
         document=document.values,
     )
+
+
+def _order(problem: Problem) -> list[tuple[int, str]]:
+    """By path, entries of an array by their index."""
+    return [(step, "") if isinstance(step, int) else (-1, step) for step in problem.path]
 
 
 def _leaves(table: Mapping[str, Any], path: Key = ()) -> Iterator[tuple[Key, Any]]:
@@ -195,37 +218,58 @@ def _leaves(table: Mapping[str, Any], path: Key = ()) -> Iterator[tuple[Key, Any
             yield here, value
 
 
-def _spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[tuple[Key, Any, Key]]]]:
-    """Arms times grid: the arm, its grid values, and its changes (path, value, where it was written)."""
+def _spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[_Change]]]:
+    """Arms times grid: the arm, its grid values, and its changes."""
     if sweep is None:
         yield BASELINE, (), []
         return
     if not isinstance(sweep, dict):
-        note(("sweep",), f"expected a table, got {sweep!r}")
+        note(("sweep",), f"expected a table, got {shown(sweep)}")
         return
     arms = sweep.get("arms", {BASELINE: {}})
     if not isinstance(arms, dict) or not arms or not all(isinstance(arm, dict) for arm in arms.values()):
-        note(("sweep", "arms"), f"expected a table for each arm, got {arms!r}")
+        note(("sweep", "arms"), f"expected a table for each arm, got {shown(arms)}")
         return
-    axes = []
+    axes: list[list[_Change]] = []
     for path, values in _leaves({name: value for name, value in sweep.items() if name not in ("arms", "claim")}):
         if not isinstance(values, list) or not values:
-            note(("sweep", *path), f"expected an array of values to try, got {values!r}")
+            note(("sweep", *path), f"expected an array of values to try, got {shown(values)}")
         else:
-            axes.append([(path, value) for value in values])
-    for arm, changes in arms.items():
-        own = [(_joined(path), value, ("sweep", "arms", arm, *path)) for path, value in _leaves(changes)]
+            axes.append([_Change(undotted(dotted(path)), value, ("sweep", *path)) for value in values])
+    grid = [axis[0] for axis in axes]
+    for arm, table in arms.items():
+        if not NAME.fullmatch(arm):
+            note(("sweep", "arms", arm), f"expected a name of letters, digits, '.', '_' and '-', got {arm!r}")
+        own = [_Change(undotted(dotted(path)), value, ("sweep", "arms", arm, *path)) for path, value in _leaves(table)]
+        _unclear([*grid, *own], note)
         for chosen in itertools.product(*axes):
-            where = tuple(f"{dotted(path)}={value}" for path, value in chosen if path != ("seed",))
-            yield arm, where, [*own, *((_joined(path), value, ("sweep", *path)) for path, value in chosen)]
+            told = tuple(f"{dotted(change.path)}={change.value}" for change in chosen if change.path != ("seed",))
+            yield arm, told, [*own, *chosen]
 
 
-def _joined(path: Key) -> Key:
-    return undotted(dotted(path))
+class _Change(NamedTuple):
+    """A value that a point has of its own."""
+
+    path: Key
+    value: Any
+    written: Key
+    """Where it stands in the file."""
 
 
-def _claims(sweep: Any, arms: set[str], note: Any) -> tuple[Claim, ...]:
+def _unclear(changes: Sequence[_Change], note: Any) -> None:
+    """Notes changes that no point can have, or that overwrite one another."""
+    for index, change in enumerate(changes):
+        if change.path[0] in _WHOLE:
+            note(change.written, f"{change.path[0]} is one for all points, so a sweep cannot change it")
+        for other in changes[:index]:
+            shared = min(len(change.path), len(other.path))
+            if change.path[:shared] == other.path[:shared]:
+                note(change.written, f"expected one value at a point, but {dotted(other.written)} sets it too")
+
+
+def _claims(sweep: Any, note: Any) -> tuple[Claim, ...]:
     written = sweep.get("claim", []) if isinstance(sweep, dict) else []
+    arms = list(_table(sweep, "arms")) if isinstance(sweep, dict) and "arms" in sweep else [BASELINE]
     try:
         claims = structure(written, tuple[Claim, ...], Registry.of(()))
     except Misfit as error:
@@ -234,9 +278,14 @@ def _claims(sweep: Any, arms: set[str], note: Any) -> tuple[Claim, ...]:
         return ()
     for index, claim in enumerate(claims):
         for field in ("arm", "against"):
-            if (name := getattr(claim, field)) not in arms:
-                note(("sweep", "claim", index, field), f"no arm is called {name!r}{nearest(name, list(arms))}")
+            if arms and (name := getattr(claim, field)) not in arms:
+                note(("sweep", "claim", index, field), f"no arm is called {name!r}{nearest(name, arms)}")
     return claims
+
+
+def _table(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The table of that name; an empty one if it is no table."""
+    return value if isinstance(value := values.get(name), dict) else {}
 
 
 def _one(document: Document, path: Key, into: Any, registry: Registry, note: Any) -> Any:
@@ -268,7 +317,7 @@ def _plan(document: Document, registry: Registry, note: Any) -> Plan | None:
     experiment = _one(document, ("experiment",), ExperimentSpec, registry, wrongly)
     if experiment is None:
         return None
-    known = [*COMMON, "sweep", "extends", *experiment.roles]
+    known = [*COMMON, "sweep", *experiment.roles]
     for key in values:
         if key not in known:
             wrongly((key,), f"unknown key{nearest(key, known)}")
@@ -290,16 +339,16 @@ def _plan(document: Document, registry: Registry, note: Any) -> Plan | None:
 
 def _name(values: Mapping[str, Any], note: Any) -> Any:
     name = values.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name == _RESERVED:
-        got = "nothing" if name is None else repr(name)
-        note(("name",), f"expected a name of letters, digits, '.', '_' and '-' other than {_RESERVED!r}, got {got}")
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name == RESERVED:
+        got = "nothing" if name is None else shown(name)
+        note(("name",), f"expected a name of letters, digits, '.', '_' and '-' other than {RESERVED!r}, got {got}")
     return name
 
 
 def _seed(values: Mapping[str, Any], note: Any) -> Any:
     seed = values.get("seed", 0)
     if type(seed) is not int or not 0 <= seed < 2**63:
-        note(("seed",), f"expected an integer from 0 up to 2**63, got {seed!r}")
+        note(("seed",), f"expected an integer from 0 up to 2**63, got {shown(seed)}")
     return seed
 
 
@@ -319,7 +368,7 @@ def _part(document: Document, role: str, what: Role, registry: Registry, note: A
 def _training(document: Document, experiment: ExperimentSpec, registry: Registry, note: Any) -> dict[str, Training]:
     tables = document.values.get("training", {})
     if not isinstance(tables, dict):
-        note(("training",), f"expected a table for each stage, got {tables!r}")
+        note(("training",), f"expected a table for each stage, got {shown(tables)}")
         return {}
     for stage in tables:
         if stage not in experiment.stages:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
+from typing import Any
 
 import attrs
 import pluggy
@@ -42,7 +45,7 @@ class Registry:
         Raises: NameClash if two plugins bring one name of one kind, or one spec comes under two names.
         """
         found: dict[tuple[str, str], tuple[str, Component]] = {}
-        specs: dict[type[Spec], tuple[str, str]] = {}
+        specs: dict[type[Spec], tuple[str, Component]] = {}
         for plugin, component in brought:
             key = (component.kind, component.name)
             if key in found:
@@ -51,11 +54,12 @@ class Registry:
                     f"uninstall one of them"
                 )
             if component.spec in specs:
+                other, same = specs[component.spec]
                 raise NameClash(
-                    f"{component.spec.__name__} comes as {specs[component.spec]} and as {key}; one name each"
+                    f"{component.spec.__name__} comes as {same.name!r} from {other!r} and as {component.name!r} from "
+                    f"{plugin!r}; a spec has one name"
                 )
-            found[key] = plugin, component
-            specs[component.spec] = key
+            found[key] = specs[component.spec] = plugin, component
         return cls(MappingProxyType(found), MappingProxyType(dict(broken)))
 
     def __iter__(self) -> Iterator[tuple[str, Component]]:
@@ -113,18 +117,51 @@ def discover(plugins: Iterable[EntryPoint] | None = None) -> Registry:
     broken: dict[str, BaseException] = {}
     for entry in (BUILTIN, *(entry_points(group=PROJECT) if plugins is None else plugins)):
         try:
-            module = entry.load()
-            manager.register(module, entry.name)
-            manager.check_pending()
-            components = manager.subset_hook_caller(
-                "crt_components", [other for other in manager.get_plugins() if other is not module]
-            )()
-            brought += [(entry.name, checked(component)) for each in components for component in each]
+            with contextlib.redirect_stdout(sys.stderr):  # what a command prints is its answer alone
+                brought += [(entry.name, component) for component in _brought(manager, entry)]
         except (Exception, SystemExit) as error:
-            broken[entry.name] = error
-            if manager.has_plugin(entry.name):
-                manager.unregister(name=entry.name)
+            broken[_unused(entry.name, broken)] = error
     return Registry.of(brought, broken)
+
+
+def _brought(manager: pluggy.PluginManager, entry: EntryPoint) -> list[Component]:
+    """The components of one plugin; it stays registered if all is well.
+
+    Raises: whatever it raises, and TypeError or PluginValidationError if its hooks are not as they should be.
+    """
+    module = entry.load()
+    if manager.has_plugin(entry.name) or manager.is_registered(module):
+        raise ValueError(f"another plugin is called {entry.name!r} or is made of {entry.value!r}, and comes before it")
+    try:
+        manager.register(module, entry.name)
+        manager.check_pending()
+        hook = manager.hook.crt_components
+        answers = manager.subset_hook_caller(
+            "crt_components", [other for other in manager.get_plugins() if other is not module]
+        )()
+        if not answers and any(implementation.plugin is module for implementation in hook.get_hookimpls()):
+            answers = [None]  # pluggy leaves out what is None
+        return [component for answer in answers for component in listed(answer)]
+    except BaseException:
+        if manager.is_registered(module):  # pluggy takes out by itself what it cannot register
+            manager.unregister(module)
+        raise
+
+
+def _unused(name: str, taken: Mapping[str, Any]) -> str:
+    """`name`, or `name (2)` and so on where that is taken."""
+    names = (name, *(f"{name} ({count})" for count in range(2, len(taken) + 3)))
+    return next(free for free in names if free not in taken)
+
+
+def listed(answer: object) -> list[Component]:
+    """What a hook returned, if it is a list of components.
+
+    Raises: TypeError if it is not.
+    """
+    if not isinstance(answer, list | tuple):
+        raise TypeError(f"crt_components: expected a list of Component, got {answer!r}")
+    return [checked(component) for component in answer]
 
 
 def checked(component: object) -> Component:

@@ -35,7 +35,7 @@ def at_least(low: float) -> Validator:
     """A finite number, not under `low`."""
 
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not (math.isfinite(value) and value >= low):
+        if not low <= value < math.inf:
             raise FieldError(attribute.name, f"expected at least {low}, got {value!r}")
 
     return check
@@ -45,7 +45,7 @@ def above(low: float) -> Validator:
     """A finite number over `low`."""
 
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not (math.isfinite(value) and value > low):
+        if not low < value < math.inf:
             raise FieldError(attribute.name, f"expected more than {low}, got {value!r}")
 
     return check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -23,6 +24,9 @@ from crtcore.spec import FieldError, Spec
 from crtcore.toml import Key
 
 T = TypeVar("T")
+
+LONGEST = 200
+"""Characters of a value that a message shows."""
 
 _PRIMITIVES: Mapping[type, tuple[str, tuple[type, ...]]] = {
     int: ("an integer", (int,)),
@@ -72,9 +76,15 @@ def describe(made: Any, registry: Registry, *, cosmetic: bool = True) -> Any:
     return made
 
 
+def shown(value: Any) -> str:
+    """`value` in `repr`, cut where it gets long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
 def nearest(word: str, known: list[str]) -> str:
     """`; did you mean 'width'?`, or what there is."""
-    close = difflib.get_close_matches(word, known, 1)
+    close = difflib.get_close_matches(str(word), known, 1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(known)) or 'none'}"
 
 
@@ -88,17 +98,17 @@ def _converter(registry: Registry) -> cattrs.Converter:
 
         def hook(value: Any, _: Any) -> Any:
             if not isinstance(value, dict):
-                raise TypeError(f"expected a table, got {value!r}")
+                raise TypeError(f"expected a table, got {shown(value)}")
             return inner(value, into)
 
         return hook
 
     def part(value: Any, base: type[Spec]) -> Any:
         if not isinstance(value, dict):
-            raise TypeError(f"expected a table, got {value!r}")
+            raise TypeError(f"expected a table, got {shown(value)}")
         use = value.get("use")
         if not isinstance(use, str):
-            got = "nothing" if use is None else repr(use)
+            got = "nothing" if use is None else shown(use)
             raise Misfit([(("use",), f"expected the name of a {base.kind} ({_names(registry, base.kind)}), got {got}")])
         try:
             component = registry.find(base.kind, use)
@@ -108,13 +118,18 @@ def _converter(registry: Registry) -> cattrs.Converter:
 
     def sequence(value: Any, into: Any) -> Any:
         if not isinstance(value, list):
-            raise TypeError(f"expected an array, got {value!r}")
+            raise TypeError(f"expected an array, got {shown(value)}")
+        kinds = get_args(into)
+        if kinds[-1] is Ellipsis:
+            kinds = kinds[:1] * len(value)
+        if len(value) != len(kinds):
+            raise TypeError(f"expected an array of {len(kinds)}, got {shown(value)}")
         made, wrong = [], []
-        for index, entry in enumerate(value):
+        for index, (entry, kind) in enumerate(zip(value, kinds, strict=True)):
             try:
-                made.append(converter.structure(entry, get_args(into)[0]))
+                made.append(converter.structure(entry, kind))
             except Exception as error:
-                error.add_note(IterableValidationNote(f"entry {index}", index, get_args(into)[0]))
+                error.add_note(IterableValidationNote(f"entry {index}", index, kind))
                 wrong.append(error)
         if wrong:
             raise IterableValidationError("entries", wrong, into)
@@ -138,7 +153,9 @@ def _names(registry: Registry, kind: str) -> str:
 def _primitive(kind: type, expected: str, allowed: tuple[type, ...]) -> Any:
     def hook(value: Any, _: Any) -> Any:
         if type(value) not in allowed:
-            raise TypeError(f"expected {expected}, got {value!r}")
+            raise TypeError(f"expected {expected}, got {shown(value)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise TypeError(f"expected a finite number, got {value!r}")
         return kind(value)
 
     return hook
@@ -149,7 +166,7 @@ def _literal(value: Any, into: Any) -> Any:
     if not any(type(value) is type(choice) and value == choice for choice in choices):
         near = difflib.get_close_matches(str(value), map(str, choices), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise TypeError(f"expected one of {', '.join(map(repr, choices))}, got {value!r}{hint}")
+        raise TypeError(f"expected one of {', '.join(map(repr, choices))}, got {shown(value)}{hint}")
     return value
 
 
@@ -171,6 +188,8 @@ def _told(error: BaseException, path: Key) -> Iterator[tuple[Key, str]]:
     elif isinstance(error, Misfit):
         for inside, message in error.problems:
             yield (*path, *inside), message
+    elif isinstance(error, FieldError):  # raised past the validators, in `__attrs_post_init__`
+        yield (*path, error.field), error.message
     elif isinstance(error, KeyError):  # cattrs' word for a required key that is not there
         yield path, "expected a value, got nothing"
     else:
@@ -191,4 +210,6 @@ def _values(made: Any, path: Key) -> Iterator[tuple[Key, str]]:
                 field.validator(made, field, value)
             except FieldError as error:
                 yield (*path, error.field), error.message
+            except (ValueError, TypeError) as error:  # attrs' own validators: a message, then what it is about
+                yield (*path, field.name), str(error.args[0] if error.args else error)
         yield from _values(value, (*path, field.name))

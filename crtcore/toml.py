@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import copy
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,6 +17,9 @@ Key: TypeAlias = tuple[str | int, ...]
 
 LARGEST = 1 << 20
 """Bytes of the largest file that is read."""
+DEEPEST = 50
+"""Levels of tables and arrays inside one another that are read."""
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 class Problem(NamedTuple):
@@ -53,18 +58,21 @@ class Document(NamedTuple):
     def put(self, path: Key, value: Any, origin: str) -> None:
         """Sets the value at `path`, making tables on the way.
 
-        Raises: LookupError if the path leads through something that is no table or past the end of an array.
+        Raises: LookupError if the path leads through something that is no table or to no entry of an array.
         """
         inside: Any = self.values
         for depth, step in enumerate(path):
-            last = depth == len(path) - 1
+            here, last = path[: depth + 1], depth == len(path) - 1
             if isinstance(inside, list):
                 if not isinstance(step, int) or step >= len(inside):
                     raise LookupError(f"{dotted(path[:depth])} has {len(inside)} entries, and none is called {step!r}")
             elif not isinstance(inside, dict):
                 raise LookupError(f"{dotted(path[:depth])} is no table")
             elif step not in inside and not last:
+                if any(isinstance(later, int) for later in path[depth + 1 :]):
+                    raise LookupError(f"there is no {dotted(here)}, and so no entry of it")
                 inside[step] = {}
+                self.origins[here] = origin
             if last:
                 inside[step] = copy.deepcopy(value)
             else:
@@ -80,31 +88,32 @@ def dotted(path: Key) -> str:
 
 
 def undotted(text: str) -> Key:
-    """The path that `text` writes."""
-    return tuple(int(step) if step.isdecimal() else step for step in text.split("."))
+    """The path that `text` writes; every field and table has a name, so a number is the index of an entry."""
+    return tuple(int(step) if _INDEX.fullmatch(step) else step for step in text.split("."))
 
 
-def read(path: Path, within: tuple[Path, ...] = ()) -> Document:
-    """The document in a file, merged over the one it `extends`.
+def read(path: Path, within: tuple[Path, ...] = (), asked: str = "") -> Document:
+    """The document in a file, merged over the one it `extends`; `asked` is where the file itself was asked for.
 
     Raises: SpecError if a file is missing, unreadable, no TOML, or extends itself.
     """
-    document = parse(_text(path, within), str(path))
+    document = parse(_text(path, asked), str(path))
     base = document.values.pop("extends", None)
     if base is None:
         return document
     where = document.where(("extends",))
     if not isinstance(base, str):
         raise SpecError([Problem(where, ("extends",), f"expected a file name, got {base!r}")])
+    if "\0" in base:
+        raise SpecError([Problem(where, ("extends",), f"expected a file name, got {base!r}")])
     chain = (*within, path)
-    if any((path.parent / base).resolve() == seen.resolve() for seen in chain):
+    if any(os.path.realpath(path.parent / base) == os.path.realpath(seen) for seen in chain):
         names = " -> ".join(map(str, (*chain, path.parent / base)))
         raise SpecError([Problem(where, ("extends",), f"the files extend each other in a circle: {names}")])
-    return merged(read(path.parent / base, chain), document)
+    return merged(read(path.parent / base, chain, where), document)
 
 
-def _text(path: Path, within: tuple[Path, ...]) -> str:
-    asked = f"{within[-1]}: extends" if within else ""
+def _text(path: Path, asked: str) -> str:
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
@@ -112,10 +121,11 @@ def _text(path: Path, within: tuple[Path, ...]) -> str:
             raise SpecError([Problem(str(path), (), f"expected a file of at most {LARGEST} bytes, got a larger one")])
         return raw.decode().replace("\r\n", "\n")
     except OSError as error:
-        message = f"cannot read the file {path}: {error.strerror}" + (f" (from {asked})" if asked else "")
-        raise SpecError([Problem("", (), message)]) from None
+        message = f"cannot read the file {path}: {error.strerror}"
+        raise SpecError([Problem(asked, ("extends",) if asked else (), message)]) from None
     except UnicodeDecodeError as error:
-        raise SpecError([Problem(str(path), (), f"expected UTF-8, got the byte {raw[error.start]:#04x}")]) from None
+        where = f"{path}:{raw.count(10, 0, error.start) + 1}"
+        raise SpecError([Problem(where, (), f"expected UTF-8, got the byte {raw[error.start]:#04x}")]) from None
 
 
 def parse(text: str, source: str) -> Document:
@@ -129,13 +139,41 @@ def parse(text: str, source: str) -> Document:
         where = f"{source}:{error.lineno}" if error.lineno else source
         raise SpecError([Problem(where, (), f"not TOML: {error.msg[0].lower()}{error.msg[1:]}")]) from None
     except RecursionError:
-        raise SpecError([Problem(source, (), "not TOML: nested too deeply")]) from None
-    return Document(values, {path: f"{source}:{line}" for path, line in Scanner(text).lines().items()})
+        raise SpecError([Problem(source, (), _TOO_DEEP)]) from None
+    except ValueError:  # Python's own bound on the digits of a number
+        raise SpecError([Problem(source, (), _TOO_BIG)]) from None
+    wrong = list(beyond(values))
+    if any(message == _TOO_DEEP for _, message in wrong):
+        raise SpecError([Problem(source, (), _TOO_DEEP)])
+    document = Document(values, {path: f"{source}:{line}" for path, line in Scanner(text).lines().items()})
+    if wrong:
+        raise SpecError(Problem(document.where(path), path, message) for path, message in wrong)
+    return document
+
+
+_TOO_DEEP = f"expected at most {DEEPEST} levels of tables and arrays, got more"
+_TOO_BIG = "expected an integer of 64 bits, got a larger one"
+
+
+def beyond(values: Any) -> Iterator[tuple[Key, str]]:
+    """Path and message of everything that TOML does not promise to hold, or that is nested beyond reason."""
+    left: list[tuple[Key, Any]] = [((), values)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, dict | list):
+            if len(path) > DEEPEST:
+                yield path, _TOO_DEEP
+            else:
+                entries = value.items() if isinstance(value, dict) else enumerate(value)
+                left += [((*path, step), entry) for step, entry in entries]
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            yield path, _TOO_BIG
 
 
 def merged(base: Document, over: Document) -> Document:
     """`over` laid on `base`: tables merge, everything else is replaced whole."""
-    values, origins = copy.deepcopy(base.values), dict(base.origins)
+    values = copy.deepcopy(base.values)
+    replaced: set[Key] = set()
 
     def lay(under: dict[str, Any], top: Mapping[str, Any], path: Key) -> None:
         for name, value in top.items():
@@ -143,12 +181,16 @@ def merged(base: Document, over: Document) -> Document:
             if isinstance(value, dict) and isinstance(under.get(name), dict):
                 lay(under[name], value, here)
             else:
-                for known in [known for known in origins if known[: len(here)] == here]:
-                    del origins[known]
+                replaced.add(here)
                 under[name] = copy.deepcopy(value)
 
     lay(values, over.values, ())
-    return Document(values, origins | over.origins)
+    kept = {
+        path: origin
+        for path, origin in base.origins.items()
+        if not any(path[:end] in replaced for end in range(1, len(path) + 1))
+    }
+    return Document(values, kept | over.origins)
 
 
 class Scanner:
@@ -165,6 +207,7 @@ class Scanner:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.starts = [0, *(end.end() for end in re.finditer("\n", text))]
         self.found: dict[Key, int] = {}
         self.arrays: dict[Key, int] = {}
 
@@ -187,8 +230,9 @@ class Scanner:
         return match.group()
 
     def _mark(self, path: Key, start: int) -> None:
+        line = bisect.bisect_right(self.starts, start)
         for end in range(1, len(path) + 1):
-            self.found.setdefault(path[:end], self.text.count("\n", 0, start) + 1)
+            self.found.setdefault(path[:end], line)
 
     def _header(self) -> Key:
         start, brackets = self.at, 2 if self.text.startswith("[[", self.at) else 1

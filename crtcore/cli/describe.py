@@ -97,7 +97,7 @@ def _told(registry: Registry, plugin: str, component: Component) -> dict[str, An
                 "name": field.name,
                 "type": str(field.type) if not isinstance(field.type, type) else field.type.__name__,
                 "required": field.default is attrs.NOTHING,
-                "default": None if field.default is attrs.NOTHING else _plain(field.default),
+                "default": _default(registry, field),
                 "text": texts.get(field.name, ""),
             }
             for field in attrs.fields(component.spec)
@@ -106,10 +106,12 @@ def _told(registry: Registry, plugin: str, component: Component) -> dict[str, An
     }
 
 
-def _plain(default: Any) -> Any:
-    if isinstance(default, tuple):
-        return [_plain(entry) for entry in default]
-    return attrs.asdict(default) if attrs.has(type(default)) else default
+def _default(registry: Registry, field: attrs.Attribute[Any]) -> Any:
+    """The plain default of a field; None if it has none, or one that hangs on other fields."""
+    default: Any = field.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # the stubs call the class a function
+        default = None if default.takes_self else default.factory()
+    return None if default is attrs.NOTHING else describe(default, registry)
 
 
 def field_texts(spec: type[Spec]) -> dict[str, str]:
@@ -119,7 +121,11 @@ def field_texts(spec: type[Spec]) -> dict[str, str]:
     for owner in reversed(spec.__mro__):
         if not attrs.has(owner):
             continue
-        (body,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+        try:
+            source = inspect.getsource(owner)
+        except (OSError, TypeError):  # the code came without its text: no texts then
+            continue
+        (body,) = ast.parse(textwrap.dedent(source)).body
         assert isinstance(body, ast.ClassDef)
         for field, text in zip(body.body, body.body[1:], strict=False):
             if (
