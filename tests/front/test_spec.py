@@ -1,0 +1,89 @@
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crtcore.spec import FieldError, Validator, above, at_least, between, divides, each
+
+HUGE = 10**400
+"""No float is this large."""
+
+
+def refusal(validator: Validator, value: Any, **others: Any) -> FieldError | None:
+    """What the validator of a field `width` says to `value`."""
+    made = attrs.make_class("Made", {"width": attrs.field()})
+    try:
+        validator(SimpleNamespace(**others), attrs.fields(made).width, value)
+    except FieldError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("value", [2, 2.0, 3, HUGE])
+def test_at_least_allows_its_bound_and_more(value: float) -> None:
+    assert refusal(at_least(2), value) is None
+
+
+@pytest.mark.parametrize("value", [1, 1.999, -HUGE, math.nan, math.inf, -math.inf])
+def test_at_least_refuses_less_and_what_is_not_finite(value: float) -> None:
+    assert refusal(at_least(2), value)
+
+
+@pytest.mark.parametrize("value", [2.0001, 3, HUGE])
+def test_above_allows_more_than_its_bound(value: float) -> None:
+    assert refusal(above(2), value) is None
+
+
+@pytest.mark.parametrize("value", [2, 2.0, 1, -HUGE, math.nan, math.inf, -math.inf])
+def test_above_refuses_its_bound_and_what_is_not_finite(value: float) -> None:
+    assert refusal(above(2), value)
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.5])
+def test_between_allows_both_ends(value: float) -> None:
+    assert refusal(between(0, 1), value) is None
+
+
+@pytest.mark.parametrize("value", [-0.001, 1.001, HUGE, math.nan, math.inf, -math.inf])
+def test_between_refuses_what_is_outside(value: float) -> None:
+    assert refusal(between(0, 1), value)
+
+
+def test_each_allows_a_sequence_of_what_its_inner_validator_allows() -> None:
+    assert refusal(each(at_least(2)), (2, 3)) is None
+
+
+@pytest.mark.parametrize("value", [(), (2, 1), (math.nan,)])
+def test_each_refuses_none_at_all_and_any_bad_entry(value: tuple[float, ...]) -> None:
+    assert refusal(each(at_least(2)), value)
+
+
+@given(whole=st.integers(1, 200), part=st.integers(-5, 200))
+def test_divides_allows_exactly_the_divisors(whole: int, part: int) -> None:
+    divisors = [number for number in range(1, whole + 1) if whole % number == 0]
+
+    refused = refusal(divides("whole"), part, whole=whole)
+
+    assert (refused is None) == (part in divisors)
+
+
+@pytest.mark.parametrize(
+    ("validator", "value", "message"),
+    [
+        (at_least(2), 1, "expected at least 2, got 1"),
+        (above(0), 0.0, "expected more than 0, got 0.0"),
+        (between(0, 1), 2.5, "expected 0 to 1, got 2.5"),
+        (each(at_least(2)), (), "expected at least one entry, got none"),
+        (each(at_least(2)), (5, 1), "expected at least 2, got 1"),
+        (divides("whole"), 5, "expected a divisor of whole (12), got 5"),
+    ],
+)
+def test_a_refusal_names_the_field_and_what_was_expected(validator: Validator, value: Any, message: str) -> None:
+    error = refusal(validator, value, whole=12)
+
+    assert error
+    assert (error.field, error.message, str(error)) == ("width", message, f"width: {message}")
