@@ -1,0 +1,57 @@
+"""What the README shows is run."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+import torch
+
+import crtcore
+from crtcore.testing import benches
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def block(first: str) -> str:
+    """The Python of the README that begins with `first`."""
+    found = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if code.startswith(first)]
+    assert len(found) == 1
+    return str(found[0])
+
+
+def test_the_parts_work_from_python_as_shown() -> None:
+    names: dict[str, object] = {}
+
+    exec(block("import torch"), names)
+
+    images = names["images"]
+    assert isinstance(images, torch.Tensor)
+    assert images.shape == (10, 1, 8, 8)
+
+
+def test_the_smallest_plugin_is_found_and_keeps_the_laws(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("crt_shrink")
+    exec(block("import attrs"), module.__dict__)
+    monkeypatch.setitem(sys.modules, "crt_shrink", module)
+    registry = crtcore.discover([EntryPoint("shrink", "crt_shrink", "crtcore")])
+
+    component = registry.find("regularizer", "shrink")
+
+    bench = benches()["regularizer"]
+    tried = [law.attempt(bench.subject(component.examples[0]), examples=5) for law in bench.laws]
+    assert all(tried)
+
+
+def test_the_table_of_components_is_what_is_installed() -> None:
+    rows = dict(re.findall(r"^\| `([a-z]+)` \|[^|]*\| (.*?) \|$", README, re.MULTILINE))
+    registry = crtcore.discover()
+
+    shown = {kind: sorted(re.findall(r"`([a-z-]+)`", names)) for kind, names in rows.items()}
+
+    assert shown == {kind: registry.names(kind) for kind in rows}
+    assert len(rows) == 9
