@@ -179,6 +179,8 @@ def study(document: Document, registry: Registry) -> Study:
     for arm, grid, changes in _spread(sweep, note):
         point = Document(copy.deepcopy(base.values), dict(base.origins))
         for path, value, written in changes:
+            if path[0] in _WHOLE:  # told by `_unclear`
+                continue
             try:
                 point.put(path, value, document.where(written))
             except LookupError as error:
