@@ -1,0 +1,296 @@
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crtcore.experiment import study
+from crtcore.registry import Registry
+from crtcore.toml import Problem, SpecError, parse
+
+Crt = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def answered(ended: "subprocess.CompletedProcess[str]", status: int = 0) -> Any:
+    """The one JSON document on stdout."""
+    assert ended.returncode == status, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def line_of(path: Path, text: str) -> int:
+    return path.read_text().splitlines().index(text) + 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"], ["--version"], ["list"], ["list", "prior"], ["show", "table"], ["show", "prior/table"],
+        ["show", "patches"], ["show", "shaken"], ["schema"], ["check", "sample.toml"], ["run", "--help"],
+        ["sweep", "--help"], ["laws", "--help"], ["report", "--help"],
+    ],
+)  # fmt: skip
+def test_the_front_works_without_torch(crt: Crt, spec_file: Path, words: list[str]) -> None:
+    ended = crt(*words)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["list"], ["list", "prior"], ["show", "ordered"], ["show", "shaken"], ["schema"], ["check", "sample.toml"]],
+)
+def test_json_is_one_document_and_nothing_else(crt: Crt, spec_file: Path, words: list[str]) -> None:
+    ended = crt(*words, "--json")
+
+    assert answered(ended)
+    assert ended.stderr == ""
+
+
+def test_list_tells_every_component_and_where_it_is_from(crt: Crt) -> None:
+    rows = answered(crt("list", "--json"))["components"]
+
+    assert {"kind": "tokenizer", "name": "patches", "plugin": "planted", "summary": "squares"} in rows
+    assert [row["plugin"] for row in rows if row["name"] == "fsq"] == ["crtcore"]
+
+
+def test_show_tells_fields_with_defaults_and_an_example_that_is_toml(crt: Crt) -> None:
+    (told,) = answered(crt("show", "shaken", "--json"))
+
+    assert told["fields"] == [
+        {"name": "inner", "type": "BottleneckSpec", "required": True, "default": None, "text": ""},
+        {"name": "amounts", "type": "tuple[float, ...]", "required": False, "default": [0.5, 0.25], "text": ""},
+    ]
+    assert parse(told["example"], "example").values["bottleneck"]["inner"]["use"] == "book"
+
+
+def test_check_tells_what_would_run(crt: Crt, spec_file: Path) -> None:
+    told = answered(crt("check", spec_file, "--json", "--set", "seed=5"))
+
+    (point,) = told["points"]
+    assert (told["name"], point["arm"], point["seed"]) == ("sample", "baseline", 5)
+    assert point["steps"] == {"tokenizer": 20, "prior": 30}
+    assert told["spec"][0]["training"]["prior"]["batch"] == 128
+
+
+BAD = {
+    "a misspelt key": ("codes = 16", "coeds = 16", "bottleneck.coeds: unknown key; did you mean 'codes'?"),
+    "a misspelt table": ("[prior]", "[piror]", "piror: unknown key; did you mean 'prior'?"),
+    "a wrong type": ("codes = 16", "codes = '16'", "bottleneck.codes: expected an integer, got '16'"),
+    "out of range": ("codes = 16", "codes = 1", "bottleneck.codes: expected at least 2, got 1"),
+    "unknown component": ('use = "book"', 'use = "boook"', "bottleneck.use: no bottleneck is called 'boook'; did you"),
+    "no TOML": ("codes = 16", "codes = ", "not TOML: "),
+    "a key twice": ("codes = 16", "use = 1", "not TOML: "),
+    "not finite": ("temperature = 0.5", "temperature = nan", "sampling.temperature: expected a finite number, got nan"),
+    "too large": ("order = 1", "order = 0x1" + "0" * 16, "prior.order: expected an integer of 64 bits"),
+    "no base": ("seed = 3", "extends = 'gone.toml'", "extends: cannot read the file gone.toml"),
+}
+
+
+@pytest.mark.parametrize("sort", BAD)
+def test_what_is_wrong_is_told_with_file_line_and_path(crt: Crt, spec_file: Path, sort: str) -> None:
+    right, wrong, told = BAD[sort]
+    spec_file.write_text(spec_file.read_text().replace(right, wrong, 1))
+
+    ended = crt("check", "sample.toml")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"sample.toml:{line_of(spec_file, wrong)}: {told}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["check", "gone.toml"], "cannot read the file gone.toml: No such file or directory"),
+        (["check", "."], "cannot read the file .: Is a directory"),
+        (["run", "gone.toml"], "cannot read the file gone.toml"),
+        (["sweep", "gone.toml"], "cannot read the file gone.toml"),
+        (["check", "sample.toml", "--set", "seed"], "--set seed: expected KEY=VALUE"),
+        (["check", "sample.toml", "--set", "sede=1"], "--set sede=1: sede: unknown key; did you mean 'seed'?"),
+        (["sweep", "sample.toml"], "sample.toml has no table [sweep]"),
+        (["show", "tabel"], "no component is called 'tabel'; did you mean 'table'?"),
+        (["show", "metric/table"], "no component is called 'metric/table'"),
+        (["list", "piror"], "no kind is called 'piror'; did you mean 'prior'?"),
+        (["chekc"], "No such command 'chekc'"),
+        (["check"], "Missing argument 'SPEC'"),
+    ],
+)
+def test_a_wrong_command_says_what_is_wrong(crt: Crt, spec_file: Path, words: list[str], told: str) -> None:
+    ended = crt(*words)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_what_is_wrong_is_one_json_document_too(crt: Crt, spec_file: Path) -> None:
+    spec_file.write_text(spec_file.read_text().replace("codes = 16", "coeds = 16\ncode = 1"))
+
+    told = answered(crt("check", "sample.toml", "--json"), status=2)
+
+    line = line_of(spec_file, "coeds = 16")
+    assert [(problem["where"], problem["path"]) for problem in told["problems"]] == [
+        (f"sample.toml:{line + 1}", ["bottleneck", "code"]),
+        (f"sample.toml:{line - 2}", ["bottleneck", "codes"]),
+        (f"sample.toml:{line}", ["bottleneck", "coeds"]),
+    ]
+
+
+@pytest.mark.parametrize("words", [["run", "sample.toml"], ["sweep", "swept.toml"], ["laws"], ["report", "runs/x"]])
+def test_a_command_that_needs_torch_says_which_extra_to_install(
+    crt: Crt, spec_file: Path, tmp_path: Path, words: list[str]
+) -> None:
+    (tmp_path / "swept.toml").write_text(spec_file.read_text() + "[sweep]\nseed = [0, 1]\n")
+
+    ended = crt(*words)
+
+    extra = "testing" if words == ["laws"] else "run"
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert re.search(rf"this command needs .*torch.*: pip install 'crtcore\[{extra}\]'", ended.stderr)
+    assert "Traceback" not in ended.stderr
+
+
+PLUGINS = {
+    "import": ("import torch", "ModuleNotFoundError: No module named 'torch'"),
+    "syntax": ("def f(:", "SyntaxError"),
+    "exit": ("import sys; sys.exit(5)", "SystemExit: 5"),
+    "raises": ("raise RuntimeError('out of luck')", "RuntimeError: out of luck"),
+}
+
+
+@pytest.mark.parametrize("sort", PLUGINS)
+def test_a_broken_plugin_is_a_warning_and_stops_nothing(crt: Crt, spec_file: Path, sort: str) -> None:
+    text, told = PLUGINS[sort]
+
+    ended = crt("check", "sample.toml", broken=text)
+
+    assert ended.returncode == 0
+    assert ended.stderr.startswith("warning: plugin 'unlucky' could not be loaded (")
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_broken_plugin_is_named_where_something_is_not_found(crt: Crt) -> None:
+    ended = crt("show", "lucky", broken="raise RuntimeError('out of luck')")
+
+    assert ended.returncode == 2
+    assert "plugin 'unlucky' could not be loaded (RuntimeError: out of luck)" in ended.stderr
+
+
+def test_a_plugin_that_prints_does_not_spoil_the_answer(crt: Crt) -> None:
+    ended = crt("list", "--json", broken="print('hello')")
+
+    assert answered(ended)["broken"] == {}
+    assert ended.stderr == "hello\n"
+
+
+def test_two_plugins_that_clash_are_told_without_a_traceback(crt: Crt) -> None:
+    ended = crt("list", broken="from planted import crt_components")
+
+    assert ended.returncode == 2
+    assert "comes from both" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("words", [["list"], ["check", "sample.toml"]])
+def test_list_and_check_take_half_a_second(crt: Crt, spec_file: Path, words: list[str]) -> None:
+    crt(*words)
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        crt(*words)
+        seconds.append(time.perf_counter() - started)
+
+    assert min(seconds) < 0.5
+
+
+@pytest.mark.parametrize("words", [["list"], ["check", "sample.toml"], ["show", "fsq"], ["schema"]])
+def test_the_front_imports_no_torch_where_there_is_one(spec_file: Path, words: list[str]) -> None:
+    code = (
+        "import sys\nfrom crtcore.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'torch', 'numpy', 'scipy', 'jaxtyping'} & set(sys.modules)), file=sys.stderr)"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=spec_file.parent
+    )
+
+    assert ended.stderr.splitlines()[-1] == "[]"
+
+
+VALUES = st.sampled_from(
+    ["", "1", "-1", "0.5", "nan", "-inf", "true", "'x'", "[]", "[1]", "{}", "{a = 1}", "2020-01-01", "[[1], {use = 3}]",
+     "9223372036854775808", "9" * 5000, "{use = 'table'}", "{use = 'shaken', inner = {use = 'book'}}", '"""', "\0", "é"]
+)  # fmt: skip
+LINES = st.sampled_from(
+    ["[sweep]", "[sweep.arms.a]", "[[sweep.claim]]", "[sweep.arms]", "seed = [1, 2]", "'prior.order' = [1]", "[prior]",
+     "[[prior]]", "[executor]", "extends = 'x'", "'' = 3", "0 = 1", "a.b.c = 1", "[training.draft]", "[[regularizer]]",
+     "[bottleneck.inner]", "sweep = 1", "# x", "]", "arm = 'a'", "'regularizer.0.weight' = [0.5]", "'a..b' = [2]"]
+)  # fmt: skip
+
+
+@st.composite
+def mutants(draw: st.DrawFn, text: str) -> str:
+    """`text` with a few of its lines gone, doubled, moved, given another value or spoilt."""
+    lines = text.splitlines()
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(lines) - 1))
+        change = draw(st.sampled_from(["drop", "double", "value", "line", "letter", "move"]))
+        name = lines[at].partition("=")[0]
+        if change == "drop" and len(lines) > 1:
+            del lines[at]
+        elif change == "double":
+            lines.insert(at, lines[at])
+        elif change == "value":
+            lines[at] = f"{name}= {draw(VALUES)}"
+        elif change == "line":
+            lines.insert(at, draw(LINES))
+        elif change == "letter" and lines[at]:
+            place = draw(st.integers(0, len(lines[at]) - 1))
+            lines[at] = lines[at][:place] + draw(st.characters(codec="utf-8")) + lines[at][place + 1 :]
+        elif change == "move":
+            lines.append(lines.pop(at))
+    return "\n".join(lines)
+
+
+SWEPT = """
+[sweep]
+seed = [0, 1]
+[sweep.arms.baseline]
+prior.order = 2
+[sweep.arms.other]
+"regularizer.0.weight" = 0.0
+[[sweep.claim]]
+number = "frechet"
+arm = "other"
+"""
+
+
+def problems(text: str, registry: Registry) -> tuple[Problem, ...] | None:
+    """What is wrong with a text; None if nothing is."""
+    try:
+        study(parse(text, "spec.toml"), registry)
+    except SpecError as error:
+        return error.problems
+    return None
+
+
+@settings(max_examples=500)
+@given(data=st.data())
+def test_a_spoilt_file_is_read_or_refused_with_messages(sample: str, registry: Registry, data: st.DataObject) -> None:
+    text = data.draw(mutants(sample + SWEPT))
+
+    told = problems(text, registry)
+    assert told is None or told
+    for problem in told or ():
+        assert problem.message
+        assert problem.where.startswith("spec.toml") or not problem.path[1:]

@@ -1,0 +1,461 @@
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import tomli
+import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crtcore.builtin import specs
+from crtcore.experiment import Plan, Study, load, override, study
+from crtcore.registry import Registry
+from crtcore.settings import Sampling
+from crtcore.toml import Document, SpecError, parse
+
+WORDS = 'use = "words"'
+
+
+def made(text: str, registry: Registry, *overrides: str) -> Study:
+    document = parse(text, "spec.toml")
+    override(document, overrides)
+    return study(document, registry)
+
+
+def plan(text: str, registry: Registry, *overrides: str) -> Plan:
+    (point,) = made(text, registry, *overrides).points
+    return point.plan
+
+
+def refused(text: str, registry: Registry, *overrides: str) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        made(text, registry, *overrides)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def at(text: str, line: str) -> str:
+    """Where a line stands in a text."""
+    return f"spec.toml:{text.splitlines().index(line) + 1}"
+
+
+def test_a_file_becomes_one_plan(sample: str, registry: Registry) -> None:
+    found = plan(sample, registry)
+
+    assert (found.name, found.seed) == ("sample", 3)
+    assert found.parts["prior"] == specs.Table(order=1)
+    assert [part.weight for part in found.parts["regularizer"]] == [0.5, 1.0]
+    assert found.parts["draft"] is None
+    assert {stage: training.steps for stage, training in found.training.items()} == {"tokenizer": 20, "prior": 30}
+    assert found.sampling == Sampling(temperature=0.5)
+
+
+def test_defaults_are_written_out_and_lead_to_the_same_plan(sample: str, registry: Registry) -> None:
+    first = plan(sample, registry)
+
+    second = plan(tomli_w.dumps(dict(first.document)), registry)
+
+    assert first.document["training"]["prior"]["batch"] == 128
+    assert second == first
+
+
+def test_what_is_absent_is_a_default(sample: str, registry: Registry) -> None:
+    found = plan(sample.replace("seed = 3\n", "").replace("[sampling]\ntemperature = 0.5\n", ""), registry)
+
+    assert (found.seed, found.sampling) == (0, Sampling())
+
+
+def shuffled(values: Any, order: random.Random) -> Any:
+    if isinstance(values, dict):
+        names = list(values)
+        order.shuffle(names)
+        return {name: shuffled(values[name], order) for name in names}
+    return [shuffled(entry, order) for entry in values] if isinstance(values, list) else values
+
+
+@given(order=st.randoms(use_true_random=False))
+def test_the_order_of_keys_changes_no_hash(sample: str, registry: Registry, order: random.Random) -> None:
+    text = tomli_w.dumps(shuffled(tomli.loads(sample), order))
+
+    assert plan(text, registry).hash == plan(sample, registry).hash
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "name=other", "training.prior.checkpoint=7", "tokenizer.verbose=true", "training.prior.batch=128",
+        "regularizer.1.weight=1", "regularizer.1.optimizer.clip=1", "prior.spread=1", "executor.use=local",
+    ],
+)  # fmt: skip
+def test_names_cosmetics_defaults_and_whole_numbers_change_no_hash(
+    sample: str, registry: Registry, override: str
+) -> None:
+    assert plan(sample, registry, override).hash == plan(sample, registry).hash
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=4", "experiment.evaluations=9", "dataset.test=401", "tokenizer.channels=6", "tokenizer.heads=4",
+        "bottleneck.codes=17", "bottleneck.limit=2", "bottleneck.shape=[2, 0.5]", "bottleneck.compare=euclidean",
+        "regularizer.0.weight=0.25", "regularizer.1.optimizer.learning_rate=0.5", "prior.order=2",
+        "decoder={use = 'drafter'}|draft.use=table|training.draft.steps=1", "sampling.top_k=1", "metric=[]",
+        "metric.0.dimensions=3", "training.tokenizer.steps=21", "training.prior.optimizer.decay=constant",
+    ],
+)  # fmt: skip
+def test_any_other_field_changes_the_hash(sample: str, registry: Registry, override: str) -> None:
+    assert plan(sample, registry, *override.split("|")).hash != plan(sample, registry).hash
+
+
+def test_a_hash_is_twelve_hexadecimal_digits(sample: str, registry: Registry) -> None:
+    assert re.fullmatch(r"[0-9a-f]{12}", plan(sample, registry).hash)
+
+
+def test_sampling_is_in_no_excerpt_of_another_table(sample: str, registry: Registry) -> None:
+    names = ("seed", "experiment", "dataset", "tokenizer", "regularizer", "training.tokenizer", "prior", "draft")
+
+    cold, hot = plan(sample, registry), plan(sample, registry, "sampling.temperature=2.0")
+
+    assert cold.excerpt(names) == hot.excerpt(names)
+    assert cold.excerpt(["sampling"]) != hot.excerpt(["sampling"])
+
+
+def test_an_excerpt_of_what_is_absent_is_none(sample: str, registry: Registry) -> None:
+    assert plan(sample, registry).excerpt(["draft", "training.draft", "draft.order"]) == {
+        "draft": None, "training.draft": None, "draft.order": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("seed=12", ("seed",), 12),
+        ("bottleneck.codes = 8", ("bottleneck", "codes"), 8),
+        ("prior.spread=0.5", ("prior", "spread"), 0.5),
+        ("tokenizer.verbose=true", ("tokenizer", "verbose"), True),
+        ("bottleneck.compare=euclidean", ("bottleneck", "compare"), "euclidean"),
+        ('bottleneck.compare="euclidean"', ("bottleneck", "compare"), "euclidean"),
+        ("bottleneck.shape=[2, 3.5]", ("bottleneck", "shape"), [2, 3.5]),
+        ("regularizer.1.weight=0", ("regularizer", 1, "weight"), 0),
+        ("draft.use=table", ("draft", "use"), "table"),
+        ("name=a=b", ("name",), "a=b"),
+        ("name=True", ("name",), "True"),
+        ("name=", ("name",), ""),
+        ("name=1\nb = 2", ("name",), "1\nb = 2"),
+        ("name=" + "[" * 9999, ("name",), "[" * 9999),
+    ],
+)
+def test_set_writes_a_value_at_a_path(sample: str, text: str, path: tuple[str | int, ...], value: Any) -> None:
+    document = parse(sample, "spec.toml")
+
+    override(document, [text])
+
+    found: Any = document.values
+    for step in path:
+        found = found[step]
+    assert (found, type(found)) == (value, type(value))
+    assert document.where(path) == f"--set {text}"
+
+
+@pytest.mark.parametrize("text", ["seed", "", "=3", "  = 3", "a..b=3", ".a=3", "a.=3"])
+def test_set_needs_a_key_and_a_value(sample: str, registry: Registry, text: str) -> None:
+    assert refused(sample, registry, text) == [f"--set {text}: expected KEY=VALUE, such as bottleneck.codes=128"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("regularizer.2.weight=1", "regularizer has 2 entries, and none is called 2"),
+        ("regularizer.first.weight=1", "regularizer has 2 entries, and none is called 'first'"),
+        ("regularizer.-1.weight=1", "regularizer has 2 entries, and none is called '-1'"),
+        ("seed.x=1", "seed is no table"),
+        ("draft.0.use=table", "there is no draft, and so no entry of it"),
+    ],
+)
+def test_set_refuses_a_path_that_leads_nowhere(sample: str, registry: Registry, text: str, message: str) -> None:
+    assert refused(sample, registry, text) == [f"--set {text}: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("bottleneck.coddes=3", "bottleneck.coddes: unknown key; did you mean 'codes'?"),
+        ("botleneck.codes=3", "botleneck: unknown key; did you mean 'bottleneck'?"),
+        ("bottleneck.codes=many", "bottleneck.codes: expected an integer, got 'many'"),
+        ("bottleneck.codes=1", "bottleneck.codes: expected at least 2, got 1"),
+        ("prior.spread=nan", "prior.spread: expected a finite number, got nan"),
+        ("extends=base.toml", "extends: only a file can extend another"),
+        (f"seed={2**64}", "seed: expected an integer of 64 bits, got a larger one"),
+        ("seed=-1", "seed: expected an integer from 0 up to 2**63, got -1"),
+        ("seed=true", "seed: expected an integer from 0 up to 2**63, got True"),
+        ("training.priour.steps=1", "training.priour: unknown stage; did you mean 'prior'?"),
+        ("bottleneck.0=1", "bottleneck.0: unknown key; known: codes, compare, limit, shape, spread"),
+        ("0=1", "0: unknown key"),
+    ],
+)
+def test_what_set_gets_wrong_is_told_by_its_own_text(sample: str, registry: Registry, text: str, told: str) -> None:
+    (problem,) = refused(sample, registry, text)
+
+    assert problem.startswith(f"--set {text}: {told}")
+
+
+@pytest.mark.parametrize("name", ["", "stages", "a/b", "../up", ".hidden", "-x", "a b", "x" * 101, "a\n", 3])
+def test_a_name_is_a_safe_folder(sample: str, registry: Registry, name: Any) -> None:
+    document = parse(sample, "spec.toml")
+    document.values["name"] = name
+
+    with pytest.raises(SpecError, match=r"spec.toml:1: name: expected a name of letters, digits"):
+        study(document, registry)
+
+
+def test_every_problem_is_told_at_once_in_path_order(sample: str, registry: Registry) -> None:
+    text = (
+        sample.replace("seed = 3", "seed = 3\nsede = 4")
+        .replace("codes = 16", "code = 16")
+        .replace('use = "table"', 'use = "tabel"')
+        .replace("steps = 30", 'steps = "30"')
+        .replace('[decoder]\nuse = "ancestral"\n', "")
+    )
+
+    told = [
+        ("code = 16", "bottleneck.code: unknown key; did you mean 'codes'?"),
+        ("[bottleneck]", "bottleneck.codes: expected a value, got nothing"),
+        ("", "decoder: expected a table [decoder], got none; installed: ancestral, drafter"),
+        ('use = "tabel"', "prior.use: no prior is called 'tabel'; did you mean 'table'? installed: table"),
+        ("sede = 4", "sede: unknown key; did you mean 'seed'?"),
+        ('steps = "30"', "training.prior.steps: expected an integer, got '30'"),
+    ]
+    assert refused(text, registry) == [f"{at(text, line)}: {message}" if line else message for line, message in told]
+
+
+def test_entries_of_an_array_are_told_in_the_order_of_their_index(sample: str, registry: Registry) -> None:
+    text = sample + "".join("\n[[metric]]\nuse = 'frechet'\ndimensions = 0\n" for _ in range(10))
+
+    paths = [problem.split(": ")[1] for problem in refused(text, registry)]
+
+    assert paths == [f"metric.{index}.dimensions" for index in range(1, 11)]
+
+
+def test_a_file_without_an_experiment_says_what_there_is(registry: Registry) -> None:
+    assert refused("name = 'x'", registry) == ["expected a table [experiment], got none; installed: two-stage"]
+
+
+def test_parts_that_do_not_fit_are_told_by_the_experiment(sample: str, registry: Registry) -> None:
+    text = sample.replace('use = "ancestral"', 'use = "drafter"').replace('"patches"\nchannels = 4', '"words"')
+
+    assert refused(text, registry) == [
+        "draft: expected a table [draft]: this decoder needs a draft prior",
+        f"{at(text, WORDS)}: tokenizer.use: expected a tokenizer of 'image' data, got one of 'ids'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "table", ["bottleneck", "experiment", "sampling", "training", "regularizer", "sweep", "executor"]
+)
+@pytest.mark.parametrize("value", [3, "text", True, [], [3], {}])
+def test_a_table_that_is_something_else_is_never_a_crash(
+    sample: str, registry: Registry, table: str, value: Any
+) -> None:
+    document = parse(sample, "spec.toml")
+    document.values[table] = value
+
+    if (table, value) in [("regularizer", []), ("sampling", {}), ("sweep", {})]:
+        assert study(document, registry).points
+    else:
+        with pytest.raises(SpecError, match=table):
+            study(document, registry)
+
+
+SWEEP = """
+[sweep]
+seed = [0, 1]
+"bottleneck.codes" = [8, 32]
+[sweep.arms.baseline]
+"regularizer.0.weight" = 0.0
+[sweep.arms.crt]
+training.tokenizer.steps = 10
+"""
+
+
+def test_a_sweep_is_arms_times_grid_in_the_order_they_are_written(sample: str, registry: Registry) -> None:
+    found = made(sample + SWEEP, registry)
+
+    assert [(point.arm, point.grid, point.plan.seed) for point in found.points] == [
+        (arm, (f"bottleneck.codes={codes}",), seed)
+        for arm in ("baseline", "crt")
+        for seed in (0, 1)
+        for codes in (8, 32)
+    ]
+    assert {point.plan.parts["regularizer"][0].weight for point in found.points[:4]} == {0.0}
+    assert {point.plan.training["tokenizer"].steps for point in found.points[4:]} == {10}
+    assert len({point.plan.hash for point in found.points}) == 8
+    assert found.swept
+
+
+def test_a_point_of_a_sweep_is_the_run_of_its_own_file(sample: str, registry: Registry) -> None:
+    (first, *_) = made(sample + SWEEP, registry).points
+
+    alone = plan(sample, registry, "seed=0", "bottleneck.codes=8", "regularizer.0.weight=0")
+
+    assert alone == first.plan
+
+
+def test_dotted_and_quoted_paths_in_a_sweep_are_one(sample: str, registry: Registry) -> None:
+    quoted = made(sample + SWEEP, registry)
+    dotted = made(sample + SWEEP.replace('"', ""), registry)
+
+    assert dotted == attrs.evolve(quoted, document=dotted.document)
+    assert dotted.hash == quoted.hash
+
+
+def test_a_sweep_without_arms_has_a_baseline(sample: str, registry: Registry) -> None:
+    found = made(sample + "[sweep]\nseed = [5, 6]\n", registry)
+
+    assert [(point.arm, point.grid, point.plan.seed) for point in found.points] == [
+        ("baseline", (), 5), ("baseline", (), 6),
+    ]  # fmt: skip
+
+
+def test_a_file_without_a_sweep_is_not_swept(sample: str, registry: Registry) -> None:
+    found = made(sample, registry)
+
+    assert ([point.group for point in found.points], found.swept) == (["baseline"], False)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('"botleneck.codes" = 3', "botleneck: unknown key; did you mean 'bottleneck'?"),
+        ('"bottleneck.coddes" = 3', "bottleneck.coddes: unknown key; did you mean 'codes'?"),
+        ('"bottleneck.codes" = 1', "bottleneck.codes: expected at least 2, got 1"),
+        ('"bottleneck.codes" = "x"', "bottleneck.codes: expected an integer, got 'x'"),
+        ('"regularizer.7.weight" = 3', "sweep.arms.odd.regularizer.7.weight: regularizer has 2 entries"),
+        ("seed.x = 3", "sweep.arms.odd.seed.x: seed is no table"),
+        ('"draft.0.use" = "table"', "sweep.arms.odd.draft.0.use: there is no draft"),
+        ("executor.workers = 2", "sweep.arms.odd.executor.workers: executor is one for all points"),
+        ('name = "other"', "sweep.arms.odd.name: name is one for all points"),
+        ('extends = "x.toml"', "sweep.arms.odd.extends: extends is one for all points"),
+        ("sweep.seed = [1]", "sweep.arms.odd.sweep.seed: sweep is one for all points"),
+        ("prior.order = 7", "sweep.arms.odd.prior.order: expected one value at a point, but sweep.prior.order sets"),
+    ],
+)
+def test_what_an_arm_gets_wrong_is_told_once_at_its_own_line(
+    sample: str, registry: Registry, line: str, told: str
+) -> None:
+    text = f"{sample}\n[sweep]\nprior.order = [1, 2]\n[sweep.arms.baseline]\n[sweep.arms.odd]\n{line}\n"
+
+    (problem,) = refused(text, registry)
+
+    assert problem.startswith(f"{at(text, line)}: {told}")
+
+
+def test_one_mistake_in_two_arms_is_told_at_both_lines(sample: str, registry: Registry) -> None:
+    text = f"{sample}\n[sweep.arms.baseline]\nbottleneck.codes = 1 #\n[sweep.arms.odd]\nbottleneck.codes = 1\n"
+
+    where = [problem.split(": ")[0] for problem in refused(text, registry)]
+
+    assert where == [at(text, "bottleneck.codes = 1 #"), at(text, "bottleneck.codes = 1")]
+
+
+def test_a_mistake_in_the_file_itself_is_told_once_whatever_the_sweep(sample: str, registry: Registry) -> None:
+    text = (sample + SWEEP).replace("order = 1", "order = -1")
+
+    assert refused(text, registry) == [f"{at(text, 'order = -1')}: prior.order: expected at least 0, got -1"]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "told"),
+    [
+        ("[sweep]\nseed = 3", "sweep.seed: expected an array of values to try, got 3"),
+        ("[sweep]\nseed = []", "sweep.seed: expected an array of values to try, got []"),
+        ("[sweep.arms]", "sweep.arms: expected a table for each arm, got {}"),
+        ("[sweep]\narms = [1]", "sweep.arms: expected a table for each arm, got [1]"),
+        ("[sweep.arms]\na = 3", "sweep.arms: expected a table for each arm, got {'a': 3}"),
+        ("[sweep.arms.'a/b']", "sweep.arms.a/b: expected a name of letters, digits"),
+        ("[sweep]\nseed = [0, 1, 0]", "sweep: expected points that differ, got one twice: baseline, seed 0"),
+        ("[sweep]\n'prior.spread' = [1, 1.0]", "sweep: expected points that differ, got one twice"),
+        ("[sweep]\n'prior.order' = [1]\nprior.order = [2]", "sweep.prior.order: expected one value at a point"),
+        ("[sweep]\nexecutor.workers = [1, 2]", "sweep.executor.workers: executor is one for all points"),
+    ],
+)
+def test_a_sweep_that_makes_no_sense_is_told(sample: str, registry: Registry, sweep: str, told: str) -> None:
+    assert any(f": {told}" in problem for problem in refused(f"{sample}\n{sweep}\n", registry))
+
+
+CLAIM = """
+[[sweep.claim]]
+number = "frechet"
+arm = "crt"
+"""
+
+
+def test_a_claim_is_against_the_baseline_and_for_less(sample: str, registry: Registry) -> None:
+    (claim,) = made(sample + SWEEP + CLAIM, registry).claims
+
+    assert attrs.asdict(claim) == {"number": "frechet", "arm": "crt", "against": "baseline", "expect": "lower"}
+
+
+def test_a_claim_changes_the_hash_of_the_study_and_of_no_run(sample: str, registry: Registry) -> None:
+    with_claim, without = made(sample + SWEEP + CLAIM, registry), made(sample + SWEEP, registry)
+
+    assert with_claim.points == without.points
+    assert with_claim.hash != without.hash
+
+
+@pytest.mark.parametrize(
+    ("claim", "told"),
+    [
+        (CLAIM.replace('"crt"', '"crtt"'), "claim.0.arm: no arm is called 'crtt'; did you mean 'crt'?"),
+        (CLAIM + 'against = "base"', "claim.0.against: no arm is called 'base'; did you mean 'baseline'?"),
+        (CLAIM + 'expect = "less"', "claim.0.expect: expected one of 'lower', 'higher', got 'less'"),
+        (CLAIM + "margin = 3", "claim.0.margin: unknown key"),
+        ("[[sweep.claim]]\nnumber = 'x'", "claim.0.arm: expected a value, got nothing"),
+        ("[sweep.claim]\nnumber = 'x'", "claim: expected an array, got"),
+    ],
+)
+def test_a_claim_that_makes_no_sense_is_told(sample: str, registry: Registry, claim: str, told: str) -> None:
+    (problem,) = refused(sample + SWEEP + claim, registry)
+
+    assert f": sweep.{told}" in problem
+
+
+def test_claims_on_an_arm_with_a_mistake_do_not_add_another(sample: str, registry: Registry) -> None:
+    text = (sample + SWEEP + CLAIM).replace("training.tokenizer.steps = 10", "training.tokenizer.steps = 0")
+
+    (problem,) = refused(text, registry)
+
+    assert "training.tokenizer.steps: expected at least 1, got 0" in problem
+
+
+def test_a_file_is_loaded_with_its_base_and_overrides(tmp_path: Path, sample: str, registry: Registry) -> None:
+    (tmp_path / "base.toml").write_text(sample)
+    (tmp_path / "spec.toml").write_text('extends = "base.toml"\nseed = 9\n[bottleneck]\ncodes = 5\n')
+
+    found = load(tmp_path / "spec.toml", registry, ["bottleneck.codes=6"])
+
+    assert found.points[0].plan == plan(sample, registry, "seed=9", "bottleneck.codes=6")
+
+
+def test_a_mistake_in_a_base_is_told_in_its_own_file(tmp_path: Path, sample: str, registry: Registry) -> None:
+    (tmp_path / "base.toml").write_text(text := sample.replace("codes = 16", "codes = 1"))
+    (tmp_path / "spec.toml").write_text('extends = "base.toml"\n')
+
+    with pytest.raises(SpecError) as caught:
+        load(tmp_path / "spec.toml", registry)
+
+    line = text.splitlines().index("codes = 1") + 1
+    assert caught.value.problems[0].where == f"{tmp_path / 'base.toml'}:{line}"
+
+
+def test_studying_leaves_the_document_as_it_was(sample: str, registry: Registry) -> None:
+    document = parse(sample + SWEEP, "spec.toml")
+
+    study(document, registry)
+
+    assert document == parse(sample + SWEEP, "spec.toml")
+
+
+def test_a_document_without_origins_is_studied_alike(sample: str, registry: Registry) -> None:
+    assert study(Document(tomli.loads(sample), {}), registry) == made(sample, registry)

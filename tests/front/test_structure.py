@@ -1,0 +1,265 @@
+from types import ModuleType
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crtcore.builtin import specs
+from crtcore.kinds import BottleneckSpec, RegularizerSpec, TokenizerSpec
+from crtcore.registry import Registry
+from crtcore.settings import Limits, Optimizer, Sampling, Training
+from crtcore.spec import Spec
+from crtcore.structure import LONGEST, Misfit, describe, nearest, structure
+
+
+@attrs.frozen(kw_only=True)
+class Fields:
+    whole: int = 0
+    real: float = 0.0
+    text: str = ""
+    flag: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Judged:
+    even: int = attrs.field(default=2, validator=attrs.validators.in_([2, 4]))
+    text: str = attrs.field(default="a", validator=attrs.validators.max_len(3))
+
+
+def problems(values: Any, into: Any, registry: Registry) -> dict[tuple[str | int, ...], str]:
+    with pytest.raises(Misfit) as caught:
+        structure(values, into, registry)
+    assert len({path for path, _ in caught.value.problems}) == len(caught.value.problems)
+    return dict(caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("whole", True, "expected an integer, got True"),
+        ("whole", 1.0, "expected an integer, got 1.0"),
+        ("whole", "1", "expected an integer, got '1'"),
+        ("whole", [1], "expected an integer, got [1]"),
+        ("whole", {}, "expected an integer, got {}"),
+        ("real", False, "expected a number, got False"),
+        ("real", "0.5", "expected a number, got '0.5'"),
+        ("real", float("nan"), "expected a finite number, got nan"),
+        ("real", float("inf"), "expected a finite number, got inf"),
+        ("text", 1, "expected a string, got 1"),
+        ("text", True, "expected a string, got True"),
+        ("text", ["a"], "expected a string, got ['a']"),
+        ("flag", 1, "expected true or false, got 1"),
+        ("flag", 0.0, "expected true or false, got 0.0"),
+        ("flag", "true", "expected true or false, got 'true'"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(registry: Registry, field: str, value: Any, message: str) -> None:
+    assert problems({field: value}, Fields, registry) == {(field,): message}
+
+
+def test_an_integer_widens_to_a_number(registry: Registry) -> None:
+    made = structure({"real": 3}, Fields, registry)
+
+    assert (made.real, type(made.real)) == (3.0, float)
+
+
+def test_a_long_value_is_cut(registry: Registry) -> None:
+    message = problems({"whole": "x" * 100_000}, Fields, registry)["whole",]
+
+    assert len(message) < LONGEST + 50
+
+
+@pytest.mark.parametrize("value", [3, "text", [], True])
+def test_what_is_no_table_is_refused(registry: Registry, value: Any) -> None:
+    assert problems(value, Sampling, registry) == {(): f"expected a table, got {value!r}"}
+
+
+def test_every_wrong_key_and_type_is_told_at_once(registry: Registry) -> None:
+    values = {
+        "use": "ordered", "wieght": 2.0, "layers": "two",
+        "optimizer": {"learning_rate": "fast", "decay": "cosin", "beta": 1}, "zzz": 1,
+    }  # fmt: skip
+
+    assert problems(values, RegularizerSpec, registry) == {
+        ("wieght",): "unknown key; did you mean 'weight'?",
+        ("zzz",): "unknown key; known: layers, optimizer, weight",
+        ("layers",): "expected an integer, got 'two'",
+        ("optimizer", "learning_rate"): "expected a number, got 'fast'",
+        ("optimizer", "decay"): "expected one of 'constant', 'cosine', got 'cosin'; did you mean 'cosine'?",
+        ("optimizer", "beta"): "unknown key; did you mean 'beta2'?",
+    }
+
+
+def test_a_required_key_that_is_absent_is_told(registry: Registry) -> None:
+    assert problems({"use": "book"}, BottleneckSpec, registry) == {("codes",): "expected a value, got nothing"}
+
+
+def test_values_out_of_range_are_told_once_keys_and_types_are_right(registry: Registry) -> None:
+    wrong = {"steps": 0, "optimizer": {"learning_rate": -1.0, "clip": 0.0}, "batch": 0}
+
+    ranges = problems(wrong, Training, registry)
+    with_a_wrong_key = problems({**wrong, "step": 1}, Training, registry)
+
+    assert ranges == {
+        ("steps",): "expected at least 1, got 0",
+        ("batch",): "expected at least 1, got 0",
+        ("optimizer", "learning_rate"): "expected more than 0, got -1.0",
+        ("optimizer", "clip"): "expected more than 0, got 0.0",
+    }
+    assert with_a_wrong_key == {("step",): "unknown key; did you mean 'steps'?"}
+
+
+def test_fields_that_do_not_fit_each_other_are_told(registry: Registry) -> None:
+    values = {"use": "patches", "channels": 6, "heads": 4}
+
+    assert problems(values, TokenizerSpec, registry) == {("heads",): "expected a divisor of channels (6), got 4"}
+
+
+def test_attrs_own_validators_are_told_too(registry: Registry) -> None:
+    found = problems({"even": 3, "text": "long"}, Judged, registry)
+
+    assert found.keys() == {("even",), ("text",)}
+    assert all("must be" in message for message in found.values())
+
+
+def test_out_of_range_values_in_arrays_have_their_index(registry: Registry) -> None:
+    values = [{"use": "ordered"}, {"use": "ordered", "weight": -1}]
+
+    found = problems(values, tuple[RegularizerSpec, ...], registry)
+
+    assert found == {(1, "weight"): "expected at least 0, got -1.0"}
+
+
+def test_wrong_entries_have_their_index(registry: Registry) -> None:
+    found = problems({"length": 3, "stop": [1, "2", 3, True]}, Limits, registry)
+
+    assert found == {("stop", 1): "expected an integer, got '2'", ("stop", 3): "expected an integer, got True"}
+
+
+@pytest.mark.parametrize("value", [5, "5", {"a": 5}])
+def test_what_is_no_array_is_refused(registry: Registry, value: Any) -> None:
+    found = problems({"use": "fsq", "levels": value}, BottleneckSpec, registry)
+
+    assert found == {("levels",): f"expected an array, got {value!r}"}
+
+
+def test_an_array_of_fixed_length_takes_each_entry_by_its_own_type(planted: ModuleType, registry: Registry) -> None:
+    made = structure({"codes": 2, "shape": [3, 4]}, planted.Book, registry)
+
+    assert made.shape == (3, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "message"),
+    [
+        ([3], (), "expected an array of 2, got [3]"),
+        ([3, 1.5, 1], (), "expected an array of 2, got [3, 1.5, 1]"),
+        ([1.5, 3], (0,), "expected an integer, got 1.5"),
+    ],
+)
+def test_an_array_of_fixed_length_is_held_to_it(
+    registry: Registry, value: Any, path: tuple[int, ...], message: str
+) -> None:
+    found = problems({"use": "book", "codes": 2, "shape": value}, BottleneckSpec, registry)
+
+    assert found == {("shape", *path): message}
+
+
+@pytest.mark.parametrize("value", [1, True, "Cosine"])
+def test_a_choice_is_one_of_its_words(registry: Registry, value: Any) -> None:
+    message = problems({"use": "book", "codes": 2, "compare": value}, BottleneckSpec, registry)["compare",]
+
+    assert message.startswith(f"expected one of 'cosine', 'euclidean', got {value!r}")
+
+
+def test_an_optional_number_widens_like_any_other(registry: Registry) -> None:
+    made = structure({"use": "book", "codes": 2, "limit": 3}, BottleneckSpec, registry)  # type: ignore[type-abstract]
+
+    assert repr(made.limit) == "3.0"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("use", "got"), [({}, "nothing"), ({"use": 3}, "3"), ({"use": ["fsq"]}, "['fsq']"), ({"use": {}}, "{}")]
+)
+def test_a_component_needs_a_name(registry: Registry, use: dict[str, Any], got: str) -> None:
+    found = problems(use, BottleneckSpec, registry)
+
+    assert found == {("use",): f"expected the name of a bottleneck (book, fsq, shaken), got {got}"}
+
+
+def test_a_component_that_is_not_there_is_told_with_its_neighbour(registry: Registry) -> None:
+    found = problems({"use": "boook", "codes": 2}, BottleneckSpec, registry)
+
+    assert found == {("use",): "no bottleneck is called 'boook'; did you mean 'book'? installed: book, fsq, shaken"}
+
+
+def test_a_component_inside_another_is_told_with_its_path(registry: Registry) -> None:
+    values = {"use": "shaken", "inner": {"use": "shaken", "inner": {"use": "book", "code": 1}}, "amounts": [1, "x"]}
+
+    assert problems(values, BottleneckSpec, registry) == {
+        ("inner", "inner", "code"): "unknown key; did you mean 'codes'?",
+        ("inner", "inner", "codes"): "expected a value, got nothing",
+        ("amounts", 1): "expected a number, got 'x'",
+    }
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "hint"),
+    [
+        ("widht", ["width", "codes"], "; did you mean 'width'?"),
+        ("zzz", ["width", "codes"], "; known: codes, width"),
+        ("zzz", [], "; known: none"),
+    ],
+)
+def test_the_nearest_word_or_all_of_them(word: str, known: list[str], hint: str) -> None:
+    assert nearest(word, known) == hint
+
+
+REALS = st.floats(0.001, 1e6)
+OPTIMIZERS = st.builds(
+    Optimizer,
+    learning_rate=REALS, warmup=st.floats(0, 1), decay=st.sampled_from(["constant", "cosine"]),
+    beta1=st.floats(0, 0.99), beta2=st.floats(0, 0.99), weight_decay=REALS, clip=REALS,
+)  # fmt: skip
+BUILTIN = st.one_of(
+    st.builds(specs.FSQ, levels=st.lists(st.integers(2, 9), min_size=1).map(tuple)),
+    st.builds(specs.Table, order=st.integers(0, 2**62), spread=REALS),
+    st.builds(specs.Ancestral),
+    st.builds(specs.Digits, validation=st.integers(1, 999), test=st.integers(1, 999)),
+    st.builds(specs.Frechet, dimensions=st.integers(1, 99)),
+    st.builds(specs.CodeLength),
+    st.builds(specs.TwoStage, evaluations=st.integers(1, 99)),
+    st.builds(specs.Local, workers=st.integers(0, 9), threads=st.integers(1, 9)),
+)
+
+
+@given(made=BUILTIN)
+def test_describing_a_component_is_the_inverse_of_structuring_it(registry: Registry, made: Spec) -> None:
+    assert structure(describe(made, registry), type(made).__mro__[1], registry) == made
+
+
+@given(
+    made=st.one_of(
+        OPTIMIZERS,
+        st.builds(Training, steps=st.integers(1), batch=st.integers(1), optimizer=OPTIMIZERS, checkpoint=st.just(7)),
+        st.builds(Limits, length=st.integers(0), stop=st.lists(st.integers()).map(tuple)),
+    )
+)
+def test_describing_settings_is_the_inverse_of_structuring_them(registry: Registry, made: Any) -> None:
+    assert structure(describe(made, registry), type(made), registry) == made
+
+
+def test_every_example_comes_back(registry: Registry) -> None:
+    for _, component in registry:
+        for example in component.examples:
+            assert structure(describe(example, registry), component.spec.__mro__[1], registry) == example
+
+
+def test_a_description_leaves_out_cosmetic_fields_when_asked(planted: ModuleType, registry: Registry) -> None:
+    made = planted.Patches(verbose=True)
+
+    assert describe(made, registry) == {"use": "patches", "channels": 8, "heads": 2, "verbose": True}
+    assert describe(made, registry, cosmetic=False) == {"use": "patches", "channels": 8, "heads": 2}
+    assert "checkpoint" not in describe(Training(steps=1), registry, cosmetic=False)
