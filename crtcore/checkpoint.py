@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import safetensors.torch
+import torch
 from torch import Tensor
 
 MARK = "COMMITTED"
 _MANIFEST = "manifest.json"
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
+_ASIDE = ".tmp-"
 
 
 class RunError(Exception):
@@ -41,18 +43,19 @@ def save(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) 
 
     Raises: RunError if the disk refuses; nothing that was there is touched.
     """
-    aside = folder.with_name(f".tmp-{folder.name}-{os.getpid()}")
+    aside = aside_of(folder)
     with writing(folder):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         try:
-            raw = safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
-            files = {_TENSORS: raw, _STATE: dumped(state)}
+            files = {_TENSORS: safetensors.torch.save(_apart(tensors)), _STATE: dumped(state)}
             manifest = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
             files[_MANIFEST] = dumped(manifest)
             for name, content in (*files.items(), (MARK, hashlib.sha256(files[_MANIFEST]).hexdigest().encode())):
                 _write(aside / name, content)
             _sync(aside)
+            if not committed(folder):
+                remove(folder)  # what is left of one whose removal a kill cut short, or that lost its mark
             aside.rename(folder)
             _sync(folder.parent)
         finally:
@@ -64,10 +67,13 @@ def load(folder: Path) -> Saved:
 
     Raises: CheckpointError if a file is missing or differs from what was written.
     """
-    manifest = _verified(folder, _MANIFEST, _read(folder, MARK).decode(errors="replace"))
-    hashes = json.loads(manifest)
-    tensors = _verified(folder, _TENSORS, hashes[_TENSORS])
-    return Saved(safetensors.torch.load(tensors), json.loads(_verified(folder, _STATE, hashes[_STATE])))
+    hashes = _table(folder, _MANIFEST, _read(folder, MARK).decode(errors="replace"))
+    raw = _verified(folder, _TENSORS, str(hashes.get(_TENSORS)))
+    state = _table(folder, _STATE, str(hashes.get(_STATE)))
+    try:
+        return Saved(safetensors.torch.load(raw), state)
+    except safetensors.SafetensorError as error:
+        raise _unfit(folder, _TENSORS, f"expected tensors, got {error}") from None
 
 
 def committed(folder: Path) -> bool:
@@ -77,8 +83,23 @@ def committed(folder: Path) -> bool:
 
 def remove(folder: Path) -> None:
     """Deletes a checkpoint, its mark first, so that a crash on the way leaves nothing that looks whole."""
-    (folder / MARK).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    with writing(folder):
+        (folder / MARK).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def tidy(folder: Path) -> None:
+    """Deletes what writers that were killed left aside; nobody may be writing there."""
+    for left in folder.glob(f"{_ASIDE}*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def aside_of(path: Path) -> Path:
+    """Where a process writes what it will rename to `path`."""
+    return path.with_name(f"{_ASIDE}{path.name}-{os.getpid()}")
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -86,19 +107,19 @@ def write_json(path: Path, values: Any) -> None:
 
     Raises: RunError if the disk refuses.
     """
-    write_text(path, dumped(values).decode())
+    write(path, dumped(values))
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file aside and renames it into place.
+def write(path: Path, content: bytes) -> None:
+    """Writes a file aside and renames it into place.
 
     Raises: RunError if the disk refuses.
     """
-    aside = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    aside = aside_of(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _write(aside, text.encode())
+            _write(aside, content)
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)
@@ -118,8 +139,17 @@ def writing(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             advice = "no space left; free some and give the same command again, what is finished is kept"
         else:
-            advice = f"{error.strerror or error}; nothing that was there is lost"
+            advice = (
+                f"{error.strerror or error}; put that right and give the same command again, what is finished is kept"
+            )
         raise RunError(f"cannot write {path}: {advice}") from error
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies that share no memory, which is what safetensors takes: tied weights do."""
+    return {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -142,18 +172,29 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
     except OSError as error:
-        raise CheckpointError(
-            f"{folder / name}: cannot be read ({error.strerror}); "
-            f"delete the folder {folder} and give the same command again"
-        ) from None
+        raise _unfit(folder, name, f"cannot be read ({error.strerror})") from None
 
 
 def _verified(folder: Path, name: str, expected: str) -> bytes:
     content = _read(folder, name)
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise CheckpointError(
-            f"{folder / name}: expected SHA-256 {expected[:12]}…, got {found[:12]}… ({len(content)} bytes): the file "
-            f"was damaged; delete the folder {folder} and give the same command again, everything else is kept"
-        )
+        shown = f"SHA-256 {found[:12]}… ({len(content)} bytes)"
+        raise _unfit(folder, name, f"the file was damaged, expected SHA-256 {expected[:12]}…, got {shown}")
     return content
+
+
+def _table(folder: Path, name: str, expected: str) -> dict[str, Any]:
+    content = _verified(folder, name, expected)
+    try:
+        table = json.loads(content)
+    except (ValueError, RecursionError):
+        table = None
+    if not isinstance(table, dict):
+        raise _unfit(folder, name, "expected a JSON object, got something else")
+    return table
+
+
+def _unfit(folder: Path, name: str, what: str) -> CheckpointError:
+    advice = f"delete the folder {folder} and give the same command again, everything else is kept"
+    return CheckpointError(f"{folder / name}: {what}; {advice}")

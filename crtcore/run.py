@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shlex
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from crtcore import checkpoint
-from crtcore.checkpoint import RunError, write_json, write_text
+from crtcore.checkpoint import RunError, write, write_json
 from crtcore.experiment import Plan, digest, study
 from crtcore.kinds import Json, Measurement, Report
 from crtcore.registry import discover
@@ -32,6 +33,8 @@ RECORDS = "records.jsonl"
 SAMPLES = "samples"
 FORMAT = 1
 """Version of the run folder's form."""
+PATIENCE = 0.5
+"""Seconds that a process waits for another's folder before it looks whether it was asked to stop."""
 
 
 class Stopped(Exception):
@@ -93,9 +96,10 @@ class Run:
         """The stage called `name`, which depends on what the plan has at the paths `reads`; one process at a time."""
         key = digest({"stage": name, **self.plan.excerpt(reads)})
         folder = self.runs / "stages" / name / key
-        with checkpoint.writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder.with_suffix(".lock")):
+        with _alone(folder, self.stopping):
+            with checkpoint.writing(folder):
+                folder.mkdir(exist_ok=True)
+            checkpoint.tidy(folder)
             stage = Stage(self, name, folder)
             self.facts["stages"][name] = {"folder": str(folder.relative_to(self.runs)), "reused": stage.finished}
             if stage.finished:
@@ -135,9 +139,7 @@ def finished(plan: Plan, runs: Path) -> dict[str, Any] | None:
     folder = address(plan, runs)
     _ours(folder, plan)
     path = folder / RESULT
-    if not path.is_file():
-        return None
-    return read_json(path)
+    return read_json(path) if path.is_file() else None
 
 
 def execute(
@@ -148,22 +150,38 @@ def execute(
     Raises: RunError if it cannot go on, Stopped if `stopping` said so.
     """
     run = Run(plan, runs, report, stopping)
-    with checkpoint.writing(run.folder):
-        run.folder.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(run.folder.with_suffix(".lock")):
+    with _alone(run.folder, stopping):
         result = finished(plan, runs)
         if result is not None:
             return result
+        checkpoint.tidy(run.folder)
         started = time.time()
-        with checkpoint.writing(run.folder):
-            run.folder.mkdir(exist_ok=True)
         _describe(run, started, None)
-        write_text(run.folder / "spec.toml", tomli_w.dumps(dict(plan.document)))
+        write(run.folder / "spec.toml", tomli_w.dumps(dict(plan.document)).encode())
         numbers = plan.experiment.build()(plan, run)
         _describe(run, started, time.time())
         result = {"name": plan.name, "hash": plan.hash, "seed": plan.seed, "numbers": _plain(numbers)}
         write_json(run.folder / RESULT, result)
         return result
+
+
+@contextmanager
+def _alone(folder: Path, stopping: Callable[[], bool]) -> Iterator[None]:
+    """Holds a folder for this process alone.
+
+    Raises: Stopped if `stopping` says so before it is free, RunError if the disk refuses.
+    """
+    lock = filelock.FileLock(folder.with_suffix(".lock"))
+    while not lock.is_locked:
+        if stopping():
+            raise Stopped
+        with checkpoint.writing(folder), suppress(filelock.Timeout):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def work(piece: Json, report: Report) -> Json:
@@ -208,9 +226,10 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     for raw in path.read_bytes().splitlines() if path.is_file() else ():
         try:
             line = json.loads(raw)
-        except ValueError:
+            key = line["stage"], line["step"]
+        except (ValueError, TypeError, KeyError):
             continue
-        found[line["stage"], line["step"]] = line
+        found[key] = found.get(key, {}) | line  # a step can have been recorded by its loss and by its judge
     return list(found.values())
 
 
@@ -220,9 +239,14 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises: RunError if it is not readable.
     """
     try:
-        read: dict[str, Any] = json.loads(path.read_bytes())
+        read = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise RunError(f"{path}: expected a JSON file of a run ({error}); move the folder {path.parent} away") from None
+        read = error
+    if not isinstance(read, dict):
+        raise RunError(
+            f"{path}: expected a JSON file of a run, got {str(read)[:80]!r}; "
+            f"move the folder {path.parent} away and give the same command again"
+        )
     return read
 
 
@@ -241,6 +265,8 @@ def _ours(folder: Path, plan: Plan) -> None:
 
 
 def _plain(numbers: Mapping[str, Measurement]) -> dict[str, Any]:
+    if lost := [f"{name} is {number.value}" for name, number in numbers.items() if not math.isfinite(number.value)]:
+        raise RunError(f"expected finite numbers, got {', '.join(lost)}")
     return {name: {k: v for k, v in number._asdict().items() if v is not None} for name, number in numbers.items()}
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import attrs
+import tomli_w
 from scipy.stats import t as student
 
-from crtcore.checkpoint import RunError, write_json, write_text
+from crtcore.checkpoint import RunError, write, write_json
 from crtcore.experiment import BASELINE, Point, Study
 from crtcore.kinds import Json
 from crtcore.run import address, finished, work
@@ -31,15 +32,20 @@ class Finished(NamedTuple):
 def run(study: Study, runs: Path, report: Callable[[int, Json], None]) -> Finished:
     """Runs what is not finished; what fails stops nothing else.
 
-    Raises: RunError if a run's folder is not ours. An interrupt stops the workers once they have saved.
+    An interrupt stops the workers once they have saved.
     """
-    done = {index: finished(point.plan, runs) for index, point in enumerate(study.points)}
-    results = {index: result for index, result in done.items() if result is not None}
-    for index in results:
-        report(index, {"event": "finished", "again": True})
-    left = [index for index in done if index not in results]
-    pieces = [{"document": dict(study.points[index].plan.document), "runs": str(runs)} for index in left]
+    results: dict[int, dict[str, Any]] = {}
     problems: dict[int, str] = {}
+    for index, point in enumerate(study.points):
+        try:
+            if (result := finished(point.plan, runs)) is None:
+                continue
+            results[index] = result
+        except RunError as error:
+            problems[index] = str(error)
+        report(index, {"event": "finished", "again": True, "problem": problems.get(index)})
+    left = [index for index in range(len(study.points)) if index not in results and index not in problems]
+    pieces = [{"document": dict(study.points[index].plan.document), "runs": str(runs)} for index in left]
     if not left:
         return Finished(results, problems)
     working = study.executor.build().run(work, pieces, lambda place, event: report(left[place], event))
@@ -83,9 +89,7 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
             "points": points,
         },
     )
-    import tomli_w
-
-    write_text(folder / "spec.toml", tomli_w.dumps(dict(study.document)))
+    write(folder / "spec.toml", tomli_w.dumps(dict(study.document)).encode())
     return folder
 
 
@@ -112,9 +116,7 @@ def claims(study: Study, results: Mapping[int, Mapping[str, Any]]) -> list[dict[
     values = _values(study.points, results)
     told = []
     for claim in study.claims:
-        for arm, grid in values:
-            if arm != claim.arm:
-                continue
+        for grid in dict.fromkeys(point.grid for point in study.points if point.arm == claim.arm):
             pair = [values.get((name, grid), {}).get(claim.number, ("", {}))[1] for name in (claim.arm, claim.against)]
             difference = paired(*pair)
             told.append(
@@ -180,7 +182,7 @@ def failed(study: Study, ended: Finished) -> RunError | None:
     if not ended.problems:
         return None
     lines = [
-        f"{study.points[index].group}, seed {study.points[index].plan.seed}: {problem}"
-        for index, problem in ended.problems.items()
+        f"{study.points[index].label}: {problem}" if study.swept else problem
+        for index, problem in sorted(ended.problems.items())
     ]
-    return RunError("\n".join(dict.fromkeys(lines)))
+    return RunError("\n".join(lines))

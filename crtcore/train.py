@@ -66,9 +66,14 @@ def fit(
     Raises: Stopped once it has saved, RunError if a loss is not finite.
     """
     trainer = Trainer(stage, parts, training, judge is not None)
-    saved = stage.latest()
-    if saved:
-        trainer.restore(saved)
+    if saved := stage.latest():
+        try:
+            trainer.restore(saved)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise RunError(
+                f"stage {stage.name!r}: what was saved fits no part of this plan ({str(error).splitlines()[0]}); "
+                f"delete the folder {stage.folder} and give the same command again, everything else is kept"
+            ) from error
     while trainer.step < training.steps:
         loss = trainer.advance(objective)
         step = trainer.step
@@ -118,7 +123,8 @@ class Trainer:
         loss = objective(self.step, progress)
         for optimizer in self.optimizers.values():
             optimizer.zero_grad()
-        loss.total.backward()  # type: ignore[no-untyped-call]
+        if loss.total.requires_grad:  # a stage may have nothing that learns
+            loss.total.backward()  # type: ignore[no-untyped-call]
         for name, optimizer in self.optimizers.items():
             settings = self.parts[name].optimizer
             for group in optimizer.param_groups:

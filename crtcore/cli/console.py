@@ -123,7 +123,7 @@ class Watch:
 
     def _name(self, index: int) -> str:
         point = self.study.points[index]
-        return f"{point.group}, seed {point.plan.seed}" if self.study.swept else point.plan.name
+        return point.label if self.study.swept else point.plan.name
 
     def _reading(self, index: int, event: Mapping[str, Any]) -> None:
         before = self.reached.get((index, event["stage"]), 0)
@@ -145,5 +145,7 @@ class Watch:
         if index in self.tasks:
             self.bar.remove_task(self.tasks.pop(index))
         if self.plain:
-            how = event.get("problem") or ("finished before" if event.get("again") else "finished")
+            how = "finished before" if event.get("again") else "finished"
+            if problem := event.get("problem"):
+                how = problem if self.study.swept else "failed"
             say(f"{self._name(index)}: {how} ({self.done}/{len(self.study.points)})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,12 +27,11 @@ PAIRS = (
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Writes a figure as PNG, aside and renamed."""
+    """Writes a figure as PNG."""
     FigureCanvasAgg(figure)
-    aside = path.with_name(f".tmp-{path.name}")
-    with checkpoint.writing(path):
-        figure.savefig(aside, format="png", dpi=150, bbox_inches="tight")
-        aside.replace(path)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=150, bbox_inches="tight")
+    checkpoint.write(path, drawn.getvalue())
     return path
 
 
@@ -77,7 +77,7 @@ def trade_off(sweep: Mapping[str, Any], path: Path) -> Path | None:
             points = _points(sweep, arm)
             axis.scatter([p[across] for p in points], [p[up] for p in points], s=16, alpha=0.45, color=color)
             _mean(axis, numbers[across], numbers[up], arm, color)
-        if floor:
+        if floor in next(iter(arms.values())):
             level = next(iter(arms.values()))[floor]["mean"]
             axis.axhline(level, color="black", lw=0.8, ls=":", label="real against real")
         axis.set_xlabel(_title(across, arms))

@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from crtcore.checkpoint import RunError, write_text
+from crtcore.checkpoint import RunError, write
 from crtcore.report import figures, tables
 from crtcore.run import RESULT, read_json
 from crtcore.sweep import SWEEP
@@ -23,7 +23,10 @@ def render(folder: Path) -> Path:
     Raises: RunError if the folder holds neither.
     """
     if (folder / SWEEP).is_file():
-        return _sweep(folder, read_json(folder / SWEEP))
+        sweep = read_json(folder / SWEEP)
+        if not sweep["arms"]:
+            raise RunError(f"{folder}: expected a sweep with a result, found none; give its command again")
+        return _sweep(folder, sweep)
     if (folder / RESULT).is_file():
         return _run(folder, read_json(folder / RESULT))
     raise RunError(f"{folder}: expected the folder of a finished run or sweep ({RESULT} or {SWEEP}), found neither")
@@ -61,10 +64,13 @@ def _write(folder: Path, template: str, *, drawn: list[tuple[str, Path | None]],
         "short": tables.short, "spread": tables.spread, "label": tables.label, "crosses": tables.crosses,
         "units": tables.units, "verdicts": tables.verdicts,
     }  # fmt: skip
-    spec = (folder / "spec.toml").read_text()
+    try:
+        spec = (folder / "spec.toml").read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / 'spec.toml'}: expected the spec of a run ({error})") from None
     shown = [(title, path.name, _inline(path)) for title, path in drawn if path]
     page = environment.get_template(template).render(drawn=shown, spec=spec, **helpers, **values)
-    write_text(folder / PAGE, page)
+    write(folder / PAGE, page.encode())
     return folder / PAGE
 
 

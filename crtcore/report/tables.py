@@ -66,6 +66,8 @@ def spread(number: Mapping[str, Any], *, sign: bool = False) -> str:
 
 def short(value: float, *, sign: bool = False) -> str:
     """Four significant digits at most, without exponents where they can be helped."""
+    if 0 < abs(value) < 0.1:
+        return f"{value:{'+' if sign else ''}.3g}"
     digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
     return f"{value:{'+' if sign else ''}.{digits}f}"
 
