@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 
-from crtcore.spec import COSMETIC, above, at_least, between
+from crtcore.spec import COSMETIC, above, at_least, below, between
 
 
 @attrs.frozen(kw_only=True)
@@ -19,9 +19,9 @@ class Optimizer:
     """Fraction of training over which the step size rises from 0."""
     decay: Literal["constant", "cosine"] = "cosine"
     """What the step size does after the warm-up; `cosine` ends at 0."""
-    beta1: float = attrs.field(default=0.9, validator=between(0, 1))
+    beta1: float = attrs.field(default=0.9, validator=[at_least(0), below(1)])
     """Decay of the first moment."""
-    beta2: float = attrs.field(default=0.99, validator=between(0, 1))
+    beta2: float = attrs.field(default=0.99, validator=[at_least(0), below(1)])
     """Decay of the second moment."""
     weight_decay: float = attrs.field(default=0.0, validator=at_least(0))
     """Decoupled weight decay, on parameters with two or more axes."""

@@ -51,6 +51,16 @@ def above(low: float) -> Validator:
     return check
 
 
+def below(high: float) -> Validator:
+    """A number under `high`."""
+
+    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if not value < high:
+            raise FieldError(attribute.name, f"expected less than {high}, got {value!r}")
+
+    return check
+
+
 def between(low: float, high: float) -> Validator:
     """A number from `low` to `high`, both allowed."""
 

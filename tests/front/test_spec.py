@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crtcore.spec import FieldError, Validator, above, at_least, between, divides, each
+from crtcore.spec import FieldError, Validator, above, at_least, below, between, divides, each
 
 HUGE = 10**400
 """No float is this large."""
@@ -41,6 +41,16 @@ def test_above_allows_more_than_its_bound(value: float) -> None:
 @pytest.mark.parametrize("value", [2, 2.0, 1, -HUGE, math.nan, math.inf, -math.inf])
 def test_above_refuses_its_bound_and_what_is_not_finite(value: float) -> None:
     assert refusal(above(2), value)
+
+
+@pytest.mark.parametrize("value", [1.999, 0, -HUGE])
+def test_below_allows_less_than_its_bound(value: float) -> None:
+    assert refusal(below(2), value) is None
+
+
+@pytest.mark.parametrize("value", [2, 2.0, HUGE, math.nan, math.inf])
+def test_below_refuses_its_bound_and_more(value: float) -> None:
+    assert refusal(below(2), value)
 
 
 @pytest.mark.parametrize("value", [0, 1, 0.5])
