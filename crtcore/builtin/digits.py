@@ -15,7 +15,7 @@ from crtcore.noise import Noise
 
 
 class DigitImages:
-    """8 by 8 images of ten digits, split once and for all."""
+    """8 by 8 images of ten digits, split once and for all: by image, so that writers are shared between the splits."""
 
     classes = 10
     levels = 17
@@ -38,6 +38,14 @@ class DigitImages:
         self.sizes = {split: len(labels) for split, (_, labels) in self._splits.items()}
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
-        """The images of `split` at `indices`, with their digits as conditions."""
+        """The images of `split` at `indices`, with their digits as conditions.
+
+        Raises: ValueError if there is no such split, IndexError if an index is not in it.
+        """
+        if split not in self._splits:
+            raise ValueError(f"expected a split of {', '.join(self._splits)}, got {split!r}")
+        outside = indices[(indices < 0) | (indices >= self.sizes[split])]
+        if len(outside):
+            raise IndexError(f"expected indices from 0 to {self.sizes[split] - 1}, got {int(outside[0])}")
         images, labels = self._splits[split]
         return Batch(images[indices], labels[indices], None)

@@ -88,9 +88,9 @@ def laws_in(names: Mapping[str, object]) -> tuple[Law, ...]:
 
 def benches() -> dict[str, Bench]:
     """The bench of each kind that has laws."""
-    from crtcore.testing.laws import bottleneck, decoder, prior, regularizer, tokenizer
+    from crtcore.testing.laws import bottleneck, dataset, decoder, prior, regularizer, tokenizer
 
-    modules = (tokenizer, bottleneck, prior, regularizer, decoder)
+    modules = (tokenizer, bottleneck, prior, regularizer, decoder, dataset)
     return {module.BENCH.kind: module.BENCH for module in modules}
 
 
