@@ -72,7 +72,7 @@ def load(folder: Path) -> Saved:
     state = _table(folder, _STATE, str(hashes.get(_STATE)))
     try:
         return Saved(safetensors.torch.load(raw), state)
-    except safetensors.SafetensorError as error:
+    except (safetensors.SafetensorError, LookupError, ValueError) as error:  # a dtype torch lacks is a KeyError
         raise _unfit(folder, _TENSORS, f"expected tensors, got {error}") from None
 
 
@@ -179,8 +179,8 @@ def _verified(folder: Path, name: str, expected: str) -> bytes:
     content = _read(folder, name)
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        shown = f"SHA-256 {found[:12]}… ({len(content)} bytes)"
-        raise _unfit(folder, name, f"the file was damaged, expected SHA-256 {expected[:12]}…, got {shown}")
+        shown = f"{found[:12]!r}… ({len(content)} bytes)"
+        raise _unfit(folder, name, f"the file was damaged, expected SHA-256 {expected[:12]!r}…, got {shown}")
     return content
 
 

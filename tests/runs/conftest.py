@@ -1,0 +1,133 @@
+"""What the tests of runs share: a small study of toys, an executor in this process, one thread."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import attrs
+import pytest
+import tomli
+import torch
+from hypothesis import settings
+
+import crtcore.run
+from crtcore.builtin.plugin import crt_components
+from crtcore.experiment import Plan, Study, override, study
+from crtcore.hooks import Component
+from crtcore.kinds import Done, ExecutorSpec, Json, Work
+from crtcore.registry import Registry
+from crtcore.testing.toys import Chain, Patches
+from crtcore.toml import Document
+
+settings.register_profile("runs", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("runs")
+torch.set_num_threads(1)
+
+TOY = """\
+name = "toy"
+
+[experiment]
+use = "two-stage"
+evaluations = 3
+
+[executor]
+use = "here"
+
+[dataset]
+use = "digits"
+
+[tokenizer]
+use = "patches"
+
+[bottleneck]
+use = "fsq"
+levels = [3, 3]
+
+[[regularizer]]
+use = "chain"
+weight = 0.5
+
+[prior]
+use = "table"
+order = 1
+
+[decoder]
+use = "ancestral"
+
+[[metric]]
+use = "code-length"
+
+[training.tokenizer]
+steps = 9
+batch = 16
+checkpoint = 4
+
+[training.prior]
+steps = 7
+batch = 16
+checkpoint = 3
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Here(ExecutorSpec):
+    """Work in this process, piece after piece."""
+
+    def build(self) -> Inline:
+        """The executor."""
+        return Inline()
+
+
+class Inline:
+    """Does every piece where it is."""
+
+    def run(self, work: Work, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Iterator[Done]:
+        """Does all pieces."""
+        for place, piece in enumerate(pieces):
+
+            def told(event: Json, place: int = place) -> None:
+                report(place, event)
+
+            yield Done(place, work(piece, told), None)
+
+
+REGISTRY = Registry.of(
+    [
+        *(("crtcore", component) for component in crt_components()),
+        ("toys", Component("patches", spec=Patches, summary="linear patches", examples=(Patches(),))),
+        ("toys", Component("chain", spec=Chain, summary="linear prediction", examples=(Chain(),))),
+        ("toys", Component("here", spec=Here, summary="this process", examples=(Here(),))),
+    ]
+)
+
+Describe = Callable[..., Study]
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Describe]:
+    """Makes a study of toys from `a.b=value` texts."""
+    monkeypatch.setattr(crtcore.run, "discover", lambda: REGISTRY)
+
+    def make(*overrides: str, text: str = TOY) -> Study:
+        document = Document(tomli.loads(text), {})
+        override(document, overrides)
+        return study(document, REGISTRY)
+
+    before = signal.getsignal(signal.SIGTERM)  # `work` sets one
+    yield make
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def toy_plan(toy: Describe) -> Callable[..., Plan]:
+    """Makes the plan of the one point."""
+    return lambda *overrides: toy(*overrides).points[0].plan
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Where runs go."""
+    return tmp_path / "runs"
