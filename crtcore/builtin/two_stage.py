@@ -34,6 +34,7 @@ class TwoStageExperiment:
     def __call__(self, plan: Plan, run: Run) -> dict[str, Measurement]:
         """Trains what is not trained yet, then measures."""
         dataset = plan.parts["dataset"].build()
+        run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
         tokenizer = self._tokenizer(plan, run, dataset)
         prior = self._prior("prior", plan, run, dataset, tokenizer)
         draft = self._prior("draft", plan, run, dataset, tokenizer) if plan.parts["draft"] else None
@@ -45,8 +46,10 @@ class TwoStageExperiment:
     def _tokenizer(self, plan: Plan, run: Run, dataset: Dataset) -> Any:
         training = plan.training["tokenizer"]
         first = dataset.take("train", torch.arange(2)).data
+        with seeded(plan.seed, "bottleneck"):  # its own, so that another one leaves the tokenizer's first values alone
+            bottleneck = plan.parts["bottleneck"].build()
         with seeded(plan.seed, "tokenizer"):
-            tokenizer: Any = plan.parts["tokenizer"].build(plan.parts["bottleneck"].build(), first).to(run.device)
+            tokenizer: Any = plan.parts["tokenizer"].build(bottleneck, first).to(run.device)
         regularizers = {}
         for index, spec in enumerate(plan.parts["regularizer"]):
             with seeded(plan.seed, f"regularizer.{index}"):
@@ -81,8 +84,10 @@ class TwoStageExperiment:
                 return Loss(nats(prior, ids[chosen], _at(condition, chosen)).mean(), {})
 
             def judge() -> float:
-                with torch.inference_mode():
-                    return float(nats(prior, held_ids, held_condition).mean())
+                training_now = prior.training
+                score = float(scored(prior.eval(), held_ids, held_condition).mean())
+                prior.train(training_now)
+                return score
 
             fit(
                 stage, {role: Part(prior, training.optimizer)}, training, objective,
@@ -97,14 +102,15 @@ class TwoStageExperiment:
         ids, condition = encoded(run, dataset, tokenizer, "test")
         drawn = draw(plan, tokenizer, prior, draft, ids, condition)
         real = _all(dataset, "test")
+        image = plan.parts["dataset"].form == "image"
         evidence = Evidence(
             train=_all(dataset, "train"),
-            train_reconstructed=_decoded(tokenizer, *encoded(run, dataset, tokenizer, "train")),
+            train_reconstructed=_decoded(tokenizer, *encoded(run, dataset, tokenizer, "train"), image=image),
             real=real,
-            reconstructed=_decoded(tokenizer, ids, condition),
-            generated=_decoded(tokenizer, drawn.ids, condition),
+            reconstructed=_decoded(tokenizer, ids, condition, image=image),
+            generated=_decoded(tokenizer, drawn.ids, condition, image=image),
             ids=ids.cpu(),
-            id_nats=nats(prior, ids, condition).cpu(),
+            id_nats=scored(prior, ids, condition).cpu(),
             vocabulary=tokenizer.vocabulary,
             levels=dataset.levels,
         )
@@ -135,6 +141,12 @@ def nats(prior: Prior, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | N
     return cost.sum(1)
 
 
+def scored(prior: Prior, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, " b"]:
+    """What each sample's ids cost the prior, a few samples at a time and without a gradient."""
+    with torch.inference_mode():
+        return torch.cat([nats(prior, ids[chosen], _at(condition, chosen)) for chosen in _chunks(ids)])
+
+
 def draw(
     plan: Plan, tokenizer: Tokenizer, prior: Prior, draft: Prior | None, ids: Tensor, condition: Tensor | None
 ) -> Drawn:
@@ -160,13 +172,13 @@ def _own(evidence: Evidence, drawn: Drawn) -> dict[str, Measurement]:
     scale, unit = (
         (1.0, "squared data units") if evidence.levels is None else ((evidence.levels - 1) / 2, "squared levels")
     )
-    error = (evidence.real - evidence.reconstructed).double().square().mean() * scale**2
-    emitted = (drawn.ids >= 0).sum()
+    error = (evidence.real.double() - evidence.reconstructed).square().mean() * scale**2
+    emitted = int((drawn.ids >= 0).sum())
     count = len(evidence.real)
     return {
         "reconstruction_mse": Measurement(float(error), unit, count),
-        "codes_used": Measurement(float(torch.bincount(evidence.ids.flatten()).count_nonzero()), "codes", count),
-        "target_calls_per_id": Measurement(float(drawn.target_calls.sum() / emitted), "calls", int(emitted)),
+        "codes_used": Measurement(float(len(torch.unique(evidence.ids[evidence.ids >= 0]))), "codes", count),
+        "target_calls_per_id": Measurement(float(drawn.target_calls.sum()) / emitted, "calls", emitted),
     }
 
 
@@ -179,9 +191,14 @@ def _all(dataset: Dataset, split: str) -> Tensor:
     return torch.cat([batch.data for batch in _batches(dataset, split)])
 
 
-def _decoded(tokenizer: Tokenizer, ids: Tensor, condition: Tensor | None) -> Tensor:
-    chunks = torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
-    return torch.cat([tokenizer.decode(ids[chosen], _at(condition, chosen)) for chosen in chunks]).cpu().clamp(-1, 1)
+def _decoded(tokenizer: Tokenizer, ids: Tensor, condition: Tensor | None, *, image: bool) -> Tensor:
+    """What `ids` stand for; images are cut to the range they are shown and scored in."""
+    decoded = torch.cat([tokenizer.decode(ids[chosen], _at(condition, chosen)) for chosen in _chunks(ids)]).cpu()
+    return decoded.clamp(-1, 1) if image else decoded
+
+
+def _chunks(ids: Tensor) -> tuple[Tensor, ...]:
+    return torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
 
 
 def _at(condition: Tensor | None, chosen: Tensor) -> Tensor | None:
