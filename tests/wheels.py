@@ -17,7 +17,7 @@ PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 def python(*words: str | Path, cwd: Path = ROOT) -> None:
     """Runs this environment's Python, and ends with it if it fails."""
     print("+ python", *words, flush=True)  # noqa: T201
-    subprocess.run([sys.executable, *map(str, words)], cwd=cwd, check=True)  # noqa: S603
+    subprocess.run([sys.executable, *map(str, words)], cwd=cwd, check=True)
 
 
 def wheel(package: Path, folder: Path) -> Path:

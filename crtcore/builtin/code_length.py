@@ -42,6 +42,7 @@ class TwoPartCode:
         return {
             "two_part_code_length_bits": _mean(ids + rest),
             "id_code_length_bits": _mean(ids),
+            "data_given_ids_bits": _mean(rest),
             "nominal_rate_bits": Measurement(nominal, "bits", len(ids)),
             "unigram_entropy_bits": Measurement(unigram, "bits", len(ids)),
         }

@@ -22,6 +22,6 @@ def rotate(features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"]) ->
     width = features.shape[-1]
     pairs = torch.arange(0, width, 2, dtype=dtype, device=features.device) / width  # d/2
     angles = (positions[..., None].to(dtype) * BASE**-pairs)[:, :, None]  # b t 1 d/2
-    numbers = torch.view_as_complex(features.to(dtype).unflatten(-1, (-1, 2)))  # b t h d/2
+    numbers = torch.view_as_complex(features.to(dtype).reshape(*features.shape[:-1], -1, 2))  # b t h d/2
     turned = torch.view_as_real(numbers * torch.polar(torch.ones_like(angles), angles))  # b t h d/2 2
     return turned.flatten(-2).to(features.dtype)

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from crtcore import checkpoint
 from crtcore.run import RECORDS, SAMPLES, read_records
@@ -20,10 +21,11 @@ COLUMNS = 20
 """Samples in a row of a grid."""
 COLORS = ("#4c566a", "#c0392b", "#2471a3", "#1e8449", "#8e44ad", "#b9770e")
 PAIRS = (
-    ("reconstruction_mse", "id_code_length_bits", None),
-    ("reconstruction_frechet", "generation_frechet", "frechet_floor"),
+    ("data_given_ids_bits", "id_code_length_bits"),
+    ("reconstruction_frechet", "generation_frechet"),
 )
-"""What the trade-off is drawn between: the cost of compressing, the cost of modelling, and a floor of both."""
+"""What the trade-off is drawn between: the cost of compressing, and the cost of modelling."""
+FLOOR = "frechet_floor"
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -68,17 +70,19 @@ def _grid(images: Any) -> Any:
 def trade_off(sweep: Mapping[str, Any], path: Path) -> Path | None:
     """Every seed of every arm, and the arms' means with intervals; None if the numbers are not there."""
     arms = sweep["arms"]
-    pairs = [pair for pair in PAIRS if all(set(pair[:2]) <= set(numbers) for numbers in arms.values())]
+    pairs = [pair for pair in PAIRS if all(set(pair) <= set(numbers) for numbers in arms.values())]
     if not pairs:
         return None
     figure = Figure(figsize=(5.2 * len(pairs), 4.2), layout="constrained")
-    for axis, (across, up, floor) in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
+    for axis, (across, up) in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
         for (arm, numbers), color in zip(arms.items(), _colors(arms), strict=True):
             points = _points(sweep, arm)
             axis.scatter([p[across] for p in points], [p[up] for p in points], s=16, alpha=0.45, color=color)
             _mean(axis, numbers[across], numbers[up], arm, color)
-        if floor in next(iter(arms.values())):
-            level = next(iter(arms.values()))[floor]["mean"]
+        if (across, up) == PAIRS[0]:
+            _totals(axis)
+        elif FLOOR in next(iter(arms.values())):
+            level = next(iter(arms.values()))[FLOOR]["mean"]
             axis.axhline(level, color="black", lw=0.8, ls=":", label="real against real")
         axis.set_xlabel(_title(across, arms))
         axis.set_ylabel(_title(up, arms))
@@ -93,6 +97,19 @@ def _mean(axis: Axes, across: Mapping[str, Any], up: Mapping[str, Any], arm: str
         for name, number in (("xerr", across), ("yerr", up))
     }
     axis.errorbar([across["mean"]], [up["mean"]], fmt="o", color=color, capsize=3, label=arm, **bars)  # type: ignore[arg-type]
+
+
+def _totals(axis: Axes) -> None:
+    """Lines of equal sum, the two-part code length, with their value at the right end."""
+    axis.margins(0.12)
+    (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
+    for total in MaxNLocator(7).tick_values(left + low, right + high):
+        axis.plot([left, right], [total - left, total - right], color="black", lw=0.6, ls=":", alpha=0.5)
+        if low < total - right < high:
+            place = right, total - right
+            axis.annotate(f"{total:g}", place, (-3, 3), textcoords="offset points", fontsize=7, ha="right")
+    axis.set_xlim(left, right)
+    axis.set_ylim(low, high)
 
 
 def _title(name: str, arms: Mapping[str, Any]) -> str:
