@@ -227,9 +227,9 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         try:
             line = json.loads(raw)
             key = line["stage"], line["step"]
-        except (ValueError, TypeError, KeyError):
+            found[key] = found.get(key, {}) | line  # a step can have been recorded by its loss and by its judge
+        except (ValueError, TypeError, LookupError, RecursionError):
             continue
-        found[key] = found.get(key, {}) | line  # a step can have been recorded by its loss and by its judge
     return list(found.values())
 
 
@@ -240,7 +240,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         read = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         read = error
     if not isinstance(read, dict):
         raise RunError(

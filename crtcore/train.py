@@ -118,9 +118,17 @@ class Trainer:
         return next(iter(self.parts.values())).module
 
     def advance(self, objective: Callable[[int, float], Loss]) -> Loss:
-        """One step of every part."""
+        """One step of every part.
+
+        Raises: RunError if the loss is not finite, so that no checkpoint ever holds what comes of it.
+        """
         progress = self.step / self.training.steps
         loss = objective(self.step, progress)
+        if not math.isfinite(total := float(loss.total.detach())):
+            raise RunError(
+                f"stage {self.stage.name!r}: the loss is {total} at step {self.step + 1}; "
+                f"a smaller optimizer.learning_rate may help"
+            )
         for optimizer in self.optimizers.values():
             optimizer.zero_grad()
         if loss.total.requires_grad:  # a stage may have nothing that learns
@@ -142,19 +150,10 @@ class Trainer:
             self.best = {name: value.detach().clone() for name, value in self.main.state_dict().items()}
 
     def record(self, loss: Loss) -> None:
-        """Records the step's readings.
-
-        Raises: RunError if the loss is not finite.
-        """
-        total = float(loss.total.detach())
-        if not math.isfinite(total):
-            raise RunError(
-                f"stage {self.stage.name!r}: the loss is {total} at step {self.step}; "
-                f"a smaller optimizer.learning_rate may help"
-            )
+        """Records the step's readings."""
         readings = {name: float(torch.as_tensor(value).detach()) for name, value in loss.readings.items()}
         norms = {f"gradient_norm.{name}": float(norm) for name, norm in self.norms.items()}
-        self.stage.record(self.step, self.training.steps, {"loss": total, **readings, **norms})
+        self.stage.record(self.step, self.training.steps, {"loss": float(loss.total.detach()), **readings, **norms})
 
     def save(self) -> None:
         """Commits a checkpoint from which the very next step can be taken."""
