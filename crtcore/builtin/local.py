@@ -19,10 +19,13 @@ DIED = "a worker process died (killed, or out of memory); give the same command 
 
 
 class Worker(NamedTuple):
-    """A process, and the line to it: pieces go there, events and answers come back; it ends with the process."""
+    """A process, and a line each way."""
 
     process: SpawnProcess
-    line: Connection
+    orders: Connection
+    """Pieces go there; closed, the process ends after the one it has."""
+    news: Connection
+    """Events and answers come from there; it ends with the process."""
 
 
 class LocalProcesses:
@@ -45,17 +48,17 @@ class LocalProcesses:
                 while left and len(busy) < limit:
                     with _uninterrupted():
                         worker = idle.pop() if idle else _hire(self.spec.threads)
-                        busy[worker.line] = worker, left[-1]
-                    with suppress(OSError):  # it died; its line says so below
-                        worker.line.send((work, pieces[left.pop()]))
-                for line in wait(list(busy)):
-                    assert isinstance(line, Connection)
-                    worker, place = busy[line]
-                    event, answer, problem = _heard(line)
+                        busy[worker.news] = worker, left[-1]
+                    with suppress(OSError):  # it died; its news says so below
+                        worker.orders.send((work, pieces[left.pop()]))
+                for news in wait(list(busy)):
+                    assert isinstance(news, Connection)
+                    worker, place = busy[news]
+                    event, answer, problem = _heard(news)
                     if event is not None:
                         report(place, event)
                         continue
-                    del busy[line]
+                    del busy[news]
                     if problem == DIED:
                         worker.process.join()
                     else:
@@ -67,36 +70,37 @@ class LocalProcesses:
 
 def _hire(threads: int) -> Worker:
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, threads))
+    taken, orders = context.Pipe(duplex=False)
+    news, told = context.Pipe(duplex=False)
+    process = context.Process(target=_serve, args=(taken, told, threads))
     process.start()
-    theirs.close()
-    return Worker(process, ours)
+    taken.close()
+    told.close()
+    return Worker(process, orders, news)
 
 
-def _heard(line: Connection) -> tuple[Json | None, Json | None, str | None]:
+def _heard(news: Connection) -> tuple[Json | None, Json | None, str | None]:
     """An event, or the answer or problem that ends a piece."""
     try:
-        heard: tuple[Json | None, Json | None, str | None] = line.recv()
+        heard: tuple[Json | None, Json | None, str | None] = news.recv()
     except (EOFError, OSError):
         return None, None, DIED
     return heard
 
 
 def _dismiss(idle: Sequence[Worker], busy: Sequence[Worker]) -> None:
+    everyone = [*idle, *busy]
     try:
         for worker in busy:
             worker.process.terminate()
-        for worker in idle:
-            worker.line.close()
-        for worker in busy:
-            while _heard(worker.line)[0] is not None:
+        for worker in everyone:
+            worker.orders.close()
+        for worker in everyone:
+            while os.read(worker.news.fileno(), 1 << 16):  # as bytes: an interrupt may have cut a message in two
                 pass
-            worker.line.close()
-        for worker in (*idle, *busy):
             worker.process.join()
     finally:
-        for worker in (*idle, *busy):
+        for worker in everyone:
             worker.process.kill()
 
 
@@ -110,7 +114,7 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(line: Connection, threads: int) -> None:
+def _serve(orders: Connection, news: Connection, threads: int) -> None:
     """In a worker: does pieces until the parent has no more, or has ended."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_follow, daemon=True).start()
@@ -120,12 +124,12 @@ def _serve(line: Connection, threads: int) -> None:
     with suppress(EOFError):
         while True:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the piece before may have left a handler of its own
-            work, piece = line.recv()
+            work, piece = orders.recv()
             try:
-                answer, problem = work(piece, lambda event: line.send((event, None, None))), None
+                answer, problem = work(piece, lambda event: news.send((event, None, None))), None
             except Exception as error:
                 answer, problem = None, f"{type(error).__name__}: {error}"
-            line.send((None, answer, problem))
+            news.send((None, answer, problem))
 
 
 def _follow() -> None:
