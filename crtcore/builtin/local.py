@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple
@@ -107,6 +108,7 @@ def _dismiss(idle: Sequence[Worker], busy: Sequence[Worker]) -> None:
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Holds Ctrl-C and SIGTERM back for a moment; a process started in it never sees a Ctrl-C: that is the parent's."""
+    resource_tracker.ensure_running()  # at the first process, it would let both signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
