@@ -112,12 +112,11 @@ class Run:
         append(self.folder / RECORDS, line)
         self.report({"event": "reading", **line})
 
-    def use(self, name: str, module: object) -> None:
-        """Notes which backends a part of the run ended up with."""
-        for path, inner in module.named_modules() if isinstance(module, nn.Module) else ():
-            backend = getattr(inner, "backend", None)
-            if isinstance(backend, str) and backend not in self.facts["backends"].values():
-                self.facts["backends"][".".join(filter(None, (name, path)))] = backend
+    def note_backends(self, role: str, part: object) -> None:
+        """Records the backends that a part's modules ended up with: their attribute `backend`, if it is a text."""
+        for module in part.modules() if isinstance(part, nn.Module) else ():
+            if isinstance(backend := getattr(module, "backend", None), str):
+                self.facts["backends"][f"{role} {type(module).__name__.lower()}"] = backend
 
     def keep(self, tensors: Mapping[str, Tensor]) -> None:
         """Saves the samples that the report shows."""

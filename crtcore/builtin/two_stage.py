@@ -41,7 +41,10 @@ class TwoStageExperiment:
         if run.stopping():
             raise Stopped
         with torch.inference_mode():
-            return self._measure(plan, run, dataset, tokenizer, prior, draft)
+            numbers = self._measure(plan, run, dataset, tokenizer, prior, draft)
+        for role, part in (("tokenizer", tokenizer), ("prior", prior), ("draft", draft)):
+            run.note_backends(role, part)  # known once the part has run
+        return numbers
 
     def _tokenizer(self, plan: Plan, run: Run, dataset: Dataset) -> Any:
         training = plan.training["tokenizer"]
@@ -67,7 +70,6 @@ class TwoStageExperiment:
 
         with run.stage("tokenizer", TOKENIZER) as stage:
             fit(stage, parts, training, objective)
-        run.use("tokenizer", tokenizer)
         return tokenizer.eval()
 
     def _prior(self, role: str, plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> Any:
@@ -93,7 +95,6 @@ class TwoStageExperiment:
                 stage, {role: Part(prior, training.optimizer)}, training, objective,
                 judge=judge, judgements=self.spec.evaluations,
             )  # fmt: skip
-        run.use(role, prior)
         return prior.eval()
 
     def _measure(

@@ -61,8 +61,8 @@ def _write(folder: Path, template: str, *, drawn: list[tuple[str, Path | None]],
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     helpers: Mapping[str, Any] = {
-        "short": tables.short, "spread": tables.spread, "label": tables.label, "crosses": tables.crosses,
-        "units": tables.units, "verdicts": tables.verdicts,
+        "short": tables.short, "spread": tables.spread, "change": tables.change, "label": tables.label,
+        "crosses": tables.crosses, "units": tables.units, "verdicts": tables.verdicts,
     }  # fmt: skip
     try:
         spec = (folder / "spec.toml").read_text(encoding="utf-8")

@@ -13,7 +13,12 @@ def comparison(sweep: Mapping[str, Any]) -> Table:
     """A row for each number, a column for each arm: mean and half width over seeds, and the paired difference."""
     arms = sweep["arms"]
     seeds = max(number["seeds"] for numbers in arms.values() for number in numbers.values())
-    table = Table(title=f"{sweep['name']}: mean ± half of the 95 % interval over {seeds} seeds", title_justify="left")
+    table = Table(
+        title=f"{sweep['name']}: mean ± half of the 95 % interval over {seeds} seeds",
+        caption=f"second line: difference from {sweep['baseline']}, paired by seed (seeds that agree on its sign)",
+        title_justify="left",
+        caption_justify="left",
+    )
     table.add_column("")
     for arm in arms:
         table.add_column(arm, justify="right")
@@ -48,8 +53,7 @@ def cell(number: Mapping[str, Any] | None) -> Text:
         return Text("not measured", "dim")
     text = Text(spread(number))
     if difference := number["difference"]:
-        agree = f" ({difference['same_sign']}/{difference['seeds']})"
-        text.append(f"\n{spread(difference, sign=True)}{agree}", "dim" if crosses(difference) else "bold")
+        text.append(f"\n{change(difference)}", "dim" if crosses(difference) else "bold")
     return text
 
 
@@ -58,18 +62,30 @@ def crosses(difference: Mapping[str, Any]) -> bool:
     return difference["low"] is None or difference["low"] <= 0 <= difference["high"]
 
 
+def change(difference: Mapping[str, Any]) -> str:
+    """`-4.87 ± 3.55 (5/5)`: a paired difference, and the seeds that agree on its sign."""
+    if difference["low"] == difference["high"] == 0:
+        return "the same"
+    return f"{spread(difference, sign=True)} ({difference['same_sign']}/{difference['seeds']})"
+
+
 def spread(number: Mapping[str, Any], *, sign: bool = False) -> str:
-    """`172.3 ± 1.2`."""
+    """`172.3 ± 1.2`; the mean alone where all seeds agree, or there is one."""
     mean = short(number["mean"], sign=sign)
-    return mean if number["low"] is None else f"{mean} ± {short((number['high'] - number['low']) / 2)}"
+    if number["low"] is None or number["low"] == number["high"]:
+        return mean
+    return f"{mean} ± {(number['high'] - number['low']) / 2:.{_decimals(number['mean'])}f}"
 
 
 def short(value: float, *, sign: bool = False) -> str:
-    """Four significant digits at most, without exponents where they can be helped."""
-    if 0 < abs(value) < 0.1:
+    """About four significant digits, without exponents where they can be helped."""
+    if 0 < abs(value) < 0.001:
         return f"{value:{'+' if sign else ''}.3g}"
-    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
-    return f"{value:{'+' if sign else ''}.{digits}f}"
+    return f"{value:{'+' if sign else ''}.{_decimals(value)}f}"
+
+
+def _decimals(value: float) -> int:
+    return 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
 
 
 def label(name: str) -> str:
@@ -82,11 +98,7 @@ def verdicts(sweep: Mapping[str, Any]) -> list[str]:
     lines = []
     for claim in sweep["claims"]:
         difference = claim["difference"]
-        gap = (
-            f" ({spread(difference, sign=True)}, {difference['same_sign']}/{difference['seeds']} seeds)"
-            if difference
-            else ""
-        )
+        gap = f": {change(difference)}" if difference else ""
         where = f" at {', '.join(claim['grid'])}" if claim["grid"] else ""
         lines.append(
             f"{label(claim['number'])} of {claim['arm']} {claim['expect']} than that of {claim['against']}{where}: "
