@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import types
@@ -12,9 +13,11 @@ import pytest
 import torch
 
 import crtcore
+from crtcore.report import tables
 from crtcore.testing import benches
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 
 
 def block(first: str) -> str:
@@ -55,3 +58,19 @@ def test_the_table_of_components_is_what_is_installed() -> None:
 
     assert shown == {kind: registry.names(kind) for kind in rows}
     assert len(rows) == 9
+
+
+def test_the_numbers_are_those_of_the_kept_results() -> None:
+    arms = json.loads((ROOT / "bench" / "results" / "quickstart.json").read_text())["arms"]
+    shown = re.findall(r"^\| ([a-z ]+), [a-z ]+ \| (.*?) \| (.*?) \| (.*?) \|$", README, re.MULTILINE)
+
+    told = {
+        tables.label(name): tuple(
+            tables.spread(number) + (f"<br>{tables.change(number['difference'])}" if number["difference"] else "")
+            for number in (numbers[name] for numbers in arms.values())
+        )
+        for name in arms["baseline"]
+    }
+
+    assert len(shown) >= 9
+    assert {name: cells for name, *cells in shown} == {name: list(told[name]) for name, *_ in shown}
