@@ -48,7 +48,6 @@ class Stage:
         self.run = run
         self.name = name
         self.folder = folder
-        self.seconds = 0.0
 
     @property
     def finished(self) -> bool:
@@ -264,8 +263,10 @@ def _ours(folder: Path, plan: Plan) -> None:
 
 
 def _plain(numbers: Mapping[str, Measurement]) -> dict[str, Any]:
-    if lost := [f"{name} is {number.value}" for name, number in numbers.items() if not math.isfinite(number.value)]:
-        raise RunError(f"expected finite numbers, got {', '.join(lost)}")
+    for name, number in numbers.items():
+        for found in (number.value, number.low, number.high):
+            if found is not None and not math.isfinite(found):
+                raise RunError(f"number {name!r}: expected a finite value and interval, got {found}")
     return {name: {k: v for k, v in number._asdict().items() if v is not None} for name, number in numbers.items()}
 
 
