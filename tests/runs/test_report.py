@@ -1,0 +1,194 @@
+"""Reports: one self-contained page, figures, and documents for machines."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from crtcore.checkpoint import RunError, write_json
+from crtcore.cli.commands import main
+from crtcore.experiment import Study
+from crtcore.report import page, tables
+from crtcore.run import address, execute
+from crtcore.sweep import Finished, gather, run
+
+Describe = Callable[..., Study]
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def crt(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture
+def single(toy: Describe, runs: Path) -> Path:
+    """The folder of a finished run."""
+    plan = toy("metric=[{use = 'code-length'}, {use = 'frechet'}]").points[0].plan
+    execute(plan, runs)
+    return address(plan, runs)
+
+
+@pytest.fixture
+def swept(toy: Describe, runs: Path) -> Path:
+    """The folder of a sweep of two arms, one of whose points failed."""
+    study = toy(
+        "sweep.arms={baseline = {}, other = {'prior.order' = 0}}",
+        "sweep.arms.lost={'training.prior.optimizer.learning_rate' = 1e300}",
+        "sweep.claim=[{number = 'codes_used', arm = 'other'}]",
+        "sweep.seed=[0, 1]",
+    )
+    return gather(study, runs, run(study, runs, lambda index, event: None))
+
+
+def own(text: str) -> None:
+    """Nothing on the page is fetched from elsewhere."""
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:)""", text)
+    assert not re.findall(r"@import|url\(|<script|<link", text)
+
+
+def test_a_run_s_page_is_self_contained_and_shows_every_number(single: Path) -> None:
+    made = page.render(single)
+
+    text = made.read_text()
+    own(text)
+    result = json.loads((single / "result.json").read_bytes())
+    for name, number in result["numbers"].items():
+        assert f"<td>{tables.label(name)}</td><td>{tables.short(number['value'])}</td>" in text
+    assert "learning_rate" in text  # of the spec
+
+
+@pytest.mark.parametrize("name", ["samples.png", "curves.png"])
+def test_a_run_s_figures_are_images(single: Path, name: str) -> None:
+    page.render(single)
+
+    drawn = (single / name).read_bytes()
+    assert drawn.startswith(PNG)
+    assert len(drawn) > 2000
+
+
+def test_a_sweep_s_page_shows_claims_and_failed_points(swept: Path) -> None:
+    text = page.render(swept).read_text()
+
+    own(text)
+    assert "codes used of other lower than that of baseline: does not hold" in text
+    assert text.count("no result: number &#39;") == 2
+
+
+def test_a_sweep_s_figures_are_images(swept: Path) -> None:
+    page.render(swept)
+
+    drawn = sorted(path.name for path in swept.glob("*.png"))
+    assert drawn == ["curves.png", "samples-baseline.png", "samples-other.png", "trade-off.png"]
+    assert all(path.read_bytes().startswith(PNG) for path in swept.glob("*.png"))
+
+
+def test_arms_with_other_numbers_are_told_apart(toy: Describe, runs: Path) -> None:
+    study = toy("sweep.arms={baseline = {}, bare = {metric = []}}")
+    folder = gather(study, runs, run(study, runs, lambda index, event: None))
+
+    text = page.render(folder).read_text()
+
+    assert "not measured" in text
+
+
+def test_names_are_escaped(single: Path) -> None:
+    result = json.loads((single / "result.json").read_bytes())
+    evil = "<script>alert(1)</script>"
+    result["numbers"] = {evil: {"value": 1.0, "unit": evil, "samples": 1}}
+    write_json(single / "result.json", {**result, "name": evil})
+    (single / "spec.toml").write_text(f'name = "{evil}"')
+
+    text = page.render(single).read_text()
+
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_a_report_of_a_run_is_printed_again(single: Path) -> None:
+    result = crt("report", single)
+
+    assert result.exit_code == 0
+    assert f"report: {single / 'report.html'}" in result.stdout
+    assert "id code length" in result.stdout
+
+
+def test_a_report_of_a_sweep_is_printed_again(swept: Path) -> None:
+    result = crt("report", swept)
+
+    assert result.exit_code == 0
+    assert "claim: codes used of other lower than that of baseline: does not hold" in result.stdout
+
+
+def test_a_sweep_as_json_has_all_of_each_number(swept: Path) -> None:
+    result = crt("report", swept, "--json")
+
+    told: Any = json.loads(result.stdout)
+    assert list(told["arms"]) == ["baseline", "other"]
+    for numbers in told["arms"].values():
+        for number in numbers.values():
+            assert number.keys() == {"mean", "low", "high", "seeds", "unit", "difference"}
+            assert number["seeds"] == 2
+    assert told["arms"]["other"]["id_code_length_bits"]["difference"].keys() == {
+        "mean", "low", "high", "seeds", "same_sign"
+    }  # fmt: skip
+    assert told["report"] == str(swept / "report.html")
+
+
+def test_a_run_as_json_is_its_result(single: Path) -> None:
+    told: Any = json.loads(crt("report", single, "--json").stdout)
+
+    assert told == {
+        **json.loads((single / "result.json").read_bytes()),
+        "folder": str(single),
+        "report": str(single / "report.html"),
+    }
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty", "file", "half", "bad"])
+def test_a_folder_that_is_neither_is_one_clear_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("text")
+    write_json(tmp_path / "half" / "run.json", {"format": 1})
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "result.json").write_text("{")
+
+    result = crt("report", tmp_path / name)
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"{tmp_path / name}")
+    assert "expected" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["run.json", "spec.toml"])
+def test_a_run_that_lost_a_file_is_one_clear_error(single: Path, name: str) -> None:
+    (single / name).unlink()
+
+    result = crt("report", single)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{single / name}: expected ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_sweep_without_any_result_is_one_clear_error(toy: Describe, runs: Path) -> None:
+    study = toy("sweep.seed=[0, 1]")
+    folder = gather(study, runs, Finished({}, {0: "broke", 1: "broke"}))
+
+    with pytest.raises(RunError, match="expected a sweep with a result, found none"):
+        page.render(folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(172.34, "172.3"), (12345.6, "12346"), (0.5, "0.500"), (0.000123, "0.000123"), (0.0, "0.000"), (-2.5, "-2.50")],
+)
+def test_a_number_is_shown_with_what_it_has(value: float, text: str) -> None:
+    assert tables.short(value) == text
