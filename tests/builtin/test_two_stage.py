@@ -193,6 +193,7 @@ def test_every_number_is_there_with_its_unit(tmp_path: Path) -> None:
     assert {name: number["unit"] for name, number in numbers.items()} == {
         "two_part_code_length_bits": "bits",
         "id_code_length_bits": "bits",
+        "data_given_ids_bits": "bits",
         "nominal_rate_bits": "bits",
         "unigram_entropy_bits": "bits",
         "reconstruction_frechet": "squared whitened units",
