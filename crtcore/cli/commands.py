@@ -14,6 +14,7 @@ from crtcore.cli.console import Watch, answer, say, show, told
 from crtcore.experiment import Study, load
 from crtcore.registry import Registry, discover
 from crtcore.registry import describe as in_one_line
+from crtcore.toml import Problem, SpecError
 
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else there."
@@ -76,7 +77,9 @@ def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, qui
     _warn(registry)
     study = load(spec, registry, overrides)
     if not study.swept:
-        raise click.UsageError(f"{spec} has no table [sweep]; `crt run {spec}` runs its one point")
+        raise SpecError(
+            [Problem(str(spec), ("sweep",), f"expected a table, got none; `crt run {spec}` runs one point")]
+        )
     _study(study, runs, as_json=as_json, quiet=quiet)
 
 

@@ -115,7 +115,7 @@ def test_what_is_wrong_is_told_with_file_line_and_path(crt: Crt, spec_file: Path
         (["sweep", "gone.toml"], "cannot read the file gone.toml"),
         (["check", "sample.toml", "--set", "seed"], "--set seed: expected KEY=VALUE"),
         (["check", "sample.toml", "--set", "sede=1"], "--set sede=1: sede: unknown key; did you mean 'seed'?"),
-        (["sweep", "sample.toml"], "sample.toml has no table [sweep]"),
+        (["sweep", "sample.toml"], "sample.toml: sweep: expected a table, got none"),
         (["show", "tabel"], "no component is called 'tabel'; did you mean 'table'?"),
         (["show", "metric/table"], "no component is called 'metric/table'"),
         (["list", "piror"], "no kind is called 'piror'; did you mean 'prior'?"),
