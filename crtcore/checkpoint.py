@@ -16,19 +16,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from crtcore.errors import CheckpointError, RunError
+
 MARK = "COMMITTED"
 _MANIFEST = "manifest.json"
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
 _ASIDE = ".tmp-"
-
-
-class RunError(Exception):
-    """A run cannot go on; the message says what, where, and what to do."""
-
-
-class CheckpointError(RunError):
-    """A checkpoint is not what was written."""
 
 
 class Saved(NamedTuple):

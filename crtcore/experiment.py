@@ -23,6 +23,8 @@ from crtcore.toml import Document, Key, Problem, SpecError, beyond, dotted, read
 
 COMMON = ("name", "seed", "experiment", "training", "sampling", "executor")
 """Top-level keys that every spec file may have; the rest are the experiment's roles and `sweep`."""
+OVERRIDE = "--set "
+"""How the origin of a value begins that was given on the command line."""
 BASELINE = "baseline"
 """The arm that pairs are taken against."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -138,7 +140,7 @@ def override(document: Document, overrides: Sequence[str]) -> None:
     problems = []
     for text in overrides:
         name, sign, written = text.partition("=")
-        where, path, value = f"--set {text}", undotted(name.strip()), _value(written.strip())
+        where, path, value = f"{OVERRIDE}{text}", undotted(name.strip()), _value(written.strip())
         if not sign or "" in path:
             problems.append(Problem(where, (), "expected KEY=VALUE, such as bottleneck.codes=128"))
             continue
@@ -175,8 +177,9 @@ def study(document: Document, registry: Registry) -> Study:
     base = Document({k: v for k, v in document.values.items() if k != "sweep"}, document.origins)
     sweep = document.values.get("sweep")
     points: list[Point] = []
-    runs: dict[tuple[str, str], Point] = {}
+    idle = {path for path, origin in document.origins.items() if origin.startswith(OVERRIDE) and path[0] != "sweep"}
     for arm, grid, changes in _spread(sweep, note):
+        idle = {path for path in idle if any(change.path == path[: len(change.path)] for change in changes)}
         point = Document(copy.deepcopy(base.values), dict(base.origins))
         for path, value, written in changes:
             if path[0] in _WHOLE:  # told by `_unclear`
@@ -188,9 +191,12 @@ def study(document: Document, registry: Registry) -> Study:
         plan = _plan(point, registry, lambda path, message, point=point: note(path, message, point))
         if plan:
             points.append(Point(arm, grid, plan))
-            twin = runs.setdefault((arm, plan.hash), points[-1])
-            if twin is not points[-1]:
-                note(("sweep",), f"expected points that differ, got one twice: {twin.label} and {points[-1].label}")
+    for path in idle:
+        note(path, f"has no effect, as the sweep sets it at every point; try --set 'sweep.{dotted(path)}=…'")
+    runs: dict[str, Point] = {}
+    for each in () if problems else points:
+        if (twin := runs.setdefault(each.plan.hash, each)) is not each:
+            note(("sweep",), f"expected points that differ, got one twice: {twin.label} and {each.label}")
     claims = _claims(sweep, note)
     executor = _one(base, ("executor",), ExecutorSpec, registry, note) if "executor" in base.values else None
     if problems:
@@ -232,6 +238,8 @@ def _spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[
     if not isinstance(arms, dict) or not arms or not all(isinstance(arm, dict) for arm in arms.values()):
         note(("sweep", "arms"), f"expected a table for each arm, got {shown(arms)}")
         return
+    if len(arms) > 1 and BASELINE not in arms:
+        note(("sweep", "arms"), f"expected an arm called {BASELINE!r} to compare with, got {', '.join(arms)}")
     axes: list[list[_Change]] = []
     for path, values in _leaves({name: value for name, value in sweep.items() if name not in ("arms", "claim")}):
         if not isinstance(values, list) or not values:

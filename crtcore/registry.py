@@ -95,11 +95,13 @@ class Registry:
             f"no {kind} is called {name!r}; " + (f"did you mean {near[0]!r}? " if near else "")
             + f"installed: {', '.join(known) or 'none'}"
         ]  # fmt: skip
-        parts += [f"plugin {plugin!r} could not be loaded ({describe(error)})" for plugin, error in self.broken.items()]
+        parts += [
+            f"plugin {plugin!r} could not be loaded ({in_one_line(error)})" for plugin, error in self.broken.items()
+        ]
         return "; ".join(parts)
 
 
-def describe(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
     """An exception in one line: its type and its text."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from crtcore import checkpoint
-from crtcore.checkpoint import RunError, write, write_json
+from crtcore.checkpoint import write, write_json
+from crtcore.errors import RunError
 from crtcore.experiment import Plan, digest, study
 from crtcore.kinds import Json, Measurement, Report
 from crtcore.registry import discover
@@ -33,6 +34,7 @@ RECORDS = "records.jsonl"
 SAMPLES = "samples"
 FORMAT = 1
 """Version of the run folder's form."""
+_SETTINGS = ("device", "dtype", "threads", "machine", "python", "git")
 PATIENCE = 0.5
 """Seconds that a process waits for another's folder before it looks whether it was asked to stop."""
 
@@ -231,21 +233,38 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a run.
+def read_json(path: Path, *expected: str) -> dict[str, Any]:
+    """A JSON file of a run, with the `expected` keys.
 
-    Raises: RunError if it is not readable.
+    Raises: RunError if it is not there, not readable, or something else.
     """
     try:
         read = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise RunError(
+            f"{path}: expected a file of a run, found none; a report needs its runs where they were made"
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
         read = error
-    if not isinstance(read, dict):
+    if not isinstance(read, dict) or not set(expected) <= set(read):
         raise RunError(
             f"{path}: expected a JSON file of a run, got {str(read)[:80]!r}; "
             f"move the folder {path.parent} away and give the same command again"
         )
     return read
+
+
+def ran_on(folders: Iterable[Path]) -> dict[str, dict[str, list[str]]]:
+    """What finished runs ran on: backends, settings and versions, each with every value there was."""
+    found: dict[str, dict[str, list[str]]] = {"backends": {}, "settings": {}, "versions": {}}
+    for folder in folders:
+        about = read_json(folder / "run.json", "backends", "versions", *_SETTINGS)
+        settings = {name: about[name] for name in _SETTINGS}
+        for what, facts in (("backends", about["backends"]), ("settings", settings), ("versions", about["versions"])):
+            for name, value in facts.items():
+                if str(value) not in found[what].setdefault(name, []):
+                    found[what][name].append(str(value))
+    return found
 
 
 def _ours(folder: Path, plan: Plan) -> None:

@@ -11,10 +11,11 @@ import attrs
 import tomli_w
 from scipy.stats import t as student
 
-from crtcore.checkpoint import RunError, write, write_json
+from crtcore.checkpoint import write, write_json
+from crtcore.errors import RunError
 from crtcore.experiment import BASELINE, Point, Study
 from crtcore.kinds import Json
-from crtcore.run import address, finished, work
+from crtcore.run import address, finished, ran_on, work
 
 SWEEP = "sweep.json"
 CONFIDENCE = 0.95
@@ -86,6 +87,7 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
             "baseline": BASELINE,
             "arms": arms,
             "claims": claims(study, ended.results),
+            "ran_on": ran_on(address(study.points[index].plan, runs) for index in ended.results),
             "points": points,
         },
     )

@@ -102,9 +102,7 @@ def read(path: Path, within: tuple[Path, ...] = (), asked: str = "") -> Document
     if base is None:
         return document
     where = document.where(("extends",))
-    if not isinstance(base, str):
-        raise SpecError([Problem(where, ("extends",), f"expected a file name, got {base!r}")])
-    if "\0" in base:
+    if not isinstance(base, str) or "\0" in base:
         raise SpecError([Problem(where, ("extends",), f"expected a file name, got {base!r}")])
     chain = (*within, path)
     if any(os.path.realpath(path.parent / base) == os.path.realpath(seen) for seen in chain):
@@ -145,7 +143,8 @@ def parse(text: str, source: str) -> Document:
     wrong = list(beyond(values))
     if any(message == _TOO_DEEP for _, message in wrong):
         raise SpecError([Problem(source, (), _TOO_DEEP)])
-    document = Document(values, {path: f"{source}:{line}" for path, line in Scanner(text).lines().items()})
+    lines = Scanner(text).lines()
+    document = Document(values, {(): source} | {path: f"{source}:{line}" for path, line in lines.items()})
     if wrong:
         raise SpecError(Problem(document.where(path), path, message) for path, message in wrong)
     return document

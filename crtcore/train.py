@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from crtcore.checkpoint import RunError, Saved
+from crtcore.checkpoint import Saved
+from crtcore.errors import RunError
 from crtcore.kinds import Encoded, Regularizer
 from crtcore.noise import Noise, derive
 from crtcore.run import Stage, Stopped

@@ -40,7 +40,7 @@ class LocalProcesses:
 
         An interrupt while it waits ends them at once.
         """
-        limit = self.spec.workers or len(os.sched_getaffinity(0))
+        limit = self.spec.workers or _processors()
         left = list(range(len(pieces)))[::-1]
         idle: list[Worker] = []
         busy: dict[Connection, tuple[Worker, int]] = {}
@@ -67,6 +67,11 @@ class LocalProcesses:
                     yield Done(place, answer, problem)
         finally:
             _dismiss(idle, [worker for worker, _ in busy.values()])
+
+
+def _processors() -> int:
+    """Processors that this process may use; where the system does not tell, all of them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _hire(threads: int) -> Worker:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crtcore.builtin.specs import TwoStage
+from crtcore.errors import RunError
 from crtcore.experiment import Plan
 from crtcore.kinds import Dataset, Drawn, Evidence, Measurement, Prior, Tokenizer
 from crtcore.noise import Noise
@@ -125,10 +126,15 @@ class TwoStageExperiment:
 
 
 def encoded(run: Run, dataset: Dataset, tokenizer: Tokenizer, split: str) -> tuple[Tensor, Tensor | None]:
-    """The ids and conditions of a whole split."""
+    """The ids and conditions of a whole split.
+
+    Raises: RunError if the dataset weighs its targets, as the prior's loss here does not.
+    """
     ids, conditions = [], []
     with torch.inference_mode():
         for batch in _batches(dataset, split):
+            if batch.weight is not None:
+                raise RunError("two-stage: expected a dataset whose target ids all count alike, got loss weights")
             ids.append(tokenizer.encode(batch.data.to(run.device), _to(batch.condition, run)))
             conditions.append(batch.condition)
     known = [condition for condition in conditions if condition is not None]

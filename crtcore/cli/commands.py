@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,9 @@ import click
 import crtcore
 from crtcore.cli import describe
 from crtcore.cli.console import Watch, answer, say, show, told
+from crtcore.errors import RunError
 from crtcore.experiment import Study, load
-from crtcore.registry import Registry, discover
-from crtcore.registry import describe as in_one_line
+from crtcore.registry import Registry, discover, in_one_line
 from crtcore.toml import Problem, SpecError
 
 as_json = click.option(
@@ -29,20 +31,19 @@ runs_folder = click.option(
 quiet = click.option("--quiet", is_flag=True, help="Plain lines instead of a progress bar.")
 
 
-class MissingExtra(Exception):
-    """A command needs packages that the front does without."""
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(crtcore.__version__, prog_name="crt")
 def main() -> None:
     """Compression against generation: compose, run and check experiments."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without such characters
 
 
 def _needs(extra: str, *modules: str) -> None:
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
-        raise MissingExtra(f"this command needs {', '.join(missing)}: pip install 'crtcore[{extra}]'")
+        raise RunError(f"this command needs {', '.join(missing)}: pip install 'crtcore[{extra}]'")
 
 
 def _warn(registry: Registry) -> None:
@@ -57,11 +58,11 @@ def _warn(registry: Registry) -> None:
 @as_json
 @quiet
 @told
-def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> None:
+def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> int:
     """Run a spec file, or go on where it stopped; a finished one shows its result."""
     registry = discover()
     _warn(registry)
-    _study(load(spec, registry, overrides), runs, as_json=as_json, quiet=quiet)
+    return _study(load(spec, registry, overrides), runs, as_json=as_json, quiet=quiet)
 
 
 @main.command()
@@ -71,7 +72,7 @@ def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet
 @as_json
 @quiet
 @told
-def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> None:
+def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> int:
     """Run every point of a spec file's [sweep], as `run` does."""
     registry = discover()
     _warn(registry)
@@ -80,13 +81,13 @@ def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, qui
         raise SpecError(
             [Problem(str(spec), ("sweep",), f"expected a table, got none; `crt run {spec}` runs one point")]
         )
-    _study(study, runs, as_json=as_json, quiet=quiet)
+    return _study(study, runs, as_json=as_json, quiet=quiet)
 
 
-def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> None:
-    """Runs a study, writes its report, prints its numbers.
+def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
+    """Runs a study, writes its report, prints its numbers; 1 if a point has no result.
 
-    Raises: RunError if a point has no result; what the others gave is written and shown first.
+    Raises: RunError if no point has one.
     """
     _needs("run", "torch", "scipy", "matplotlib", "jinja2", "safetensors", "filelock")
     from crtcore import sweep
@@ -97,32 +98,34 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> None:
         ended = sweep.run(study, runs, watch)
     problem = sweep.failed(study, ended)
     folder = sweep.gather(study, runs, ended) if study.swept else address(study.points[0].plan, runs)
-    if ended.results:
-        page.render(folder)
-        _tell(folder, as_json=as_json)
-    if problem:
+    if problem and not ended.results:
         raise problem
+    page.render(folder)
+    _tell(folder, as_json=as_json, **({"error": str(problem)} if problem else {}))
+    if problem:
+        say(str(problem))
+    return int(problem is not None)
 
 
-def _tell(folder: Path, *, as_json: bool) -> None:
-    """Prints the numbers of a finished run or sweep, and where its report is."""
+def _tell(folder: Path, *, as_json: bool, **more: str) -> None:
+    """Prints the numbers of a finished run or sweep, what they ran on, and where the report is."""
     from crtcore.report import page, tables
-    from crtcore.run import RESULT, read_json
+    from crtcore.run import RESULT, ran_on, read_json
     from crtcore.sweep import SWEEP
 
     swept = (folder / SWEEP).is_file()
     values = read_json(folder / (SWEEP if swept else RESULT))
     if as_json:
-        answer({**values, "folder": str(folder), "report": str(folder / page.PAGE)})
+        answer({**values, "folder": str(folder), "report": str(folder / page.PAGE), **more})
         return
     show(tables.comparison(values) if swept else tables.single(values))
-    first = folder.parent.parent / next(p["folder"] for p in values["points"] if p["result"]) if swept else folder
-    about = read_json(first / "run.json")
     for line in tables.verdicts(values) if swept else ():
         click.echo(f"claim: {line}")
-    for part, backend in about["backends"].items():
-        click.echo(f"ran on: {part}: {backend}")
-    click.echo(f"ran on: device {about['device']}, {about['dtype']}, {about['threads']} thread(s) a process")
+    ran = values["ran_on"] if swept else ran_on([folder])
+    for name, found in (ran["backends"] | ran["settings"]).items():
+        click.echo(f"ran on: {name}: {', '.join(found)}")
+    for name, found in ((name, found) for facts in ran.values() for name, found in facts.items() if len(found) > 1):
+        say(f"warning: the runs differ in {name}: {', '.join(found)}")
     click.echo(f"report: {folder / page.PAGE}")
 
 

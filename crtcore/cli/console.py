@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ import click
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from crtcore.errors import RunError
 from crtcore.experiment import Study
 from crtcore.registry import NameClash, NotInstalled
 from crtcore.toml import SpecError
@@ -37,8 +39,8 @@ def say(line: str) -> None:
 
 
 def show(table: RenderableType) -> None:
-    """A table on stdout, as wide as the terminal; where there is none, as wide as it needs."""
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    """A table on stdout, as wide as the terminal or COLUMNS; where there is neither, as wide as it needs."""
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200, highlight=False)
     console.print(table)
 
 
@@ -70,10 +72,10 @@ def told(command: Callable[P, int | None]) -> Callable[P, None]:
             fail(INTERRUPTED, "stopped; what is finished is kept, and the same command goes on from there")
         except Terminated:
             fail(PREEMPTED, "terminated; what is finished is kept, and the same command goes on from there")
-        except Exception as error:
-            if type(error).__name__ not in ("RunError", "CheckpointError", "MissingExtra"):  # their module needs torch
-                raise
+        except RunError as error:
             fail(1, str(error))
+        except OSError as error:
+            fail(1, f"cannot use {error.filename}: {error.strerror}")
 
     return wrapped
 

@@ -15,8 +15,7 @@ from rich.table import Table
 from crtcore.cli.console import answer, say, show
 from crtcore.hooks import Component
 from crtcore.kinds import KINDS
-from crtcore.registry import NotInstalled, Registry
-from crtcore.registry import describe as in_one_line
+from crtcore.registry import NotInstalled, Registry, in_one_line
 from crtcore.spec import Spec
 from crtcore.structure import describe, nearest
 

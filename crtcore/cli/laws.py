@@ -12,7 +12,7 @@ from rich.text import Text
 from crtcore.cli.console import answer, say, show
 from crtcore.cli.describe import named
 from crtcore.hooks import Component
-from crtcore.registry import Registry, describe
+from crtcore.registry import Registry, in_one_line
 from crtcore.spec import Spec
 from crtcore.testing.kit import Bench, Law, benches
 
@@ -26,7 +26,7 @@ def trial(registry: Registry, name: str | None, *, as_json: bool) -> int:
     1 if one does not hold or was not tried, if a departure does hold, or if it is from a law that is not there.
     """
     by_kind = benches()
-    chosen = named(registry, name) if name else list(registry)
+    chosen = list(registry) if name is None else named(registry, name)
     rows = []
     for plugin, component in chosen:
         bench = by_kind.get(component.kind)
@@ -63,13 +63,13 @@ def _tried(bench: Bench, component: Component, law: Law) -> dict[str, Any]:
         try:
             subject = bench.subject(spec)
         except Exception as error:
-            return {"tried": tried, "outcome": "fails", "reason": f"{_brief(spec)}: not built: {describe(error)}"}
+            return {"tried": tried, "outcome": "fails", "reason": f"{_brief(spec)}: not built: {in_one_line(error)}"}
         try:
             tried += law.attempt(subject)
         except Exception as error:
             if declared and not isinstance(error, HypothesisException):
                 return {"tried": tried, "outcome": "departs", "reason": declared}
-            why = describe(error) if str(error) else f"{describe(error)}, expected: {law.statement}"
+            why = in_one_line(error) if str(error) else f"{in_one_line(error)}, expected: {law.statement}"
             return {"tried": tried, "outcome": "fails", "reason": f"{_brief(spec)}: {why}"}
     if not tried:
         return {"tried": 0, "outcome": "fails", "reason": "nothing was tried"}

@@ -9,9 +9,10 @@ from typing import Any
 
 import jinja2
 
-from crtcore.checkpoint import RunError, write
+from crtcore.checkpoint import write
+from crtcore.errors import RunError
 from crtcore.report import figures, tables
-from crtcore.run import RESULT, read_json
+from crtcore.run import RESULT, ran_on, read_json
 from crtcore.sweep import SWEEP
 
 PAGE = "report.html"
@@ -23,12 +24,12 @@ def render(folder: Path) -> Path:
     Raises: RunError if the folder holds neither.
     """
     if (folder / SWEEP).is_file():
-        sweep = read_json(folder / SWEEP)
+        sweep = read_json(folder / SWEEP, "name", "arms", "claims", "points", "ran_on")
         if not sweep["arms"]:
             raise RunError(f"{folder}: expected a sweep with a result, found none; give its command again")
         return _sweep(folder, sweep)
     if (folder / RESULT).is_file():
-        return _run(folder, read_json(folder / RESULT))
+        return _run(folder, read_json(folder / RESULT, "name", "seed", "numbers"))
     raise RunError(f"{folder}: expected the folder of a finished run or sweep ({RESULT} or {SWEEP}), found neither")
 
 
@@ -43,8 +44,7 @@ def _sweep(folder: Path, sweep: dict[str, Any]) -> Path:
         name = f"samples-{figures.file_name(group)}.png"
         drawn.append((f"Samples of {group}, first seed", figures.samples(folders[0], group, folder / name)))
     drawn.append(("How the stages learned", figures.curves(by_group, folder / "curves.png")))
-    about = read_json(runs / done[0]["folder"] / "run.json") if done else {}
-    return _write(folder, "sweep.html.j2", sweep=sweep, drawn=drawn, about=about)
+    return _write(folder, "sweep.html.j2", sweep=sweep, drawn=drawn, ran=sweep["ran_on"])
 
 
 def _run(folder: Path, result: dict[str, Any]) -> Path:
@@ -52,7 +52,7 @@ def _run(folder: Path, result: dict[str, Any]) -> Path:
         ("Samples", figures.samples(folder, result["name"], folder / "samples.png")),
         ("How the stages learned", figures.curves({result["name"]: [folder]}, folder / "curves.png")),
     ]
-    return _write(folder, "run.html.j2", result=result, drawn=drawn, about=read_json(folder / "run.json"))
+    return _write(folder, "run.html.j2", result=result, drawn=drawn, ran=ran_on([folder]))
 
 
 def _write(folder: Path, template: str, *, drawn: list[tuple[str, Path | None]], **values: Any) -> Path:

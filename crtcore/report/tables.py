@@ -19,9 +19,9 @@ def comparison(sweep: Mapping[str, Any]) -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for arm in arms:
-        table.add_column(arm, justify="right")
+        table.add_column(arm, justify="right", no_wrap=True)
     for name, unit in units(sweep).items():
         cells = [cell(numbers.get(name)) for numbers in arms.values()]
         table.add_row(Text.assemble(label(name), (f"\n{unit}", "dim")), *cells)

@@ -227,7 +227,9 @@ def test_every_problem_is_told_at_once_in_path_order(sample: str, registry: Regi
         ("sede = 4", "sede: unknown key; did you mean 'seed'?"),
         ('steps = "30"', "training.prior.steps: expected an integer, got '30'"),
     ]
-    assert refused(text, registry) == [f"{at(text, line)}: {message}" if line else message for line, message in told]
+    assert refused(text, registry) == [
+        f"{at(text, line) if line else 'spec.toml'}: {message}" for line, message in told
+    ]
 
 
 def test_entries_of_an_array_are_told_in_the_order_of_their_index(sample: str, registry: Registry) -> None:
@@ -239,14 +241,16 @@ def test_entries_of_an_array_are_told_in_the_order_of_their_index(sample: str, r
 
 
 def test_a_file_without_an_experiment_says_what_there_is(registry: Registry) -> None:
-    assert refused("name = 'x'", registry) == ["expected a table [experiment], got none; installed: two-stage"]
+    assert refused("name = 'x'", registry) == [
+        "spec.toml: expected a table [experiment], got none; installed: two-stage"
+    ]
 
 
 def test_parts_that_do_not_fit_are_told_by_the_experiment(sample: str, registry: Registry) -> None:
     text = sample.replace('use = "ancestral"', 'use = "drafter"').replace('"patches"\nchannels = 4', '"words"')
 
     assert refused(text, registry) == [
-        "draft: expected a table [draft]: this decoder needs a draft prior",
+        "spec.toml: draft: expected a table [draft]: this decoder needs a draft prior",
         f"{at(text, WORDS)}: tokenizer.use: expected a tokenizer of 'image' data, got one of 'ids'",
     ]
 
@@ -349,6 +353,36 @@ def test_what_an_arm_gets_wrong_is_told_once_at_its_own_line(
     (problem,) = refused(text, registry)
 
     assert problem.startswith(f"{at(text, line)}: {told}")
+
+
+def test_an_override_that_the_sweep_overwrites_everywhere_is_told(sample: str, registry: Registry) -> None:
+    document = parse(sample + "\n[sweep]\nseed = [0, 1]\n", "spec.toml")
+    override(document, ["seed=7"])
+
+    with pytest.raises(SpecError, match=r"--set seed=7: seed: has no effect.*--set 'sweep\.seed=…'"):
+        study(document, registry)
+
+
+def test_an_override_that_some_arm_keeps_is_taken(sample: str, registry: Registry) -> None:
+    document = parse(sample + "\n[sweep.arms.baseline]\n[sweep.arms.odd]\nbottleneck.codes = 4\n", "spec.toml")
+    override(document, ["bottleneck.codes=5"])
+
+    points = study(document, registry).points
+
+    assert [point.plan.parts["bottleneck"].codes for point in points] == [5, 4]
+
+
+@pytest.mark.parametrize(
+    ("arms", "told"),
+    [
+        ("[sweep.arms.a]\nseed = 1\n[sweep.arms.b]\n", "sweep.arms: expected an arm called 'baseline'"),
+        ("[sweep.arms.baseline]\n[sweep.arms.b]\n", "sweep: expected points that differ, got one twice"),
+    ],
+)
+def test_arms_that_cannot_be_compared_are_told(sample: str, registry: Registry, arms: str, told: str) -> None:
+    (problem,) = refused(sample + "\n" + arms, registry)
+
+    assert told in problem
 
 
 def test_one_mistake_in_two_arms_is_told_at_both_lines(sample: str, registry: Registry) -> None:

@@ -25,6 +25,8 @@ from crtcore.toml import Document
 settings.register_profile("runs", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("runs")
 torch.set_num_threads(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what it puts in the background so
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TOY = """\
 name = "toy"

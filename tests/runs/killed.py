@@ -46,7 +46,7 @@ def ended(pid: int, after: float | None = None) -> int:
 
 def main(spec: Path, folder: Path, seed: int, trials: int) -> None:
     """Measures an undisturbed run, then kills others all along its length."""
-    plan = load(spec, discover(), ["dataset.test=50", "metric=[{use = 'code-length'}]"]).points[0].plan
+    plan = load(spec, discover()).points[0].plan
     random.seed(seed)
 
     def hashed(runs: Path) -> str:
@@ -60,7 +60,7 @@ def main(spec: Path, folder: Path, seed: int, trials: int) -> None:
     kills, steps, hashes = 0, set(), []
     for trial in range(trials):
         runs = folder / str(trial)
-        moments = [length * random.uniform(trial, trial + 1) / (trials + 2)]
+        moments = [length * random.uniform(trial, trial + 1) / trials]
         moments += [length * random.uniform(0.05, 0.2) for _ in range(2)]
         for moment in moments:
             kills += os.WIFSIGNALED(ended(child(plan, runs), moment))

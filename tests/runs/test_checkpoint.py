@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from crtcore import checkpoint
-from crtcore.checkpoint import CheckpointError, RunError
+from crtcore.errors import CheckpointError, RunError
 
 FILES = ("tensors.safetensors", "state.json", "manifest.json", "COMMITTED")
 CALLS = 18

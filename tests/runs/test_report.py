@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from crtcore.checkpoint import RunError, write_json
+from crtcore.checkpoint import write_json
 from crtcore.cli.commands import main
+from crtcore.errors import RunError
 from crtcore.experiment import Study
 from crtcore.report import page, tables
 from crtcore.run import address, execute
@@ -192,3 +193,38 @@ def test_a_sweep_without_any_result_is_one_clear_error(toy: Describe, runs: Path
 )
 def test_a_number_is_shown_with_what_it_has(value: float, text: str) -> None:
     assert tables.short(value) == text
+
+
+def test_a_sweep_with_a_failed_point_is_one_document_and_status_1(
+    toy: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = toy(
+        "sweep.arms={baseline = {}, lost = {'training.prior.optimizer.learning_rate' = 1e300}}", "sweep.seed=[0, 1]"
+    )
+    monkeypatch.setattr("crtcore.cli.commands.load", lambda spec, registry, overrides: study)
+
+    result = crt("run", "toy.toml", "--runs", runs, "--json")
+
+    told = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert told["error"].startswith("lost, seed 0: number 'two_part_code_length_bits': expected a finite value")
+    assert list(told["arms"]) == ["baseline"]
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["result.json", "sweep.json"])
+def test_a_file_of_that_name_from_elsewhere_is_one_clear_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}")
+
+    result = crt("report", tmp_path)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{tmp_path / name}: expected a JSON file of a run, got '{{}}'")
+
+
+def test_a_place_that_cannot_be_looked_at_is_one_clear_error(tmp_path: Path) -> None:
+    result = crt("report", tmp_path / ("x" * 300))
+
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert result.stderr.startswith("cannot use ")

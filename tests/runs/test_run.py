@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from crtcore import checkpoint, train
 from crtcore.builtin.code_length import TwoPartCode
-from crtcore.checkpoint import RunError
+from crtcore.errors import RunError
 from crtcore.experiment import Plan
 from crtcore.kinds import Measurement
 from crtcore.run import RECORDS, Stopped, address, append, execute, finished, read_records

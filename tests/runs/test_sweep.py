@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from crtcore import sweep
+from crtcore.checkpoint import write_json
 from crtcore.experiment import Study
 from crtcore.run import address
 from crtcore.sweep import Finished, claims, failed, gather, interval, paired, run, summary, verdict
@@ -221,9 +222,18 @@ def test_what_is_gathered_names_every_point_and_number(toy: Describe, runs: Path
     study = toy(*ARMS, "sweep.seed=[0, 1]")
     results = invented(study, lambda arm, seed: None if (arm, seed) == ("other", 1) else {"cost": float(seed)})
 
+    about = {
+        "backends": {},
+        "versions": {},
+        **dict.fromkeys(("device", "dtype", "threads", "machine", "python", "git")),
+    }
+    for index in results:
+        write_json(address(study.points[index].plan, runs) / "run.json", about | {"threads": 1 + index // 2})
+
     folder = gather(study, runs, Finished(results, {3: "it broke"}))
 
     told = json.loads((folder / "sweep.json").read_bytes())
     assert [point["problem"] for point in told["points"]] == [None, None, None, "it broke"]
     assert {"mean", "low", "high", "seeds", "unit", "difference"} == told["arms"]["other"]["cost"].keys()
+    assert told["ran_on"]["settings"]["threads"] == ["1", "2"]
     assert math.isclose(told["arms"]["baseline"]["cost"]["mean"], 0.5)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from crtcore import checkpoint
 from crtcore.builtin.fsq import Grid
 from crtcore.builtin.specs import FSQ
-from crtcore.checkpoint import RunError
+from crtcore.errors import RunError
 from crtcore.kinds import Encoded, Penalty
 from crtcore.noise import Noise
 from crtcore.run import RECORDS, Stage, Stopped, read_records
