@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import signal
 import sys
 import time
@@ -39,8 +38,8 @@ def say(line: str) -> None:
 
 
 def show(table: RenderableType) -> None:
-    """A table on stdout, as wide as the terminal or COLUMNS; where there is neither, as wide as it needs."""
-    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200, highlight=False)
+    """A table on stdout, as wide as the terminal; where there is none, as wide as it needs."""
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     console.print(table)
 
 

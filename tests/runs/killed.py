@@ -1,6 +1,6 @@
 """A script: imports torch once, then kills a run at random moments, a process a trial, and compares what came out.
 
-Usage: killed.py SPEC FOLDER SEED TRIALS; prints one JSON document.
+Usage: killed.py SPEC FOLDER SEED KILLS; prints one JSON document.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def ended(pid: int, after: float | None = None) -> int:
             time.sleep(0.001)
 
 
-def main(spec: Path, folder: Path, seed: int, trials: int) -> None:
+def main(spec: Path, folder: Path, seed: int, wanted: int) -> None:
     """Measures an undisturbed run, then kills others all along its length."""
     plan = load(spec, discover()).points[0].plan
     random.seed(seed)
@@ -58,10 +58,12 @@ def main(spec: Path, folder: Path, seed: int, trials: int) -> None:
     ended(child(plan, folder / "whole"))
     length = time.monotonic() - started
     kills, steps, hashes = 0, set(), []
-    for trial in range(trials):
-        runs = folder / str(trial)
-        moments = [length * random.uniform(trial, trial + 1) / trials]
-        moments += [length * random.uniform(0.05, 0.2) for _ in range(2)]
+    while kills < wanted:  # a moment past the end of a run that went on kills nothing
+        runs = folder / str(len(hashes))
+        moments = [
+            length * (len(hashes) % 8 + random.random()) / 8,
+            *(length * random.uniform(0.05, 0.2) for _ in "ab"),
+        ]
         for moment in moments:
             kills += os.WIFSIGNALED(ended(child(plan, runs), moment))
             steps |= {path.relative_to(runs).parts[1:4:2] for path in runs.glob("stages/*/*/*") if path.is_dir()}

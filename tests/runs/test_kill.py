@@ -63,13 +63,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    words = [sys.executable, str(HERE / "killed.py"), str(SPEC), str(tmp_path), "1", "8"]
+    words = [sys.executable, str(HERE / "killed.py"), str(SPEC), str(tmp_path), "1", "20"]
 
     ran = subprocess.run(words, capture_output=True, text=True, timeout=2 * PATIENCE, check=True)
 
     found: Any = json.loads(ran.stdout)
-    assert found["hashes"] == [found["whole"]] * 8
-    assert found["kills"] >= 20  # of 24 moments; one past the end of a run that went on kills nothing
+    assert set(found["hashes"]) == {found["whole"]}
+    assert found["kills"] >= 20
     assert found["places"] >= 3  # stages it was found in
 
 
