@@ -32,7 +32,7 @@ class Beam(Drafter):
         """As many nodes on every level."""
         return (self.width,) * self.length
 
-    def law(self, q: Rows) -> Iterator[tuple[Tree, float]]:
+    def law(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
         """None that can be listed.
 
         Raises: ValueError.

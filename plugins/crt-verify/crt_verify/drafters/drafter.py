@@ -43,8 +43,8 @@ class Drafter(abc.ABC):
         return 1 + sum(self.widths)
 
     @abc.abstractmethod
-    def law(self, q: Rows) -> Iterator[tuple[Tree, float]]:
-        """Every tree that can be drawn, with its probability."""
+    def law(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
+        """Every tree of at most `depth` levels that can be drawn, with its probability."""
 
     @abc.abstractmethod
     def build(self) -> Growth:
@@ -69,9 +69,9 @@ class Shaped(Drafter):
         """A level has the product of the numbers of children down to it."""
         return tuple(accumulate(self.shape, mul))
 
-    def law(self, q: Rows) -> Iterator[tuple[Tree, float]]:
+    def law(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
         """Level by level, every choice of every node's children."""
-        yield from self._below(Tree((-1,), (-1,)), range(1), q, self.shape)
+        yield from self._below(Tree((-1,), (-1,)), range(1), q, self.shape[:depth])
 
     def _below(self, tree: Tree, last: range, q: Rows, shape: Ids) -> Iterator[tuple[Tree, float]]:
         if not shape:
@@ -87,16 +87,19 @@ class Shaped(Drafter):
                 yield whole, weight * chance
 
 
-def draft_law(drafter: Drafter, q: Rows | Iterable[SupportsFloat]) -> Iterator[tuple[Tree, float]]:
+def draft_law(
+    drafter: Drafter, q: Rows | Iterable[SupportsFloat], *, depth: int | None = None
+) -> Iterator[tuple[Tree, float]]:
     """Every tree that a drafter draws, with its probability in float64; tiny vocabularies only.
 
-    `q` is one row, whatever came before, or a function from a path's ids to the row after it.
+    `q` is one row, whatever came before, or a function from a path's ids to the row after it. `depth` cuts the levels.
     Raises: ValueError if the drafter's trees cannot be enumerated.
     """
+    depth = len(drafter.widths) if depth is None else depth
     if callable(q):
-        return drafter.law(q)
+        return drafter.law(q, depth)
     row = _normal(q)
-    return drafter.law(lambda _: row)
+    return drafter.law(lambda _: row, depth)
 
 
 def _normal(row: Iterable[SupportsFloat]) -> Sequence[float]:
