@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crt_verify.drafters import Drafter, draft_law
 from crt_verify.tree import Tree
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Tree", "rule"]
+__all__ = ["Drafter", "Tree", "draft_law", "rule"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 import torch
@@ -165,13 +166,21 @@ def test_likely_siblings_reach_their_bound() -> None:
 TREES = 1_000_000
 
 
-def beams(width: int, length: int, q: TablePrior) -> dict[Tree, int]:
-    """Many drawn beams, the same ones counted together."""
+@cache
+def table() -> TablePrior:
+    """A random draft that looks two ids back."""
+    generator = torch.Generator().manual_seed(3)
+    return TablePrior(1.5 * torch.randn(1, 16, 3, generator=generator, dtype=torch.float64))
+
+
+@cache
+def beams(width: int, length: int) -> dict[Tree, int]:
+    """Many beams drawn from the table, the same ones counted together."""
     seen: defaultdict[Tree, int] = defaultdict(int)
     growth = Beam(width=width, length=length).build()
     for part in torch.arange(TREES).chunk(10):
         last = torch.zeros_like(part)
-        session = q.open(last[:, None][:, :0], capacity=9, room=20)
+        session = table().open(last[:, None][:, :0], capacity=9, room=20)
         coins = draft_coins(growth, part, last)
         trees, *_ = growth.propose(Drafting(session, last, Sampling()), last + length, coins)
         rows, times = torch.cat([trees.parents, trees.tokens], 1).unique(dim=0, return_counts=True)
@@ -184,13 +193,11 @@ def beams(width: int, length: int, q: TablePrior) -> dict[Tree, int]:
 @pytest.mark.parametrize(("rule", "exact"), [("recursive", True), ("target-only", True), ("multiround", False)])
 def test_a_million_beams_give_the_targets_law_to_sampling_noise(rule: str, exact: bool) -> None:
     """Each tree's law is exact; only trees are sampled. 27 rows at 6.3 standard errors: 1e-8 false alarms."""
-    generator = torch.Generator().manual_seed(3)
-    prior = TablePrior(1.5 * torch.randn(1, 16, 3, generator=generator, dtype=torch.float64))
-    logits = {path: prior(torch.tensor([[0, *path]]))[0, -1].detach() for n in range(3) for path in PATHS[n]}
+    logits = {path: table()(torch.tensor([[0, *path]]))[0, -1].detach() for n in range(3) for path in PATHS[n]}
     judge = rules.rule(rule)
     first, second = torch.zeros(2, 27, dtype=torch.float64)
 
-    for tree, count in beams(2, 2, prior).items():
+    for tree, count in beams(2, 2).items():
         paths = [tree.path(node) for node in range(len(tree))]
         q = torch.stack([logits[path].softmax(-1) for path in paths])
         law = judge.law(tree, torch.stack([against(logits[path]) for path in paths]), q)
