@@ -40,6 +40,25 @@ class Forest:
         self.repeats = (twin & (self.node < self.node[:, None])).any(-1)  # an earlier sibling has the id
         self.last = self.there & ~(self.siblings & (self.node > self.node[:, None])).any(-1)  # of its siblings
 
+    @property
+    def runs_ahead(self) -> bool:
+        """Whether the host must not wait for a value: then work goes by shape, absent nodes included."""
+        return self.node.device.type != "cpu"
+
+    def waves(self, *, by_level: bool = False) -> list[Int[Tensor, " k"]]:
+        """All drafted nodes, numbered through the batch: no parent twice in a wave, and siblings in draw order.
+
+        `by_level`: a parent's wave before its children's. Where the device runs ahead of its host, a wave a node.
+        """
+        if self.runs_ahead:
+            return [self.rows * len(self.node) + node for node in range(1, len(self.node))]
+        turn = (self.siblings & (self.node < self.node[:, None])).sum(-1)  # b m
+        turn = (turn + self.lineage().sum(-1) * len(self.node) * by_level).flatten()
+        nodes = self.there.flatten().nonzero()[:, 0]
+        order = turn[nodes].argsort(stable=True)
+        sizes = torch.bincount(turn[nodes]).tolist()
+        return list(torch.split(nodes[order], [size for size in sizes if size]))
+
     def lineage(self) -> Bool[Tensor, "b m m"]:
         """Which nodes (last axis) stand on the way from the root to which, both ends counted."""
         return closure(self.under)
@@ -75,10 +94,11 @@ def faults(
     there = exists & (node > 0) & ~astray
     under = (parents[:, :, None] == node) & there[:, :, None]  # b child parent
     stray = there & ((trees.tokens < 0) | (trees.tokens >= vocabulary))
-    codes = [_code(astray, 6), *(_code(exists & (unsound(p) == kind), kind) for kind in (1, 2))]
+    kinds = unsound(p)
+    codes = [_code(astray, 6), *(_code(exists & (kinds == kind), kind) for kind in (1, 2))]
     if drawn is not None:
-        inner = under.any(1)
-        codes += [_code(inner & (unsound(q) == kind), kind + 2) for kind in (1, 2)]
+        inner, kinds = under.any(1), unsound(q)
+        codes += [_code(inner & (kinds == kind), kind + 2) for kind in (1, 2)]
         place = parents.clamp(0, most - 1) * vocabulary + trees.tokens.long().clamp(0, vocabulary - 1)
         stray = stray | (there & drawn & ~(q.flatten(1).gather(1, place) > 0))
     codes.append(_code((under & stray[:, :, None]).any(1), 5))

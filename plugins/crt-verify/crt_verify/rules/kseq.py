@@ -12,7 +12,7 @@ from torch import Tensor
 from crt_verify.rules.forest import Forest, total
 from crt_verify.rules.plan import Plan, planned
 
-HALVINGS = 40
+HALVINGS = 30
 """Of the bracket of rho; its upper end is lossless however wide it is."""
 
 
@@ -47,19 +47,27 @@ def _rho(forest: Forest, drafts: Int[Tensor, "b m"]) -> tuple[Float[Tensor, "b m
 
     The root is where that sum is rho itself: 1 - (1 - beta)**K = rho beta, divided by beta.
     """
-    low, high = torch.ones_like(forest.wanted), drafts.double().clamp(min=1)
+    rho, sums = torch.ones_like(forest.wanted), (drafts > 0).double()  # of one draft: both 1
+    each = drafts.flatten()
+    nodes = torch.arange(len(each), device=each.device) if forest.runs_ahead else (each > 1).nonzero()[:, 0]
+    p, q, each = forest.p.flatten(0, 1)[nodes], forest.q.flatten(0, 1)[nodes], each[nodes]
+    low, high = torch.ones_like(each, dtype=torch.float64), each.double().clamp(min=1)
+    bits = (len(forest.node) - 1).bit_length()
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        over = _sums(forest, middle, drafts) > middle
+        over = _sums(p, q, middle, each, bits) > middle
         low, high = torch.where(over, middle, low), torch.where(over, high, middle)
-    return high, _sums(forest, high, drafts)
+    rho.view(-1)[nodes], sums.view(-1)[nodes] = high, _sums(p, q, high, each, bits)
+    return rho, sums
 
 
-def _sums(forest: Forest, rho: Float[Tensor, "b m"], drafts: Int[Tensor, "b m"]) -> Float[Tensor, "b m"]:
+def _sums(
+    p: Float[Tensor, "k v"], q: Float[Tensor, "k v"], rho: Float[Tensor, " k"], drafts: Int[Tensor, " k"], bits: int
+) -> Float[Tensor, " k"]:
     """The sum of (1 - beta)**i over i < K, by doubling: no difference of near numbers, and no logarithm."""
-    beta = total(forest.q.minimum(forest.p / rho[..., None]))
+    beta = total(q.minimum(p / rho[:, None]))
     power, miss, sums = torch.ones_like(beta), 1 - beta, torch.zeros_like(beta)
-    for bit in reversed(range(len(forest.node).bit_length())):
+    for bit in reversed(range(bits)):
         sums, power = sums * (1 + power), power * power
         odd = (drafts >> bit & 1).bool()
         sums, power = torch.where(odd, sums * miss + 1, sums), torch.where(odd, power * miss, power)

@@ -16,8 +16,8 @@ def plan(forest: Forest, *, replacement: bool = False) -> Plan:
     """Accepts with min(1, r / q'), r what is left of p and q' what is left of q; a rejection leaves (r - q')_+."""
     residual = Residual(forest, replacement=replacement)
     gain, bar = torch.zeros_like(forest.wanted), torch.ones_like(forest.wanted)
-    for node in range(1, len(forest.node)):
-        met = residual.meet(node)
-        gain[:, node], bar[:, node] = met.rest * met.left, met.drafted * met.mass
-        residual.reject(node, met.mass / met.left)
-    return planned(forest, gain, bar, residual.rest, scale=residual.scale)
+    for nodes in forest.waves():
+        met = residual.meet(nodes)
+        gain.view(-1)[nodes], bar.view(-1)[nodes] = met.rest * met.left, met.drafted * met.mass
+        residual.reject(nodes, met.mass / met.left)
+    return planned(forest, gain, bar, residual.rest.view_as(forest.p), scale=residual.scale.view_as(gain))

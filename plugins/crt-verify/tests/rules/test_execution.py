@@ -15,6 +15,7 @@ import pytest
 import torch
 from crt_verify import Tree, rule
 from crt_verify.rules import NAMES, Rule
+from crt_verify.rules.forest import Forest
 from crt_verify.tree import Trees, batch
 from crt_verify.verdict import FAULTS, Verdict, check
 from hypothesis import given, settings
@@ -199,6 +200,18 @@ def test_neighbours_order_and_padding_change_nothing(name: str, seed: int) -> No
         assert torch.equal(alone.path[0], together.path[row, : len(tree) - 1])
         assert (together.path[row, len(tree) - 1 :] == -1).all()
         assert [int(x) for x in alone[1:]] == [int(x[row]) for x in together[1:]]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_work_by_shape_gives_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = [random_batch(name, seed) for seed in range(20)]
+    sparing = [RULES[name].verify(padded(trees, 7), *rest) for trees, *rest in cases]
+
+    monkeypatch.setattr(Forest, "runs_ahead", True)
+    by_shape = [RULES[name].verify(padded(trees, 7), *rest) for trees, *rest in cases]
+
+    for one, other in zip(sparing, by_shape, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(one, other, strict=True))
 
 
 @pytest.mark.parametrize("name", RULES)
