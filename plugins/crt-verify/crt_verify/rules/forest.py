@@ -110,7 +110,8 @@ def faults(
 def stray_coins(trees: Trees, accept_coins: Int[Tensor, "b m"], final_coins: Int[Tensor, "b m"]) -> Int[Tensor, " b"]:
     """The first node whose coins are out of range, as `Verdict.fault` says; `NEVER` if there is none."""
     exists = torch.arange(final_coins.shape[1], device=final_coins.device) < trees.nodes[:, None]
-    wrong = (accept_coins < 0) | (accept_coins >= ACCEPT) | (final_coins < 0) | (final_coins >= FINAL)
+    accept, final = accept_coins.long(), final_coins.long()
+    wrong = (accept < 0) | (accept >= ACCEPT) | (final < 0) | (final >= FINAL)
     return _code(exists & wrong, 8)
 
 

@@ -395,3 +395,24 @@ def test_a_row_is_emitted_for_every_combination_of_trees() -> None:
         )
 
         assert (verdict.final >= 0).all()
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rows_one_rounding_apart_and_narrow_coins_are_sound(name: str) -> None:
+    p = torch.softmax(torch.randn(1, 3, 50, generator=torch.Generator().manual_seed(0)) * 8, -1)
+    q = p.nextafter(torch.tensor(1.0))
+    tree = Tree([-1, 0, 1], (-1, *q[0, :2].argmax(-1).tolist()))
+    coins = torch.full((1, 3), ACCEPT - 1, dtype=torch.int32)
+
+    verdict = judged(RULES[name], tree, p, q, coins, coins)
+
+    check(verdict)
+    assert p[0, int(verdict.length), int(verdict.final)] > 0
+
+
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"single", "block"}))
+@pytest.mark.parametrize("row", [(1 - 1e-12, 1e-30, 1e-12), (1.0, 5e-324, 1e-300)])
+def test_more_children_than_there_is_mass_for_keep_a_law(name: str, row: tuple[float, ...]) -> None:
+    law = RULES[name].law(Tree([-1, 0, 0, 0], [-1, 0, 1, 2]), [(0.2, 0.3, 0.5)] * 4, [row] * 4)
+
+    assert sum(law.values()) == pytest.approx(1, abs=1e-12)
