@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crt_verify import single
+from crt_verify.rules import rule
+from crt_verify.tree import Tree
 from crtcore import Limits, Sampling, probabilities
 from crtcore.kinds import Prior
 
@@ -67,8 +68,8 @@ def chain_law(p: Rows, q: Rows, vocabulary: int, longest: int, limits: Limits) -
 def _round(chain: Ids, p: Rows, q: Rows, before: list[Ids]) -> dict[Ids, float]:
     """The law of what one round emits, given the chain."""
     target = torch.stack([p(context) for context in before])  # L+1 v
-    draft = torch.stack([q(context) for context in before])[:-1]
-    return single.law(torch.tensor(chain, dtype=torch.int64), target, draft)
+    draft = torch.stack([q(context) for context in before])
+    return rule("single").law(Tree(range(-1, len(chain)), (-1, *chain)), target, draft)
 
 
 def _until(stop: Ids, block: Ids) -> Ids:

@@ -9,13 +9,15 @@ import time
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from crt_verify import enumeration, single
+from crt_verify import enumeration
 from crt_verify.chain import ChainDrafter
 from crt_verify.ledger import Ledger
+from crt_verify.rules import rule
 from crt_verify.specs import SpeculativeDecoding
+from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict, check
 from crtcore import Limits, Noise, Sampling, probabilities
 from crtcore.kinds import Drawn, Prior, Session
@@ -111,7 +113,7 @@ def _coins(seeds: Int[Tensor, " b"], position: Int[Tensor, " b"], longest: int) 
 def _first(session: Session, ledger: Ledger, sampling: Sampling, coins: _Coins) -> Verdict:
     """The first id, from the call that read the prompt: a chain of no ids."""
     p = probabilities(session.tip, sampling)[:, None]  # b 1 v
-    verdict = single.verify(coins.accept, p, p[:, :0], coins.accept, coins.final)
+    verdict = _judged(coins.accept, p, p[:, :0], coins)
     ledger.emit(verdict.final[:, None], proposed=verdict.length, accepted=verdict.length)
     return verdict
 
@@ -122,7 +124,7 @@ def _round(session: Session, drafter: ChainDrafter, ledger: Ledger, coins: _Coin
     ids, q = drafter.propose(sizes, coins.draft)
     tree = torch.cat([ledger.last[:, None], ids], 1)  # b L+1
     p = probabilities(session.extend(tree), drafter.sampling)
-    verdict = single.verify(ids, p, q, coins.accept, coins.final)
+    verdict = _judged(ids, p, q, coins)
     block = torch.nn.functional.pad(torch.where(verdict.path >= 0, ids, -1), (0, 1), value=-1)  # b L+1
     block = block.scatter(1, verdict.length[:, None], verdict.final[:, None])
     ledger.emit(block, proposed=sizes, accepted=verdict.length)
@@ -130,3 +132,13 @@ def _round(session: Session, drafter: ChainDrafter, ledger: Ledger, coins: _Coin
     session.commit(torch.where(root == 0, torch.cat([root, verdict.path], 1), -1))
     drafter.keep(verdict.length, ledger.last, ledger.drawing)
     return verdict
+
+
+def _judged(ids: Int[Tensor, "b L"], p: Float[Tensor, "b L+1 v"], q: Float[Tensor, "b L v"], coins: _Coins) -> Verdict:
+    """The verdict on chains that end at their first absent id."""
+    tokens = torch.nn.functional.pad(ids, (1, 0), value=-1)  # b L+1
+    parents = torch.arange(-1, ids.shape[1], device=ids.device).expand_as(tokens)
+    trees = Trees(parents, tokens, 1 + (ids >= 0).long().cumprod(-1).sum(-1))
+    accept = torch.nn.functional.pad(coins.accept, (1, 0))
+    q = torch.nn.functional.pad(q, (0, 0, 0, 1))
+    return rule("single").verify(trees, p, q, accept, coins.final[:, None].expand_as(accept))

@@ -21,6 +21,9 @@ FAULTS = (
     "the draft's law has a NaN, infinite or negative entry",
     "the draft's law does not sum to 1",
     "the draft's law rules the drafted id out",
+    "what is given is no tree",
+    "the rule judges chains, and this node has several children",
+    "a coin is out of its range",
 )
 
 

@@ -1,0 +1,170 @@
+"""Bounds: the most that any exact verifier can accept, whatever it computes.
+
+Axes: *b rows, v vocabulary, t quadrature points. p is the target's law, q the one that drafts are drawn from.
+Source: Khisti et al. (2024), arXiv:2410.18234; Hu et al. (2025), arXiv:2502.18779. By max-flow and min-cut the most is
+1 + min over sets T of ids of p(T) - Pr(all drafts lie in T), and for drafts drawn from one law, with or without
+replacement, T can be taken among the first ids in the order of p / q.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.optimize import linprog
+from scipy.sparse import coo_array
+from torch import Tensor
+
+from crt_verify.tree import Tree
+
+Ids = tuple[int, ...]
+Rows = Callable[[Ids], Tensor]
+"""Ids after the root to the law of the next one."""
+
+_STEP = 0.25  # of the quadrature in log time; its error falls as exp(-pi**2 / step), here 7e-18
+_TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}  # the solver's smallest
+_TAIL = 40.0  # exp(-40) = 4e-18 is left out at either end
+
+
+def acceptance_bound(
+    p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"], k: int, replacement: bool
+) -> Float[Tensor, "*b"]:
+    """The most that a node with `k` children drawn from q can accept, in float64; the error is below 1e-13.
+
+    Without replacement, a q with fewer than `k` possible ids has as many children as those.
+    Cost: one sort and a scan; without replacement and from three children on, v times k times about 150 products.
+    """
+    if k < 1:
+        raise ValueError(f"expected at least 1 draft, got {k}")
+    p, q = _law(p), _law(q)
+    order = torch.where(q > 0, p / q, torch.inf).argsort(-1)
+    p, q = p.gather(-1, order), q.gather(-1, order)
+    inside = q.cumsum(-1)
+    outside = torch.nn.functional.pad(q.flip(-1).cumsum(-1).flip(-1)[..., 1:], (0, 1))  # exactly 0 past the support
+    if replacement or k == 1:
+        within = inside**k
+    elif k == 2:
+        within = _pairs_within(q, inside, outside)
+    else:
+        within = _race_within(q, outside, k)
+    within = torch.where(outside > 0, within, 1.0)
+    return 1 + (p.cumsum(-1) - within).amin(-1).clamp(-1, 0)
+
+
+def greedy_bound(p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"], k: int) -> Float[Tensor, "*b"]:
+    """The most that a node can accept whose children are the `k - 1` ids most likely under q and one drawn off them.
+
+    Source: Hu et al. (2025), arXiv:2502.18779. Among equals the smaller id is the more likely.
+    """
+    if k < 1:
+        raise ValueError(f"expected at least 1 draft, got {k}")
+    p, q = _law(p), _law(q)
+    order = q.sort(dim=-1, descending=True, stable=True).indices
+    p, q = p.gather(-1, order), q.gather(-1, order)
+    sure = torch.where(q[..., : k - 1] > 0, p[..., : k - 1], 0).sum(-1)
+    rest = q[..., k - 1 :]
+    total = rest.sum(-1, keepdim=True)
+    drawn = torch.where(total > 0, rest / total, 0)
+    return (sure + torch.minimum(p[..., k - 1 :], drawn).sum(-1)).clamp(max=1)
+
+
+def fixed_bound(p: Float[Tensor, "*b v"], ids: Int[Tensor, "*b k"]) -> Float[Tensor, "*b"]:
+    """The most that a node can accept whose children are `ids`, whatever the coins: their mass. Id -1 means absent."""
+    p = _law(p)
+    drafted = torch.zeros(*p.shape[:-1], p.shape[-1] + 1, dtype=torch.bool, device=p.device)
+    drafted = drafted.scatter(-1, torch.where(ids >= 0, ids, p.shape[-1]), True)[..., :-1]
+    return torch.where(drafted, p, 0).sum(-1)
+
+
+def path_bounds(p: Rows, q: Rows, length: int, k: int) -> list[float]:
+    """For each level of `k` independent paths, the most that the chance of accepting so many ids can be.
+
+    Their sum bounds the mean accepted ids. Tiny vocabularies: every word of `length` ids is gone through.
+    """
+    bounds = []
+    words: list[Ids] = [()]
+    target = draft = torch.ones(1, dtype=torch.float64)
+    for _ in range(length):
+        target = (target[:, None] * torch.stack([_law(p(word)) for word in words])).flatten()
+        draft = (draft[:, None] * torch.stack([_law(q(word)) for word in words])).flatten()
+        words = [(*word, x) for word in words for x in range(len(target) // len(words))]
+        bounds.append(float(acceptance_bound(target, draft, k, replacement=True)))
+    return bounds
+
+
+def level_bounds(drafts: Iterable[tuple[Tree, float]], p: Rows) -> list[float]:
+    """For each level of drawn trees, the most that the chance of accepting so many ids can be.
+
+    Their sum bounds the mean accepted ids of any exact rule: it accepts i ids only if the row it emits begins with a
+    word of level i, which makes a flow from the level's sets of words to the words of the target.
+    Cost: a linear programme a level; its error is the solver's, 1e-10 a set or word.
+    """
+    levels: defaultdict[int, defaultdict[frozenset[Ids], float]] = defaultdict(lambda: defaultdict(float))
+    whole = 0.0
+    for tree, chance in drafts:
+        whole += chance
+        words = [tree.path(node) for node in range(len(tree))]
+        for level in range(1, 1 + tree.depth):
+            levels[level][frozenset(word for word in words if len(word) == level)] += chance
+    if abs(whole - 1) > 1e-9:
+        raise ValueError(f"expected trees whose chances sum to 1, got {whole}")
+    return [_flow(levels[level], p) for level in sorted(levels)]
+
+
+def _law(row: Float[Tensor, "*b v"]) -> Float[Tensor, "*b v"]:
+    """The row in float64, normalised once more: float32 rows miss 1 by their rounding."""
+    row = row.double()
+    return row / row.sum(-1, keepdim=True)
+
+
+def _pairs_within(
+    q: Float[Tensor, "*b v"], inside: Float[Tensor, "*b v"], outside: Float[Tensor, "*b v"]
+) -> Float[Tensor, "*b v"]:
+    """The chance that two draws without replacement lie in each prefix; positive terms only, so nothing cancels."""
+    before = torch.nn.functional.pad(inside[..., :-1], (1, 0))
+    odds = q / (before + outside)  # q(x) / (1 - q(x))
+    earlier = torch.nn.functional.pad(odds.cumsum(-1)[..., :-1], (1, 0))
+    return (q * earlier + odds * before).cumsum(-1)
+
+
+def _race_within(q: Float[Tensor, "*b v"], outside: Float[Tensor, "*b v"], k: int) -> Float[Tensor, "*b v"]:
+    """The chance that `k` draws without replacement lie in each prefix.
+
+    In an exponential race that is the chance that `k` ids of the prefix arrive before the first one outside it. The
+    integral over that one's time is a trapezoid rule in log time, where the integrand is analytic and decays at either
+    end; the number of arrivals is counted as the prefix grows, and only sums of positive terms are taken.
+    """
+    least = float(torch.where(outside > 0, outside, 1).amin())
+    logs = torch.arange(-_TAIL / (k + 1), math.log(_TAIL / least) + _STEP, _STEP, dtype=q.dtype, device=q.device)
+    time = logs.exp()  # t
+    counts = torch.zeros(k + 1, *q.shape[:-1], len(time), dtype=q.dtype, device=q.device)  # k+1 *b t
+    counts[0] = 1
+    within = torch.empty_like(q)
+    for place in range(q.shape[-1]):
+        late = torch.exp(-q[..., place, None] * time)  # *b t
+        early = -torch.expm1(-q[..., place, None] * time)
+        moved = counts[:-1] * early
+        counts[:-1] *= late
+        counts[1:] += moved
+        rate = outside[..., place, None] * time
+        within[..., place] = (counts[-1] * rate * torch.exp(-rate)).sum(-1) * _STEP
+    return within
+
+
+def _flow(sets: dict[frozenset[Ids], float], p: Rows) -> float:
+    """The most mass that can go from sets of words to their words, each no more than the target gives it."""
+    names = {word: place for place, word in enumerate(sorted(set().union(*sets)))}
+    chances = [math.prod(float(_law(p(word[:place]))[x]) for place, x in enumerate(word)) for word in names]
+    edges = [(place, len(sets) + names[word]) for place, drawn in enumerate(sets) for word in sorted(drawn)]
+    ends = np.array(edges).T  # 2 edges
+    columns = np.tile(np.arange(len(edges)), (2, 1))
+    room = coo_array((np.ones(ends.size), (ends.ravel(), columns.ravel())), shape=(len(sets) + len(names), len(edges)))
+    limits = [*sets.values(), *chances]
+    solved = linprog(-np.ones(len(edges)), room.tocsr(), limits, method="highs", options=_TIGHT)
+    if not solved.success:
+        raise ArithmeticError(f"expected a flow, got: {solved.message}")
+    return float(-solved.fun)

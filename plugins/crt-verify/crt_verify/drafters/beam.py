@@ -1,0 +1,49 @@
+"""Beam: the paths that a stochastic beam search keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import attrs
+
+from crt_verify.drafters.drafter import Drafter, Ids, Rows
+from crt_verify.tree import Tree
+from crtcore.spec import at_least
+
+if TYPE_CHECKING:
+    from crt_verify.drafters.growth import Growth
+
+
+@attrs.frozen(kw_only=True)
+class Beam(Drafter):
+    """Stochastic beam search: at each level as many paths, drawn without replacement from the paths of that length.
+
+    Source: Kool et al. (2019), arXiv:1903.06059; Jeon et al. (2024), arXiv:2402.14160, RSD-S.
+    """
+
+    width: int = attrs.field(validator=at_least(1))
+    """Nodes of a level."""
+    length: int = attrs.field(validator=at_least(1))
+    """Levels."""
+
+    @property
+    def widths(self) -> Ids:
+        """As many nodes on every level."""
+        return (self.width,) * self.length
+
+    def law(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
+        """None that can be listed.
+
+        Raises: ValueError.
+        """
+        raise ValueError(
+            "expected a drafter whose trees can be enumerated, got a beam: how many children a node keeps depends on "
+            "arrival times, which are real numbers; take the exact law of the rule on each drawn tree, over many trees"
+        )
+
+    def build(self) -> Growth:
+        """Grows beams."""
+        from crt_verify.drafters.race import BeamGrowth
+
+        return BeamGrowth(self.width, self.length)

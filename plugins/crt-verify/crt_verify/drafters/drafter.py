@@ -1,0 +1,109 @@
+"""Drafter: a frozen, torch-free description of how a tree of ids is drawn from a draft's law q."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, product
+from operator import mul
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypeAlias
+
+import attrs
+
+from crt_verify.tree import Tree
+from crtcore import FieldError
+
+if TYPE_CHECKING:
+    from crt_verify.drafters.growth import Growth
+
+Ids: TypeAlias = tuple[int, ...]
+Rows: TypeAlias = Callable[[Ids], Iterable[SupportsFloat]]
+"""A path's ids to the draft's law of the next one."""
+
+
+def counts(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    """At least one number, and each at least 1."""
+    if not value or min(value) < 1:
+        raise FieldError(attribute.name, f"expected numbers of at least 1, at least one of them, got {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Drafter(abc.ABC):
+    """Base of every drafter."""
+
+    @property
+    @abc.abstractmethod
+    def widths(self) -> tuple[int, ...]:
+        """The most nodes that each level has."""
+
+    @property
+    def nodes(self) -> int:
+        """The most nodes of a tree, the root counted."""
+        return 1 + sum(self.widths)
+
+    @abc.abstractmethod
+    def law(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
+        """Every tree of at most `depth` levels that can be drawn, with its probability."""
+
+    @abc.abstractmethod
+    def build(self) -> Growth:
+        """What grows trees for a batch."""
+
+
+@attrs.frozen(kw_only=True)
+class Shaped(Drafter):
+    """Base of drafters that give every node of a level the same number of children, as far as q has ids."""
+
+    @property
+    @abc.abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Children of a node of each level, the root's first."""
+
+    @abc.abstractmethod
+    def siblings(self, row: Sequence[float], count: int) -> Iterator[tuple[Ids, float]]:
+        """What a node's children can be, in draw order, with its probability; `row` sums to 1."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """A level has the product of the numbers of children down to it."""
+        return tuple(accumulate(self.shape, mul))
+
+    def law(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
+        """Level by level, every choice of every node's children."""
+        yield from self._below(Tree((-1,), (-1,)), range(1), q, self.shape[:depth])
+
+    def _below(self, tree: Tree, last: range, q: Rows, shape: Ids) -> Iterator[tuple[Tree, float]]:
+        if not shape:
+            yield tree, 1.0
+            return
+        options = [tuple(self.siblings(_normal(q(tree.path(node))), shape[0])) for node in last]
+        for chosen in product(*options):
+            below = [(node, x) for node, (ids, _) in zip(last, chosen, strict=True) for x in ids]
+            parents, tokens = zip(*below, strict=True)
+            grown = Tree(tree.parents + parents, tree.tokens + tokens)
+            weight = math.prod(chance for _, chance in chosen)
+            for whole, chance in self._below(grown, range(len(tree), len(grown)), q, shape[1:]):
+                yield whole, weight * chance
+
+
+def draft_law(
+    drafter: Drafter, q: Rows | Iterable[SupportsFloat], *, depth: int | None = None
+) -> Iterator[tuple[Tree, float]]:
+    """Every tree that a drafter draws, with its probability in float64; tiny vocabularies only.
+
+    `q` is one row, whatever came before, or a function from a path's ids to the row after it. `depth` cuts the levels.
+    Raises: ValueError if the drafter's trees cannot be enumerated.
+    """
+    depth = len(drafter.widths) if depth is None else depth
+    if callable(q):
+        return drafter.law(q, depth)
+    row = _normal(q)
+    return drafter.law(lambda _: row, depth)
+
+
+def _normal(row: Iterable[SupportsFloat]) -> Sequence[float]:
+    """A row as Python's floats, normalised once more: float32 rows miss 1 by their rounding."""
+    entries = [float(x) for x in row]
+    total = math.fsum(entries)
+    return [x / total for x in entries]

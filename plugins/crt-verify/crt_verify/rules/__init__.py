@@ -1,0 +1,39 @@
+"""The rules by name, one a file: how a draft tree is judged without bending the target's law."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from crt_verify.rules import block, greedy, kseq, multiround, recursive, single, target_only, traversal
+from crt_verify.rules.judge import Rule
+
+__all__ = ["NAMES", "Rule", "rule"]
+
+_RULES = {
+    "single": Rule(plan=single.plan, chain=True),
+    "multiround": Rule(plan=multiround.plan),
+    "recursive": Rule(plan=recursive.plan),
+    "kseq": Rule(plan=kseq.plan),
+    "block": Rule(plan=block.plan, chain=True, leaves_first=True),
+    "greedy": Rule(plan=greedy.plan, reads="last"),
+    "target-only": Rule(plan=target_only.plan, reads="none"),
+}
+NAMES = (*_RULES, "traversal")
+"""What `rule` knows."""
+
+
+def rule(name: str, **keywords: Any) -> Rule:
+    """A rule by its name; `traversal` is told by `replacement=True` or `False` how siblings were drawn.
+
+    Raises: ValueError if there is no such rule, or if it takes other keywords.
+    """
+    if name not in NAMES:
+        raise ValueError(f"expected one of {', '.join(NAMES)}, got {name!r}")
+    if name in _RULES:
+        if keywords:
+            raise ValueError(f"expected no keywords for {name!r}, got {', '.join(keywords)}")
+        return _RULES[name]
+    if set(keywords) != {"replacement"} or not isinstance(keywords["replacement"], bool):
+        raise ValueError(f"expected replacement=True or replacement=False for {name!r}, got {keywords}")
+    return Rule(plan=partial(traversal.plan, **keywords), leaves_first=True)

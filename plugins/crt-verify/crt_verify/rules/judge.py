@@ -1,0 +1,103 @@
+"""A rule as others use it: the outcome for given coins, and the law of the outcome.
+
+Axes: b batch, m nodes (the root counted), v vocabulary, k accepted nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import attrs
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from crt_verify.rules.forest import ACCEPT, NEVER, Forest, faults, stray_coins
+from crt_verify.rules.plan import Plan, ends, leftover
+from crt_verify.tree import Tree, Trees, batch
+from crt_verify.verdict import Verdict, check
+from crtcore import pick
+
+
+@attrs.frozen(kw_only=True)
+class Rule:
+    """Judges draft trees so that what is emitted follows the target's law exactly, if the draft drew as it says."""
+
+    plan: Callable[[Forest], Plan]
+    """Tests and leftovers of a batch, before any coin falls."""
+    reads: Literal["all", "last", "none"] = "all"
+    """Which children the draft's law must allow: all, the last under each node, or none."""
+    leaves_first: bool = False
+    """Whether a node is judged after what is under it, or before."""
+    chain: bool = False
+    """Whether only chains can be judged."""
+
+    def verify(
+        self,
+        trees: Trees,
+        p: Float[Tensor, "b m v"],
+        q: Float[Tensor, "b m v"],
+        accept_coins: Int[Tensor, "b m"],
+        final_coins: Int[Tensor, "b m"],
+    ) -> Verdict:
+        """The accepted path and the id after it; a node's accept coin says of the node, its final coin of an end there.
+
+        Never raises on values: `check` does. Accept coins are below 2**24, final coins below 2**32.
+        Raises: ValueError if shapes do not fit one another.
+        """
+        _fitting(trees, p, q, accept_coins, final_coins)
+        forest = Forest(trees, p, q)
+        code = self._faults(trees, forest, p, q).minimum(stray_coins(trees, accept_coins, final_coins))
+        fault = torch.where(code < NEVER, code, 0)
+        plan = self.plan(forest)
+        accepted = (accept_coins * plan.bar < plan.gain * ACCEPT).double()
+        node = ends(plan, forest, accepted, self.leaves_first).argmax(-1)
+        node = torch.where(fault == 0, node, 0)
+        x = pick(leftover(plan, forest, node), final_coins[forest.rows, node].long())
+        on = forest.lineage()[forest.rows, node] & forest.there  # b m
+        path = torch.where(on, forest.node, len(forest.node))[:, 1:].sort(-1).values  # a parent comes before its child
+        path = torch.where(path < len(forest.node), path, -1)
+        return Verdict(path, (path >= 0).sum(-1), torch.where(fault == 0, x, -1), fault)
+
+    def law(self, tree: Tree, p: Any, q: Any) -> dict[tuple[int, ...], float]:
+        """The law of what `verify` emits for a tree, in float64: emitted ids, the final one included, to probability.
+
+        Rows `[nodes, vocabulary]` of p and q are NumPy's or torch's.
+        Raises: ValueError naming what `verify` would call a fault.
+        """
+        trees = batch([tree])
+        p, q = (torch.as_tensor(rows, dtype=torch.float64, device="cpu")[None] for rows in (p, q))
+        _fitting(trees, p, q, trees.tokens, trees.tokens)
+        forest = Forest(trees, p, q)
+        code = self._faults(trees, forest, p, q)
+        nothing = trees.nodes - 1
+        check(Verdict(trees.parents, nothing, nothing, torch.where(code < NEVER, code, 0)))
+        plan = self.plan(forest)
+        sure = plan.gain >= plan.bar
+        chance = torch.where(sure, (plan.gain > 0).double(), plan.gain / torch.where(sure, 1, plan.bar))
+        reached = ends(plan, forest, chance, self.leaves_first)[0]  # m
+        emitted: dict[tuple[int, ...], float] = {}
+        for node in reached.nonzero()[:, 0].tolist():
+            weights = leftover(plan, forest, torch.tensor([node]))[0]
+            for x, each in enumerate((reached[node] * weights / weights.sum()).tolist()):
+                if each > 0:
+                    emitted[(*tree.path(node), x)] = each + emitted.get((*tree.path(node), x), 0.0)
+        return emitted
+
+    def _faults(
+        self, trees: Trees, forest: Forest, p: Float[Tensor, "b m v"], q: Float[Tensor, "b m v"]
+    ) -> Int[Tensor, " b"]:
+        drawn = {"all": forest.there, "last": forest.last, "none": None}[self.reads]
+        return faults(trees, p, q, drawn, self.chain)
+
+
+def _fitting(trees: Trees, p: Tensor, q: Tensor, accept_coins: Tensor, final_coins: Tensor) -> None:
+    """Lets shapes pass that fit one another."""
+    shape = tuple(trees.parents.shape)
+    if p.dim() != 3 or not p.shape[1] * p.shape[2] or tuple(p.shape[:2]) != shape or p.shape != q.shape:
+        raise ValueError(
+            f"expected two rows of probabilities a node, {shape} nodes, got {tuple(p.shape)} and {tuple(q.shape)}"
+        )
+    if not shape == tuple(trees.tokens.shape) == tuple(accept_coins.shape) == tuple(final_coins.shape):
+        raise ValueError(f"expected a token and two coins a node, {shape} nodes, got {tuple(accept_coins.shape)}")

@@ -1,0 +1,155 @@
+"""Decoding of a batch by draft trees: a tree a round, one target call to judge it.
+
+Axes: b batch, n ids of a sample, m nodes (the root counted), v vocabulary.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from crt_verify import enumeration
+from crt_verify.drafters import Drafter
+from crt_verify.drafters.drafting import Drafting
+from crt_verify.drafters.growth import Growth, draft_coins
+from crt_verify.ledger import Ledger
+from crt_verify.pairing import paired
+from crt_verify.rules import Rule
+from crt_verify.tree import Trees
+from crt_verify.tree_enumeration import tree_law
+from crt_verify.verdict import Verdict, check
+from crtcore import Limits, Noise, Sampling, probabilities
+from crtcore.kinds import Drawn, Prior, Session
+
+
+class TreeDecoder:
+    """Draws from the target's law with at most one target call an id, by a drafter and a rule that go together.
+
+    Raises: ValueError saying why the two do not.
+    """
+
+    def __init__(self, drafter: Drafter, rule: str) -> None:
+        self.drafter = drafter
+        self.growth = drafter.build()
+        self.rule = paired(drafter, rule)
+
+    @torch.no_grad()
+    def draw(
+        self,
+        target: Prior,
+        prompt: Int[Tensor, "b n"],
+        *,
+        draft: Prior | None,
+        limits: Limits,
+        sampling: Sampling,
+        condition: Int[Tensor, " b"] | None = None,
+        seeds: Int[Tensor, " b"],
+    ) -> Drawn:
+        """Ids after `prompt`; coins go by the position in the sequence at which a round starts, and by node.
+
+        Raises: ValueError if there is no draft, if it has another vocabulary, or if what a prior gives is no law.
+        """
+        began = time.perf_counter()
+        draft = _fitting(target, draft)
+        start = (prompt >= 0).sum(-1)
+        ledger, draft_calls = Ledger(start, limits), torch.zeros_like(start)
+        longest = min(len(self.growth.widths), limits.length - 1)
+        capacity = prompt.shape[1] + limits.length - 1
+        if limits.length:
+            session = target.open(prompt, condition, capacity=capacity, room=self.drafter.nodes)
+            verdict = _first(session, ledger, self.rule, sampling, seeds, start)
+            check(verdict)
+        if longest > 0:
+            opened = draft.open(prompt, condition, capacity=capacity, room=1 + self.drafter.nodes)
+            sides = _Sides(session, Drafting(opened, ledger.last, sampling), self.growth, self.rule)
+            draft_calls += ledger.drawing
+            while (ledger.drawing & (verdict.fault == 0).all()).any():
+                draft_calls += (ledger.remaining - 1).clamp(0, longest)
+                verdict = _round(sides, ledger, seeds, start + ledger.count)
+            check(verdict)
+        return ledger.drawn(draft_calls, time.perf_counter() - began)
+
+    @torch.no_grad()
+    def law(
+        self,
+        target: Prior,
+        prompt: Int[Tensor, "1 n"],
+        *,
+        draft: Prior | None,
+        limits: Limits,
+        sampling: Sampling,
+        condition: Int[Tensor, "1"] | None = None,
+    ) -> dict[tuple[int, ...], float]:
+        """The exact law of the emitted row: every tree the draft can propose, both branches of every coin.
+
+        Raises: ValueError as `draw` does, or if there are too many rows to enumerate, or if the trees cannot be.
+        """
+        draft = _fitting(target, draft)
+        p = enumeration.rows_of(target, prompt, sampling, condition)
+        q = enumeration.rows_of(draft, prompt, sampling, condition)
+        return tree_law(p, q, self.drafter, self.rule, limits)
+
+
+class _Sides(NamedTuple):
+    """Who takes part in a round."""
+
+    target: Session
+    draft: Drafting
+    growth: Growth
+    rule: Rule
+
+
+def _fitting(target: Prior, draft: Prior | None) -> Prior:
+    """The draft, if it can draft for the target."""
+    if draft is None:
+        raise ValueError("expected a draft prior, got none: a verifier judges what a draft proposes")
+    if draft.vocabulary != target.vocabulary:
+        raise ValueError(f"expected a draft over the target's {target.vocabulary} ids, got {draft.vocabulary}")
+    return draft
+
+
+def _coins(
+    seeds: Int[Tensor, " b"], position: Int[Tensor, " b"], nodes: int
+) -> tuple[Int[Tensor, "b m"], Int[Tensor, "b m"]]:
+    """Accept and final coins by seed, position and node: nothing that happens in a row or beside it moves them."""
+    node, purpose = torch.arange(nodes, device=seeds.device), torch.arange(2, device=seeds.device)[:, None, None]
+    accept, final = Noise(seeds[:, None], "verdicts").bits(position[:, None], node, purpose)
+    return accept >> 8, final
+
+
+def _first(
+    session: Session, ledger: Ledger, rule: Rule, sampling: Sampling, seeds: Int[Tensor, " b"], start: Int[Tensor, " b"]
+) -> Verdict:
+    """The first id, from the call that read the prompt: a tree of no ids."""
+    p = probabilities(session.tip, sampling)[:, None]  # b 1 v
+    root = torch.full_like(start, -1)[:, None]  # b 1
+    verdict = rule.verify(Trees(root, root, torch.ones_like(start)), p, p, *_coins(seeds, start, 1))
+    ledger.emit(verdict.final[:, None], proposed=verdict.length, accepted=verdict.length)
+    return verdict
+
+
+def _round(sides: _Sides, ledger: Ledger, seeds: Int[Tensor, " b"], position: Int[Tensor, " b"]) -> Verdict:
+    """Drafts a tree no deeper than each row can still use, judges it, and enters what came of it."""
+    depths = (ledger.remaining - 1).clamp(min=0)
+    drafted = sides.growth.propose(sides.draft, depths, draft_coins(sides.growth, seeds, position))
+    trees = drafted.trees
+    ids = torch.cat([ledger.last[:, None], trees.tokens[:, 1:]], 1)  # b m
+    logits = sides.target.extend(ids, torch.cat([trees.parents[:, :1], trees.parents[:, 1:].clamp(min=0)], 1))
+    p = probabilities(logits, sides.draft.sampling)
+    verdict = sides.rule.verify(trees, p, drafted.q, *_coins(seeds, position, ids.shape[1]))
+    there = verdict.path >= 0
+    nodes = verdict.path.clamp(min=0)
+    accepted = torch.where(there, trees.tokens.gather(1, nodes), -1)  # b k
+    block = torch.nn.functional.pad(accepted, (0, 1), value=-1).scatter(
+        1, verdict.length[:, None], verdict.final[:, None]
+    )
+    ledger.emit(block, proposed=trees.nodes - 1, accepted=verdict.length)
+    root = torch.where(ledger.drawing, 0, -1)[:, None]  # b 1
+    sides.target.commit(torch.where(root == 0, torch.cat([root, verdict.path], 1), -1))
+    places = torch.where(there, drafted.places.gather(1, nodes), -1)
+    sides.draft.keep(places, accepted, ledger.last, ledger.drawing)
+    return verdict

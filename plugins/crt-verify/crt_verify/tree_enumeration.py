@@ -1,0 +1,57 @@
+"""The exact law of a decoder of trees, by following every branch; tiny vocabularies only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+
+import torch
+
+from crt_verify.drafters import Drafter, draft_law
+from crt_verify.enumeration import ROWS, Ids, Rows
+from crt_verify.rules import Rule
+from crtcore import Limits
+
+
+def tree_law(p: Rows, q: Rows, drafter: Drafter, rule: Rule, limits: Limits) -> dict[Ids, float]:
+    """The law of the rows that a drafter and a rule give.
+
+    Raises: ValueError if there are too many rows to enumerate, or if the drafter's trees cannot be.
+    """
+    vocabulary = len(p(()))
+    if vocabulary**limits.length > ROWS:
+        raise ValueError(f"expected at most {ROWS} rows, got {vocabulary}**{limits.length}")
+
+    @cache
+    def after(emitted: Ids) -> dict[Ids, float]:
+        remaining = limits.length - len(emitted)
+        if remaining == 0 or (emitted and emitted[-1] in limits.stop):
+            return {(): 1.0}
+        depth = remaining - 1 if emitted else 0  # the first id comes with the prompt's own call
+        law: defaultdict[Ids, float] = defaultdict(float)
+        for emission, chance in _round(p, q, emitted, drafter, rule, depth).items():
+            block = _until(limits.stop, emission)
+            for rest, weight in after(emitted + block).items():
+                law[block + rest] += chance * weight
+        return dict(law)
+
+    return after(())
+
+
+def _round(p: Rows, q: Rows, emitted: Ids, drafter: Drafter, rule: Rule, depth: int) -> dict[Ids, float]:
+    """The law of what one round emits, over all trees."""
+    law: defaultdict[Ids, float] = defaultdict(float)
+    for tree, drawn in draft_law(drafter, lambda path: q(emitted + path), depth=depth):
+        paths = [tree.path(node) for node in range(len(tree))]
+        target = torch.stack([p(emitted + path) for path in paths])  # m v
+        unread = torch.zeros_like(target[0])
+        draft = torch.stack([q(emitted + path) if tree.children(n) else unread for n, path in enumerate(paths)])
+        for emission, chance in rule.law(tree, target, draft).items():
+            law[emission] += drawn * chance
+    return law
+
+
+def _until(stop: Ids, block: Ids) -> Ids:
+    """The block up to its first stop id, that one included."""
+    ends = [place for place, x in enumerate(block, start=1) if x in stop]
+    return block[: ends[0]] if ends else block

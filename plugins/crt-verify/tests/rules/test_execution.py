@@ -1,0 +1,418 @@
+"""Outcomes for given coins: they follow the law, break where it says, and depend on nothing else; faults are named.
+
+Axes: b batch or coins, m nodes (the root counted), v vocabulary.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from typing import Any
+
+import attrs
+import pytest
+import torch
+from crt_verify import Tree, rule
+from crt_verify.rules import NAMES, Rule
+from crt_verify.rules.forest import Forest
+from crt_verify.tree import Trees, batch
+from crt_verify.verdict import FAULTS, Verdict, check
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+FEW = settings(max_examples=8, deadline=None, derandomize=True, database=None)
+MANY = settings(FEW, max_examples=60)
+ACCEPT, FINAL = 2**24, 2**32
+COUNT = 2**13
+"""Evenly spread coins: frequencies of boxes are off by a few parts in a thousand."""
+RULES: dict[str, Rule] = {name: rule(name) for name in NAMES if name != "traversal"}
+RULES |= {"traversal": rule("traversal", replacement=False), "traversal-iid": rule("traversal", replacement=True)}
+CHAIN, FORK = Tree([-1, 0, 1], [-1, 2, 0]), Tree([-1, 0, 0, 1], [-1, 2, 1, 0])
+P, Q = (0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.3, 0.4)
+
+
+def random_laws(seed: int, *shape: int, zeros: float = 0.0) -> Tensor:
+    """Random laws, some of their entries 0."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = -torch.rand(shape, generator=generator, dtype=torch.float64).log()
+    never = torch.rand(shape, generator=generator) < zeros
+    always = torch.randint(shape[-1], (*shape[:-1], 1), generator=generator)
+    weights = weights.masked_fill(never.scatter(-1, always, False), 0)
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def random_tree(seed: int, nodes: int, vocabulary: int, *, chain: bool = False) -> Tree:
+    """A tree of distinct siblings, or fewer nodes."""
+    generator = torch.Generator().manual_seed(seed)
+    parents, tokens, taken = [-1], [-1], set()
+    for node in range(1, nodes):
+        parent = node - 1 if chain else int(torch.randint(node, (), generator=generator))
+        token = int(torch.randint(vocabulary, (), generator=generator))
+        if parent < len(parents) and (parent, token) not in taken:
+            taken.add((parent, token))
+            parents.append(parent)
+            tokens.append(token)
+    return Tree(parents, tokens)
+
+
+def of(name: str) -> Tree:
+    """The tree that a rule is tried on."""
+    return CHAIN if RULES[name].chain else FORK
+
+
+def judged(judge: Rule, tree: Tree, p: Tensor, q: Tensor, accept: Tensor, final: Tensor) -> Verdict:
+    """The verdicts on one tree, for many coins."""
+    count = len(accept)
+    one = batch([tree])
+    trees = Trees(*(field.expand(count, *field.shape[1:]) for field in one))
+    return judge.verify(trees, p.expand(count, -1, -1), q.expand(count, -1, -1), accept, final)
+
+
+def emitted(tree: Tree, verdict: Verdict) -> list[tuple[int, ...]]:
+    ends = zip(verdict.path.tolist(), verdict.length.tolist(), verdict.final.tolist(), strict=True)
+    return [(*(tree.tokens[node] for node in path[:length]), x) for path, length, x in ends]
+
+
+def frequencies(judge: Rule, tree: Tree, p: Tensor, q: Tensor, *, twice: bool = False) -> dict[Any, float]:
+    """What comes out over evenly spread coins; `twice` draws the final id by an accept coin."""
+    points = torch.quasirandom.SobolEngine(len(tree)).draw(COUNT, dtype=torch.float64)  # each coordinate in strata
+    points += 1 / (2 * COUNT)
+    coins = (points * ACCEPT).long().roll(1, -1)
+    final = coins[:, 1:] << 8 if twice else (points[:, -1:] * FINAL).long()
+    verdict = judged(judge, tree, p, q, coins, final.expand_as(coins))
+    check(verdict)
+    counts = Counter(emitted(tree, verdict))
+    return {ids: seen / COUNT for ids, seen in counts.items()}
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("zeros", [0.0, 0.4])
+def test_outcomes_over_even_coins_follow_the_law(name: str, zeros: float) -> None:
+    tree = of(name)
+    for seed in range(2):
+        p, q = random_laws(seed, len(tree), 3, zeros=zeros), random_laws(seed + 9, len(tree), 3)
+
+        seen = frequencies(RULES[name], tree, p, q)
+
+        told = RULES[name].law(tree, p, q)
+        assert set(seen) <= set(told)
+        assert all(abs(seen.get(ids, 0) - chance) <= 0.005 for ids, chance in told.items())
+
+
+def test_a_coin_used_twice_is_caught() -> None:
+    tree, p, q = Tree([-1, 0], [-1, 3]), torch.tensor([P, P]).double(), torch.tensor([Q, Q]).double()
+
+    seen = frequencies(RULES["single"], tree, p, q, twice=True)
+
+    told = RULES["single"].law(tree, p, q)
+    assert sum(abs(seen.get(ids, 0) - chance) for ids, chance in told.items()) / 2 > 0.01
+
+
+@pytest.mark.parametrize("name", RULES)
+@FEW
+@given(seed=st.integers(0, 2**31))
+def test_acceptance_breaks_at_the_coin_the_law_says(name: str, seed: int) -> None:
+    tree = Tree([-1, 0], [-1, seed % 3])
+    p, q = random_laws(seed, 2, 3), random_laws(seed + 1, 2, 3)
+    accepted = sum(chance for ids, chance in RULES[name].law(tree, p, q).items() if len(ids) == 2)
+    edge = math.ceil(min(accepted, 1.0) * ACCEPT)  # the first coin that is rejected
+    coins = torch.tensor([coin for coin in (edge - 1, edge, edge + 1) if 0 <= coin < ACCEPT])
+
+    verdict = judged(RULES[name], tree, p, q, torch.stack([coins, coins], 1), torch.zeros(len(coins), 2).long())
+
+    assert verdict.length.tolist() == [int(coin < edge) for coin in coins.tolist()]
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_halves_break_at_half_of_the_coins(name: str, dtype: torch.dtype) -> None:
+    p, q = torch.tensor([[0.5, 0.5], [0.5, 0.5]], dtype=dtype), torch.tensor([[1.0, 0.0], [1.0, 0.0]], dtype=dtype)
+    coins = ACCEPT // 2 + torch.tensor([-1, 0, 1])
+
+    verdict = judged(
+        RULES[name], Tree([-1, 0], [-1, 0]), p, q, torch.stack([coins, coins], 1), coins[:, None].expand(-1, 2)
+    )
+
+    assert verdict.length.tolist() == [1, 0, 0]
+
+
+def edge_case(name: str) -> tuple[Tree, Tensor, Tensor]:
+    """Drafted ids that the target never says."""
+    tree = of(name)
+    return tree, torch.tensor([[0.0, 0, 0, 1]] * len(tree)), torch.full((len(tree), 4), 0.25)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_an_impossible_id_is_rejected_by_coin_zero(name: str) -> None:
+    tree, p, q = edge_case(name)
+    zeros = torch.zeros(1, len(tree), dtype=torch.int64)
+
+    verdict = judged(RULES[name], tree, p, q, zeros, zeros)
+
+    assert emitted(tree, verdict) == [(3,)]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_comparison_that_is_not_strict_is_caught(name: str) -> None:
+    def not_strict(forest: Any) -> Any:
+        plan = RULES[name].plan(forest)
+        return plan._replace(gain=plan.gain.nextafter(torch.tensor(math.inf).double()))
+
+    tree, p, q = edge_case(name)
+    zeros = torch.zeros(1, len(tree), dtype=torch.int64)
+
+    verdict = judged(attrs.evolve(RULES[name], plan=not_strict), tree, p, q, zeros, zeros)
+
+    assert emitted(tree, verdict) != [(3,)]
+
+
+def random_batch(name: str, seed: int, size: int = 5) -> tuple[list[Tree], Tensor, Tensor, Tensor, Tensor]:
+    """Ragged trees with rows and coins for seven nodes."""
+    trees = [random_tree(seed + row, 1 + (seed + row) % 7, 4, chain=RULES[name].chain) for row in range(size)]
+    generator = torch.Generator().manual_seed(seed)
+    p, q = random_laws(seed, size, 7, 4, zeros=0.3), random_laws(seed + 1, size, 7, 4)
+    accept, final = (torch.randint(top, (size, 7), generator=generator) for top in (ACCEPT, FINAL))
+    return trees, p, q, accept, final
+
+
+def padded(trees: list[Tree], nodes: int) -> Trees:
+    short = batch(trees)
+    fill = (0, nodes - short.parents.shape[1])
+    parents, tokens = (torch.nn.functional.pad(field, fill, value=-1) for field in (short.parents, short.tokens))
+    return Trees(parents, tokens, short.nodes)
+
+
+@pytest.mark.parametrize("name", RULES)
+@FEW
+@given(seed=st.integers(0, 2**31))
+def test_neighbours_order_and_padding_change_nothing(name: str, seed: int) -> None:
+    trees, p, q, accept, final = random_batch(name, seed)
+
+    together = RULES[name].verify(padded(trees, 7), p, q, accept, final)
+
+    backwards = RULES[name].verify(padded(trees[::-1], 7), *(field.flip(0) for field in (p, q, accept, final)))
+    assert all(torch.equal(one, other.flip(0)) for one, other in zip(together, backwards, strict=True))
+    for row, tree in enumerate(trees):
+        fields = (field[row : row + 1, : len(tree)] for field in (p, q, accept, final))
+        alone = RULES[name].verify(batch([tree]), *fields)
+        assert torch.equal(alone.path[0], together.path[row, : len(tree) - 1])
+        assert (together.path[row, len(tree) - 1 :] == -1).all()
+        assert [int(x) for x in alone[1:]] == [int(x[row]) for x in together[1:]]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_work_by_shape_gives_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = [random_batch(name, seed) for seed in range(20)]
+    sparing = [RULES[name].verify(padded(trees, 7), *rest) for trees, *rest in cases]
+
+    monkeypatch.setattr(Forest, "runs_ahead", True)
+    by_shape = [RULES[name].verify(padded(trees, 7), *rest) for trees, *rest in cases]
+
+    for one, other in zip(sparing, by_shape, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("name", RULES)
+@FEW
+@given(seed=st.integers(0, 2**31), order=st.permutations(range(4)))
+def test_other_names_for_ids_change_nothing_else(name: str, seed: int, order: list[int]) -> None:
+    tree = random_tree(seed, 5, 4, chain=RULES[name].chain)
+    p, q = random_laws(seed, len(tree), 4, zeros=0.3), random_laws(seed + 1, len(tree), 4)
+    renamed = Tree(tree.parents, (-1, *(order[x] for x in tree.tokens[1:])))
+
+    law = RULES[name].law(renamed, p[:, torch.tensor(order).argsort()], q[:, torch.tensor(order).argsort()])
+
+    told = {tuple(order[x] for x in ids): chance for ids, chance in RULES[name].law(tree, p, q).items()}
+    assert law == pytest.approx(told, abs=1e-14)
+
+
+@pytest.mark.parametrize("name", RULES)
+@FEW
+@given(seed=st.integers(0, 2**31))
+def test_what_is_emitted_is_in_the_law_and_the_path_goes_down(name: str, seed: int) -> None:
+    trees, p, q, accept, final = random_batch(name, seed)
+
+    verdict = RULES[name].verify(padded(trees, 7), p, q, accept, final)
+
+    for row, tree in enumerate(trees):
+        path = verdict.path[row, : int(verdict.length[row])].tolist()
+        assert [tree.parents[node] for node in path] == [0, *path][: len(path)]
+        ids = (*(tree.tokens[node] for node in path), int(verdict.final[row]))
+        law = RULES[name].law(tree, p[row, : len(tree)], q[row, : len(tree)])
+        assert law[ids] > 0
+        assert all(p[row, node, x] > 0 for node, x in zip((0, *path), ids, strict=True))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_draft_equal_to_the_target_accepts_a_chain_whole(name: str) -> None:
+    if name == "target-only":
+        return  # reads no draft
+    p = random_laws(0, 3, 4)
+    coins = torch.full((1, 3), ACCEPT - 1)
+
+    verdict = judged(RULES[name], CHAIN, p, p, coins, coins)
+
+    assert verdict.path.tolist() == [[1, 2]]
+
+
+def test_the_draft_row_of_a_childless_node_is_not_read() -> None:
+    for name, judge in RULES.items():
+        tree = of(name)
+        p, q = random_laws(0, len(tree), 3), random_laws(1, len(tree), 3)
+        spoilt = q.clone()
+        spoilt[[node for node in range(len(tree)) if not tree.children(node)]] = math.nan
+
+        assert judge.law(tree, p, spoilt) == judge.law(tree, p, q)
+
+
+@pytest.mark.parametrize(
+    ("row", "x", "reason"),
+    [
+        ((math.nan, 0.2, 0.3, 0.4), 1, 3),
+        ((-0.1, 0.4, 0.3, 0.4), 1, 3),
+        ((math.inf, 0.2, 0.3, 0.4), 1, 3),
+        ((0.1, 0.2, 0.3, 0.2), 1, 4),
+        ((0.0, 0.3, 0.3, 0.4), 0, 5),
+        (Q, 4, 5),
+    ],
+)
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"target-only"}))
+def test_a_faulty_draft_is_named(name: str, row: tuple[float, ...], x: int, reason: int) -> None:
+    p, q = torch.tensor([P] * 3), torch.tensor([Q, row, Q])
+    coins = torch.zeros(1, 3, dtype=torch.int64)
+
+    verdict = judged(RULES[name], Tree([-1, 0, 1], [-1, 0, x]), p, q, coins, coins)
+
+    assert (verdict.final.item(), verdict.length.item()) == (-1, 0)
+    with pytest.raises(ValueError, match=f"row 0, node 1: {FAULTS[reason]}"):
+        check(verdict)
+
+
+@pytest.mark.parametrize(("row", "reason"), [((math.nan, 0.5, 0.3, 0.2), 1), ((0.4, 0.3, 0.2, 0.102), 2)])
+@pytest.mark.parametrize("name", RULES)
+def test_a_faulty_target_is_named(name: str, row: tuple[float, ...], reason: int) -> None:
+    p, q = torch.tensor([P, P, row]), torch.tensor([Q] * 3)
+    coins = torch.zeros(1, 3, dtype=torch.int64)
+
+    verdict = judged(RULES[name], CHAIN, p, q, coins, coins)
+
+    assert verdict.fault.tolist() == [2 * len(FAULTS) + reason]
+
+
+@pytest.mark.parametrize(
+    ("parents", "nodes", "node"),
+    [
+        ([-1, 0, 2], 3, 2),
+        ([-1, -1, 0], 3, 1),
+        ([0, 0, 1], 3, 0),
+        ([-1, 0, 1], 4, 0),
+        ([-1, 0, 1], 0, 0),
+    ],
+)
+def test_what_is_no_tree_is_a_fault(parents: list[int], nodes: int, node: int) -> None:
+    trees = Trees(torch.tensor([parents]), torch.tensor([[-1, 0, 1]]), torch.tensor([nodes]))
+    coins = torch.zeros(1, 3, dtype=torch.int64)
+
+    for judge in RULES.values():
+        verdict = judge.verify(trees, torch.tensor([[P] * 3]), torch.tensor([[Q] * 3]), coins, coins)
+
+        assert verdict.fault.tolist() == [node * len(FAULTS) + 6]
+
+
+@pytest.mark.parametrize(("accept", "final"), [(ACCEPT, 0), (-1, 0), (0, FINAL), (0, -1)])
+def test_a_coin_out_of_range_is_a_fault(accept: int, final: int) -> None:
+    for judge in RULES.values():
+        coins = torch.tensor([[0, accept, 0]]), torch.tensor([[0, final, 0]])
+
+        verdict = judged(judge, CHAIN, torch.tensor([P] * 3), torch.tensor([Q] * 3), *coins)
+
+        assert verdict.fault.tolist() == [len(FAULTS) + 8]
+
+
+def test_rounding_is_no_fault() -> None:
+    p, q = torch.tensor([(0.4, 0.3, 0.2, 0.1001)] * 4), torch.tensor([(0.1, 0.2, 0.3, 0.3999)] * 4)
+
+    for name, judge in RULES.items():
+        tree = of(name)
+        coins = torch.zeros(1, len(tree), dtype=torch.int64)
+        assert judged(judge, tree, p[: len(tree)], q[: len(tree)], coins, coins).fault.tolist() == [0]
+
+
+def test_where_nothing_is_left_the_target_itself_is_drawn_from() -> None:
+    p = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]).double()
+    q = torch.tensor([[0.5 + 2**-12, 0.5, 0.0], [0.0, 0.0, 1.0]]).double()  # sums to 1 within the tolerance
+    coins = torch.tensor([[0, ACCEPT - 1]] * 2)
+
+    verdict = judged(RULES["single"], Tree([-1, 0], [-1, 0]), p, q, coins, torch.tensor([[0, 0], [FINAL - 1, 0]]))
+
+    assert verdict.final.tolist() == [0, 1]
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected two rows of probabilities a node"):
+        RULES["single"].law(CHAIN, torch.tensor([P] * 2), torch.tensor([Q] * 2))
+
+
+SPOILS = (math.nan, math.inf, -math.inf, -0.25, 0.0, 1.0, 1e-30, 5e-324, 1e300, 0.2501)
+
+
+@pytest.mark.parametrize("name", RULES)
+@MANY
+@given(seed=st.integers(0, 2**31), dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]))
+def test_a_fuzzed_batch_gives_sound_verdicts_or_faults(name: str, seed: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    p, q, accept, final = random_batch(name, seed, size=4)[1:]
+    trees = padded([random_tree(seed + row, 1 + (seed + row) % 7, 6, chain=RULES[name].chain) for row in range(4)], 7)
+    p, q = p.to(dtype), q.to(dtype)
+    for laws in (p, q):
+        hits = torch.rand(laws.shape, generator=generator) < 0.02
+        laws[hits] = torch.tensor(SPOILS)[torch.randint(len(SPOILS), (int(hits.sum()),), generator=generator)].to(dtype)
+    parents = trees.parents.clone()
+    wild = torch.rand(parents.shape, generator=generator) < 0.02
+    parents[wild] = torch.randint(-2, 8, (int(wild.sum()),), generator=generator)
+
+    verdict = RULES[name].verify(Trees(parents, trees.tokens, trees.nodes), p, q, accept, final)
+
+    for row, fault in enumerate(verdict.fault.tolist()):
+        path = verdict.path[row, : int(verdict.length[row])].tolist()
+        if fault:
+            assert (path, int(verdict.final[row])) == ([], -1)
+            continue
+        ids = [*(int(trees.tokens[row, node]) for node in path), int(verdict.final[row])]
+        assert [int(parents[row, node]) for node in path] == [0, *path][: len(path)]
+        assert all(p[row, node, x] > 0 for node, x in zip((0, *path), ids, strict=True))
+
+
+def test_a_row_is_emitted_for_every_combination_of_trees() -> None:
+    shapes = [Tree([-1], [-1]), CHAIN, FORK]
+    for name, trees in itertools.product(sorted(set(RULES) - {"single", "block"}), itertools.permutations(shapes)):
+        zeros = torch.zeros(3, 4, dtype=torch.int64)
+
+        verdict = RULES[name].verify(
+            batch(trees), torch.tensor([[P] * 4] * 3), torch.tensor([[Q] * 4] * 3), zeros, zeros
+        )
+
+        assert (verdict.final >= 0).all()
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rows_one_rounding_apart_and_narrow_coins_are_sound(name: str) -> None:
+    p = torch.softmax(torch.randn(1, 3, 50, generator=torch.Generator().manual_seed(0)) * 8, -1)
+    q = p.nextafter(torch.tensor(1.0))
+    tree = Tree([-1, 0, 1], (-1, *q[0, :2].argmax(-1).tolist()))
+    coins = torch.full((1, 3), ACCEPT - 1, dtype=torch.int32)
+
+    verdict = judged(RULES[name], tree, p, q, coins, coins)
+
+    check(verdict)
+    assert p[0, int(verdict.length), int(verdict.final)] > 0
+
+
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"single", "block"}))
+@pytest.mark.parametrize("row", [(1 - 1e-12, 1e-30, 1e-12), (1.0, 5e-324, 1e-300)])
+def test_more_children_than_there_is_mass_for_keep_a_law(name: str, row: tuple[float, ...]) -> None:
+    law = RULES[name].law(Tree([-1, 0, 0, 0], [-1, 0, 1, 2]), [(0.2, 0.3, 0.5)] * 4, [row] * 4)
+
+    assert sum(law.values()) == pytest.approx(1, abs=1e-12)

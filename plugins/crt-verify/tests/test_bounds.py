@@ -1,0 +1,300 @@
+"""Bounds: the paper's values, the transport programme they solve, and every rule that must stay below them.
+
+Axes: v vocabulary.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+
+import numpy as np
+import pytest
+import torch
+from crt_verify.bounds import acceptance_bound, fixed_bound, greedy_bound, level_bounds, path_bounds
+from crt_verify.tree import Tree
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+from torch import Tensor
+
+FINE = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+PAIRS = {
+    "crossed": ((0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.3, 0.4)),
+    "uniform": ((0.5, 0.25, 0.125, 0.125), (0.25, 0.25, 0.25, 0.25)),
+}
+
+
+def row(law: tuple[float, ...]) -> Tensor:
+    """A float64 law."""
+    return torch.tensor(law, dtype=torch.float64)
+
+
+def random_pair(seed: int, vocabulary: int, zeros: float) -> tuple[Tensor, Tensor]:
+    """Two random laws, some of their entries 0, at times tied."""
+    generator = np.random.default_rng(seed)
+    laws = generator.dirichlet(np.full(vocabulary, 10 ** generator.uniform(-1, 1)), 2) + 1e-12
+    if seed % 5 == 0:
+        laws = np.ceil(laws * 4)
+    never = generator.random(laws.shape) < zeros
+    never[np.arange(2), generator.integers(vocabulary, size=2)] = False
+    laws = np.where(never, 0, laws)
+    p, q = torch.from_numpy(laws / laws.sum(-1, keepdims=True))
+    return p, q
+
+
+def tuples(q: Tensor, k: int, replacement: bool) -> dict[tuple[int, ...], float]:
+    """Ordered draws and their chances, by definition."""
+    law, drawn = q.tolist(), {}
+    k = k if replacement else min(k, sum(x > 0 for x in law))
+    for ids in itertools.product(range(len(law)), repeat=k):
+        chance, left = 1.0, set(range(len(law)))
+        for x in ids:
+            chance *= law[x] / math.fsum(law[y] for y in left) if x in left and law[x] else 0.0
+            left -= set() if replacement else {x}
+        if chance:
+            drawn[ids] = chance
+    return drawn
+
+
+def transport(p: Tensor, drawn: dict[tuple[int, ...], float]) -> float:
+    """The optimal transport programme with membership cost: both marginals held, all pairs a variable."""
+    sets: defaultdict[frozenset[int], float] = defaultdict(float)
+    for ids, chance in drawn.items():
+        sets[frozenset(ids)] += chance
+    v, n = len(p), len(sets)
+    gain = np.array([[float(x in drafted) for x in range(v)] for drafted in sets])
+    margins = np.concatenate([np.kron(np.eye(n), np.ones(v)), np.kron(np.ones(n), np.eye(v))])
+    solved = linprog(-gain.ravel(), A_eq=margins, b_eq=[*sets.values(), *p.tolist()], method="highs", options=TIGHT)
+    assert solved.success
+    return float(-solved.fun)
+
+
+@pytest.mark.parametrize(
+    ("pair", "replacement", "values"),
+    [
+        ("crossed", True, ("0.6", "0.79", "0.871", "0.9439")),
+        ("crossed", False, ("0.6", "0.834524", "1", "1")),
+        ("uniform", True, ("0.75", "0.9375", "1")),
+        ("uniform", False, ("0.75", "1", "1")),
+    ],
+)
+def test_bounds_are_the_published_ones(pair: str, replacement: bool, values: tuple[str, ...]) -> None:
+    p, q = map(row, PAIRS[pair])
+
+    for k, printed in enumerate(values, start=1):
+        digits = len(printed.partition(".")[2])
+        assert round(float(acceptance_bound(p, q, k, replacement)), digits or 12) == float(printed)
+
+
+@FINE
+@given(st.integers(0, 2**31), st.integers(1, 5), st.integers(1, 4), st.booleans(), st.sampled_from([0.0, 0.4]))
+def test_a_bound_is_the_transport_programmes_value(seed: int, v: int, k: int, replacement: bool, zeros: float) -> None:
+    p, q = random_pair(seed, v, zeros)
+
+    bound = float(acceptance_bound(p, q, k, replacement))
+
+    assert bound == pytest.approx(
+        transport(p, tuples(q, k, replacement)), abs=1e-8
+    )  # the solver's is 1e-10 a constraint
+
+
+@FINE
+@given(st.integers(0, 2**31), st.integers(1, 5), st.integers(1, 4), st.booleans(), st.sampled_from([0.0, 0.4]))
+def test_a_bound_is_the_smallest_cut(seed: int, v: int, k: int, replacement: bool, zeros: float) -> None:
+    p, q = random_pair(seed, v, zeros)
+    drawn = tuples(q, k, replacement)
+    cuts = [
+        1 + float(p[list(cut)].sum()) - math.fsum(chance for ids, chance in drawn.items() if set(ids) <= set(cut))
+        for size in range(v + 1)
+        for cut in itertools.combinations(range(v), size)
+    ]  # over all sets of ids, not only the first ones by p / q
+
+    assert float(acceptance_bound(p, q, k, replacement)) == pytest.approx(min(cuts), abs=1e-13)
+
+
+@pytest.mark.parametrize("least", [1e-3, 1e-9, 1e-18, 1e-200])
+@pytest.mark.parametrize("k", [2, 3])
+def test_rare_ids_cost_no_digits(least: float, k: int) -> None:
+    q = row((1.0, *[least] * 3))
+    p = row((0.0, 0.5, 0.5, 0.0))
+
+    bound = float(acceptance_bound(p, q, k, replacement=False))
+
+    expected = {2: 2 / 3, 3: 1.0}[k]  # id 0 is drawn but for O(least): the k - 1 others miss ids 1 and 2 in {2: 1 / 3}
+    assert bound == pytest.approx(expected, abs=8 * least + 1e-13)
+
+
+@FINE
+@given(st.integers(0, 2**31), st.integers(2, 300), st.booleans())
+def test_more_children_are_never_worse(seed: int, v: int, replacement: bool) -> None:
+    p, q = random_pair(seed, v, 0.2)
+
+    bounds = [float(acceptance_bound(p, q, k, replacement)) for k in range(1, 7)]
+
+    assert all(more >= less - 1e-13 for less, more in itertools.pairwise(bounds))
+    assert 0 <= min(bounds) <= max(bounds) <= 1
+
+
+@FINE
+@given(st.integers(0, 2**31), st.integers(2, 300), st.integers(1, 6))
+def test_drawing_without_replacement_is_never_worse(seed: int, v: int, k: int) -> None:
+    p, q = random_pair(seed, v, 0.2)
+
+    assert acceptance_bound(p, q, k, replacement=False) >= acceptance_bound(p, q, k, replacement=True) - 1e-13
+
+
+@FINE
+@given(st.integers(0, 2**31), st.integers(1, 300), st.booleans())
+def test_one_child_is_bound_by_the_overlap(seed: int, v: int, replacement: bool) -> None:
+    p, q = random_pair(seed, v, 0.3)
+
+    assert float(acceptance_bound(p, q, 1, replacement)) == pytest.approx(float(torch.minimum(p, q).sum()), abs=1e-13)
+
+
+@FINE
+@given(st.integers(0, 2**31), st.integers(1, 4), st.booleans())
+def test_a_batch_has_the_bounds_of_its_rows(seed: int, k: int, replacement: bool) -> None:
+    pairs = [random_pair(seed + place, 6, 0.2) for place in range(4)]
+    p, q = (torch.stack(laws) for laws in zip(*pairs, strict=True))
+
+    together = acceptance_bound(p, q, k, replacement).tolist()
+
+    assert together == pytest.approx([float(acceptance_bound(*pair, k, replacement)) for pair in pairs], abs=1e-13)
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+def test_no_child_is_no_node(replacement: bool) -> None:
+    p, q = map(row, PAIRS["crossed"])
+
+    with pytest.raises(ValueError, match="expected at least 1 draft, got 0"):
+        acceptance_bound(p, q, 0, replacement)
+
+
+def rejection_rounds(p: Tensor, q: Tensor, k: int) -> float:
+    """Acceptance of multi-round rejection over independent drafts."""
+    missed, residual = 1.0, p
+    for _ in range(k):
+        missed *= 1 - float(torch.minimum(residual, q).sum())
+        rest = (residual - q).clamp(min=0)
+        if missed <= 1e-15 or not rest.any():
+            return 1 - missed
+        residual = rest / rest.sum()
+    return 1 - missed
+
+
+def sequential(p: Tensor, q: Tensor, k: int) -> float:
+    """Acceptance of K-SEQ at its best lossless division factor."""
+    low, high = 1.0, float(k)
+    for _ in range(200):
+        rho = (low + high) / 2
+        beta = float(torch.minimum(q, p / rho).sum())
+        low, high = (rho, high) if 1 - (1 - beta) ** k > rho * beta else (low, rho)
+    return 1 - (1 - float(torch.minimum(q, p / high).sum())) ** k
+
+
+def recursive(p: Tensor, q: Tensor, k: int) -> float:
+    """Acceptance of recursive rejection over drafts without replacement, one draw and rejection after another."""
+    if k == 0 or not (q > 0).any():
+        return 0.0
+    q = q / q.sum()
+    rest = (p - q).clamp(min=0)
+    accepted = float(torch.minimum(p, q).sum())
+    if not rest.any():
+        return accepted
+    for x in range(len(q)):
+        rejected = float((q[x] - p[x]).clamp(min=0))
+        if rejected:
+            others = q.clone()
+            others[x] = 0
+            accepted += rejected * recursive(rest / rest.sum(), others, k - 1)
+    return accepted
+
+
+def test_the_rules_it_is_compared_with_accept_as_published() -> None:
+    p, q = map(row, PAIRS["crossed"])
+
+    assert [round(rejection_rounds(p, q, k), 6) for k in range(1, 5)] == [0.6, 0.72, 0.768, 0.7912]
+    assert [round(sequential(p, q, k), 6) for k in range(1, 5)] == [0.6, 0.75, 0.79395, 0.831438]
+    assert [round(recursive(p, q, k), 6) for k in range(1, 5)] == [0.6, 0.764286, 0.840298, 1]
+
+
+@FINE
+@given(st.integers(0, 2**31), st.integers(2, 6), st.integers(1, 4), st.sampled_from([0.0, 0.4]))
+def test_no_rule_accepts_more_than_its_bound(seed: int, v: int, k: int, zeros: float) -> None:
+    p, q = random_pair(seed, v, zeros)
+
+    with_replacement = float(acceptance_bound(p, q, k, replacement=True))
+    without = float(acceptance_bound(p, q, k, replacement=False))
+
+    assert rejection_rounds(p, q, k) <= with_replacement + 1e-12
+    assert sequential(p, q, k) <= with_replacement + 1e-12
+    assert recursive(p, q, k) <= without + 1e-12
+
+
+def test_greedy_and_fixed_children_accept_as_published() -> None:
+    p, q = map(row, PAIRS["crossed"])
+
+    greedy = [round(float(greedy_bound(p, q, k)), 6) for k in range(1, 5)]
+    fixed = [round(float(fixed_bound(p, q.topk(k).indices)), 6) for k in range(1, 5)]
+
+    assert greedy == [0.6, 0.766667, 0.933333, 1]
+    assert fixed == [0.1, 0.3, 0.6, 1]
+
+
+@FINE
+@given(st.integers(0, 2**31), st.integers(1, 5), st.integers(1, 4), st.sampled_from([0.0, 0.4]))
+def test_the_greedy_bound_is_the_transport_programmes_value(seed: int, v: int, k: int, zeros: float) -> None:
+    p, q = random_pair(seed, v, zeros)
+    ranked = sorted(range(v), key=lambda x: (-float(q[x]), x))
+    top = tuple(x for x in ranked[: k - 1] if q[x] > 0)
+    rest = {x: float(q[x]) for x in ranked[k - 1 :] if q[x] > 0}
+    drawn = {(*top, x): chance / math.fsum(rest.values()) for x, chance in rest.items()} or {top: 1.0}
+
+    assert float(greedy_bound(p, q, k)) == pytest.approx(transport(p, drawn), abs=1e-8)
+
+
+@FINE
+@given(st.integers(0, 2**31), st.lists(st.integers(-1, 4), min_size=1, max_size=4))
+def test_fixed_children_are_bound_by_their_mass(seed: int, ids: list[int]) -> None:
+    p, _ = random_pair(seed, 5, 0.2)
+
+    bound = float(fixed_bound(p, torch.tensor(ids)))
+
+    assert bound == pytest.approx(math.fsum(float(p[x]) for x in set(ids) - {-1}), abs=1e-14)
+
+
+def chains(q: Tensor, length: int) -> list[tuple[Tree, float]]:
+    """Every chain that a context-free q draws."""
+    words = itertools.product(range(len(q)), repeat=length)
+    return [(Tree(range(-1, length), (-1, *word)), math.prod(float(q[x]) for x in word)) for word in words]
+
+
+def test_the_level_bound_of_two_coins_is_twelve_ninths() -> None:
+    p, q = row((1 / 3, 2 / 3)), row((2 / 3, 1 / 3))
+
+    levels = path_bounds(lambda _: p, lambda _: q, length=2, k=1)
+
+    assert sum(levels) == pytest.approx(12 / 9, abs=1e-14)
+    assert level_bounds(chains(q, 2), lambda _: p) == pytest.approx(levels, abs=1e-8)
+
+
+@settings(FINE, max_examples=15)
+@given(st.integers(0, 2**31), st.sampled_from([0.0, 0.4]))
+def test_the_flow_of_two_paths_is_the_bound_of_two_words(seed: int, zeros: float) -> None:
+    pairs = {word: random_pair(seed + 7 * sum(word) + len(word), 3, zeros) for word in ((), (0,), (1,), (2,))}
+    drafts = [
+        (Tree((-1, 0, 1, 0, 3), (-1, *a, *b)), math.prod(float(pairs[()][1][x] * pairs[(x,)][1][y]) for x, y in (a, b)))
+        for a, b in itertools.product(itertools.product(range(3), repeat=2), repeat=2)
+    ]
+
+    levels = path_bounds(lambda word: pairs[word][0], lambda word: pairs[word][1], length=2, k=2)
+
+    assert level_bounds(drafts, lambda word: pairs[word][0]) == pytest.approx(levels, abs=1e-8)
+
+
+def test_trees_that_miss_some_mass_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected trees whose chances sum to 1, got 0\.5"):
+        level_bounds([(Tree((-1, 0), (-1, 0)), 0.5)], lambda _: row((0.5, 0.5)))

@@ -1,0 +1,363 @@
+"""Drafters: their laws by definition, and batched drafting that follows them.
+
+Every G-test has a fixed seed, 30,000 draws and a false-alarm rate of 1e-6. Axes: b batch, m nodes, v vocabulary.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+from crt_verify.bounds import acceptance_bound, greedy_bound, level_bounds, path_bounds
+from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, draft_law, draws
+from crt_verify.drafters.drafting import Drafting
+from crt_verify.drafters.growth import Drafted, draft_coins
+from crt_verify.drafters.race import arrivals
+from crt_verify.tree import Tree
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2
+from torch import Tensor
+
+from crtcore import FieldError, Sampling, pick, probabilities
+from crtcore.builtin.table import TablePrior
+
+DRAWS = 30_000
+FINE = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+LISTED: tuple[Drafter, ...] = (
+    Chain(length=1),
+    Chain(length=3),
+    Paths(paths=3, length=1),
+    Paths(paths=2, length=2),
+    Branching(branching=(3,)),
+    Branching(branching=(2, 1)),
+    Branching(branching=(2, 2)),
+    GreedyTop(branching=(2,)),
+    GreedyTop(branching=(3, 2)),
+)
+DRAFTERS = (*LISTED, Beam(width=2, length=2), Beam(width=3, length=3))
+
+
+def table(seed: int, vocabulary: int = 3, *, order: int = 2, never: float = 0.0) -> TablePrior:
+    """A random table that looks some ids back; a part of its ids is impossible."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (1, (vocabulary + 1) ** order, vocabulary)
+    logits = 1.5 * torch.randn(shape, generator=generator, dtype=torch.float64)
+    out = torch.rand(shape, generator=generator) < never
+    out.scatter_(-1, torch.randint(vocabulary, (*shape[:-1], 1), generator=generator), False)
+    return TablePrior(logits.masked_fill(out, -math.inf))
+
+
+def rows_of(prior: TablePrior, given_ids: tuple[int, ...]) -> Callable[[tuple[int, ...]], Tensor]:
+    """The prior's laws after some ids and a path, by a full pass each."""
+
+    def row(path: tuple[int, ...]) -> Tensor:
+        return probabilities(prior(torch.tensor([[*given_ids, *path]]))[0, -1].detach(), Sampling())
+
+    return row
+
+
+def opened(drafter: Drafter, prior: TablePrior, rows: int, sampling: Sampling) -> Drafting:
+    """A draft's session after id 1, with id 0 emitted after it."""
+    session = prior.open(torch.ones(rows, 1).long(), capacity=60, room=2 + drafter.nodes)
+    return Drafting(session, torch.zeros(rows).long(), sampling)
+
+
+def grown(drafter: Drafter, prior: TablePrior, seeds: Tensor, *, depth: int = 9, **options: Any) -> Drafted:
+    """Trees for a batch."""
+    growth, rows = drafter.build(), len(seeds)
+    coins = draft_coins(growth, seeds, torch.full((rows,), 2))
+    return growth.propose(opened(drafter, prior, rows, Sampling(**options)), torch.full((rows,), depth), coins)
+
+
+def trees_of(drafted: Drafted) -> list[Tree]:
+    """The trees one by one."""
+    parents, tokens, nodes = (part.tolist() for part in drafted.trees)
+    return [Tree(parents[b][:n], tokens[b][:n]) for b, n in enumerate(nodes)]
+
+
+def surprise(seen: Mapping[Any, int], law: Mapping[Any, float]) -> float:
+    """The chance of a G statistic as large as this under the law; 0 if something impossible was seen."""
+    if not seen.keys() <= law.keys():
+        return 0.0
+    total = sum(seen.values())
+    cells = [(seen.get(what, 0), total * chance) for what, chance in law.items()]
+    common = [cell for cell in cells if cell[1] >= 5]
+    rare = [cell for cell in cells if cell[1] < 5]
+    if rare:
+        common.append((sum(n for n, _ in rare), math.fsum(expected for _, expected in rare)))
+    statistic = 2 * math.fsum(n * math.log(n / expected) for n, expected in common if n)
+    return float(chi2.sf(statistic, max(1, len(common) - 1)))
+
+
+def without_replacement(law: Mapping[Any, float], k: int) -> dict[tuple[Any, ...], float]:
+    """Ordered draws by definition: each in proportion to what is left."""
+    drawn = {}
+    for chosen in itertools.permutations(law, k):
+        gone = [math.fsum(law[x] for x in chosen[:place]) for place in range(k)]
+        drawn[chosen] = math.prod(law[x] / (1 - before) for x, before in zip(chosen, gone, strict=True))
+    return drawn
+
+
+@pytest.mark.parametrize("drafter", LISTED, ids=str)
+@pytest.mark.parametrize("never", [0.0, 0.5])
+def test_a_law_sums_to_one_over_different_trees(drafter: Drafter, never: float) -> None:
+    drafts = list(draft_law(drafter, rows_of(table(3, never=never), (1, 0))))
+
+    assert math.fsum(chance for _, chance in drafts) == pytest.approx(1, abs=1e-12)
+    assert len({tree for tree, _ in drafts}) == len(drafts)
+    assert min(chance for _, chance in drafts) > 0
+    assert all(len(tree) <= drafter.nodes for tree, _ in drafts)
+
+
+def test_distinct_siblings_have_the_law_of_ordered_draws() -> None:
+    q = {0: 0.1, 1: 0.2, 2: 0.3, 3: 0.4}
+
+    drafts = {tree.tokens[1:]: chance for tree, chance in draft_law(Branching(branching=(3,)), list(q.values()))}
+
+    assert drafts == pytest.approx(without_replacement(q, 3), abs=1e-15)
+
+
+def test_a_tree_has_the_product_of_its_nodes_draws() -> None:
+    q = rows_of(table(4), (1, 0))
+    wanted = Tree((-1, 0, 0, 1, 1, 2, 2), (-1, 2, 0, 1, 0, 2, 1))
+
+    drafts = dict(draft_law(Branching(branching=(2, 2)), q))
+
+    root, left, right = q(()), q((2,)), q((0,))
+    root_draws = root[2] * root[0] / (root[0] + root[1])
+    left_draws = left[1] * left[0] / (left[0] + left[2])
+    right_draws = right[2] * right[1] / (right[0] + right[1])
+    assert drafts[wanted] == pytest.approx(float(root_draws * left_draws * right_draws), abs=1e-15)
+
+
+def test_paths_stay_unmerged() -> None:
+    drafts = dict(draft_law(Paths(paths=2, length=2), [0.25, 0.75]))
+
+    assert drafts[Tree((-1, 0, 0, 1, 2), (-1, 1, 1, 0, 1))] == pytest.approx(0.75**3 * 0.25, abs=1e-15)
+    assert len(drafts) == 16
+
+
+def test_the_most_likely_ids_come_first_and_the_last_is_drawn_off_them() -> None:
+    drafts = dict(draft_law(GreedyTop(branching=(3,)), [0.1, 0.3, 0.3, 0.2, 0.1]))
+
+    star = (-1, 0, 0, 0)
+    expected = {Tree(star, (-1, 1, 2, x)): chance for x, chance in ((0, 0.25), (3, 0.5), (4, 0.25))}
+    assert drafts == pytest.approx(expected, abs=1e-15)
+
+
+def test_fewer_possible_ids_are_fewer_children() -> None:
+    q = [0.0, 0.7, 0.3]
+
+    sizes = [{len(tree) for tree, _ in draft_law(kind(branching=(3, 1)), q)} for kind in (Branching, GreedyTop)]
+
+    assert sizes == [{5}, {5}]  # two children, each with one
+
+
+def test_a_beams_trees_are_not_listed() -> None:
+    with pytest.raises(ValueError, match="got a beam: how many children a node keeps depends on arrival times"):
+        list(draft_law(Beam(width=2, length=2), [0.5, 0.5]))
+
+
+@pytest.mark.parametrize("branching", [(), (2, 0)])
+def test_a_level_without_children_is_refused(branching: tuple[int, ...]) -> None:
+    with pytest.raises(FieldError, match="branching: expected numbers of at least 1"):
+        Branching(branching=branching)
+
+
+def test_level_bounds_of_drawn_trees_are_the_node_bounds() -> None:
+    p, q = torch.tensor([[0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]], dtype=torch.float64)
+
+    def bounds(drafter: Drafter) -> list[float]:
+        return level_bounds(draft_law(drafter, q), lambda _: p)
+
+    distinct, greedy = float(acceptance_bound(p, q, 3, replacement=False)), float(greedy_bound(p, q, 3))
+    assert bounds(Branching(branching=(3,))) == pytest.approx([distinct], abs=1e-8)
+    assert bounds(GreedyTop(branching=(3,))) == pytest.approx([greedy], abs=1e-8)
+    assert bounds(Paths(paths=2, length=2)) == pytest.approx(path_bounds(lambda _: p, lambda _: q, 2, 2), abs=1e-8)
+
+
+@pytest.mark.parametrize("drafter", LISTED, ids=str)
+@pytest.mark.parametrize("never", [0.0, 0.4])
+def test_batched_drafting_follows_the_law(drafter: Drafter, never: float) -> None:
+    prior = table(5, never=never)
+
+    seen = Counter(trees_of(grown(drafter, prior, torch.arange(DRAWS))))
+
+    assert surprise(seen, dict(draft_law(drafter, rows_of(prior, (1, 0))))) > 1e-6
+
+
+def test_siblings_out_of_draw_order_are_caught() -> None:
+    prior, drafter = table(5), Branching(branching=(2,))
+    seen = Counter(trees_of(grown(drafter, prior, torch.arange(DRAWS))))
+
+    in_id_order = Counter({Tree(t.parents, (-1, *sorted(t.tokens[1:]))): n for t, n in seen.items()})
+
+    assert surprise(in_id_order, dict(draft_law(drafter, rows_of(prior, (1, 0))))) < 1e-6
+
+
+@pytest.mark.parametrize(("width", "length"), [(2, 1), (3, 1), (2, 2), (2, 3)])
+def test_a_beam_keeps_paths_drawn_without_replacement(width: int, length: int) -> None:
+    prior = table(6)
+    row = rows_of(prior, (1, 0))
+
+    trees = trees_of(grown(Beam(width=width, length=length), prior, torch.arange(DRAWS)))
+
+    for level in range(1, length + 1):
+        kept = Counter(tuple(t.path(n) for n in range(len(t)) if t.depths[n] == level) for t in trees)
+        words = itertools.product(range(3), repeat=level)
+        law = {word: math.prod(float(row(word[:n])[x]) for n, x in enumerate(word)) for word in words}
+        assert surprise(kept, without_replacement(law, width)) > 1e-6
+
+
+def test_a_beam_has_its_width_on_every_level() -> None:
+    drafted = grown(Beam(width=3, length=4), table(7, vocabulary=5), torch.arange(200))
+
+    assert {tuple(Counter(tree.depths).items()) for tree in trees_of(drafted)} == {
+        ((0, 1), (1, 3), (2, 3), (3, 3), (4, 3))
+    }
+
+
+def test_a_beam_wider_than_its_paths_keeps_them_all() -> None:
+    drafted = grown(Beam(width=5, length=2), table(7, vocabulary=2), torch.arange(50))
+
+    assert drafted.trees.nodes.tolist() == [1 + 2 + 4] * 50
+
+
+@FINE
+@given(st.integers(0, 2**31), st.floats(-600, 0), st.integers(1, 6))
+def test_logarithms_of_times_are_those_of_the_race(seed: int, log_path: float, children: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    coins = torch.randint(2**32, (1, 1, children), generator=generator)
+    left = torch.rand(1, 1, children, generator=generator, dtype=torch.float64).cumprod(-1)
+
+    told = arrivals(torch.tensor([[log_path]], dtype=torch.float64), torch.zeros(1, 1).double(), left, coins)
+
+    gaps = -torch.log1p(-(coins.double() + 0.5) / 2**32) / (math.exp(log_path) * left)
+    gaps[..., 0] = 1  # the first child arrives with its parent, at time 1
+    torch.testing.assert_close(told, gaps.cumsum(-1).log(), rtol=1e-13, atol=1e-12)
+
+
+@pytest.mark.parametrize("drafter", DRAFTERS, ids=str)
+def test_children_come_in_draw_order_from_the_rows_given(drafter: Drafter) -> None:
+    prior, seeds = table(8, never=0.3), torch.arange(300)
+
+    drafted = grown(drafter, prior, seeds)
+
+    row = rows_of(prior, (1, 0))
+    for b, tree in enumerate(trees_of(drafted)):
+        assert list(tree.parents[1:]) == sorted(tree.parents[1:]) or isinstance(drafter, Beam)
+        for node in range(len(tree)):
+            children = [tree.tokens[child] for child in tree.children(node)]
+            if children:
+                assert torch.equal(drafted.q[b, node], row(tree.path(node)))
+                assert all(float(drafted.q[b, node, x]) > 0 for x in children)
+
+
+def test_a_chain_is_picked_from_its_rows_bit_by_bit() -> None:
+    drafter, seeds = Chain(length=4), torch.arange(500)
+    prior = table(9, vocabulary=5).float()
+
+    drafted = grown(drafter, prior, seeds, temperature=0.7, top_k=3)
+
+    coins = draft_coins(drafter.build(), seeds, torch.full((500,), 2))
+    assert drafted.q.dtype == torch.float32
+    assert torch.equal(pick(drafted.q[:, :-1], coins), drafted.trees.tokens[:, 1:])
+
+
+def test_siblings_are_drawn_from_their_row_bit_by_bit() -> None:
+    drafter, seeds = Branching(branching=(3, 2)), torch.arange(500)
+    prior = table(9, vocabulary=5).float()
+
+    drafted = grown(drafter, prior, seeds)
+
+    coins = draft_coins(drafter.build(), seeds, torch.full((500,), 2))
+    tokens = drafted.trees.tokens
+    assert torch.equal(draws.distinct(drafted.q[:, 0], coins[:, :3]), tokens[:, 1:4])
+    assert torch.equal(draws.distinct(drafted.q[:, 1:4], coins[:, 3:].reshape(500, 3, 2)).flatten(1), tokens[:, 4:])
+
+
+@pytest.mark.parametrize("drafter", DRAFTERS, ids=str)
+def test_batch_neighbours_change_nothing(drafter: Drafter) -> None:
+    prior, seeds = table(10, never=0.3), torch.tensor([5, 2**40 + 1, 7, 0])
+
+    together = grown(drafter, prior, seeds)
+
+    for b, seed in enumerate(seeds):
+        alone = grown(drafter, prior, seed[None])
+        assert all(torch.equal(mine[b], its[0]) for mine, its in zip(together.trees, alone.trees, strict=True))
+        assert torch.equal(together.q[b], alone.q[0])
+
+
+@pytest.mark.parametrize("drafter", DRAFTERS, ids=str)
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_no_tree_is_deeper_than_asked(drafter: Drafter, depth: int) -> None:
+    drafted = grown(drafter, table(11), torch.arange(20), depth=depth)
+
+    assert {tree.depth for tree in trees_of(drafted)} == {min(depth, len(drafter.widths))}
+
+
+@pytest.mark.parametrize("drafter", DRAFTERS, ids=str)
+def test_a_one_hot_draft_is_one_path(drafter: Drafter) -> None:
+    drafted = grown(drafter, table(12), torch.arange(20), temperature=0)
+
+    words = [{tree.path(node) for node in range(len(tree))} for tree in trees_of(drafted)]
+    assert all(each == words[0] and len(each) == 1 + len(drafter.widths) for each in words)
+
+
+@FINE
+@given(st.integers(0, 2**31), st.integers(1, 5), st.booleans())
+def test_tiny_and_impossible_ids_keep_their_shares(seed: int, k: int, top: bool) -> None:
+    q = torch.tensor([[1.0, 1e-30, 3e-30, 0.0]], dtype=torch.float64)
+    coins = torch.randint(2**32, (4000, k), generator=torch.Generator().manual_seed(seed))
+
+    ids = (draws.off_top if top else draws.distinct)(q.expand(4000, -1), coins)
+
+    assert (ids[:, 3:] == -1).all()
+    assert not (ids == 3).any()
+    assert all(len(set(row) - {-1}) == min(k, 3) for row in ids.tolist())
+    if k > 1 and not top:
+        assert 0.70 < (ids[:, 1] == 2).double().mean() < 0.80  # 3 in 4 +- 7 standard errors: 1e-11 of false alarms
+
+
+@pytest.mark.parametrize("drafter", DRAFTERS, ids=str)
+def test_a_draft_that_is_no_law_still_gives_its_rows(drafter: Drafter) -> None:
+    prior = TablePrior(torch.full((1, 4, 3), math.nan))
+
+    drafted = grown(drafter, prior, torch.arange(3))
+
+    assert drafted.q[:, 0].isnan().all()
+    assert (drafted.trees.nodes > 1).all()  # so that the verifier looks at the row, and names it
+
+
+@pytest.mark.parametrize("drafter", DRAFTERS, ids=str)
+def test_a_lagging_session_knows_all_that_was_emitted(drafter: Drafter) -> None:
+    prior, rows = table(13, order=4, never=0.2), 12
+    growth, generator = drafter.build(), torch.Generator().manual_seed(0)
+    drafting = opened(drafter, prior, rows, Sampling())
+    emitted = [[0] for _ in range(rows)]
+    drawing = torch.ones(rows, dtype=torch.bool)
+    for turn in range(7):
+        coins = torch.randint(2**32, (rows, sum(growth.coins)), generator=generator)
+        depths = torch.randint(0, 5, (rows,), generator=generator)
+        drafted = growth.propose(drafting, depths, coins)
+        for b in range(rows):
+            if drawing[b]:
+                expected = rows_of(prior, (1, *emitted[b]))(())
+                assert torch.equal(drafted.q[b, 0], expected), (turn, b)
+        nodes, ids = torch.full((2, rows, 4), -1)
+        for b, tree in enumerate(trees_of(drafted)):
+            node = int(torch.randint(len(tree), (), generator=generator))
+            word = tree.path(node)
+            emitted[b] += [*word, turn % 3]
+            for place in range(len(word) - 1, -1, -1):
+                nodes[b, place], ids[b, place] = drafted.places[b, node], tree.tokens[node]
+                node = tree.parents[node]
+        drawing = drawing & (torch.rand(rows, generator=generator) < 0.95)
+
+        drafting.keep(nodes, ids, torch.full((rows,), turn % 3), drawing)

@@ -1,0 +1,182 @@
+"""Decoding by trees keeps the laws of decoders, whatever exact pairing does it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+import attrs
+import pytest
+import torch
+from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
+from crt_verify.pairing import EXACT, paired
+from crt_verify.tree_decoder import TreeDecoder
+from scipy.stats import chi2
+from torch import Tensor
+
+from crtcore import Limits, Sampling, probabilities
+from crtcore.builtin.table import TablePrior
+from crtcore.kinds import DecoderSpec, Drawn, Session
+from crtcore.testing import obeys
+
+SMALL: dict[type[Drafter], Drafter] = {
+    Chain: Chain(length=2),
+    Paths: Paths(paths=2, length=2),
+    Branching: Branching(branching=(2, 2)),
+    Beam: Beam(width=2, length=2),
+    GreedyTop: GreedyTop(branching=(2, 2)),
+}
+PAIRS = [(SMALL[kind], name) for name, kinds in EXACT.items() for kind in kinds]
+
+
+@attrs.frozen(kw_only=True)
+class Pair(DecoderSpec):
+    """A drafter and a rule."""
+
+    drafter: Drafter
+    rule: str
+
+    def build(self) -> TreeDecoder:
+        return TreeDecoder(self.drafter, self.rule)
+
+
+test_independent_paths_in_turn = obeys(Pair(drafter=Paths(paths=2, length=2), rule="kseq"))
+test_distinct_siblings_in_turn = obeys(Pair(drafter=Branching(branching=(2, 1)), rule="recursive"))
+test_distinct_siblings_from_the_leaves = obeys(Pair(drafter=Branching(branching=(2, 1)), rule="traversal"))
+test_a_chain_as_a_whole = obeys(Pair(drafter=Chain(length=3), rule="block"))
+test_likely_siblings = obeys(Pair(drafter=GreedyTop(branching=(2, 1)), rule="greedy"))
+test_a_beam_in_turn = obeys(
+    Pair(drafter=Beam(width=2, length=3), rule="recursive"),
+    departs=dict.fromkeys(["its-law-is-the-targets", "draws-follow-the-law"], "a beam's trees cannot be listed"),
+)
+
+
+def table(seed: int, vocabulary: int = 3, spread: float = 1.0) -> TablePrior:
+    """A random table that looks two ids back."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(1, (vocabulary + 1) ** 2, vocabulary, generator=generator, dtype=torch.float64)
+    return TablePrior(spread * logits)
+
+
+def draw(decoder: TreeDecoder, target: Any, draft: Any, rows: int, limits: Limits, **options: Any) -> Drawn:
+    """Rows after a prompt of one id."""
+    prompt, seeds = torch.ones(rows, 1, dtype=torch.int64), torch.arange(rows)
+    return decoder.draw(target, prompt, draft=draft, limits=limits, sampling=Sampling(**options), seeds=seeds)
+
+
+def ancestral(target: TablePrior, limits: Limits) -> dict[tuple[int, ...], float]:
+    """The target's own law of rows after id 1."""
+    law = {(): 1.0}
+    for _ in range(limits.length):
+        going = {row: law.pop(row) for row in list(law) if not set(row) & set(limits.stop)}
+        for row, chance in going.items():
+            after = probabilities(target(torch.tensor([[1, *row]]))[0, -1], Sampling()).tolist()
+            law |= {(*row, x): chance * weight for x, weight in enumerate(after)}
+    return law
+
+
+@pytest.mark.parametrize(("drafter", "rule"), PAIRS, ids=str)
+def test_drawn_rows_follow_the_target(drafter: Drafter, rule: str) -> None:
+    target, draft, limits, rows = table(0), table(1), Limits(length=5, stop=(2,)), 20_000
+
+    drawn = draw(TreeDecoder(drafter, rule), target, draft, rows, limits)
+
+    seen = Counter(tuple(x for x in row if x >= 0) for row in drawn.ids.tolist())
+    law = ancestral(target, limits)
+    assert set(seen) <= set(law)
+    cells = [(seen[row], rows * chance) for row, chance in law.items() if rows * chance >= 5]
+    rest = rows - sum(n for n, _ in cells), rows - math.fsum(due for _, due in cells)
+    score = 2 * math.fsum(n * math.log(n / due) for n, due in (*cells, rest) if n)
+    assert chi2.sf(score, len(cells)) > 1e-6  # the false-alarm rate
+
+
+@pytest.mark.parametrize(("drafter", "rule"), PAIRS, ids=str)
+def test_a_chain_equal_to_the_target_is_accepted_whole(drafter: Drafter, rule: str) -> None:
+    decoder = TreeDecoder(drafter, rule)
+
+    drawn = draw(decoder, table(0), table(0), 20, Limits(length=7), temperature=0.0)
+
+    assert drawn.accepted.tolist() == [[0, 2, 2]] * 20  # 1 + 3 + 3 ids
+    assert drawn.target_calls.tolist() == [3] * 20
+
+
+@pytest.mark.parametrize(
+    ("drafter", "rule", "reason"),
+    [
+        (Beam(width=2, length=2), "traversal", "influenced by later siblings"),
+        (Paths(paths=2, length=2), "recursive", "expected siblings drawn without replacement"),
+        (Branching(branching=(2,)), "multiround", "expected siblings drawn with replacement"),
+        (Branching(branching=(2,)), "kseq", "expected siblings drawn with replacement"),
+        (Branching(branching=(2,)), "greedy", "expected the most likely ids"),
+        (GreedyTop(branching=(2,)), "recursive", "expected siblings drawn without replacement"),
+        (Paths(paths=2, length=1), "block", "expected chains"),
+        (Chain(length=1), "luck", "expected one of single"),
+    ],
+)
+def test_a_pairing_that_bends_the_law_is_refused_with_the_reason(drafter: Drafter, rule: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        paired(drafter, rule)
+
+
+class Counted:
+    """A prior that counts the calls of its sessions, the one that opens them included."""
+
+    def __init__(self, prior: TablePrior) -> None:
+        self.prior, self.vocabulary, self.calls = prior, prior.vocabulary, 0
+
+    def __call__(self, ids: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.prior(ids, condition)
+
+    def open(self, ids: Tensor, condition: Tensor | None = None, *, capacity: int, room: int) -> Session:
+        self.calls += 1
+        self.session = self.prior.open(ids, condition, capacity=capacity, room=room)
+        self.tip = self.session.tip
+        return self
+
+    def extend(self, ids: Tensor, parents: Tensor | None = None) -> Tensor:
+        self.calls += 1
+        return self.session.extend(ids, parents)
+
+    def commit(self, path: Tensor) -> None:
+        self.session.commit(path)
+        self.tip = self.session.tip
+
+
+@pytest.mark.parametrize("drafter", SMALL.values(), ids=str)
+def test_counted_calls_are_those_made(drafter: Drafter) -> None:
+    target, draft = Counted(table(0)), Counted(table(1))
+
+    drawn = draw(TreeDecoder(drafter, "target-only"), target, draft, 1, Limits(length=9))
+
+    assert target.calls == int(drawn.target_calls)
+    assert int(drawn.draft_calls) <= draft.calls <= int(drawn.draft_calls) + 2  # a last tree cut short still grows
+
+
+def test_wider_trees_take_fewer_target_calls() -> None:
+    shapes = [(1, 1, 1), (2, 1, 1), (2, 2, 2), (4, 4, 4)]
+    target, draft, limits = table(2, 6, 2.0), table(3, 6, 1.0), Limits(length=25)
+
+    calls = [
+        draw(TreeDecoder(Branching(branching=shape), "recursive"), target, draft, 100, limits).target_calls.sum()
+        for shape in shapes
+    ]
+
+    assert all(fewer < more for more, fewer in pairwise(calls))
+
+
+@pytest.mark.parametrize("broken", ["target", "draft"])
+@pytest.mark.parametrize("drafter", [SMALL[Branching], SMALL[Beam]], ids=str)
+def test_logits_that_are_no_numbers_are_named(broken: str, drafter: Drafter) -> None:
+    logits = torch.zeros(1, 4, 3, dtype=torch.float64)
+    logits[0, 2] = math.nan  # after id 2
+    priors = {"target": table(0), "draft": table(1)} | {broken: TablePrior(logits)}
+
+    with pytest.raises(ValueError, match=rf"row \d+, node \d: the {broken}'s law has a NaN"):
+        draw(TreeDecoder(drafter, "recursive"), priors["target"], priors["draft"], 50, Limits(length=13))
+
+
+def test_no_draft_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a draft prior, got none"):
+        draw(TreeDecoder(Chain(length=1), "single"), table(0), None, 1, Limits(length=3))
