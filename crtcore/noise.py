@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 _WORD = 0xFFFFFFFF
@@ -59,10 +59,6 @@ class Noise:
     def coins(self, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:
         """Integers below 2**24: accept coins."""
         return self.bits(*indices) >> 8
-
-    def uniform(self, *indices: int | Int[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Multiples of 2**-24 in [0, 1), exact in float32."""
-        return self.coins(*indices).float() * 2.0**-24
 
     def seeds(self, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:
         """Seeds of 62 bits for up to two indices."""

@@ -43,7 +43,6 @@ def test_bits_are_32_and_coins_their_upper_24(seed: int, i: int, j: int, k: int)
 
     assert 0 <= bits < 2**32
     assert int(noise.coins(i, j, k)) == bits >> 8
-    assert float(noise.uniform(i, j, k)) == (bits >> 8) / 2**24
 
 
 def test_indices_and_seeds_broadcast() -> None:

@@ -1,31 +1,10 @@
-"""The laws of bottlenecks hold for `fsq`, and each is broken by the offender planted for it alone."""
+"""The laws of bottlenecks hold for `fsq`."""
 
 from __future__ import annotations
 
-import pytest
-
 from crtcore.builtin.specs import FSQ
-from crtcore.testing import Law, Offender, obeys
-from crtcore.testing.laws.bottleneck import BENCH, LAWS, OFFENDERS
-
-SOUND = FSQ(levels=(5, 4))
+from crtcore.testing import obeys
 
 test_odd_levels = obeys(FSQ(levels=(5, 5, 5)))
 test_odd_and_even_levels = obeys(FSQ(levels=(8, 5, 4)))
 test_two_levels = obeys(FSQ(levels=(2,)))
-
-
-def test_every_law_has_one_offender() -> None:
-    assert [offender.law.name for offender in OFFENDERS] == [law.name for law in LAWS]
-
-
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
-@pytest.mark.parametrize("offender", OFFENDERS, ids=lambda offender: offender.law.name)
-def test_an_offender_breaks_its_law_alone(offender: Offender, law: Law) -> None:
-    planted = offender.plant(BENCH.subject(SOUND))
-
-    if law.name in {offender.law.name} | offender.also:
-        with pytest.raises(AssertionError):
-            law.attempt(planted)
-    else:
-        assert law.attempt(planted, examples=8) > 0
