@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
 import shlex
@@ -26,6 +25,7 @@ from crtcore.checkpoint import write, write_json
 from crtcore.errors import RunError
 from crtcore.experiment import Plan, digest, study
 from crtcore.kinds import Json, Measurement, Report
+from crtcore.points import finite, flat
 from crtcore.registry import discover
 from crtcore.toml import Document
 
@@ -158,9 +158,11 @@ def execute(
         started = time.time()
         _describe(run, started, None)
         write(run.folder / "spec.toml", tomli_w.dumps(dict(plan.document)).encode())
-        numbers = plan.experiment.build()(plan, run)
+        found = plan.experiment.build()(plan, run)
         _describe(run, started, time.time())
-        result = {"name": plan.name, "hash": plan.hash, "seed": plan.seed, "numbers": _plain(numbers)}
+        result = {"name": plan.name, "hash": plan.hash, "seed": plan.seed, "numbers": _plain(found.numbers)}
+        if found.points:
+            result["points"] = flat(found.points)
         write_json(run.folder / RESULT, result)
         return result
 
@@ -282,10 +284,7 @@ def _ours(folder: Path, plan: Plan) -> None:
 
 
 def _plain(numbers: Mapping[str, Measurement]) -> dict[str, Any]:
-    for name, number in numbers.items():
-        for found in (number.value, number.low, number.high):
-            if found is not None and not math.isfinite(found):
-                raise RunError(f"number {name!r}: expected a finite value and interval, got {found}")
+    finite(numbers)
     return {name: {k: v for k, v in number._asdict().items() if v is not None} for name, number in numbers.items()}
 
 

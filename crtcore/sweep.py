@@ -15,6 +15,7 @@ from crtcore.checkpoint import write, write_json
 from crtcore.errors import RunError
 from crtcore.experiment import BASELINE, Point, Study
 from crtcore.kinds import Json
+from crtcore.points import parted
 from crtcore.run import address, finished, ran_on, work
 
 SWEEP = "sweep.json"
@@ -67,7 +68,7 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None]) -> Finish
 def gather(study: Study, runs: Path, ended: Finished) -> Path:
     """Writes what the finished points say together into the sweep's folder, and returns the folder."""
     folder = runs / study.name / f"sweep-{study.hash}"
-    points = [
+    ran = [
         {
             "arm": point.arm,
             "grid": list(point.grid),
@@ -78,17 +79,18 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
         }
         for index, point in enumerate(study.points)
     ]
-    arms = summary(study.points, ended.results)
+    points = table(study.points, ended.results)
     write_json(
         folder / SWEEP,
         {
             "name": study.name,
             "confidence": CONFIDENCE,
             "baseline": BASELINE,
-            "arms": arms,
+            "arms": summary(study.points, ended.results),
             "claims": claims(study, ended.results),
             "ran_on": ran_on(address(study.points[index].plan, runs) for index in ended.results),
-            "points": points,
+            "runs": ran,
+            **({"points": points} if points else {}),
         },
     )
     write(folder / "spec.toml", tomli_w.dumps(dict(study.document)).encode())
@@ -111,6 +113,36 @@ def summary(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -
             for name, (unit, by_seed) in numbers.items()
         }
     return told
+
+
+def table(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The points of all runs, each with arm and grid values; those with the same labels are joined over seeds."""
+    found: dict[tuple[tuple[str, Any], ...], dict[str, list[dict[str, Any]]]] = {}
+    for index, point in enumerate(points):
+        for row in results.get(index, {}).get("points", ()):
+            labels, numbers = parted(row)
+            grid = ", ".join(value for value in point.grid if not _stands(value, labels))
+            joined = found.setdefault((("arm", point.arm), ("grid", grid), *labels.items()), {})
+            for name, number in numbers.items():
+                joined.setdefault(name, []).append(number)
+    gridded = any(dict(labels)["grid"] for labels in found)
+    return [
+        {name: value for name, value in labels if gridded or name != "grid"}
+        | {name: _joined(seeds) for name, seeds in numbers.items()}
+        for labels, numbers in found.items()
+    ]
+
+
+def _stands(told: str, labels: Mapping[str, Any]) -> bool:
+    """True if a label says what a grid value `path=value` says."""
+    path, _, value = told.partition("=")
+    return str(labels.get(path.rpartition(".")[2])) == value
+
+
+def _joined(seeds: list[dict[str, Any]]) -> dict[str, Any]:
+    """A point's number over seeds; that of one seed keeps the interval over samples."""
+    over = interval([number["mean"] for number in seeds]) if len(seeds) > 1 else {"seeds": 1}
+    return {**seeds[0], **over, "samples": sum(number["samples"] for number in seeds)}
 
 
 def claims(study: Study, results: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:

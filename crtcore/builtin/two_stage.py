@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from crtcore.builtin.specs import TwoStage
 from crtcore.errors import RunError
 from crtcore.experiment import Plan
-from crtcore.kinds import Dataset, Drawn, Evidence, Measurement, Prior, Tokenizer
+from crtcore.kinds import Dataset, Drawn, Evidence, Findings, Measurement, Prior, Tokenizer
 from crtcore.noise import Noise
 from crtcore.run import Run, Stopped
 from crtcore.settings import Limits
@@ -32,7 +32,7 @@ class TwoStageExperiment:
     def __init__(self, spec: TwoStage) -> None:
         self.spec = spec
 
-    def __call__(self, plan: Plan, run: Run) -> dict[str, Measurement]:
+    def __call__(self, plan: Plan, run: Run) -> Findings:
         """Trains what is not trained yet, then measures."""
         dataset = plan.parts["dataset"].build()
         run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
@@ -45,7 +45,7 @@ class TwoStageExperiment:
             numbers = self._measure(plan, run, dataset, tokenizer, prior, draft)
         for role, part in (("tokenizer", tokenizer), ("prior", prior), ("draft", draft)):
             run.note_backends(role, part)  # known once the part has run
-        return numbers
+        return Findings(numbers)
 
     def _tokenizer(self, plan: Plan, run: Run, dataset: Dataset) -> Any:
         training = plan.training["tokenizer"]

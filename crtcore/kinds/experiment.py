@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import attrs
@@ -25,11 +25,42 @@ class Role(NamedTuple):
     optional: bool = False
 
 
+class Row(NamedTuple):
+    """One point of an experiment's table."""
+
+    labels: Mapping[str, str | int | float]
+    """What tells it from the others; every row has the same names."""
+    numbers: Mapping[str, Measurement]
+    """What was measured there."""
+
+
+class Findings(NamedTuple):
+    """What an experiment leaves."""
+
+    numbers: Mapping[str, Measurement]
+    """What it comes to as a whole."""
+    points: Sequence[Row] = ()
+    """Its table, where one number does not say it."""
+
+
+class Figure(NamedTuple):
+    """How a table of points is drawn: panels in a grid."""
+
+    across: str
+    """The label on the horizontal axis, a number."""
+    lines: str
+    """The label that tells lines apart."""
+    numbers: tuple[str, ...]
+    """What is measured; a row of panels each."""
+    columns: tuple[str, ...] = ()
+    """The labels that tell columns of panels apart."""
+
+
 @runtime_checkable
 class Experiment(Protocol):
     """A study of one set of parts."""
 
-    def __call__(self, plan: Plan, run: Run) -> dict[str, Measurement]:
+    def __call__(self, plan: Plan, run: Run) -> Findings:
         """Trains and measures what `plan` says, in `run`'s folder; called again after a kill, it goes on."""
 
 
@@ -42,6 +73,8 @@ class ExperimentSpec(Spec):
     """The tables it reads."""
     stages: ClassVar[Mapping[str, str]]
     """Stage, a table `[training.STAGE]`, to the role that asks for it."""
+    figures: ClassVar[tuple[Figure, ...]] = ()
+    """How the report draws its points."""
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """What does not fit together: dotted path and message of each."""

@@ -76,8 +76,8 @@ def trade_off(sweep: Mapping[str, Any], path: Path) -> Path | None:
     figure = Figure(figsize=(5.2 * len(pairs), 4.2), layout="constrained")
     for axis, (across, up) in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
         for (arm, numbers), color in zip(arms.items(), _colors(arms), strict=True):
-            points = _points(sweep, arm)
-            axis.scatter([p[across] for p in points], [p[up] for p in points], s=16, alpha=0.45, color=color)
+            seeds = _seeds(sweep, arm)
+            axis.scatter([seed[across] for seed in seeds], [seed[up] for seed in seeds], s=16, alpha=0.45, color=color)
             _mean(axis, numbers[across], numbers[up], arm, color)
         if (across, up) == PAIRS[0]:
             _totals(axis)
@@ -117,8 +117,8 @@ def _title(name: str, arms: Mapping[str, Any]) -> str:
     return f"{name.removesuffix('_bits').replace('_', ' ')} ({unit})"
 
 
-def _points(sweep: Mapping[str, Any], arm: str) -> list[dict[str, float]]:
-    results = [point["result"] for point in sweep["points"] if point["group"] == arm and point["result"]]
+def _seeds(sweep: Mapping[str, Any], arm: str) -> list[dict[str, float]]:
+    results = [run["result"] for run in sweep["runs"] if run["group"] == arm and run["result"]]
     return [{name: number["value"] for name, number in result["numbers"].items()} for result in results]
 
 

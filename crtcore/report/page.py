@@ -24,7 +24,7 @@ def render(folder: Path) -> Path:
     Raises: RunError if the folder holds neither.
     """
     if (folder / SWEEP).is_file():
-        sweep = read_json(folder / SWEEP, "name", "arms", "claims", "points", "ran_on")
+        sweep = read_json(folder / SWEEP, "name", "arms", "claims", "runs", "ran_on")
         if not sweep["arms"]:
             raise RunError(f"{folder}: expected a sweep with a result, found none; give its command again")
         return _sweep(folder, sweep)
@@ -35,10 +35,10 @@ def render(folder: Path) -> Path:
 
 def _sweep(folder: Path, sweep: dict[str, Any]) -> Path:
     runs = folder.parent.parent
-    done = [point for point in sweep["points"] if point["result"]]
+    done = [run for run in sweep["runs"] if run["result"]]
     by_group: dict[str, list[Path]] = {}
-    for point in done:
-        by_group.setdefault(point["group"], []).append(runs / point["folder"])
+    for run in done:
+        by_group.setdefault(run["group"], []).append(runs / run["folder"])
     drawn = [("The trade-off", figures.trade_off(sweep, folder / "trade-off.png"))]
     for group, folders in by_group.items():
         name = f"samples-{figures.file_name(group)}.png"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import attrs
 import pytest
@@ -17,7 +18,19 @@ import crtcore.run
 from crtcore.builtin.plugin import crt_components
 from crtcore.experiment import Plan, Study, override, study
 from crtcore.hooks import Component
-from crtcore.kinds import Done, ExecutorSpec, Json, Work
+from crtcore.kinds import (
+    Done,
+    ExecutorSpec,
+    Experiment,
+    ExperimentSpec,
+    Figure,
+    Findings,
+    Json,
+    Measurement,
+    Role,
+    Row,
+    Work,
+)
 from crtcore.registry import Registry
 from crtcore.testing.toys import Chain, Patches
 from crtcore.toml import Document
@@ -96,14 +109,54 @@ class Inline:
             yield Done(place, work(piece, told), None)
 
 
+@attrs.frozen(kw_only=True)
+class Scan(ExperimentSpec):
+    """Made-up decoders at each budget; the seed is added to their speed."""
+
+    roles: ClassVar[Mapping[str, Role]] = {}
+    stages: ClassVar[Mapping[str, str]] = {}
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(across="budget", lines="decoder", numbers=("speed", "accepted"), columns=("temperature",)),
+    )
+
+    budgets: tuple[int, ...] = (2, 4)
+    faster: float = 0.0
+
+    def build(self) -> Experiment:
+        """The experiment."""
+        return lambda plan, run: Findings({}, [self.row(at, name, plan.seed) for at in self.budgets for name in "ab"])
+
+    def row(self, budget: int, decoder: str, seed: int) -> Row:
+        """What is measured there."""
+        speed = 10.0 * budget + (decoder == "b") + seed + self.faster
+        return Row(
+            {"decoder": decoder, "budget": budget, "temperature": 0.5},
+            {
+                "speed": Measurement(speed, "ids per second", 100, speed - 0.25, speed + 0.25),
+                "accepted": Measurement(budget / 2, "ids", 50),
+            },
+        )
+
+
 REGISTRY = Registry.of(
     [
         *(("crtcore", component) for component in crt_components()),
         ("toys", Component("patches", spec=Patches, summary="linear patches", examples=(Patches(),))),
         ("toys", Component("chain", spec=Chain, summary="linear prediction", examples=(Chain(),))),
         ("toys", Component("here", spec=Here, summary="this process", examples=(Here(),))),
+        ("toys", Component("scan", spec=Scan, summary="made-up points", examples=(Scan(),))),
     ]
 )
+
+SCAN = """\
+name = "scan"
+
+[experiment]
+use = "scan"
+
+[executor]
+use = "here"
+"""
 
 Describe = Callable[..., Study]
 
@@ -127,6 +180,12 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Describe]:
 def toy_plan(toy: Describe) -> Callable[..., Plan]:
     """Makes the plan of the one point."""
     return lambda *overrides: toy(*overrides).points[0].plan
+
+
+@pytest.fixture
+def scan(toy: Describe) -> Describe:
+    """Makes a study that leaves points from `a.b=value` texts."""
+    return lambda *overrides: toy(*overrides, text=SCAN)
 
 
 @pytest.fixture

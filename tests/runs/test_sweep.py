@@ -233,7 +233,7 @@ def test_what_is_gathered_names_every_point_and_number(toy: Describe, runs: Path
     folder = gather(study, runs, Finished(results, {3: "it broke"}))
 
     told = json.loads((folder / "sweep.json").read_bytes())
-    assert [point["problem"] for point in told["points"]] == [None, None, None, "it broke"]
+    assert [run["problem"] for run in told["runs"]] == [None, None, None, "it broke"]
     assert {"mean", "low", "high", "seeds", "unit", "difference"} == told["arms"]["other"]["cost"].keys()
     assert told["ran_on"]["settings"]["threads"] == ["1", "2"]
     assert math.isclose(told["arms"]["baseline"]["cost"]["mean"], 0.5)
