@@ -19,6 +19,7 @@ class DigitImages:
 
     classes = 10
     levels = 17
+    vocabulary = None
 
     def __init__(self, spec: Digits) -> None:
         raw = load_digits()

@@ -19,7 +19,7 @@ class Batch(NamedTuple):
     """Samples side by side."""
 
     data: Tensor
-    """b ...; images are b c h w, float, -1 to 1."""
+    """b ...; images are b c h w, float, -1 to 1; ids are b n, int64, -1 where absent."""
     condition: Int[Tensor, " b"] | None
     """A class for each sample; -1: none."""
     weight: Float[Tensor, "b n"] | None
@@ -43,6 +43,10 @@ class Dataset(Protocol):
         """Values an element of the data can take, evenly from -1 to 1; None: not that sort of data."""
 
     @property
+    def vocabulary(self) -> int | None:
+        """Ids run from 0 up to this; None: its data are no ids."""
+
+    @property
     def checksum(self) -> str:
         """SHA-256 of the data as read."""
 
@@ -56,7 +60,10 @@ class DatasetSpec(Spec):
 
     kind: ClassVar[str] = "dataset"
     form: ClassVar[str]
-    """The form of its data, as in `TokenizerSpec.form`."""
+    """The form of its data, as in `TokenizerSpec.form`.
+
+    `ids` are rows of integers below the dataset's vocabulary: b n, int64, -1 (absent) only at the right end.
+    """
 
     @abc.abstractmethod
     def build(self) -> Dataset:

@@ -57,7 +57,7 @@ class Squares(DatasetSpec):
 
 
 class SquareImages:
-    sizes, classes, levels, checksum = SIZES, 3, 5, "0" * 64
+    sizes, classes, levels, vocabulary, checksum = SIZES, 3, 5, None, "0" * 64
 
     def __init__(self, spec: Squares) -> None:
         self.splits = {}

@@ -1,6 +1,6 @@
 """The laws of datasets: splits that share nothing, batches that depend on their indices alone, values as stated.
 
-Axes: b batch.
+Axes: b batch, n ids of a sample. Id -1 means absent.
 """
 
 from __future__ import annotations
@@ -141,6 +141,19 @@ def images_lie_on_their_levels(built: Built, draw: Draw) -> None:
 
 
 @law("dataset", draw=DRAWS)
+def ids_are_below_their_vocabulary(built: Built, draw: Draw) -> None:
+    """There is a vocabulary if and only if the data are ids: b n, int64, from -1 up to it, -1 only at the right end."""
+    data, vocabulary = built.dataset.take(draw.split, draw.indices(built.dataset)).data, built.dataset.vocabulary
+
+    assert (vocabulary is not None) == (built.form == "ids")
+    if vocabulary is not None:
+        assert data.ndim == 2
+        assert data.dtype == torch.int64
+        assert ((data >= -1) & (data < vocabulary)).all()
+        assert not ((data[:, :-1] < 0) & (data[:, 1:] >= 0)).any()
+
+
+@law("dataset", draw=DRAWS)
 def conditions_are_classes(built: Built, draw: Draw) -> None:
     """There is a condition for each sample, from -1 up to the classes, if and only if there are classes."""
     indices = draw.indices(built.dataset)
@@ -193,6 +206,7 @@ OFFENDERS = (
     Offender(another_build_has_the_same_batches, plants.altered(plants.mirrored, twice=False)),
     Offender(the_checksum_is_a_sha_256_and_stays, plants.altered(checksum="0" * 64, twice=False)),
     Offender(images_lie_on_their_levels, plants.altered(plants.between_levels)),
+    Offender(ids_are_below_their_vocabulary, plants.altered(vocabulary=256)),
     Offender(conditions_are_classes, plants.altered(plants.one_class_more)),
     Offender(an_index_out_of_range_is_refused, plants.altered(plants.wrapping)),
     Offender(a_batch_is_the_callers_own, plants.altered(plants.shared())),

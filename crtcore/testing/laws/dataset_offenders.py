@@ -29,6 +29,7 @@ class Altered:
     sizes: Mapping[str, int]
     classes: int | None
     levels: int | None
+    vocabulary: int | None
     checksum: str
     taken: Callable[[Dataset, str, Tensor], Batch]
 
@@ -42,6 +43,7 @@ def altered(
     *,
     twice: bool = True,
     checksum: str | None = None,
+    vocabulary: int | None = None,
     further: str | None = None,
 ) -> Callable[[Built], Built]:
     """Makes a sound dataset an altered one; `twice`: its other build too."""
@@ -53,6 +55,7 @@ def altered(
                 {**inner.sizes, **({further: 1} if further else {})},
                 inner.classes,
                 inner.levels,
+                vocabulary or inner.vocabulary,
                 checksum or inner.checksum,
                 take or (lambda inner, split, indices: inner.take(split, indices)),
             )
