@@ -29,6 +29,12 @@ def crt_components() -> list[Component]:
             "digits", spec=specs.Digits, summary="1,797 real 8 by 8 images, ten classes", examples=(specs.Digits(),)
         ),
         Component(
+            "python-source",
+            spec=specs.PythonSource,
+            summary="bytes of Python's own standard library",
+            examples=(specs.PythonSource(), specs.PythonSource(length=64)),
+        ),
+        Component(
             "frechet",
             spec=specs.Frechet,
             summary="Fréchet distance in principal components of the data",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from crtcore.builtin.frechet import FrechetDistance
     from crtcore.builtin.fsq import Grid
     from crtcore.builtin.local import LocalProcesses
+    from crtcore.builtin.python_source import SourceWindows
     from crtcore.builtin.table import TablePrior
     from crtcore.builtin.two_stage import TwoStageExperiment
     from crtcore.experiment import Plan
@@ -96,6 +97,26 @@ class Digits(DatasetSpec):
         from crtcore.builtin.digits import DigitImages
 
         return DigitImages(self)
+
+
+@attrs.frozen(kw_only=True)
+class PythonSource(DatasetSpec):
+    """The running Python's standard library without its tests: bytes of real source code, in windows.
+
+    The splits hold whole files, by a hash of what is in them: about 90 % to train on, 5 % for validation, 5 % for test.
+    A window that an earlier split has too, such as a licence, is left out of the later one.
+    """
+
+    form: ClassVar[str] = "ids"
+
+    length: int = attrs.field(default=256, validator=at_least(2))
+    """Bytes of a window; the last one of a file may be shorter."""
+
+    def build(self) -> SourceWindows:
+        """The windows, read from where Python is installed."""
+        from crtcore.builtin.python_source import SourceWindows
+
+        return SourceWindows(self)
 
 
 @attrs.frozen(kw_only=True)
