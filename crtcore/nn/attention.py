@@ -33,10 +33,12 @@ class Attention(nn.Module):
 
         Raises: ValueError if the wanted backend cannot run on the features' device and type.
         """
-        query, key, value = self.inward(features).unflatten(-1, (3, self.heads, -1)).unbind(2)  # b t h d
-        key, value = scope.remember(self, rotate(key, scope.positions), value)  # b s h d
+        threefold = self.inward(features).unflatten(-1, (3 * self.heads, -1))  # b t 3h d
+        turned = rotate(threefold[:, :, : 2 * self.heads], scope.positions)  # at once, in half the time
+        query, key, value = (*turned.chunk(2, 2), threefold[:, :, 2 * self.heads :])  # b t h d
+        key, value = scope.remember(self, key, value)  # b s h d
         attend = self._backend(query)
-        mixed = attend(rotate(query, scope.positions), key, value, scope.visible)
+        mixed = attend(query, key, value, scope.visible)
         result: Tensor = self.outward(mixed.flatten(2))
         return result
 

@@ -1,19 +1,17 @@
-"""The exact law of a decoder of chains, by following every branch; tiny vocabularies only."""
+"""The exact law of a decoder, by following every tree and every branch; tiny vocabularies only."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
 from functools import cache
-from itertools import product
-from math import prod
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crt_verify.rules import rule
-from crt_verify.tree import Tree
+from crt_verify.drafters import Drafter, draft_law
+from crt_verify.rules import Rule
 from crtcore import Limits, Sampling, probabilities
 from crtcore.kinds import Prior
 
@@ -37,11 +35,12 @@ def rows_of(prior: Prior, prompt: Int[Tensor, "1 n"], sampling: Sampling, condit
     return row
 
 
-def chain_law(p: Rows, q: Rows, vocabulary: int, longest: int, limits: Limits) -> dict[Ids, float]:
-    """The law of the rows that chains of up to `longest` ids give.
+def tree_law(p: Rows, q: Rows, drafter: Drafter, rule: Rule, limits: Limits) -> dict[Ids, float]:
+    """The law of the rows that a drafter and a rule give.
 
-    Raises: ValueError if there are too many rows to enumerate.
+    Raises: ValueError if there are too many rows to enumerate, or if the drafter's trees cannot be.
     """
+    vocabulary = len(p(()))
     if vocabulary**limits.length > ROWS:
         raise ValueError(f"expected at most {ROWS} rows, got {vocabulary}**{limits.length}")
 
@@ -50,26 +49,28 @@ def chain_law(p: Rows, q: Rows, vocabulary: int, longest: int, limits: Limits) -
         remaining = limits.length - len(emitted)
         if remaining == 0 or (emitted and emitted[-1] in limits.stop):
             return {(): 1.0}
-        size = min(longest, remaining - 1) if emitted else 0  # the first id comes with the prompt's own call
+        depth = remaining - 1 if emitted else 0  # the first id comes with the prompt's own call
         law: defaultdict[Ids, float] = defaultdict(float)
-        for chain in product(range(vocabulary), repeat=size):
-            before = [emitted + chain[:node] for node in range(size + 1)]
-            drafted = prod(float(q(context)[x]) for context, x in zip(before, chain, strict=False))
-            if drafted > 0:
-                for emission, chance in _round(chain, p, q, before).items():
-                    block = _until(limits.stop, emission)
-                    for rest, weight in after(emitted + block).items():
-                        law[block + rest] += drafted * chance * weight
+        for emission, chance in _round(p, q, emitted, drafter, rule, depth).items():
+            block = _until(limits.stop, emission)
+            for rest, weight in after(emitted + block).items():
+                law[block + rest] += chance * weight
         return dict(law)
 
     return after(())
 
 
-def _round(chain: Ids, p: Rows, q: Rows, before: list[Ids]) -> dict[Ids, float]:
-    """The law of what one round emits, given the chain."""
-    target = torch.stack([p(context) for context in before])  # L+1 v
-    draft = torch.stack([q(context) for context in before])
-    return rule("single").law(Tree(range(-1, len(chain)), (-1, *chain)), target, draft)
+def _round(p: Rows, q: Rows, emitted: Ids, drafter: Drafter, rule: Rule, depth: int) -> dict[Ids, float]:
+    """The law of what one round emits, over all trees."""
+    law: defaultdict[Ids, float] = defaultdict(float)
+    for tree, drawn in draft_law(drafter, lambda path: q(emitted + path), depth=depth):
+        paths = [tree.path(node) for node in range(len(tree))]
+        target = torch.stack([p(emitted + path) for path in paths])  # m v
+        unread = torch.zeros_like(target[0])
+        draft = torch.stack([q(emitted + path) if tree.children(n) else unread for n, path in enumerate(paths)])
+        for emission, chance in rule.law(tree, target, draft).items():
+            law[emission] += drawn * chance
+    return law
 
 
 def _until(stop: Ids, block: Ids) -> Ids:

@@ -15,5 +15,45 @@ def crt_components() -> list[Component]:
             spec=specs.SpeculativeDecoding,
             summary="a chain of drafted ids, verified id by id",
             examples=(specs.SpeculativeDecoding(length=1), specs.SpeculativeDecoding(length=3)),
-        )
+        ),
+        Component(
+            "block",
+            spec=specs.BlockVerification,
+            summary="a chain of drafted ids, verified as a whole",
+            examples=(specs.BlockVerification(length=3),),
+        ),
+        Component(
+            "spectr",
+            spec=specs.SpecTr,
+            summary="independent drafted paths, verified together",
+            examples=(specs.SpecTr(paths=2, length=2),),
+        ),
+        Component(
+            "rsd-c",
+            spec=specs.RSDC,
+            summary="a tree of distinct siblings, verified from the root",
+            examples=(specs.RSDC(branching=(2, 1)),),
+        ),
+        Component(
+            "rsd-s",
+            spec=specs.RSDS,
+            summary="the tree of a stochastic beam, verified from the root",
+            examples=(specs.RSDS(width=2, length=2),),
+            departs=dict.fromkeys(
+                ("its-law-is-the-targets", "draws-follow-the-law"),
+                "a beam's trees cannot be listed, as they depend on real-valued arrival times",
+            ),
+        ),
+        Component(
+            "traversal",
+            spec=specs.TraversalVerification,
+            summary="a tree of distinct siblings, verified from the leaves",
+            examples=(specs.TraversalVerification(branching=(2, 1)),),
+        ),
+        Component(
+            "greedy-tree",
+            spec=specs.GreedyTree,
+            summary="the draft's likeliest ids and one drawn, verified optimally",
+            examples=(specs.GreedyTree(branching=(2, 1)),),
+        ),
     ]

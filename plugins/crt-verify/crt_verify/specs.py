@@ -1,32 +1,165 @@
-"""Specs of the decoders, free of torch."""
+"""Specs of the decoders, free of torch: each is a drafter and the rule that judges its trees."""
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
+from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
+from crt_verify.drafters.drafter import counts
 from crtcore.kinds import DecoderSpec
 from crtcore.spec import at_least
 
 if TYPE_CHECKING:
-    from crt_verify.speculative import SpeculativeDecoder
+    from crt_verify.tree_decoder import TreeDecoder
 
 
 @attrs.frozen(kw_only=True)
-class SpeculativeDecoding(DecoderSpec):
+class TreeDecoding(DecoderSpec):
+    """Base of the decoders by draft trees: what is drafted, and the rule that judges it."""
+
+    drafts: ClassVar[bool] = True
+    rule: ClassVar[str]
+
+    @property
+    @abc.abstractmethod
+    def drafter(self) -> Drafter:
+        """How trees are drawn from the draft."""
+
+    def build(self) -> TreeDecoder:
+        """The decoder."""
+        from crt_verify.tree_decoder import TreeDecoder
+
+        return TreeDecoder(self.drafter, self.rule)
+
+
+@attrs.frozen(kw_only=True)
+class SpeculativeDecoding(TreeDecoding):
     """Speculative decoding: the draft proposes a chain of ids, the target accepts its longest fitting start.
 
     Source: Leviathan et al. (2023), arXiv:2211.17192, algorithm 1; Chen et al. (2023), arXiv:2302.01318, algorithm 2.
     """
 
-    drafts: ClassVar[bool] = True
+    rule: ClassVar[str] = "single"
 
     length: int = attrs.field(default=4, validator=at_least(1))
     """Drafted ids a round."""
 
-    def build(self) -> SpeculativeDecoder:
-        """The decoder."""
-        from crt_verify.speculative import SpeculativeDecoder
+    @property
+    def drafter(self) -> Chain:
+        """A chain."""
+        return Chain(length=self.length)
 
-        return SpeculativeDecoder(self)
+
+@attrs.frozen(kw_only=True)
+class BlockVerification(TreeDecoding):
+    """Block verification: a drafted chain judged as a whole, never worse than id by id.
+
+    Source: Sun et al. (2025), arXiv:2403.10444.
+    """
+
+    rule: ClassVar[str] = "block"
+
+    length: int = attrs.field(default=4, validator=at_least(1))
+    """Drafted ids a round."""
+
+    @property
+    def drafter(self) -> Chain:
+        """A chain."""
+        return Chain(length=self.length)
+
+
+@attrs.frozen(kw_only=True)
+class SpecTr(TreeDecoding):
+    """SpecTr: independent drafted paths, judged together at each id by k-sequential selection.
+
+    Source: Sun et al. (2023), arXiv:2310.15141.
+    """
+
+    rule: ClassVar[str] = "kseq"
+
+    paths: int = attrs.field(default=3, validator=at_least(1))
+    """Paths a round."""
+    length: int = attrs.field(default=3, validator=at_least(1))
+    """Drafted ids of a path."""
+
+    @property
+    def drafter(self) -> Paths:
+        """Independent paths."""
+        return Paths(paths=self.paths, length=self.length)
+
+
+@attrs.frozen(kw_only=True)
+class RSDC(TreeDecoding):
+    """Recursive speculative decoding with constant branching: siblings drawn without replacement, tried in turn.
+
+    Source: Jeon et al. (2024), arXiv:2402.14160, RSD-C.
+    """
+
+    rule: ClassVar[str] = "recursive"
+
+    branching: tuple[int, ...] = attrs.field(default=(3, 1, 1), validator=counts)
+    """Children of a node of each level, the root's first."""
+
+    @property
+    def drafter(self) -> Branching:
+        """Trees of distinct siblings."""
+        return Branching(branching=self.branching)
+
+
+@attrs.frozen(kw_only=True)
+class RSDS(TreeDecoding):
+    """Recursive speculative decoding with a stochastic beam: distinct paths of each length, siblings tried in turn.
+
+    Source: Jeon et al. (2024), arXiv:2402.14160, RSD-S.
+    """
+
+    rule: ClassVar[str] = "recursive"
+
+    width: int = attrs.field(default=3, validator=at_least(1))
+    """Paths that the beam keeps at each length."""
+    length: int = attrs.field(default=3, validator=at_least(1))
+    """Drafted ids of a path."""
+
+    @property
+    def drafter(self) -> Beam:
+        """Stochastic beams."""
+        return Beam(width=self.width, length=self.length)
+
+
+@attrs.frozen(kw_only=True)
+class TraversalVerification(TreeDecoding):
+    """Traversal verification: trees of distinct siblings, judged from the leaves to the root.
+
+    Source: Weng et al. (2025), arXiv:2505.12398.
+    """
+
+    rule: ClassVar[str] = "traversal"
+
+    branching: tuple[int, ...] = attrs.field(default=(3, 1, 1), validator=counts)
+    """Children of a node of each level, the root's first."""
+
+    @property
+    def drafter(self) -> Branching:
+        """Trees of distinct siblings."""
+        return Branching(branching=self.branching)
+
+
+@attrs.frozen(kw_only=True)
+class GreedyTree(TreeDecoding):
+    """Trees of the draft's most likely ids with one more drawn under each node, judged by the optimal rule for them.
+
+    Source: Hu et al. (2025), arXiv:2502.18779.
+    """
+
+    rule: ClassVar[str] = "greedy"
+
+    branching: tuple[int, ...] = attrs.field(default=(3, 1, 1), validator=counts)
+    """Children of a node of each level, the root's first."""
+
+    @property
+    def drafter(self) -> GreedyTop:
+        """The most likely ids and one more."""
+        return GreedyTop(branching=self.branching)

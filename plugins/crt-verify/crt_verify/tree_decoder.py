@@ -13,16 +13,16 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crt_verify import enumeration
+from crt_verify.coins import Coins, coins
 from crt_verify.drafters import Drafter
 from crt_verify.drafters.drafting import Drafting
-from crt_verify.drafters.growth import Growth, draft_coins
+from crt_verify.drafters.growth import Growth
 from crt_verify.ledger import Ledger
 from crt_verify.pairing import paired
 from crt_verify.rules import Rule
 from crt_verify.tree import Trees
-from crt_verify.tree_enumeration import tree_law
 from crt_verify.verdict import Verdict, check
-from crtcore import Limits, Noise, Sampling, probabilities
+from crtcore import Limits, Sampling, probabilities
 from crtcore.kinds import Drawn, Prior, Session
 
 
@@ -61,7 +61,7 @@ class TreeDecoder:
         capacity = prompt.shape[1] + limits.length - 1
         if limits.length:
             session = target.open(prompt, condition, capacity=capacity, room=self.drafter.nodes)
-            verdict = _first(session, ledger, self.rule, sampling, seeds, start)
+            verdict = _first(session, ledger, self.rule, sampling, coins(self.growth, seeds, start))
             check(verdict)
         if longest > 0:
             opened = draft.open(prompt, condition, capacity=capacity, room=1 + self.drafter.nodes)
@@ -69,7 +69,7 @@ class TreeDecoder:
             draft_calls += ledger.drawing
             while (ledger.drawing & (verdict.fault == 0).all()).any():
                 draft_calls += (ledger.remaining - 1).clamp(0, longest)
-                verdict = _round(sides, ledger, seeds, start + ledger.count)
+                verdict = _round(sides, ledger, coins(self.growth, seeds, start + ledger.count))
             check(verdict)
         return ledger.drawn(draft_calls, time.perf_counter() - began)
 
@@ -91,7 +91,7 @@ class TreeDecoder:
         draft = _fitting(target, draft)
         p = enumeration.rows_of(target, prompt, sampling, condition)
         q = enumeration.rows_of(draft, prompt, sampling, condition)
-        return tree_law(p, q, self.drafter, self.rule, limits)
+        return enumeration.tree_law(p, q, self.drafter, self.rule, limits)
 
 
 class _Sides(NamedTuple):
@@ -112,44 +112,35 @@ def _fitting(target: Prior, draft: Prior | None) -> Prior:
     return draft
 
 
-def _coins(
-    seeds: Int[Tensor, " b"], position: Int[Tensor, " b"], nodes: int
-) -> tuple[Int[Tensor, "b m"], Int[Tensor, "b m"]]:
-    """Accept and final coins by seed, position and node: nothing that happens in a row or beside it moves them."""
-    node, purpose = torch.arange(nodes, device=seeds.device), torch.arange(2, device=seeds.device)[:, None, None]
-    accept, final = Noise(seeds[:, None], "verdicts").bits(position[:, None], node, purpose)
-    return accept >> 8, final
-
-
-def _first(
-    session: Session, ledger: Ledger, rule: Rule, sampling: Sampling, seeds: Int[Tensor, " b"], start: Int[Tensor, " b"]
-) -> Verdict:
+def _first(session: Session, ledger: Ledger, rule: Rule, sampling: Sampling, given: Coins) -> Verdict:
     """The first id, from the call that read the prompt: a tree of no ids."""
     p = probabilities(session.tip, sampling)[:, None]  # b 1 v
-    root = torch.full_like(start, -1)[:, None]  # b 1
-    verdict = rule.verify(Trees(root, root, torch.ones_like(start)), p, p, *_coins(seeds, start, 1))
+    root = torch.full_like(given.accept[:, :1], -1)  # b 1
+    trees = Trees(root, root, torch.ones_like(root[:, 0]))
+    verdict = rule.verify(trees, p, p, given.accept[:, :1], given.final[:, :1])
     ledger.emit(verdict.final[:, None], proposed=verdict.length, accepted=verdict.length)
     return verdict
 
 
-def _round(sides: _Sides, ledger: Ledger, seeds: Int[Tensor, " b"], position: Int[Tensor, " b"]) -> Verdict:
+def _round(sides: _Sides, ledger: Ledger, given: Coins) -> Verdict:
     """Drafts a tree no deeper than each row can still use, judges it, and enters what came of it."""
     depths = (ledger.remaining - 1).clamp(min=0)
-    drafted = sides.growth.propose(sides.draft, depths, draft_coins(sides.growth, seeds, position))
+    drafted = sides.growth.propose(sides.draft, depths, given.draft)
     trees = drafted.trees
     ids = torch.cat([ledger.last[:, None], trees.tokens[:, 1:]], 1)  # b m
     logits = sides.target.extend(ids, torch.cat([trees.parents[:, :1], trees.parents[:, 1:].clamp(min=0)], 1))
     p = probabilities(logits, sides.draft.sampling)
-    verdict = sides.rule.verify(trees, p, drafted.q, *_coins(seeds, position, ids.shape[1]))
+    nodes = ids.shape[1]
+    verdict = sides.rule.verify(trees, p, drafted.q, given.accept[:, :nodes], given.final[:, :nodes])
     there = verdict.path >= 0
-    nodes = verdict.path.clamp(min=0)
-    accepted = torch.where(there, trees.tokens.gather(1, nodes), -1)  # b k
+    at = verdict.path.clamp(min=0)
+    accepted = torch.where(there, trees.tokens.gather(1, at), -1)  # b k
     block = torch.nn.functional.pad(accepted, (0, 1), value=-1).scatter(
         1, verdict.length[:, None], verdict.final[:, None]
     )
     ledger.emit(block, proposed=trees.nodes - 1, accepted=verdict.length)
     root = torch.where(ledger.drawing, 0, -1)[:, None]  # b 1
     sides.target.commit(torch.where(root == 0, torch.cat([root, verdict.path], 1), -1))
-    places = torch.where(there, drafted.places.gather(1, nodes), -1)
+    places = torch.where(there, drafted.places.gather(1, at), -1)
     sides.draft.keep(places, accepted, ledger.last, ledger.drawing)
     return verdict

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import torch
 from crt_verify.bounds import acceptance_bound, greedy_bound, level_bounds, path_bounds
+from crt_verify.coins import coins
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, draft_law, draws
 from crt_verify.drafters.drafting import Drafting
-from crt_verify.drafters.growth import Drafted, draft_coins
+from crt_verify.drafters.growth import Drafted
 from crt_verify.drafters.race import arrivals
 from crt_verify.tree import Tree
 from hypothesis import given, settings
@@ -71,8 +72,8 @@ def opened(drafter: Drafter, prior: TablePrior, rows: int, sampling: Sampling) -
 def grown(drafter: Drafter, prior: TablePrior, seeds: Tensor, *, depth: int = 9, **options: Any) -> Drafted:
     """Trees for a batch."""
     growth, rows = drafter.build(), len(seeds)
-    coins = draft_coins(growth, seeds, torch.full((rows,), 2))
-    return growth.propose(opened(drafter, prior, rows, Sampling(**options)), torch.full((rows,), depth), coins)
+    drawn = coins(growth, seeds, torch.full((rows,), 2)).draft
+    return growth.propose(opened(drafter, prior, rows, Sampling(**options)), torch.full((rows,), depth), drawn)
 
 
 def trees_of(drafted: Drafted) -> list[Tree]:
@@ -265,9 +266,9 @@ def test_a_chain_is_picked_from_its_rows_bit_by_bit() -> None:
 
     drafted = grown(drafter, prior, seeds, temperature=0.7, top_k=3)
 
-    coins = draft_coins(drafter.build(), seeds, torch.full((500,), 2))
+    drawn = coins(drafter.build(), seeds, torch.full((500,), 2)).draft
     assert drafted.q.dtype == torch.float32
-    assert torch.equal(pick(drafted.q[:, :-1], coins), drafted.trees.tokens[:, 1:])
+    assert torch.equal(pick(drafted.q[:, :-1], drawn), drafted.trees.tokens[:, 1:])
 
 
 def test_siblings_are_drawn_from_their_row_bit_by_bit() -> None:
@@ -276,10 +277,10 @@ def test_siblings_are_drawn_from_their_row_bit_by_bit() -> None:
 
     drafted = grown(drafter, prior, seeds)
 
-    coins = draft_coins(drafter.build(), seeds, torch.full((500,), 2))
+    drawn = coins(drafter.build(), seeds, torch.full((500,), 2)).draft
     tokens = drafted.trees.tokens
-    assert torch.equal(draws.distinct(drafted.q[:, 0], coins[:, :3]), tokens[:, 1:4])
-    assert torch.equal(draws.distinct(drafted.q[:, 1:4], coins[:, 3:].reshape(500, 3, 2)).flatten(1), tokens[:, 4:])
+    assert torch.equal(draws.distinct(drafted.q[:, 0], drawn[:, :3]), tokens[:, 1:4])
+    assert torch.equal(draws.distinct(drafted.q[:, 1:4], drawn[:, 3:].reshape(500, 3, 2)).flatten(1), tokens[:, 4:])
 
 
 @pytest.mark.parametrize("drafter", DRAFTERS, ids=str)

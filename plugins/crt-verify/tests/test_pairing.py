@@ -15,9 +15,9 @@ import pytest
 import torch
 from crt_verify import rules
 from crt_verify.bounds import level_bounds
+from crt_verify.coins import coins
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, draft_law
 from crt_verify.drafters.drafting import Drafting
-from crt_verify.drafters.growth import draft_coins
 from crt_verify.pairing import paired
 from crt_verify.tree import Tree
 from torch import Tensor
@@ -181,8 +181,8 @@ def beams(width: int, length: int) -> dict[Tree, int]:
     for part in torch.arange(TREES).chunk(10):
         last = torch.zeros_like(part)
         session = table().open(last[:, None][:, :0], capacity=9, room=20)
-        coins = draft_coins(growth, part, last)
-        trees, *_ = growth.propose(Drafting(session, last, Sampling()), last + length, coins)
+        drawn = coins(growth, part, last).draft
+        trees, *_ = growth.propose(Drafting(session, last, Sampling()), last + length, drawn)
         rows, times = torch.cat([trees.parents, trees.tokens], 1).unique(dim=0, return_counts=True)
         for row, count in zip(rows.tolist(), times.tolist(), strict=True):
             nodes = 1 + width * length

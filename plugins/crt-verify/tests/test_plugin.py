@@ -5,21 +5,49 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from crt_verify import plugin
-from crt_verify.specs import SpeculativeDecoding
+from crt_verify.specs import TreeDecoding
 
-from crtcore import Registry
+from crtcore import FieldError, Registry
+
+COMPONENTS = plugin.crt_components()
 
 
-def test_it_brings_speculative_decoding() -> None:
-    registry = Registry.of([("verify", component) for component in plugin.crt_components()])
+def test_it_brings_every_decoder_by_name() -> None:
+    registry = Registry.of([("verify", component) for component in COMPONENTS])
 
-    found = registry.find("decoder", "sd")
+    found = registry.names("decoder")
 
-    assert found.spec is SpeculativeDecoding
+    assert found == ["block", "greedy-tree", "rsd-c", "rsd-s", "sd", "spectr", "traversal"]
+
+
+def test_every_pairing_is_exact() -> None:
+    decoders = [component.examples[0] for component in COMPONENTS if issubclass(component.spec, TreeDecoding)]
+
+    built = [decoder.build() for decoder in decoders]  # refuses with the reason
+
+    assert len(built) == 7
 
 
 def test_describing_it_imports_no_torch() -> None:
     code = "import sys, crt_verify.plugin as plugin; plugin.crt_components(); sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["sd", "block", "spectr", "rsd-s"])
+def test_a_path_has_at_least_one_id(name: str) -> None:
+    spec = next(component.spec for component in COMPONENTS if component.name == name)
+
+    with pytest.raises(FieldError, match="length: expected at least 1, got 0"):
+        spec(length=0)
+
+
+@pytest.mark.parametrize("name", ["rsd-c", "traversal", "greedy-tree"])
+@pytest.mark.parametrize("branching", [(), (2, 0)])
+def test_every_level_has_a_child(name: str, branching: tuple[int, ...]) -> None:
+    spec = next(component.spec for component in COMPONENTS if component.name == name)
+
+    with pytest.raises(FieldError, match="branching: expected numbers of at least 1"):
+        spec(branching=branching)

@@ -7,7 +7,6 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
-import attrs
 import pytest
 import torch
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
@@ -18,8 +17,7 @@ from torch import Tensor
 
 from crtcore import Limits, Sampling, probabilities
 from crtcore.builtin.table import TablePrior
-from crtcore.kinds import DecoderSpec, Drawn, Session
-from crtcore.testing import obeys
+from crtcore.kinds import Drawn, Session
 
 SMALL: dict[type[Drafter], Drafter] = {
     Chain: Chain(length=2),
@@ -29,28 +27,6 @@ SMALL: dict[type[Drafter], Drafter] = {
     GreedyTop: GreedyTop(branching=(2, 2)),
 }
 PAIRS = [(SMALL[kind], name) for name, kinds in EXACT.items() for kind in kinds]
-
-
-@attrs.frozen(kw_only=True)
-class Pair(DecoderSpec):
-    """A drafter and a rule."""
-
-    drafter: Drafter
-    rule: str
-
-    def build(self) -> TreeDecoder:
-        return TreeDecoder(self.drafter, self.rule)
-
-
-test_independent_paths_in_turn = obeys(Pair(drafter=Paths(paths=2, length=2), rule="kseq"))
-test_distinct_siblings_in_turn = obeys(Pair(drafter=Branching(branching=(2, 1)), rule="recursive"))
-test_distinct_siblings_from_the_leaves = obeys(Pair(drafter=Branching(branching=(2, 1)), rule="traversal"))
-test_a_chain_as_a_whole = obeys(Pair(drafter=Chain(length=3), rule="block"))
-test_likely_siblings = obeys(Pair(drafter=GreedyTop(branching=(2, 1)), rule="greedy"))
-test_a_beam_in_turn = obeys(
-    Pair(drafter=Beam(width=2, length=3), rule="recursive"),
-    departs=dict.fromkeys(["its-law-is-the-targets", "draws-follow-the-law"], "a beam's trees cannot be listed"),
-)
 
 
 def table(seed: int, vocabulary: int = 3, spread: float = 1.0) -> TablePrior:
@@ -180,3 +156,46 @@ def test_logits_that_are_no_numbers_are_named(broken: str, drafter: Drafter) -> 
 def test_no_draft_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a draft prior, got none"):
         draw(TreeDecoder(Chain(length=1), "single"), table(0), None, 1, Limits(length=3))
+
+
+def test_another_vocabulary_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a draft over the target's 3 ids, got 4"):
+        draw(TreeDecoder(Chain(length=1), "single"), table(0), table(1, vocabulary=4), 1, Limits(length=3))
+
+
+def test_a_tree_is_no_deeper_than_what_is_left() -> None:
+    drawn = draw(TreeDecoder(Chain(length=3), "single"), table(0), table(0), 20, Limits(length=7))
+
+    assert drawn.accepted.tolist() == [[0, 3, 1]] * 20  # 1 + 4 + 2 ids
+    assert drawn.proposed.tolist() == [4] * 20
+    assert drawn.draft_calls.tolist() == [5] * 20  # the prompt's own and one a level
+
+
+def test_a_draft_that_is_always_wrong_costs_no_target_call() -> None:
+    target, draft = (TablePrior(row[None, None]) for row in torch.tensor([[0.0, -math.inf], [-math.inf, 0.0]]))
+
+    drawn = draw(TreeDecoder(Chain(length=3), "single"), target, draft, 20, Limits(length=5))
+
+    assert drawn.ids.tolist() == [[0] * 5] * 20
+    assert drawn.target_calls.tolist() == [5] * 20
+
+
+def test_more_target_calls_than_ids_are_never_made() -> None:
+    drawn = draw(TreeDecoder(Chain(length=3), "single"), table(0), table(1), 50, Limits(length=13, stop=(2,)))
+
+    assert (drawn.target_calls <= (drawn.ids >= 0).sum(-1)).all()
+
+
+def test_float32_priors_are_drawn_from() -> None:
+    target, draft = table(0).float(), table(1).float()
+
+    drawn = draw(TreeDecoder(Branching(branching=(2, 1)), "recursive"), target, draft, 50, Limits(length=13))
+
+    assert (drawn.ids >= 0).all()
+
+
+def test_too_many_rows_are_not_enumerated() -> None:
+    prompt, limits = torch.zeros(1, 0, dtype=torch.int64), Limits(length=11)
+
+    with pytest.raises(ValueError, match=r"expected at most 100000 rows, got 3\*\*11"):
+        TreeDecoder(Chain(length=1), "single").law(table(0), prompt, draft=table(1), limits=limits, sampling=Sampling())

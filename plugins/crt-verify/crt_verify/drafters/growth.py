@@ -17,7 +17,6 @@ from torch import Tensor
 from crt_verify.drafters.drafting import Drafting
 from crt_verify.drafters.draws import Draw
 from crt_verify.tree import Trees
-from crtcore import Noise
 
 
 class Drafted(NamedTuple):
@@ -57,14 +56,15 @@ class Growth(abc.ABC):
         """The nodes under a level; an absent node has none."""
 
     def propose(self, drafting: Drafting, depths: Int[Tensor, " b"], coins: Int[Tensor, "b c"]) -> Drafted:
-        """Trees no deeper than `depths`, by 32-bit coins as `draft_coins` gives them.
+        """Trees no deeper than `depths`, by 32-bit coins, as many as the levels take.
 
-        Cost: one call of the draft a level.
+        Cost: one call of the draft a level; on the host's own device, none for a level that no row uses.
         """
+        deepest = len(self.coins) if depths.device.type != "cpu" else max(1, int(depths.amax(0)))
         root = torch.zeros_like(depths)[:, None]  # b 1
         level = Level(root, root, self.begin(len(root), root.device))
         first, laws, ids, parents = 0, [], [root - 1], [root - 1]
-        for depth, mine in enumerate(torch.split(coins, list(self.coins), -1)):
+        for depth, mine in enumerate(torch.split(coins, list(self.coins), -1)[:deepest]):
             laws.append(drafting.extend(level.ids, parents[-1]) if depth else drafting.root())
             above, level = first, self.grow(depth, level, laws[-1], mine)
             first += laws[-1].shape[1]
@@ -95,12 +95,6 @@ class ShapedGrowth(Growth):
         ids = torch.where(level.ids[..., None] >= 0, ids, -1).flatten(1)
         above = torch.arange(ids.shape[1], device=ids.device) // children
         return Level(ids, above.expand_as(ids), level.state.repeat_interleave(children, 1))
-
-
-def draft_coins(growth: Growth, seeds: Int[Tensor, " b"], position: Int[Tensor, " b"]) -> Int[Tensor, "b c"]:
-    """The coins of a round, by seed and position: nothing that happens in a row or beside it moves them."""
-    places = torch.arange(sum(growth.coins), device=seeds.device)
-    return Noise(seeds[:, None], "drafts").bits(position[:, None], places)
 
 
 def _gathered(ids: Int[Tensor, "b m"], parents: Int[Tensor, "b m"], q: Float[Tensor, "b m v"]) -> Drafted:
