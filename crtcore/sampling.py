@@ -10,12 +10,15 @@ from crtcore.settings import Sampling
 
 
 def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[Tensor, "... v"]:
-    """The law that `sampling` makes of logits: temperature, then top-k, top-p and min-p, renormalised.
+    """The law that `sampling` makes of logits: bans, then temperature, then top-k, top-p and min-p, renormalised.
 
     Rows keep float64 and are float32 otherwise; ids ruled out have exactly 0. Among equals the smaller id stays.
-    A row whose largest logit is not finite becomes NaN.
+    A row whose largest logit, of those not banned, is not finite becomes NaN.
+    Raises: ValueError if a banned id is not below v, or every id is banned.
     """
     logits = logits if logits.dtype == torch.float64 else logits.float()
+    if sampling.banned:
+        logits = logits.index_fill(-1, _below(logits.shape[-1], sampling.banned).to(logits.device), -torch.inf)
     peak = logits.amax(-1, keepdim=True)  # ... 1
     if sampling.temperature == 0:
         first = logits.argmax(-1, keepdim=True)
@@ -32,6 +35,15 @@ def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[T
     ranked = ranked * keep
     ranked = ranked / ranked.sum(-1, keepdim=True)
     return torch.zeros_like(law).scatter(-1, order, ranked)
+
+
+def _below(vocabulary: int, banned: tuple[int, ...]) -> Int[Tensor, " k"]:
+    """The banned ids, once it is known that the vocabulary has them and others."""
+    if max(banned) >= vocabulary:
+        raise ValueError(f"sampling.banned: expected ids below the vocabulary, {vocabulary}, got {max(banned)}")
+    if len(set(banned)) == vocabulary:
+        raise ValueError(f"sampling.banned: expected an id that may be drawn, got all {vocabulary} banned")
+    return torch.tensor(banned)
 
 
 def pick(weights: Float[Tensor, "... v"], coins: Int[Tensor, "..."]) -> Int[Tensor, "..."]:

@@ -45,8 +45,14 @@ class Training:
 
 @attrs.frozen(kw_only=True)
 class Sampling:
-    """How logits become the law that is sampled: table `[sampling]`, applied alike to target and draft."""
+    """How logits become the law that is sampled: table `[sampling]`.
 
+    The contract of every decoder: `crtcore.probabilities` treats the logits of target and draft identically, bans
+    included, and renormalises; a draw follows the law that it makes of the target's.
+    """
+
+    banned: tuple[int, ...] = attrs.field(default=(), validator=attrs.validators.deep_iterable(at_least(0)))
+    """Ids that are never drawn, as if the vocabulary did not have them: their logits are -inf before anything else."""
     temperature: float = attrs.field(default=1.0, validator=at_least(0))
     """Divides the logits; 0 takes the first of the largest."""
     top_k: int = attrs.field(default=0, validator=at_least(0))

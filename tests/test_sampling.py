@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore import Sampling, pick, probabilities
+from crtcore import FieldError, Sampling, pick, probabilities
 
 RULES = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 LOGIT = st.integers(-8, 8).map(lambda steps: 0.37 * steps) | st.just(-math.inf)
@@ -58,6 +59,97 @@ def test_rows_do_not_depend_on_one_another(rows: list[list[float]], sampling: Sa
     together = probabilities(table, sampling)
 
     assert torch.equal(together, torch.stack([probabilities(row, sampling) for row in table]))
+
+
+@st.composite
+def bans(draw: st.DrawFn) -> tuple[list[float], tuple[int, ...]]:
+    """Logits, and ids to ban that leave one which is possible; an id may be named twice."""
+    logits = draw(LOGITS.filter(lambda row: len(row) > 1))
+    spared = draw(st.sampled_from([x for x, logit in enumerate(logits) if logit > -math.inf]))
+    others = st.sampled_from([x for x in range(len(logits)) if x != spared])
+    return logits, tuple(draw(st.lists(others, min_size=1, max_size=6)))
+
+
+@RULES
+@given(bans(), SAMPLINGS)
+def test_a_banned_id_is_one_that_the_vocabulary_does_not_have(
+    case: tuple[list[float], tuple[int, ...]], sampling: Sampling
+) -> None:
+    logits, banned = case
+    others = [x for x in range(len(logits)) if x not in banned]
+
+    law = probabilities(torch.tensor(logits, dtype=torch.float64), attrs.evolve(sampling, banned=banned)).tolist()
+
+    assert [law[x] for x in banned] == [0] * len(banned)
+    plain = plainly([logits[x] for x in others], sampling)
+    assert [law[x] for x in others] == pytest.approx(plain, abs=1e-14)
+    assert [law[x] == 0 for x in others] == [p == 0 for p in plain]
+
+
+@RULES
+@given(bans(), st.sampled_from([0.3, 1.0, 2.5]))
+def test_a_ban_conditions_the_law_on_the_other_ids(
+    case: tuple[list[float], tuple[int, ...]], temperature: float
+) -> None:
+    logits, banned = torch.tensor(case[0], dtype=torch.float64), list(case[1])
+    rest = probabilities(logits, Sampling(temperature=temperature))
+    rest[banned] = 0
+
+    law = probabilities(logits, Sampling(temperature=temperature, banned=case[1]))
+
+    assert law.tolist() == pytest.approx((rest / rest.sum()).tolist(), rel=1e-12)
+
+
+def test_banned_ids_do_not_count_among_the_k() -> None:
+    law = probabilities(torch.tensor([3.0, 2.0, 1.0, 0.0]).double().log1p(), Sampling(top_k=2, banned=(0,)))
+
+    assert law.tolist() == pytest.approx([0, 3 / 5, 2 / 5, 0])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_what_a_banned_id_has_for_a_logit_does_not_matter(bad: float, temperature: float) -> None:
+    law = probabilities(torch.tensor([0.0, bad]), Sampling(temperature=temperature, banned=(1,)))
+
+    assert law.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_row_whose_possible_ids_are_all_banned_is_no_law(temperature: float) -> None:
+    law = probabilities(torch.tensor([0.0, -math.inf]), Sampling(temperature=temperature, banned=(0,)))
+
+    assert law.isnan().all()
+
+
+def test_a_ban_leaves_the_logits_alone() -> None:
+    logits = torch.zeros(3, dtype=torch.float64)
+
+    probabilities(logits, Sampling(banned=(1,)))
+
+    assert logits.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("banned", "message"),
+    [
+        ((0, 3), "sampling.banned: expected ids below the vocabulary, 3, got 3"),
+        ((2, 0, 1), "sampling.banned: expected an id that may be drawn, got all 3 banned"),
+    ],
+)
+def test_a_ban_that_the_vocabulary_cannot_bear_is_refused_unread(banned: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        probabilities(torch.empty(2, 3, device="meta"), Sampling(banned=banned))
+
+
+def test_no_value_is_read_on_the_host_for_a_ban() -> None:
+    law = probabilities(torch.empty(2, 3, device="meta"), Sampling(banned=(1,), top_k=1, top_p=0.5, min_p=0.1))
+
+    assert law.shape == (2, 3)
+
+
+def test_a_negative_id_cannot_be_banned() -> None:
+    with pytest.raises(FieldError, match="banned: expected at least 0, got -1"):
+        Sampling(banned=(0, -1))
 
 
 def test_float64_is_kept_and_all_else_is_float32() -> None:

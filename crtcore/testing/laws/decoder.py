@@ -8,9 +8,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import attrs
 import torch
+from hypothesis import strategies
 from scipy.stats import chi2
 
+from crtcore.builtin.table import TablePrior
 from crtcore.kinds.decoder import Decoder, DecoderSpec, Drawn
 from crtcore.sampling import probabilities
 from crtcore.settings import Limits, Sampling
@@ -212,6 +215,26 @@ def at_temperature_zero_the_likeliest_comes_out(decoder: Decoder, tables: Tables
         assert list(text) == best[len(best) - 1 - length : -1]
 
 
+@law("decoder", tables=TABLES, batch=BATCHES, limits=LIMITS, sampling=SAMPLINGS, banned=strategies.sampled_from([0, 1]))
+def a_ban_is_an_id_less(
+    decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling, banned: int
+) -> None:
+    """A banned id gives the rows, with all their counts, that logits of -inf give, in target and draft."""
+    tables = attrs.evolve(tables, zeros=0.0)  # or a ban might leave no id that is possible
+    priors = tables.build()
+    less = [TablePrior(prior.logits.detach().index_fill(-1, torch.tensor(banned), -math.inf)) for prior in priors]
+
+    told, done = (
+        decoder.draw(
+            target, batch.prompt(tables.vocabulary), draft=draft, limits=limits, sampling=asked,
+            condition=batch.condition(), seeds=batch.seeds(),
+        )
+        for (target, draft), asked in ((priors, attrs.evolve(sampling, banned=(banned,))), (less, sampling))
+    )  # fmt: skip
+
+    assert histories(told) == histories(done)
+
+
 LAWS = laws_in(globals())
 
 OFFENDERS = (
@@ -221,10 +244,11 @@ OFFENDERS = (
     Offender(impossible_ids_never_come_out, plants.untruncated),
     Offender(neighbours_do_not_matter, plants.sociable),
     Offender(absent_prompt_ids_do_not_matter, plants.padded),
-    Offender(same_seeds_same_rows, plants.moody),
+    Offender(same_seeds_same_rows, plants.moody, also=frozenset({a_ban_is_an_id_less.name})),
     Offender(rows_end_where_they_should, plants.talkative, also=frozenset({draws_follow_the_law.name})),
     Offender(counts_add_up, plants.flattering),
     Offender(at_temperature_zero_the_likeliest_comes_out, plants.lukewarm),
+    Offender(a_ban_is_an_id_less, plants.lenient),
 )
 
 BENCH = Bench("decoder", subject, LAWS, OFFENDERS)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from crtcore.kinds.decoder import Decoder, Drawn
-from crtcore.settings import Limits, Sampling
+from crtcore.settings import Limits
 
 Asked = dict[str, Any]
 """What a decoder is asked, by parameter."""
@@ -42,8 +42,7 @@ class Spoiled:
 
 
 def _whole(asked: Asked) -> Asked:
-    temperature = asked["sampling"].temperature
-    return asked | {"sampling": Sampling(temperature=temperature)}
+    return asked | {"sampling": attrs.evolve(asked["sampling"], top_k=0, top_p=1.0, min_p=0.0)}
 
 
 def forgetful(decoder: Decoder) -> Spoiled:
@@ -80,8 +79,17 @@ def lukewarm(decoder: Decoder) -> Spoiled:
     """Takes temperature 0 for a half."""
     return Spoiled(
         decoder,
-        ask=lambda asked: asked if asked["sampling"].temperature else asked | {"sampling": Sampling(temperature=0.5)},
+        ask=lambda asked: (
+            asked
+            if asked["sampling"].temperature
+            else asked | {"sampling": attrs.evolve(asked["sampling"], temperature=0.5)}
+        ),
     )
+
+
+def lenient(decoder: Decoder) -> Spoiled:
+    """Bans nothing."""
+    return Spoiled(decoder, ask=lambda asked: asked | {"sampling": attrs.evolve(asked["sampling"], banned=())})
 
 
 def flattering(decoder: Decoder) -> Spoiled:
