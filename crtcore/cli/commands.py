@@ -118,7 +118,10 @@ def _tell(folder: Path, *, as_json: bool, **more: str) -> None:
     if as_json:
         answer({**values, "folder": str(folder), "report": str(folder / page.PAGE), **more})
         return
-    show(tables.comparison(values) if swept else tables.single(values))
+    if tables.units(values) if swept else values["numbers"]:
+        show(tables.comparison(values) if swept else tables.single(values))
+    if "points" in values:
+        show(tables.points(values))
     for line in tables.verdicts(values) if swept else ():
         click.echo(f"claim: {line}")
     ran = values["ran_on"] if swept else ran_on([folder])

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import tomli
 
 from crtcore.checkpoint import write
 from crtcore.errors import RunError
+from crtcore.kinds import ExperimentSpec
+from crtcore.registry import NotInstalled, discover
 from crtcore.report import figures, tables
+from crtcore.report.grid import grid
 from crtcore.run import RESULT, ran_on, read_json
 from crtcore.sweep import SWEEP
 
@@ -39,20 +43,63 @@ def _sweep(folder: Path, sweep: dict[str, Any]) -> Path:
     by_group: dict[str, list[Path]] = {}
     for run in done:
         by_group.setdefault(run["group"], []).append(runs / run["folder"])
-    drawn = [("The trade-off", figures.trade_off(sweep, folder / "trade-off.png"))]
+    drawn, notes = _grids(folder, sweep)
+    drawn.append(("The trade-off", figures.trade_off(sweep, folder / "trade-off.png")))
     for group, folders in by_group.items():
         name = f"samples-{figures.file_name(group)}.png"
         drawn.append((f"Samples of {group}, first seed", figures.samples(folders[0], group, folder / name)))
     drawn.append(("How the stages learned", figures.curves(by_group, folder / "curves.png")))
-    return _write(folder, "sweep.html.j2", sweep=sweep, drawn=drawn, ran=sweep["ran_on"])
+    points = sweep.get("points")
+    return _write(folder, "sweep.html.j2", sweep=sweep, points=points, drawn=drawn, notes=notes, ran=sweep["ran_on"])
 
 
 def _run(folder: Path, result: dict[str, Any]) -> Path:
-    drawn = [
+    drawn, notes = _grids(folder, result)
+    drawn += [
         ("Samples", figures.samples(folder, result["name"], folder / "samples.png")),
         ("How the stages learned", figures.curves({result["name"]: [folder]}, folder / "curves.png")),
     ]
-    return _write(folder, "run.html.j2", result=result, drawn=drawn, ran=ran_on([folder]))
+    points = result.get("points")
+    return _write(folder, "run.html.j2", result=result, points=points, drawn=drawn, notes=notes, ran=ran_on([folder]))
+
+
+def _grids(folder: Path, values: Mapping[str, Any]) -> tuple[list[tuple[str, Path | None]], list[str]]:
+    """The figures of the points with their titles, and why what is missing was not drawn.
+
+    Raises: RunError if the folder has lost its spec.
+    """
+    if "points" not in values:
+        return [], []
+    try:
+        experiment = discover().find("experiment", str(_experiment(folder))).spec
+    except NotInstalled as error:
+        return [], [f"Not drawn: {error.args[0]}"]
+    assert issubclass(experiment, ExperimentSpec)
+    drawn = [
+        (
+            f"{', '.join(map(tables.label, figure.numbers))} across {figure.across}",
+            grid(values["points"], figure, folder / f"points-{index}.png"),
+        )
+        for index, figure in enumerate(experiment.figures, 1)
+    ]
+    return drawn, [
+        f"Not drawn: {title}, as the points have other labels or numbers" for title, path in drawn if not path
+    ]
+
+
+def _experiment(folder: Path) -> Any:
+    """The name of the experiment in a folder's spec; None if it has none."""
+    try:
+        return tomli.loads(_spec(folder))["experiment"]["use"]
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def _spec(folder: Path) -> str:
+    try:
+        return (folder / "spec.toml").read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / 'spec.toml'}: expected the spec of a run ({error})") from None
 
 
 def _write(folder: Path, template: str, *, drawn: list[tuple[str, Path | None]], **values: Any) -> Path:
@@ -63,13 +110,10 @@ def _write(folder: Path, template: str, *, drawn: list[tuple[str, Path | None]],
     helpers: Mapping[str, Any] = {
         "short": tables.short, "spread": tables.spread, "change": tables.change, "label": tables.label,
         "crosses": tables.crosses, "units": tables.units, "verdicts": tables.verdicts,
+        "labels": tables.labels, "measured": tables.measured, "seeds": tables.seeds, "plain": tables.plain,
     }  # fmt: skip
-    try:
-        spec = (folder / "spec.toml").read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise RunError(f"{folder / 'spec.toml'}: expected the spec of a run ({error})") from None
     shown = [(title, path.name, _inline(path)) for title, path in drawn if path]
-    page = environment.get_template(template).render(drawn=shown, spec=spec, **helpers, **values)
+    page = environment.get_template(template).render(drawn=shown, spec=_spec(folder), **helpers, **values)
     write(folder / PAGE, page.encode())
     return folder / PAGE
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
+
+from crtcore.points import parted
 
 
 def comparison(sweep: Mapping[str, Any]) -> Table:
@@ -40,6 +42,46 @@ def single(result: Mapping[str, Any]) -> Table:
         span = "" if low is None else f"{short(low)} to {short(high)}"
         table.add_row(label(name), short(number["value"]), span, number["unit"])
     return table
+
+
+def points(values: Mapping[str, Any]) -> Table:
+    """A row for each point of a run or sweep: its labels, then the mean and half width of its numbers."""
+    found = values["points"]
+    table = Table(
+        title="points: mean ± half of the 95 % interval, over seeds where there are several",
+        title_justify="left",
+    )
+    for name in labels(found):
+        table.add_column(name)
+    for name, unit in measured(found).items():
+        table.add_column(Text.assemble(label(name), (f"\n{unit}", "dim")), justify="right")
+    if gathered := "arm" in found[0]:
+        table.add_column("seeds", justify="right")
+    for point in found:
+        cells = [plain(point.get(name, "")) for name in labels(found)]
+        cells += [spread(point[name]) if name in point else "" for name in measured(found)]
+        table.add_row(*map(Text, [*cells, *([str(seeds(point))] if gathered else [])]))
+    return table
+
+
+def labels(points: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of the labels of points."""
+    return list(dict.fromkeys(name for point in points for name in parted(point)[0]))
+
+
+def measured(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Every number of points with its unit."""
+    return {name: number["unit"] for point in points for name, number in parted(point)[1].items()}
+
+
+def seeds(point: Mapping[str, Any]) -> int:
+    """The most seeds that a number of a sweep's point is the mean of."""
+    return max((number["seeds"] for number in parted(point)[1].values()), default=0)
+
+
+def plain(value: str | float) -> str:
+    """A label for a person."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def units(sweep: Mapping[str, Any]) -> dict[str, str]:

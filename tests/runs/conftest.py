@@ -14,6 +14,7 @@ import tomli
 import torch
 from hypothesis import settings
 
+import crtcore.report.page
 import crtcore.run
 from crtcore.builtin.plugin import crt_components
 from crtcore.experiment import Plan, Study, override, study
@@ -164,7 +165,8 @@ Describe = Callable[..., Study]
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Describe]:
     """Makes a study of toys from `a.b=value` texts."""
-    monkeypatch.setattr(crtcore.run, "discover", lambda: REGISTRY)
+    for module in (crtcore.run, crtcore.report.page):
+        monkeypatch.setattr(module, "discover", lambda: REGISTRY)
 
     def make(*overrides: str, text: str = TOY) -> Study:
         document = Document(tomli.loads(text), {})

@@ -15,6 +15,7 @@ from crtcore.checkpoint import write_json
 from crtcore.cli.commands import main
 from crtcore.errors import RunError
 from crtcore.experiment import Study
+from crtcore.registry import Registry
 from crtcore.report import page, tables
 from crtcore.run import address, execute
 from crtcore.sweep import Finished, gather, run
@@ -149,6 +150,111 @@ def test_a_run_as_json_is_its_result(single: Path) -> None:
         "folder": str(single),
         "report": str(single / "report.html"),
     }
+
+
+# Points
+
+
+@pytest.fixture
+def scanned(scan: Describe, runs: Path) -> Path:
+    """The folder of a run that leaves points and no other number."""
+    plan = scan().points[0].plan
+    execute(plan, runs)
+    return address(plan, runs)
+
+
+@pytest.fixture
+def spread(scan: Describe, runs: Path) -> Path:
+    """The folder of a sweep of two arms whose runs leave points."""
+    study = scan("sweep.arms={baseline = {}, other = {'experiment.faster' = 5.0}}", "sweep.seed=[0, 2]")
+    return gather(study, runs, run(study, runs, lambda index, event: None))
+
+
+def cells(text: str, first: str) -> list[str]:
+    """The cells of each row of a page's table that begins so."""
+    rows = [re.sub(r"\s+", " ", row) for row in re.findall(rf"<tr><td>{first}</td>.*?</tr>", text, re.DOTALL)]
+    return ["|".join(re.findall("<td>(.*?) ?</td>", row)) for row in rows]
+
+
+def test_a_run_s_page_shows_every_point(scanned: Path) -> None:
+    text = page.render(scanned).read_text()
+
+    own(text)
+    assert cells(text, "a") == [
+        "a|2|0.5|20.00 <br><small>19.75 to 20.25</small>|1.00",
+        "a|4|0.5|40.00 <br><small>39.75 to 40.25</small>|2.00",
+    ]
+    assert "speed, accepted across budget" in text
+    assert (scanned / "points-1.png").read_bytes().startswith(PNG)
+
+
+def test_a_sweep_s_page_shows_every_point_with_its_arm_and_seeds(spread: Path) -> None:
+    text = page.render(spread).read_text()
+
+    # mean 26 of 25 and 27, half of the interval: t of one degree of freedom 12.7062 times 1
+    assert [row for row in cells(text, "other") if row.startswith("other|a")] == [
+        "other|a|2|0.5|26.00 <br><small>13.29 to 38.71</small>|1.00|2",
+        "other|a|4|0.5|46.00 <br><small>33.29 to 58.71</small>|2.00|2",
+    ]
+    assert (spread / "points-1.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("folder", ["scanned", "spread"])
+def test_points_of_an_experiment_that_is_not_installed_are_a_table(
+    folder: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path: Path = request.getfixturevalue(folder)
+    monkeypatch.setattr(page, "discover", lambda: Registry.of([]))
+
+    text = page.render(path).read_text()
+
+    assert "Not drawn: no experiment is called &#39;scan&#39;" in text
+    assert "<td>temperature</td>" not in text
+    assert "<th>temperature</th>" in text
+    assert not list(path.glob("points-*.png"))
+
+
+def test_a_figure_of_what_was_not_measured_is_named(scanned: Path) -> None:
+    result = json.loads((scanned / "result.json").read_bytes())
+    for point in result["points"]:
+        del point["temperature"]
+    write_json(scanned / "result.json", result)
+
+    text = page.render(scanned).read_text()
+
+    assert "Not drawn: speed, accepted across budget, as the points have other labels or numbers" in text
+
+
+@pytest.mark.parametrize(
+    ("folder", "row"),
+    [
+        ("scanned", ["b", "4", "0.5", "41.00 ± 0.25", "2.00"]),
+        ("spread", ["baseline", "b", "4", "0.5", "42.00 ± 12.71", "2.00", "2"]),
+    ],
+)
+def test_points_are_printed_as_a_table(folder: str, row: list[str], request: pytest.FixtureRequest) -> None:
+    path: Path = request.getfixturevalue(folder)
+
+    result = crt("report", path)
+
+    assert result.exit_code == 0
+    assert row in [[cell.strip() for cell in line.strip("│").split("│")] for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(("text", "file"), [("", "result.json"), ("sweep.seed=[0, 1]", "sweep.json")])
+def test_points_of_runs_and_sweeps_are_told_as_json(
+    scan: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch, text: str, file: str
+) -> None:
+    study = scan(*filter(None, [text]))
+    monkeypatch.setattr("crtcore.cli.commands.load", lambda spec, registry, overrides: study)
+
+    told = json.loads(crt("run", "scan.toml", "--runs", runs, "--json").stdout)
+
+    assert len(told["points"]) == 4
+    assert told["points"] == json.loads((Path(told["folder"]) / file).read_bytes())["points"]
+
+
+# What is no report
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty", "file", "half", "bad"])
