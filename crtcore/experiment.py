@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import attrs
 import tomli
 
-from crtcore.kinds import KINDS, ExecutorSpec, ExperimentSpec, Role
+from crtcore.kinds import KINDS, ExecutorSpec, ExperimentSpec, PriorSpec, Role
 from crtcore.registry import Registry
 from crtcore.settings import Sampling, Training
 from crtcore.spec import Spec
@@ -385,11 +385,21 @@ def _training(document: Document, experiment: ExperimentSpec, registry: Registry
             note(("training", stage), f"unknown stage{nearest(stage, list(experiment.stages))}")
     made = {}
     for stage, role in experiment.stages.items():
-        if stage in tables:
+        use = _table(document.values, role).get("use")
+        pretrained = _pretrained(experiment.roles[role].kind, use, registry)
+        if stage in tables and pretrained:
+            note(("training", stage), f"expected no table [training.{stage}], as {use!r} brings its weights, got one")
+        elif stage in tables:
             made[stage] = _one(document, ("training", stage), Training, registry, note)
-        elif role in document.values:
+        elif role in document.values and not pretrained:
             note(("training", stage), f"expected a table [training.{stage}] with its steps, got none")
     return made
+
+
+def _pretrained(kind: str, use: Any, registry: Registry) -> bool:
+    """True if the component of that kind and name is a prior that brings its weights."""
+    spec = registry.find(kind, use).spec if use in registry.names(kind) else Spec
+    return issubclass(spec, PriorSpec) and spec.pretrained
 
 
 def _resolved(

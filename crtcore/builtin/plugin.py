@@ -23,6 +23,12 @@ def crt_components() -> list[Component]:
             examples=(specs.Table(order=0), specs.Table(order=2)),
         ),
         Component(
+            "saved",
+            spec=specs.Saved,
+            summary="another prior, with weights that a finished stage left",
+            examples=(specs.Saved(folder="runs/stages/prior/0123456789ab/final", prior=specs.Table(order=1)),),
+        ),
+        Component(
             "ancestral", spec=specs.Ancestral, summary="one id a call, the reference", examples=(specs.Ancestral(),)
         ),
         Component(

@@ -14,6 +14,7 @@ from crtcore.kinds import (
     ExecutorSpec,
     ExperimentSpec,
     MetricSpec,
+    Prior,
     PriorSpec,
     Role,
 )
@@ -65,6 +66,24 @@ class Table(PriorSpec):
         from crtcore.builtin.table import TablePrior
 
         return TablePrior.random(self, vocabulary, condition)
+
+
+@attrs.frozen(kw_only=True)
+class Saved(PriorSpec):
+    """Another prior, with the weights that a finished stage left: nothing trains it further."""
+
+    pretrained: ClassVar[bool] = True
+
+    folder: str
+    """The stage's checkpoint, such as `runs/stages/prior/HASH/final`, from where the command is given."""
+    prior: PriorSpec
+    """The prior that was trained."""
+
+    def build(self, vocabulary: int, length: int, condition: int | None) -> Prior:
+        """The prior that was trained, for as many ids and classes as then."""
+        from crtcore.builtin.saved import restored
+
+        return restored(self, vocabulary, length, condition)
 
 
 @attrs.frozen(kw_only=True)

@@ -77,6 +77,8 @@ class PriorSpec(Spec):
     """Base of every prior's spec."""
 
     kind: ClassVar[str] = "prior"
+    pretrained: ClassVar[bool] = False
+    """True: it brings its weights, so that no stage trains it."""
 
     @abc.abstractmethod
     def build(self, vocabulary: int, length: int, condition: int | None) -> Prior:

@@ -223,13 +223,50 @@ def test_every_problem_is_told_at_once_in_path_order(sample: str, registry: Regi
         ("code = 16", "bottleneck.code: unknown key; did you mean 'codes'?"),
         ("[bottleneck]", "bottleneck.codes: expected a value, got nothing"),
         ("", "decoder: expected a table [decoder], got none; installed: ancestral, drafter"),
-        ('use = "tabel"', "prior.use: no prior is called 'tabel'; did you mean 'table'? installed: table"),
+        ('use = "tabel"', "prior.use: no prior is called 'tabel'; did you mean 'table'? installed: saved, table"),
         ("sede = 4", "sede: unknown key; did you mean 'seed'?"),
         ('steps = "30"', "training.prior.steps: expected an integer, got '30'"),
     ]
     assert refused(text, registry) == [
         f"{at(text, line) if line else 'spec.toml'}: {message}" for line, message in told
     ]
+
+
+SAVED = 'use = "saved"\nfolder = "final"\n[prior.prior]\nuse = "table"'
+UNTRAINED = "[training.prior]\nsteps = 30\n"
+
+
+def test_a_prior_that_brings_its_weights_needs_no_training(sample: str, registry: Registry) -> None:
+    found = plan(sample.replace('use = "table"', SAVED).replace(UNTRAINED, ""), registry)
+
+    assert found.parts["prior"] == specs.Saved(folder="final", prior=specs.Table(order=1))
+    assert list(found.training) == ["tokenizer"]
+
+
+def test_training_a_prior_that_brings_its_weights_is_refused(sample: str, registry: Registry) -> None:
+    text = sample.replace('use = "table"', SAVED)
+
+    assert refused(text, registry) == [
+        f"{at(text, '[training.prior]')}: training.prior: expected no table [training.prior], as 'saved' brings its "
+        "weights, got one"
+    ]
+
+
+def test_a_wrong_table_of_a_prior_that_brings_its_weights_asks_for_no_training(sample: str, registry: Registry) -> None:
+    text = sample.replace('use = "table"', SAVED.replace("folder", "floder")).replace(UNTRAINED, "")
+
+    paths = [problem.split(": ")[1] for problem in refused(text, registry)]
+
+    assert paths == ["prior.floder", "prior.folder"]
+
+
+@pytest.mark.parametrize("override", ["prior.folder=other", "prior.prior.order=2", "prior.prior.spread=2"])
+def test_the_folder_and_every_field_of_a_saved_prior_change_the_hash(
+    sample: str, registry: Registry, override: str
+) -> None:
+    text = sample.replace('use = "table"', SAVED).replace(UNTRAINED, "")
+
+    assert plan(text, registry, override).hash != plan(text, registry).hash
 
 
 def test_entries_of_an_array_are_told_in_the_order_of_their_index(sample: str, registry: Registry) -> None:

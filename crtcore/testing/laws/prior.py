@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import attrs
 import torch
 from hypothesis import strategies
 from torch import nn
 
+from crtcore import checkpoint
+from crtcore.builtin.specs import Saved
 from crtcore.kinds.prior import Prior, PriorSpec
 from crtcore.testing.kit import Bench, Offender, law, laws_in
 from crtcore.testing.laws import prior_offenders as plants
@@ -20,14 +26,24 @@ LENGTHS = strategies.integers(1, LENGTH)
 
 def subject(spec: PriorSpec) -> Prior:
     """The prior in float64, every parameter moved by noise: an output layer that starts at 0 would keep any law."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), TemporaryDirectory() as folder:
         torch.manual_seed(0)
-        prior = spec.build(VOCABULARY, LENGTH, CLASSES)
+        prior = readable(spec, Path(folder)).build(VOCABULARY, LENGTH, CLASSES)
         if isinstance(prior, nn.Module):
             prior.double().eval().requires_grad_(False)
             for parameter in prior.parameters():
                 parameter.add_(0.3 * torch.randn_like(parameter))
     return prior
+
+
+def readable(spec: PriorSpec, folder: Path) -> PriorSpec:
+    """`spec`; one that reads saved weights finds some in `folder`, which has to be empty."""
+    if not isinstance(spec, Saved):
+        return spec
+    inner = readable(spec.prior, folder / "inner").build(VOCABULARY, LENGTH, CLASSES)
+    assert isinstance(inner, nn.Module)
+    checkpoint.save(folder / "final", {f"part.prior.{name}": value for name, value in inner.state_dict().items()}, {})
+    return attrs.evolve(spec, folder=str(folder / "final"))
 
 
 @law("prior", seed=SEEDS, batch=BATCHES, length=strategies.integers(0, LENGTH))
