@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from crtcore.kinds import Figure
 from crtcore.points import parted
 from crtcore.report.figures import COLORS, save
-from crtcore.report.tables import label, measured, plain
+from crtcore.report.tables import label, measured
 
 HUES = (*COLORS, "#17a2b8", "#d35fb7", "#7f6000", "#000000")
 MARKERS = "os^Dv*P"
@@ -45,12 +45,12 @@ def grid(points: Sequence[Mapping[str, Any]], figure: Figure, path: Path) -> Pat
         for place, axis in zip(places, row, strict=True):
             _panel(axis, [point for point in points if _place(point, columns) == place], figure, name, styles)
     for place, top, bottom in zip(places, axes[0], axes[-1], strict=True):
-        settings = zip(columns, map(plain, place), strict=True)
+        settings = zip(columns, map(str, place), strict=True)
         top.set_title("\n".join(map(" ".join, settings)), fontsize=SMALL)
         bottom.set_xlabel(figure.across, fontsize=SMALL)
     handles = [Line2D([], [], color=hue, marker=marker, ms=4) for hue, marker in styles.values()]
     canvas.legend(
-        handles, map(plain, lines), title=figure.lines, loc="outside right upper",
+        handles, map(str, lines), title=figure.lines, loc="outside right upper",
         frameon=False, fontsize=SMALL, title_fontsize=SMALL,
     )  # fmt: skip
     return save(canvas, path)

@@ -47,19 +47,19 @@ def single(result: Mapping[str, Any]) -> Table:
 def points(values: Mapping[str, Any]) -> Table:
     """A row for each point of a run or sweep: its labels, then the mean and half width of its numbers."""
     found = values["points"]
+    names, numbers = labels(found), measured(found)
     table = Table(
-        title="points: mean ± half of the 95 % interval, over seeds where there are several",
-        title_justify="left",
+        title="points: mean ± half of the 95 % interval, over seeds where there are several", title_justify="left"
     )
-    for name in labels(found):
+    for name in names:
         table.add_column(name)
-    for name, unit in measured(found).items():
+    for name, unit in numbers.items():
         table.add_column(Text.assemble(label(name), (f"\n{unit}", "dim")), justify="right")
     if gathered := "arm" in found[0]:
         table.add_column("seeds", justify="right")
     for point in found:
-        cells = [plain(point.get(name, "")) for name in labels(found)]
-        cells += [spread(point[name]) if name in point else "" for name in measured(found)]
+        cells = [str(point.get(name, "")) for name in names]
+        cells += [spread(point[name]) if name in point else "" for name in numbers]
         table.add_row(*map(Text, [*cells, *([str(seeds(point))] if gathered else [])]))
     return table
 
@@ -77,11 +77,6 @@ def measured(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def seeds(point: Mapping[str, Any]) -> int:
     """The most seeds that a number of a sweep's point is the mean of."""
     return max((number["seeds"] for number in parted(point)[1].values()), default=0)
-
-
-def plain(value: str | float) -> str:
-    """A label for a person."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def units(sweep: Mapping[str, Any]) -> dict[str, str]:

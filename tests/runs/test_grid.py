@@ -59,7 +59,7 @@ def drawn(axis: Any) -> dict[str, list[tuple[float, float]]]:
 def test_a_panel_for_each_number_and_setting(draw: Draw) -> None:
     canvas = draw(POINTS)
 
-    assert titles(canvas) == ["temperature 0.5", "temperature 1"]
+    assert titles(canvas) == ["temperature 0.5", "temperature 1.0"]
     assert [axis.get_ylabel() for axis in canvas.axes] == ["speed\n(ids per second)", "", "cost\n(calls)", ""]
     assert [axis.get_xlabel() for axis in canvas.axes] == ["", "", "budget", "budget"]
 
