@@ -39,6 +39,8 @@ class Training:
     """Samples of one step."""
     optimizer: Optimizer = Optimizer()
     """The optimiser of the stage's main part."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What matrix products are taken in; weights and their optimiser stay in float32."""
     checkpoint: int = attrs.field(default=200, validator=at_least(1), metadata=COSMETIC)
     """Steps between checkpoints; changes no result."""
 

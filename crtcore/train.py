@@ -124,7 +124,9 @@ class Trainer:
         Raises: RunError if the loss is not finite, so that no checkpoint ever holds what comes of it.
         """
         progress = self.step / self.training.steps
-        loss = objective(self.step, progress)
+        device = next((each.device.type for each in self.main.parameters()), "cpu")
+        with torch.autocast(device, torch.bfloat16, enabled=self.training.precision == "bfloat16"):
+            loss = objective(self.step, progress)
         if not math.isfinite(total := float(loss.total.detach())):
             raise RunError(
                 f"stage {self.stage.name!r}: the loss is {total} at step {self.step + 1}; "

@@ -309,6 +309,21 @@ def test_progress_goes_from_nothing_to_just_before_the_end(tmp_path: Path) -> No
     assert seen == [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.75)]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_products_are_taken_in_the_precision_that_is_asked_for(tmp_path: Path, precision: Any) -> None:
+    module, seen = nn.Linear(4, 4), list[torch.dtype]()
+
+    def loss(step: int, progress: float) -> Loss:
+        product = module(DATA)
+        seen.append(product.dtype)
+        return Loss(product.float().square().mean(), {})
+
+    fit(stage(tmp_path / "it"), {"main": Part(module, PLAIN)}, Training(steps=2, precision=precision), loss)
+
+    assert seen == [getattr(torch, precision)] * 2
+    assert module.weight.dtype == torch.float32
+
+
 def test_each_optimiser_clips_its_own_gradient(tmp_path: Path) -> None:
     # With beta1 = 0 the first moment is the clipped gradient itself.
     parts = {

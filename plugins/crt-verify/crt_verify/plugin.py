@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from crt_verify import specs
+from crt_verify.decoding.spec import Decoding
 from crtcore.hooks import Component, hookimpl
 
 
 @hookimpl
 def crt_components() -> list[Component]:
-    """The decoders."""
+    """The decoders, and the study that compares them."""
     return [
         Component(
             "sd",
@@ -55,5 +56,11 @@ def crt_components() -> list[Component]:
             spec=specs.GreedyTree,
             summary="the draft's likeliest ids and one drawn, verified optimally",
             examples=(specs.GreedyTree(branching=(2, 1)),),
+        ),
+        Component(
+            "decoding",
+            spec=Decoding,
+            summary="decoders by budget: calls, speed and accuracy against ancestral",
+            examples=(Decoding(),),
         ),
     ]

@@ -12,6 +12,9 @@ from crt_verify.tree import Tree
 from crtcore.spec import at_least
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
     from crt_verify.drafters.growth import Growth
 
 
@@ -41,6 +44,12 @@ class Beam(Drafter):
             "expected a drafter whose trees can be enumerated, got a beam: how many children a node keeps depends on "
             "arrival times, which are real numbers; take the exact law of the rule on each drawn tree, over many trees"
         )
+
+    def bound(self, p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"]) -> Float[Tensor, "*b"]:
+        """The most that the root's children can be accepted."""
+        from crt_verify.bounds import acceptance_bound
+
+        return acceptance_bound(p, q, self.width, replacement=False)
 
     def build(self) -> Growth:
         """Grows beams."""

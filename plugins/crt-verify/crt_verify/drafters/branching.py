@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from crt_verify.drafters.drafter import Ids, Shaped, counts
+from crt_verify.drafters.drafter import Ids, Shaped, counts, numbers
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
     from crt_verify.drafters.growth import Growth
 
 
@@ -22,7 +25,7 @@ class Branching(Shaped):
     Source: Jeon et al. (2024), arXiv:2402.14160, RSD-C.
     """
 
-    branching: tuple[int, ...] = attrs.field(converter=tuple, validator=counts)
+    branching: tuple[int, ...] = attrs.field(converter=numbers, validator=counts)
     """Children of a node of each level, the root's first."""
 
     @property
@@ -39,6 +42,12 @@ class Branching(Shaped):
                 chance *= row[x] / math.fsum(row[y] for y in left)
                 left.remove(x)
             yield ids, chance
+
+    def bound(self, p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"]) -> Float[Tensor, "*b"]:
+        """The most that the root's children can be accepted."""
+        from crt_verify.bounds import acceptance_bound
+
+        return acceptance_bound(p, q, self.branching[0], replacement=False)
 
     def build(self) -> Growth:
         """Grows trees of distinct siblings."""

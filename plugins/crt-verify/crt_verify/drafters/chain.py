@@ -11,6 +11,9 @@ from crt_verify.drafters.drafter import Ids, Shaped
 from crtcore.spec import at_least
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
     from crt_verify.drafters.growth import Growth
 
 
@@ -32,6 +35,12 @@ class Chain(Shaped):
     def siblings(self, row: Sequence[float], count: int) -> Iterator[tuple[Ids, float]]:
         """One id drawn from the row."""
         yield from (((x,), chance) for x, chance in enumerate(row) if chance > 0)
+
+    def bound(self, p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"]) -> Float[Tensor, "*b"]:
+        """The most that the root's children can be accepted."""
+        from crt_verify.bounds import acceptance_bound
+
+        return acceptance_bound(p, q, 1, replacement=True)
 
     def build(self) -> Growth:
         """Grows chains."""

@@ -15,11 +15,19 @@ from crt_verify.tree import Tree
 from crtcore import FieldError
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
     from crt_verify.drafters.growth import Growth
 
 Ids: TypeAlias = tuple[int, ...]
 Rows: TypeAlias = Callable[[Ids], Iterable[SupportsFloat]]
 """A path's ids to the draft's law of the next one."""
+
+
+def numbers(values: Iterable[int]) -> Ids:
+    """Values as a tuple."""
+    return tuple(values)
 
 
 def counts(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -45,6 +53,10 @@ class Drafter(abc.ABC):
     @abc.abstractmethod
     def law(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
         """Every tree of at most `depth` levels that can be drawn, with its probability."""
+
+    @abc.abstractmethod
+    def bound(self, p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"]) -> Float[Tensor, "*b"]:
+        """The most that any exact rule can accept at the root, for the target's law p and the draft's q of it."""
 
     @abc.abstractmethod
     def build(self) -> Growth:

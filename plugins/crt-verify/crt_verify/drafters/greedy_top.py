@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from crt_verify.drafters.drafter import Ids, Shaped, counts
+from crt_verify.drafters.drafter import Ids, Shaped, counts, numbers
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
     from crt_verify.drafters.growth import Growth
 
 
@@ -22,7 +25,7 @@ class GreedyTop(Shaped):
     Source: Hu et al. (2025), arXiv:2502.18779. Among equals the smaller id is the more likely.
     """
 
-    branching: tuple[int, ...] = attrs.field(converter=tuple, validator=counts)
+    branching: tuple[int, ...] = attrs.field(converter=numbers, validator=counts)
     """Children of a node of each level, the root's first."""
 
     @property
@@ -39,6 +42,12 @@ class GreedyTop(Shaped):
             yield tuple(top), 1.0
         for x in sorted(rest):
             yield (*top, x), row[x] / total
+
+    def bound(self, p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"]) -> Float[Tensor, "*b"]:
+        """The most that the root's children can be accepted."""
+        from crt_verify.bounds import greedy_bound
+
+        return greedy_bound(p, q, self.branching[0])
 
     def build(self) -> Growth:
         """Grows trees of the most likely ids and one more."""

@@ -13,6 +13,9 @@ from crt_verify.drafters.drafter import Ids, Shaped
 from crtcore.spec import at_least
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
     from crt_verify.drafters.growth import Growth
 
 
@@ -38,6 +41,12 @@ class Paths(Shaped):
         possible = [x for x, chance in enumerate(row) if chance > 0]
         for ids in product(possible, repeat=count):
             yield ids, math.prod(row[x] for x in ids)
+
+    def bound(self, p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"]) -> Float[Tensor, "*b"]:
+        """The most that the root's children can be accepted."""
+        from crt_verify.bounds import acceptance_bound
+
+        return acceptance_bound(p, q, self.paths, replacement=True)
 
     def build(self) -> Growth:
         """Grows independent paths."""

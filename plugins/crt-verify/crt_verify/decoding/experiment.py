@@ -1,0 +1,171 @@
+"""The decoding study: a pair of priors, then every decoder on the same prompts in one process.
+
+Axes: b batch, n ids of a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from crt_verify.decoding.spec import Decoding
+from crt_verify.decoding.table import Entry, Trials, numbers, points
+from crt_verify.decoding.trial import Pair, step_time, tried
+from crtcore import Noise, discover
+from crtcore.errors import RunError
+from crtcore.kinds import Dataset, Decoder, Findings, Json
+from crtcore.likelihood import nats, scored
+from crtcore.run import RECORDS, Run, Stopped, read_records
+from crtcore.train import Loss, Part, batch_at, fit, seeded
+
+if TYPE_CHECKING:
+    from crtcore.experiment import Plan
+
+JUDGED = 256
+"""Validation samples that a prior is scored on while it trains, at most."""
+TRIALS = "decoding"
+"""The stage that trials are recorded under."""
+
+
+class Samples(NamedTuple):
+    """Held-out samples long enough to be continued."""
+
+    ids: Int[Tensor, "b n"]
+    condition: Int[Tensor, " b"] | None
+
+    def at(self, row: slice) -> Samples:
+        """Some of them."""
+        return Samples(self.ids[row], None if self.condition is None else self.condition[row])
+
+
+class DecodingExperiment:
+    """Every decoder against ancestral decoding: what it saves, and that nothing else changes."""
+
+    def __init__(self, spec: Decoding) -> None:
+        self.spec = spec
+
+    def __call__(self, plan: Plan, run: Run) -> Findings:
+        """Trains what is not trained yet, tries what is not tried yet, then measures."""
+        dataset = plan.parts["dataset"].build()
+        run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
+        target, draft = (self._prior(role, plan, run, dataset) for role in ("prior", "draft"))
+        pair = Pair(target, draft, plan.sampling, plan.seed)
+        entries = [
+            Entry(table["use"], {k: v for k, v in table.items() if k != "use"}, spec)
+            for table, spec in zip(plan.document["decoder"], plan.parts["decoder"], strict=True)
+        ]
+        chosen = self._samples("validation", self.spec.choices, plan, run, dataset)
+        tested = self._samples("test", self.spec.prompts, plan, run, dataset)
+        with torch.inference_mode():
+            trials = self._trials(run, pair, entries, chosen, tested)
+            for role, part in (("target", target), ("draft", draft)):
+                run.note_backends(role, part)
+            given = tested.at(slice(0, 1))
+            times = [step_time(prior, given.ids[:, : self.spec.prompt], given.condition) for prior in (target, draft)]
+            told = Trials(pair, *tested, self.spec.prompt, trials, times[1] / times[0])
+            return Findings(numbers(told), points(told, entries))
+
+    def _prior(self, role: str, plan: Plan, run: Run, dataset: Dataset) -> Any:
+        held, condition = self._held(run, dataset)
+        with seeded(plan.seed, role):
+            prior = plan.parts[role].build(dataset.vocabulary, held.shape[1], dataset.classes).to(run.device)
+        if plan.parts[role].pretrained:
+            return prior.eval()
+        training = plan.training[role]
+        noise = Noise(plan.seed, f"order of the {role}'s batches")
+
+        def objective(step: int, progress: float) -> Loss:
+            batch = dataset.take("train", batch_at(noise, dataset.sizes["train"], training.batch, step))
+            ids = batch.data.to(run.device)
+            known = None if batch.condition is None else batch.condition.to(run.device)
+            return Loss(nats(prior, ids, known).sum() / (ids >= 0).sum(), {})
+
+        def judge() -> float:
+            score = float(scored(prior.eval(), held, condition).sum() / (held >= 0).sum())
+            prior.train()
+            return score
+
+        with run.stage(role, ("seed", "dataset", "experiment.evaluations", role, f"training.{role}")) as stage:
+            fit(
+                stage, {role: Part(prior, training.optimizer)}, training, objective,
+                judge=judge, judgements=self.spec.evaluations,
+            )  # fmt: skip
+        return prior.eval()
+
+    def _held(self, run: Run, dataset: Dataset) -> tuple[Tensor, Tensor | None]:
+        """What priors are scored on while they train."""
+        batch = dataset.take("validation", torch.arange(min(JUDGED, dataset.sizes["validation"])))
+        return batch.data.to(run.device), None if batch.condition is None else batch.condition.to(run.device)
+
+    def _samples(self, split: str, count: int, plan: Plan, run: Run, dataset: Dataset) -> Samples:
+        """Samples in an order of the seed's, those with an id at every place that is asked for.
+
+        Raises: RunError if there are too few.
+        """
+        size = dataset.sizes[split]
+        batch = dataset.take(split, Noise(plan.seed, f"prompts of {split}").order(size))
+        whole = self.spec.prompt + self.spec.length
+        long = (batch.data[:, :whole] >= 0).sum(1) >= whole
+        if int(long.sum()) < count:
+            raise RunError(
+                f"decoding: expected {count} {split} samples of at least {whole} ids (prompt and length together), "
+                f"got {int(long.sum())} of {size}; samples here have up to {batch.data.shape[1]} ids"
+            )
+        ids = batch.data[long][:count, :whole].to(run.device)
+        return Samples(ids, None if batch.condition is None else batch.condition[long][:count].to(run.device))
+
+    def _trials(
+        self, run: Run, pair: Pair, entries: list[Entry], chosen: Samples, tested: Samples
+    ) -> dict[str, list[Json]]:
+        """What each decoder did on each test sample, ancestral decoding first; what was recorded is not done again."""
+        ancestral = discover().find("decoder", "ancestral").spec().build()  # type: ignore[attr-defined]
+        done = {line["step"]: line for line in read_records(run.folder / RECORDS) if line["stage"] == TRIALS}
+        rivals = [(name, group) for name, group in groups(entries).items() if len(group) > 1]
+        contests = [index for _, group in rivals for index in group]
+        steps = len(contests) + len(tested.ids)
+        built = [entry.spec.build() for entry in entries]
+
+        def step(place: int, made: Iterator[tuple[str, Json]]) -> Mapping[str, Any]:
+            if place not in done:
+                if run.stopping():
+                    raise Stopped
+                done[place] = {"stage": TRIALS, "step": place, "steps": steps, "trials": dict(made)}
+                run.record(done[place])
+            trials: Mapping[str, Any] = done[place]["trials"]
+            return trials
+
+        score: dict[int, float] = {}
+        for place, index in enumerate(contests):
+            told = step(place, iter([(entries[index].key, self._try(pair, built[index], chosen))]))
+            score[index] = calls(told[entries[index].key])
+        best = [min(group, key=lambda index: score.get(index, 0.0)) for group in groups(entries).values()]
+        found: dict[str, list[Json]] = {}
+        for row in range(len(tested.ids)):
+            sample = tested.at(slice(row, row + 1))
+            turn = [best[(row + place) % len(best)] for place in range(len(best))]  # so that no one always goes first
+            decoders: list[tuple[str, Decoder]] = [("ancestral", ancestral)]
+            decoders += [(entries[index].key, built[index]) for index in turn]
+            made = ((key, self._try(pair, decoder, sample, row)) for key, decoder in decoders)
+            for key, told in step(len(contests) + row, made).items():
+                found.setdefault(key, []).append(told)
+        return found
+
+    def _try(self, pair: Pair, decoder: Decoder, samples: Samples, first: int = 0) -> Json:
+        return tried(pair, decoder, samples.ids[:, : self.spec.prompt], samples.condition, self.spec.length, first)
+
+
+def groups(entries: list[Entry]) -> dict[tuple[str, int], list[int]]:
+    """Decoders of one name and budget: places in the list."""
+    found: dict[tuple[str, int], list[int]] = {}
+    for index, entry in enumerate(entries):
+        found.setdefault((entry.name, entry.budget), []).append(index)
+    return found
+
+
+def calls(told: Mapping[str, Any]) -> float:
+    """Target calls that samples took, of those that could be saved."""
+    return float(sum(len(accepted) - 1 for accepted in told["accepted"]))

@@ -1,0 +1,39 @@
+"""Means, ratios and medians over prompts, with intervals; a prompt is one sample, however many ids it gave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import binom
+from scipy.stats import t as student
+
+from crtcore.kinds import Measurement
+
+LEVEL = 0.95
+
+
+def ratio(above: Sequence[float], below: Sequence[float], unit: str, level: float = LEVEL) -> Measurement:
+    """The sum of `above` over the sum of `below`, by the t interval of the linearised ratio.
+
+    Source: Cochran (1977), Sampling techniques, section 6.4.
+    """
+    x, y = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
+    value, count = float(x.sum() / y.sum()), len(x)
+    spread = float(np.std(x - value * y, ddof=1)) / float(y.mean())
+    half = float(student.ppf((1 + level) / 2, count - 1)) * spread / count**0.5
+    return Measurement(value, unit, count, value - half, value + half)
+
+
+def median(values: Sequence[float], unit: str) -> Measurement:
+    """The median, by the interval of order statistics; none where there are too few values for the level."""
+    ordered, count = np.sort(np.asarray(values, dtype=float)), len(values)
+    rank = int(binom.ppf((1 - LEVEL) / 2, count, 0.5))  # values left out at either end
+    ends = (float(ordered[rank - 1]), float(ordered[count - rank])) if rank else (None, None)
+    return Measurement(float(np.median(ordered)), unit, count, *ends)
+
+
+def scaled(number: Measurement, factor: float, unit: str) -> Measurement:
+    """A number in another unit."""
+    low, high = (None if end is None else end * factor for end in (number.low, number.high))
+    return Measurement(number.value * factor, unit, number.samples, low, high)

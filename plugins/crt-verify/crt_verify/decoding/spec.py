@@ -1,0 +1,68 @@
+"""Spec of the decoding study, free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import attrs
+
+from crt_verify.specs import TreeDecoding
+from crtcore.kinds import ExperimentSpec, Figure, Role
+from crtcore.spec import at_least
+
+if TYPE_CHECKING:
+    from crt_verify.decoding.experiment import DecodingExperiment
+    from crtcore.experiment import Plan
+
+
+@attrs.frozen(kw_only=True)
+class Decoding(ExperimentSpec):
+    """Train (or load) a target and a draft, continue held-out samples with every decoder, and compare with ancestral.
+
+    Decoders of one name and budget (drafted ids that the target judges in a call) are one point: its best structure is
+    chosen on validation samples. Rows are decoded one at a time, as someone who waits for a text does.
+    Source: Jeon et al. (2024), arXiv:2402.14160, section 5.
+    """
+
+    roles: ClassVar[Mapping[str, Role]] = {
+        "dataset": Role("dataset"),
+        "prior": Role("prior"),
+        "draft": Role("prior"),
+        "decoder": Role("decoder", many=True),
+    }
+    stages: ClassVar[Mapping[str, str]] = {"prior": "prior", "draft": "draft"}
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(
+            across="budget",
+            lines="decoder",
+            numbers=("block_efficiency", "mbsu", "token_rate", "accuracy"),
+            columns=("pair", "temperature"),
+        ),
+    )
+
+    prompts: int = attrs.field(default=16, validator=at_least(2))
+    """Test samples that are continued."""
+    choices: int = attrs.field(default=8, validator=at_least(1))
+    """Validation samples that a structure is chosen on."""
+    prompt: int = attrs.field(default=128, validator=at_least(1))
+    """Ids of a sample that are given."""
+    length: int = attrs.field(default=64, validator=at_least(2))
+    """Ids that are drawn after them."""
+    evaluations: int = attrs.field(default=10, validator=at_least(1))
+    """Times a prior is scored on validation samples while it trains; the best one is kept."""
+
+    def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
+        """Parts that do not fit: data that are no ids, decoders that draft no trees."""
+        if plan.parts["dataset"].form != "ids":
+            yield "dataset.use", f"expected a dataset of ids, got one of {plan.parts['dataset'].form!r} data"
+        for index, decoder in enumerate(plan.parts["decoder"]):
+            if not isinstance(decoder, TreeDecoding):
+                got = plan.document["decoder"][index]["use"]
+                yield f"decoder.{index}.use", f"expected a decoder by draft trees, as 'sd' or 'rsd-s' is, got {got!r}"
+
+    def build(self) -> DecodingExperiment:
+        """The experiment."""
+        from crt_verify.decoding.experiment import DecodingExperiment
+
+        return DecodingExperiment(self)

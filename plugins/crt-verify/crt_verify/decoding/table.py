@@ -1,0 +1,166 @@
+"""What trials come to: a row for each decoder and budget.
+
+Axes: b batch, n ids of a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from crt_verify.decoding.intervals import median, ratio, scaled
+from crt_verify.decoding.overlap import overlap
+from crt_verify.decoding.trial import Pair, Round, rounds
+from crt_verify.specs import TreeDecoding
+from crtcore import probabilities
+from crtcore.kinds import Json, Measurement, Prior, Row
+from crtcore.likelihood import scored
+
+DEPTHS = 6
+"""Depths whose acceptance is told: as deep as the deepest tree of the figure."""
+FAMILY = 0.99
+"""Chance that the accuracy intervals of all points of a run hold together, by Bonferroni."""
+
+
+class Entry(NamedTuple):
+    """A decoder of the study."""
+
+    name: str
+    fields: Mapping[str, Any]
+    spec: TreeDecoding
+
+    @property
+    def budget(self) -> int:
+        """Drafted ids that the target judges in a call."""
+        return self.spec.drafter.nodes - 1
+
+    @property
+    def levels(self) -> int:
+        """Draft calls of a round, one after another."""
+        return len(self.spec.drafter.widths)
+
+    @property
+    def structure(self) -> str:
+        """As `paths=5 length=6`."""
+        shown = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in self.fields.items()}
+        return " ".join(f"{name}={value}" for name, value in shown.items())
+
+    @property
+    def key(self) -> str:
+        """Name and structure."""
+        return f"{self.name} {self.structure}"
+
+
+class Trials(NamedTuple):
+    """What was tried, all on the same samples."""
+
+    pair: Pair
+    ids: Int[Tensor, "b n"]
+    """The samples: prompts and their true continuations."""
+    condition: Int[Tensor, " b"] | None
+    prompt: int
+    """Ids of a prompt."""
+    told: Mapping[str, list[Json]]
+    """Decoder to what it did on each sample; ancestral decoding is there."""
+    cost: float
+    """The measured time of a draft call, in target calls."""
+
+    @property
+    def length(self) -> int:
+        """Ids of a continuation."""
+        return self.ids.shape[1] - self.prompt
+
+    @property
+    def nominal(self) -> float:
+        """The price of a draft call in target calls, by size."""
+        target, draft = self.pair.sizes
+        return draft / max(target, 1)
+
+
+def numbers(trials: Trials) -> dict[str, Measurement]:
+    """What the study rests on: how good and how big the priors are, and how fast the reference is."""
+    count = len(trials.ids)
+    sizes = trials.pair.sizes
+    rates = [trials.length / told["seconds"] for told in trials.told["ancestral"]]
+    return {
+        "target_parameters": Measurement(float(sizes[0]), "parameters", count),
+        "draft_parameters": Measurement(float(sizes[1]), "parameters", count),
+        "target_nats_per_id": _nats(trials.pair.target, trials),
+        "draft_nats_per_id": _nats(trials.pair.draft, trials),
+        "draft_cost_nominal": Measurement(trials.nominal, "target calls", count),
+        "draft_cost_measured": Measurement(trials.cost, "target calls", count),
+        "ancestral_rate": median(rates, "ids a second"),
+    }
+
+
+def _nats(prior: Prior, trials: Trials) -> Measurement:
+    costs = scored(prior, trials.ids, trials.condition).tolist()
+    return ratio(costs, [trials.ids.shape[1]] * len(costs), "nats")
+
+
+def points(trials: Trials, entries: Sequence[Entry]) -> list[Row]:
+    """A row for each decoder that was tried."""
+    tried = sorted((entry for entry in entries if entry.key in trials.told), key=lambda each: (each.name, each.budget))
+    level = 1 - (1 - FAMILY) / len(tried)
+    return [Row(_labels(trials.pair, entry), _measured(trials, entry, level)) for entry in tried]
+
+
+def _labels(pair: Pair, entry: Entry) -> dict[str, str | int | float]:
+    return {
+        "pair": pair.name,
+        "temperature": pair.sampling.temperature,
+        "decoder": entry.name,
+        "budget": entry.budget,
+        "structure": entry.structure,
+    }
+
+
+def _measured(trials: Trials, entry: Entry, level: float) -> dict[str, Measurement]:
+    told, reference = trials.told[entry.key], trials.told["ancestral"]
+    accepted = [row["accepted"][0] for row in told]
+    emitted = [len(row["ids"][0]) - 1 for row in told]  # the first id comes with the call that reads the prompt
+    efficiency = ratio(emitted, [len(each) - 1 for each in accepted], "ids a call")
+    rates = [other["seconds"] / row["seconds"] for row, other in zip(told, reference, strict=True)]
+    true = trials.ids[:, trials.prompt :].tolist()
+    right, usual = (
+        [overlap(row["ids"][0], each) for row, each in zip(mine, true, strict=True)] for mine in (told, reference)
+    )
+    return {
+        "block_efficiency": efficiency,
+        "mbsu": scaled(efficiency, 1 / (1 + trials.nominal * entry.levels), "times"),
+        "mbsu_measured": scaled(efficiency, 1 / (1 + trials.cost * entry.levels), "times"),
+        "token_rate": median(rates, "times ancestral"),
+        "accuracy": ratio(right, usual, "times ancestral", level),
+        "bound_fraction": _reached(trials, entry),
+        **_by_depth([rounds(each, trials.length, entry.levels) for each in accepted], min(entry.levels, DEPTHS)),
+    }
+
+
+def _by_depth(played: list[list[Round]], depths: int) -> dict[str, Measurement]:
+    """At each depth, how often a drafted id was accepted where the one above it was."""
+    found = {}
+    for depth in range(1, depths + 1):
+        reached = [[each for each in row if each.levels >= depth and each.accepted >= depth - 1] for row in played]
+        if any(reached):
+            taken = [sum(each.accepted >= depth for each in row) for row in reached]
+            found[f"acceptance_{depth}"] = ratio(taken, [len(row) for row in reached], "share")
+    return found
+
+
+def _reached(trials: Trials, entry: Entry) -> Measurement:
+    """How often a round accepted anything, over the most that any exact rule could have on such first levels."""
+    got, most = [], []
+    for row, told in enumerate(trials.told[entry.key]):
+        condition = None if trials.condition is None else trials.condition[row : row + 1]
+        text = torch.cat([trials.ids[row, : trials.prompt], trials.ids.new_tensor(told["ids"][0])])[None]
+        played = rounds(told["accepted"][0], trials.length, entry.levels)
+        starts = [trials.prompt + each.emitted for each in played]
+        pair = trials.pair
+        p, q = (probabilities(prior(text, condition)[0, starts], pair.sampling) for prior in (pair.target, pair.draft))
+        got.append(sum(each.accepted > 0 for each in played))
+        most.append(float(entry.spec.drafter.bound(p, q).sum()))
+    return ratio(got, most, "of the bound")

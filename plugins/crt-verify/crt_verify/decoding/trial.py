@@ -1,0 +1,90 @@
+"""One trial: samples continued by one decoder, and what it took.
+
+Axes: b batch, n ids of a sample, s target calls.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from crtcore import Limits, Noise, Sampling
+from crtcore.kinds import Decoder, Json, Prior
+
+
+class Pair(NamedTuple):
+    """A target and its draft, and how both are drawn from."""
+
+    target: Prior
+    draft: Prior
+    sampling: Sampling
+    seed: int
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Parameters of each."""
+        return parameters(self.target), parameters(self.draft)
+
+    @property
+    def name(self) -> str:
+        """As `19.2M/0.3M`."""
+        return "/".join(f"{size / 1e6:.3g}M" for size in self.sizes)
+
+
+def parameters(prior: Prior) -> int:
+    """How many numbers a prior has learned."""
+    return sum(each.numel() for each in prior.parameters()) if isinstance(prior, nn.Module) else 0
+
+
+def tried(
+    pair: Pair,
+    decoder: Decoder,
+    prompts: Int[Tensor, "b n"],
+    condition: Int[Tensor, " b"] | None,
+    length: int,
+    first: int = 0,
+) -> Json:
+    """`length` ids after each prompt, as plain values; sample i draws by seed `first + i`."""
+    places = torch.arange(first, first + len(prompts))
+    drawn = decoder.draw(
+        pair.target, prompts, draft=pair.draft, limits=Limits(length=length), sampling=pair.sampling,
+        condition=condition, seeds=Noise(pair.seed, "continuations").seeds(places).to(prompts.device),
+    )  # fmt: skip
+    accepted = [[each for each in row if each >= 0] for row in drawn.accepted.tolist()]
+    return {"ids": drawn.ids.tolist(), "accepted": accepted, "seconds": drawn.seconds}
+
+
+class Round(NamedTuple):
+    """A target call that judged drafted ids."""
+
+    emitted: int
+    """Ids emitted before it."""
+    levels: int
+    """Drafted ids that it could have accepted."""
+    accepted: int
+
+
+def rounds(accepted: list[int], length: int, levels: int) -> list[Round]:
+    """The calls of a row that emits `length` ids; the first one reads the prompt, and drafts nothing."""
+    told, emitted = [], 1
+    for each in accepted[1:]:
+        if (could := min(levels, length - emitted - 1)) > 0:
+            told.append(Round(emitted, could, each))
+        emitted += each + 1
+    return told
+
+
+def step_time(prior: Prior, prompt: Int[Tensor, "1 n"], condition: Int[Tensor, "1"] | None, times: int = 30) -> float:
+    """The median time of a call for one more id, in seconds."""
+    session, taken = prior.open(prompt, condition, capacity=prompt.shape[1] + times, room=1), []
+    for _ in range(times):
+        began = time.perf_counter()
+        float(session.extend(prompt[:, -1:])[0, 0, 0])  # waits for the device
+        taken.append(time.perf_counter() - began)
+        session.commit(torch.zeros_like(prompt[:, :1]))
+    return statistics.median(taken)
