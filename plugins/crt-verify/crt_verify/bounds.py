@@ -27,6 +27,7 @@ Rows = Callable[[Ids], Tensor]
 
 _STEP = 0.25  # of the quadrature in log time; its error falls as exp(-pi**2 / step), here 7e-18
 _TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}  # the solver's smallest
+_WIDE = 2.0**100  # times the smallest number, its inverse is still finite
 _TAIL = 40.0  # exp(-40) = 4e-18 is left out at either end
 
 
@@ -126,9 +127,10 @@ def _pairs_within(
 ) -> Float[Tensor, "*b v"]:
     """The chance that two draws without replacement lie in each prefix; positive terms only, so nothing cancels."""
     before = torch.nn.functional.pad(inside[..., :-1], (1, 0))
-    odds = q / (before + outside)  # q(x) / (1 - q(x))
+    others = before + outside  # 1 - q(x)
+    odds = q / (others * _WIDE)
     earlier = torch.nn.functional.pad(odds.cumsum(-1)[..., :-1], (1, 0))
-    return (q * earlier + odds * before).cumsum(-1)
+    return (q * _WIDE * earlier + q * (before / others)).cumsum(-1)
 
 
 def _race_within(q: Float[Tensor, "*b v"], outside: Float[Tensor, "*b v"], k: int) -> Float[Tensor, "*b v"]:
@@ -139,19 +141,19 @@ def _race_within(q: Float[Tensor, "*b v"], outside: Float[Tensor, "*b v"], k: in
     end; the number of arrivals is counted as the prefix grows, and only sums of positive terms are taken.
     """
     least = float(torch.where(outside > 0, outside, 1).amin())
-    logs = torch.arange(-_TAIL / (k + 1), math.log(_TAIL / least) + _STEP, _STEP, dtype=q.dtype, device=q.device)
-    time = logs.exp()  # t
+    last = math.log(_TAIL) - math.log(least) + _STEP
+    time = torch.arange(-_TAIL / (k + 1), last, _STEP, dtype=q.dtype, device=q.device)  # t, as logarithms: no overflow
     counts = torch.zeros(k + 1, *q.shape[:-1], len(time), dtype=q.dtype, device=q.device)  # k+1 *b t
     counts[0] = 1
     within = torch.empty_like(q)
     for place in range(q.shape[-1]):
-        late = torch.exp(-q[..., place, None] * time)  # *b t
-        early = -torch.expm1(-q[..., place, None] * time)
+        arrivals = torch.exp(q[..., place, None].log() + time)  # *b t
+        late, early = torch.exp(-arrivals), -torch.expm1(-arrivals)
         moved = counts[:-1] * early
         counts[:-1] *= late
         counts[1:] += moved
-        rate = outside[..., place, None] * time
-        within[..., place] = (counts[-1] * rate * torch.exp(-rate)).sum(-1) * _STEP
+        others = outside[..., place, None].log() + time
+        within[..., place] = (counts[-1] * torch.exp(others - others.exp())).sum(-1) * _STEP
     return within
 
 

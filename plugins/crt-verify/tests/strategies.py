@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 import attrs
 import numpy as np
@@ -98,35 +97,65 @@ class Pair:
         return laws(self.kind, self.seed, self.vocabulary, path)[1]
 
 
-def pairs(
-    vocabulary: st.SearchStrategy[int] | int, kinds: tuple[str, ...] = tuple(KINDS)
-) -> st.SearchStrategy[Pair]:
+def pairs(vocabulary: st.SearchStrategy[int] | int, kinds: tuple[str, ...] = tuple(KINDS)) -> st.SearchStrategy[Pair]:
     """Pairs of all kinds."""
     size = st.just(vocabulary) if isinstance(vocabulary, int) else vocabulary
     return st.builds(Pair, st.sampled_from(kinds), st.integers(0, 2**31), size)
 
 
-class Draft(NamedTuple):
-    """A tree that a draft can draw, with the rows after its nodes."""
+@attrs.frozen
+class Draft:
+    """A tree that a draft can draw."""
 
-    tree: Tree
-    p: Tensor  # m v
-    q: Tensor  # m v
     pair: Pair
+    parents: Ids
+    tokens: Ids
+
+    @property
+    def tree(self) -> Tree:
+        """Its nodes."""
+        return Tree(self.parents, self.tokens)
+
+    @property
+    def p(self) -> Tensor:
+        """What the target says after each node, m v."""
+        return torch.stack([*map(self.pair.p, paths(self.parents, self.tokens))])
+
+    @property
+    def q(self) -> Tensor:
+        """What the draft says after each node, m v."""
+        return torch.stack([*map(self.pair.q, paths(self.parents, self.tokens))])
+
+
+def paths(parents: Ids, tokens: Ids) -> list[Ids]:
+    """The ids down to each node."""
+    found: list[Ids] = [()]
+    for parent, x in zip(parents[1:], tokens[1:], strict=True):
+        found.append((*found[parent], x))
+    return found
 
 
 @st.composite
 def drafts(
-    draw: st.DrawFn, *, chain: bool = False, repeats: bool = False, most: int = 6, kinds: tuple[str, ...] = tuple(KINDS)
+    draw: st.DrawFn,
+    *,
+    chain: bool = False,
+    repeats: bool = False,
+    most: int = 6,
+    kinds: tuple[str, ...] = tuple(KINDS),
+    vocabulary: st.SearchStrategy[int] | int = st.integers(2, 4),  # noqa: B008, a strategy is a constant
 ) -> Draft:
     """Trees of up to `most` drafted nodes in any order, down to the root alone; siblings repeat where `repeats`."""
-    pair = draw(pairs(st.integers(2, 4), kinds))
-    tree = Tree((-1,), (-1,))
-    for _ in range(draw(st.integers(0, most))):
-        parent = len(tree) - 1 if chain else draw(st.integers(0, len(tree) - 1))
-        gone = () if repeats else tuple(tree.tokens[child] for child in tree.children(parent))
-        possible = [x for x in pair.q(tree.path(parent)).nonzero()[:, 0].tolist() if x not in gone]
+    pair = draw(pairs(vocabulary, kinds))
+    parents, tokens = [-1], [-1]
+    for node in range(draw(st.integers(0, most))):
+        parent = node if chain else draw(st.integers(0, node))
+        if parent >= len(parents):
+            continue
+        gone = {x for above, x in zip(parents, tokens, strict=True) if above == parent and not repeats}
+        law = pair.q(paths(tuple(parents), tuple(tokens))[parent])
+        possible = [x for x in law.nonzero()[:, 0].tolist() if x not in gone]
         if possible:  # else the node already has more children than can be drawn
-            tree = Tree((*tree.parents, parent), (*tree.tokens, draw(st.sampled_from(possible))))
-    paths = [tree.path(node) for node in range(len(tree))]
-    return Draft(tree, torch.stack([*map(pair.p, paths)]), torch.stack([*map(pair.q, paths)]), pair)
+            parents.append(parent)
+            tokens.append(draw(st.sampled_from(possible)))
+    return Draft(pair, tuple(parents), tuple(tokens))
