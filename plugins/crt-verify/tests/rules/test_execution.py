@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -16,19 +17,23 @@ import torch
 from crt_verify import Tree, rule
 from crt_verify.rules import NAMES, Rule
 from crt_verify.rules.forest import Forest
+from crt_verify.rules.plan import Plan
 from crt_verify.tree import Trees, batch
 from crt_verify.verdict import FAULTS, Verdict, check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ..strategies import Draft, Ids, drafts
+
 FEW = settings(max_examples=8, deadline=None, derandomize=True, database=None)
 MANY = settings(FEW, max_examples=60)
 ACCEPT, FINAL = 2**24, 2**32
-COUNT = 2**13
-"""Evenly spread coins: frequencies of boxes are off by a few parts in a thousand."""
+POINTS = 2**14
+"""Combinations of evenly spread coins."""
 RULES: dict[str, Rule] = {name: rule(name) for name in NAMES if name != "traversal"}
 RULES |= {"traversal": rule("traversal", replacement=False), "traversal-iid": rule("traversal", replacement=True)}
+REPEATS = ("multiround", "kseq", "traversal-iid")
 CHAIN, FORK = Tree([-1, 0, 1], [-1, 2, 0]), Tree([-1, 0, 0, 1], [-1, 2, 1, 0])
 P, Q = (0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.3, 0.4)
 
@@ -75,39 +80,114 @@ def emitted(tree: Tree, verdict: Verdict) -> list[tuple[int, ...]]:
     return [(*(tree.tokens[node] for node in path[:length]), x) for path, length, x in ends]
 
 
-def frequencies(judge: Rule, tree: Tree, p: Tensor, q: Tensor, *, twice: bool = False) -> dict[Any, float]:
-    """What comes out over evenly spread coins; `twice` draws the final id by an accept coin."""
-    points = torch.quasirandom.SobolEngine(len(tree)).draw(COUNT, dtype=torch.float64)  # each coordinate in strata
-    points += 1 / (2 * COUNT)
-    coins = (points * ACCEPT).long().roll(1, -1)
-    final = coins[:, 1:] << 8 if twice else (points[:, -1:] * FINAL).long()
-    verdict = judged(judge, tree, p, q, coins, final.expand_as(coins))
+def drafted(name: str, **options: Any) -> st.SearchStrategy[Draft]:
+    """What a rule can be given."""
+    return drafts(chain=RULES[name].chain, repeats=name in REPEATS, **options)
+
+
+def strata(count: int, top: int) -> Tensor:
+    """The middles of `count` equal parts of the coins below `top`."""
+    return ((torch.arange(count) + 0.5) / count * top).long()
+
+
+def shares(of_each: list[Ids]) -> dict[Ids, float]:
+    """How often each comes."""
+    return {ids: seen / len(of_each) for ids, seen in Counter(of_each).items()}
+
+
+def off_path(judge: Rule, tree: Tree, p: Tensor, q: Tensor) -> float:
+    """How far the accepted ids over a grid of accept coins are from the law, in units of what the grid can miss.
+
+    A node is accepted by the coins under its edge, which is off by half a coin at most. A walk is a product over the
+    nodes' coins, so it is off by no more halves than there are nodes; ids that several nodes have add those up.
+    """
+    nodes = len(tree) - 1
+    count = math.floor(POINTS ** (1 / max(nodes, 1)))
+    grid = torch.cartesian_prod(strata(1, ACCEPT), *[strata(count, ACCEPT)] * nodes)
+    coins = grid.reshape(-1, len(tree))  # the root's is of no use
+    verdict = judged(judge, tree, p, q, coins, torch.zeros_like(coins))
     check(verdict)
-    counts = Counter(emitted(tree, verdict))
-    return {ids: seen / COUNT for ids, seen in counts.items()}
+    seen, told = shares([ids[:-1] for ids in emitted(tree, verdict)]), Counter[Ids]()
+    for ids, chance in judge.law(tree, p, q).items():
+        told[ids[:-1]] += chance
+    twins = Counter(tree.path(node) for node in range(len(tree)))
+    room = {ids: twins[ids] * nodes / (2 * count) + 1e-12 for ids in twins}
+    return max(abs(seen.get(ids, 0) - told[ids]) / room[ids] for ids in twins)
+
+
+def off_final(judge: Rule, tree: Tree, p: Tensor, q: Tensor, coins: Tensor) -> float:
+    """The same of the last id, where accept coins are given: an id is drawn by the coins between two edges."""
+    final = strata(4096, FINAL)[:, None].expand(-1, len(tree))
+    verdict = judged(judge, tree, p, q, coins.expand(4096, -1), final)
+    check(verdict)
+    rows = emitted(tree, verdict)
+    told = {ids[-1]: chance for ids, chance in judge.law(tree, p, q).items() if ids[:-1] == rows[0][:-1]}
+    seen, whole = shares([ids[-1:] for ids in rows]), math.fsum(told.values())
+    assert {ids[:-1] for ids in rows} == {rows[0][:-1]}
+    return max(abs(seen.get((x,), 0) - told.get(x, 0) / whole) * 4096 for x in range(p.shape[-1]))
 
 
 @pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("zeros", [0.0, 0.4])
-def test_outcomes_over_even_coins_follow_the_law(name: str, zeros: float) -> None:
-    tree = of(name)
-    for seed in range(2):
-        p, q = random_laws(seed, len(tree), 3, zeros=zeros), random_laws(seed + 9, len(tree), 3)
+@FEW
+@given(st.data())
+def test_accepted_ids_over_even_coins_follow_the_law(name: str, data: st.DataObject) -> None:
+    draft = data.draw(drafted(name, most=3))
 
-        seen = frequencies(RULES[name], tree, p, q)
+    assert off_path(RULES[name], draft.tree, draft.p, draft.q) <= 1
 
-        told = RULES[name].law(tree, p, q)
-        assert set(seen) <= set(told)
-        assert all(abs(seen.get(ids, 0) - chance) <= 0.005 for ids, chance in told.items())
+
+@pytest.mark.parametrize("name", RULES)
+@settings(FEW, max_examples=20)
+@given(st.data())
+def test_the_last_id_over_even_coins_follows_the_law(name: str, data: st.DataObject) -> None:
+    draft = data.draw(drafted(name))
+    coins = torch.tensor(
+        data.draw(st.lists(st.integers(0, ACCEPT - 1), min_size=len(draft.tree), max_size=len(draft.tree)))
+    )
+
+    assert off_final(RULES[name], draft.tree, draft.p, draft.q, coins) <= 1 + 1e-9
+
+
+def bent(name: str, **fields: Callable[[Tensor], Tensor]) -> Rule:
+    """A rule that executes another plan than its law is told by."""
+    judge = RULES[name]
+
+    def plan(forest: Forest) -> Plan:
+        plan = judge.plan(forest)
+        many = len(forest.rows) > 1
+        return plan._replace(**{field: change(getattr(plan, field)) for field, change in fields.items() if many})
+
+    return attrs.evolve(judge, plan=plan)
+
+
+def crossed(name: str) -> tuple[Tree, Tensor, Tensor]:
+    """A tree of two drafted nodes, neither of them sure."""
+    tree = Tree([-1, 0, 1], [-1, 3, 2]) if RULES[name].chain else Tree([-1, 0, 0], [-1, 3, 2])
+    return tree, torch.tensor([P] * 3).double(), torch.tensor([Q] * 3).double()
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_node_accepted_a_tenth_too_often_is_caught(name: str) -> None:
+    judge = bent(name, gain=lambda gain: 1.1 * gain)
+
+    assert off_path(judge, *crossed(name)) > 1
+
+
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"target-only"}))
+def test_a_last_id_drawn_with_nothing_taken_off_is_caught(name: str) -> None:
+    judge = bent(name, scale=torch.zeros_like)
+
+    assert off_final(judge, *crossed(name), torch.full((3,), ACCEPT - 1)) > 1
 
 
 def test_a_coin_used_twice_is_caught() -> None:
     tree, p, q = Tree([-1, 0], [-1, 3]), torch.tensor([P, P]).double(), torch.tensor([Q, Q]).double()
+    coins = strata(POINTS, ACCEPT)[:, None].expand(-1, 2)
 
-    seen = frequencies(RULES["single"], tree, p, q, twice=True)
+    seen = shares(emitted(tree, judged(RULES["single"], tree, p, q, coins, coins << 8)))
 
     told = RULES["single"].law(tree, p, q)
-    assert sum(abs(seen.get(ids, 0) - chance) for ids, chance in told.items()) / 2 > 0.01
+    assert max(abs(seen.get(ids, 0) - chance) for ids, chance in told.items()) > 0.01
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -184,14 +264,26 @@ def padded(trees: list[Tree], nodes: int) -> Trees:
     return Trees(parents, tokens, short.nodes)
 
 
+def stacked(several: list[Draft], seed: int) -> tuple[list[Tree], Tensor, Tensor, Tensor, Tensor]:
+    """Ragged trees with rows and coins for seven nodes; rows behind a tree's are no laws."""
+    generator = torch.Generator().manual_seed(seed)
+    p, q = torch.full((2, len(several), 7, several[0].pair.vocabulary), math.nan, dtype=torch.float64)
+    for row, draft in enumerate(several):
+        p[row, : len(draft.parents)], q[row, : len(draft.parents)] = draft.p, draft.q
+    accept, final = (torch.randint(top, p.shape[:2], generator=generator) for top in (ACCEPT, FINAL))
+    return [draft.tree for draft in several], p, q, accept, final
+
+
 @pytest.mark.parametrize("name", RULES)
 @FEW
-@given(seed=st.integers(0, 2**31))
-def test_neighbours_order_and_padding_change_nothing(name: str, seed: int) -> None:
-    trees, p, q, accept, final = random_batch(name, seed)
+@given(seed=st.integers(0, 2**31), data=st.data())
+def test_neighbours_order_and_padding_change_nothing(name: str, seed: int, data: st.DataObject) -> None:
+    several = data.draw(st.lists(drafted(name, vocabulary=3), min_size=2, max_size=4))
+    trees, p, q, accept, final = stacked(several, seed)
 
     together = RULES[name].verify(padded(trees, 7), p, q, accept, final)
 
+    check(together)
     backwards = RULES[name].verify(padded(trees[::-1], 7), *(field.flip(0) for field in (p, q, accept, final)))
     assert all(torch.equal(one, other.flip(0)) for one, other in zip(together, backwards, strict=True))
     for row, tree in enumerate(trees):
@@ -216,45 +308,67 @@ def test_work_by_shape_gives_the_same_bits(name: str, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", RULES)
 @FEW
-@given(seed=st.integers(0, 2**31), order=st.permutations(range(4)))
-def test_other_names_for_ids_change_nothing_else(name: str, seed: int, order: list[int]) -> None:
-    tree = random_tree(seed, 5, 4, chain=RULES[name].chain)
-    p, q = random_laws(seed, len(tree), 4, zeros=0.3), random_laws(seed + 1, len(tree), 4)
+@given(order=st.permutations(range(4)), data=st.data())
+def test_other_names_for_ids_change_nothing_else(name: str, order: list[int], data: st.DataObject) -> None:
+    draft = data.draw(drafted(name, vocabulary=4))
+    tree, places = draft.tree, torch.tensor(order).argsort()
     renamed = Tree(tree.parents, (-1, *(order[x] for x in tree.tokens[1:])))
 
-    law = RULES[name].law(renamed, p[:, torch.tensor(order).argsort()], q[:, torch.tensor(order).argsort()])
+    law = RULES[name].law(renamed, draft.p[:, places], draft.q[:, places])
 
-    told = {tuple(order[x] for x in ids): chance for ids, chance in RULES[name].law(tree, p, q).items()}
+    told = {tuple(order[x] for x in ids): chance for ids, chance in RULES[name].law(tree, draft.p, draft.q).items()}
     assert law == pytest.approx(told, abs=1e-14)
 
 
 @pytest.mark.parametrize("name", RULES)
-@FEW
-@given(seed=st.integers(0, 2**31))
-def test_what_is_emitted_is_in_the_law_and_the_path_goes_down(name: str, seed: int) -> None:
-    trees, p, q, accept, final = random_batch(name, seed)
+@MANY
+@given(seed=st.integers(0, 2**31), missed=st.sampled_from([0.0, 1e-6, -1e-6]), data=st.data())
+def test_what_is_emitted_is_in_the_law_and_the_path_goes_down(
+    name: str, seed: int, missed: float, data: st.DataObject
+) -> None:
+    trees, p, q, accept, final = stacked([data.draw(drafted(name))], seed)
+    tree, p, q = trees[0], p * (1 + missed), q * (1 - missed)
 
     verdict = RULES[name].verify(padded(trees, 7), p, q, accept, final)
 
-    for row, tree in enumerate(trees):
-        path = verdict.path[row, : int(verdict.length[row])].tolist()
-        assert [tree.parents[node] for node in path] == [0, *path][: len(path)]
-        ids = (*(tree.tokens[node] for node in path), int(verdict.final[row]))
-        law = RULES[name].law(tree, p[row, : len(tree)], q[row, : len(tree)])
-        assert law[ids] > 0
-        assert all(p[row, node, x] > 0 for node, x in zip((0, *path), ids, strict=True))
+    path = verdict.path[0, : int(verdict.length)].tolist()
+    assert [tree.parents[node] for node in path] == [0, *path][: len(path)]
+    ids = (*(tree.tokens[node] for node in path), int(verdict.final))
+    assert RULES[name].law(tree, p[0, : len(tree)], q[0, : len(tree)])[ids] > 0
+    assert all(p[0, node, x] > 0 for node, x in zip((0, *path), ids, strict=True))
+
+
+def walk(tree: Tree, p: Tensor, *, merged: bool) -> Ids:
+    """The most likely id after another, down the tree and one further; `merged` nodes with the same ids are one."""
+    ids: Ids = ()
+    at = [0]
+    while at:
+        ids += (int(p[at[0]].argmax()),)
+        below = [child for node in at for child in tree.children(node) if tree.tokens[child] == ids[-1]]
+        at = below if merged else below[:1]
+    return ids
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_draft_equal_to_the_target_accepts_a_chain_whole(name: str) -> None:
-    if name == "target-only":
-        return  # reads no draft
-    p = random_laws(0, 3, 4)
-    coins = torch.full((1, 3), ACCEPT - 1)
+@MANY
+@given(seed=st.integers(0, 2**31), data=st.data())
+def test_a_sure_target_is_walked_whatever_the_coins(name: str, seed: int, data: st.DataObject) -> None:
+    trees, p, q, accept, final = stacked([data.draw(drafted(name, kinds=("sure-target",)))], seed)
 
-    verdict = judged(RULES[name], CHAIN, p, p, coins, coins)
+    verdict = RULES[name].verify(padded(trees, 7), p, q, accept, final)
 
-    assert verdict.path.tolist() == [[1, 2]]
+    assert emitted(trees[0], verdict) == [walk(trees[0], p[0], merged=name == "kseq")]
+
+
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"target-only"}))
+@MANY
+@given(drafts(chain=True, kinds=("same", "one-ulp")))
+def test_a_draft_equal_to_the_target_accepts_a_chain_whole(name: str, draft: Draft) -> None:
+    coins = torch.full((1, len(draft.tree)), ACCEPT - 1)
+
+    verdict = judged(RULES[name], draft.tree, draft.p, draft.q, coins, coins)
+
+    assert verdict.length.tolist() == [len(draft.tree) - 1]
 
 
 def test_the_draft_row_of_a_childless_node_is_not_read() -> None:
@@ -265,6 +379,24 @@ def test_the_draft_row_of_a_childless_node_is_not_read() -> None:
         spoilt[[node for node in range(len(tree)) if not tree.children(node)]] = math.nan
 
         assert judge.law(tree, p, spoilt) == judge.law(tree, p, q)
+
+
+@pytest.mark.parametrize("name", RULES)
+@settings(FEW, max_examples=20)
+@given(spoil=st.sampled_from([math.nan, math.inf, -math.inf, -0.25]), whose=st.sampled_from("pq"), data=st.data())
+def test_a_spoilt_row_is_named_or_not_read(name: str, spoil: float, whose: str, data: st.DataObject) -> None:
+    draft = data.draw(drafted(name))
+    tree, laws = draft.tree, {"p": draft.p, "q": draft.q}
+    node = data.draw(st.integers(0, len(tree) - 1))
+    coins = torch.zeros(1, len(tree), dtype=torch.int64)
+    sound = judged(RULES[name], tree, laws["p"], laws["q"], coins, coins)
+    laws[whose][node, data.draw(st.integers(0, draft.pair.vocabulary - 1))] = spoil
+
+    verdict = judged(RULES[name], tree, laws["p"], laws["q"], coins, coins)
+
+    read = whose == "p" or (name != "target-only" and tree.children(node))
+    expected = (0, -1, node * len(FAULTS) + {"p": 1, "q": 3}[whose]) if read else tuple(map(int, sound[1:]))
+    assert tuple(map(int, verdict[1:])) == expected
 
 
 @pytest.mark.parametrize(
