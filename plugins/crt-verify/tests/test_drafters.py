@@ -28,6 +28,8 @@ from torch import Tensor
 from crtcore import FieldError, Sampling, pick, probabilities
 from crtcore.builtin.table import TablePrior
 
+from .strategies import KINDS, Pair, pairs
+
 DRAWS = 30_000
 FINE = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 LISTED: tuple[Drafter, ...] = (
@@ -106,9 +108,10 @@ def without_replacement(law: Mapping[Any, float], k: int) -> dict[tuple[Any, ...
 
 
 @pytest.mark.parametrize("drafter", LISTED, ids=str)
-@pytest.mark.parametrize("never", [0.0, 0.5])
-def test_a_law_sums_to_one_over_different_trees(drafter: Drafter, never: float) -> None:
-    drafts = list(draft_law(drafter, rows_of(table(3, never=never), (1, 0))))
+@FINE
+@given(pairs(st.integers(1, 3), tuple(kind for kind in KINDS if kind != "denormal")))  # whose products are 0
+def test_a_law_sums_to_one_over_different_trees(drafter: Drafter, pair: Pair) -> None:
+    drafts = list(draft_law(drafter, pair.q))
 
     assert math.fsum(chance for _, chance in drafts) == pytest.approx(1, abs=1e-12)
     assert len({tree for tree, _ in drafts}) == len(drafts)
@@ -214,6 +217,14 @@ def test_a_beam_keeps_paths_drawn_without_replacement(width: int, length: int) -
         words = itertools.product(range(3), repeat=level)
         law = {word: math.prod(float(row(word[:n])[x]) for n, x in enumerate(word)) for word in words}
         assert surprise(kept, without_replacement(law, width)) > 1e-6
+
+
+def test_a_beam_of_one_follows_the_law_of_a_chain() -> None:
+    prior = table(5)
+
+    seen = Counter(trees_of(grown(Beam(width=1, length=2), prior, torch.arange(DRAWS))))
+
+    assert surprise(seen, dict(draft_law(Chain(length=2), rows_of(prior, (1, 0))))) > 1e-6
 
 
 def test_a_beam_has_its_width_on_every_level() -> None:
