@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crtcore.builtin.specs import TwoStage
 from crtcore.errors import RunError
 from crtcore.experiment import Plan
 from crtcore.kinds import Dataset, Drawn, Evidence, Findings, Measurement, Prior, Tokenizer
+from crtcore.likelihood import CHUNK, nats, scored
 from crtcore.noise import Noise
 from crtcore.run import Run, Stopped
 from crtcore.settings import Limits
@@ -20,8 +20,6 @@ from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
 
 TOKENIZER = ("seed", "dataset", "tokenizer", "bottleneck", "regularizer", "training.tokenizer")
 """What the tokenizer stage depends on."""
-CHUNK = 256
-"""Samples of one evaluation step."""
 SHOWN = 40
 """Samples that are kept for the report."""
 
@@ -74,9 +72,12 @@ class TwoStageExperiment:
         return tokenizer.eval()
 
     def _prior(self, role: str, plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> Any:
-        training = plan.training[role]
+        spec = plan.parts[role]
         with seeded(plan.seed, role):
-            prior = plan.parts[role].build(tokenizer.vocabulary, tokenizer.length, dataset.classes).to(run.device)
+            prior = spec.build(tokenizer.vocabulary, tokenizer.length, dataset.classes).to(run.device)
+        if spec.pretrained:
+            return prior.eval()
+        training = plan.training[role]
         noise = Noise(plan.seed, f"order of the {role}'s batches")
         with run.stage(role, (*TOKENIZER, "experiment", role, f"training.{role}")) as stage:
             ids, condition = encoded(run, dataset, tokenizer, "train")
@@ -139,19 +140,6 @@ def encoded(run: Run, dataset: Dataset, tokenizer: Tokenizer, split: str) -> tup
             conditions.append(batch.condition)
     known = [condition for condition in conditions if condition is not None]
     return torch.cat(ids).clone(), torch.cat(known).to(run.device) if known else None
-
-
-def nats(prior: Prior, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, " b"]:
-    """What each sample's ids cost the prior."""
-    logits = prior(ids, condition)[:, :-1]  # b n v
-    cost = nn.functional.cross_entropy(logits.transpose(1, 2), ids, ignore_index=-1, reduction="none")
-    return cost.sum(1)
-
-
-def scored(prior: Prior, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, " b"]:
-    """What each sample's ids cost the prior, a few samples at a time and without a gradient."""
-    with torch.inference_mode():
-        return torch.cat([nats(prior, ids[chosen], _at(condition, chosen)) for chosen in _chunks(ids)])
 
 
 def draw(

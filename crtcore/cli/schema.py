@@ -14,7 +14,7 @@ import msgspec
 from crtcore.cli.describe import field_texts
 from crtcore.experiment import NAME, RESERVED, Claim
 from crtcore.hooks import Component
-from crtcore.kinds import KINDS, ExperimentSpec, Role
+from crtcore.kinds import KINDS, ExperimentSpec, PriorSpec, Role
 from crtcore.registry import Registry
 from crtcore.settings import Sampling, Training
 
@@ -146,29 +146,37 @@ def _demanded(registry: Registry) -> dict[str, Any]:
         **_all(
             {
                 "if": {"properties": {"experiment": {"properties": {"use": {"const": name}}}}},
-                "then": _of_experiment(spec),
+                "then": _of_experiment(spec, registry),
             }
             for name, spec in _installed(registry).items()
         ),
     }
 
 
-def _of_experiment(spec: type[ExperimentSpec]) -> dict[str, Any]:
-    needed = [role for role, what in spec.roles.items() if not what.optional]
+def _of_experiment(spec: type[ExperimentSpec], registry: Registry) -> dict[str, Any]:
     steps = {stage: {"required": _required(Training)} for stage in spec.stages}
-    trained = [stage for stage, role in spec.stages.items() if role in needed]
+    weighted = {"properties": {"use": {"enum": _pretrained(registry)}}, "required": ["use"]}
     return {
-        "required": [*needed, *(["training"] if trained else ())],
+        "required": [role for role, what in spec.roles.items() if not what.optional],
         "properties": {
             **{role: _role(what, "whole-") for role, what in spec.roles.items()},
-            "training": {"required": trained, "properties": steps},
+            "training": {"properties": steps},
         },
         **_all(
             {
-                "if": {"required": [role]},
-                "then": {"required": ["training"], "properties": {"training": {"required": [stage]}}},
+                "if": {"required": [role], "properties": {role: weighted}},
+                "then": {"properties": {"training": {"not": {"required": [stage]}}}},
+                "else": {
+                    "if": {"required": [role]},
+                    "then": {"required": ["training"], "properties": {"training": {"required": [stage]}}},
+                },
             }
             for stage, role in spec.stages.items()
-            if role not in needed
         ),
     }
+
+
+def _pretrained(registry: Registry) -> list[str]:
+    """The priors that no stage trains."""
+    specs = {name: registry.find("prior", name).spec for name in registry.names("prior")}
+    return [name for name, spec in specs.items() if issubclass(spec, PriorSpec) and spec.pretrained]

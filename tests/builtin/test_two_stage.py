@@ -210,6 +210,18 @@ def test_a_second_run_gives_the_same_numbers(tmp_path: Path) -> None:
     assert execute(plan(), tmp_path / "one") == execute(plan(), tmp_path / "two")
 
 
+def test_a_saved_prior_is_drawn_from_and_scored_as_in_the_run_that_trained_it(tmp_path: Path) -> None:
+    trained = execute(plan(), tmp_path)["numbers"]
+    (folder,) = (tmp_path / "stages" / "prior").glob("*/final")
+    saved = {"use": "saved", "folder": str(folder), "prior": {"use": "table", "order": 1}}
+
+    found = execute(plan(prior=saved, training={"tokenizer": {"steps": 6, "batch": 16}}), tmp_path)["numbers"]
+
+    assert found == trained
+    assert torch.equal(*SEEN["drawn"])
+    assert list((tmp_path / "stages" / "prior").glob("*/final")) == [folder]
+
+
 def test_nothing_is_trained_or_chosen_on_test_data(tmp_path: Path) -> None:
     one = execute(plan(dataset={"use": "squares", "test": 2}), tmp_path / "one")
     other = execute(plan(dataset={"use": "squares", "test": 3}), tmp_path / "other")

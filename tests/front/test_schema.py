@@ -122,6 +122,19 @@ def test_what_we_refuse_the_schema_refuses(
     assert not validator.is_valid(values)
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_prior_that_brings_its_weights_has_no_training(
+    sample: str, registry: Registry, validator: jsonschema.Draft7Validator, trained: bool
+) -> None:
+    values = tomli.loads(sample)
+    values["prior"] = {"use": "saved", "folder": "final", "prior": values["prior"]}
+    if not trained:
+        del values["training"]["prior"]
+
+    assert bool(problems(values, registry)) == trained
+    assert validator.is_valid(values) != trained
+
+
 def test_two_specs_of_one_class_name_are_kept_apart() -> None:
     def named(name: str) -> Component:
         fields = {name: attrs.field(type=int, default=1)}
@@ -167,7 +180,7 @@ def mutants(draw: st.DrawFn, text: str) -> dict[str, Any]:
             del inside[path[-1]]
         elif change == "replace":
             inside[path[-1]] = draw(
-                st.sampled_from([3, 2.5, True, "text", "table", "book", [], {}, [3], [{}], {"use": "table"}])
+                st.sampled_from([3, 2.5, True, "text", "table", "saved", "book", [], {}, [3], [{}], {"use": "table"}])
             )
         elif isinstance(inside, dict) and change == "rename":
             inside[draw(st.sampled_from(["codes", "use", "weight", "x", "draft"]))] = inside.pop(path[-1])
