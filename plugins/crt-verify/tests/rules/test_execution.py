@@ -27,13 +27,13 @@ from torch import Tensor
 from ..strategies import Draft, Ids, drafts
 
 FEW = settings(max_examples=8, deadline=None, derandomize=True, database=None)
-MANY = settings(FEW, max_examples=60)
+MANY = settings(FEW, max_examples=20)
 ACCEPT, FINAL = 2**24, 2**32
 POINTS = 2**14
 """Combinations of evenly spread coins."""
 RULES: dict[str, Rule] = {name: rule(name) for name in NAMES if name != "traversal"}
 RULES |= {"traversal": rule("traversal", replacement=False), "traversal-iid": rule("traversal", replacement=True)}
-REPEATS = ("multiround", "kseq", "traversal-iid")
+REPEATS = ("multiround", "kseq", "traversal-iid", "target-only")
 CHAIN, FORK = Tree([-1, 0, 1], [-1, 2, 0]), Tree([-1, 0, 0, 1], [-1, 2, 1, 0])
 P, Q = (0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.3, 0.4)
 
@@ -137,7 +137,7 @@ def test_accepted_ids_over_even_coins_follow_the_law(name: str, data: st.DataObj
 
 
 @pytest.mark.parametrize("name", RULES)
-@settings(FEW, max_examples=20)
+@FEW
 @given(st.data())
 def test_the_last_id_over_even_coins_follows_the_law(name: str, data: st.DataObject) -> None:
     draft = data.draw(drafted(name))
@@ -382,7 +382,7 @@ def test_the_draft_row_of_a_childless_node_is_not_read() -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-@settings(FEW, max_examples=20)
+@MANY
 @given(spoil=st.sampled_from([math.nan, math.inf, -math.inf, -0.25]), whose=st.sampled_from("pq"), data=st.data())
 def test_a_spoilt_row_is_named_or_not_read(name: str, spoil: float, whose: str, data: st.DataObject) -> None:
     draft = data.draw(drafted(name))
@@ -491,7 +491,7 @@ SPOILS = (math.nan, math.inf, -math.inf, -0.25, 0.0, 1.0, 1e-30, 5e-324, 1e300, 
 
 
 @pytest.mark.parametrize("name", RULES)
-@MANY
+@settings(FEW, max_examples=60)
 @given(seed=st.integers(0, 2**31), dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]))
 def test_a_fuzzed_batch_gives_sound_verdicts_or_faults(name: str, seed: int, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(seed)
