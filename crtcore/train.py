@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -48,7 +49,12 @@ def batch_at(noise: Noise, size: int, batch: int, step: int) -> Int[Tensor, " ba
     """The samples of a step: epoch after epoch, each in an order of its own, whatever was done before."""
     places = torch.arange(step * batch, (step + 1) * batch)
     epochs = range(int(places[0]) // size, int(places[-1]) // size + 1)
-    return torch.cat([noise.order(size, epoch)[places[places // size == epoch] % size] for epoch in epochs])
+    return torch.cat([_order(noise, size, epoch)[places[places // size == epoch] % size] for epoch in epochs])
+
+
+@lru_cache(maxsize=2)  # a batch lies in one epoch or two, and so does the next one
+def _order(noise: Noise, size: int, epoch: int) -> Int[Tensor, " size"]:
+    return noise.order(size, epoch)
 
 
 def fit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import SupportsFloat
 
 import numpy as np
 from scipy.stats import binom
@@ -13,7 +14,9 @@ from crtcore.kinds import Measurement
 LEVEL = 0.95
 
 
-def ratio(above: Sequence[float], below: Sequence[float], unit: str, level: float = LEVEL) -> Measurement:
+def ratio(
+    above: Sequence[SupportsFloat], below: Sequence[SupportsFloat], unit: str, level: float = LEVEL
+) -> Measurement:
     """The sum of `above` over the sum of `below`, by the t interval of the linearised ratio.
 
     Source: Cochran (1977), Sampling techniques, section 6.4.
@@ -25,7 +28,7 @@ def ratio(above: Sequence[float], below: Sequence[float], unit: str, level: floa
     return Measurement(value, unit, count, value - half, value + half)
 
 
-def median(values: Sequence[float], unit: str) -> Measurement:
+def median(values: Sequence[SupportsFloat], unit: str) -> Measurement:
     """The median, by the interval of order statistics; none where there are too few values for the level."""
     ordered, count = np.sort(np.asarray(values, dtype=float)), len(values)
     rank = int(binom.ppf((1 - LEVEL) / 2, count, 0.5))  # values left out at either end

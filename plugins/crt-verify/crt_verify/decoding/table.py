@@ -134,7 +134,7 @@ def _measured(trials: Trials, entry: Entry, level: float) -> dict[str, Measureme
         "mbsu": scaled(efficiency, 1 / (1 + trials.nominal * entry.levels), "times"),
         "mbsu_measured": scaled(efficiency, 1 / (1 + trials.cost * entry.levels), "times"),
         "token_rate": median(rates, "times ancestral"),
-        "accuracy": ratio(right, usual, "times ancestral", level),
+        **({"accuracy": ratio(right, usual, "times ancestral", level)} if any(usual) else {}),
         "bound_fraction": _reached(trials, entry),
         **_by_depth([rounds(each, trials.length, entry.levels) for each in accepted], min(entry.levels, DEPTHS)),
     }

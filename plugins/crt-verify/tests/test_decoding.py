@@ -1,0 +1,261 @@
+"""The decoding study: what it tries, what it chooses, what comes of trials, and going on after a stop."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from crt_verify.decoding.intervals import median, ratio, scaled
+from crt_verify.decoding.overlap import overlap
+from crt_verify.decoding.table import Entry, Trials, points
+from crt_verify.decoding.trial import Pair, Round, rounds, tried
+from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crtcore import Sampling, discover
+from crtcore.builtin.table import TablePrior
+from crtcore.errors import RunError
+from crtcore.experiment import Plan, study
+from crtcore.run import RECORDS, Stopped, execute, read_records
+from crtcore.toml import Document, SpecError
+
+DECODERS: list[dict[str, Any]] = [
+    {"use": "sd", "length": 3},
+    {"use": "rsd-c", "branching": [2, 1]},
+    {"use": "rsd-c", "branching": [4]},
+    {"use": "rsd-s", "width": 2, "length": 2},
+]
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "experiment": {"use": "decoding", "prompts": 3, "choices": 2, "prompt": 8, "length": 12, "evaluations": 1},
+    "dataset": {"use": "python-source", "length": 32},
+    "prior": {"use": "table", "order": 1},
+    "draft": {"use": "table", "order": 0},
+    "training": {
+        stage: {"steps": 20, "batch": 32, "optimizer": {"learning_rate": 0.5}} for stage in ("prior", "draft")
+    },
+    "decoder": DECODERS,
+    "sampling": {"temperature": 0.7},
+}
+
+
+def plan(**tables: Any) -> Plan:
+    """The plan of the small study, with other tables."""
+    (point,) = study(Document(SMALL | tables, {}), discover()).points
+    return point.plan
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    """The small study's result, and its folder."""
+    runs = tmp_path_factory.mktemp("runs")
+    result = execute(plan(), runs)
+    return result, runs / "small" / plan().hash
+
+
+def test_there_is_a_point_for_each_decoder_and_budget(small: tuple[dict[str, Any], Path]) -> None:
+    result, _ = small
+
+    told = [(point["decoder"], point["budget"]) for point in result["points"]]
+
+    assert told == [("rsd-c", 4), ("rsd-s", 4), ("sd", 3)]
+    for point in result["points"]:
+        assert point["temperature"] == 0.7
+        for name in ("block_efficiency", "mbsu", "accuracy", "bound_fraction"):
+            assert point[name]["low"] <= point[name]["mean"] <= point[name]["high"]
+        assert point["token_rate"]["mean"] > 0
+
+
+def test_the_structure_with_the_fewest_calls_on_validation_samples_is_kept(
+    small: tuple[dict[str, Any], Path],
+) -> None:
+    result, folder = small
+
+    kept = next(point["structure"] for point in result["points"] if point["decoder"] == "rsd-c")
+
+    lines = [line["trials"] for line in read_records(folder / RECORDS) if line["stage"] == "decoding"]
+    calls = {key: sum(map(len, told["accepted"])) for line in lines[:2] for key, told in line.items()}
+    assert set(calls) == {"rsd-c branching=2,1", "rsd-c branching=4"}
+    assert f"rsd-c {kept}" == min(calls, key=lambda key: calls[key])
+
+
+def test_every_decoder_continues_every_test_sample(small: tuple[dict[str, Any], Path]) -> None:
+    _, folder = small
+
+    lines = [line["trials"] for line in read_records(folder / RECORDS) if line["stage"] == "decoding"]
+
+    for line in lines[2:]:
+        assert len(line) == 4  # ancestral decoding and three points
+        assert all(len(told["ids"][0]) == 12 for told in line.values())
+
+
+def test_a_study_that_was_stopped_goes_on_where_it_was(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+    asked = 0
+
+    def stopping() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 38 + 4  # in training it is asked at each step but the last
+
+    with pytest.raises(Stopped):
+        execute(plan(), tmp_path, stopping=stopping)
+    before = [line for line in lines_of(tmp_path) if line["stage"] == "decoding"]
+    result = execute(plan(), tmp_path)
+
+    after = [line for line in lines_of(tmp_path) if line["stage"] == "decoding"]
+    assert 0 < len(before) < len(after) == 5
+    assert after[: len(before)] == before
+    assert timeless(result) == timeless(small[0])
+
+
+def lines_of(runs: Path) -> list[dict[str, Any]]:
+    """Every line recorded by the small study, repeated ones too."""
+    text = (runs / "small" / plan().hash / RECORDS).read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def timeless(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The points without what was timed."""
+    return [{k: v for k, v in point.items() if k not in ("token_rate", "mbsu_measured")} for point in result["points"]]
+
+
+@pytest.mark.parametrize(
+    ("tables", "reason"),
+    [
+        ({"dataset": {"use": "digits"}}, "dataset.use: expected a dataset of ids, got one of 'image' data"),
+        (
+            {"decoder": [{"use": "ancestral"}]},
+            r"decoder.0.use: expected a decoder by draft trees, as 'sd' or 'rsd-s' is, got 'ancestral'",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_are_named(tables: dict[str, Any], reason: str) -> None:
+    with pytest.raises(SpecError, match=reason):
+        plan(**tables)
+
+
+def test_samples_too_short_for_prompt_and_length_are_named(tmp_path: Path) -> None:
+    long = SMALL["experiment"] | {"prompt": 30}
+
+    with pytest.raises(RunError, match=r"expected 2 validation samples of at least 42 ids .* have up to 32 ids"):
+        execute(plan(experiment=long), tmp_path)
+
+
+# What comes of trials
+
+
+def table(seed: int, order: int = 1, vocabulary: int = 4) -> TablePrior:
+    """A random table."""
+    generator = torch.Generator().manual_seed(seed)
+    return TablePrior(torch.randn(1, (vocabulary + 1) ** order, vocabulary, generator=generator)).requires_grad_(False)
+
+
+def trials(pair: Pair, entries: list[Entry], cost: float = 0.5) -> Trials:
+    """Two samples of 20 ids, the first 4 given."""
+    ids = torch.randint(4, (6, 20), generator=torch.Generator().manual_seed(5))
+    decoders = {"ancestral": discover().find("decoder", "ancestral").spec().build()}  # type: ignore[attr-defined]
+    decoders |= {entry.key: entry.spec.build() for entry in entries}
+    told = {
+        key: [tried(pair, decoder, ids[row : row + 1, :4], None, 16, row) for row in range(len(ids))]
+        for key, decoder in decoders.items()
+    }
+    return Trials(pair, ids, None, 4, told, cost)
+
+
+def test_a_draft_equal_to_its_target_reaches_the_bound_at_every_depth() -> None:
+    pair = Pair(table(0), table(0), Sampling(), 3)
+    entry = Entry("sd", {"length": 3}, SpeculativeDecoding(length=3))
+
+    (row,) = points(trials(pair, [entry]), [entry])
+
+    assert row.numbers["bound_fraction"].value == pytest.approx(1)
+    assert [row.numbers[f"acceptance_{depth}"].value for depth in (1, 2, 3)] == [1, 1, 1]
+    assert row.numbers["block_efficiency"].value == 15 / 4  # 1 + 4 + 4 + 4 + 3 ids
+    assert "acceptance_4" not in row.numbers
+
+
+def test_speed_up_of_a_memory_bound_target_is_that_of_its_definition() -> None:
+    pair = Pair(table(0, order=2), table(1, order=1), Sampling(), 3)
+    entry = Entry("rsd-c", {"branching": [2, 1]}, RSDC(branching=(2, 1)))
+
+    (row,) = points(trials(pair, [entry], cost=0.5), [entry])
+
+    efficiency = row.numbers["block_efficiency"].value
+    assert row.numbers["mbsu"].value == pytest.approx(efficiency / (1 + 2 * 20 / 100))  # 5 * 4 and 25 * 4 parameters
+    assert row.numbers["mbsu_measured"].value == pytest.approx(efficiency / 2)
+
+
+def test_the_same_text_has_the_same_accuracy() -> None:
+    pair = Pair(table(0), table(0), Sampling(temperature=0), 3)
+    entries = [
+        Entry("block", {"length": 2}, BlockVerification(length=2)),
+        Entry("spectr", {"paths": 2, "length": 2}, SpecTr(paths=2, length=2)),
+    ]
+
+    found = points(trials(pair, entries), entries)
+
+    assert [row.numbers["accuracy"][2:] for row in found] == [(6, 1, 1)] * 2
+    assert [row.labels["structure"] for row in found] == ["length=2", "paths=2 length=2"]
+
+
+def test_rounds_say_where_they_began_and_what_they_could_accept() -> None:
+    told = rounds([0, 3, 0, 2], length=9, levels=3)
+
+    assert told == [Round(1, 3, 3), Round(5, 3, 0), Round(6, 2, 2)]
+
+
+def test_a_last_round_that_can_only_emit_one_id_drafts_nothing() -> None:
+    told = rounds([0, 1, 0], length=4, levels=3)
+
+    assert told == [Round(1, 2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "true", "share"),
+    [
+        ([1, 2, 3], [1, 2, 3], 1.0),
+        ([1, 2, 3], [3, 2, 1], 0.0),
+        ([1, 2, 3, 4], [2, 3, 9, 9], 1 / 3),
+        ([1, 1, 1, 1], [1, 1, 2, 2], 1 / 3),  # as often as both have it
+    ],
+)
+def test_overlap_is_the_share_of_common_pairs(drawn: list[int], true: list[int], share: float) -> None:
+    assert overlap(drawn, true) == pytest.approx(share)
+
+
+@given(st.lists(st.tuples(st.floats(1, 9), st.floats(1, 9)), min_size=2, max_size=20), st.floats(0.1, 10))
+def test_a_ratio_scales_with_what_is_above(pairs: list[tuple[float, float]], factor: float) -> None:
+    above, below = zip(*pairs, strict=True)
+
+    one, other = ratio(above, below, "x"), ratio([factor * each for each in above], below, "x")
+
+    assert one.value == pytest.approx(math.fsum(above) / math.fsum(below))
+    moved = scaled(one, factor, "x")
+    assert (moved.value, moved.low, moved.high) == pytest.approx((other.value, other.low, other.high), abs=1e-9)
+
+
+def test_the_ratio_s_interval_covers_as_often_as_it_says() -> None:
+    """2,000 samples of 12: cover of 95 % within 2.5 points, five standard errors of a binomial share."""
+    generator = torch.Generator().manual_seed(0)
+    below = 4 + torch.rand(2000, 12, generator=generator)
+    above = 2 * below + torch.randn(2000, 12, generator=generator)
+
+    found = [ratio(x, y, "x") for x, y in zip(above.tolist(), below.tolist(), strict=True)]
+
+    covered = sum((each.low or 0) <= 2 <= (each.high or 0) for each in found)
+    assert abs(covered / 2000 - 0.95) < 0.025
+
+
+def test_a_median_s_ends_are_order_statistics() -> None:
+    found = median([9, 1, 8, 2, 7, 3, 6, 4, 5], "x")
+
+    assert found == (5, "x", 9, 2, 8)  # 1 - 2 * (1 + 9) / 2**9 = 96.1 %
+
+
+def test_too_few_values_have_no_interval() -> None:
+    assert median([1, 2, 3, 4, 5], "x")[2:] == (5, None, None)  # at best 93.75 %
