@@ -180,6 +180,18 @@ def test_a_last_id_drawn_with_nothing_taken_off_is_caught(name: str) -> None:
     assert off_final(judge, *crossed(name), torch.full((3,), ACCEPT - 1)) > 1
 
 
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("own", [True, False])
+def test_the_last_id_is_drawn_by_the_coin_of_the_node_where_the_walk_ends(name: str, own: bool) -> None:
+    judge, fallen = RULES[name], torch.zeros(64, 3, dtype=torch.int64)
+    end = int(judged(judge, *crossed(name), fallen, fallen).path[0].max())
+    moved = (torch.arange(3) == end) == own
+
+    verdict = judged(judge, *crossed(name), fallen, torch.where(moved, strata(64, FINAL)[:, None], 0))
+
+    assert set(verdict.final.tolist()) == ({0, 1, 2, 3} if own else {0})
+
+
 def test_a_coin_used_twice_is_caught() -> None:
     tree, p, q = Tree([-1, 0], [-1, 3]), torch.tensor([P, P]).double(), torch.tensor([Q, Q]).double()
     coins = strata(POINTS, ACCEPT)[:, None].expand(-1, 2)
