@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crtcore.builtin.specs import Frechet
+from crtcore.builtin.whitened import Whitened
 from crtcore.kinds import Evidence, Measurement
 from crtcore.noise import Noise
 
@@ -49,24 +50,6 @@ class FrechetDistance:
         draws = (train[noise.order(len(train), draw)[:count]] for draw in range(FLOORS))
         values["frechet_floor"] = sum(frechet_distance(real, drawn) for drawn in draws) / FLOORS
         return {name: Measurement(value, "squared whitened units", count) for name, value in values.items()}
-
-
-class Whitened:
-    """Projection to the leading principal components of `data`, each scaled to unit variance there."""
-
-    def __init__(self, data: Float[Tensor, "b ..."], dimensions: int) -> None:
-        flat = data.double().flatten(1)  # b x
-        self.mean = flat.mean(0)
-        values, vectors = torch.linalg.eigh((flat - self.mean).T.cov())
-        keep = values > 1e-10 * values[-1]
-        if dimensions > int(keep.sum()):
-            raise ValueError(f"frechet: expected at most {int(keep.sum())} dimensions for this data, got {dimensions}")
-        self.scaled = vectors[:, -dimensions:] / values[-dimensions:].sqrt()
-
-    def __call__(self, data: Float[Tensor, "b ..."]) -> Float[Tensor, "b d"]:
-        """The features of `data`."""
-        features: Tensor = (data.double().flatten(1) - self.mean) @ self.scaled
-        return features
 
 
 def frechet_distance(one: Float[Tensor, "b d"], other: Float[Tensor, "c d"]) -> float:

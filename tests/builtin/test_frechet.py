@@ -13,8 +13,9 @@ from scipy.linalg import sqrtm
 from torch import Tensor
 
 from crtcore.builtin import frechet
-from crtcore.builtin.frechet import FLOORS, Whitened, frechet_distance
+from crtcore.builtin.frechet import FLOORS, frechet_distance
 from crtcore.builtin.specs import Frechet
+from crtcore.builtin.whitened import Whitened
 from crtcore.kinds import Evidence
 
 SEEDS = st.integers(0, 2**32)
@@ -128,25 +129,6 @@ def test_equal_collections_are_at_distance_zero(count: int) -> None:
     distance = frechet_distance(data, data.flip(0))
 
     assert 0 <= distance < 1e-12
-
-
-def test_training_data_have_unit_covariance_and_mean_zero() -> None:
-    data = normal(0, 200, 3, 4) * torch.arange(1.0, 13).reshape(3, 4) + 5
-
-    features = Whitened(data, 7)(data)
-
-    torch.testing.assert_close(features.T.cov(), torch.eye(7).double(), rtol=0, atol=1e-10)
-    torch.testing.assert_close(features.mean(0), torch.zeros(7).double(), rtol=0, atol=1e-10)
-
-
-def test_the_components_kept_are_those_of_most_variance() -> None:
-    data = fitted(0, torch.diag(torch.tensor([1.0, 10.0, 3.0])).double())
-
-    features = Whitened(data, 2)(torch.eye(3).double())
-
-    found = (features - features.mean(0)).abs()
-    assert found[:, 1].argmax() == 1
-    assert found[:, 0].argmax() == 2
 
 
 def test_every_distance_is_of_equally_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:
