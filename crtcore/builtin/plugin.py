@@ -47,6 +47,12 @@ def crt_components() -> list[Component]:
             examples=(specs.Frechet(),),
         ),
         Component(
+            "kernel-distance",
+            spec=specs.KernelDistance,
+            summary="kernel discrepancy in principal components of the data",
+            examples=(specs.KernelDistance(),),
+        ),
+        Component(
             "code-length",
             spec=specs.CodeLength,
             summary="bits for the ids plus bits for the data given the ids",

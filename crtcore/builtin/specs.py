@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from crtcore.builtin.digits import DigitImages
     from crtcore.builtin.frechet import FrechetDistance
     from crtcore.builtin.fsq import Grid
+    from crtcore.builtin.kernel_distance import PolynomialDiscrepancy
     from crtcore.builtin.local import LocalProcesses
     from crtcore.builtin.python_source import SourceWindows
     from crtcore.builtin.table import TablePrior
@@ -154,6 +155,26 @@ class Frechet(MetricSpec):
         from crtcore.builtin.frechet import FrechetDistance
 
         return FrechetDistance(self)
+
+
+@attrs.frozen(kw_only=True)
+class KernelDistance(MetricSpec):
+    """Squared kernel discrepancy in the features of `frechet`, without bias, with the real-against-real floor.
+
+    The kernel is the cubic one of KID. Not an Inception KID.
+    Source: Bińkowski et al. (2018), arXiv:1801.01401, section 4.
+    """
+
+    dimensions: int = attrs.field(default=24, validator=at_least(1))
+    """Principal components."""
+    subsets: int = attrs.field(default=10, validator=at_least(2))
+    """Parts of the held-out samples that a number and its interval are over; each of two samples at least."""
+
+    def build(self) -> PolynomialDiscrepancy:
+        """The metric."""
+        from crtcore.builtin.kernel_distance import PolynomialDiscrepancy
+
+        return PolynomialDiscrepancy(self)
 
 
 @attrs.frozen(kw_only=True)

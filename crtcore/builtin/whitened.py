@@ -16,7 +16,7 @@ class Whitened:
         values, vectors = torch.linalg.eigh((flat - self.mean).T.cov())
         keep = values > 1e-10 * values[-1]
         if dimensions > int(keep.sum()):
-            raise ValueError(f"frechet: expected at most {int(keep.sum())} dimensions for this data, got {dimensions}")
+            raise ValueError(f"expected at most {int(keep.sum())} dimensions for this data, got {dimensions}")
         self.scaled = vectors[:, -dimensions:] / values[-dimensions:].sqrt()
 
     def __call__(self, data: Float[Tensor, "b ..."]) -> Float[Tensor, "b d"]:

@@ -13,7 +13,8 @@ from scipy.linalg import sqrtm
 from torch import Tensor
 
 from crtcore.builtin import frechet
-from crtcore.builtin.frechet import FLOORS, frechet_distance
+from crtcore.builtin.compared import FLOORS
+from crtcore.builtin.frechet import frechet_distance
 from crtcore.builtin.specs import Frechet
 from crtcore.builtin.whitened import Whitened
 from crtcore.kinds import Evidence
@@ -185,7 +186,7 @@ def test_perfect_reconstructions_reach_zero_and_perfect_draws_the_floor() -> Non
 
 
 def test_too_few_held_out_samples_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected more than 40 held-out samples and as many training samples"):
+    with pytest.raises(ValueError, match="expected at least 41 held-out samples and as many training samples"):
         Frechet(dimensions=40).build()(evidence())
 
 
@@ -203,10 +204,10 @@ def test_more_dimensions_than_the_data_has_are_refused() -> None:
 
 
 def test_another_number_of_draws_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected 40 samples for generation_frechet, got 39"):
+    with pytest.raises(ValueError, match="expected 40 samples for generation, got 39"):
         Frechet(dimensions=2).build()(evidence(generated=normal(0, 39, 1, 2, 3)))
 
 
 def test_draws_that_are_not_finite_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected finite samples for generation_frechet"):
+    with pytest.raises(ValueError, match="expected finite samples for generation"):
         Frechet(dimensions=2).build()(evidence(generated=torch.full((40, 1, 2, 3), torch.nan)))

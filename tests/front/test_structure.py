@@ -229,6 +229,7 @@ BUILTIN = st.one_of(
     st.builds(specs.Ancestral),
     st.builds(specs.Digits, validation=st.integers(1, 999), test=st.integers(1, 999)),
     st.builds(specs.Frechet, dimensions=st.integers(1, 99)),
+    st.builds(specs.KernelDistance, dimensions=st.integers(1, 99), subsets=st.integers(2, 99)),
     st.builds(specs.CodeLength),
     st.builds(specs.TwoStage, evaluations=st.integers(1, 99)),
     st.builds(specs.Local, workers=st.integers(0, 9), threads=st.integers(1, 9)),
