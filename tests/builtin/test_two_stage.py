@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -201,6 +202,8 @@ def test_every_number_is_there_with_its_unit(tmp_path: Path) -> None:
         "frechet_floor": "squared whitened units",
         "reconstruction_mse": "squared levels",
         "codes_used": "codes",
+        "code_perplexity": "codes",
+        "code_entropy_bits": "bits per id",
         "target_calls_per_id": "calls",
     }
     assert all(math.isfinite(number["value"]) for number in numbers.values())
@@ -305,6 +308,18 @@ def test_codes_used_are_those_of_held_out_images(tmp_path: Path) -> None:
     (tokenizer,) = SEEN["tokenizer"]
     ids = tokenizer.encode(SquareImages(Squares()).splits["test"][0])
     assert number == {"value": len(set(ids.flatten().tolist())), "unit": "codes", "samples": SIZES["test"]}
+
+
+def test_perplexity_and_entropy_are_of_the_ids_of_held_out_images(tmp_path: Path) -> None:
+    numbers = execute(plan(), tmp_path)["numbers"]
+
+    (tokenizer,) = SEEN["tokenizer"]
+    ids = tokenizer.encode(SquareImages(Squares()).splits["test"][0]).flatten().tolist()
+    shares = [times / len(ids) for times in Counter(ids).values()]
+    bits = -sum(share * math.log2(share) for share in shares)
+    assert numbers["code_entropy_bits"]["value"] == pytest.approx(bits, rel=1e-12)
+    assert numbers["code_perplexity"]["value"] == pytest.approx(2**bits, rel=1e-12)
+    assert 1 < numbers["code_perplexity"]["value"] < numbers["codes_used"]["value"]
 
 
 @pytest.mark.parametrize("gain", [0.5, 100.0])
