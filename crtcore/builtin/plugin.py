@@ -35,6 +35,12 @@ def crt_components() -> list[Component]:
             "digits", spec=specs.Digits, summary="1,797 real 8 by 8 images, ten classes", examples=(specs.Digits(),)
         ),
         Component(
+            "shapes",
+            spec=specs.Shapes,
+            summary="generated colour scenes, shape times colour",
+            examples=(specs.Shapes(), specs.Shapes(train=50, validation=20, test=20, size=16, seed=1)),
+        ),
+        Component(
             "python-source",
             spec=specs.PythonSource,
             summary="bytes of Python's own standard library",

@@ -18,7 +18,7 @@ from crtcore.kinds import (
     PriorSpec,
     Role,
 )
-from crtcore.spec import at_least, each
+from crtcore.spec import at_least, between, each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from crtcore.builtin.kernel_distance import PolynomialDiscrepancy
     from crtcore.builtin.local import LocalProcesses
     from crtcore.builtin.python_source import SourceWindows
+    from crtcore.builtin.shapes import ShapeScenes
     from crtcore.builtin.table import TablePrior
     from crtcore.builtin.two_stage import TwoStageExperiment
     from crtcore.experiment import Plan
@@ -117,6 +118,34 @@ class Digits(DatasetSpec):
         from crtcore.builtin.digits import DigitImages
 
         return DigitImages(self)
+
+
+@attrs.frozen(kw_only=True)
+class Shapes(DatasetSpec):
+    """Generated colour scenes: one of five shapes in one of five colours, at any size and place over a dark background.
+
+    Twenty-five classes, shape times colour; 256 levels. Sample i of a split depends on the seed, the split, i and the
+    size of the images, so that more samples leave those that were there alone.
+    """
+
+    form: ClassVar[str] = "image"
+
+    train: int = attrs.field(default=8000, validator=at_least(1))
+    """Images to train on."""
+    validation: int = attrs.field(default=500, validator=at_least(1))
+    """Images held out for choices."""
+    test: int = attrs.field(default=1000, validator=at_least(1))
+    """Images held out for the final numbers."""
+    size: int = attrs.field(default=32, validator=between(8, 1024))
+    """Pixels along each side."""
+    seed: int = 0
+    """Other scenes for another one; the run's own seed changes none."""
+
+    def build(self) -> ShapeScenes:
+        """The scenes, drawn when they are taken."""
+        from crtcore.builtin.shapes import ShapeScenes
+
+        return ShapeScenes(self)
 
 
 @attrs.frozen(kw_only=True)
