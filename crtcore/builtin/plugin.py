@@ -35,6 +35,12 @@ def crt_components() -> list[Component]:
             "digits", spec=specs.Digits, summary="1,797 real 8 by 8 images, ten classes", examples=(specs.Digits(),)
         ),
         Component(
+            "photos",
+            spec=specs.Photos,
+            summary="crops of the photographs inside scikit-image",
+            examples=(specs.Photos(), specs.Photos(size=64, step=64)),
+        ),
+        Component(
             "shapes",
             spec=specs.Shapes,
             summary="generated colour scenes, shape times colour",

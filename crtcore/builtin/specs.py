@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
+from crtcore.errors import RunError
 from crtcore.kinds import (
     BottleneckSpec,
     DatasetSpec,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from crtcore.builtin.fsq import Grid
     from crtcore.builtin.kernel_distance import PolynomialDiscrepancy
     from crtcore.builtin.local import LocalProcesses
+    from crtcore.builtin.photos import PhotoCrops
     from crtcore.builtin.python_source import SourceWindows
     from crtcore.builtin.shapes import ShapeScenes
     from crtcore.builtin.table import TablePrior
@@ -146,6 +148,38 @@ class Shapes(DatasetSpec):
         from crtcore.builtin.shapes import ShapeScenes
 
         return ShapeScenes(self)
+
+
+@attrs.frozen(kw_only=True)
+class Photos(DatasetSpec):
+    """Colour crops of the photographs inside scikit-image, and the hundred faces there: 256 levels, no classes.
+
+    No photograph is in two splits; a person might be, as the faces do not say whose they are. A face is whole, enlarged
+    if it is smaller than a crop. A crop that was met before, such as a black one, is left out.
+    Source: van der Walt et al. (2014), scikit-image; faces from Huang et al. (2007), Labeled Faces in the Wild.
+    """
+
+    form: ClassVar[str] = "image"
+
+    size: int = attrs.field(default=32, validator=between(8, 256))
+    """Pixels along each side of a crop."""
+    step: int = attrs.field(default=16, validator=at_least(1))
+    """Pixels from one training crop to the next; held-out crops do not overlap."""
+
+    def build(self) -> PhotoCrops:
+        """The crops, read from the installed package.
+
+        Raises: RunError if scikit-image is not installed.
+        """
+        try:
+            from crtcore.builtin.photos import PhotoCrops
+        except ModuleNotFoundError as error:
+            if error.name != "skimage":
+                raise
+            raise RunError(
+                "photos: expected scikit-image, got no such package; pip install 'crtcore[photos]'"
+            ) from error
+        return PhotoCrops(self)
 
 
 @attrs.frozen(kw_only=True)

@@ -228,6 +228,7 @@ BUILTIN = st.one_of(
     st.builds(specs.Table, order=st.integers(0, 2**62), spread=REALS),
     st.builds(specs.Ancestral),
     st.builds(specs.Digits, validation=st.integers(1, 999), test=st.integers(1, 999)),
+    st.builds(specs.Photos, size=st.integers(8, 256), step=st.integers(1, 99)),
     st.builds(specs.Shapes, train=st.integers(1, 999), size=st.integers(8, 1024), seed=st.integers(-(2**62), 2**62)),
     st.builds(specs.Frechet, dimensions=st.integers(1, 99)),
     st.builds(specs.KernelDistance, dimensions=st.integers(1, 99), subsets=st.integers(2, 99)),
