@@ -383,3 +383,16 @@ def test_the_digits_go_all_the_way_through_the_toy_tokenizer(tmp_path: Path) -> 
 
     assert number["samples"] == Digits().test
     assert number["value"] < 64 * math.log2(17)  # what 64 levels of 17 take when nothing is known
+
+
+def test_colour_scenes_go_all_the_way_through_the_toy_tokenizer(tmp_path: Path) -> None:
+    scenes = {"use": "shapes", "train": 60, "validation": 20, "test": 30, "size": 8}
+    metric = [{"use": "code-length"}, {"use": "kernel-distance", "dimensions": 4, "subsets": 5}]
+    small = plan(dataset=scenes, metric=metric)
+
+    numbers = execute(small, tmp_path)["numbers"]
+
+    assert numbers["two_part_code_length_bits"]["samples"] == 30
+    assert numbers["generation_kernel_distance"]["samples"] == 30
+    kept = checkpoint.load(tmp_path / small.name / small.hash / "samples").tensors
+    assert kept["generated"].shape == (30, 3, 8, 8)
