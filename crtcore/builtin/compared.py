@@ -42,6 +42,7 @@ def compared(evidence: Evidence, metric: str, *, dimensions: int, least: int) ->
             raise ValueError(f"{metric}: expected {count} samples for {name}, got {len(other)}")
         if not other.isfinite().all():
             raise ValueError(f"{metric}: expected finite samples for {name}, got some that are not")
+    # One stream for every distance: named after the first one, so that its kept floors stay what they are.
     train, noise = features(evidence.train), Noise(0, "floor of the Fréchet distance")
     return Compared(
         features(evidence.real),
