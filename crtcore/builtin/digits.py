@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from crtcore.builtin.specs import Digits
+from crtcore.builtin.splits import check
 from crtcore.kinds import Batch
 from crtcore.noise import Noise
 
@@ -43,10 +44,6 @@ class DigitImages:
 
         Raises: ValueError if there is no such split, IndexError if an index is not in it.
         """
-        if split not in self._splits:
-            raise ValueError(f"expected a split of {', '.join(self._splits)}, got {split!r}")
-        outside = indices[(indices < 0) | (indices >= self.sizes[split])]
-        if len(outside):
-            raise IndexError(f"expected indices from 0 to {self.sizes[split] - 1}, got {int(outside[0])}")
+        check(self.sizes, split, indices)
         images, labels = self._splits[split]
         return Batch(images[indices], labels[indices], None)

@@ -6,12 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from crtcore.builtin.compared import compared
 from crtcore.builtin.specs import Frechet
 from crtcore.kinds import Evidence, Measurement
-from crtcore.noise import Noise
-
-FLOORS = 10
-"""Draws of training samples that the floor is the mean of: one draw scatters by a tenth of it on the digits."""
 
 
 class FrechetDistance:
@@ -29,44 +26,13 @@ class FrechetDistance:
         conditions of the held-out samples, which training samples do not, so perfect draws end slightly below it.
         Raises: ValueError if there are too few samples for the dimensions, unequally many, or some are not finite.
         """
-        count = len(evidence.real)
-        if count <= self.spec.dimensions or len(evidence.train) < count:
-            raise ValueError(
-                f"frechet: expected more than {self.spec.dimensions} held-out samples and as many training samples, "
-                f"got {count} and {len(evidence.train)}"
-            )
-        features = Whitened(evidence.train, self.spec.dimensions)
-        real = features(evidence.real)
-        others = {"reconstruction_frechet": evidence.reconstructed, "generation_frechet": evidence.generated}
-        values = {}
-        for name, other in others.items():
-            if len(other) != count:
-                raise ValueError(f"frechet: expected {count} samples for {name}, got {len(other)}")
-            if not other.isfinite().all():
-                raise ValueError(f"frechet: expected finite samples for {name}, got some that are not")
-            values[name] = frechet_distance(real, features(other))
-        train, noise = features(evidence.train), Noise(0, "floor of the Fréchet distance")
-        draws = (train[noise.order(len(train), draw)[:count]] for draw in range(FLOORS))
-        values["frechet_floor"] = sum(frechet_distance(real, drawn) for drawn in draws) / FLOORS
-        return {name: Measurement(value, "squared whitened units", count) for name, value in values.items()}
-
-
-class Whitened:
-    """Projection to the leading principal components of `data`, each scaled to unit variance there."""
-
-    def __init__(self, data: Float[Tensor, "b ..."], dimensions: int) -> None:
-        flat = data.double().flatten(1)  # b x
-        self.mean = flat.mean(0)
-        values, vectors = torch.linalg.eigh((flat - self.mean).T.cov())
-        keep = values > 1e-10 * values[-1]
-        if dimensions > int(keep.sum()):
-            raise ValueError(f"frechet: expected at most {int(keep.sum())} dimensions for this data, got {dimensions}")
-        self.scaled = vectors[:, -dimensions:] / values[-dimensions:].sqrt()
-
-    def __call__(self, data: Float[Tensor, "b ..."]) -> Float[Tensor, "b d"]:
-        """The features of `data`."""
-        features: Tensor = (data.double().flatten(1) - self.mean) @ self.scaled
-        return features
+        found = compared(evidence, "frechet", dimensions=self.spec.dimensions, least=self.spec.dimensions + 1)
+        values = {
+            "reconstruction_frechet": frechet_distance(found.real, found.reconstructed),
+            "generation_frechet": frechet_distance(found.real, found.generated),
+            "frechet_floor": sum(frechet_distance(found.real, drawn) for drawn in found.floors) / len(found.floors),
+        }
+        return {name: Measurement(value, "squared whitened units", len(found.real)) for name, value in values.items()}
 
 
 def frechet_distance(one: Float[Tensor, "b d"], other: Float[Tensor, "c d"]) -> float:

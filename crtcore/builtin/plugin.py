@@ -35,6 +35,18 @@ def crt_components() -> list[Component]:
             "digits", spec=specs.Digits, summary="1,797 real 8 by 8 images, ten classes", examples=(specs.Digits(),)
         ),
         Component(
+            "photos",
+            spec=specs.Photos,
+            summary="crops of the photographs inside scikit-image",
+            examples=(specs.Photos(), specs.Photos(size=64, step=64)),
+        ),
+        Component(
+            "shapes",
+            spec=specs.Shapes,
+            summary="generated colour scenes, shape times colour",
+            examples=(specs.Shapes(), specs.Shapes(train=50, validation=20, test=20, size=16, seed=1)),
+        ),
+        Component(
             "python-source",
             spec=specs.PythonSource,
             summary="bytes of Python's own standard library",
@@ -45,6 +57,12 @@ def crt_components() -> list[Component]:
             spec=specs.Frechet,
             summary="Fréchet distance in principal components of the data",
             examples=(specs.Frechet(),),
+        ),
+        Component(
+            "kernel-distance",
+            spec=specs.KernelDistance,
+            summary="kernel discrepancy in principal components of the data",
+            examples=(specs.KernelDistance(),),
         ),
         Component(
             "code-length",

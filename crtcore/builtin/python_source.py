@@ -16,6 +16,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crtcore.builtin.specs import PythonSource
+from crtcore.builtin.splits import check
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
 
@@ -64,11 +65,7 @@ class SourceWindows:
 
         Raises: ValueError if there is no such split, IndexError if an index is not in it.
         """
-        if split not in self._splits:
-            raise ValueError(f"expected a split of {', '.join(self._splits)}, got {split!r}")
-        outside = indices[(indices < 0) | (indices >= self.sizes[split])]
-        if len(outside):
-            raise IndexError(f"expected indices from 0 to {self.sizes[split] - 1}, got {int(outside[0])}")
+        check(self.sizes, split, indices)
         rows, lengths = self._splits[split]
         ids = rows[indices].long()  # b n
         absent = torch.arange(ids.shape[1]) >= lengths[indices, None]

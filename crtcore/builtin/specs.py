@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
+from crtcore.errors import RunError
 from crtcore.kinds import (
     BottleneckSpec,
     DatasetSpec,
@@ -18,7 +19,7 @@ from crtcore.kinds import (
     PriorSpec,
     Role,
 )
-from crtcore.spec import at_least, each
+from crtcore.spec import at_least, between, each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
     from crtcore.builtin.digits import DigitImages
     from crtcore.builtin.frechet import FrechetDistance
     from crtcore.builtin.fsq import Grid
+    from crtcore.builtin.kernel_distance import PolynomialDiscrepancy
     from crtcore.builtin.local import LocalProcesses
+    from crtcore.builtin.photos import PhotoCrops
     from crtcore.builtin.python_source import SourceWindows
+    from crtcore.builtin.shapes import ShapeScenes
     from crtcore.builtin.table import TablePrior
     from crtcore.builtin.two_stage import TwoStageExperiment
     from crtcore.experiment import Plan
@@ -119,6 +123,66 @@ class Digits(DatasetSpec):
 
 
 @attrs.frozen(kw_only=True)
+class Shapes(DatasetSpec):
+    """Generated colour scenes: one of five shapes in one of five colours, at any size and place over a dark background.
+
+    Twenty-five classes, shape times colour; 256 levels. Sample i of a split depends on the seed, the split, i and the
+    size of the images, so that more samples leave those that were there alone.
+    """
+
+    form: ClassVar[str] = "image"
+
+    train: int = attrs.field(default=8000, validator=at_least(1))
+    """Images to train on."""
+    validation: int = attrs.field(default=500, validator=at_least(1))
+    """Images held out for choices."""
+    test: int = attrs.field(default=1000, validator=at_least(1))
+    """Images held out for the final numbers."""
+    size: int = attrs.field(default=32, validator=between(8, 1024))
+    """Pixels along each side."""
+    seed: int = 0
+    """Other scenes for another one; the run's own seed changes none."""
+
+    def build(self) -> ShapeScenes:
+        """The scenes, drawn when they are taken."""
+        from crtcore.builtin.shapes import ShapeScenes
+
+        return ShapeScenes(self)
+
+
+@attrs.frozen(kw_only=True)
+class Photos(DatasetSpec):
+    """Colour crops of the photographs inside scikit-image, and the hundred faces there: 256 levels, no classes.
+
+    No photograph is in two splits; a person might be, as the faces do not say whose they are. A face is whole, enlarged
+    if it is smaller than a crop. A crop that was met before, such as a black one, is left out.
+    Source: van der Walt et al. (2014), scikit-image; faces from Huang et al. (2007), Labeled Faces in the Wild.
+    """
+
+    form: ClassVar[str] = "image"
+
+    size: int = attrs.field(default=32, validator=between(8, 256))
+    """Pixels along each side of a crop."""
+    step: int = attrs.field(default=16, validator=at_least(1))
+    """Pixels from one training crop to the next; held-out crops do not overlap."""
+
+    def build(self) -> PhotoCrops:
+        """The crops, read from the installed package.
+
+        Raises: RunError if scikit-image is not installed.
+        """
+        try:
+            from crtcore.builtin.photos import PhotoCrops
+        except ModuleNotFoundError as error:
+            if error.name != "skimage":
+                raise
+            raise RunError(
+                "photos: expected scikit-image, got no such package; pip install 'crtcore[photos]'"
+            ) from error
+        return PhotoCrops(self)
+
+
+@attrs.frozen(kw_only=True)
 class PythonSource(DatasetSpec):
     """The running Python's standard library without its tests: bytes of real source code, in windows.
 
@@ -154,6 +218,26 @@ class Frechet(MetricSpec):
         from crtcore.builtin.frechet import FrechetDistance
 
         return FrechetDistance(self)
+
+
+@attrs.frozen(kw_only=True)
+class KernelDistance(MetricSpec):
+    """Squared kernel discrepancy in the features of `frechet`, without bias, with the real-against-real floor.
+
+    The kernel is the cubic one of KID. Not an Inception KID.
+    Source: Bińkowski et al. (2018), arXiv:1801.01401, section 4.
+    """
+
+    dimensions: int = attrs.field(default=24, validator=at_least(1))
+    """Principal components."""
+    subsets: int = attrs.field(default=10, validator=at_least(2))
+    """Parts of the held-out samples that a number and its interval are over; each of two samples at least."""
+
+    def build(self) -> PolynomialDiscrepancy:
+        """The metric."""
+        from crtcore.builtin.kernel_distance import PolynomialDiscrepancy
+
+        return PolynomialDiscrepancy(self)
 
 
 @attrs.frozen(kw_only=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from crtcore.builtin.code_length import unigram_nats
 from crtcore.builtin.specs import TwoStage
 from crtcore.errors import RunError
 from crtcore.experiment import Plan
@@ -169,10 +171,14 @@ def _own(evidence: Evidence, drawn: Drawn) -> dict[str, Measurement]:
     )
     error = (evidence.real.double() - evidence.reconstructed).square().mean() * scale**2
     emitted = int((drawn.ids >= 0).sum())
+    present = evidence.ids[evidence.ids >= 0]
+    unigram = unigram_nats(present)
     count = len(evidence.real)
     return {
         "reconstruction_mse": Measurement(float(error), unit, count),
-        "codes_used": Measurement(float(len(torch.unique(evidence.ids[evidence.ids >= 0]))), "codes", count),
+        "codes_used": Measurement(float(len(torch.unique(present))), "codes", count),
+        "code_perplexity": Measurement(math.exp(unigram), "codes", count),
+        "code_entropy_bits": Measurement(unigram / math.log(2), "bits per id", count),
         "target_calls_per_id": Measurement(float(drawn.target_calls.sum()) / emitted, "calls", emitted),
     }
 

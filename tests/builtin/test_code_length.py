@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from crtcore.builtin.code_length import fitted_width, residual_bits
+from crtcore.builtin.code_length import fitted_width, residual_bits, unigram_nats
 from crtcore.builtin.specs import CodeLength
 from crtcore.kinds import Evidence
 
@@ -268,3 +268,11 @@ def test_levels_rounded_to_single_precision_are_on_their_levels(levels: int) -> 
 def test_reconstructions_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match="expected finite reconstructions"):
         CodeLength().build()(evidence(reconstructed=torch.full((30, 4), math.nan)))
+
+
+def test_equally_many_ids_of_each_sort_have_the_entropy_of_their_number() -> None:
+    assert unigram_nats(torch.tensor([0, 7, 2, 2, 7, 0])) == pytest.approx(math.log(3), rel=1e-12)
+
+
+def test_one_sort_of_id_has_no_entropy() -> None:
+    assert unigram_nats(torch.tensor([5, 5])) == 0

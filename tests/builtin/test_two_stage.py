@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -201,6 +202,8 @@ def test_every_number_is_there_with_its_unit(tmp_path: Path) -> None:
         "frechet_floor": "squared whitened units",
         "reconstruction_mse": "squared levels",
         "codes_used": "codes",
+        "code_perplexity": "codes",
+        "code_entropy_bits": "bits per id",
         "target_calls_per_id": "calls",
     }
     assert all(math.isfinite(number["value"]) for number in numbers.values())
@@ -307,6 +310,18 @@ def test_codes_used_are_those_of_held_out_images(tmp_path: Path) -> None:
     assert number == {"value": len(set(ids.flatten().tolist())), "unit": "codes", "samples": SIZES["test"]}
 
 
+def test_perplexity_and_entropy_are_of_the_ids_of_held_out_images(tmp_path: Path) -> None:
+    numbers = execute(plan(), tmp_path)["numbers"]
+
+    (tokenizer,) = SEEN["tokenizer"]
+    ids = tokenizer.encode(SquareImages(Squares()).splits["test"][0]).flatten().tolist()
+    shares = [times / len(ids) for times in Counter(ids).values()]
+    bits = -sum(share * math.log2(share) for share in shares)
+    assert numbers["code_entropy_bits"]["value"] == pytest.approx(bits, rel=1e-12)
+    assert numbers["code_perplexity"]["value"] == pytest.approx(2**bits, rel=1e-12)
+    assert 1 < numbers["code_perplexity"]["value"] < numbers["codes_used"]["value"]
+
+
 @pytest.mark.parametrize("gain", [0.5, 100.0])
 def test_the_error_is_in_squared_levels_of_images_cut_to_their_range(tmp_path: Path, gain: float) -> None:
     numbers = execute(plan(tokenizer={"use": "watched", "gain": gain}), tmp_path)["numbers"]
@@ -368,3 +383,16 @@ def test_the_digits_go_all_the_way_through_the_toy_tokenizer(tmp_path: Path) -> 
 
     assert number["samples"] == Digits().test
     assert number["value"] < 64 * math.log2(17)  # what 64 levels of 17 take when nothing is known
+
+
+def test_colour_scenes_go_all_the_way_through_the_toy_tokenizer(tmp_path: Path) -> None:
+    scenes = {"use": "shapes", "train": 60, "validation": 20, "test": 30, "size": 8}
+    metric = [{"use": "code-length"}, {"use": "kernel-distance", "dimensions": 4, "subsets": 5}]
+    small = plan(dataset=scenes, metric=metric)
+
+    numbers = execute(small, tmp_path)["numbers"]
+
+    assert numbers["two_part_code_length_bits"]["samples"] == 30
+    assert numbers["generation_kernel_distance"]["samples"] == 30
+    kept = checkpoint.load(tmp_path / small.name / small.hash / "samples").tensors
+    assert kept["generated"].shape == (30, 3, 8, 8)
