@@ -14,7 +14,11 @@ def crt_components() -> list[Component]:
             "vq",
             spec=specs.VQ,
             summary="nearest entry of a learned codebook",
-            examples=(specs.VQ(codes=16), specs.VQ(codes=16, width=4, compare="euclidean")),
+            examples=(
+                specs.VQ(codes=16),
+                specs.VQ(codes=16, width=4, compare="euclidean"),
+                specs.VQ(codes=16, start="k-means", decay=0.9, patience=5),
+            ),
         ),
         Component(
             "conv",

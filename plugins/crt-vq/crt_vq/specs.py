@@ -8,7 +8,7 @@ import attrs
 
 from crtcore.kinds import BottleneckSpec, RegularizerSpec, TokenizerSpec
 from crtcore.settings import Optimizer
-from crtcore.spec import at_least, between, divides
+from crtcore.spec import at_least, below, between, divides
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +34,14 @@ class VQ(BottleneckSpec):
     """Weight of the commitment loss (beta in the source)."""
     compare: Literal["cosine", "euclidean"] = "cosine"
     """Where features and codes are compared: `cosine` scales both to length 1 first."""
+    start: Literal["normal", "uniform", "k-means"] = "normal"
+    """First entries: normal, uniform from -1/codes to 1/codes, or centres of the first batch after its step."""
+    decay: float = attrs.field(default=0.0, validator=[at_least(0), below(1)])
+    """Weight of the past where an entry is the moving average of its features; at 0 entries learn by gradient."""
+    patience: int = attrs.field(default=0, validator=at_least(0))
+    """Steps without a feature after which an entry moves onto one; at 0 it never does."""
+    gradient: Literal["straight", "rotation"] = "straight"
+    """How the codes' gradient reaches features: as it is, or turned and scaled as the feature is to become its code."""
 
     def build(self) -> Codebook:
         """A codebook with random entries."""
