@@ -33,12 +33,18 @@ class MappedCodebook(nn.Module):
         self.register_buffer("frozen", torch.randn(spec.codes, spec.width) * spec.width**-0.5)
         self.map = nn.Linear(spec.width, spec.width)
 
+    def table(self) -> Float[Tensor, "v w"]:
+        """The codes, in the map's own precision also under autocast."""
+        with torch.autocast(self.frozen.device.type, enabled=False):
+            mapped: Tensor = self.map(self.frozen)
+        return mapped
+
     def lookup(self, ids: Int[Tensor, "b n"]) -> Float[Tensor, "b n w"]:
         """The codes that `ids` name.
 
         Raises: IndexError if an id is absent or not under the number of codes.
         """
-        return functional.embedding(ids, self.map(self.frozen))
+        return functional.embedding(ids, self.table())
 
     def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> Squeezed:
         """Nearest mapped codes; the gradient passes straight through.
@@ -50,7 +56,7 @@ class MappedCodebook(nn.Module):
             raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
         with torch.autocast(features.device.type, enabled=False):
             compared = features.to(torch.promote_types(features.dtype, self.frozen.dtype))
-            table = self.map(self.frozen)  # v w
+            table = self.table()
             ids = nearest(compared, table)
             codes = functional.embedding(ids, table)
             loss = pull(compared, codes, self.spec.commitment)

@@ -65,16 +65,19 @@ def test_one_features_gap_is_nought(spec: Any) -> None:
     assert loss.item() == pytest.approx(0.0, abs=1e-6)
 
 
-def test_the_entropies_are_those_of_all_codes_listed() -> None:
-    features = torch.randn(1, 1, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    cube = LFQ(width=3, temperature=2.0).build().double()
-    codes = cube.lookup(torch.arange(8)[None])[0]
+@BOTH
+def test_the_loss_has_the_entropies_of_all_codes_listed(spec: Any) -> None:
+    # Features that come with both signs: the mean bits are even, and so are the mean codes taken bit by bit.
+    generator = torch.Generator().manual_seed(0)
+    half = torch.randn(1, 4, 3, generator=generator, dtype=torch.float64)
+    corners = spec(width=3, temperature=2.0, commitment=0.0, entropy=0.5).build().double()
 
-    logits = 4 * features / 2.0
-    own = torch.special.entr(logits.sigmoid()) + torch.special.entr(1 - logits.sigmoid())
+    squeezed = corners(torch.cat([half, -half], 1))
 
-    listed = (-(features - codes).square().sum(-1) / 2.0).softmax(-1)
-    assert own.sum().item() == pytest.approx(torch.special.entr(listed).sum().item())
+    codes = corners.lookup(torch.arange(8)[None])
+    squares = (squeezed.compared[0, :, None] - codes).square().sum(-1)
+    own = torch.special.entr((-squares / 2.0).softmax(-1)).sum(-1).mean()
+    assert squeezed.loss.item() == pytest.approx(0.5 * (own.item() - math.log(8)))
 
 
 def test_sure_bits_that_differ_between_features_have_the_lowest_gap() -> None:

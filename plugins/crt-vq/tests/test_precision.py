@@ -30,7 +30,9 @@ def test_autocast_changes_no_bit(spec: BottleneckSpec, seed: int, scale: float) 
 
     with torch.autocast("cpu", torch.bfloat16):
         mixed = bottleneck(features)
+        found = bottleneck.lookup(mixed.ids)
 
+    assert torch.equal(found, bottleneck.lookup(plain.ids))
     assert all(torch.equal(left, right) for left, right in zip(mixed, plain, strict=True))
     assert mixed.codes.dtype == mixed.compared.dtype == mixed.rate.dtype == mixed.loss.dtype == torch.float32
 

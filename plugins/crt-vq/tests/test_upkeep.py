@@ -79,6 +79,27 @@ def test_more_dead_entries_than_features_are_moved_a_few_at_a_time() -> None:
     assert step(codebook, 1.0).tolist() == [0.0, 1.0, 200.0, 300.0]
 
 
+def test_a_moved_entry_has_the_whole_patience_again() -> None:
+    codebook = book([0.0, 100.0], patience=2)
+    step(codebook, 1.0)
+    moved = step(codebook, 1.0)
+    codebook.entries.data[1] = 200.0
+
+    assert moved.tolist() == [0.0, 1.0]
+    assert step(codebook, 1.0).tolist() == [0.0, 200.0]
+
+
+def test_a_moved_average_forgets_the_features_it_had() -> None:
+    codebook = book([0.0, 10.0], patience=1, decay=0.5)
+    step(codebook, 0.0, 10.0)
+    moved = step(codebook, 4.0)
+
+    entries = step(codebook, 4.5)
+
+    assert moved.tolist() == pytest.approx([8 / 3, 4.0])  # (0.5 * 0 + 0.5 * 4) / (0.25 + 0.5)
+    assert entries[1].item() == 4.5
+
+
 @pytest.mark.parametrize("compare", ["cosine", "euclidean"])
 def test_upkeep_leaves_the_gradient_of_entries_alone(compare: Any) -> None:
     torch.manual_seed(0)
