@@ -1,7 +1,7 @@
-"""A learned codebook, a small convolutional tokenizer, and the causal regulariser."""
+"""Bottlenecks with learned or implied codes, a small convolutional tokenizer, and the causal regulariser."""
 
-from crt_vq.specs import VQ, Causal, Conv
+from crt_vq.specs import BSQ, LFQ, VQ, Causal, Conv, ResidualVQ, SimVQ
 
 __version__ = "0.1.0"
 
-__all__ = ["VQ", "Causal", "Conv"]
+__all__ = ["BSQ", "LFQ", "VQ", "Causal", "Conv", "ResidualVQ", "SimVQ"]

@@ -1,7 +1,7 @@
 """The convolutional tokenizer: images to a grid of features, and back.
 
 Axes: b batch, c image channels, y rows and x columns of an image, n cells of the grid in raster order, w feature width,
-d code width.
+k codes of a sample, all of a cell's in a row, d code width.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def decoder(spec: Conv, image: int, width: int) -> nn.Sequential:
 
 
 class ConvTokenizer(nn.Module):
-    """A feature, and so a code, for each cell of a grid over the image; the condition is not used."""
+    """A feature for each cell of a grid over the image, and as many codes as it has; the condition is not used."""
 
     def __init__(self, spec: Conv, bottleneck: Bottleneck, sample: Float[Tensor, "b c y x"]) -> None:
         super().__init__()
@@ -61,18 +61,21 @@ class ConvTokenizer(nn.Module):
         self.grid = tuple(side // 2**spec.halvings for side in sides)
         self.width = bottleneck.width
         self.vocabulary = bottleneck.vocabulary or 0  # continuous codes have no ids
-        self.length = self.grid[0] * self.grid[1]
+        self.cells = self.grid[0] * self.grid[1]
         self.bottleneck = bottleneck
+        self.length, code = self._codes()
         self.encoder = encoder(spec, channels, self.width)
-        self.decoder = decoder(spec, channels, self._code_width())
+        self.decoder = decoder(spec, channels, self.length // self.cells * code)
 
-    def _code_width(self) -> int:
-        """Channels of a code, as the bottleneck gives them for one empty sample."""
+    def _codes(self) -> tuple[int, int]:
+        """How many codes the bottleneck gives for one empty sample, and the channels of each."""
         with torch.no_grad():
-            codes = self.bottleneck(torch.zeros(1, self.length, self.width)).codes
-        if codes.shape[1] != self.length:
-            raise ValueError(f"expected a bottleneck with a code for each feature, got {codes.shape[1]} codes")
-        return codes.shape[2]
+            codes = self.bottleneck(torch.zeros(1, self.cells, self.width)).codes
+        if codes.shape[1] < self.cells or codes.shape[1] % self.cells:
+            raise ValueError(
+                f"expected a bottleneck with as many codes for each of {self.cells} features, got {codes.shape[1]}"
+            )
+        return codes.shape[1], codes.shape[2]
 
     def _features(self, data: Float[Tensor, "b c y x"]) -> Float[Tensor, "b n w"]:
         if data.shape[1:] != self.shape:
@@ -80,8 +83,9 @@ class ConvTokenizer(nn.Module):
         features: Tensor = self.encoder(data)
         return features.flatten(2).mT
 
-    def _image(self, codes: Float[Tensor, "b n d"]) -> Float[Tensor, "b c y x"]:
-        image: Tensor = self.decoder(codes.mT.reshape(*codes.mT.shape[:2], *self.grid))
+    def _image(self, codes: Float[Tensor, "b k d"]) -> Float[Tensor, "b c y x"]:
+        cells = codes.reshape(len(codes), self.cells, -1).mT  # codes of a cell side by side
+        image: Tensor = self.decoder(cells.reshape(*cells.shape[:2], *self.grid))
         return image
 
     def forward(self, data: Float[Tensor, "b c y x"], condition: Int[Tensor, " b"] | None = None) -> Encoded:
@@ -105,8 +109,8 @@ class ConvTokenizer(nn.Module):
             loss=distortion.mean() + squeezed.loss,
         )
 
-    def encode(self, data: Float[Tensor, "b c y x"], condition: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b n"]:
-        """The ids of the grid's cells.
+    def encode(self, data: Float[Tensor, "b c y x"], condition: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
+        """The ids of the grid's cells, all of a cell's in a row.
 
         Raises: ValueError if the bottleneck's codes are continuous.
         """
@@ -116,7 +120,7 @@ class ConvTokenizer(nn.Module):
             raise ValueError("expected a bottleneck with ids, got one whose codes are continuous")
         return ids
 
-    def decode(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
+    def decode(self, ids: Int[Tensor, "b k"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
         """The images that `ids` stand for.
 
         Raises: ValueError if a cell has no id: an image has all of them.

@@ -8,13 +8,41 @@ from crtcore import Component, hookimpl
 
 @hookimpl
 def crt_components() -> list[Component]:
-    """A bottleneck, a tokenizer and a regulariser."""
+    """Bottlenecks, a tokenizer and a regulariser."""
     return [
         Component(
             "vq",
             spec=specs.VQ,
             summary="nearest entry of a learned codebook",
-            examples=(specs.VQ(codes=16), specs.VQ(codes=16, width=4, compare="euclidean")),
+            examples=(
+                specs.VQ(codes=16),
+                specs.VQ(codes=16, width=4, compare="euclidean"),
+                specs.VQ(codes=16, start="k-means", decay=0.9, patience=5),
+            ),
+        ),
+        Component(
+            "simvq",
+            spec=specs.SimVQ,
+            summary="nearest entry of a frozen codebook behind a learned linear map",
+            examples=(specs.SimVQ(codes=16),),
+        ),
+        Component(
+            "residual-vq",
+            spec=specs.ResidualVQ,
+            summary="several codebooks, each for what those before it left over",
+            examples=(specs.ResidualVQ(codes=8, depth=3),),
+        ),
+        Component(
+            "lfq",
+            spec=specs.LFQ,
+            summary="the sign of every channel (lookup-free)",
+            examples=(specs.LFQ(width=5),),
+        ),
+        Component(
+            "bsq",
+            spec=specs.BSQ,
+            summary="the sign of every channel, on the unit sphere",
+            examples=(specs.BSQ(width=5),),
         ),
         Component(
             "conv",

@@ -8,7 +8,7 @@ import attrs
 
 from crtcore.kinds import BottleneckSpec, RegularizerSpec, TokenizerSpec
 from crtcore.settings import Optimizer
-from crtcore.spec import at_least, between, divides
+from crtcore.spec import above, at_least, below, between, divides
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from crt_vq.causal import CausalForesight
     from crt_vq.codebook import Codebook
     from crt_vq.convolutional import ConvTokenizer
+    from crt_vq.cube import Cube
+    from crt_vq.mapped import MappedCodebook
+    from crt_vq.residual import ResidualCodebooks
+    from crt_vq.sphere import Sphere
     from crtcore.kinds import Bottleneck, Tokenizer
 
 
@@ -34,12 +38,106 @@ class VQ(BottleneckSpec):
     """Weight of the commitment loss (beta in the source)."""
     compare: Literal["cosine", "euclidean"] = "cosine"
     """Where features and codes are compared: `cosine` scales both to length 1 first."""
+    start: Literal["normal", "uniform", "k-means"] = "normal"
+    """First entries: normal, uniform from -1/codes to 1/codes, or centres of the first batch after its step."""
+    decay: float = attrs.field(default=0.0, validator=[at_least(0), below(1)])
+    """Weight of the past where an entry is the moving average of its features; at 0 entries learn by gradient."""
+    patience: int = attrs.field(default=0, validator=at_least(0))
+    """Steps without a feature after which an entry moves onto one; at 0 it never does."""
+    gradient: Literal["straight", "rotation"] = "straight"
+    """How the codes' gradient reaches features: as it is, or turned and scaled as the feature is to become its code."""
 
     def build(self) -> Codebook:
         """A codebook with random entries."""
         from crt_vq.codebook import Codebook
 
         return Codebook(self)
+
+
+@attrs.frozen(kw_only=True)
+class SimVQ(BottleneckSpec):
+    """Nearest entry of a frozen codebook behind one linear map that learns, so that no code is left behind.
+
+    Source: Zhu et al. (2024), arXiv:2411.02038.
+    """
+
+    codes: int = attrs.field(validator=at_least(2))
+    """Entries in the codebook."""
+    width: int = attrs.field(default=8, validator=at_least(1))
+    """Channels of one code."""
+    commitment: float = attrs.field(default=0.25, validator=at_least(0))
+    """Weight of the loss that moves features."""
+
+    def build(self) -> MappedCodebook:
+        """A codebook with random entries and a random map."""
+        from crt_vq.mapped import MappedCodebook
+
+        return MappedCodebook(self)
+
+
+@attrs.frozen(kw_only=True)
+class ResidualVQ(BottleneckSpec):
+    """Several codebooks, each for what those before it left over: `depth` codes a feature, whose sum is near it.
+
+    Source: Zeghidour et al. (2021), arXiv:2107.03312, section III-C; Lee et al. (2022), arXiv:2203.01941.
+    """
+
+    codes: int = attrs.field(validator=at_least(2))
+    """Entries in each codebook."""
+    width: int = attrs.field(default=8, validator=at_least(1))
+    """Channels of one code."""
+    depth: int = attrs.field(default=4, validator=at_least(1))
+    """Codebooks, and so ids a feature."""
+    commitment: float = attrs.field(default=0.25, validator=at_least(0))
+    """Weight of the loss that moves features."""
+
+    def build(self) -> ResidualCodebooks:
+        """Codebooks with random entries, none shared between levels."""
+        from crt_vq.residual import ResidualCodebooks
+
+        return ResidualCodebooks(self)
+
+
+@attrs.frozen(kw_only=True)
+class BinarySpec(BottleneckSpec):
+    """Base of the bottlenecks that keep one bit a channel: 2**width codes, none of which is stored."""
+
+    width: int = attrs.field(default=8, validator=between(1, 62))
+    """Channels, and so bits of an id."""
+    commitment: float = attrs.field(default=0.25, validator=at_least(0))
+    """Weight of the squared distance from features to their codes."""
+    entropy: float = attrs.field(default=0.1, validator=at_least(0))
+    """Weight of the entropy of a feature's bits less the entropy of the mean bits."""
+    temperature: float = attrs.field(default=1.0, validator=above(0))
+    """Squared distance at which a code is e times less likely than the nearest, in those entropies."""
+
+
+@attrs.frozen(kw_only=True)
+class LFQ(BinarySpec):
+    """Lookup-free quantisation: the sign of every channel.
+
+    Source: Yu et al. (2023), arXiv:2310.05737, section 3.1.
+    """
+
+    def build(self) -> Cube:
+        """The corners of a cube; there are no parameters."""
+        from crt_vq.cube import Cube
+
+        return Cube(self)
+
+
+@attrs.frozen(kw_only=True)
+class BSQ(BinarySpec):
+    """Binary spherical quantisation: the sign of every channel of a feature of length 1.
+
+    Source: Zhao et al. (2024), arXiv:2406.07548, section 4.
+    """
+
+    def build(self) -> Sphere:
+        """The corners of a cube inside the sphere; there are no parameters."""
+        from crt_vq.sphere import Sphere
+
+        return Sphere(self)
 
 
 @attrs.frozen(kw_only=True)

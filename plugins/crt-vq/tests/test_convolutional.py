@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from crt_vq import VQ, Conv
+from crt_vq import VQ, Conv, ResidualVQ
 from torch import Tensor
 
 from crtcore import Noise
@@ -14,15 +14,15 @@ from crtcore.kinds import Squeezed
 
 
 class Pass:
-    """A bottleneck of continuous codes, `parts` of them for each feature."""
+    """A bottleneck of continuous codes, `count` of them for whatever features."""
 
-    def __init__(self, parts: int) -> None:
-        self.parts = parts
+    def __init__(self, count: int) -> None:
+        self.count = count
         self.width = 6
         self.vocabulary: int | None = None
 
     def __call__(self, features: Tensor, noise: Noise | None = None) -> Squeezed:
-        codes = features.reshape(len(features), -1, self.width // self.parts)
+        codes = features.repeat(1, 2, 1)[:, : self.count]
         return Squeezed(codes, codes, None, features.new_zeros(len(features)), features.new_zeros(()))
 
     def lookup(self, ids: Tensor) -> Tensor:
@@ -109,13 +109,39 @@ def test_an_image_with_an_absent_cell_is_refused(ids: Tensor) -> None:
 
 def test_continuous_codes_pass_but_have_no_ids() -> None:
     images = torch.rand(2, 1, 8, 8)
-    tokenizer = Conv(channels=4).build(Pass(parts=1), images)
+    tokenizer = Conv(channels=4).build(Pass(16), images)
 
     assert tokenizer(images).ids is None
     with pytest.raises(ValueError, match="continuous"):
         tokenizer.encode(images)
 
 
-def test_a_bottleneck_with_other_positions_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected a bottleneck with a code for each feature, got 32 codes"):
-        Conv(channels=4).build(Pass(parts=2), torch.zeros(1, 1, 8, 8))
+def test_several_codes_of_a_cell_go_in_a_row() -> None:
+    images = torch.rand(2, 1, 8, 8)
+    tokenizer = Conv(channels=4).build(ResidualVQ(codes=16, depth=3).build(), images)
+
+    ids = tokenizer.encode(images)
+
+    assert ids.shape == (2, tokenizer.length) == (2, 3 * 16)
+    torch.testing.assert_close(tokenizer.decode(ids), tokenizer(images).reconstruction)
+
+
+def test_a_cells_codes_reach_its_own_pixels_alone() -> None:
+    tokenizer = Conv(channels=4, blocks=0).build(ResidualVQ(codes=16, depth=2).build(), torch.zeros(1, 1, 8, 8))
+    ids = torch.zeros(1, tokenizer.length, dtype=torch.int64)
+    changed = ids.index_fill(1, torch.tensor([0, 1]), 5)
+
+    moved = (tokenizer.decode(ids) != tokenizer.decode(changed))[0, 0]
+
+    # The top left cell is 2 by 2 pixels, and the last convolution reaches one more.
+    assert moved.any()
+    assert not moved[3:].any()
+    assert not moved[:, 3:].any()
+
+
+@pytest.mark.parametrize("codes", [0, 8, 24])
+def test_a_bottleneck_with_other_positions_is_refused(codes: int) -> None:
+    with pytest.raises(
+        ValueError, match=f"expected a bottleneck with as many codes for each of 16 features, got {codes}"
+    ):
+        Conv(channels=4).build(Pass(codes), torch.zeros(1, 1, 8, 8))

@@ -1,12 +1,25 @@
 """The components keep the laws of their kinds."""
 
-from crt_vq import VQ, Causal, Conv
+from crt_vq import BSQ, LFQ, VQ, Causal, Conv, ResidualVQ, SimVQ
 
 from crtcore.testing import obeys
 
 test_cosine_codes = obeys(VQ(codes=16))
 test_euclidean_codes = obeys(VQ(codes=16, width=4, compare="euclidean"))
 test_two_codes_of_one_channel = obeys(VQ(codes=2, width=1, commitment=0.0, compare="euclidean"))
+test_codes_kept_up = obeys(VQ(codes=16, start="k-means", decay=0.9, patience=2))
+test_uniform_codes = obeys(VQ(codes=16, start="uniform"))
+test_a_turned_gradient = obeys(
+    VQ(codes=16, gradient="rotation"),
+    departs={"the-gradient-passes-straight-through": "it turns on the way, which is the method"},
+)
+test_mapped_codes = obeys(SimVQ(codes=16))
+test_three_levels = obeys(ResidualVQ(codes=8, depth=3))
+test_one_level = obeys(ResidualVQ(codes=4, width=1, depth=1))
+test_signs = obeys(LFQ(width=5))
+test_one_sign = obeys(LFQ(width=1, entropy=0.0))
+test_signs_on_the_sphere = obeys(BSQ(width=5))
+test_one_sign_on_the_sphere = obeys(BSQ(width=1))
 test_one_halving = obeys(Conv(channels=8))
 test_three_halvings = obeys(Conv(channels=4, halvings=3, blocks=0))
 test_a_small_head = obeys(Causal(layers=1, width=8, heads=2))

@@ -1,0 +1,48 @@
+"""The nearest code: exact, and never with all the distances at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from crt_vq import VQ, nearest
+from torch import Tensor
+from torch.utils import _pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the elements of the largest tensor made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        tensors = [leaf for leaf in _pytree.tree_leaves(made) if isinstance(leaf, Tensor)]
+        self.elements = max(self.elements, *(tensor.numel() for tensor in tensors), 0)
+        return made
+
+
+def test_a_training_step_on_many_vectors_never_holds_all_distances() -> None:
+    codebook = VQ(codes=16_384, width=8).build()
+    features = torch.randn(256, 256, 8, generator=torch.Generator().manual_seed(0), requires_grad=True)
+
+    with Largest() as largest:
+        codebook(features).loss.backward()
+
+    assert largest.elements == nearest.TILE  # 2**20, where all distances are 2**30
+
+
+@pytest.mark.parametrize("tile", [1, 7, 64, 2**22])
+def test_tiles_of_any_size_find_the_same_codes(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(3, 5, 4, generator=generator, dtype=torch.float64)
+    codes = torch.randn(7, 4, generator=generator, dtype=torch.float64)
+    monkeypatch.setattr(nearest, "TILE", tile)
+
+    ids = nearest.nearest(features, codes)
+
+    assert torch.equal(ids, torch.cdist(features, codes[None]).argmin(-1))
