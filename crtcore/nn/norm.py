@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class RMSNorm(nn.Module):
@@ -20,5 +21,4 @@ class RMSNorm(nn.Module):
     def forward(self, features: Float[Tensor, "... w"]) -> Float[Tensor, "... w"]:
         """The scaled features; the mean square is taken in float32 at least."""
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
-        scale = (wide.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
-        return (wide * scale).to(features.dtype) * self.gain
+        return functional.rms_norm(wide, self.gain.shape, eps=1e-5).to(features.dtype) * self.gain

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crtcore.nn.scope import Memory, Scope
@@ -40,6 +40,11 @@ class CachedSession:
     """
 
     tip: Float[Tensor, "b v"]
+    _lines: Bool[Tensor, "b m m"]
+    """Each tentative node's row marks itself and its ancestors."""
+    _present: Bool[Tensor, "b m"]
+    _logits: list[Tensor]
+    """After the tip, and after each `extend`'s nodes."""
 
     @torch.no_grad()
     def __init__(
@@ -60,7 +65,7 @@ class CachedSession:
         states = network.states(features, Scope(positions, memory=self._memory))
         last = (self._count - 1)[:, None, None].expand(-1, 1, states.shape[-1])
         self.tip = network.logits(states.gather(1, last))[:, 0]
-        self._parents, self._present, self._logits = ids[:, :0], ids[:, :0] >= 0, [self.tip[:, None]]
+        self._forget(self.tip[:, None])
 
     @property
     def _count(self) -> Int[Tensor, " b"]:
@@ -80,9 +85,9 @@ class CachedSession:
         """
         first = self._slots.tentative
         parents = self._slots.extend(ids, parents)
-        self._parents = torch.cat((self._parents, parents), 1)  # b m
+        line = lineage(parents, ids >= 0, self._lines)  # b t m
+        self._lines = torch.cat((torch.nn.functional.pad(self._lines, (0, ids.shape[1])), line), 1)  # b m m
         self._present = torch.cat((self._present, ids >= 0), 1)  # b m
-        line = lineage(self._parents, self._present)[:, first:]  # b t m
         kept = torch.arange(self._bound, device=ids.device) < self._count[:, None]
         visible = torch.cat((kept[:, None].expand(-1, ids.shape[1], -1), line), -1)  # b t s
         positions = self._count[:, None] - 1 + line.sum(-1)  # b t
@@ -104,7 +109,13 @@ class CachedSession:
         self._slots.commit(path >= 0)
         tip = self._slots.said(logits.gather(1, last[..., None].expand(-1, -1, logits.shape[-1])))  # b 1 v
         self.tip = tip[:, 0]
-        self._parents, self._present, self._logits = path[:, :0], path[:, :0] >= 0, [tip]
+        self._forget(tip)
+
+    def _forget(self, tip: Float[Tensor, "b 1 v"]) -> None:
+        """Begins again with no tentative node."""
+        self._lines = torch.zeros(len(tip), 0, 0, dtype=torch.bool, device=tip.device)  # b m m
+        self._present = torch.zeros(len(tip), 0, dtype=torch.bool, device=tip.device)  # b m
+        self._logits = [tip]
 
     def _packed(self, path: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
         """The path with absent nodes taken out and what is left moved to the left."""

@@ -51,15 +51,23 @@ class Slots:
         return logits.masked_fill((self.filled > self.capacity)[:, None, None], torch.nan)
 
 
-def lineage(parents: Int[Tensor, "b m"], present: Bool[Tensor, "b m"]) -> Bool[Tensor, "b m m"]:
-    """Each node's row marks the present ones among itself and its ancestors.
+def lineage(
+    parents: Int[Tensor, "b t"], present: Bool[Tensor, "b t"], older: Bool[Tensor, "b m m"]
+) -> Bool[Tensor, "b t m+t"]:
+    """Each new node's row marks the present ones among itself and its ancestors; `older` are the rows of older nodes.
 
-    Cost: log2(m) rounds; in each, a node takes over the marks of the furthest ancestor it has reached.
+    Cost: log2(t) rounds; in each, a node takes over the marks of the furthest new ancestor it has reached.
     """
-    batch, nodes = parents.shape
-    jump = torch.cat((parents.new_zeros(batch, 1), parents + 1), 1)  # b m+1; node 0 is the tip, its own parent
-    marks = torch.cat((present.new_zeros(batch, 1, nodes), torch.diag_embed(present)), 1)  # b m+1 m
-    for _ in range(nodes.bit_length()):
-        marks = marks | marks.gather(1, jump[..., None].expand(-1, -1, nodes))
+    batch, new = parents.shape
+    known = older.shape[1]
+    among = torch.where(parents >= known, parents - known + 1, 0)  # 0: the parent is no new node
+    jump = torch.cat((parents.new_zeros(batch, 1), among), 1)  # b t+1; node 0 stands for what is not new
+    marks = torch.cat((present.new_zeros(batch, 1, new), torch.diag_embed(present)), 1)  # b t+1 t
+    entry = torch.cat((parents.new_full((batch, 1), -1), torch.where(among > 0, -1, parents)), 1)  # b t+1
+    for _ in range((new - 1).bit_length()):
+        marks = marks | marks.gather(1, jump[..., None].expand(-1, -1, new))
+        entry = entry.maximum(entry.gather(1, jump))
         jump = jump.gather(1, jump)
-    return marks[:, 1:]
+    above = torch.cat((older.new_zeros(batch, 1, known), older), 1)  # b m+1 m
+    above = above.gather(1, (entry[:, 1:, None] + 1).expand(-1, -1, known))  # b t m
+    return torch.cat((above, marks[:, 1:]), -1)

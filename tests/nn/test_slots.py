@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -45,14 +47,18 @@ def test_only_rows_over_the_capacity_are_silenced() -> None:
 
 @settings(deadline=None)
 @given(st.data())
-def test_lineage_marks_the_present_ancestors_of_every_node(data: st.DataObject) -> None:
+def test_lineage_marks_the_present_ancestors_of_every_node_however_they_come(data: st.DataObject) -> None:
     nodes = data.draw(st.integers(0, 9))
     parents = [data.draw(st.integers(-1, node - 1)) for node in range(nodes)]
     present = data.draw(st.lists(st.booleans(), min_size=nodes, max_size=nodes))
 
-    marks = lineage(
-        torch.tensor([parents], dtype=torch.int64).view(1, nodes), torch.tensor([present]).bool().view(1, nodes)
-    )
+    ends = sorted({0, nodes, *data.draw(st.lists(st.integers(0, nodes)))})
+
+    marks = torch.zeros(1, 0, 0, dtype=torch.bool)
+    for first, end in itertools.pairwise(ends):
+        part = torch.tensor([parents[first:end]]), torch.tensor([present[first:end]])
+        rows = lineage(*part, marks)
+        marks = torch.cat([torch.nn.functional.pad(marks, (0, end - first)), rows], 1)
 
     for node in range(nodes):
         line, walk = set[int](), node
