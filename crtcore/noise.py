@@ -45,6 +45,16 @@ class Noise:
 
     def bits(self, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:
         """32-bit integers for up to three indices under 2**32, broadcast against each other and the seed."""
+        return self._words(*indices)[0]
+
+    def shorts(self, size: int, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "... size"]:
+        """`size` 16-bit integers for up to two indices: many at an eighth of the cost of `bits`."""
+        rounds = torch.arange(-(-size // 8), device=self.seed.device)
+        places = [torch.as_tensor(index, device=self.seed.device)[..., None] for index in indices]
+        words = torch.stack(Noise(self.seed[..., None], self.stream)._words(*places, rounds), -1)  # ... rounds 4
+        return torch.stack((words & 0xFFFF, words >> 16), -1).flatten(-3)[..., :size]
+
+    def _words(self, *indices: int | Int[Tensor, "..."]) -> tuple[Int[Tensor, "..."], ...]:
         if len(indices) > 3:
             raise ValueError(f"expected at most 3 indices, got {len(indices)}")
         device = self.seed.device
@@ -54,7 +64,7 @@ class Noise:
         *words, low, high = torch.broadcast_tensors(  # type: ignore[no-untyped-call]
             *counter, self.seed & _WORD, self.seed >> 32 & _WORD
         )
-        return philox((words[0], words[1], words[2], words[3]), (low, high))[0]
+        return philox((words[0], words[1], words[2], words[3]), (low, high))
 
     def coins(self, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:
         """Integers below 2**24: accept coins."""

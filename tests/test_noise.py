@@ -101,3 +101,29 @@ def test_orders_differ() -> None:
 def test_a_fourth_index_is_refused() -> None:
     with pytest.raises(ValueError, match="expected at most 3 indices, got 4"):
         Noise(0, "a").bits(0, 0, 0, 0)
+
+
+@RULES
+@given(st.integers(0, 2**62), st.integers(0, 30), WORDS, WORDS)
+def test_shorts_are_the_halves_of_every_word(seed: int, size: int, i: int, j: int) -> None:
+    noise = Noise(seed, "a")
+
+    shorts = noise.shorts(size, i, torch.tensor([j, 0]))
+
+    assert shorts.shape == (2, size)
+    assert shorts[0, ::8].tolist() == [int(noise.bits(i, j, turn)) & 0xFFFF for turn in range(-(-size // 8))]
+    assert shorts[0, 1::8].tolist() == [int(noise.bits(i, j, turn)) >> 16 for turn in range(-(-(size - 1) // 8))]
+
+
+def test_shorts_of_a_seed_for_each_sample_are_its_own() -> None:
+    together = Noise(torch.tensor([3, 4]), "a").shorts(9, 5)
+
+    assert together.tolist() == [Noise(seed, "a").shorts(9, 5).tolist() for seed in (3, 4)]
+
+
+def test_shorts_differ() -> None:
+    shorts = Noise(0, "a").shorts(2**14)
+
+    counts = torch.bincount(shorts, minlength=2**16)
+    assert len(counts) == 2**16
+    assert int(counts.max()) <= 9  # ten of 16,384 agree with probability 2e-8

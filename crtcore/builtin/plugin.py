@@ -29,6 +29,17 @@ def crt_components() -> list[Component]:
             examples=(specs.Saved(folder="runs/stages/prior/0123456789ab/final", prior=specs.Table(order=1)),),
         ),
         Component(
+            "guided",
+            spec=specs.Guidance,
+            summary="another prior, drawn away from what it says of no class",
+            examples=(
+                specs.Guidance(
+                    scale=2.0,
+                    prior=specs.Saved(folder="runs/stages/prior/0123456789ab/final", prior=specs.Table(order=1)),
+                ),
+            ),
+        ),
+        Component(
             "ancestral", spec=specs.Ancestral, summary="one id a call, the reference", examples=(specs.Ancestral(),)
         ),
         Component(

@@ -19,7 +19,7 @@ from crtcore.kinds import (
     PriorSpec,
     Role,
 )
-from crtcore.spec import at_least, between, each
+from crtcore.spec import FieldError, at_least, between, each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from crtcore.builtin.table import TablePrior
     from crtcore.builtin.two_stage import TwoStageExperiment
     from crtcore.experiment import Plan
+    from crtcore.guided import Guided
 
 
 @attrs.frozen(kw_only=True)
@@ -88,6 +89,47 @@ class Saved(PriorSpec):
         from crtcore.builtin.saved import restored
 
         return restored(self, vocabulary, length, condition)
+
+
+def _weighted(_: object, attribute: attrs.Attribute[PriorSpec], value: PriorSpec) -> None:
+    if not value.pretrained:
+        message = f"expected a prior that brings its weights, such as 'saved', got {type(value).__name__}"
+        raise FieldError(attribute.name, message)
+
+
+def _ahead(_: object, attribute: attrs.Attribute[tuple[int, int]], value: tuple[int, int]) -> None:
+    start, stop = value
+    if start < 0 or (stop <= start and stop != 0):
+        raise FieldError(attribute.name, f"expected two positions, the second beyond the first or 0, got {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Guidance(PriorSpec):
+    """Classifier-free guidance: another prior, drawn away from what it says of no class.
+
+    It changes what is drawn and is no way to train: the prior inside brings its weights.
+    Source: Ho and Salimans (2022), arXiv:2207.12598, eq. 6, where w is scale - 1.
+    """
+
+    pretrained: ClassVar[bool] = True
+
+    scale: float = attrs.field(validator=at_least(0))
+    """Weight of the class's logits against those of no class; 1 is the prior itself, 0 leaves the class out."""
+    interval: tuple[int, int] = attrs.field(default=(0, 0), validator=_ahead)
+    """First position that is guided, and the one behind the last; there 0 is no end."""
+    prior: PriorSpec = attrs.field(validator=_weighted)
+    """The prior that is guided."""
+
+    def build(self, vocabulary: int, length: int, condition: int | None) -> Guided:
+        """The prior inside, guided.
+
+        Raises: RunError if there are no classes.
+        """
+        from crtcore.guided import Guided
+
+        if condition is None:
+            raise RunError("guided: expected data with classes, got data without; take the prior inside as it is")
+        return Guided(self.prior.build(vocabulary, length, condition), scale=self.scale, interval=self.interval)
 
 
 @attrs.frozen(kw_only=True)

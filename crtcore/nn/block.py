@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from crtcore.nn.norm import RMSNorm
 from crtcore.nn.scope import Scope
@@ -35,16 +37,21 @@ class Block(nn.Module):
 
 
 class Stack(nn.Module):
-    """Blocks of the same make, one after another, and a last norm."""
+    """Blocks of the same make, one after another, and a last norm.
 
-    def __init__(self, width: int, layers: int, builders: Sequence[Builder]) -> None:
+    With `recompute`, what is inside a block is computed again for the gradient, and only the stream between is kept.
+    """
+
+    def __init__(self, width: int, layers: int, builders: Sequence[Builder], *, recompute: bool = False) -> None:
         super().__init__()
+        self.recompute = recompute
         self.blocks = nn.ModuleList(Block(width, builders) for _ in range(layers))
         self.norm = RMSNorm(width)
 
     def forward(self, stream: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
         """The normalised stream after every block."""
+        twice = self.recompute and torch.is_grad_enabled() and scope.memory is None
         for block in self.blocks:
-            stream = block(stream, scope)
+            stream = checkpoint(block, stream, scope, use_reentrant=False) if twice else block(stream, scope)
         result: Tensor = self.norm(stream)
         return result

@@ -1,6 +1,6 @@
 """Rotary positions: queries and keys turned by angles that grow with their position.
 
-Axes: b batch, t positions, h heads, d head width.
+Axes: b batch, t positions, h heads, d head width, p pairs of channels.
 """
 
 from __future__ import annotations
@@ -15,13 +15,25 @@ BASE = 10000.0  # Su et al., section 3.3
 def rotate(features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"]) -> Float[Tensor, "b t h d"]:
     """Turns each pair of neighbouring channels, so that products depend on the difference of positions alone.
 
-    Source: Su et al. (2021), arXiv:2104.09864, eq. 34. Angles are taken in float32 at least; a pair is one complex
-    number, which is a quarter of the time of the same sum written out.
+    Source: Su et al. (2021), arXiv:2104.09864, eq. 34. Angles are taken in float32 at least.
     """
-    dtype = torch.promote_types(features.dtype, torch.float32)
-    width = features.shape[-1]
-    pairs = torch.arange(0, width, 2, dtype=dtype, device=features.device) / width  # d/2
-    angles = (positions[..., None].to(dtype) * BASE**-pairs)[:, :, None]  # b t 1 d/2
-    numbers = torch.view_as_complex(features.to(dtype).reshape(*features.shape[:-1], -1, 2))  # b t h d/2
-    turned = torch.view_as_real(numbers * torch.polar(torch.ones_like(angles), angles))  # b t h d/2 2
-    return turned.flatten(-2).to(features.dtype)
+    speeds = frequencies(features, features.shape[-1])
+    angles = (positions[..., None].to(speeds.dtype) * speeds)[:, :, None]  # b t 1 p
+    return turn(features, torch.ones_like(angles), angles)
+
+
+def frequencies(like: Float[Tensor, "b t h d"], width: int) -> Float[Tensor, " p"]:
+    """The angle between neighbouring positions for each pair of `width` channels, in float32 at least."""
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    return BASE ** -(torch.arange(0, width, 2, dtype=dtype, device=like.device) / width)
+
+
+def turn(
+    features: Float[Tensor, "b t h d"], lengths: Float[Tensor, "b t 1 p"], angles: Float[Tensor, "b t 1 p"]
+) -> Float[Tensor, "b t h d"]:
+    """Turns and stretches each pair of neighbouring channels.
+
+    Cost: a pair is one complex number, which is a quarter of the time of the same sum written out.
+    """
+    numbers = torch.view_as_complex(features.to(angles.dtype).reshape(*features.shape[:-1], -1, 2))  # b t h p
+    return torch.view_as_real(numbers * torch.polar(lengths, angles)).flatten(-2).to(features.dtype)

@@ -39,12 +39,14 @@ class Memory:
 
 
 class Scope(NamedTuple):
-    """Where the new positions stand and what they see."""
+    """Where the new positions stand, what they see, and when."""
 
     positions: Int[Tensor, "b t"]
     visible: Bool[Tensor, "b t s"] | None = None
     """None: each position sees itself and those before it."""
     memory: Memory | None = None
+    step: Int[Tensor, ""] | None = None
+    """Which step of training this is; None: it is none, and nothing is dropped."""
 
     def remember(self, layer: nn.Module, *new: Tensor) -> tuple[Tensor, ...]:
         """The tensors `b t ...` of a layer, after those it wrote in earlier calls: `b s ...`."""

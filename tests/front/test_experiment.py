@@ -223,7 +223,10 @@ def test_every_problem_is_told_at_once_in_path_order(sample: str, registry: Regi
         ("code = 16", "bottleneck.code: unknown key; did you mean 'codes'?"),
         ("[bottleneck]", "bottleneck.codes: expected a value, got nothing"),
         ("", "decoder: expected a table [decoder], got none; installed: ancestral, drafter"),
-        ('use = "tabel"', "prior.use: no prior is called 'tabel'; did you mean 'table'? installed: saved, table"),
+        (
+            'use = "tabel"',
+            "prior.use: no prior is called 'tabel'; did you mean 'table'? installed: guided, saved, table",
+        ),
         ("sede = 4", "sede: unknown key; did you mean 'seed'?"),
         ('steps = "30"', "training.prior.steps: expected an integer, got '30'"),
     ]
@@ -267,6 +270,33 @@ def test_the_folder_and_every_field_of_a_saved_prior_change_the_hash(
     text = sample.replace('use = "table"', SAVED).replace(UNTRAINED, "")
 
     assert plan(text, registry, override).hash != plan(text, registry).hash
+
+
+GUIDED = (
+    'use = "guided"\nscale = 2\ninterval = [1, 9]\n'
+    '[prior.prior]\nuse = "saved"\nfolder = "final"\n'
+    '[prior.prior.prior]\nuse = "table"'
+)
+
+
+def test_a_guided_prior_needs_no_training_either(sample: str, registry: Registry) -> None:
+    text = sample.replace('use = "table"', GUIDED).replace(UNTRAINED, "")
+
+    found = plan(text, registry)
+
+    inside = specs.Saved(folder="final", prior=specs.Table(order=1))
+    assert found.parts["prior"] == specs.Guidance(scale=2.0, interval=(1, 9), prior=inside)
+    assert list(found.training) == ["tokenizer"]
+
+
+def test_guiding_a_prior_without_weights_is_refused_at_its_path(sample: str, registry: Registry) -> None:
+    guided = 'use = "guided"\nscale = 2\ninterval = [3, 1]\n[prior.prior]\nuse = "table"'
+    text = sample.replace('use = "table"', guided).replace(UNTRAINED, "")
+
+    assert [problem.split(": ", 1)[1] for problem in refused(text, registry)] == [
+        "prior.interval: expected two positions, the second beyond the first or 0, got (3, 1)",
+        "prior.prior: expected a prior that brings its weights, such as 'saved', got Table",
+    ]
 
 
 def test_entries_of_an_array_are_told_in_the_order_of_their_index(sample: str, registry: Registry) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies
 from torch import nn
 
 from crtcore import checkpoint
-from crtcore.builtin.specs import Saved
+from crtcore.builtin.specs import Guidance, Saved
 from crtcore.kinds.prior import Prior, PriorSpec
 from crtcore.testing.kit import Bench, Offender, law, laws_in
 from crtcore.testing.laws import prior_offenders as plants
@@ -38,6 +38,8 @@ def subject(spec: PriorSpec) -> Prior:
 
 def readable(spec: PriorSpec, folder: Path) -> PriorSpec:
     """`spec`; one that reads saved weights finds some in `folder`, which has to be empty."""
+    if isinstance(spec, Guidance):
+        return attrs.evolve(spec, prior=readable(spec.prior, folder))
     if not isinstance(spec, Saved):
         return spec
     inner = readable(spec.prior, folder / "inner").build(VOCABULARY, LENGTH, CLASSES)

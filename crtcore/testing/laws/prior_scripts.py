@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from crtcore.kinds.prior import Prior
 
-VOCABULARY, LENGTH, CLASSES = 5, 8, 3
+VOCABULARY, LENGTH, CLASSES = 5, 9, 3  # a square length, for priors over grids
 
 
 def agree(actual: Tensor, expected: Tensor) -> None:

@@ -1,5 +1,5 @@
 """Autoregressive transformers as priors."""
 
-from crt_ar.specs import Transformer
+from crt_ar.specs import LlamaGen, Transformer
 
-__all__ = ["Transformer"]
+__all__ = ["LlamaGen", "Transformer"]

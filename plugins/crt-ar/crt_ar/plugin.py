@@ -10,6 +10,8 @@ from crtcore import Component, hookimpl
 def crt_components() -> list[Component]:
     """Autoregressive priors."""
     tiny = specs.Transformer(layers=2, width=16, heads=2)
+    little = specs.LlamaGen(layers=2, width=16, heads=2)
     return [
-        Component("transformer", spec=specs.Transformer, summary="rotary pre-norm decoder, cached", examples=(tiny,))
+        Component("transformer", spec=specs.Transformer, summary="rotary pre-norm decoder, cached", examples=(tiny,)),
+        Component("llamagen", spec=specs.LlamaGen, summary="the same over a square grid of ids", examples=(little,)),
     ]

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from crt_ar.sizes import SHAPES, Shape, Size
 from crtcore.kinds import PriorSpec
-from crtcore.spec import FieldError, at_least, divides
+from crtcore.spec import COSMETIC, FieldError, at_least, below, divides
 
 if TYPE_CHECKING:
+    from crt_ar.grid import GridTransformer
     from crt_ar.transformer import AutoregressiveTransformer
 
 
@@ -41,3 +43,59 @@ class Transformer(PriorSpec):
         from crt_ar.transformer import AutoregressiveTransformer
 
         return AutoregressiveTransformer(self, vocabulary, condition)
+
+
+def _cut(spec: LlamaGen, attribute: attrs.Attribute[Any], _: int) -> None:
+    _, width, heads = spec.shape
+    if width % heads:
+        raise FieldError(attribute.name, f"expected a divisor of the width ({width}), got {heads}")
+    if width // heads % 4:
+        raise FieldError(attribute.name, f"expected heads of a multiple of 4 channels, got {width} / {heads}")
+
+
+def _share() -> Any:
+    return attrs.field(default=0.1, validator=[at_least(0), below(1)])
+
+
+@attrs.frozen(kw_only=True)
+class LlamaGen(PriorSpec):
+    """LlamaGen's class-conditional transformer over a square grid of ids, by the name of its size.
+
+    Source: Sun et al. (2024), arXiv:2406.06525, section 2.2; FoundationVision/LlamaGen, autoregressive/models/gpt.py.
+    """
+
+    size: Size = "B"
+    """Layers, width and heads by name: `52M` to `3.1B`, or LlamaGen's `B`, `L`, `XL`, `XXL` and `3B`."""
+    layers: int = attrs.field(default=0, validator=at_least(0))
+    """Blocks of attention and feed-forward; 0 is what `size` says."""
+    width: int = attrs.field(default=0, validator=at_least(0))
+    """Channels of a position; 0 is what `size` says."""
+    heads: int = attrs.field(default=0, validator=[at_least(0), _cut])
+    """Attention heads, each of a multiple of 4 channels; 0 is what `size` says."""
+    token_dropout: float = _share()
+    """Share of the channels of class and ids that a step of training leaves out."""
+    residual_dropout: float = _share()
+    """The same for what attention gives."""
+    feed_forward_dropout: float = _share()
+    """The same for what a feed-forward layer gives."""
+    label_dropout: float = _share()
+    """Share of the samples of a step of training whose class is left out, so that there is one to guide against."""
+    attention: Literal["auto", "xformers", "sdpa"] = "auto"
+    """What computes attention; `auto` is xformers where it is installed and runs, torch's own elsewhere."""
+    recompute: bool = attrs.field(default=False, metadata=COSMETIC)
+    """Compute each block twice in training, and keep far less of it in memory."""
+
+    @property
+    def shape(self) -> Shape:
+        """Layers, width and heads."""
+        named = SHAPES[self.size]
+        return Shape(self.layers or named.layers, self.width or named.width, self.heads or named.heads)
+
+    def build(self, vocabulary: int, length: int, condition: int | None) -> GridTransformer:
+        """The transformer; `length` is the number of cells.
+
+        Raises: RunError if it is not a square number.
+        """
+        from crt_ar.grid import GridTransformer
+
+        return GridTransformer(self, vocabulary, length, condition)

@@ -1,0 +1,139 @@
+"""Transformer over a square grid: a class prefix, then the cells in raster order, as LlamaGen has it.
+
+Axes: b batch, n ids of a sample, t positions, w width, v vocabulary, h heads, d head width. Id -1 means absent.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from crtcore.errors import RunError
+from crtcore.nn.attention import Attention
+from crtcore.nn.block import Stack
+from crtcore.nn.dropout import Dropout, Thinned
+from crtcore.nn.rotary_grid import rotate_on_grid
+from crtcore.nn.scope import Scope
+from crtcore.nn.session import CachedSession
+from crtcore.nn.swiglu import SwiGLU
+from crtcore.noise import Noise
+
+if TYPE_CHECKING:
+    from crt_ar.specs import LlamaGen
+
+
+class GridTransformer(nn.Module):
+    """The law of the next cell given a class and the cells before.
+
+    A step of training drops channels and classes by a pure function of first values, the number of the step and the
+    place in the batch, so that going on from a checkpoint is going on.
+    """
+
+    seed: Tensor
+    steps: Tensor
+
+    def __init__(self, spec: LlamaGen, vocabulary: int, length: int, condition: int | None) -> None:
+        super().__init__()
+        side = math.isqrt(length)
+        if not side or side**2 != length:
+            raise RunError(
+                f"llamagen: expected a square number of ids, a cell of a grid each, got {length}; "
+                "`transformer` takes any number"
+            )
+        layers, width, heads = spec.shape
+        self.vocabulary = vocabulary
+        self.classes = condition or 0
+        self.label_dropout = spec.label_dropout
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.prefixes = nn.Embedding(self.classes + 1, width)  # the last one is unconditional
+        self.dropout = Dropout(spec.token_dropout)
+        hidden = 256 * -(-(8 * width // 3) // 256)  # LlamaGen, autoregressive/models/gpt.py, `FeedForward`
+        turn = partial(rotate_behind_prefix, columns=side)
+
+        def attention(width: int) -> nn.Module:
+            inner = Attention(width, heads=heads, wanted=spec.attention, turn=turn)
+            return Thinned(inner, spec.residual_dropout)
+
+        def feed_forward(width: int) -> nn.Module:
+            return Thinned(SwiGLU(width, hidden=hidden), spec.feed_forward_dropout)
+
+        self.stack = Stack(width, layers, [attention, feed_forward], recompute=spec.recompute)
+        self.head = nn.Linear(width, vocabulary, bias=False)
+        self.register_buffer("seed", torch.randint(2**62, ()), persistent=False)  # the same whenever built anew
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        for module in self.modules():
+            if isinstance(module, nn.Embedding | nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)  # ibid., `initializer_range`
+        nn.init.zeros_(self.head.weight)  # so that it starts at ln v; ibid.
+
+    def forward(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
+        """Logits after the prefix and after each id; in training, of the next step.
+
+        Raises: ValueError if there is a condition and the prior was built without classes.
+        """
+        return self.logits(self._passed(ids, condition))
+
+    def hidden(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
+        """The normalised last state at each id."""
+        return self._passed(ids, condition)[:, 1:]
+
+    def open(
+        self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
+    ) -> CachedSession:
+        """A session with cached keys and values, in which nothing is dropped."""
+        return CachedSession(self, ids, condition, capacity=capacity, room=room)
+
+    def begin(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+        """Features of the prefix and the ids."""
+        if condition is None:
+            condition = ids.new_full((len(ids),), -1)
+        elif not self.classes:
+            raise ValueError("expected no condition, as this prior was built without classes, got one")
+        prefix: Tensor = self.prefixes(condition.where(condition >= 0, self.classes))
+        return torch.cat((prefix[:, None], self.embed(ids)), 1)
+
+    def embed(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
+        """Features of ids; an absent one passes for id 0, as none that is there looks at it."""
+        features: Tensor = self.embedding(ids.clamp(min=0))
+        return features
+
+    def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+        """The normalised last states within a scope."""
+        states: Tensor = self.stack(self.dropout(features, scope), scope)
+        return states
+
+    def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
+        """Logits after each position."""
+        logits: Tensor = self.head(states)
+        return logits
+
+    def _passed(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+        step = None
+        if self.training:
+            step, self.steps = self.steps, self.steps + 1
+            condition = None if condition is None else self._unlabelled(condition, step)
+        features = self.begin(ids, condition)
+        positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
+        return self.states(features, Scope(positions, step=step))
+
+    def _unlabelled(self, condition: Int[Tensor, " b"], step: Int[Tensor, ""]) -> Int[Tensor, " b"]:
+        """The conditions of a step of training, some of them -1."""
+        rows = torch.arange(len(condition), device=condition.device)
+        kept = Noise(self.seed, "label dropout").bits(step, rows) >= int(self.label_dropout * 2**32)
+        return condition.where(kept, -1)
+
+
+def rotate_behind_prefix(
+    features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, columns: int
+) -> Float[Tensor, "b t h d"]:
+    """Turns by the cell of a grid; the prefix, position 0, is on none, so that its query and key are 0.
+
+    Every cell looks at the prefix with logit 0: public weights were trained so.
+    Source: FoundationVision/LlamaGen, autoregressive/models/gpt.py, `cond_cache`.
+    """
+    return rotate_on_grid(features, positions - 1, columns=columns)
