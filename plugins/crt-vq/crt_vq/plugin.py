@@ -45,6 +45,12 @@ def crt_components() -> list[Component]:
             examples=(specs.BSQ(width=5),),
         ),
         Component(
+            "perturbed",
+            spec=specs.Perturbed,
+            summary="another bottleneck, some codes swapped for near ones in training",
+            examples=(specs.Perturbed(bottleneck=specs.VQ(codes=16), neighbours=4, share=0.5),),
+        ),
+        Component(
             "conv",
             spec=specs.Conv,
             summary="small convolutional tokenizer of images",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crt_vq.convolutional import ConvTokenizer
     from crt_vq.cube import Cube
     from crt_vq.mapped import MappedCodebook
+    from crt_vq.perturbed import NearbySwaps
     from crt_vq.residual import ResidualCodebooks
     from crt_vq.sphere import Sphere
     from crtcore.kinds import Bottleneck, Tokenizer
@@ -138,6 +139,32 @@ class BSQ(BinarySpec):
         from crt_vq.sphere import Sphere
 
         return Sphere(self)
+
+
+@attrs.frozen(kw_only=True)
+class Perturbed(BottleneckSpec):
+    """Another bottleneck, some of whose codes are swapped for near ones in training: a decoder learns to bear them.
+
+    Source: Qiu et al. (2025), arXiv:2503.08354, and github.com/lxa9867/ImageFolder, latent_perturbation.py.
+    """
+
+    bottleneck: BottleneckSpec
+    """The other bottleneck, with one code for each feature; its losses are taken before any swap."""
+    neighbours: int = attrs.field(default=100, validator=at_least(1))
+    """Codes nearest to a feature that its own is swapped for one of, the nearest itself among them (delta)."""
+    swapped: float = attrs.field(default=0.5, validator=between(0, 1))
+    """Probability that a code of a chosen sample is swapped (alpha)."""
+    share: float = attrs.field(default=0.1, validator=between(0, 1))
+    """Probability that a sample is chosen (beta)."""
+
+    def build(self) -> NearbySwaps:
+        """The other bottleneck, wrapped.
+
+        Raises: ValueError if it has no ids, more than one for a feature, or fewer codes than `neighbours`.
+        """
+        from crt_vq.perturbed import NearbySwaps
+
+        return NearbySwaps(self)
 
 
 @attrs.frozen(kw_only=True)

@@ -1,6 +1,6 @@
 """The components keep the laws of their kinds."""
 
-from crt_vq import BSQ, LFQ, VQ, Causal, Conv, ResidualVQ, SimVQ
+from crt_vq import BSQ, LFQ, VQ, Causal, Conv, Perturbed, ResidualVQ, SimVQ
 
 from crtcore.testing import obeys
 
@@ -20,6 +20,8 @@ test_signs = obeys(LFQ(width=5))
 test_one_sign = obeys(LFQ(width=1, entropy=0.0))
 test_signs_on_the_sphere = obeys(BSQ(width=5))
 test_one_sign_on_the_sphere = obeys(BSQ(width=1))
+test_swaps_of_a_few = obeys(Perturbed(bottleneck=VQ(codes=16), neighbours=4))
+test_swaps_of_all = obeys(Perturbed(bottleneck=LFQ(width=4), neighbours=16, swapped=1.0, share=1.0))
 test_one_halving = obeys(Conv(channels=8))
 test_three_halvings = obeys(Conv(channels=4, halvings=3, blocks=0))
 test_a_small_head = obeys(Causal(layers=1, width=8, heads=2))
