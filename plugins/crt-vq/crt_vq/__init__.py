@@ -1,4 +1,4 @@
-"""Bottlenecks with learned or implied codes, a small convolutional tokenizer, and the causal regulariser."""
+"""Bottlenecks with learned or implied codes, a small convolutional tokenizer, and causal regularisers."""
 
 from crt_vq.specs import BSQ, LFQ, VQ, Causal, Conv, Perturbed, ResidualVQ, SimVQ
 

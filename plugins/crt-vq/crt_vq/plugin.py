@@ -8,7 +8,7 @@ from crtcore import Component, hookimpl
 
 @hookimpl
 def crt_components() -> list[Component]:
-    """Bottlenecks, a tokenizer and a regulariser."""
+    """Bottlenecks, a tokenizer and regularisers."""
     return [
         Component(
             "vq",
@@ -60,6 +60,9 @@ def crt_components() -> list[Component]:
             "causal",
             spec=specs.Causal,
             summary="each latent predicted from those before it (CRT)",
-            examples=(specs.Causal(layers=1, width=8, heads=2),),
+            examples=(
+                specs.Causal(layers=1, width=8, heads=2),
+                specs.Causal(layers=0, error="nll", first="learned"),
+            ),
         ),
     ]
