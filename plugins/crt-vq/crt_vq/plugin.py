@@ -65,4 +65,10 @@ def crt_components() -> list[Component]:
                 specs.Causal(layers=0, error="nll", first="learned"),
             ),
         ),
+        Component(
+            "causal-ce",
+            spec=specs.CausalCE,
+            summary="each id foretold from the latents before it, by cross-entropy",
+            examples=(specs.CausalCE(layers=1, width=8, heads=2),),
+        ),
     ]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from crt_vq.causal import CausalForesight
+    from crt_vq.causal_ce import CausalCrossEntropy
     from crt_vq.codebook import Codebook
     from crt_vq.convolutional import ConvTokenizer
     from crt_vq.cube import Cube
@@ -252,3 +253,24 @@ class Causal(ForesightSpec):
         from crt_vq.causal import CausalForesight
 
         return CausalForesight(self, tokenizer.width, tokenizer.length)
+
+
+@attrs.frozen(kw_only=True)
+class CausalCE(ForesightSpec):
+    """Causal regularisation by cross-entropy: a small head says how likely each id is, from the latents before it.
+
+    Source: Wang et al. (2024), arXiv:2410.21264 (LARP, whose weight is 0.06), without its stochastic quantiser and
+    scheduled sampling; logits are a linear map, as in github.com/mahdip72/vq_encoder_decoder, not products with codes.
+    """
+
+    space: Literal["compared", "raw", "straight-through"] = "straight-through"
+    """What the head reads: features as they are compared with codes, `raw` as the encoder gives them, or codes."""
+
+    def build(self, tokenizer: Tokenizer) -> CausalCrossEntropy:
+        """The head for the ids of `tokenizer`.
+
+        Raises: ValueError if it has none.
+        """
+        from crt_vq.causal_ce import CausalCrossEntropy
+
+        return CausalCrossEntropy(self, tokenizer.width, tokenizer.length, tokenizer.vocabulary)

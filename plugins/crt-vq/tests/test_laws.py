@@ -1,6 +1,6 @@
 """The components keep the laws of their kinds."""
 
-from crt_vq import BSQ, LFQ, VQ, Causal, Conv, Perturbed, ResidualVQ, SimVQ
+from crt_vq import BSQ, LFQ, VQ, Causal, CausalCE, Conv, Perturbed, ResidualVQ, SimVQ
 
 from crtcore.testing import obeys
 
@@ -34,3 +34,5 @@ test_a_still_context = obeys(Causal(layers=1, width=8, heads=2, detach="input", 
 test_a_learned_first_latent = obeys(Causal(layers=1, width=8, heads=2, first="learned"))
 test_another_order = obeys(Causal(layers=1, width=8, heads=2, order=(2, 0, 3, 1)))
 test_all_at_once = obeys(Causal(layers=0, order=(3, 2, 1, 0), first="learned", error="nll", reduction="sum"))
+test_ids_foretold = obeys(CausalCE(layers=1, width=8, heads=2))
+test_ids_foretold_in_another_order = obeys(CausalCE(layers=0, order=(2, 0, 3, 1), first="learned"))
