@@ -8,7 +8,7 @@ from crtcore import Component, hookimpl
 
 @hookimpl
 def crt_components() -> list[Component]:
-    """Bottlenecks, a tokenizer and a regulariser."""
+    """Bottlenecks, a tokenizer and regularisers."""
     return [
         Component(
             "vq",
@@ -45,6 +45,12 @@ def crt_components() -> list[Component]:
             examples=(specs.BSQ(width=5),),
         ),
         Component(
+            "perturbed",
+            spec=specs.Perturbed,
+            summary="another bottleneck, some codes swapped for near ones in training",
+            examples=(specs.Perturbed(bottleneck=specs.VQ(codes=16), neighbours=4, share=0.5),),
+        ),
+        Component(
             "conv",
             spec=specs.Conv,
             summary="small convolutional tokenizer of images",
@@ -54,6 +60,15 @@ def crt_components() -> list[Component]:
             "causal",
             spec=specs.Causal,
             summary="each latent predicted from those before it (CRT)",
-            examples=(specs.Causal(layers=1, width=8, heads=2),),
+            examples=(
+                specs.Causal(layers=1, width=8, heads=2),
+                specs.Causal(layers=0, error="nll", first="learned"),
+            ),
+        ),
+        Component(
+            "causal-ce",
+            spec=specs.CausalCE,
+            summary="each id foretold from the latents before it, by cross-entropy",
+            examples=(specs.CausalCE(layers=1, width=8, heads=2),),
         ),
     ]

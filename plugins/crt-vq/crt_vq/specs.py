@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
 from crtcore.kinds import BottleneckSpec, RegularizerSpec, TokenizerSpec
 from crtcore.settings import Optimizer
-from crtcore.spec import above, at_least, below, between, divides
+from crtcore.spec import FieldError, above, at_least, below, between, divides
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from crt_vq.causal import CausalForesight
+    from crt_vq.causal_ce import CausalCrossEntropy
     from crt_vq.codebook import Codebook
     from crt_vq.convolutional import ConvTokenizer
     from crt_vq.cube import Cube
     from crt_vq.mapped import MappedCodebook
+    from crt_vq.perturbed import NearbySwaps
     from crt_vq.residual import ResidualCodebooks
     from crt_vq.sphere import Sphere
     from crtcore.kinds import Bottleneck, Tokenizer
@@ -141,6 +143,32 @@ class BSQ(BinarySpec):
 
 
 @attrs.frozen(kw_only=True)
+class Perturbed(BottleneckSpec):
+    """Another bottleneck, some of whose codes are swapped for near ones in training: a decoder learns to bear them.
+
+    Source: Qiu et al. (2025), arXiv:2503.08354, and github.com/lxa9867/ImageFolder, latent_perturbation.py.
+    """
+
+    bottleneck: BottleneckSpec
+    """The other bottleneck, with one code for each feature; its losses are taken before any swap."""
+    neighbours: int = attrs.field(default=100, validator=at_least(1))
+    """Codes nearest to a feature that its own is swapped for one of, the nearest itself among them (delta)."""
+    swapped: float = attrs.field(default=0.5, validator=between(0, 1))
+    """Probability that a code of a chosen sample is swapped (alpha)."""
+    share: float = attrs.field(default=0.1, validator=between(0, 1))
+    """Probability that a sample is chosen (beta)."""
+
+    def build(self) -> NearbySwaps:
+        """The other bottleneck, wrapped.
+
+        Raises: ValueError if it has no ids, more than one for a feature, or fewer codes than `neighbours`.
+        """
+        from crt_vq.perturbed import NearbySwaps
+
+        return NearbySwaps(self)
+
+
+@attrs.frozen(kw_only=True)
 class Conv(TokenizerSpec):
     """A small convolutional tokenizer of images."""
 
@@ -160,27 +188,89 @@ class Conv(TokenizerSpec):
         return ConvTokenizer(self, bottleneck, sample)
 
 
-@attrs.frozen(kw_only=True)
-class Causal(RegularizerSpec):
-    """Causal regularisation (CRT): a small transformer predicts each latent from those before it.
+def _permutation(_: Any, attribute: attrs.Attribute[Any], order: tuple[int, ...]) -> None:
+    if sorted(order) != list(range(len(order))):
+        raise FieldError(attribute.name, f"expected each number from 0 to {len(order) - 1} once, got {order!r}")
 
-    Source: Ramanujan et al. (2024), arXiv:2412.16326. Latents are compared where codes are, so that shrinking the
-    features does not lower the loss.
-    """
+
+@attrs.frozen(kw_only=True)
+class ForesightSpec(RegularizerSpec):
+    """Base of the regularisers whose head foretells every code of a sample from the latents before it."""
 
     optimizer: Optimizer = attrs.field(default=Optimizer(learning_rate=3e-3))
-    """The optimiser of the transformer, which has to keep up with latents that move."""
-    layers: int = attrs.field(default=2, validator=at_least(1))
-    """Blocks of the transformer (the source's best of 0 to 12)."""
+    """The optimiser of the head, which has to keep up with latents that move."""
+    first: Literal["skip", "learned"] = "skip"
+    """The first code is not foretold, or foretold from a latent that is learned (and knows no class)."""
+    order: tuple[int, ...] = attrs.field(default=(), validator=_permutation)
+    """Every position of a sample in the order of foretelling, which should be stage 2's; empty is raster order."""
+    layers: int = attrs.field(default=2, validator=at_least(0))
+    """Blocks of the transformer (2 is CRT's best of 0 to 12); at 0 the head is a linear map of the latent before."""
     width: int = attrs.field(default=32, validator=at_least(1))
     """Width of the transformer."""
     heads: int = attrs.field(default=4, validator=divides("width"))
     """Attention heads."""
+    start: float = attrs.field(default=0.0, validator=between(0, 1))
+    """Fraction of training before which the tokenizer sees nothing; the head learns from the first step."""
     ramp: float = attrs.field(default=0.05, validator=between(0, 1))
-    """Fraction of training over which the weight rises linearly from 0."""
+    """Fraction of training over which the weight then rises linearly from 0."""
+
+    def rise(self, progress: float) -> float:
+        """The share of the weight that counts at `progress`."""
+        if progress < self.start:
+            return 0.0
+        return min((progress - self.start) / self.ramp, 1.0) if self.ramp else 1.0
+
+
+def _has_channels(spec: Causal, attribute: attrs.Attribute[Any], reduction: str) -> None:
+    allowed = {"l2": ("mean", "sum", "norm"), "cosine": ("mean",), "nll": ("mean", "sum")}.get(spec.error, ())
+    if reduction not in allowed:
+        expected = " or ".join(map(repr, allowed))
+        raise FieldError(attribute.name, f"expected {expected} where the error is {spec.error!r}, got {reduction!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Causal(ForesightSpec):
+    """Causal regularisation (CRT): a small head predicts each latent from those before it.
+
+    Source: Ramanujan et al. (2024), arXiv:2412.16326; of what it leaves open, the defaults are best supported.
+    """
+
+    space: Literal["compared", "raw", "straight-through"] = "compared"
+    """Where latents are predicted: features as they are compared with codes, `raw` as the encoder gives them, or codes.
+
+    Beware of `raw` where codes are compared by cosine: no other loss bounds the length of features, so the encoder can
+    shrink them until there is no error, without a change in one id or in what stage 2 has to learn.
+    """
+    error: Literal["l2", "cosine", "nll"] = "l2"
+    """Squared distance to the latent, 1 less the cosine, or its surprise under a Gaussian of independent channels."""
+    reduction: Literal["mean", "sum", "norm"] = attrs.field(default="mean", validator=_has_channels)
+    """Mean or sum over a latent's channels; `norm` is `l2`'s distance itself, and a cosine has nothing to sum."""
+    detach: Literal["none", "target", "input"] = "none"
+    """What gets no gradient: `target` leaves the context to carry what follows, `input` the latents to be foreseen."""
 
     def build(self, tokenizer: Tokenizer) -> CausalForesight:
-        """The transformer for the codes of `tokenizer`."""
+        """The head for the latents of `tokenizer`."""
         from crt_vq.causal import CausalForesight
 
         return CausalForesight(self, tokenizer.width, tokenizer.length)
+
+
+@attrs.frozen(kw_only=True)
+class CausalCE(ForesightSpec):
+    """Causal regularisation by cross-entropy: a small head says how likely each id is, from the latents before it.
+
+    Source: Wang et al. (2024), arXiv:2410.21264 (LARP, whose weight is 0.06), without its stochastic quantiser and
+    scheduled sampling; logits are a linear map, as in github.com/mahdip72/vq_encoder_decoder, not products with codes.
+    """
+
+    space: Literal["compared", "raw", "straight-through"] = "straight-through"
+    """What the head reads: features as they are compared with codes, `raw` as the encoder gives them, or codes."""
+
+    def build(self, tokenizer: Tokenizer) -> CausalCrossEntropy:
+        """The head for the ids of `tokenizer`.
+
+        Raises: ValueError if it has none.
+        """
+        from crt_vq.causal_ce import CausalCrossEntropy
+
+        return CausalCrossEntropy(self, tokenizer.width, tokenizer.length, tokenizer.vocabulary)

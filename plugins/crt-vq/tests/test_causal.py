@@ -1,4 +1,4 @@
-"""The causal regulariser: what it sees, what it moves, and what shrinking features does to it."""
+"""The causal regulariser: what it moves, when, and what shrinking features does to it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ from typing import Any
 
 import pytest
 import torch
-from crt_vq import VQ, Causal, Conv
-from crt_vq.causal import CausalForesight, prediction_error
+from crt_vq import VQ, Causal, Conv, ResidualVQ
+from crt_vq.causal import CausalForesight
 from torch import Tensor
 from torch.nn import functional
 
 from crtcore.kinds import Encoded
+
+CHOICES = [
+    {},
+    {"layers": 0},
+    {"space": "raw", "reduction": "norm"},
+    {"space": "straight-through", "reduction": "sum"},
+    {"error": "cosine"},
+    {"error": "nll"},
+    {"first": "learned"},
+    {"order": (4, 0, 3, 1, 2)},
+]
 
 
 def foresight(latent: int = 3, length: int = 5, **fields: Any) -> CausalForesight:
@@ -32,34 +43,37 @@ def drawn(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("place", range(5))
-def test_a_prediction_does_not_see_what_it_predicts(place: int) -> None:
-    head = foresight().head
-    latents = drawn(2, 5, 3)
-    touched = latents.clone()
-    touched[:, place] += 1
-
-    before, after = head(latents), head(touched)
-
-    assert torch.equal(before[:, :place], after[:, :place])
-    assert not torch.equal(before[:, place], after[:, place])
+def doubling(**fields: Any) -> CausalForesight:
+    """A linear head that foretells twice the latent before."""
+    regularizer = foresight(latent=2, length=2, layers=0, **fields)
+    regularizer.foreteller.head.weight.data = 2 * torch.eye(2).double()
+    regularizer.foreteller.head.bias.data.zero_()  # type: ignore[operator]
+    return regularizer
 
 
-def test_the_error_of_two_latents_is_that_of_the_second() -> None:
-    latents = torch.tensor([[[9.0, 9.0], [1.0, 2.0]]])
-    predicted = torch.tensor([[[4.0, 4.0], [7.0, 7.0]]])
+@pytest.mark.parametrize(("reduction", "error"), [("mean", 12.5), ("sum", 25.0), ("norm", 5.0)])
+def test_the_error_of_two_latents_is_that_of_the_second(reduction: str, error: float) -> None:
+    latents = torch.tensor([[[1.0, 2.0], [5.0, 8.0]]]).double()  # 2 * 1 is 3 from 5, 2 * 2 is 4 from 8
 
-    error = prediction_error(predicted, latents, torch.ones(1, 2, dtype=torch.bool))
+    penalty = doubling(reduction=reduction)(torch.zeros(1), encoded(latents), 1.0)
 
-    assert error.item() == ((4 - 1) ** 2 + (4 - 2) ** 2) / 2
+    assert penalty.loss.item() == penalty.own.item() == error
+
+
+def test_a_learned_first_latent_adds_the_error_of_the_first() -> None:
+    latents = torch.tensor([[[1.0, 2.0], [5.0, 8.0]]]).double()  # it starts at 0, twice of which is 0
+
+    penalty = doubling(first="learned")(torch.zeros(1), encoded(latents), 1.0)
+
+    assert penalty.own.item() == (12.5 + (1**2 + 2**2) / 2) / 2
 
 
 def test_the_error_is_a_mean_over_present_positions() -> None:
-    latents, predicted = torch.zeros(2, 3, 1), torch.ones(2, 3, 1)
-    predicted[0, 1:] = 100
-    mask = torch.tensor([[True, True, False], [True, True, True]])
+    batch = encoded(torch.tensor([[[1.0, 2.0], [5.0, 8.0]], [[1.0, 2.0], [9.0, 9.0]]]).double())
 
-    assert prediction_error(predicted, latents, mask).item() == 1
+    penalty = doubling()(torch.zeros(2), batch._replace(mask=torch.tensor([[True, True], [True, False]])), 1.0)
+
+    assert penalty.own.item() == 12.5
 
 
 def test_a_sample_of_one_latent_has_no_error() -> None:
@@ -68,8 +82,9 @@ def test_a_sample_of_one_latent_has_no_error() -> None:
     assert penalty.loss.item() == penalty.own.item() == 0
 
 
-def test_constant_latents_can_be_foretold() -> None:
-    regularizer = foresight(length=4)
+@pytest.mark.parametrize("fields", [{}, {"layers": 0}, {"error": "cosine"}], ids=str)
+def test_constant_latents_can_be_foretold(fields: dict[str, Any]) -> None:
+    regularizer = foresight(length=4, **fields)
     batch = encoded(drawn(1, 1, 3).expand(4, 4, 3))
     optimizer = torch.optim.Adam(regularizer.parameters(), lr=1e-2)
 
@@ -81,12 +96,13 @@ def test_constant_latents_can_be_foretold() -> None:
     assert regularizer(torch.zeros(4), batch, 0.0).own.item() < 1e-4
 
 
-def test_both_gradients_are_those_of_the_plain_error() -> None:
-    regularizer = foresight()
+@pytest.mark.parametrize("fields", CHOICES, ids=str)
+def test_both_gradients_are_those_of_the_plain_error(fields: dict[str, Any]) -> None:
+    regularizer = foresight(**fields)
     latents = drawn(2, 5, 3).requires_grad_()
     batch = encoded(latents)
     parameters = list(regularizer.parameters())
-    plain = prediction_error(regularizer.head(latents), latents, batch.mask)
+    plain = regularizer.error(latents, batch.mask)
     expected = torch.autograd.grad(plain, [latents, *parameters])
 
     penalty = regularizer(torch.zeros(2), batch, 1.0)
@@ -97,42 +113,131 @@ def test_both_gradients_are_those_of_the_plain_error() -> None:
         torch.testing.assert_close(one, other)
 
 
-def test_context_and_target_both_get_a_gradient() -> None:
+@pytest.mark.parametrize("layers", [0, 1])
+@pytest.mark.parametrize(
+    ("detach", "reached"), [("none", [True, True]), ("target", [True, False]), ("input", [False, True])]
+)
+def test_what_is_detached_gets_no_gradient(detach: str, reached: list[bool], layers: int) -> None:
     latents = drawn(1, 2, 3).requires_grad_()
+    regularizer = foresight(length=2, layers=layers, detach=detach)
 
-    (gradient,) = torch.autograd.grad(foresight(length=2)(torch.zeros(1), encoded(latents), 1.0).loss, latents)
+    (gradient,) = torch.autograd.grad(regularizer(torch.zeros(1), encoded(latents), 1.0).loss, latents)
 
-    assert (gradient[0].norm(dim=-1) > 0).all()
+    assert gradient[0].any(-1).tolist() == reached
 
 
-def test_the_gradient_reaches_the_encoder() -> None:
+def test_detaching_changes_neither_the_error_nor_what_the_head_learns() -> None:
+    batch = encoded(drawn(2, 5, 3))
+    regularizers = [foresight(detach=detach) for detach in ("none", "target", "input")]
+
+    owns = [regularizer(torch.zeros(2), batch, 1.0).own for regularizer in regularizers]
+
+    plain, *others = [
+        torch.autograd.grad(own, list(regularizer.parameters()))
+        for own, regularizer in zip(owns, regularizers, strict=True)
+    ]
+    assert owns[0] == owns[1] == owns[2]
+    for other in others:
+        torch.testing.assert_close(other, plain)
+
+
+@pytest.mark.parametrize(
+    ("space", "reached"),
+    [("raw", ["features"]), ("compared", ["compared"]), ("straight-through", ["codes"])],
+)
+def test_the_gradient_is_where_the_space_says(space: str, reached: list[str]) -> None:
+    leaves = {name: drawn(2, 5, 3).requires_grad_() for name in ("features", "compared", "codes")}
+    batch = encoded(drawn(2, 5, 3))._replace(**leaves)
+
+    foresight(space=space)(torch.zeros(2), batch, 1.0).loss.backward()
+
+    assert [name for name, leaf in leaves.items() if leaf.grad is not None and leaf.grad.any()] == reached
+
+
+@pytest.mark.parametrize("space", ["compared", "raw", "straight-through"])
+@pytest.mark.parametrize("detach", ["none", "target", "input"])
+def test_the_gradient_reaches_the_encoder_and_no_more(space: Any, detach: Any) -> None:
     images = torch.rand(2, 1, 8, 8)
     tokenizer = Conv(channels=4).build(VQ(codes=16).build(), images)
     batch = tokenizer(images)
 
-    Causal(layers=1, width=8, heads=2).build(tokenizer)(images, batch, 1.0).loss.backward()
+    Causal(layers=1, width=8, heads=2, space=space, detach=detach).build(tokenizer)(images, batch, 1.0).loss.backward()
 
     gradients = [parameter.grad for parameter in tokenizer.encoder.parameters()]
     assert all(gradient is not None and gradient.any() for gradient in gradients)
-    assert all(parameter.grad is None for parameter in tokenizer.decoder.parameters())
+    others = [*tokenizer.decoder.parameters(), *tokenizer.bottleneck.parameters()]  # type: ignore[attr-defined]
+    assert all(parameter.grad is None for parameter in others)
 
 
-def test_shrinking_the_features_does_not_lower_the_loss() -> None:
-    codebook, regularizer = VQ(codes=16, width=3).build().double(), foresight()
+def squeezed(features: Tensor, space: Any) -> tuple[Tensor, Tensor]:
+    """The loss of features behind a cosine codebook under a linear head without a bias, and their ids."""
+    torch.manual_seed(0)
+    codebook, regularizer = VQ(codes=16, width=3).build().double(), foresight(layers=0, space=space)
+    regularizer.foreteller.head.bias.data.zero_()  # type: ignore[operator]
+    codes, compared, ids, _, _ = codebook(features)
+    batch = encoded(features)._replace(compared=compared, codes=codes)
+    assert ids is not None
+    return regularizer(torch.zeros(2), batch, 1.0).loss, ids
+
+
+@pytest.mark.parametrize(("space", "share"), [("compared", 1.0), ("straight-through", 1.0), ("raw", 1e-6)])
+def test_shrinking_the_features_lowers_the_loss_in_raw_space_alone(space: str, share: float) -> None:
     features = drawn(2, 5, 3)
 
-    def loss(features: Tensor) -> Tensor:
-        compared = codebook(features).compared
-        penalised: Tensor = regularizer(torch.zeros(2), encoded(compared), 1.0).loss
-        return penalised
+    loss, ids = squeezed(features, space)
+    shrunk, same = squeezed(features / 1000, space)
 
-    torch.testing.assert_close(loss(features), loss(features / 1000))
-    torch.testing.assert_close(loss(features), loss(functional.normalize(features, dim=-1)))
+    assert torch.equal(ids, same)  # stage 2 is given the same task in every space
+    torch.testing.assert_close(shrunk, share * loss, rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize(("progress", "share"), [(0.0, 0.0), (0.05, 0.25), (0.2, 1.0), (1.0, 1.0)])
-def test_the_weight_rises_linearly_over_the_ramp(progress: float, share: float) -> None:
-    regularizer = foresight(ramp=0.2)
+@pytest.mark.parametrize(("space", "pull"), [("compared", 0.0), ("raw", 2.0)])
+def test_the_trap_is_a_pull_toward_the_origin_that_raw_space_alone_has(space: str, pull: float) -> None:
+    features = drawn(2, 5, 3).requires_grad_()
+    loss, _ = squeezed(features, space)
+
+    (gradient,) = torch.autograd.grad(loss, features)
+
+    # Euler's theorem: the error is of degree 2 in the length of raw features, of degree 0 where that is scaled away.
+    assert (gradient * features).sum().item() == pytest.approx(pull * loss.item(), abs=1e-12)
+
+
+def test_the_default_loss_does_not_see_the_length_of_features() -> None:
+    features = drawn(2, 5, 3)
+
+    torch.testing.assert_close(
+        squeezed(features, "compared")[0], squeezed(functional.normalize(features, dim=-1), "compared")[0]
+    )
+
+
+def test_raw_space_needs_a_feature_for_each_code() -> None:
+    images = torch.rand(2, 1, 8, 8)
+    tokenizer = Conv(channels=4).build(ResidualVQ(codes=4, depth=2).build(), images)
+    regularizer = Causal(space="raw").build(tokenizer)
+
+    with pytest.raises(ValueError, match="expected a feature for each of 32 codes, got 16; take another space"):
+        regularizer(images, tokenizer(images), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "progress", "share"),
+    [
+        ({"ramp": 0.2}, 0.0, 0.0),
+        ({"ramp": 0.2}, 0.05, 0.25),
+        ({"ramp": 0.2}, 0.2, 1.0),
+        ({"ramp": 0.2}, 1.0, 1.0),
+        ({"ramp": 0.2, "start": 0.5}, 0.49, 0.0),
+        ({"ramp": 0.2, "start": 0.5}, 0.6, 0.5),
+        ({"ramp": 0.2, "start": 0.5}, 0.7, 1.0),
+        ({"ramp": 0.0, "start": 0.5}, 0.49, 0.0),
+        ({"ramp": 0.0, "start": 0.5}, 0.5, 1.0),
+    ],
+    ids=str,
+)
+def test_the_weight_rises_linearly_over_the_ramp_once_it_starts(
+    fields: dict[str, float], progress: float, share: float
+) -> None:
+    regularizer = foresight(**fields)
     batch = encoded(drawn(2, 5, 3))
 
     penalty = regularizer(torch.zeros(2), batch, progress)
@@ -155,10 +260,14 @@ def test_the_head_learns_where_no_gradient_is_recorded_for_the_tokenizer() -> No
     assert penalty.own.requires_grad
 
 
-def test_the_readings_are_the_error_and_the_norm_of_the_raw_features() -> None:
-    latents = drawn(2, 5, 3)
-    batch = encoded(latents)._replace(features=torch.tensor([[[3.0, 4.0]], [[0.0, 0.0]]]).double())
+def test_the_readings_tell_the_error_and_the_pull_on_the_latents() -> None:
+    latents = drawn(2, 5, 3).requires_grad_()
+    penalty = foresight(ramp=0.5)(torch.zeros(2), encoded(latents)._replace(ids=torch.zeros(2, 5).long()), 0.25)
 
-    penalty = foresight()(torch.zeros(2), batch, 1.0)
+    (gradient,) = torch.autograd.grad(penalty.loss, latents)
 
-    assert penalty.readings == {"prediction_error": penalty.own.item(), "latent_norm": pytest.approx(2.5)}
+    assert penalty.readings["prediction_error"] == penalty.own.item()
+    assert penalty.readings["latent_gradient_norm"] == pytest.approx(gradient.norm().item())
+    assert penalty.readings.keys() - {"prediction_error", "latent_gradient_norm"} == {
+        "latent_norm", "codes_used", "unigram_entropy",
+    }  # fmt: skip

@@ -1,6 +1,6 @@
 """The components keep the laws of their kinds."""
 
-from crt_vq import BSQ, LFQ, VQ, Causal, Conv, ResidualVQ, SimVQ
+from crt_vq import BSQ, LFQ, VQ, Causal, CausalCE, Conv, Perturbed, ResidualVQ, SimVQ
 
 from crtcore.testing import obeys
 
@@ -20,7 +20,19 @@ test_signs = obeys(LFQ(width=5))
 test_one_sign = obeys(LFQ(width=1, entropy=0.0))
 test_signs_on_the_sphere = obeys(BSQ(width=5))
 test_one_sign_on_the_sphere = obeys(BSQ(width=1))
+test_swaps_of_a_few = obeys(Perturbed(bottleneck=VQ(codes=16), neighbours=4))
+test_swaps_of_all = obeys(Perturbed(bottleneck=LFQ(width=4), neighbours=16, swapped=1.0, share=1.0))
 test_one_halving = obeys(Conv(channels=8))
 test_three_halvings = obeys(Conv(channels=4, halvings=3, blocks=0))
 test_a_small_head = obeys(Causal(layers=1, width=8, heads=2))
 test_a_head_without_ramp = obeys(Causal(layers=2, width=8, heads=1, ramp=0.0))
+test_a_linear_head = obeys(Causal(layers=0, start=0.25))
+test_raw_latents = obeys(Causal(layers=1, width=8, heads=2, space="raw", reduction="norm"))
+test_codes_foretold = obeys(Causal(layers=1, width=8, heads=2, space="straight-through", reduction="sum"))
+test_a_still_target = obeys(Causal(layers=1, width=8, heads=2, detach="target", error="cosine"))
+test_a_still_context = obeys(Causal(layers=1, width=8, heads=2, detach="input", error="nll"))
+test_a_learned_first_latent = obeys(Causal(layers=1, width=8, heads=2, first="learned"))
+test_another_order = obeys(Causal(layers=1, width=8, heads=2, order=(2, 0, 3, 1)))
+test_all_at_once = obeys(Causal(layers=0, order=(3, 2, 1, 0), first="learned", error="nll", reduction="sum"))
+test_ids_foretold = obeys(CausalCE(layers=1, width=8, heads=2))
+test_ids_foretold_in_another_order = obeys(CausalCE(layers=0, order=(2, 0, 3, 1), first="learned"))

@@ -46,3 +46,19 @@ def test_tiles_of_any_size_find_the_same_codes(tile: int, monkeypatch: pytest.Mo
     ids = nearest.nearest(features, codes)
 
     assert torch.equal(ids, torch.cdist(features, codes[None]).argmin(-1))
+
+
+@pytest.mark.parametrize("tile", [1, 7, 64, 2**22])
+def test_tiles_of_any_size_find_the_same_few_codes(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(3, 5, 4, generator=generator, dtype=torch.float64)
+    codes = torch.randn(7, 4, generator=generator, dtype=torch.float64)
+    monkeypatch.setattr(nearest, "TILE", tile)
+
+    ids = nearest.nearest_few(features, codes, 3)
+
+    assert torch.equal(ids, torch.cdist(features, codes[None]).argsort(-1)[..., :3])
+
+
+def test_no_features_have_no_nearest_codes() -> None:
+    assert nearest.nearest_few(torch.zeros(0, 4), torch.zeros(7, 4), 3).shape == (0, 3)

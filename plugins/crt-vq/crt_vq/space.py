@@ -1,0 +1,30 @@
+"""Spaces: where the latents of a batch are looked at.
+
+Axes: b batch, n features of a sample, k codes of a sample, d latent width.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from jaxtyping import Float
+from torch import Tensor
+
+from crtcore.kinds import Encoded
+
+Space: TypeAlias = Literal["compared", "raw", "straight-through"]
+
+
+def latents_in(encoded: Encoded, space: Space) -> Float[Tensor, "b k d"]:
+    """The latents of a batch in a space: features as compared with codes, features as they are, or codes.
+
+    Raises: ValueError if features as they are are wanted, but there is not one for each code.
+    """
+    if space == "compared":
+        return encoded.compared
+    if space == "straight-through":
+        return encoded.codes
+    if encoded.features.shape[:2] != encoded.mask.shape:
+        features, codes = encoded.features.shape[1], encoded.mask.shape[1]
+        raise ValueError(f"expected a feature for each of {codes} codes, got {features}; take another space than 'raw'")
+    return encoded.features
