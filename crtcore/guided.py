@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crtcore.kinds import Prior, Session
-from crtcore.nn.slots import lineage
+from crtcore.nn.slots import Ancestry
 
 
 class Guided(nn.Module):
@@ -67,25 +67,22 @@ class GuidedSession:
         self._start()
 
     def _start(self) -> None:
-        self._parents = self._position[:, :0]  # b m
-        self._present = self._parents >= 0  # b m
+        self._ancestry = Ancestry(self._position)
         self.tip = self._guided.mixed(self._session.tip[:, None], self._position)[:, 0]
 
     def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None = None) -> Float[Tensor, "b t v"]:
         """Adds tentative nodes and returns the guided logits after each."""
-        first = self._parents.shape[1]
+        first = self._ancestry.present.shape[1]
         logits = self._session.extend(twice(ids), None if parents is None else twice(parents))  # 2b t v
         if parents is None:
             parents = torch.arange(first - 1, first + ids.shape[1] - 1, device=ids.device).expand_as(ids)
-        self._parents = torch.cat((self._parents, parents), 1)
-        self._present = torch.cat((self._present, ids >= 0), 1)
-        depth = lineage(self._parents, self._present)[:, first:].sum(-1)  # b t
+        depth = self._ancestry.extend(parents, ids >= 0).sum(-1)  # b t
         return self._guided.mixed(logits, self._position + depth)
 
     def commit(self, path: Int[Tensor, "b k"]) -> None:
         """Keeps the columns of `path` and drops every other tentative node."""
         self._session.commit(twice(path))
-        kept = functional.pad(self._present, (1, 0)).gather(1, path + 1)
+        kept = functional.pad(self._ancestry.present, (1, 0)).gather(1, path + 1)
         self._position = self._position + kept.sum(-1, keepdim=True)
         self._start()
 

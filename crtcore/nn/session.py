@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from crtcore.nn.scope import Memory, Scope
-from crtcore.nn.slots import Slots, lineage
+from crtcore.nn.slots import Ancestry, Slots
 
 
 @runtime_checkable  # so that test-time type checkers accept it
@@ -40,9 +40,7 @@ class CachedSession:
     """
 
     tip: Float[Tensor, "b v"]
-    _lines: Bool[Tensor, "b m m"]
-    """Each tentative node's row marks itself and its ancestors."""
-    _present: Bool[Tensor, "b m"]
+    _ancestry: Ancestry
     _logits: list[Tensor]
     """After the tip, and after each `extend`'s nodes."""
 
@@ -85,9 +83,7 @@ class CachedSession:
         """
         first = self._slots.tentative
         parents = self._slots.extend(ids, parents)
-        line = lineage(parents, ids >= 0, self._lines)  # b t m
-        self._lines = torch.cat((torch.nn.functional.pad(self._lines, (0, ids.shape[1])), line), 1)  # b m m
-        self._present = torch.cat((self._present, ids >= 0), 1)  # b m
+        line = self._ancestry.extend(parents, ids >= 0)  # b t m
         kept = torch.arange(self._bound, device=ids.device) < self._count[:, None]
         visible = torch.cat((kept[:, None].expand(-1, ids.shape[1], -1), line), -1)  # b t s
         positions = self._count[:, None] - 1 + line.sum(-1)  # b t
@@ -113,13 +109,11 @@ class CachedSession:
 
     def _forget(self, tip: Float[Tensor, "b 1 v"]) -> None:
         """Begins again with no tentative node."""
-        self._lines = torch.zeros(len(tip), 0, 0, dtype=torch.bool, device=tip.device)  # b m m
-        self._present = torch.zeros(len(tip), 0, dtype=torch.bool, device=tip.device)  # b m
-        self._logits = [tip]
+        self._ancestry, self._logits = Ancestry(tip), [tip]
 
     def _packed(self, path: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
         """The path with absent nodes taken out and what is left moved to the left."""
-        present = torch.nn.functional.pad(self._present, (1, 0))  # b 1+m
+        present = torch.nn.functional.pad(self._ancestry.present, (1, 0))  # b 1+m
         kept = present.gather(1, path + 1)
         order = (~kept).to(torch.int8).argsort(dim=-1, stable=True)
         return path.where(kept, -1).gather(1, order)

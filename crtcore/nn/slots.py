@@ -6,7 +6,7 @@ Axes: b batch, n ids of a prompt, t new nodes, m tentative nodes, k committed po
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 
@@ -49,6 +49,23 @@ class Slots:
         That depends on values, so that it cannot be an error here; a decoder finds the NaN.
         """
         return logits.masked_fill((self.filled > self.capacity)[:, None, None], torch.nan)
+
+
+class Ancestry:
+    """Who descends from whom among tentative nodes."""
+
+    def __init__(self, like: Shaped[Tensor, "b ..."]) -> None:
+        none = torch.zeros(len(like), 0, dtype=torch.bool, device=like.device)
+        self.present = none
+        """Which nodes are there; b m."""
+        self._lines = none[:, None].expand(-1, 0, -1)  # b m m
+
+    def extend(self, parents: Int[Tensor, "b t"], present: Bool[Tensor, "b t"]) -> Bool[Tensor, "b t m"]:
+        """Adds nodes; each one's row marks the present ones among itself and its ancestors."""
+        line = lineage(parents, present, self._lines)
+        self._lines = torch.cat((torch.nn.functional.pad(self._lines, (0, parents.shape[1])), line), 1)
+        self.present = torch.cat((self.present, present), 1)
+        return line
 
 
 def lineage(
