@@ -74,3 +74,21 @@ def test_the_numbers_are_those_of_the_kept_results() -> None:
 
     assert len(shown) >= 9
     assert {name: cells for name, *cells in shown} == {name: list(told[name]) for name, *_ in shown}
+
+
+def test_the_decoders_gains_are_those_of_the_kept_results() -> None:
+    points = json.loads((ROOT / "bench" / "results" / "rsd.json").read_text())["points"]
+    text = (ROOT / "plugins" / "crt-verify" / "README.md").read_text()
+    shown = re.findall(r"^\| `([a-z-]+)` \|((?: \d\.\d\d, \d\.\d\d \|){5})$", text, re.MULTILINE)
+
+    told = {
+        decoder: [
+            f"{point['block_efficiency']['mean']:.2f}, {point['token_rate']['mean']:.2f}"
+            for point in sorted(points, key=lambda each: int(each["budget"]))
+            if point["decoder"] == decoder and point["temperature"] == 0.3
+        ]
+        for decoder in {point["decoder"] for point in points}
+    }
+
+    assert {decoder: cells.strip(" |").split(" | ") for decoder, cells in shown} == told
+    assert all(point["accuracy"]["low"] <= 1 <= point["accuracy"]["high"] for point in points)
