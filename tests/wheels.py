@@ -40,7 +40,7 @@ def main(folder: Path) -> None:
         apart = folder / plugin.name
         shutil.copytree(plugin / "tests", apart / "tests")
         shutil.copy(ROOT / "pyproject.toml", apart)  # pytest's settings
-        python("-m", "pip", "install", "--no-deps", wheels[plugin.name])
+        python("-m", "pip", "install", "--force-reinstall", "--no-deps", wheels[plugin.name])
         found = "import crtcore, pathlib; assert 'site-packages' in pathlib.Path(crtcore.__file__).parts; "
         python("-c", found + "assert not crtcore.discover().broken", cwd=apart)
         python("-m", "pytest", "-q", "tests", cwd=apart)
