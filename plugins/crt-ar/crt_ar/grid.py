@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from crt_ar.prefixed import Prefixed
 from crtcore.errors import RunError
 from crtcore.nn.attention import Attention
 from crtcore.nn.block import Stack
 from crtcore.nn.dropout import Dropout, Thinned
 from crtcore.nn.rotary_grid import rotate_on_grid
 from crtcore.nn.scope import Scope
-from crtcore.nn.session import CachedSession
 from crtcore.nn.swiglu import SwiGLU
 from crtcore.noise import Noise
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from crt_ar.specs import LlamaGen
 
 
-class GridTransformer(nn.Module):
+class GridTransformer(Prefixed):
     """The law of the next cell given a class and the cells before.
 
     A step of training drops channels and classes by a pure function of first values, the number of the step and the
@@ -50,7 +50,7 @@ class GridTransformer(nn.Module):
         self.classes = condition or 0
         self.label_dropout = spec.label_dropout
         self.embedding = nn.Embedding(vocabulary, width)
-        self.prefixes = nn.Embedding(self.classes + 1, width)  # the last one is unconditional
+        self.prefixes = nn.Embedding(self.classes + 1, width)
         self.dropout = Dropout(spec.token_dropout)
         hidden = 256 * -(-(8 * width // 3) // 256)  # LlamaGen, autoregressive/models/gpt.py, `FeedForward`
         turn = partial(rotate_behind_prefix, columns=side)
@@ -66,53 +66,15 @@ class GridTransformer(nn.Module):
         self.head = nn.Linear(width, vocabulary, bias=False)
         self.register_buffer("seed", torch.randint(2**62, ()), persistent=False)  # the same whenever built anew
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-        for module in self.modules():
-            if isinstance(module, nn.Embedding | nn.Linear):
-                nn.init.normal_(module.weight, std=0.02)  # ibid., `initializer_range`
-        nn.init.zeros_(self.head.weight)  # so that it starts at ln v; ibid.
-
-    def forward(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
-        """Logits after the prefix and after each id; in training, of the next step.
-
-        Raises: ValueError if there is a condition and the prior was built without classes.
-        """
-        return self.logits(self._passed(ids, condition))
-
-    def hidden(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
-        """The normalised last state at each id."""
-        return self._passed(ids, condition)[:, 1:]
-
-    def open(
-        self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
-    ) -> CachedSession:
-        """A session with cached keys and values, in which nothing is dropped."""
-        return CachedSession(self, ids, condition, capacity=capacity, room=room)
-
-    def begin(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
-        """Features of the prefix and the ids."""
-        if condition is None:
-            condition = ids.new_full((len(ids),), -1)
-        elif not self.classes:
-            raise ValueError("expected no condition, as this prior was built without classes, got one")
-        prefix: Tensor = self.prefixes(condition.where(condition >= 0, self.classes))
-        return torch.cat((prefix[:, None], self.embed(ids)), 1)
-
-    def embed(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
-        """Features of ids; an absent one passes for id 0, as none that is there looks at it."""
-        features: Tensor = self.embedding(ids.clamp(min=0))
-        return features
+        self.start()
 
     def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
         """The normalised last states within a scope."""
         states: Tensor = self.stack(self.dropout(features, scope), scope)
         return states
 
-    def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
-        """Logits after each position."""
-        logits: Tensor = self.head(states)
-        return logits
-
-    def _passed(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def passed(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+        """The normalised last states at the prefix and at each id; in training, of the next step."""
         step = None
         if self.training:
             step, self.steps = self.steps, self.steps + 1
