@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from crt_vq.causal import CausalForesight
     from crt_vq.causal_ce import CausalCrossEntropy
     from crt_vq.codebook import Codebook
-    from crt_vq.convolutional import ConvTokenizer
     from crt_vq.cube import Cube
+    from crt_vq.grid import GridTokenizer
     from crt_vq.mapped import MappedCodebook
     from crt_vq.perturbed import NearbySwaps
     from crt_vq.residual import ResidualCodebooks
@@ -181,11 +182,15 @@ class Conv(TokenizerSpec):
     blocks: int = attrs.field(default=1, validator=at_least(0))
     """Residual blocks a scale, in the encoder and in the decoder."""
 
-    def build(self, bottleneck: Bottleneck, sample: Tensor) -> ConvTokenizer:
+    def build(self, bottleneck: Bottleneck, sample: Tensor) -> GridTokenizer:
         """The tokenizer for images of the size of `sample`."""
-        from crt_vq.convolutional import ConvTokenizer
+        from crt_vq.convolutional import decoder, encoder
+        from crt_vq.grid import GridTokenizer
 
-        return ConvTokenizer(self, bottleneck, sample)
+        return GridTokenizer(
+            self, bottleneck, sample,
+            halvings=self.halvings, encoder=partial(encoder, self), decoder=partial(decoder, self),
+        )  # fmt: skip
 
 
 def _permutation(_: Any, attribute: attrs.Attribute[Any], order: tuple[int, ...]) -> None:
