@@ -57,6 +57,12 @@ def crt_components() -> list[Component]:
             examples=(specs.Conv(channels=8),),
         ),
         Component(
+            "vqgan",
+            spec=specs.VQGAN,
+            summary="convolutional tokenizer of images in the sizes of LlamaGen (VQ-16, VQ-8)",
+            examples=(specs.VQGAN(channels=8, multipliers=(1, 2), blocks=1, latent=8),),
+        ),
+        Component(
             "causal",
             spec=specs.Causal,
             summary="each latent predicted from those before it (CRT)",

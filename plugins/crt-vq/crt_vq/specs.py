@@ -9,7 +9,7 @@ import attrs
 
 from crtcore.kinds import BottleneckSpec, RegularizerSpec, TokenizerSpec
 from crtcore.settings import Optimizer
-from crtcore.spec import FieldError, above, at_least, below, between, divides
+from crtcore.spec import FieldError, above, at_least, below, between, divides, each
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -190,6 +190,42 @@ class Conv(TokenizerSpec):
         return GridTokenizer(
             self, bottleneck, sample,
             halvings=self.halvings, encoder=partial(encoder, self), decoder=partial(decoder, self),
+        )  # fmt: skip
+
+
+@attrs.frozen(kw_only=True)
+class VQGAN(TokenizerSpec):
+    """The convolutional tokenizer of VQGAN, in the sizes of LlamaGen: VQ-16 as it is, VQ-8 with `[1, 2, 2, 4]`.
+
+    Source: Sun et al. (2024), arXiv:2406.06525, section 2.1; Esser et al. (2020), arXiv:2012.09841, appendix.
+    """
+
+    form: ClassVar[str] = "image"
+
+    channels: int = attrs.field(default=128, validator=at_least(1))
+    """Hidden channels of the first level."""
+    multipliers: tuple[int, ...] = attrs.field(default=(1, 1, 2, 2, 4), validator=each(at_least(1)))
+    """How many times these each level has; height and width are halved between levels."""
+    blocks: int = attrs.field(default=2, validator=at_least(1))
+    """Residual blocks a level in the encoder, one less than in the decoder."""
+    latent: int = attrs.field(default=256, validator=at_least(1))
+    """Channels beside the bottleneck, before they are mapped to its own (z_channels in the source)."""
+    loss: Literal["l2", "l1"] = "l2"
+    """Squared or absolute error of a pixel; the distortion that is recorded is squared in any case."""
+
+    @property
+    def halvings(self) -> int:
+        """Times that height and width are halved."""
+        return len(self.multipliers) - 1
+
+    def build(self, bottleneck: Bottleneck, sample: Tensor) -> GridTokenizer:
+        """The tokenizer for images of the size of `sample`."""
+        from crt_vq.grid import GridTokenizer
+        from crt_vq.vqgan import decoder, encoder
+
+        return GridTokenizer(
+            self, bottleneck, sample,
+            halvings=self.halvings, encoder=partial(encoder, self), decoder=partial(decoder, self), loss=self.loss,
         )  # fmt: skip
 
 
