@@ -77,4 +77,16 @@ def crt_components() -> list[Component]:
             summary="each id foretold from the latents before it, by cross-entropy",
             examples=(specs.CausalCE(layers=1, width=8, heads=2),),
         ),
+        Component(
+            "perceptual",
+            spec=specs.Perceptual,
+            summary="distance to the data in the features of VGG16 (LPIPS)",
+            examples=(specs.Perceptual(stages=1),),
+        ),
+        Component(
+            "adversarial",
+            spec=specs.Adversarial,
+            summary="a patch discriminator that tells reconstructions from data (hinge)",
+            examples=(specs.Adversarial(layers=1, channels=4, adaptive=True),),
+        ),
     ]

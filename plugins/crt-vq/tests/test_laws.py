@@ -1,6 +1,19 @@
 """The components keep the laws of their kinds."""
 
-from crt_vq import BSQ, LFQ, VQ, VQGAN, Causal, CausalCE, Conv, Perturbed, ResidualVQ, SimVQ
+from crt_vq import (
+    BSQ,
+    LFQ,
+    VQ,
+    VQGAN,
+    Adversarial,
+    Causal,
+    CausalCE,
+    Conv,
+    Perceptual,
+    Perturbed,
+    ResidualVQ,
+    SimVQ,
+)
 
 from crtcore.testing import obeys
 
@@ -38,3 +51,6 @@ test_another_order = obeys(Causal(layers=1, width=8, heads=2, order=(2, 0, 3, 1)
 test_all_at_once = obeys(Causal(layers=0, order=(3, 2, 1, 0), first="learned", error="nll", reduction="sum"))
 test_ids_foretold = obeys(CausalCE(layers=1, width=8, heads=2))
 test_ids_foretold_in_another_order = obeys(CausalCE(layers=0, order=(2, 0, 3, 1), first="learned"))
+test_a_random_network = obeys(Perceptual(stages=1))
+test_a_judge_of_patches = obeys(Adversarial(layers=1, channels=4))
+test_a_judge_of_adaptive_weight = obeys(Adversarial(layers=1, channels=4, adaptive=True, start=0.5))
