@@ -24,7 +24,7 @@ def inception(file: str, layers: list[str]) -> FeatureExtractorBase:
 
     With any other weights than the published ones it is called after them, so that its numbers are not taken for FIDs.
     Raises: RunError if there is no such file, or it holds something else.
-    Cost: 0.7 s an image on one core.
+    Cost: up to 0.7 s an image on one busy core.
     """
     path = Path(file)
     if not path.is_file():
