@@ -1,6 +1,6 @@
-"""The coins of a round, all of them at once.
+"""The coins of every round of a batch.
 
-Axes: b batch, c coins of a draft, m nodes (the root counted).
+Axes: b batch, n rounds' first positions, c coins, m nodes (the root counted).
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from torch import Tensor
 from crt_verify.drafters.growth import Growth
 from crtcore import Noise
 
+AT_ONCE = 2**20
+"""Coins that are drawn together at most."""
+
 
 class Coins(NamedTuple):
     """What a round may use; its number depends on shapes alone."""
@@ -26,12 +29,32 @@ class Coins(NamedTuple):
     """32 bits each."""
 
 
-def coins(growth: Growth, seeds: Int[Tensor, " b"], position: Int[Tensor, " b"]) -> Coins:
-    """Coins by seed, position, place and purpose: nothing that happens in a row or beside it moves them."""
-    nodes = 1 + sum(growth.widths)
-    sizes = sum(growth.coins), nodes, nodes
-    place = torch.cat([torch.arange(size, device=seeds.device) for size in sizes])
-    purpose = torch.arange(3, device=seeds.device).repeat_interleave(torch.tensor(sizes, device=seeds.device))
-    bits = Noise(seeds[:, None], "draft trees").bits(position[:, None], place, purpose)
-    draft, accept, final = torch.split(bits, list(sizes), -1)
-    return Coins(draft, accept >> 8, final)
+class Deck:
+    """Coins by seed, position, place and purpose: nothing that happens in a row or beside it moves them.
+
+    Cost: a small deck is drawn at once, as a round's share costs hardly less than all of it.
+    """
+
+    def __init__(self, growth: Growth, seeds: Int[Tensor, " b"], start: Int[Tensor, " b"], length: int) -> None:
+        nodes = 1 + sum(growth.widths)
+        self.sizes = [sum(growth.coins), nodes, nodes]
+        self.place = torch.cat([torch.arange(size, device=seeds.device) for size in self.sizes])
+        purposes = torch.arange(3, device=seeds.device)
+        self.purpose = purposes.repeat_interleave(torch.tensor(self.sizes, device=seeds.device))
+        self.noise = Noise(seeds[:, None, None], "draft trees")
+        self.start = start
+        self.rows = torch.arange(len(seeds), device=seeds.device)
+        whole = len(seeds) * length * len(self.place) <= AT_ONCE
+        self.drawn = self._bits(start[:, None] + torch.arange(length, device=seeds.device)) if whole else None
+
+    def _bits(self, positions: Int[Tensor, "b n"]) -> Int[Tensor, "b n c"]:
+        return self.noise.bits(positions[:, :, None], self.place, self.purpose)
+
+    def deal(self, count: Int[Tensor, " b"]) -> Coins:
+        """The coins of a round that begins after `count` emitted ids; of a row that has ended, any."""
+        if self.drawn is None:
+            bits = self._bits((self.start + count)[:, None])[:, 0]
+        else:
+            bits = self.drawn[self.rows, count.clamp(max=self.drawn.shape[1] - 1)]
+        draft, accept, final = torch.split(bits, self.sizes, -1)
+        return Coins(draft, accept >> 8, final)

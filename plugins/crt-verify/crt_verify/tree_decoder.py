@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crt_verify import enumeration
-from crt_verify.coins import Coins, coins
+from crt_verify.coins import Coins, Deck
 from crt_verify.drafters import Drafter
 from crt_verify.drafters.drafting import Drafting
 from crt_verify.drafters.growth import Growth
@@ -59,9 +59,10 @@ class TreeDecoder:
         ledger, draft_calls = Ledger(start, limits), torch.zeros_like(start)
         longest = min(len(self.growth.widths), limits.length - 1)
         capacity = prompt.shape[1] + limits.length - 1
+        deck = Deck(self.growth, seeds, start, limits.length)
         if limits.length:
             session = target.open(prompt, condition, capacity=capacity, room=self.drafter.nodes)
-            verdict = _first(session, ledger, self.rule, sampling, coins(self.growth, seeds, start))
+            verdict = _first(session, ledger, self.rule, sampling, deck.deal(ledger.count))
             check(verdict)
         if longest > 0:
             opened = draft.open(prompt, condition, capacity=capacity, room=1 + self.drafter.nodes)
@@ -69,7 +70,7 @@ class TreeDecoder:
             draft_calls += ledger.drawing
             while (ledger.drawing & (verdict.fault == 0).all()).any():
                 draft_calls += (ledger.remaining - 1).clamp(0, longest)
-                verdict = _round(sides, ledger, coins(self.growth, seeds, start + ledger.count))
+                verdict = _round(sides, ledger, deck.deal(ledger.count))
             check(verdict)
         return ledger.drawn(draft_calls, time.perf_counter() - began)
 

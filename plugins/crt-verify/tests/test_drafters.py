@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from crt_verify.bounds import acceptance_bound, greedy_bound, level_bounds, path_bounds
-from crt_verify.coins import coins
+from crt_verify.coins import Deck
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, draft_law, draws
 from crt_verify.drafters.drafting import Drafting
 from crt_verify.drafters.growth import Drafted
@@ -74,7 +74,7 @@ def opened(drafter: Drafter, prior: TablePrior, rows: int, sampling: Sampling) -
 def grown(drafter: Drafter, prior: TablePrior, seeds: Tensor, *, depth: int = 9, **options: Any) -> Drafted:
     """Trees for a batch."""
     growth, rows = drafter.build(), len(seeds)
-    drawn = coins(growth, seeds, torch.full((rows,), 2)).draft
+    drawn = Deck(growth, seeds, torch.full((rows,), 2), 1).deal(torch.zeros(rows, dtype=torch.int64)).draft
     return growth.propose(opened(drafter, prior, rows, Sampling(**options)), torch.full((rows,), depth), drawn)
 
 
@@ -277,7 +277,7 @@ def test_a_chain_is_picked_from_its_rows_bit_by_bit() -> None:
 
     drafted = grown(drafter, prior, seeds, temperature=0.7, top_k=3)
 
-    drawn = coins(drafter.build(), seeds, torch.full((500,), 2)).draft
+    drawn = Deck(drafter.build(), seeds, torch.full((500,), 2), 1).deal(torch.zeros(500, dtype=torch.int64)).draft
     assert drafted.q.dtype == torch.float32
     assert torch.equal(pick(drafted.q[:, :-1], drawn), drafted.trees.tokens[:, 1:])
 
@@ -288,7 +288,7 @@ def test_siblings_are_drawn_from_their_row_bit_by_bit() -> None:
 
     drafted = grown(drafter, prior, seeds)
 
-    drawn = coins(drafter.build(), seeds, torch.full((500,), 2)).draft
+    drawn = Deck(drafter.build(), seeds, torch.full((500,), 2), 1).deal(torch.zeros(500, dtype=torch.int64)).draft
     tokens = drafted.trees.tokens
     assert torch.equal(draws.distinct(drafted.q[:, 0], drawn[:, :3]), tokens[:, 1:4])
     assert torch.equal(draws.distinct(drafted.q[:, 1:4], drawn[:, 3:].reshape(500, 3, 2)).flatten(1), tokens[:, 4:])

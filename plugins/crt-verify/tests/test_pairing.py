@@ -16,7 +16,7 @@ import pytest
 import torch
 from crt_verify import rules
 from crt_verify.bounds import acceptance_bound, fixed_bound, greedy_bound, level_bounds, path_bounds
-from crt_verify.coins import coins
+from crt_verify.coins import Deck
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, draft_law
 from crt_verify.drafters.drafting import Drafting
 from crt_verify.pairing import EXACT, paired
@@ -206,7 +206,7 @@ def beams(width: int, length: int) -> dict[Tree, int]:
     for part in torch.arange(TREES).chunk(10):
         last = torch.zeros_like(part)
         session = table().open(last[:, None][:, :0], capacity=9, room=20)
-        drawn = coins(growth, part, last).draft
+        drawn = Deck(growth, part, last, 1).deal(torch.zeros_like(last)).draft
         trees, *_ = growth.propose(Drafting(session, last, Sampling()), last + length, drawn)
         rows, times = torch.cat([trees.parents, trees.tokens], 1).unique(dim=0, return_counts=True)
         for row, count in zip(rows.tolist(), times.tolist(), strict=True):
