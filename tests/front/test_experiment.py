@@ -122,6 +122,12 @@ def test_sampling_is_in_no_excerpt_of_another_table(sample: str, registry: Regis
     assert cold.excerpt(["sampling"]) != hot.excerpt(["sampling"])
 
 
+def test_an_excerpt_reaches_into_arrays(sample: str, registry: Registry) -> None:
+    found = plan(sample, registry).excerpt(["regularizer.0.weight", "regularizer.7", "regularizer.weight"])
+
+    assert found == {"regularizer.0.weight": 0.5, "regularizer.7": None, "regularizer.weight": None}
+
+
 def test_an_excerpt_of_what_is_absent_is_none(sample: str, registry: Registry) -> None:
     assert plan(sample, registry).excerpt(["draft", "training.draft", "draft.order"]) == {
         "draft": None, "training.draft": None, "draft.order": None,
