@@ -54,6 +54,8 @@ class Figure(NamedTuple):
     """What is measured; a row of panels each."""
     columns: tuple[str, ...] = ()
     """The labels that tell columns of panels apart."""
+    log: bool = False
+    """True: the horizontal axis is logarithmic, for labels above 0."""
 
 
 @runtime_checkable
