@@ -78,6 +78,10 @@ class ExperimentSpec(Spec):
     figures: ClassVar[tuple[Figure, ...]] = ()
     """How the report draws its points."""
 
+    def training_steps(self, plan: Plan) -> int:
+        """Training steps of a run, for whoever waits for it."""
+        return sum(training.steps for training in plan.training.values())
+
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """What does not fit together: dotted path and message of each."""
         return ()
