@@ -27,7 +27,7 @@ from crtcore.builtin.stages import (
     modelling,
     trained_tokenizer,
     whole,
-)  # fmt: skip
+)
 from crtcore.builtin.whitened import Whitened
 from crtcore.errors import RunError
 from crtcore.experiment import Plan
