@@ -5,6 +5,7 @@ Axes: b held-out samples, d feature width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -114,7 +115,9 @@ def analysed(costs: Sequence[float], values: Quantities) -> dict[str, float]:
                 found[f"{short}_limit_{arm}"] = law.limit
         if name in COMPARED:
             saved = saving(edges[REGULARIZED], edges[BASELINE])
-            found |= {f"{short}_flops_ratio": saved.ratio} if saved else {}
+            if saved:
+                found[f"{short}_flops_ratio"] = saved.ratio
+                found[f"{short}_flops_doublings"] = math.log2(saved.ratio)  # of these a mean over seeds is fair
             found[f"{short}_shared_range"] = saved.share if saved else 0.0
     return found
 
@@ -130,7 +133,8 @@ def unit(name: str) -> str:
     """The unit of a number of the analysis."""
     if "_limit_" in name:
         return "squared whitened units" if name.startswith(DISTANCE) else "bits"
-    return "power of FLOPs" if "_exponent_" in name else "times" if name.endswith("_ratio") else "share of values"
+    ends = {"_ratio": "times", "_doublings": "doublings", "_shared_range": "share of values"}
+    return next((unit for end, unit in ends.items() if name.endswith(end)), "power of FLOPs")
 
 
 def rows_of(name: str, arm: Arm) -> list[Row]:
@@ -142,5 +146,5 @@ def rows_of(name: str, arm: Arm) -> list[Row]:
             f"best_{each}": min((of[each] for of in affordable), key=lambda number: number.value) for each in COMPARED
         }
         labels = {"tokenizer": name, **{key: getattr(trial, key) for key in ("prior", "parameters", "steps", "flops")}}
-        rows.append(Row(labels, {name: trial.numbers[name] for name in POINT} | best))
+        rows.append(Row(labels, {each: trial.numbers[each] for each in POINT} | best))
     return rows

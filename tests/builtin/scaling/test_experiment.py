@@ -109,7 +109,7 @@ def test_what_is_shared_is_always_told_and_a_ratio_only_if_there_is_something(
 
     for name in ("two_part_code_length", "generation_frechet"):
         share = told[f"{name}_shared_range"]["value"]
-        assert (f"{name}_flops_ratio" in told) == (share > 0)
+        assert (f"{name}_flops_ratio" in told) == (f"{name}_flops_doublings" in told) == (share > 0)
     assert not any(name.startswith("id_code_length") and "ratio" in name for name in told)
 
 
