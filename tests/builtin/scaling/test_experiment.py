@@ -6,8 +6,9 @@ import itertools
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import attrs
 import pytest
 import torch
 
@@ -16,16 +17,29 @@ from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.scaling import numbers
 from crtcore.experiment import Plan, study
 from crtcore.hooks import Component
+from crtcore.kinds import DecoderSpec
 from crtcore.registry import Registry
 from crtcore.report.grid import grid
 from crtcore.run import Stopped, execute
 from crtcore.testing.toys import Chain, Patches
 from crtcore.toml import Document, SpecError
 
+
+@attrs.frozen(kw_only=True)
+class Drafting(DecoderSpec):
+    """A decoder that needs a draft."""
+
+    drafts: ClassVar[bool] = True
+
+    def build(self) -> Any:
+        raise NotImplementedError
+
+
 REGISTRY = Registry.of(
     [
         *(("crtcore", component) for component in crt_components()),
         ("toys", Component("patches", spec=Patches, summary="linear patches", examples=(Patches(),))),
+        ("toys", Component("drafting", spec=Drafting, summary="drafts", examples=(Drafting(),))),
         ("toys", Component("chain", spec=Chain, summary="linear prediction", examples=(Chain(),))),
     ]
 )
@@ -191,6 +205,7 @@ def test_the_steps_to_wait_for_are_those_that_are_taken(small: tuple[dict[str, A
             {"prior": [{"use": "table"}, {"use": "saved", "folder": "final", "prior": {"use": "table"}}]},
             "prior.1.use: expected a prior that is trained here, got one that brings its weights",
         ),
+        ({"decoder": {"use": "drafting"}}, "decoder.use: expected a decoder that needs no draft, such as 'ancestral'"),
         ({"regularizer": []}, "regularizer: expected at least one"),
         (
             prior(optimizer={"decay": "cosine"}),
