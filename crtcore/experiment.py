@@ -57,12 +57,12 @@ class Plan:
         return digest(self.identity)
 
     def excerpt(self, paths: Sequence[str]) -> dict[str, Any]:
-        """The parts of the identity that a stage depends on, by dotted path; what is absent is None."""
+        """The parts of the identity that a stage depends on, by dotted path (`prior.0.width`); None where absent."""
         found = {}
         for path in paths:
             inside: Any = self.identity
             for step in path.split("."):
-                inside = inside.get(step) if inside is not None else None
+                inside = _inside(inside, step)
             found[path] = inside
         return found
 
@@ -114,6 +114,13 @@ class Study:
         """The address of the sweep's folder."""
         points = [[point.group, point.plan.hash] for point in self.points]
         return digest({"points": points, "claims": [attrs.asdict(claim) for claim in self.claims]})
+
+
+def _inside(value: Any, step: str) -> Any:
+    """What a table or an array has under a key or a place; None if it has nothing there."""
+    if isinstance(value, list):
+        return value[int(step)] if step.isdigit() and int(step) < len(value) else None
+    return value.get(step) if value is not None else None
 
 
 def digest(values: Mapping[str, Any]) -> str:

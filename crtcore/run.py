@@ -93,9 +93,12 @@ class Run:
         self.facts: dict[str, Any] = {"backends": {}, "stages": {}}
 
     @contextmanager
-    def stage(self, name: str, reads: tuple[str, ...]) -> Iterator[Stage]:
-        """The stage called `name`, which depends on what the plan has at the paths `reads`; one process at a time."""
-        key = digest({"stage": name, **self.plan.excerpt(reads)})
+    def stage(self, name: str, reads: tuple[str, ...], of: Plan | None = None) -> Iterator[Stage]:
+        """The stage called `name`, which depends on what the plan has at the paths `reads`; one process at a time.
+
+        `of` is the plan that is read, where an experiment trains by another than the run's own.
+        """
+        key = digest({"stage": name, **(of or self.plan).excerpt(reads)})
         folder = self.runs / "stages" / name / key
         with _alone(folder, self.stopping):
             with checkpoint.writing(folder):

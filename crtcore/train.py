@@ -42,6 +42,18 @@ class Loss(NamedTuple):
     """Where those gradients are looked at; None if nowhere."""
 
 
+class Leg(NamedTuple):
+    """Which part of a training a stage is: by default, the whole."""
+
+    start: Saved | None = None
+    """What an earlier leg left behind; None: the training begins here."""
+    end: int | None = None
+    """The step it ends at, with all that another leg needs to go on from there; None: the last."""
+
+
+WHOLE = Leg()
+
+
 @contextmanager
 def seeded(seed: int, name: str) -> Iterator[None]:
     """First values of the part called `name` come from a seed of its own; torch's generator is left as it was."""
@@ -70,15 +82,17 @@ def fit(
     *,
     judge: Callable[[], float] | None = None,
     judgements: int = 1,
+    leg: Leg = WHOLE,
 ) -> None:
-    """Trains the parts of a stage to the end, or loads them if that is done.
+    """Trains the parts of a stage to the end of its leg, or loads them if that is done.
 
     `objective` takes the step and the progress (0 to 1). With a `judge`, a number to make small, taken `judgements`
     times on the way, the first part ends as it was when that number was smallest.
     Raises: Stopped once it has saved, RunError if a loss is not finite.
     """
     trainer = Trainer(stage, parts, training, judge is not None)
-    if saved := stage.latest():
+    trainer.start = leg.start.state["step"] if leg.start else 0
+    if saved := stage.latest() or leg.start:
         try:
             trainer.restore(saved)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -86,21 +100,22 @@ def fit(
                 f"stage {stage.name!r}: what was saved fits no part of this plan ({str(error).splitlines()[0]}); "
                 f"delete the folder {stage.folder} and give the same command again, everything else is kept"
             ) from error
-    while trainer.step < training.steps:
+    end = training.steps if leg.end is None else leg.end
+    while trainer.step < end:
         loss = trainer.advance(objective)
         step = trainer.step
         if judge and _due(step, training.steps, judgements):
             trainer.weigh(judge())
         if _due(step, training.steps, READINGS):
             trainer.record(loss)
-        if step == training.steps:
+        if step == end:
             break
         if (stopping := stage.run.stopping()) or step % training.checkpoint == 0:
             trainer.save()
         if stopping:
             raise Stopped
     if not stage.finished:
-        trainer.finish()
+        trainer.finish() if leg.end is None else trainer.save(final=True)
 
 
 def _due(step: int, steps: int, times: int) -> bool:
@@ -116,6 +131,7 @@ class Trainer:
         self.parts = parts
         self.training = training
         self.step = 0
+        self.start = 0
         self.best: dict[str, Tensor] | None = None
         self.score = math.inf
         self.judged = judged
@@ -172,26 +188,24 @@ class Trainer:
         readings = {name: float(torch.as_tensor(value).detach()) for name, value in loss.readings.items()}
         norms = {f"gradient_norm.{name}": float(norm) for name, norm in self.norms.items()}
         norms |= {f"feature_gradient_norm.{name}": float(norm) for name, norm in self.pulls.items()}
-        self.stage.record(self.step, self.training.steps, {"loss": float(loss.total.detach()), **readings, **norms})
+        start = {"start": self.start} if self.start else {}
+        told = {"loss": float(loss.total.detach()), **readings, **norms, **start}
+        self.stage.record(self.step, self.training.steps, told)
 
-    def save(self) -> None:
+    def save(self, *, final: bool = False) -> None:
         """Commits a checkpoint from which the very next step can be taken."""
-        tensors = {f"part.{name}": value for name, value in self._modules().items()}
-        for name, optimizer in self.optimizers.items():
-            for index, slots in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{name}.{index}.{slot}": value for slot, value in slots.items()}
+        tensors = self._modules() | self._moments()
         if self.best is not None:
             tensors |= {f"best.{name}": value for name, value in self.best.items()}
         score = None if self.best is None else self.score
-        self.stage.save(self.step, tensors, {"step": self.step, "score": score})
+        self.stage.save(self.step, tensors, {"step": self.step, "score": score}, final=final)
 
     def finish(self) -> None:
         """Commits the stage's outcome: the best main part, and the others as they are."""
         if self.best is not None:
             self.main.load_state_dict(self.best)
-        tensors = {f"part.{name}": value for name, value in self._modules().items()}
         score = None if self.best is None else self.score
-        self.stage.save(self.step, tensors, {"step": self.step, "score": score}, final=True)
+        self.stage.save(self.step, self._modules(), {"step": self.step, "score": score}, final=True)
 
     def restore(self, saved: Saved) -> None:
         """Goes back to a checkpoint."""
@@ -202,7 +216,7 @@ class Trainer:
             slots: dict[int, dict[str, Tensor]] = {}
             for key, value in _under(saved.tensors, f"optimizer.{name}.").items():
                 index, slot = key.split(".", 1)
-                slots.setdefault(int(index), {})[slot] = value
+                slots.setdefault(int(index), {})[slot] = value.clone()  # an optimiser writes into what it loads
             optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
         if self.judged and saved.state["score"] is not None:
             self.score = saved.state["score"]
@@ -210,9 +224,17 @@ class Trainer:
 
     def _modules(self) -> dict[str, Tensor]:
         return {
-            f"{name}.{key}": value
+            f"part.{name}.{key}": value
             for name, part in self.parts.items()
             for key, value in part.module.state_dict().items()
+        }
+
+    def _moments(self) -> dict[str, Tensor]:
+        return {
+            f"optimizer.{name}.{index}.{slot}": value
+            for name, optimizer in self.optimizers.items()
+            for index, slots in optimizer.state_dict()["state"].items()
+            for slot, value in slots.items()
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crtcore.builtin import specs
+from crtcore.builtin.scaling.spec import Scaling
 from crtcore.hooks import Component, hookimpl
 
 
@@ -86,6 +87,12 @@ def crt_components() -> list[Component]:
             spec=specs.TwoStage,
             summary="tokenizer, then prior, then draws, both stages scored",
             examples=(specs.TwoStage(),),
+        ),
+        Component(
+            "scaling",
+            spec=Scaling,
+            summary="what regularising a tokenizer saves in the compute of stage 2",
+            examples=(Scaling(), Scaling(shorter=(100, 300))),
         ),
         Component("local", spec=specs.Local, summary="processes on this machine", examples=(specs.Local(),)),
     ]

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from crtcore.builtin.code_length import unigram_nats
 from crtcore.builtin.specs import TwoStage
-from crtcore.errors import RunError
+from crtcore.builtin.stages import TOKENIZER, draw, encoded, evidence, keep, modelling, trained_tokenizer
 from crtcore.experiment import Plan
 from crtcore.kinds import Dataset, Drawn, Evidence, Findings, Measurement, Metric, Prior, Tokenizer
-from crtcore.likelihood import CHUNK, nats, scored
+from crtcore.likelihood import scored
 from crtcore.noise import Noise
 from crtcore.run import Run, Stopped
-from crtcore.settings import Limits
-from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
-
-TOKENIZER = ("seed", "dataset", "tokenizer", "bottleneck", "regularizer", "training.tokenizer")
-"""What the tokenizer stage depends on."""
-SHOWN = 40
-"""Samples that are kept for the report."""
+from crtcore.train import Part, fit, seeded
 
 
 class TwoStageExperiment:
@@ -37,7 +30,7 @@ class TwoStageExperiment:
         dataset = plan.parts["dataset"].build()
         metrics = [spec.build() for spec in plan.parts["metric"]]  # first, as one may lack a package or a file
         run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
-        tokenizer = self._tokenizer(plan, run, dataset)
+        tokenizer = trained_tokenizer(plan, run, dataset)
         prior = self._prior("prior", plan, run, dataset, tokenizer)
         draft = self._prior("draft", plan, run, dataset, tokenizer) if plan.parts["draft"] else None
         if run.stopping():
@@ -47,34 +40,6 @@ class TwoStageExperiment:
         for role, part in (("tokenizer", tokenizer), ("prior", prior), ("draft", draft)):
             run.note_backends(role, part)  # known once the part has run
         return Findings(numbers)
-
-    def _tokenizer(self, plan: Plan, run: Run, dataset: Dataset) -> Any:
-        training = plan.training["tokenizer"]
-        first = dataset.take("train", torch.arange(2)).data
-        with seeded(plan.seed, "bottleneck"):  # its own, so that another one leaves the tokenizer's first values alone
-            bottleneck = plan.parts["bottleneck"].build()
-        with seeded(plan.seed, "tokenizer"):
-            tokenizer: Any = plan.parts["tokenizer"].build(bottleneck, first).to(run.device)
-        regularizers = {}
-        for index, spec in enumerate(plan.parts["regularizer"]):
-            with seeded(plan.seed, f"regularizer.{index}"):
-                regularizers[f"regularizer.{index}"] = (spec.build(tokenizer), spec.weight)
-        parts = {"tokenizer": Part(tokenizer, training.optimizer)}
-        for (name, (module, _)), spec in zip(regularizers.items(), plan.parts["regularizer"], strict=True):
-            if isinstance(module, nn.Module):
-                parts[name] = Part(module.to(run.device), spec.optimizer)
-        noise = Noise(plan.seed, "order of the tokenizer's batches")
-
-        def objective(step: int, progress: float) -> Loss:
-            batch = dataset.take("train", batch_at(noise, dataset.sizes["train"], training.batch, step))
-            data = batch.data.to(run.device)
-            return penalised(data, tokenizer(data, _to(batch.condition, run)), regularizers, progress)
-
-        with run.stage("tokenizer", TOKENIZER) as stage:
-            fit(stage, parts, training, objective)
-        for name, (regularizer, _) in regularizers.items():
-            run.note_backends(name, regularizer)
-        return tokenizer.eval()
 
     def _prior(self, role: str, plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> Any:
         spec = plan.parts[role]
@@ -88,10 +53,6 @@ class TwoStageExperiment:
             ids, condition = encoded(run, dataset, tokenizer, "train")
             held_ids, held_condition = encoded(run, dataset, tokenizer, "validation")
 
-            def objective(step: int, progress: float) -> Loss:
-                chosen = batch_at(noise, len(ids), training.batch, step).to(run.device)
-                return Loss(nats(prior, ids[chosen], _at(condition, chosen)).mean(), {})
-
             def judge() -> float:
                 training_now = prior.training
                 score = float(scored(prior.eval(), held_ids, held_condition).mean())
@@ -99,7 +60,8 @@ class TwoStageExperiment:
                 return score
 
             fit(
-                stage, {role: Part(prior, training.optimizer)}, training, objective,
+                stage, {role: Part(prior, training.optimizer)}, training,
+                modelling(prior, ids, condition, noise=noise, batch=training.batch),
                 judge=judge, judgements=self.spec.evaluations,
             )  # fmt: skip
         return prior.eval()
@@ -110,74 +72,21 @@ class TwoStageExperiment:
     ) -> dict[str, Measurement]:  # fmt: skip
         ids, condition = encoded(run, dataset, tokenizer, "test")
         drawn = draw(plan, tokenizer, prior, draft, ids, condition)
-        real = _all(dataset, "test")
-        image = plan.parts["dataset"].form == "image"
-        evidence = Evidence(
-            train=_all(dataset, "train"),
-            train_reconstructed=_decoded(tokenizer, *encoded(run, dataset, tokenizer, "train"), image=image),
-            real=real,
-            reconstructed=_decoded(tokenizer, ids, condition, image=image),
-            generated=_decoded(tokenizer, drawn.ids, condition, image=image),
-            ids=ids.cpu(),
-            id_nats=scored(prior, ids, condition).cpu(),
-            vocabulary=tokenizer.vocabulary,
-            levels=dataset.levels,
-        )
-        run.keep(
-            {name: getattr(evidence, name)[:SHOWN] for name in ("real", "reconstructed", "generated")}
-        )  # fmt: skip
+        found = evidence(plan, run, dataset, tokenizer, drawn=drawn.ids, id_nats=scored(prior, ids, condition))
+        keep(run, found)
         numbers: dict[str, Measurement] = {}
         for metric in metrics:
-            numbers |= metric(evidence)
-        return numbers | _own(evidence, drawn)
+            numbers |= metric(found)
+        return numbers | _own(found, drawn)
 
 
-def encoded(run: Run, dataset: Dataset, tokenizer: Tokenizer, split: str) -> tuple[Tensor, Tensor | None]:
-    """The ids and conditions of a whole split.
-
-    Raises: RunError if the dataset weighs its targets, as the prior's loss here does not.
-    """
-    ids, conditions = [], []
-    with torch.inference_mode():
-        for batch in _batches(dataset, split):
-            if batch.weight is not None:
-                raise RunError("two-stage: expected a dataset whose target ids all count alike, got loss weights")
-            ids.append(tokenizer.encode(batch.data.to(run.device), _to(batch.condition, run)))
-            conditions.append(batch.condition)
-    known = [condition for condition in conditions if condition is not None]
-    return torch.cat(ids).clone(), torch.cat(known).to(run.device) if known else None
-
-
-def draw(
-    plan: Plan, tokenizer: Tokenizer, prior: Prior, draft: Prior | None, ids: Tensor, condition: Tensor | None
-) -> Drawn:
-    """One sample for each row of held-out `ids`, under its condition."""
-    count = len(ids)
-    drawn: Drawn = (
-        plan.parts["decoder"]
-        .build()
-        .draw(
-            prior,
-            ids[:, :0],
-            draft=draft,
-            limits=Limits(length=tokenizer.length),
-            sampling=plan.sampling,
-            condition=condition,
-            seeds=Noise(plan.seed, "draws").seeds(torch.arange(count)).to(ids.device),
-        )
-    )
-    return drawn
-
-
-def _own(evidence: Evidence, drawn: Drawn) -> dict[str, Measurement]:
-    scale, unit = (
-        (1.0, "squared data units") if evidence.levels is None else ((evidence.levels - 1) / 2, "squared levels")
-    )
-    error = (evidence.real.double() - evidence.reconstructed).square().mean() * scale**2
+def _own(found: Evidence, drawn: Drawn) -> dict[str, Measurement]:
+    scale, unit = (1.0, "squared data units") if found.levels is None else ((found.levels - 1) / 2, "squared levels")
+    error = (found.real.double() - found.reconstructed).square().mean() * scale**2
     emitted = int((drawn.ids >= 0).sum())
-    present = evidence.ids[evidence.ids >= 0]
+    present = found.ids[found.ids >= 0]
     unigram = unigram_nats(present)
-    count = len(evidence.real)
+    count = len(found.real)
     return {
         "reconstruction_mse": Measurement(float(error), unit, count),
         "codes_used": Measurement(float(len(torch.unique(present))), "codes", count),
@@ -185,30 +94,3 @@ def _own(evidence: Evidence, drawn: Drawn) -> dict[str, Measurement]:
         "code_entropy_bits": Measurement(unigram / math.log(2), "bits per id", count),
         "target_calls_per_id": Measurement(float(drawn.target_calls.sum()) / emitted, "calls", emitted),
     }
-
-
-def _batches(dataset: Dataset, split: str) -> Iterator[Any]:
-    for chosen in torch.split(torch.arange(dataset.sizes[split]), CHUNK):
-        yield dataset.take(split, chosen)
-
-
-def _all(dataset: Dataset, split: str) -> Tensor:
-    return torch.cat([batch.data for batch in _batches(dataset, split)])
-
-
-def _decoded(tokenizer: Tokenizer, ids: Tensor, condition: Tensor | None, *, image: bool) -> Tensor:
-    """What `ids` stand for; images are cut to the range they are shown and scored in."""
-    decoded = torch.cat([tokenizer.decode(ids[chosen], _at(condition, chosen)) for chosen in _chunks(ids)]).cpu()
-    return decoded.clamp(-1, 1) if image else decoded
-
-
-def _chunks(ids: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
-
-
-def _at(condition: Tensor | None, chosen: Tensor) -> Tensor | None:
-    return None if condition is None else condition[chosen]
-
-
-def _to(condition: Tensor | None, run: Run) -> Tensor | None:
-    return None if condition is None else condition.to(run.device)

@@ -168,7 +168,7 @@ def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
         answer({"name": study.name, "points": points, "spec": [dict(point.plan.document) for point in study.points]})
         return
     _warn(registry)
-    steps = sum(sum(point["steps"].values()) for point in points)
+    steps = sum(point.plan.experiment.training_steps(point.plan) for point in study.points)
     click.echo(f"{spec}: right; {len(points)} run(s), {steps} training steps")
 
 

@@ -89,8 +89,7 @@ class Watch:
     def __init__(self, study: Study, *, quiet: bool) -> None:
         self.study = study
         self.steps = {
-            index: sum(training.steps for training in point.plan.training.values())
-            for index, point in enumerate(study.points)
+            index: point.plan.experiment.training_steps(point.plan) for index, point in enumerate(study.points)
         }
         self.console = Console(stderr=True)
         self.plain = quiet or not self.console.is_terminal
@@ -98,6 +97,7 @@ class Watch:
         self.tasks: dict[int, TaskID] = {}
         self.last: dict[int, float] = {}
         self.reached: dict[tuple[int, str], int] = {}
+        self.advanced: dict[int, int] = {}
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
             console=self.console, disable=self.plain,
@@ -127,22 +127,22 @@ class Watch:
         return point.label if self.study.swept else point.plan.name
 
     def _reading(self, index: int, event: Mapping[str, Any]) -> None:
-        before = self.reached.get((index, event["stage"]), 0)
+        more = event["step"] - self.reached.get((index, event["stage"]), event.get("start", 0))
         self.reached[index, event["stage"]] = event["step"]
+        self.advanced[index] = self.advanced.get(index, 0) + more
         if not self.plain:
             if index not in self.tasks:
                 self.tasks[index] = self.bar.add_task(self._name(index), total=self.steps[index])
-            self.bar.advance(self.tasks[index], event["step"] - before)
+            self.bar.advance(self.tasks[index], more)
             self.bar.update(self.tasks[index], description=f"{self._name(index)}: {event['stage']}")
-            self.bar.advance(self.total, event["step"] - before)
+            self.bar.advance(self.total, more)
         elif time.monotonic() - self.last.get(index, 0) > PLAIN_EVERY:
             self.last[index] = time.monotonic()
             say(f"{self._name(index)}: {event['stage']} {event['step']}/{event['steps']}")
 
     def _finished(self, index: int, event: Mapping[str, Any]) -> None:
         self.done += 1
-        seen = sum(step for (run, _), step in self.reached.items() if run == index)
-        self.bar.advance(self.total, self.steps[index] - seen)
+        self.bar.advance(self.total, self.steps[index] - self.advanced.get(index, 0))
         if index in self.tasks:
             self.bar.remove_task(self.tasks.pop(index))
         if self.plain:

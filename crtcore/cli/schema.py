@@ -85,6 +85,7 @@ def _whole(choices: list[Component]) -> dict[str, Any]:
     """What a table of one kind must hold where nothing is inherited."""
     needs = {choice.name: required for choice in choices if (required := _required(choice.spec))}
     return {
+        "type": "object",
         "required": ["use"],
         **_all(
             {"if": {"properties": {"use": {"const": name}}}, "then": {"required": fields}}
@@ -120,11 +121,14 @@ def _sweep(claim: str) -> dict[str, Any]:
 
 def _experiments(registry: Registry, training: str) -> dict[str, Any]:
     """The tables that the installed experiments read."""
-    found: dict[str, Any] = {}
+    forms: dict[str, list[dict[str, Any]]] = {}
     stages: dict[str, Any] = {}
     for spec in _installed(registry).values():
-        found |= {role: _role(what) for role, what in spec.roles.items()}
+        for role, what in spec.roles.items():
+            if (form := _role(what)) not in forms.setdefault(role, []):
+                forms[role].append(form)
         stages |= {stage: {"$ref": training} for stage in spec.stages}
+    found = {role: each[0] if len(each) == 1 else {"anyOf": each} for role, each in forms.items()}
     return {**found, "training": {"type": "object", "properties": stages, "additionalProperties": False}}
 
 
@@ -155,7 +159,7 @@ def _demanded(registry: Registry) -> dict[str, Any]:
 
 def _of_experiment(spec: type[ExperimentSpec], registry: Registry) -> dict[str, Any]:
     steps = {stage: {"required": _required(Training)} for stage in spec.stages}
-    weighted = {"properties": {"use": {"enum": _pretrained(registry)}}, "required": ["use"]}
+    weighted = {"type": "object", "properties": {"use": {"enum": _pretrained(registry)}}, "required": ["use"]}
     return {
         "required": [role for role, what in spec.roles.items() if not what.optional],
         "properties": {

@@ -54,6 +54,8 @@ class Figure(NamedTuple):
     """What is measured; a row of panels each."""
     columns: tuple[str, ...] = ()
     """The labels that tell columns of panels apart."""
+    log: bool = False
+    """True: the horizontal axis is logarithmic, for labels above 0."""
 
 
 @runtime_checkable
@@ -75,6 +77,10 @@ class ExperimentSpec(Spec):
     """Stage, a table `[training.STAGE]`, to the role that asks for it."""
     figures: ClassVar[tuple[Figure, ...]] = ()
     """How the report draws its points."""
+
+    def training_steps(self, plan: Plan) -> int:
+        """Training steps of a run, for whoever waits for it."""
+        return sum(training.steps for training in plan.training.values())
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """What does not fit together: dotted path and message of each."""

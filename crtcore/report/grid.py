@@ -58,7 +58,10 @@ def grid(points: Sequence[Mapping[str, Any]], figure: Figure, path: Path) -> Pat
 
 def _placed(point: Mapping[str, Any], figure: Figure) -> bool:
     labels, _ = parted(point)
-    return {figure.lines, *figure.columns} <= labels.keys() and isinstance(labels.get(figure.across), int | float)
+    across = labels.get(figure.across)
+    if not isinstance(across, int | float) or (figure.log and across <= 0):
+        return False
+    return {figure.lines, *figure.columns} <= labels.keys()
 
 
 def _columns(points: Sequence[Mapping[str, Any]], figure: Figure) -> list[str]:
@@ -91,6 +94,10 @@ def _panel(
         for across, number in found:
             if number["low"] is not None:
                 axis.plot([across, across], [number["low"], number["high"]], color=hue, lw=1, alpha=0.6)
-    axis.xaxis.set_major_locator(MaxNLocator(5, integer=all(isinstance(point[figure.across], int) for point in points)))
+    if figure.log:
+        axis.set_xscale("log")
+    else:
+        whole = all(isinstance(point[figure.across], int) for point in points)
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=whole))
     axis.tick_params(labelsize=SMALL)
     axis.grid(alpha=0.25)

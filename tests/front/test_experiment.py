@@ -122,6 +122,12 @@ def test_sampling_is_in_no_excerpt_of_another_table(sample: str, registry: Regis
     assert cold.excerpt(["sampling"]) != hot.excerpt(["sampling"])
 
 
+def test_an_excerpt_reaches_into_arrays(sample: str, registry: Registry) -> None:
+    found = plan(sample, registry).excerpt(["regularizer.0.weight", "regularizer.7", "regularizer.weight"])
+
+    assert found == {"regularizer.0.weight": 0.5, "regularizer.7": None, "regularizer.weight": None}
+
+
 def test_an_excerpt_of_what_is_absent_is_none(sample: str, registry: Registry) -> None:
     assert plan(sample, registry).excerpt(["draft", "training.draft", "draft.order"]) == {
         "draft": None, "training.draft": None, "draft.order": None,
@@ -309,7 +315,7 @@ def test_entries_of_an_array_are_told_in_the_order_of_their_index(sample: str, r
 
 def test_a_file_without_an_experiment_says_what_there_is(registry: Registry) -> None:
     assert refused("name = 'x'", registry) == [
-        "spec.toml: expected a table [experiment], got none; installed: two-stage"
+        "spec.toml: expected a table [experiment], got none; installed: scaling, two-stage"
     ]
 
 

@@ -38,6 +38,18 @@ def test_a_file_with_nothing_wrong_is_accepted(sample: str, validator: jsonschem
     assert list(validator.iter_errors(tomli.loads(sample))) == []
 
 
+def test_a_role_may_be_one_table_in_one_experiment_and_many_in_another(
+    sample: str, registry: Registry, validator: jsonschema.Draft7Validator
+) -> None:
+    values = tomli.loads(sample)
+    values |= {"experiment": {"use": "scaling"}, "prior": [values["prior"]] * 2}
+    values["training"]["prior"]["optimizer"] = {"decay": "constant"}
+    del values["metric"]
+
+    assert problems(values, registry) == []
+    assert list(validator.iter_errors(values)) == []
+
+
 def test_a_resolved_file_is_accepted(sample: str, registry: Registry, validator: jsonschema.Draft7Validator) -> None:
     (point,) = study(Document(tomli.loads(sample), {}), registry).points
 
@@ -96,6 +108,7 @@ def test_what_an_inheriting_file_does_say_is_checked(text: str, validator: jsons
         ('use = "book"', ""),
         ('use = "two-stage"', 'use = "three-stage"'),
         ("[prior]", "[piror]"),
+        ("[prior]", "[[prior]]"),
         ("[[metric]]", "[metric]"),
         ("[dataset]", "[[dataset]]"),
         ("steps = 20", "step = 20"),

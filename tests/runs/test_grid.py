@@ -110,6 +110,16 @@ def test_an_interval_is_drawn_where_there_is_one(draw: Draw) -> None:
     assert [(list(across), list(up)) for across, up in bars] == [([2, 2], [4.5, 7.0])]
 
 
+@pytest.mark.parametrize(("log", "scale"), [(True, "log"), (False, "linear")])
+def test_the_horizontal_axis_is_logarithmic_where_it_is_asked_for(draw: Draw, log: bool, scale: str) -> None:
+    points = [point(float(at), budget=10**at) for at in (1, 3, 6)]
+
+    canvas = draw(points, FIGURE._replace(log=log))
+
+    assert {axis.get_xscale() for axis in canvas.axes} == {scale}
+    assert list(drawn(canvas.axes[0]).values()) == [[(10, 1.0), (1000, 3.0), (10**6, 6.0)]]
+
+
 def test_several_arms_are_told_apart_by_columns(draw: Draw) -> None:
     points = [point(arm=arm, decoder=decoder) for arm, decoder in (("baseline", "sd"), ("wide", "rsd"))]
 
@@ -149,10 +159,11 @@ def test_a_number_that_some_points_lack_is_drawn_where_it_is(draw: Draw) -> None
     [
         FIGURE._replace(across="decoder"), FIGURE._replace(across="gone"), FIGURE._replace(lines="gone"),
         FIGURE._replace(columns=("gone",)), FIGURE._replace(numbers=("gone",)), FIGURE._replace(lines="speed"),
+        FIGURE._replace(across="under", log=True),
     ],
 )  # fmt: skip
 def test_what_the_points_do_not_have_is_not_drawn(tmp_path: Path, figure: Figure) -> None:
-    found = grid.grid(POINTS, figure, tmp_path / "points.png")
+    found = grid.grid([{"under": -1, **point} for point in POINTS], figure, tmp_path / "points.png")
 
     assert found is None
     assert not list(tmp_path.iterdir())

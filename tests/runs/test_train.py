@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from crtcore.noise import Noise
 from crtcore.run import RECORDS, Stage, Stopped, read_records
 from crtcore.settings import Optimizer, Training
 from crtcore.testing.toys import Chain, Patches
-from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
+from crtcore.train import Leg, Loss, Part, batch_at, fit, penalised, seeded
 
 STEPS = 12
 DATA = torch.linspace(-2, 2, 40).reshape(10, 4)
@@ -232,6 +233,72 @@ def test_what_fits_no_part_is_told_with_its_folder(tmp_path: Path) -> None:
     assert str(caught.value).startswith("stage 'toy': ")
     assert f"delete the folder {tmp_path / 'it'} and give the same command again" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+# Legs
+
+
+def legs(folder: Path, ends: list[int], scores: list[float] | None = None) -> checkpoint.Saved:
+    """The same training, cut at some steps."""
+    saved = None
+    for place, end in enumerate([*ends, None]):
+        parts, part = made(), stage(folder / str(place))
+        training = Training(steps=STEPS, batch=4, checkpoint=2)
+        fit(
+            part, parts, training, objective(parts),
+            judge=judging(parts, scores), judgements=len(scores or [0]), leg=Leg(saved, end),
+        )  # fmt: skip
+        saved = part.latest()
+    assert saved is not None
+    return saved
+
+
+@pytest.mark.parametrize("scores", SCORES, ids=str)
+@pytest.mark.parametrize("ends", [[1], [11], [4, 6], [5, 5, 9]], ids=str)
+def test_a_training_in_legs_is_the_whole_one_bit_for_bit(
+    tmp_path: Path, ends: list[int], scores: list[float] | None
+) -> None:
+    whole = outcome(tmp_path / "whole", scores, every=STEPS + 1)
+
+    (tmp_path / "legs").mkdir()
+    cut = legs(tmp_path / "legs", ends, scores)
+
+    assert equal(cut, whole)
+
+
+def test_a_leg_that_is_killed_goes_on_from_its_own_checkpoint(tmp_path: Path) -> None:
+    whole = legs(tmp_path, [4])
+    shutil.rmtree(tmp_path / "1" / "final")
+    stops = itertools.chain(itertools.repeat(False, 4), [True])
+    parts, start = made(), stage(tmp_path / "0").latest()
+    training = Training(steps=STEPS, batch=4, checkpoint=2)
+
+    with pytest.raises(Stopped):
+        fit(stage(tmp_path / "1", stops), parts, training, objective(parts), leg=Leg(start))
+    kept = [path.name for path in (tmp_path / "1").iterdir() if path.is_dir()]
+    again = made()
+    fit(stage(tmp_path / "1"), again, training, objective(again), leg=Leg(start))
+
+    assert kept == ["step-000000009"]
+    assert equal(checkpoint.load(tmp_path / "1" / "final"), whole)
+
+
+def test_two_legs_from_one_start_do_not_disturb_each_other(tmp_path: Path) -> None:
+    legs(tmp_path, [4])
+    start, training = stage(tmp_path / "0").latest(), Training(steps=STEPS, batch=4)
+
+    for name in ("one", "other"):
+        parts = made()
+        fit(stage(tmp_path / name), parts, training, objective(parts), leg=Leg(start))
+
+    assert equal(*(checkpoint.load(tmp_path / name / "final") for name in ("one", "other")))
+
+
+def test_a_leg_says_where_it_began(tmp_path: Path) -> None:
+    legs(tmp_path, [4])
+
+    lines = [read_records(tmp_path / leg / RECORDS) for leg in "01"]
+    assert [{line.get("start") for line in own} for own in lines] == [{None}, {4}]
 
 
 # What is recorded

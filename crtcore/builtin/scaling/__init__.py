@@ -1,0 +1,1 @@
+"""The scaling study: what regularising a tokenizer saves in the compute of stage 2."""

@@ -1,0 +1,166 @@
+"""What experiments with a tokenizer share: its training, its ids, draws, and what is decoded from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from crtcore.errors import RunError
+from crtcore.experiment import Plan
+from crtcore.kinds import Batch, Dataset, Drawn, Evidence, Prior, Tokenizer
+from crtcore.likelihood import CHUNK, nats
+from crtcore.noise import Noise
+from crtcore.run import Run
+from crtcore.settings import Limits
+from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
+
+TOKENIZER = ("seed", "dataset", "tokenizer", "bottleneck", "regularizer", "training.tokenizer")
+"""What the tokenizer stage depends on."""
+SHOWN = 40
+"""Samples that are kept for the report."""
+
+
+class Compression(NamedTuple):
+    """A tokenizer at its first values, and what trains it."""
+
+    tokenizer: Any
+    parts: Mapping[str, Part]
+    objective: Callable[[int, float], Loss]
+
+
+def compression(plan: Plan, run: Run, dataset: Dataset) -> Compression:
+    """The tokenizer of a plan with its regularisers."""
+    training = plan.training["tokenizer"]
+    first = dataset.take("train", torch.arange(2)).data
+    with seeded(plan.seed, "bottleneck"):  # its own, so that another one leaves the tokenizer's first values alone
+        bottleneck = plan.parts["bottleneck"].build()
+    with seeded(plan.seed, "tokenizer"):
+        tokenizer: Any = plan.parts["tokenizer"].build(bottleneck, first).to(run.device)
+    regularizers = {}
+    for index, spec in enumerate(plan.parts["regularizer"]):
+        with seeded(plan.seed, f"regularizer.{index}"):
+            regularizers[f"regularizer.{index}"] = (spec.build(tokenizer), spec.weight)
+    parts = {"tokenizer": Part(tokenizer, training.optimizer)}
+    for (name, (module, _)), spec in zip(regularizers.items(), plan.parts["regularizer"], strict=True):
+        if isinstance(module, nn.Module):
+            parts[name] = Part(module.to(run.device), spec.optimizer)
+    noise = Noise(plan.seed, "order of the tokenizer's batches")
+
+    def objective(step: int, progress: float) -> Loss:
+        batch = dataset.take("train", batch_at(noise, dataset.sizes["train"], training.batch, step))
+        data = batch.data.to(run.device)
+        return penalised(data, tokenizer(data, _to(batch.condition, run)), regularizers, progress)
+
+    return Compression(tokenizer, parts, objective)
+
+
+def trained_tokenizer(plan: Plan, run: Run, dataset: Dataset, name: str = "tokenizer") -> Any:
+    """The tokenizer of a plan, trained in the stage of that name."""
+    tokenizer, parts, objective = compression(plan, run, dataset)
+    with run.stage(name, TOKENIZER, plan) as stage:
+        fit(stage, parts, plan.training["tokenizer"], objective)
+    for part, (module, _) in parts.items():
+        if part != "tokenizer":  # which is noted once it has run without training too
+            run.note_backends(part, module)
+    return tokenizer.eval()
+
+
+def modelling(
+    prior: Prior, ids: Tensor, condition: Tensor | None, *, noise: Noise, batch: int
+) -> Callable[[int, float], Loss]:
+    """What a prior minimises: the nats of a sample's ids, in batches of an order of their own."""
+
+    def objective(step: int, progress: float) -> Loss:
+        chosen = batch_at(noise, len(ids), batch, step).to(ids.device)
+        return Loss(nats(prior, ids[chosen], _at(condition, chosen)).mean(), {})
+
+    return objective
+
+
+def encoded(run: Run, dataset: Dataset, tokenizer: Tokenizer, split: str) -> tuple[Tensor, Tensor | None]:
+    """The ids and conditions of a whole split.
+
+    Raises: RunError if the dataset weighs its targets, as the prior's loss here does not.
+    """
+    ids, conditions = [], []
+    with torch.inference_mode():
+        for batch in _batches(dataset, split):
+            if batch.weight is not None:
+                raise RunError("dataset: expected target ids that all count alike, got loss weights")
+            ids.append(tokenizer.encode(batch.data.to(run.device), _to(batch.condition, run)))
+            conditions.append(batch.condition)
+    known = [condition for condition in conditions if condition is not None]
+    return torch.cat(ids).clone(), torch.cat(known).to(run.device) if known else None
+
+
+def draw(
+    plan: Plan, tokenizer: Tokenizer, prior: Prior, draft: Prior | None, ids: Tensor, condition: Tensor | None
+) -> Drawn:
+    """One sample for each row of held-out `ids`, under its condition."""
+    count = len(ids)
+    drawn: Drawn = (
+        plan.parts["decoder"]
+        .build()
+        .draw(
+            prior,
+            ids[:, :0],
+            draft=draft,
+            limits=Limits(length=tokenizer.length),
+            sampling=plan.sampling,
+            condition=condition,
+            seeds=Noise(plan.seed, "draws").seeds(torch.arange(count)).to(ids.device),
+        )
+    )
+    return drawn
+
+
+def evidence(
+    plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer, *, drawn: Tensor, id_nats: Tensor
+) -> Evidence:
+    """What metrics are shown: held-out data through the tokenizer, and what the `drawn` ids stand for."""
+    image = plan.parts["dataset"].form == "image"
+    ids, condition = encoded(run, dataset, tokenizer, "test")
+    return Evidence(
+        train=whole(dataset, "train"),
+        train_reconstructed=decoded(tokenizer, *encoded(run, dataset, tokenizer, "train"), image=image),
+        real=whole(dataset, "test"),
+        reconstructed=decoded(tokenizer, ids, condition, image=image),
+        generated=decoded(tokenizer, drawn, condition, image=image),
+        ids=ids.cpu(),
+        id_nats=id_nats.cpu(),
+        vocabulary=tokenizer.vocabulary,
+        levels=dataset.levels,
+    )
+
+
+def keep(run: Run, found: Evidence) -> None:
+    """Keeps some samples for the report."""
+    run.keep({name: getattr(found, name)[:SHOWN] for name in ("real", "reconstructed", "generated")})
+
+
+def whole(dataset: Dataset, split: str) -> Tensor:
+    """All data of a split."""
+    return torch.cat([batch.data for batch in _batches(dataset, split)])
+
+
+def decoded(tokenizer: Tokenizer, ids: Tensor, condition: Tensor | None, *, image: bool) -> Tensor:
+    """What `ids` stand for; images are cut to the range they are shown and scored in."""
+    chunks = torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
+    data = torch.cat([tokenizer.decode(ids[chosen], _at(condition, chosen)) for chosen in chunks]).cpu()
+    return data.clamp(-1, 1) if image else data
+
+
+def _batches(dataset: Dataset, split: str) -> Iterator[Batch]:
+    for chosen in torch.split(torch.arange(dataset.sizes[split]), CHUNK):
+        yield dataset.take(split, chosen)
+
+
+def _at(condition: Tensor | None, chosen: Tensor) -> Tensor | None:
+    return None if condition is None else condition[chosen]
+
+
+def _to(condition: Tensor | None, run: Run) -> Tensor | None:
+    return None if condition is None else condition.to(run.device)
