@@ -357,6 +357,8 @@ class TwoStage(ExperimentSpec):
 
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """Times a prior is scored on validation data while it trains; the best one is kept."""
+    samples: int = attrs.field(default=0, validator=at_least(0))
+    """Test samples that are scored, and training samples that metrics see, evenly spaced in their splits; 0 is all."""
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: another form of data, a decoder without its draft."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from crtcore.builtin.code_length import unigram_nats
+from crtcore.builtin.codes import batches, check_round_trip, coded, encoded
 from crtcore.builtin.specs import TwoStage
-from crtcore.errors import RunError
 from crtcore.experiment import Plan
 from crtcore.kinds import Dataset, Drawn, Evidence, Findings, Measurement, Prior, Tokenizer
 from crtcore.likelihood import CHUNK, nats, scored
@@ -82,12 +82,15 @@ class TwoStageExperiment:
         training = plan.training[role]
         noise = Noise(plan.seed, f"order of the {role}'s batches")
         with run.stage(role, (*TOKENIZER, "experiment", role, f"training.{role}")) as stage:
-            ids, condition = encoded(run, dataset, tokenizer, "train")
-            held_ids, held_condition = encoded(run, dataset, tokenizer, "validation")
+            codes = coded(run, TOKENIZER, dataset, tokenizer, "train")
+            everything = spread(dataset.sizes["validation"], 0)
+            held_ids, held_condition = encoded(run, dataset, tokenizer, "validation", everything)
+            if not stage.finished:
+                check_round_trip(run, dataset, tokenizer, "train", codes)
 
             def objective(step: int, progress: float) -> Loss:
-                chosen = batch_at(noise, len(ids), training.batch, step).to(run.device)
-                return Loss(nats(prior, ids[chosen], _at(condition, chosen)).mean(), {})
+                chosen = batch_at(noise, len(codes.ids), training.batch, step).to(run.device)
+                return Loss(nats(prior, *codes.at(chosen)).mean(), {})
 
             def judge() -> float:
                 training_now = prior.training
@@ -104,16 +107,18 @@ class TwoStageExperiment:
     def _measure(
         self, plan: Plan, run: Run, dataset: Dataset, tokenizer: Any, prior: Prior, draft: Prior | None
     ) -> dict[str, Measurement]:
-        ids, condition = encoded(run, dataset, tokenizer, "test")
+        fitted, held_out = (spread(dataset.sizes[split], self.spec.samples) for split in ("train", "test"))
+        ids, condition = encoded(run, dataset, tokenizer, "test", held_out)
         drawn = draw(plan, tokenizer, prior, draft, ids, condition)
-        real = _all(dataset, "test")
+        real = _data(dataset, "test", held_out)
         image = plan.parts["dataset"].form == "image"
+        codes = coded(run, TOKENIZER, dataset, tokenizer, "train")
         evidence = Evidence(
-            train=_all(dataset, "train"),
-            train_reconstructed=_decoded(tokenizer, *encoded(run, dataset, tokenizer, "train"), image=image),
+            train=_data(dataset, "train", fitted),
+            train_reconstructed=_decoded(tokenizer, codes.at(fitted), image=image),
             real=real,
-            reconstructed=_decoded(tokenizer, ids, condition, image=image),
-            generated=_decoded(tokenizer, drawn.ids, condition, image=image),
+            reconstructed=_decoded(tokenizer, (ids, condition), image=image),
+            generated=_decoded(tokenizer, (drawn.ids, condition), image=image),
             ids=ids.cpu(),
             id_nats=scored(prior, ids, condition).cpu(),
             vocabulary=tokenizer.vocabulary,
@@ -126,22 +131,6 @@ class TwoStageExperiment:
         for spec in plan.parts["metric"]:
             numbers |= spec.build()(evidence)
         return numbers | _own(evidence, drawn)
-
-
-def encoded(run: Run, dataset: Dataset, tokenizer: Tokenizer, split: str) -> tuple[Tensor, Tensor | None]:
-    """The ids and conditions of a whole split.
-
-    Raises: RunError if the dataset weighs its targets, as the prior's loss here does not.
-    """
-    ids, conditions = [], []
-    with torch.inference_mode():
-        for batch in _batches(dataset, split):
-            if batch.weight is not None:
-                raise RunError("two-stage: expected a dataset whose target ids all count alike, got loss weights")
-            ids.append(tokenizer.encode(batch.data.to(run.device), _to(batch.condition, run)))
-            conditions.append(batch.condition)
-    known = [condition for condition in conditions if condition is not None]
-    return torch.cat(ids).clone(), torch.cat(known).to(run.device) if known else None
 
 
 def draw(
@@ -183,23 +172,22 @@ def _own(evidence: Evidence, drawn: Drawn) -> dict[str, Measurement]:
     }
 
 
-def _batches(dataset: Dataset, split: str) -> Iterator[Any]:
-    for chosen in torch.split(torch.arange(dataset.sizes[split]), CHUNK):
-        yield dataset.take(split, chosen)
+def spread(size: int, count: int) -> Int[Tensor, " b"]:
+    """Evenly spaced places, `count` of `size`; 0 is all."""
+    count = min(count or size, size)
+    return torch.arange(count) * size // count
 
 
-def _all(dataset: Dataset, split: str) -> Tensor:
-    return torch.cat([batch.data for batch in _batches(dataset, split)])
+def _data(dataset: Dataset, split: str, rows: Int[Tensor, " b"]) -> Tensor:
+    return torch.cat([batch.data for batch in batches(dataset, split, rows)])
 
 
-def _decoded(tokenizer: Tokenizer, ids: Tensor, condition: Tensor | None, *, image: bool) -> Tensor:
-    """What `ids` stand for; images are cut to the range they are shown and scored in."""
-    decoded = torch.cat([tokenizer.decode(ids[chosen], _at(condition, chosen)) for chosen in _chunks(ids)]).cpu()
+def _decoded(tokenizer: Tokenizer, codes: tuple[Tensor, Tensor | None], *, image: bool) -> Tensor:
+    """What ids stand for, under their conditions; images are cut to the range they are shown and scored in."""
+    ids, condition = codes
+    chunks = torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
+    decoded = torch.cat([tokenizer.decode(ids[chosen], _at(condition, chosen)) for chosen in chunks]).cpu()
     return decoded.clamp(-1, 1) if image else decoded
-
-
-def _chunks(ids: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
 
 
 def _at(condition: Tensor | None, chosen: Tensor) -> Tensor | None:
