@@ -216,12 +216,12 @@ def _order(problem: Problem) -> list[tuple[int, str]]:
     return [(step, "") if isinstance(step, int) else (-1, step) for step in problem.path]
 
 
-def _leaves(table: Mapping[str, Any], path: Key = ()) -> Iterator[tuple[Key, Any]]:
+def leaves(table: Mapping[str, Any], path: Key = ()) -> Iterator[tuple[Key, Any]]:
     """The values of nested tables, each with its path; `"a.b" = 1` and `a.b = 1` are one."""
     for name, value in table.items():
         here = (*path, name)
         if isinstance(value, dict) and value:
-            yield from _leaves(value, here)
+            yield from leaves(value, here)
         else:
             yield here, value
 
@@ -241,7 +241,7 @@ def _spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[
     if len(arms) > 1 and BASELINE not in arms:
         note(("sweep", "arms"), f"expected an arm called {BASELINE!r} to compare with, got {', '.join(arms)}")
     axes: list[list[_Change]] = []
-    for path, values in _leaves({name: value for name, value in sweep.items() if name not in ("arms", "claim")}):
+    for path, values in leaves({name: value for name, value in sweep.items() if name not in ("arms", "claim")}):
         if not isinstance(values, list) or not values:
             note(("sweep", *path), f"expected an array of values to try, got {shown(values)}")
         else:
@@ -250,7 +250,7 @@ def _spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[
     for arm, table in arms.items():
         if not NAME.fullmatch(arm):
             note(("sweep", "arms", arm), f"expected a name of letters, digits, '.', '_' and '-', got {arm!r}")
-        own = [_Change(undotted(dotted(path)), value, ("sweep", "arms", arm, *path)) for path, value in _leaves(table)]
+        own = [_Change(undotted(dotted(path)), value, ("sweep", "arms", arm, *path)) for path, value in leaves(table)]
         _unclear([*grid, *own], note)
         for chosen in itertools.product(*axes):
             told = tuple(f"{dotted(change.path)}={change.value}" for change in chosen if change.path != ("seed",))

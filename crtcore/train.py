@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -35,6 +36,10 @@ class Loss(NamedTuple):
 
     total: Tensor
     readings: Mapping[str, float | Tensor]
+    terms: Mapping[str, Tensor] = MappingProxyType({})
+    """Terms of the total whose gradients are recorded apart from the rest's, which goes by `tokenizer`."""
+    features: Tensor | None = None
+    """Where those gradients are looked at; None if nowhere."""
 
 
 @contextmanager
@@ -115,6 +120,7 @@ class Trainer:
         self.score = math.inf
         self.judged = judged
         self.norms: dict[str, Tensor] = {}
+        self.pulls: dict[str, Tensor] = {}
         self.optimizers = {
             name: _adamw(part) for name, part in parts.items() if any(True for _ in part.module.parameters())
         }
@@ -140,8 +146,11 @@ class Trainer:
             )
         for optimizer in self.optimizers.values():
             optimizer.zero_grad()
-        if loss.total.requires_grad:  # a stage may have nothing that learns
-            loss.total.backward()  # type: ignore[no-untyped-call]
+        due = _due(self.step + 1, self.training.steps, READINGS)
+        watching: AbstractContextManager[dict[str, Tensor]] = pulls(loss) if due else nullcontext({})
+        with watching as self.pulls:
+            if loss.total.requires_grad:  # a stage may have nothing that learns
+                loss.total.backward()  # type: ignore[no-untyped-call]
         for name, optimizer in self.optimizers.items():
             settings = self.parts[name].optimizer
             for group in optimizer.param_groups:
@@ -162,6 +171,7 @@ class Trainer:
         """Records the step's readings."""
         readings = {name: float(torch.as_tensor(value).detach()) for name, value in loss.readings.items()}
         norms = {f"gradient_norm.{name}": float(norm) for name, norm in self.norms.items()}
+        norms |= {f"feature_gradient_norm.{name}": float(norm) for name, norm in self.pulls.items()}
         self.stage.record(self.step, self.training.steps, {"loss": float(loss.total.detach()), **readings, **norms})
 
     def save(self) -> None:
@@ -238,12 +248,47 @@ def penalised(
     At weight 0 a regulariser is called on a detached `Encoded`: it still learns, and the tokenizer sees nothing.
     """
     total = encoded.loss
+    terms: dict[str, Tensor] = {}
     readings: dict[str, float | Tensor] = {"distortion": encoded.distortion.mean(), "rate": encoded.rate.mean()}
     for name, (regularizer, weight) in regularizers.items():
         penalty = regularizer(data, encoded if weight else detached(encoded), progress)
-        total = total + penalty.own + (weight * penalty.loss if weight else 0)
+        if weight:
+            terms[name] = weight * penalty.loss
+        total = total + penalty.own + terms.get(name, 0)
         readings |= {f"{name}.{key}": value for key, value in penalty.readings.items()}
-    return Loss(total, readings)
+    return Loss(total, readings, terms, encoded.features)
+
+
+@contextmanager
+def pulls(loss: Loss) -> Iterator[dict[str, Tensor]]:
+    """The norms of the gradients at the features, of each term and of the rest, once the total is propagated inside.
+
+    The rest's is what the total's has more than the terms', so that no part of the loss is propagated back twice
+    whose hooks might do something at it.
+    """
+    norms: dict[str, Tensor] = {}
+    features = loss.features
+    if features is None or not features.requires_grad:
+        yield norms
+        return
+    gradients = {name: _gradient(term, features) for name, term in loss.terms.items()}
+
+    def told(total: Tensor) -> None:
+        norms["tokenizer"] = (total - sum(gradients.values())).norm()
+        norms.update({name: gradient.norm() for name, gradient in gradients.items()})
+
+    handle = features.register_hook(told)  # type: ignore[no-untyped-call]
+    try:
+        yield norms
+    finally:
+        handle.remove()
+
+
+def _gradient(term: Tensor, features: Tensor) -> Tensor:
+    if not term.requires_grad:
+        return torch.zeros_like(features)
+    (gradient,) = torch.autograd.grad(term, features, retain_graph=True, allow_unused=True, materialize_grads=True)
+    return gradient
 
 
 def detached(encoded: Encoded) -> Encoded:

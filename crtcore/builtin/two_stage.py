@@ -71,6 +71,8 @@ class TwoStageExperiment:
 
         with run.stage("tokenizer", TOKENIZER) as stage:
             fit(stage, parts, training, objective)
+        for name, (regularizer, _) in regularizers.items():
+            run.note_backends(name, regularizer)
         return tokenizer.eval()
 
     def _prior(self, role: str, plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> Any:

@@ -21,7 +21,7 @@ class Penalty(NamedTuple):
     """What a regulariser adds to stage 1."""
 
     loss: Float[Tensor, ""]
-    """For the tokenizer; its gradient stays out of the regulariser's own parameters."""
+    """For the tokenizer; its gradient stays out of the regulariser's own parameters, and may be taken twice a step."""
     own: Float[Tensor, ""]
     """For its own parameters alone; its gradient stays out of the tokenizer."""
     readings: dict[str, float]

@@ -15,6 +15,7 @@ from crtcore.errors import RunError
 from crtcore.kinds import ExperimentSpec
 from crtcore.registry import NotInstalled, discover
 from crtcore.report import figures, tables
+from crtcore.report.across import across
 from crtcore.report.grid import grid
 from crtcore.run import RESULT, ran_on, read_json
 from crtcore.sweep import SWEEP
@@ -44,6 +45,8 @@ def _sweep(folder: Path, sweep: dict[str, Any]) -> Path:
     for run in done:
         by_group.setdefault(run["group"], []).append(runs / run["folder"])
     drawn, notes = _grids(folder, sweep)
+    setting, path = across(sweep, _spec(folder), folder / "across.png")
+    drawn.append((f"Numbers across {setting}", path))
     drawn.append(("The trade-off", figures.trade_off(sweep, folder / "trade-off.png")))
     for group, folders in by_group.items():
         name = f"samples-{figures.file_name(group)}.png"

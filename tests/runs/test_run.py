@@ -20,6 +20,7 @@ from crtcore.errors import RunError
 from crtcore.experiment import Plan
 from crtcore.kinds import Measurement
 from crtcore.run import RECORDS, Stopped, address, append, execute, finished, read_records
+from crtcore.testing.toys import LinearChain
 
 Planned = Callable[..., Plan]
 
@@ -128,6 +129,16 @@ def test_a_result_is_what_its_folder_holds(toy_plan: Planned, runs: Path) -> Non
     about = json.loads((address(plan, runs) / "run.json").read_bytes())
     assert about["ended"] >= about["started"]
     assert [stage["reused"] for stage in about["stages"].values()] == [False, False]
+
+
+def test_the_backend_of_a_regulariser_is_told(toy_plan: Planned, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LinearChain, "backend", "by hand", raising=False)
+    plan = toy_plan()
+
+    execute(plan, runs)
+
+    about = json.loads((address(plan, runs) / "run.json").read_bytes())
+    assert about["backends"] == {"regularizer.0 linearchain": "by hand"}
 
 
 def test_a_stage_that_is_reused_is_said_to_be_and_keeps_its_readings(toy_plan: Planned, runs: Path) -> None:

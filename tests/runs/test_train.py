@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from crtcore import checkpoint
+from crtcore import checkpoint, train
 from crtcore.builtin.fsq import Grid
 from crtcore.builtin.specs import FSQ
 from crtcore.errors import RunError
@@ -385,11 +385,13 @@ class Foreign(nn.Module):
         )
 
 
+IMAGES = torch.linspace(-1, 1, 6 * 64).reshape(6, 1, 8, 8).sin()
+
+
 def trained(folder: Path, weights: dict[str, float]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The tokenizer, and its regularisers, after a few steps."""
-    images = torch.linspace(-1, 1, 6 * 64).reshape(6, 1, 8, 8).sin()
     with seeded(0, "tokenizer"):
-        tokenizer: Any = Patches().build(Grid(FSQ(levels=(3, 3))), images[:2])
+        tokenizer: Any = Patches().build(Grid(FSQ(levels=(3, 3))), IMAGES[:2])
     regularizers: dict[str, tuple[Any, float]] = {}
     for name, weight in weights.items():
         with seeded(0, name):
@@ -403,7 +405,7 @@ def trained(folder: Path, weights: dict[str, float]) -> tuple[dict[str, Tensor],
     }
 
     def loss(step: int, progress: float) -> Loss:
-        return penalised(images, tokenizer(images), regularizers, progress)
+        return penalised(IMAGES, tokenizer(IMAGES), regularizers, progress)
 
     fit(stage(folder), parts, Training(steps=5, batch=6), loss)
     learned = {name: next(module.parameters()).detach() - first[name] for name, (module, _) in regularizers.items()}
@@ -437,6 +439,64 @@ def test_the_readings_name_their_regulariser(tmp_path: Path) -> None:
 
     assert line["foreign.size"] == 1.0
     assert line.keys() >= {"stage", "step", "steps", "distortion", "rate", "gradient_norm.tokenizer"}
+
+
+def shrink(data: Tensor, encoded: Encoded, progress: float) -> Penalty:
+    """Penalises long codes, and has nothing to learn."""
+    return Penalty(encoded.codes.square().sum(), torch.zeros(()), {})
+
+
+def test_gradients_at_the_features_are_told_apart() -> None:
+    with seeded(0, "tokenizer"):
+        tokenizer: Any = Patches().build(Grid(FSQ(levels=(3, 3))), IMAGES[:2])
+    chain = Chain().build(tokenizer)
+    encoded = tokenizer(IMAGES)
+    terms = {
+        "tokenizer": encoded.loss,
+        "chain": 0.5 * chain(IMAGES, encoded, 0.7).loss,
+        "shrink": 0.1 * encoded.codes.square().sum(),
+    }
+    expected = {
+        name: torch.autograd.grad(term, encoded.features, retain_graph=True)[0].norm() for name, term in terms.items()
+    }
+
+    loss = penalised(IMAGES, encoded, {"chain": (chain, 0.5), "shrink": (shrink, 0.1)}, 0.7)
+    with train.pulls(loss) as norms:
+        loss.total.backward()  # type: ignore[no-untyped-call]
+
+    torch.testing.assert_close(norms, expected)
+
+
+def test_a_regulariser_at_weight_0_has_no_gradient_at_the_features(tmp_path: Path) -> None:
+    trained(tmp_path / "it", {"chain": 0.0})
+
+    line = json.loads((tmp_path / "it" / RECORDS).read_text().splitlines()[0])
+
+    assert [name for name in line if name.startswith("feature_gradient_norm.")] == ["feature_gradient_norm.tokenizer"]
+
+
+def test_gradients_at_the_features_cost_nothing_where_they_are_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Loss] = []
+    pulls = train.pulls
+    monkeypatch.setattr(train, "READINGS", 2)
+    monkeypatch.setattr(train, "pulls", lambda loss: seen.append(loss) or pulls(loss))
+
+    trained(tmp_path / "it", {"foreign": 0.1})
+
+    assert len(seen) == len(read_records(tmp_path / "it" / RECORDS)) == 2
+
+
+def test_recording_changes_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = {"chain": 0.5, "foreign": 1e-7}
+    often, learned_often = trained(tmp_path / "often", weights)
+    monkeypatch.setattr(train, "READINGS", 1)
+
+    seldom, learned_seldom = trained(tmp_path / "seldom", weights)
+
+    assert all(torch.equal(value, often[name]) for name, value in seldom.items())
+    assert all(torch.equal(value, learned_often[name]) for name, value in learned_seldom.items())
 
 
 # First values

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from crt_verify.decoding.intervals import median, ratio, scaled
+from crt_verify.decoding.intervals import ratio, scaled
 from crt_verify.decoding.overlap import overlap
 from crt_verify.decoding.table import Entry, Trials, points
 from crt_verify.decoding.trial import Pair, Round, rounds, tried
@@ -32,7 +32,15 @@ DECODERS: list[dict[str, Any]] = [
 ]
 SMALL: dict[str, Any] = {
     "name": "small",
-    "experiment": {"use": "decoding", "prompts": 3, "choices": 2, "prompt": 8, "length": 12, "evaluations": 1},
+    "experiment": {
+        "use": "decoding",
+        "prompts": 3,
+        "timed": 2,
+        "choices": 2,
+        "prompt": 8,
+        "length": 12,
+        "evaluations": 1,
+    },
     "dataset": {"use": "python-source", "length": 32},
     "prior": {"use": "table", "order": 1},
     "draft": {"use": "table", "order": 0},
@@ -84,14 +92,23 @@ def test_the_structure_with_the_fewest_calls_on_validation_samples_is_kept(
     assert f"rsd-c {kept}" == min(calls, key=lambda key: calls[key])
 
 
-def test_every_decoder_continues_every_test_sample(small: tuple[dict[str, Any], Path]) -> None:
+def test_every_decoder_continues_all_samples_at_once_and_the_timed_ones_alone(
+    small: tuple[dict[str, Any], Path],
+) -> None:
     _, folder = small
 
     lines = [line["trials"] for line in read_records(folder / RECORDS) if line["stage"] == "decoding"]
 
-    for line in lines[2:]:
-        assert len(line) == 4  # ancestral decoding and three points
-        assert all(len(told["ids"][0]) == 12 for told in line.values())
+    together, alone = lines[2:6], lines[6:]
+    assert [len(line) for line in together] == [1] * 4  # ancestral decoding and three points
+    assert [len(line) for line in alone] == [4] * 2
+    for line in together:
+        (told,) = line.values()
+        assert [len(row) for row in told["ids"]] == [12] * 3
+    for place, line in enumerate(alone):
+        for batch in together:
+            ((key, told),) = batch.items()
+            assert line[key]["ids"] == told["ids"][place : place + 1]
 
 
 def test_a_study_that_was_stopped_goes_on_where_it_was(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
@@ -108,7 +125,7 @@ def test_a_study_that_was_stopped_goes_on_where_it_was(small: tuple[dict[str, An
     result = execute(plan(), tmp_path)
 
     after = [line for line in lines_of(tmp_path) if line["stage"] == "decoding"]
-    assert 0 < len(before) < len(after) == 5
+    assert 0 < len(before) < len(after) == 8
     assert after[: len(before)] == before
     assert timeless(result) == timeless(small[0])
 
@@ -127,6 +144,10 @@ def timeless(result: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("tables", "reason"),
     [
+        (
+            {"experiment": SMALL["experiment"] | {"timed": 4}},
+            "experiment.timed: expected at most as many as there are prompts, 3, got 4",
+        ),
         ({"dataset": {"use": "digits"}}, "dataset.use: expected a dataset of ids, got one of 'image' data"),
         (
             {"decoder": [{"use": "ancestral"}]},
@@ -160,11 +181,9 @@ def trials(pair: Pair, entries: list[Entry], cost: float = 0.5) -> Trials:
     ids = torch.randint(4, (6, 20), generator=torch.Generator().manual_seed(5))
     decoders = {"ancestral": discover().find("decoder", "ancestral").spec().build()}  # type: ignore[attr-defined]
     decoders |= {entry.key: entry.spec.build() for entry in entries}
-    told = {
-        key: [tried(pair, decoder, ids[row : row + 1, :4], None, 16, row) for row in range(len(ids))]
-        for key, decoder in decoders.items()
-    }
-    return Trials(pair, ids, None, 4, told, cost)
+    told = {key: tried(pair, decoder, ids[:, :4], None, 16) for key, decoder in decoders.items()}
+    seconds = {key: [1.0, 2.0] for key in decoders}
+    return Trials(pair, ids, None, 4, told, seconds, cost)
 
 
 def test_a_draft_equal_to_its_target_reaches_the_bound_at_every_depth() -> None:
@@ -249,13 +268,3 @@ def test_the_ratio_s_interval_covers_as_often_as_it_says() -> None:
 
     covered = sum((each.low or 0) <= 2 <= (each.high or 0) for each in found)
     assert abs(covered / 2000 - 0.95) < 0.025
-
-
-def test_a_median_s_ends_are_order_statistics() -> None:
-    found = median([9, 1, 8, 2, 7, 3, 6, 4, 5], "x")
-
-    assert found == (5, "x", 9, 2, 8)  # 1 - 2 * (1 + 9) / 2**9 = 96.1 %
-
-
-def test_too_few_values_have_no_interval() -> None:
-    assert median([1, 2, 3, 4, 5], "x")[2:] == (5, None, None)  # at best 93.75 %

@@ -1,18 +1,15 @@
-"""The convolutional tokenizer: images to a grid of features, and back.
+"""The small convolutional networks: an image to a grid of features, and a grid of codes to an image.
 
-Axes: b batch, c image channels, y rows and x columns of an image, n cells of the grid in raster order, w feature width,
-k codes of a sample, all of a cell's in a row, d code width.
+Axes: b batch, c channels, y rows and x columns.
 """
 
 from __future__ import annotations
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from crt_vq.specs import Conv
-from crtcore.kinds import Bottleneck, Encoded, Squeezed
 
 
 class Residual(nn.Module):
@@ -30,101 +27,19 @@ class Residual(nn.Module):
         return inputs + added
 
 
-def encoder(spec: Conv, image: int, width: int) -> nn.Sequential:
-    """Layers from an image of `image` channels to a grid of features of `width`."""
+def encoder(spec: Conv, inward: int, outward: int) -> nn.Sequential:
+    """Layers from an image of `inward` channels to a grid of features of width `outward`."""
     layers: list[nn.Module] = []
     for scale in range(spec.halvings):
-        layers.append(nn.Conv2d(spec.channels if scale else image, spec.channels, 4, stride=2, padding=1))
+        layers.append(nn.Conv2d(spec.channels if scale else inward, spec.channels, 4, stride=2, padding=1))
         layers += [Residual(spec.channels) for _ in range(spec.blocks)]
-    return nn.Sequential(*layers, nn.SiLU(), nn.Conv2d(spec.channels, width, 1))
+    return nn.Sequential(*layers, nn.SiLU(), nn.Conv2d(spec.channels, outward, 1))
 
 
-def decoder(spec: Conv, image: int, width: int) -> nn.Sequential:
-    """Layers from a grid of codes of `width` to an image of `image` channels."""
-    layers: list[nn.Module] = [nn.Conv2d(width, spec.channels, 1)]
+def decoder(spec: Conv, inward: int, outward: int) -> nn.Sequential:
+    """Layers from a grid of codes of width `inward` to an image of `outward` channels."""
+    layers: list[nn.Module] = [nn.Conv2d(inward, spec.channels, 1)]
     for _ in range(spec.halvings):
         layers += [Residual(spec.channels) for _ in range(spec.blocks)]
         layers += [nn.Conv2d(spec.channels, 4 * spec.channels, 1), nn.PixelShuffle(2), nn.SiLU()]
-    return nn.Sequential(*layers, nn.Conv2d(spec.channels, image, 3, padding=1))
-
-
-class ConvTokenizer(nn.Module):
-    """A feature for each cell of a grid over the image, and as many codes as it has; the condition is not used."""
-
-    def __init__(self, spec: Conv, bottleneck: Bottleneck, sample: Float[Tensor, "b c y x"]) -> None:
-        super().__init__()
-        channels, *sides = sample.shape[1:]
-        if any(side % 2**spec.halvings for side in sides):
-            raise ValueError(f"expected height and width to be multiples of {2**spec.halvings}, got {tuple(sides)}")
-        self.spec = spec
-        self.shape = tuple(sample.shape[1:])
-        self.grid = tuple(side // 2**spec.halvings for side in sides)
-        self.width = bottleneck.width
-        self.vocabulary = bottleneck.vocabulary or 0  # continuous codes have no ids
-        self.cells = self.grid[0] * self.grid[1]
-        self.bottleneck = bottleneck
-        self.length, code = self._codes()
-        self.encoder = encoder(spec, channels, self.width)
-        self.decoder = decoder(spec, channels, self.length // self.cells * code)
-
-    def _codes(self) -> tuple[int, int]:
-        """How many codes the bottleneck gives for one empty sample, and the channels of each."""
-        with torch.no_grad():
-            codes = self.bottleneck(torch.zeros(1, self.cells, self.width)).codes
-        if codes.shape[1] < self.cells or codes.shape[1] % self.cells:
-            raise ValueError(
-                f"expected a bottleneck with as many codes for each of {self.cells} features, got {codes.shape[1]}"
-            )
-        return codes.shape[1], codes.shape[2]
-
-    def _features(self, data: Float[Tensor, "b c y x"]) -> Float[Tensor, "b n w"]:
-        if data.shape[1:] != self.shape:
-            raise ValueError(f"expected images of shape {self.shape}, got {tuple(data.shape[1:])}")
-        features: Tensor = self.encoder(data)
-        return features.flatten(2).mT
-
-    def _image(self, codes: Float[Tensor, "b k d"]) -> Float[Tensor, "b c y x"]:
-        cells = codes.reshape(len(codes), self.cells, -1).mT  # codes of a cell side by side
-        image: Tensor = self.decoder(cells.reshape(*cells.shape[:2], *self.grid))
-        return image
-
-    def forward(self, data: Float[Tensor, "b c y x"], condition: Int[Tensor, " b"] | None = None) -> Encoded:
-        """The image to its reconstruction, with everything met on the way.
-
-        Units: distortion is the squared error of an element, in the data's own unit.
-        """
-        features = self._features(data)
-        squeezed: Squeezed = self.bottleneck(features)
-        reconstruction = self._image(squeezed.codes)
-        distortion = (reconstruction - data).square().flatten(1).mean(1)
-        return Encoded(
-            features=features,
-            compared=squeezed.compared,
-            codes=squeezed.codes,
-            ids=squeezed.ids,
-            mask=torch.ones(squeezed.codes.shape[:2], dtype=torch.bool, device=data.device),
-            reconstruction=reconstruction,
-            distortion=distortion,
-            rate=squeezed.rate,
-            loss=distortion.mean() + squeezed.loss,
-        )
-
-    def encode(self, data: Float[Tensor, "b c y x"], condition: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
-        """The ids of the grid's cells, all of a cell's in a row.
-
-        Raises: ValueError if the bottleneck's codes are continuous.
-        """
-        with torch.no_grad():
-            ids = self.bottleneck(self._features(data)).ids
-        if ids is None:
-            raise ValueError("expected a bottleneck with ids, got one whose codes are continuous")
-        return ids
-
-    def decode(self, ids: Int[Tensor, "b k"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
-        """The images that `ids` stand for.
-
-        Raises: ValueError if a cell has no id: an image has all of them.
-        """
-        if ids.shape[1] != self.length or (ids < 0).any():
-            raise ValueError(f"expected {self.length} ids a row, none of them absent, got {tuple(ids.shape)}")
-        return self._image(self.bottleneck.lookup(ids))
+    return nn.Sequential(*layers, nn.Conv2d(spec.channels, outward, 3, padding=1))

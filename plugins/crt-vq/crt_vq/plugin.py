@@ -57,6 +57,12 @@ def crt_components() -> list[Component]:
             examples=(specs.Conv(channels=8),),
         ),
         Component(
+            "vqgan",
+            spec=specs.VQGAN,
+            summary="convolutional tokenizer of images in the sizes of LlamaGen (VQ-16, VQ-8)",
+            examples=(specs.VQGAN(channels=8, multipliers=(1, 2), blocks=1, latent=8),),
+        ),
+        Component(
             "causal",
             spec=specs.Causal,
             summary="each latent predicted from those before it (CRT)",
@@ -70,5 +76,17 @@ def crt_components() -> list[Component]:
             spec=specs.CausalCE,
             summary="each id foretold from the latents before it, by cross-entropy",
             examples=(specs.CausalCE(layers=1, width=8, heads=2),),
+        ),
+        Component(
+            "perceptual",
+            spec=specs.Perceptual,
+            summary="distance to the data in the features of VGG16 (LPIPS)",
+            examples=(specs.Perceptual(stages=1),),
+        ),
+        Component(
+            "adversarial",
+            spec=specs.Adversarial,
+            summary="a patch discriminator that tells reconstructions from data (hinge)",
+            examples=(specs.Adversarial(layers=1, channels=4, adaptive=True),),
         ),
     ]

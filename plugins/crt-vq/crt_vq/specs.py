@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
 from crtcore.kinds import BottleneckSpec, RegularizerSpec, TokenizerSpec
 from crtcore.settings import Optimizer
-from crtcore.spec import FieldError, above, at_least, below, between, divides
+from crtcore.spec import FieldError, above, at_least, below, between, divides, each
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from crt_vq.adversarial import Adversary
     from crt_vq.causal import CausalForesight
     from crt_vq.causal_ce import CausalCrossEntropy
     from crt_vq.codebook import Codebook
-    from crt_vq.convolutional import ConvTokenizer
     from crt_vq.cube import Cube
+    from crt_vq.grid import GridTokenizer
     from crt_vq.mapped import MappedCodebook
+    from crt_vq.perceptual import PerceptualDistance
     from crt_vq.perturbed import NearbySwaps
     from crt_vq.residual import ResidualCodebooks
     from crt_vq.sphere import Sphere
@@ -181,11 +184,51 @@ class Conv(TokenizerSpec):
     blocks: int = attrs.field(default=1, validator=at_least(0))
     """Residual blocks a scale, in the encoder and in the decoder."""
 
-    def build(self, bottleneck: Bottleneck, sample: Tensor) -> ConvTokenizer:
+    def build(self, bottleneck: Bottleneck, sample: Tensor) -> GridTokenizer:
         """The tokenizer for images of the size of `sample`."""
-        from crt_vq.convolutional import ConvTokenizer
+        from crt_vq.convolutional import decoder, encoder
+        from crt_vq.grid import GridTokenizer
 
-        return ConvTokenizer(self, bottleneck, sample)
+        return GridTokenizer(
+            self, bottleneck, sample,
+            halvings=self.halvings, encoder=partial(encoder, self), decoder=partial(decoder, self),
+        )  # fmt: skip
+
+
+@attrs.frozen(kw_only=True)
+class VQGAN(TokenizerSpec):
+    """The convolutional tokenizer of VQGAN, in the sizes of LlamaGen: VQ-16 as it is, VQ-8 with `[1, 2, 2, 4]`.
+
+    Source: Sun et al. (2024), arXiv:2406.06525, section 2.1; Esser et al. (2020), arXiv:2012.09841, appendix.
+    """
+
+    form: ClassVar[str] = "image"
+
+    channels: int = attrs.field(default=128, validator=at_least(1))
+    """Hidden channels of the first level."""
+    multipliers: tuple[int, ...] = attrs.field(default=(1, 1, 2, 2, 4), validator=each(at_least(1)))
+    """How many times these each level has; height and width are halved between levels."""
+    blocks: int = attrs.field(default=2, validator=at_least(1))
+    """Residual blocks a level in the encoder, one less than in the decoder."""
+    latent: int = attrs.field(default=256, validator=at_least(1))
+    """Channels beside the bottleneck, before they are mapped to its own (z_channels in the source)."""
+    loss: Literal["l2", "l1"] = "l2"
+    """Squared or absolute error of a pixel; the distortion that is recorded is squared in any case."""
+
+    @property
+    def halvings(self) -> int:
+        """Times that height and width are halved."""
+        return len(self.multipliers) - 1
+
+    def build(self, bottleneck: Bottleneck, sample: Tensor) -> GridTokenizer:
+        """The tokenizer for images of the size of `sample`."""
+        from crt_vq.grid import GridTokenizer
+        from crt_vq.vqgan import decoder, encoder
+
+        return GridTokenizer(
+            self, bottleneck, sample,
+            halvings=self.halvings, encoder=partial(encoder, self), decoder=partial(decoder, self), loss=self.loss,
+        )  # fmt: skip
 
 
 def _permutation(_: Any, attribute: attrs.Attribute[Any], order: tuple[int, ...]) -> None:
@@ -274,3 +317,58 @@ class CausalCE(ForesightSpec):
         from crt_vq.causal_ce import CausalCrossEntropy
 
         return CausalCrossEntropy(self, tokenizer.width, tokenizer.length, tokenizer.vocabulary)
+
+
+@attrs.frozen(kw_only=True)
+class Perceptual(RegularizerSpec):
+    """Distance of reconstructions to images in the features of VGG16, weighed as people see it (LPIPS).
+
+    Source: Zhang et al. (2018), arXiv:1801.03924.
+    """
+
+    weights: str = ""
+    """Folder with torchvision's `vgg16-397923af.pth` and lpips' `vgg.pth`; without, a fixed random network is taken."""
+    stages: int = attrs.field(default=5, validator=between(1, 5))
+    """Stages of the network that are compared: all, or the first few, as images under 16 by 16 need it."""
+
+    def build(self, tokenizer: Tokenizer) -> PerceptualDistance:
+        """The distance, the same for every tokenizer of images.
+
+        Raises: RunError if a folder is named whose files are not there, or not what they should be.
+        """
+        from crt_vq.perceptual import PerceptualDistance
+
+        return PerceptualDistance(self)
+
+
+@attrs.frozen(kw_only=True)
+class Adversarial(RegularizerSpec):
+    """A patch discriminator that learns to tell reconstructions from images, and what it gives the tokenizer to learn.
+
+    Source: Esser et al. (2020), arXiv:2012.09841, section 3.1; the defaults are LlamaGen's, arXiv:2406.06525.
+    """
+
+    weight: float = attrs.field(default=0.5, validator=at_least(0))
+    """Multiplies the loss that the tokenizer sees; 0 leaves the tokenizer bit for bit alone."""
+    optimizer: Optimizer = attrs.field(default=Optimizer(learning_rate=1e-4, warmup=0.0, decay="constant", beta2=0.95))
+    """The optimiser of the discriminator."""
+    layers: int = attrs.field(default=3, validator=at_least(1))
+    """Times that the discriminator halves an image."""
+    channels: int = attrs.field(default=64, validator=at_least(1))
+    """Hidden channels of its first layer."""
+    start: float = attrs.field(default=0.05, validator=between(0, 1))
+    """Fraction of training before which neither side learns from the other."""
+    adaptive: bool = False
+    """Scales the loss until its gradient is as large as that of the tokenizer's own, both at the last layer's weight.
+
+    The source counts perceptual losses to the tokenizer's own; here those of other regularisers are left out.
+    """
+
+    def build(self, tokenizer: Tokenizer) -> Adversary:
+        """The discriminator for the images of `tokenizer`.
+
+        Raises: RunError if it makes no images, has no ids to make one from, or makes images that are too small.
+        """
+        from crt_vq.adversarial import Adversary
+
+        return Adversary(self, tokenizer)

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crt_vq.nearest import nearest
+from crt_vq.ranks import agreed, summed
 from crt_vq.specs import VQ
 from crtcore.noise import Noise
 
@@ -20,16 +21,16 @@ ROUNDS = 10
 def shares(
     features: Float[Tensor, "f w"], ids: Int[Tensor, " f"], entries: Float[Tensor, "v w"]
 ) -> tuple[Float[Tensor, "v w"], Float[Tensor, " v"]]:
-    """The mean feature of each entry (the entry itself if it has none), and how many features it has."""
-    counts = torch.zeros_like(entries[:, 0]).index_add_(0, ids, torch.ones_like(features[:, 0]))
-    sums = torch.zeros_like(entries).index_add_(0, ids, features)
+    """Each entry's mean feature (the entry itself if it has none), and how many features it has, over all ranks."""
+    counts = summed(torch.zeros_like(entries[:, 0]).index_add_(0, ids, torch.ones_like(features[:, 0])))
+    sums = summed(torch.zeros_like(entries).index_add_(0, ids, features))
     return torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], entries), counts
 
 
 def k_means(features: Float[Tensor, "f w"], centres: Float[Tensor, "v w"]) -> Float[Tensor, "v w"]:
-    """Centres after a few rounds from features at random; with too few features the last ones are as they were."""
+    """Centres after a few rounds from features at random, the first rank's; with too few the last are as they were."""
     order = Noise(0, "first centres").order(len(features))[: len(centres)].to(features.device)
-    centres = torch.cat([features[order], centres[len(order) :]])
+    centres = agreed(torch.cat([features[order], centres[len(order) :]]))
     for _ in range(ROUNDS):
         centres = shares(features, nearest(features, centres), centres)[0]
     return centres
@@ -81,7 +82,7 @@ class Upkeep(nn.Module):
     def _revived(
         self, entries: Float[Tensor, "v w"], features: Float[Tensor, "f w"], counts: Float[Tensor, " v"]
     ) -> Float[Tensor, "v w"]:
-        """Entries without a feature for `patience` steps become features at random.
+        """Entries without a feature for `patience` steps become features at random, the first rank's.
 
         Source: Dhariwal et al. (2020), arXiv:2005.00341, section 3.1, random restarts.
         """
@@ -90,4 +91,7 @@ class Upkeep(nn.Module):
         order = Noise(0, "revived entries").order(len(features), int(self.steps)).to(features.device)
         self.idle[dead] = 0
         self.mass[dead] = 0
-        return entries.index_copy(0, dead, features[order[: len(dead)]])
+        entries = agreed(entries.index_copy(0, dead, features[order[: len(dead)]]))
+        for state in (self.idle, self.mass):  # a rank with fewer features would move fewer entries
+            agreed(state)
+        return entries

@@ -1,6 +1,19 @@
 """The components keep the laws of their kinds."""
 
-from crt_vq import BSQ, LFQ, VQ, Causal, CausalCE, Conv, Perturbed, ResidualVQ, SimVQ
+from crt_vq import (
+    BSQ,
+    LFQ,
+    VQ,
+    VQGAN,
+    Adversarial,
+    Causal,
+    CausalCE,
+    Conv,
+    Perceptual,
+    Perturbed,
+    ResidualVQ,
+    SimVQ,
+)
 
 from crtcore.testing import obeys
 
@@ -24,6 +37,8 @@ test_swaps_of_a_few = obeys(Perturbed(bottleneck=VQ(codes=16), neighbours=4))
 test_swaps_of_all = obeys(Perturbed(bottleneck=LFQ(width=4), neighbours=16, swapped=1.0, share=1.0))
 test_one_halving = obeys(Conv(channels=8))
 test_three_halvings = obeys(Conv(channels=4, halvings=3, blocks=0))
+test_a_small_vqgan = obeys(VQGAN(channels=8, multipliers=(1, 2), blocks=1, latent=8))
+test_a_vqgan_of_absolute_errors = obeys(VQGAN(channels=4, multipliers=(1, 1, 1), blocks=1, latent=4, loss="l1"))
 test_a_small_head = obeys(Causal(layers=1, width=8, heads=2))
 test_a_head_without_ramp = obeys(Causal(layers=2, width=8, heads=1, ramp=0.0))
 test_a_linear_head = obeys(Causal(layers=0, start=0.25))
@@ -36,3 +51,6 @@ test_another_order = obeys(Causal(layers=1, width=8, heads=2, order=(2, 0, 3, 1)
 test_all_at_once = obeys(Causal(layers=0, order=(3, 2, 1, 0), first="learned", error="nll", reduction="sum"))
 test_ids_foretold = obeys(CausalCE(layers=1, width=8, heads=2))
 test_ids_foretold_in_another_order = obeys(CausalCE(layers=0, order=(2, 0, 3, 1), first="learned"))
+test_a_random_network = obeys(Perceptual(stages=1))
+test_a_judge_of_patches = obeys(Adversarial(layers=1, channels=4))
+test_a_judge_of_adaptive_weight = obeys(Adversarial(layers=1, channels=4, adaptive=True, start=0.5))

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from crt_vq import VQ
+from crt_vq import VQ, Causal, Conv
 from crt_vq.codebook import Codebook
 from torch import Tensor
+
+from crtcore.train import penalised, pulls
 
 
 def book(entries: list[float], **fields: Any) -> Codebook:
@@ -179,3 +181,15 @@ def test_a_uniform_start_is_within_one_over_the_codes() -> None:
 
     assert entries.abs().max() <= 1 / 50
     assert entries.std().item() == pytest.approx(1 / 50 / 3**0.5, rel=0.2)
+
+
+def test_entries_are_kept_up_once_a_step_though_gradients_are_looked_at() -> None:
+    images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    tokenizer = Conv(channels=4).build(VQ(codes=8, **KEPT).build(), images)
+    regularizers = {"causal": (Causal(layers=0, start=0.0, ramp=0.0).build(tokenizer), 1.0)}
+
+    with pulls(loss := penalised(images, tokenizer(images), regularizers, 0.5)) as norms:
+        loss.total.backward()
+
+    assert norms.keys() == {"tokenizer", "causal"}
+    assert tokenizer.bottleneck.upkeep.steps == 1

@@ -5,12 +5,12 @@ Axes: b batch, n ids of a sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from crt_verify.decoding.spec import Decoding
 from crt_verify.decoding.table import Entry, Trials, numbers, points
@@ -53,6 +53,9 @@ class DecodingExperiment:
         dataset = plan.parts["dataset"].build()
         run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
         target, draft = (self._prior(role, plan, run, dataset) for role in ("prior", "draft"))
+        if isinstance(target, nn.Module):  # else it has no weights
+            target.to(getattr(torch, self.spec.precision))
+            run.facts["dtype"] = self.spec.precision
         pair = Pair(target, draft, plan.sampling, plan.seed)
         entries = [
             Entry(table["use"], {k: v for k, v in table.items() if k != "use"}, spec)
@@ -61,12 +64,12 @@ class DecodingExperiment:
         chosen = self._samples("validation", self.spec.choices, plan, run, dataset)
         tested = self._samples("test", self.spec.prompts, plan, run, dataset)
         with torch.inference_mode():
-            trials = self._trials(run, pair, entries, chosen, tested)
+            trials, seconds = self._trials(run, pair, entries, chosen, tested)
             for role, part in (("target", target), ("draft", draft)):
                 run.note_backends(role, part)
             given = tested.at(slice(0, 1))
             times = [step_time(prior, given.ids[:, : self.spec.prompt], given.condition) for prior in (target, draft)]
-            told = Trials(pair, *tested, self.spec.prompt, trials, times[1] / times[0])
+            told = Trials(pair, *tested, self.spec.prompt, trials, seconds, times[1] / times[0])
             return Findings(numbers(told), points(told, entries))
 
     def _prior(self, role: str, plan: Plan, run: Run, dataset: Dataset) -> Any:
@@ -120,41 +123,42 @@ class DecodingExperiment:
 
     def _trials(
         self, run: Run, pair: Pair, entries: list[Entry], chosen: Samples, tested: Samples
-    ) -> dict[str, list[Json]]:
-        """What each decoder did on each test sample, ancestral decoding first; what was recorded is not done again."""
-        ancestral = discover().find("decoder", "ancestral").spec().build()  # type: ignore[attr-defined]
-        done = {line["step"]: line for line in read_records(run.folder / RECORDS) if line["stage"] == TRIALS}
-        rivals = [(name, group) for name, group in groups(entries).items() if len(group) > 1]
-        contests = [index for _, group in rivals for index in group]
-        steps = len(contests) + len(tested.ids)
-        built = [entry.spec.build() for entry in entries]
+    ) -> tuple[dict[str, Json], dict[str, list[float]]]:
+        """What each decoder made of the test samples, and its seconds for each of those that are timed.
 
-        def step(place: int, made: Iterator[tuple[str, Json]]) -> Mapping[str, Any]:
+        Ancestral decoding comes first; what was recorded is not done again.
+        """
+        done = {line["step"]: line["trials"] for line in read_records(run.folder / RECORDS) if line["stage"] == TRIALS}
+        rivals = [index for group in groups(entries).values() if len(group) > 1 for index in group]
+        built = [(entry.key, entry.spec.build()) for entry in entries]
+        ancestral = "ancestral", discover().find("decoder", "ancestral").spec().build()  # type: ignore[attr-defined]
+        timed = len(rivals) + 1 + len(groups(entries))
+        steps = timed + self.spec.timed
+
+        def step(place: int, decoders: list[tuple[str, Decoder]], samples: Samples, first: int = 0) -> dict[str, Json]:
             if place not in done:
                 if run.stopping():
                     raise Stopped
-                done[place] = {"stage": TRIALS, "step": place, "steps": steps, "trials": dict(made)}
-                run.record(done[place])
-            trials: Mapping[str, Any] = done[place]["trials"]
-            return trials
+                done[place] = {key: self._try(pair, decoder, samples, first) for key, decoder in decoders}
+                run.record({"stage": TRIALS, "step": place, "steps": steps, "trials": done[place]})
+            return dict(done[place])
 
         score: dict[int, float] = {}
-        for place, index in enumerate(contests):
-            told = step(place, iter([(entries[index].key, self._try(pair, built[index], chosen))]))
-            score[index] = calls(told[entries[index].key])
-        best = [min(group, key=lambda index: score.get(index, 0.0)) for group in groups(entries).values()]
-        found: dict[str, list[Json]] = {}
-        for row in range(len(tested.ids)):
-            sample = tested.at(slice(row, row + 1))
-            turn = [best[(row + place) % len(best)] for place in range(len(best))]  # so that no one always goes first
-            decoders: list[tuple[str, Decoder]] = [("ancestral", ancestral)]
-            decoders += [(entries[index].key, built[index]) for index in turn]
-            made = ((key, self._try(pair, decoder, sample, row)) for key, decoder in decoders)
-            for key, told in step(len(contests) + row, made).items():
-                found.setdefault(key, []).append(told)
-        return found
+        for place, index in enumerate(rivals):
+            (told,) = step(place, [built[index]], chosen).values()
+            score[index] = calls(told)
+        best = [built[min(group, key=lambda index: score.get(index, 0.0))] for group in groups(entries).values()]
+        found: dict[str, Json] = {}
+        for place, decoder in enumerate([ancestral, *best], len(rivals)):
+            found |= step(place, [decoder], tested)
+        seconds: dict[str, list[float]] = {key: [] for key in found}
+        for row in range(self.spec.timed):
+            turn = best[row % len(best) :] + best[: row % len(best)]  # so that no one always goes first
+            for key, told in step(timed + row, [ancestral, *turn], tested.at(slice(row, row + 1)), row).items():
+                seconds[key].append(told["seconds"])
+        return found, seconds
 
-    def _try(self, pair: Pair, decoder: Decoder, samples: Samples, first: int = 0) -> Json:
+    def _try(self, pair: Pair, decoder: Decoder, samples: Samples, first: int) -> Json:
         return tried(pair, decoder, samples.ids[:, : self.spec.prompt], samples.condition, self.spec.length, first)
 
 

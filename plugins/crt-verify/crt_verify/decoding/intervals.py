@@ -1,4 +1,4 @@
-"""Means, ratios and medians over prompts, with intervals; a prompt is one sample, however many ids it gave."""
+"""Ratios over prompts, with intervals; a prompt is one sample, however many ids it gave."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import SupportsFloat
 
 import numpy as np
-from scipy.stats import binom
 from scipy.stats import t as student
 
 from crtcore.kinds import Measurement
@@ -26,14 +25,6 @@ def ratio(
     spread = float(np.std(x - value * y, ddof=1)) / float(y.mean())
     half = float(student.ppf((1 + level) / 2, count - 1)) * spread / count**0.5
     return Measurement(value, unit, count, value - half, value + half)
-
-
-def median(values: Sequence[SupportsFloat], unit: str) -> Measurement:
-    """The median, by the interval of order statistics; none where there are too few values for the level."""
-    ordered, count = np.sort(np.asarray(values, dtype=float)), len(values)
-    rank = int(binom.ppf((1 - LEVEL) / 2, count, 0.5))  # values left out at either end
-    ends = (float(ordered[rank - 1]), float(ordered[count - rank])) if rank else (None, None)
-    return Measurement(float(np.median(ordered)), unit, count, *ends)
 
 
 def scaled(number: Measurement, factor: float, unit: str) -> Measurement:

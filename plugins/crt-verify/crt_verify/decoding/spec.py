@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 
@@ -21,7 +21,7 @@ class Decoding(ExperimentSpec):
     """Train (or load) a target and a draft, continue held-out samples with every decoder, and compare with ancestral.
 
     Decoders of one name and budget (drafted ids that the target judges in a call) are one point: its best structure is
-    chosen on validation samples. Rows are decoded one at a time, as someone who waits for a text does.
+    chosen on validation samples.
     Source: Jeon et al. (2024), arXiv:2402.14160, section 5.
     """
 
@@ -41,8 +41,10 @@ class Decoding(ExperimentSpec):
         ),
     )
 
-    prompts: int = attrs.field(default=16, validator=at_least(2))
-    """Test samples that are continued."""
+    prompts: int = attrs.field(default=64, validator=at_least(2))
+    """Test samples that are continued, all at once: what depends on no clock is measured on them."""
+    timed: int = attrs.field(default=16, validator=at_least(2))
+    """The first ones of them, continued once more one at a time, as someone who waits for a text does."""
     choices: int = attrs.field(default=8, validator=at_least(1))
     """Validation samples that a structure is chosen on."""
     prompt: int = attrs.field(default=128, validator=at_least(1))
@@ -51,11 +53,15 @@ class Decoding(ExperimentSpec):
     """Ids that are drawn after them."""
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """Times a prior is scored on validation samples while it trains; the best one is kept."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What the target computes in while it decodes; the draft stays in float32, where a small one is fastest."""
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: data that are no ids, decoders that draft no trees."""
         if plan.parts["dataset"].form != "ids":
             yield "dataset.use", f"expected a dataset of ids, got one of {plan.parts['dataset'].form!r} data"
+        if self.timed > self.prompts:
+            yield "experiment.timed", f"expected at most as many as there are prompts, {self.prompts}, got {self.timed}"
         for index, decoder in enumerate(plan.parts["decoder"]):
             if not isinstance(decoder, TreeDecoding):
                 got = plan.document["decoder"][index]["use"]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from crt_verify.decoding.intervals import median, ratio, scaled
+from crt_verify.decoding.intervals import ratio, scaled
 from crt_verify.decoding.overlap import overlap
 from crt_verify.decoding.trial import Pair, Round, rounds
 from crt_verify.specs import TreeDecoding
@@ -64,8 +64,10 @@ class Trials(NamedTuple):
     condition: Int[Tensor, " b"] | None
     prompt: int
     """Ids of a prompt."""
-    told: Mapping[str, list[Json]]
-    """Decoder to what it did on each sample; ancestral decoding is there."""
+    told: Mapping[str, Json]
+    """Decoder to what it did on the samples; ancestral decoding is there."""
+    seconds: Mapping[str, list[float]]
+    """Decoder to the time it took for each of the first samples alone."""
     cost: float
     """The measured time of a draft call, in target calls."""
 
@@ -85,7 +87,7 @@ def numbers(trials: Trials) -> dict[str, Measurement]:
     """What the study rests on: how good and how big the priors are, and how fast the reference is."""
     count = len(trials.ids)
     sizes = trials.pair.sizes
-    rates = [trials.length / told["seconds"] for told in trials.told["ancestral"]]
+    seconds = trials.seconds["ancestral"]
     return {
         "target_parameters": Measurement(float(sizes[0]), "parameters", count),
         "draft_parameters": Measurement(float(sizes[1]), "parameters", count),
@@ -93,7 +95,7 @@ def numbers(trials: Trials) -> dict[str, Measurement]:
         "draft_nats_per_id": _nats(trials.pair.draft, trials),
         "draft_cost_nominal": Measurement(trials.nominal, "target calls", count),
         "draft_cost_measured": Measurement(trials.cost, "target calls", count),
-        "ancestral_rate": median(rates, "ids a second"),
+        "ancestral_rate": ratio([trials.length] * len(seconds), seconds, "ids a second"),
     }
 
 
@@ -121,22 +123,21 @@ def _labels(pair: Pair, entry: Entry) -> dict[str, str | int | float]:
 
 def _measured(trials: Trials, entry: Entry, level: float) -> dict[str, Measurement]:
     told, reference = trials.told[entry.key], trials.told["ancestral"]
-    accepted = [row["accepted"][0] for row in told]
-    emitted = [len(row["ids"][0]) - 1 for row in told]  # the first id comes with the call that reads the prompt
-    efficiency = ratio(emitted, [len(each) - 1 for each in accepted], "ids a call")
-    rates = [other["seconds"] / row["seconds"] for row, other in zip(told, reference, strict=True)]
+    emitted = [len(row) - 1 for row in told["ids"]]  # the first id comes with the call that reads the prompt
+    efficiency = ratio(emitted, [len(row) - 1 for row in told["accepted"]], "ids a call")
+    played = [rounds(row, trials.length, entry.levels) for row in told["accepted"]]
     true = trials.ids[:, trials.prompt :].tolist()
     right, usual = (
-        [overlap(row["ids"][0], each) for row, each in zip(mine, true, strict=True)] for mine in (told, reference)
+        [overlap(row, each) for row, each in zip(mine["ids"], true, strict=True)] for mine in (told, reference)
     )
     return {
         "block_efficiency": efficiency,
         "mbsu": scaled(efficiency, 1 / (1 + trials.nominal * entry.levels), "times"),
         "mbsu_measured": scaled(efficiency, 1 / (1 + trials.cost * entry.levels), "times"),
-        "token_rate": median(rates, "times ancestral"),
+        "token_rate": ratio(trials.seconds["ancestral"], trials.seconds[entry.key], "times ancestral"),
         **({"accuracy": ratio(right, usual, "times ancestral", level)} if any(usual) else {}),
-        "bound_fraction": _reached(trials, entry),
-        **_by_depth([rounds(each, trials.length, entry.levels) for each in accepted], min(entry.levels, DEPTHS)),
+        "bound_fraction": _reached(trials, entry, played),
+        **_by_depth(played, min(entry.levels, DEPTHS)),
     }
 
 
@@ -151,16 +152,16 @@ def _by_depth(played: list[list[Round]], depths: int) -> dict[str, Measurement]:
     return found
 
 
-def _reached(trials: Trials, entry: Entry) -> Measurement:
+def _reached(trials: Trials, entry: Entry, played: list[list[Round]]) -> Measurement:
     """How often a round accepted anything, over the most that any exact rule could have on such first levels."""
+    texts = torch.cat([trials.ids[:, : trials.prompt], trials.ids.new_tensor(trials.told[entry.key]["ids"])], 1)
+    pair = trials.pair
+    p, q = (
+        probabilities(prior(texts, trials.condition), pair.sampling) for prior in (pair.target, pair.draft)
+    )  # b n v
     got, most = [], []
-    for row, told in enumerate(trials.told[entry.key]):
-        condition = None if trials.condition is None else trials.condition[row : row + 1]
-        text = torch.cat([trials.ids[row, : trials.prompt], trials.ids.new_tensor(told["ids"][0])])[None]
-        played = rounds(told["accepted"][0], trials.length, entry.levels)
-        starts = [trials.prompt + each.emitted for each in played]
-        pair = trials.pair
-        p, q = (probabilities(prior(text, condition)[0, starts], pair.sampling) for prior in (pair.target, pair.draft))
-        got.append(sum(each.accepted > 0 for each in played))
-        most.append(float(entry.spec.drafter.bound(p, q).sum()))
+    for row, mine in enumerate(played):
+        starts = [trials.prompt + each.emitted for each in mine]
+        got.append(sum(each.accepted > 0 for each in mine))
+        most.append(float(entry.spec.drafter.bound(p[row, starts], q[row, starts]).sum()))
     return ratio(got, most, "of the bound")

@@ -1,4 +1,4 @@
-"""The convolutional tokenizer: shapes, and what it refuses."""
+"""The grid tokenizer: shapes, and what it refuses."""
 
 from __future__ import annotations
 
