@@ -23,9 +23,10 @@ from crtcore.cost.blank import blank
 from crtcore.cost.devices import DEVICES, UTILISATION
 from crtcore.cost.stages import StageCost, costs, outlined
 from crtcore.cost.trace import Trace, traced
+from crtcore.errors import RunError
 from crtcore.experiment import load, study
 from crtcore.hooks import Component
-from crtcore.kinds import PriorSpec
+from crtcore.kinds import PriorSpec, RegularizerSpec, Tokenizer
 from crtcore.registry import Registry
 from crtcore.testing.toys import Chain, Patches
 from crtcore.toml import Document
@@ -141,7 +142,7 @@ def test_a_prior_of_three_billion_is_counted_in_little_memory() -> None:
     cost = smoke("prior={use = 'llamagen', size = '3.1B'}", "training.prior.batch=256", "bottleneck.codes=16384")[1]
 
     (parameters,) = cost.parameters.values()
-    assert cost.memory.weights == 4 * parameters > 12e9
+    assert cost.memory.weights >= cost.memory.gradients == 4 * parameters > 12e9
     assert 0.95 < cost.flops / (6 * parameters * cost.ids_in_training) < 1.1
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 2**30
 
@@ -164,12 +165,21 @@ class PeekingPrior(nn.Module):
         return self.logits[ids.numpy()]
 
 
+@attrs.frozen(kw_only=True)
+class Far(RegularizerSpec):
+    """A regulariser whose weights lie elsewhere."""
+
+    def build(self, tokenizer: Tokenizer) -> Any:
+        raise RunError("far: expected weights, got none")
+
+
 REGISTRY = Registry.of(
     [
         *(("crtcore", component) for component in crt_components()),
         ("toys", Component("patches", spec=Patches, summary="", examples=(Patches(),))),
         ("toys", Component("chain", spec=Chain, summary="", examples=(Chain(),))),
         ("here", Component("peeking", spec=Peeking, summary="", examples=(Peeking(),))),
+        ("here", Component("far", spec=Far, summary="", examples=(Far(),))),
     ]
 )
 TOY: dict[str, Any] = {
@@ -201,6 +211,13 @@ def test_a_regulariser_of_its_own_parameters_counts_beside_the_tokenizer() -> No
     cost = toy(regularizer=[{"use": "chain"}])[0]
 
     assert cost.parameters == {"tokenizer": 2 * (16 * 2) + 2 + 16, "regularizer.0": 4}
+
+
+def test_a_regulariser_that_cannot_be_built_is_left_out_and_told() -> None:
+    cost = toy(regularizer=[{"use": "far"}, {"use": "chain"}])[0]
+
+    assert cost.left_out == ("regularizer.0: far: expected weights, got none",)
+    assert list(cost.parameters) == ["tokenizer", "regularizer.1"]
 
 
 def test_images_of_a_folder_that_is_not_there_are_counted_by_their_size() -> None:

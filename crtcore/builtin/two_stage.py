@@ -83,7 +83,7 @@ class TwoStageExperiment:
             return prior.eval()
         training = plan.training[role]
         noise = Noise(plan.seed, f"order of the {role}'s batches")
-        with run.stage(role, (*TOKENIZER, "experiment", role, f"training.{role}")) as stage:
+        with run.stage(role, (*TOKENIZER, "experiment.evaluations", role, f"training.{role}")) as stage:
             codes = coded(run, TOKENIZER, dataset, tokenizer, "train")
             everything = spread(dataset.sizes["validation"], 0)
             held_ids, held_condition = encoded(run, dataset, tokenizer, "validation", everything)

@@ -47,6 +47,7 @@ def _plain(cost: StageCost, data: Outline, device: str | None) -> dict[str, Any]
         "memory": cost.memory._asdict(),
         "seconds": None if device is None else DEVICES[device].seconds(cost.flops, training.precision),
         "not_traced": cost.obstacle,
+        "left_out": list(cost.left_out),
         "not_known": data.unknown,
     }
 
@@ -98,6 +99,7 @@ def _notes(stage: dict[str, Any], device: str | None) -> list[str]:
             f"{stage['stage']}: FLOPs are 6 times parameters times ids, as one step could not be traced "
             f"({stage['not_traced']}); convolutions take far more"
         )
+    notes += [f"{stage['stage']}: counted without {reason}" for reason in stage["left_out"]]
     if stage["not_known"]:
         notes.append(stage["not_known"])
     room = DEVICES[device].memory if device else None

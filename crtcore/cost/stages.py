@@ -15,7 +15,7 @@ from crtcore.cost.blank import blank
 from crtcore.cost.trace import Trace, traced
 from crtcore.errors import RunError
 from crtcore.experiment import Plan
-from crtcore.kinds import DatasetSpec
+from crtcore.kinds import DatasetSpec, Regularizer
 from crtcore.likelihood import nats
 from crtcore.registry import in_one_line
 from crtcore.settings import Training
@@ -26,6 +26,7 @@ class Memory(NamedTuple):
     """Bytes of a stage in training."""
 
     weights: int
+    """Those that never learn among them."""
     gradients: int
     optimizer: int
     activations: int | None
@@ -46,6 +47,8 @@ class StageCost(NamedTuple):
     memory: Memory
     obstacle: str | None
     """Why the step could not be traced: then `flops` are 6 times parameters times ids."""
+    left_out: tuple[str, ...]
+    """Regularisers that could not be built, each with the reason: they are in no number."""
 
     @property
     def ids_in_training(self) -> int:
@@ -72,6 +75,7 @@ class Step(NamedTuple):
     loss: Callable[[], Tensor]
     ids: int
     """Of a sample."""
+    left_out: tuple[str, ...] = ()
 
 
 def outlined(spec: DatasetSpec) -> Outline:
@@ -132,11 +136,21 @@ def _batch(data: Outline, training: Training) -> tuple[Tensor, Tensor | None]:
 
 def _compressing(plan: Plan, data: Outline, tokenizer: Any, training: Training) -> Step:
     """A step of a tokenizer at the end of training, when every regulariser counts."""
-    specs = _part(plan, "regularizer") or ()
-    regularizers = {f"regularizer.{index}": (spec.build(tokenizer), spec.weight) for index, spec in enumerate(specs)}
+    regularizers: dict[str, tuple[Regularizer, float]] = {}
+    left_out = []
+    for index, spec in enumerate(_part(plan, "regularizer") or ()):
+        try:
+            regularizers[f"regularizer.{index}"] = spec.build(tokenizer), spec.weight
+        except RunError as error:  # such as weights that lie elsewhere
+            left_out.append(f"regularizer.{index}: {error}")
     batch, condition = _batch(data, training)
     parts = {"tokenizer": tokenizer} | {name: regularizer for name, (regularizer, _) in regularizers.items()}
-    return Step(parts, lambda: penalised(batch, tokenizer(batch, condition), regularizers, 1.0).total, tokenizer.length)
+    return Step(
+        parts,
+        lambda: penalised(batch, tokenizer(batch, condition), regularizers, 1.0).total,
+        tokenizer.length,
+        tuple(left_out),
+    )
 
 
 def _modelling(plan: Plan, data: Outline, tokenizer: Any, role: str, training: Training) -> Step:
@@ -156,9 +170,11 @@ def _cost(stage: str, training: Training, step: Step) -> StageCost:
         found = part.parameters() if isinstance(part, nn.Module) else ()
         own[name] = {id(weight): weight for weight in found if id(weight) not in before}
     weights = [weight for found in own.values() for weight in found.values()]
-    count, total = sum(weight.numel() for weight in weights), sum(weight.nbytes for weight in weights)
+    modules = [part for part in step.parts.values() if isinstance(part, nn.Module)]
+    buffers = {id(buffer): buffer for module in modules for buffer in module.buffers()}.values()
+    count, total = sum(weight.numel() for weight in weights), sum(each.nbytes for each in (*weights, *buffers))
     learning = sum(weight.nbytes for weight in weights if weight.requires_grad)
-    trace, obstacle = _traced(step, weights, training.precision)
+    trace, obstacle = _traced(step, [*weights, *buffers], training.precision)
     ids = step.ids * training.batch
     return StageCost(
         stage=stage,
@@ -168,10 +184,11 @@ def _cost(stage: str, training: Training, step: Step) -> StageCost:
         ids=step.ids,
         memory=Memory(total, learning, 2 * learning, None if trace is None else trace.kept),  # AdamW keeps two moments
         obstacle=obstacle,
+        left_out=step.left_out,
     )
 
 
-def _traced(step: Step, weights: list[nn.Parameter], precision: str) -> tuple[Trace | None, str | None]:
+def _traced(step: Step, weights: list[Tensor], precision: str) -> tuple[Trace | None, str | None]:
     """The trace of a step, or why there is none: any code may read what is not there."""
     try:
         return traced(step.loss, weights, precision=precision), None

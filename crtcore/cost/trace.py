@@ -55,12 +55,12 @@ class _Everywhere:
 
 def traced(loss: Callable[[], Tensor], weights: Iterable[Tensor], *, precision: str) -> Trace:
     """What it takes to compute a loss of blank `weights`, and its gradient; to be called where tensors are blank."""
-    known = {_storage(weight) for weight in weights}
-    kept: dict[int, int] = {}
+    known = {_storage(weight).cdata for weight in weights}
+    met: dict[int, tuple[StorageWeakRef, int]] = {}  # a reference lets a storage go, but not its number
 
     def keep(tensor: Tensor) -> Tensor:
-        if (storage := _storage(tensor)) not in known:
-            kept[storage] = tensor.untyped_storage().nbytes()
+        storage = _storage(tensor)
+        met.setdefault(storage.cdata, (storage, tensor.untyped_storage().nbytes()))
         return tensor
 
     counter = FlopCounterMode(display=False, custom_mapping=dict(_MORE))
@@ -71,11 +71,15 @@ def traced(loss: Callable[[], Tensor], weights: Iterable[Tensor], *, precision: 
             torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"),
         ):
             total = loss()
+        kept = sum(size for key, (storage, size) in met.items() if key not in known and _lives(storage))
         if total.requires_grad:
             total.backward()  # type: ignore[no-untyped-call]
-    return Trace(counter.get_total_flops(), sum(kept.values()))
+    return Trace(counter.get_total_flops(), kept)
 
 
-def _storage(tensor: Tensor) -> int:
-    found: int = StorageWeakRef(tensor.untyped_storage()).cdata  # type: ignore[no-untyped-call]
-    return found
+def _lives(storage: StorageWeakRef) -> bool:
+    return not storage.expired()  # type: ignore[no-untyped-call]
+
+
+def _storage(tensor: Tensor) -> StorageWeakRef:
+    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]

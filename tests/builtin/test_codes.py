@@ -303,6 +303,13 @@ def test_some_samples_are_scored_where_that_is_asked(tmp_path: Path) -> None:
     assert {number["samples"] for name, number in numbers.items() if name.endswith("_bits")} == {8}
 
 
+def test_how_many_samples_are_scored_trains_nothing_anew(tmp_path: Path) -> None:
+    for samples in (0, 8):
+        execute(plan(experiment={"use": "two-stage", "samples": samples}), tmp_path)
+
+    assert len(list((tmp_path / "stages" / "prior").glob("*/final"))) == 1
+
+
 @pytest.mark.parametrize(
     ("size", "count", "places"), [(5, 0, [0, 1, 2, 3, 4]), (5, 9, [0, 1, 2, 3, 4]), (10, 4, [0, 2, 5, 7])]
 )
