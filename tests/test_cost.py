@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -28,7 +28,7 @@ from crtcore.experiment import load, study
 from crtcore.hooks import Component
 from crtcore.kinds import PriorSpec, RegularizerSpec, Tokenizer
 from crtcore.registry import Registry
-from crtcore.testing.toys import Chain, Patches
+from crtcore.testing.toys import Chain, LinearChain, Patches
 from crtcore.toml import Document
 
 SPECS = Path(__file__).parent.parent / "specs"
@@ -101,7 +101,7 @@ def test_what_is_asked_of_blank_tensors_is_answered(ask: Callable[[], object], a
 
 def smoke(*overrides: str) -> list[StageCost]:
     (point,) = load(Path(SMOKE), discover(), overrides).points
-    return list(costs(point.plan, outlined(point.plan.parts["dataset"])))
+    return costs(point.plan, outlined(point.plan.parts["dataset"]))
 
 
 def test_every_stage_of_a_plan_is_counted() -> None:
@@ -173,6 +173,16 @@ class Far(RegularizerSpec):
         raise RunError("far: expected weights, got none")
 
 
+@attrs.frozen(kw_only=True)
+class Holding(RegularizerSpec):
+    """A regulariser that has the tokenizer as a part of itself."""
+
+    def build(self, tokenizer: Tokenizer) -> Any:
+        held = LinearChain(tokenizer.width)
+        held.add_module("tokenizer", cast("nn.Module", tokenizer))
+        return held
+
+
 REGISTRY = Registry.of(
     [
         *(("crtcore", component) for component in crt_components()),
@@ -180,6 +190,7 @@ REGISTRY = Registry.of(
         ("toys", Component("chain", spec=Chain, summary="", examples=(Chain(),))),
         ("here", Component("peeking", spec=Peeking, summary="", examples=(Peeking(),))),
         ("here", Component("far", spec=Far, summary="", examples=(Far(),))),
+        ("here", Component("holding", spec=Holding, summary="", examples=(Holding(),))),
     ]
 )
 TOY: dict[str, Any] = {
@@ -196,7 +207,7 @@ TOY: dict[str, Any] = {
 
 def toy(**tables: Any) -> list[StageCost]:
     (point,) = study(Document(TOY | tables, {}), REGISTRY).points
-    return list(costs(point.plan, outlined(point.plan.parts["dataset"])))
+    return costs(point.plan, outlined(point.plan.parts["dataset"]))
 
 
 def test_a_step_that_needs_contents_is_told_and_taken_as_six_a_parameter_and_id() -> None:
@@ -211,6 +222,10 @@ def test_a_regulariser_of_its_own_parameters_counts_beside_the_tokenizer() -> No
     cost = toy(regularizer=[{"use": "chain"}])[0]
 
     assert cost.parameters == {"tokenizer": 2 * (16 * 2) + 2 + 16, "regularizer.0": 4}
+
+
+def test_what_a_regulariser_shares_with_the_tokenizer_counts_once() -> None:
+    assert toy(regularizer=[{"use": "holding"}])[0].parameters == toy(regularizer=[{"use": "chain"}])[0].parameters
 
 
 def test_a_regulariser_that_cannot_be_built_is_left_out_and_told() -> None:
@@ -229,7 +244,7 @@ def test_images_of_a_folder_that_is_not_there_are_counted_by_their_size() -> Non
     assert (data.shape, data.classes) == ((3, 32, 32), None)
     assert data.unknown
     assert "as if there were no classes (image-folder: expected a folder" in data.unknown
-    assert next(costs(point.plan, data)).ids == 64
+    assert costs(point.plan, data)[0].ids == 64
 
 
 def test_time_is_operations_by_the_peak_rate_at_the_stated_share() -> None:
@@ -279,9 +294,9 @@ def test_points_that_differ_in_their_seed_alone_are_counted_once(monkeypatch: py
 
     counted: list[int] = []
 
-    def watched(plan: Any, data: Any) -> Iterator[StageCost]:
+    def watched(plan: Any, data: Any) -> list[StageCost]:
         counted.append(plan.seed)
-        yield from costs(plan, data)
+        return costs(plan, data)
 
     monkeypatch.setattr(command, "costs", watched)
 

@@ -28,9 +28,9 @@ def plan(name: str, *overrides: str) -> Plan:
     return point.plan
 
 
-def cost(name: str) -> tuple[StageCost, ...]:
+def cost(name: str) -> list[StageCost]:
     whole = plan(name, BARE, "training.tokenizer.batch=1", "training.prior.batch=1")
-    return tuple(costs(whole, outlined(whole.parts["dataset"])))
+    return costs(whole, outlined(whole.parts["dataset"]))
 
 
 def test_the_published_sizes_come_out() -> None:

@@ -5,7 +5,7 @@ Axes: b batch, n ids of a sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -93,25 +93,27 @@ def outlined(spec: DatasetSpec) -> Outline:
     return Outline(tuple(sample.shape[1:]), sample.dtype, dataset.classes, dataset.vocabulary, None)
 
 
-def costs(plan: Plan, data: Outline) -> Iterator[StageCost]:
+def costs(plan: Plan, data: Outline) -> list[StageCost]:
     """What each stage that `plan` trains costs; no tensor has contents, so that none takes memory.
 
     Raises: RunError if a stage trains neither a tokenizer nor a prior.
     """
+    found = []
     with blank():
         tokenizer = _tokenizer(plan, data)
-    for stage, training in plan.training.items():
-        role = plan.experiment.stages[stage]
-        kind = plan.experiment.roles[role].kind
-        if kind not in ("tokenizer", "prior"):
-            raise RunError(f"{stage}: expected a stage that trains a tokenizer or a prior, got one of a {kind}")
-        with blank():
-            if kind == "tokenizer":
-                step = _compressing(plan, data, tokenizer, training)
-            else:
-                step = _modelling(plan, data, tokenizer, role, training)
-            cost = _cost(stage, training, step)
-        yield cost
+        for stage, training in plan.training.items():
+            role = plan.experiment.stages[stage]
+            match plan.experiment.roles[role].kind:
+                case "tokenizer":
+                    step = _compressing(plan, data, tokenizer, training)
+                case "prior":
+                    step = _modelling(plan, data, tokenizer, role, training)
+                case other:
+                    raise RunError(
+                        f"{stage}: expected a stage that trains a tokenizer or a prior, got one of a {other}"
+                    )
+            found.append(_cost(stage, training, step))
+    return found
 
 
 def _part(plan: Plan, kind: str) -> Any:
@@ -120,12 +122,8 @@ def _part(plan: Plan, kind: str) -> Any:
 
 
 def _tokenizer(plan: Plan, data: Outline) -> Any:
-    spec = _part(plan, "tokenizer")
-    return (
-        None
-        if spec is None
-        else spec.build(_part(plan, "bottleneck").build(), torch.empty(1, *data.shape, dtype=data.dtype))
-    )
+    spec, sample = _part(plan, "tokenizer"), torch.empty(1, *data.shape, dtype=data.dtype)
+    return None if spec is None else spec.build(_part(plan, "bottleneck").build(), sample)
 
 
 def _batch(data: Outline, training: Training) -> tuple[Tensor, Tensor | None]:
@@ -164,28 +162,39 @@ def _modelling(plan: Plan, data: Outline, tokenizer: Any, role: str, training: T
 
 
 def _cost(stage: str, training: Training, step: Step) -> StageCost:
-    own: dict[str, dict[int, nn.Parameter]] = {}
-    for name, part in step.parts.items():
-        before = {key for found in own.values() for key in found}
-        found = part.parameters() if isinstance(part, nn.Module) else ()
-        own[name] = {id(weight): weight for weight in found if id(weight) not in before}
-    weights = [weight for found in own.values() for weight in found.values()]
-    modules = [part for part in step.parts.values() if isinstance(part, nn.Module)]
-    buffers = {id(buffer): buffer for module in modules for buffer in module.buffers()}.values()
-    count, total = sum(weight.numel() for weight in weights), sum(each.nbytes for each in (*weights, *buffers))
+    own = _own(step)
+    weights = [weight for found in own.values() for weight in found]
+    buffers = [each for part in step.parts.values() if isinstance(part, nn.Module) for each in part.buffers()]
+    parameters = {name: sum(weight.numel() for weight in found) for name, found in own.items()}
     learning = sum(weight.nbytes for weight in weights if weight.requires_grad)
     trace, obstacle = _traced(step, [*weights, *buffers], training.precision)
-    ids = step.ids * training.batch
+    formula = 6 * sum(parameters.values()) * step.ids * training.batch
     return StageCost(
         stage=stage,
         training=training,
-        parameters={name: sum(weight.numel() for weight in found.values()) for name, found in own.items()},
-        flops=float(training.steps) * (6 * count * ids if trace is None else trace.flops),
+        parameters=parameters,
+        flops=float(training.steps) * (formula if trace is None else trace.flops),
         ids=step.ids,
-        memory=Memory(total, learning, 2 * learning, None if trace is None else trace.kept),  # AdamW keeps two moments
+        memory=Memory(
+            weights=sum(each.nbytes for each in (*weights, *buffers)),
+            gradients=learning,
+            optimizer=2 * learning,  # AdamW keeps two moments
+            activations=None if trace is None else trace.kept,
+        ),
         obstacle=obstacle,
         left_out=step.left_out,
     )
+
+
+def _own(step: Step) -> dict[str, list[nn.Parameter]]:
+    """The parameters of each part that no part before it has."""
+    seen: set[int] = set()
+    own: dict[str, list[nn.Parameter]] = {}
+    for name, part in step.parts.items():
+        found = part.parameters() if isinstance(part, nn.Module) else ()
+        own[name] = [weight for weight in found if id(weight) not in seen]
+        seen |= {id(weight) for weight in own[name]}
+    return own
 
 
 def _traced(step: Step, weights: list[Tensor], precision: str) -> tuple[Trace | None, str | None]:
