@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from crtcore.errors import CheckpointError, RunError
+from crtcore.registry import in_one_line
 
 MARK = "COMMITTED"
 _MANIFEST = "manifest.json"
@@ -83,12 +84,13 @@ def mapped(folder: Path) -> Saved:
         raise _unfit(folder, _TENSORS, f"cannot be read ({error.strerror})") from None
     if found != hashes.get(_TENSORS):
         raise _damaged(folder, _TENSORS, str(hashes.get(_TENSORS)), found)
-    with safetensors.safe_open(folder / _TENSORS, "pt") as tensors:
-        names = list(tensors.keys())
-        return Saved(
-            {name: tensors.get_tensor(name) for name in names},
-            _table(folder, _STATE, str(hashes.get(_STATE))),
-        )
+    state = _table(folder, _STATE, str(hashes.get(_STATE)))
+    try:
+        with safetensors.safe_open(folder / _TENSORS, "pt") as tensors:
+            names = list(tensors.keys())
+            return Saved({name: tensors.get_tensor(name) for name in names}, state)
+    except (safetensors.SafetensorError, LookupError, ValueError, RuntimeError) as error:
+        raise _unfit(folder, _TENSORS, f"expected tensors, got {in_one_line(error)}") from None
 
 
 def committed(folder: Path) -> bool:
