@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from crtcore.builtin.code_length import unigram_nats
 from crtcore.builtin.codes import batches, check_round_trip, coded, encoded
 from crtcore.builtin.specs import TwoStage
 from crtcore.experiment import Plan
-from crtcore.kinds import Dataset, Drawn, Evidence, Findings, Measurement, Prior, Tokenizer
+from crtcore.kinds import Dataset, Drawn, Evidence, Findings, Measurement, Metric, Prior, Tokenizer
 from crtcore.likelihood import CHUNK, nats, scored
 from crtcore.noise import Noise
 from crtcore.run import Run, Stopped
@@ -35,6 +36,7 @@ class TwoStageExperiment:
     def __call__(self, plan: Plan, run: Run) -> Findings:
         """Trains what is not trained yet, then measures."""
         dataset = plan.parts["dataset"].build()
+        metrics = [spec.build() for spec in plan.parts["metric"]]  # first, as one may lack a package or a file
         run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
         tokenizer = self._tokenizer(plan, run, dataset)
         prior = self._prior("prior", plan, run, dataset, tokenizer)
@@ -42,7 +44,7 @@ class TwoStageExperiment:
         if run.stopping():
             raise Stopped
         with torch.inference_mode():
-            numbers = self._measure(plan, run, dataset, tokenizer, prior, draft)
+            numbers = self._measure(plan, run, dataset, tokenizer, prior, draft, metrics=metrics)
         for role, part in (("tokenizer", tokenizer), ("prior", prior), ("draft", draft)):
             run.note_backends(role, part)  # known once the part has run
         return Findings(numbers)
@@ -107,8 +109,9 @@ class TwoStageExperiment:
         return prior.eval()
 
     def _measure(
-        self, plan: Plan, run: Run, dataset: Dataset, tokenizer: Any, prior: Prior, draft: Prior | None
-    ) -> dict[str, Measurement]:
+        self, plan: Plan, run: Run, dataset: Dataset, tokenizer: Any, prior: Prior, draft: Prior | None,
+        *, metrics: Sequence[Metric],
+    ) -> dict[str, Measurement]:  # fmt: skip
         fitted, held_out = (spread(dataset.sizes[split], self.spec.samples) for split in ("train", "test"))
         ids, condition = encoded(run, dataset, tokenizer, "test", held_out)
         drawn = draw(plan, tokenizer, prior, draft, ids, condition)
@@ -130,8 +133,8 @@ class TwoStageExperiment:
             {name: getattr(evidence, name)[:SHOWN] for name in ("real", "reconstructed", "generated")}
         )  # fmt: skip
         numbers: dict[str, Measurement] = {}
-        for spec in plan.parts["metric"]:
-            numbers |= spec.build()(evidence)
+        for metric in metrics:
+            numbers |= metric(evidence)
         return numbers | _own(evidence, drawn)
 
 

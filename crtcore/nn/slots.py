@@ -77,6 +77,10 @@ def lineage(
     """
     batch, new = parents.shape
     known = older.shape[1]
+    above = torch.cat((older.new_zeros(batch, 1, known), older), 1)  # b m+1 m
+    if new == 1:  # a chain's step: its parent's row, and itself
+        above = above.gather(1, (parents[..., None] + 1).expand(-1, -1, known))
+        return torch.cat((above, present[..., None]), -1)
     among = torch.where(parents >= known, parents - known + 1, 0)  # 0: the parent is no new node
     jump = torch.cat((parents.new_zeros(batch, 1), among), 1)  # b t+1; node 0 stands for what is not new
     marks = torch.cat((present.new_zeros(batch, 1, new), torch.diag_embed(present)), 1)  # b t+1 t
@@ -85,6 +89,5 @@ def lineage(
         marks = marks | marks.gather(1, jump[..., None].expand(-1, -1, new))
         entry = entry.maximum(entry.gather(1, jump))
         jump = jump.gather(1, jump)
-    above = torch.cat((older.new_zeros(batch, 1, known), older), 1)  # b m+1 m
     above = above.gather(1, (entry[:, 1:, None] + 1).expand(-1, -1, known))  # b t m
     return torch.cat((above, marks[:, 1:]), -1)

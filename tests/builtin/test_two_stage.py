@@ -20,9 +20,10 @@ from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.specs import FSQ, Digits
 from crtcore.builtin.table import TablePrior
 from crtcore.builtin.two_stage import nats
+from crtcore.errors import RunError
 from crtcore.experiment import Plan, study
 from crtcore.hooks import Component
-from crtcore.kinds import Batch, BottleneckSpec, DatasetSpec, DecoderSpec, Drawn, TokenizerSpec
+from crtcore.kinds import Batch, BottleneckSpec, DatasetSpec, DecoderSpec, Drawn, MetricSpec, TokenizerSpec
 from crtcore.registry import Registry
 from crtcore.run import execute
 from crtcore.spec import Spec
@@ -146,12 +147,21 @@ class Words(TokenizerSpec):
         raise NotImplementedError
 
 
+@attrs.frozen(kw_only=True)
+class Absent(MetricSpec):
+    """A metric whose package is not there."""
+
+    def build(self) -> Any:
+        raise RunError("absent: expected a package, got none")
+
+
 PARTS: dict[str, type[Spec]] = {
     "squares": Squares,
     "greedy": Greedy,
     "watched": Watched,
     "draws": WatchedDraws,
     "drafting": Drafting,
+    "absent": Absent,
 }
 REGISTRY = Registry.of(
     [("crtcore", component) for component in crt_components()]
@@ -207,6 +217,14 @@ def test_every_number_is_there_with_its_unit(tmp_path: Path) -> None:
         "target_calls_per_id": "calls",
     }
     assert all(math.isfinite(number["value"]) for number in numbers.values())
+
+
+def test_a_metric_that_cannot_be_had_is_said_before_anything_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="absent: expected a package, got none"):
+        execute(plan(metric=[{"use": "absent"}]), tmp_path)
+
+    assert not list(tmp_path.rglob("records.jsonl"))
+    assert "tokenizer" not in SEEN
 
 
 def test_a_second_run_gives_the_same_numbers(tmp_path: Path) -> None:

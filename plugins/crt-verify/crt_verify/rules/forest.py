@@ -5,6 +5,9 @@ Axes: b batch, m nodes (the root counted), v vocabulary. Row n of p and q is the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -53,12 +56,13 @@ class Forest:
         if self.runs_ahead:
             return [self.rows * len(self.node) + node for node in range(1, len(self.node))]
         turn = (self.siblings & (self.node < self.node[:, None])).sum(-1)  # b m
-        turn = (turn + self.lineage().sum(-1) * len(self.node) * by_level).flatten()
+        turn = (turn + self.lineage.sum(-1) * len(self.node) if by_level else turn).flatten()
         nodes = self.there.flatten().nonzero()[:, 0]
         order = turn[nodes].argsort(stable=True)
         sizes = torch.bincount(turn[nodes]).tolist()
         return list(torch.split(nodes[order], [size for size in sizes if size]))
 
+    @cached_property
     def lineage(self) -> Bool[Tensor, "b m m"]:
         """Which nodes (last axis) stand on the way from the root to which, both ends counted."""
         return closure(self.under)
@@ -67,10 +71,10 @@ class Forest:
 def closure(under: Bool[Tensor, "b m m"]) -> Bool[Tensor, "b m m"]:
     """Which nodes (last axis) are above which, or the same."""
     most = under.shape[-1]
-    above = under | torch.eye(most, dtype=torch.bool, device=under.device)
+    above = under.float() + torch.eye(most, device=under.device)
     for _ in range((most - 1).bit_length()):
-        above = above.double() @ above.double() > 0
-    return above
+        above = (above @ above).clamp_(max=1)  # of whole numbers up to the nodes' number, so exact
+    return above > 0
 
 
 def total(weights: Float[Tensor, "*b v"]) -> Float[Tensor, "*b"]:
@@ -95,16 +99,16 @@ def faults(
     under = (parents[:, :, None] == node) & there[:, :, None]  # b child parent
     stray = there & ((trees.tokens < 0) | (trees.tokens >= vocabulary))
     kinds = unsound(p)
-    codes = [_code(astray, 6), *(_code(exists & (kinds == kind), kind) for kind in (1, 2))]
+    wrong = {6: astray} | {kind: exists & (kinds == kind) for kind in (1, 2)}
     if drawn is not None:
         inner, kinds = under.any(1), unsound(q)
-        codes += [_code(inner & (kinds == kind), kind + 2) for kind in (1, 2)]
+        wrong |= {kind + 2: inner & (kinds == kind) for kind in (1, 2)}
         place = parents.clamp(0, most - 1) * vocabulary + trees.tokens.long().clamp(0, vocabulary - 1)
         stray = stray | (there & drawn & ~(q.flatten(1).gather(1, place) > 0))
-    codes.append(_code((under & stray[:, :, None]).any(1), 5))
+    wrong[5] = (under & stray[:, :, None]).any(1)
     if chain:
-        codes.append(_code(under.sum(1) > 1, 7))
-    return torch.stack(codes).amin(0)
+        wrong[7] = under.sum(1) > 1
+    return _first(wrong)
 
 
 def stray_coins(trees: Trees, accept_coins: Int[Tensor, "b m"], final_coins: Int[Tensor, "b m"]) -> Int[Tensor, " b"]:
@@ -112,13 +116,16 @@ def stray_coins(trees: Trees, accept_coins: Int[Tensor, "b m"], final_coins: Int
     exists = torch.arange(final_coins.shape[1], device=final_coins.device) < trees.nodes[:, None]
     accept, final = accept_coins.long(), final_coins.long()
     wrong = (accept < 0) | (accept >= ACCEPT) | (final < 0) | (final >= FINAL)
-    return _code(exists & wrong, 8)
+    return _first({8: exists & wrong})
 
 
 NEVER = 2**62
 """Later than any fault."""
 
 
-def _code(wrong: Bool[Tensor, "b m"], reason: int) -> Int[Tensor, " b"]:
-    node = torch.arange(wrong.shape[1], device=wrong.device)
-    return torch.where(wrong, node * len(FAULTS) + reason, NEVER).amin(-1)
+def _first(wrong: Mapping[int, Bool[Tensor, "b m"]]) -> Int[Tensor, " b"]:
+    """The first node of each row at which something is wrong, and the first reason there."""
+    found = torch.stack(tuple(wrong.values()), -1)  # b m r
+    codes = torch.arange(found.shape[1], device=found.device)[:, None] * len(FAULTS)
+    codes = codes + torch.tensor(tuple(wrong), device=found.device)  # m r
+    return torch.where(found, codes, NEVER).flatten(1).amin(-1)

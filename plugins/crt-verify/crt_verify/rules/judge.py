@@ -55,7 +55,7 @@ class Rule:
         node = ends(plan, forest, accepted, self.leaves_first).argmax(-1)
         node = torch.where(fault == 0, node, 0)
         x = pick(leftover(plan, forest, node), final_coins[forest.rows, node].long())
-        on = forest.lineage()[forest.rows, node] & forest.there  # b m
+        on = forest.lineage[forest.rows, node] & forest.there  # b m
         path = torch.where(on, forest.node, len(forest.node))[:, 1:].sort(-1).values  # a parent comes before its child
         path = torch.where(path < len(forest.node), path, -1)
         return Verdict(path, (path >= 0).sum(-1), torch.where(fault == 0, x, -1), fault)

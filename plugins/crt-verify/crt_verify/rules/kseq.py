@@ -24,7 +24,7 @@ def plan(forest: Forest) -> Plan:
     above = rho.gather(1, first.gather(1, forest.parents))
     place = first.gather(1, forest.parents) * forest.p.shape[-1] + forest.tokens
     wanted, drafted = (law.flatten(1).gather(1, place) for law in (forest.p, forest.q))
-    depth = forest.lineage().sum(-1)
+    depth = forest.lineage.sum(-1)
     turn = depth * len(forest.node) + forest.node
     return planned(forest, wanted, above * drafted, forest.p, scale=rho, share=sums / rho, turn=turn, first=first)
 

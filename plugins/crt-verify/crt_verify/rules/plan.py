@@ -30,8 +30,8 @@ class Plan(NamedTuple):
     """By which part of the overlap that is done; 1 but for `kseq`."""
     turn: Int[Tensor, "b m"]
     """Siblings are tried by turn; of no use where leaves are tried first."""
-    first: Int[Tensor, "b m"]
-    """The node that stands for each node: itself, or the first of those with the same ids before and at them."""
+    first: Int[Tensor, "b m"] | None = None
+    """The node that stands for each node: the first of those with the same ids before and at them; None: itself."""
 
 
 def planned(
@@ -39,8 +39,7 @@ def planned(
 ) -> Plan:
     """A plan whose nodes stand for themselves and are tried in draw order, but for what `other` says."""
     ones = torch.ones_like(gain)
-    node = forest.node.expand_as(forest.parents)
-    usual = {"scale": torch.zeros_like(gain), "share": ones, "turn": node, "first": node}
+    usual = {"scale": torch.zeros_like(gain), "share": ones, "turn": forest.node.expand_as(forest.parents)}
     return Plan(torch.where(forest.there, gain, 0), bar, rest, **(usual | other))
 
 
@@ -60,24 +59,28 @@ def ends(plan: Plan, forest: Forest, accepted: Float[Tensor, "b m"], leaves_firs
 
 def _downward(plan: Plan, forest: Forest, accepted: Float[Tensor, "b m"]) -> Float[Tensor, "b m"]:
     """From the root: the first accepted child in turn, and on under it, until no child is."""
-    above = plan.first.gather(1, forest.parents)
-    under = (above[:, :, None] == forest.node) & forest.there[:, :, None]  # b child parent
-    siblings = under.double() @ under.double().mT > 0
+    under, siblings, lineage = forest.under, forest.siblings, forest.lineage
+    if plan.first is not None:
+        above = plan.first.gather(1, forest.parents)
+        under = (above[:, :, None] == forest.node) & forest.there[:, :, None]  # b child parent
+        siblings = under.double() @ under.double().mT > 0
+        lineage = closure(under)
     earlier = siblings & (plan.turn[:, None] < plan.turn[:, :, None])
     missed = 1 - accepted
-    chosen = accepted * torch.where(earlier, missed[:, None], 1).prod(-1)  # b m, once its parent is reached
+    entered = accepted * torch.where(earlier, missed[:, None], 1).prod(-1)  # b m, once its parent is reached
     stays = torch.where(under, missed[:, :, None], 1).prod(1)
-    same = (plan.first[:, None] == forest.node[:, None]) & forest.there[:, None]  # b first member
-    entered = torch.where(same, chosen[:, None], 0).sum(-1)
+    if plan.first is not None:
+        same = (plan.first[:, None] == forest.node[:, None]) & forest.there[:, None]  # b first member
+        entered = torch.where(same, entered[:, None], 0).sum(-1)
     entered = torch.where(forest.node == 0, 1, entered)
-    reached = torch.where(closure(under), entered[:, None], 1).prod(-1)
-    stands = (plan.first == forest.node) & forest.exists
+    reached = torch.where(lineage, entered[:, None], 1).prod(-1)
+    stands = forest.exists if plan.first is None else forest.exists & (plan.first == forest.node)
     return torch.where(stands, reached * stays, 0)
 
 
 def _upward(forest: Forest, accepted: Float[Tensor, "b m"]) -> Float[Tensor, "b m"]:
     """From the first leaf, each node after all that is under it: the first that is accepted; the root always is."""
-    lineage = forest.lineage()
+    lineage = forest.lineage
     lines = lineage.double()
     elder = (forest.siblings & (forest.node < forest.node[:, None])).double()
     below = lineage.mT & (forest.node != forest.node[:, None])

@@ -1,0 +1,77 @@
+"""Inception's weights: where they come from, which they are, and that nothing in a file is run."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+import torch
+from crt_fidelity import inception as module
+from crt_fidelity.inception import inception
+from torch_fidelity import FeatureExtractorBase
+
+from crtcore.errors import RunError
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+class Nameable(FeatureExtractorBase):  # type: ignore[misc]
+    """In the place of Inception, as quick as nothing."""
+
+    def __init__(self, name: str, layers: list[str], feature_extractor_weights_path: BinaryIO) -> None:
+        super().__init__(name, layers)
+
+    @staticmethod
+    def get_provided_features_list() -> tuple[str, ...]:
+        return ("2048",)
+
+
+def test_without_the_file_it_is_said_where_it_is(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"fidelity: weights: expected a file, got none at .*w\.pth.; it is at https://"):
+        inception(str(tmp_path / "w.pth"), ["2048"])
+
+
+@pytest.mark.parametrize("content", [{"some.weight": torch.zeros(3)}, torch.zeros(3), None], ids=["other", "one", "no"])
+def test_weights_of_something_else_are_refused(content: object, tmp_path: Path) -> None:
+    if content is None:
+        (tmp_path / "w.pth").touch()
+    else:
+        torch.save(content, tmp_path / "w.pth")
+
+    with pytest.raises(RunError, match=r"fidelity: weights: expected those of Inception in .*; they are at https://"):
+        inception(str(tmp_path / "w.pth"), ["2048"])
+
+
+def test_nothing_in_the_file_is_run(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(pickle.dumps({"some.weight": Touch(tmp_path / "touched")}, protocol=2))
+
+    with pytest.raises(RunError, match="fidelity: weights: expected those of Inception"):
+        inception(str(tmp_path / "w.pth"), ["2048"])
+
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_only_the_published_weights_make_an_inception_by_name(
+    published: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save({"some.weight": torch.zeros(3)}, tmp_path / "w.pth")
+    digest = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+    monkeypatch.setattr(module, "FeatureExtractorInceptionV3", Nameable)
+    if published:
+        monkeypatch.setattr(module, "DIGEST", digest)
+
+    found = inception(str(tmp_path / "w.pth"), ["2048"])
+
+    assert found.get_name() == "inception-v3-compat" + ("" if published else f" with weights {digest[:8]}")

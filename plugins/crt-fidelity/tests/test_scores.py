@@ -1,0 +1,219 @@
+"""The numbers: torch-fidelity's own, crtcore's own Fréchet distance, and a name that says what they are of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch_fidelity
+from crt_fidelity import Fidelity, scores
+from crt_fidelity.pixels import eight_bit
+from crt_fidelity.random_convolutions import LAYER, NAME, RandomConvolutions
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from crtcore.builtin.frechet import frechet_distance
+
+from .sets import Bytes, evidence, images
+
+SEEDS = st.integers(0, 2**32)
+SMALL = Fidelity(extractor="random-convolutions")
+FRECHET = Fidelity(extractor="random-convolutions", references=("train",), numbers=("fid",))
+STATED = 1e-6
+"""torch-fidelity's stated precision of its FID, relative, from doc/sphinx/source/precision.md of its repository."""
+
+
+def values(spec: Fidelity = SMALL, **changes: Tensor) -> dict[str, float]:
+    return {name: number.value for name, number in spec.build()(evidence(**changes)).items()}
+
+
+def features(data: Tensor) -> Tensor:
+    (found,) = RandomConvolutions(NAME, [LAYER])(eight_bit(data, "any"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def registered() -> str:
+    """The small extractor, registered with torch-fidelity, which takes a name once."""
+    torch_fidelity.register_feature_extractor(NAME, RandomConvolutions)
+    return NAME
+
+
+def theirs(extractor: str, one: Tensor, other: Tensor, **wanted: Any) -> dict[str, float]:
+    """What torch-fidelity itself says of two sets of images."""
+    found: dict[str, float] = torch_fidelity.calculate_metrics(
+        input1=Bytes(eight_bit(one, "any")), input2=Bytes(eight_bit(other, "any")), feature_extractor=extractor,
+        cuda=False, cache=False, save_cpu_ram=True, verbose=False, **wanted,
+    )  # fmt: skip
+    return found
+
+
+@settings(deadline=None, max_examples=15)
+@given(SEEDS, st.integers(10, 70), st.integers(10, 70), st.floats(0.1, 2))
+def test_frechet_is_torch_fidelitys_and_crtcores_to_its_stated_precision(
+    registered: str, seed: int, count: int, others: int, gain: float
+) -> None:
+    drawn, train = images(seed, count, gain), images(seed + 1, others)
+
+    ours = values(FRECHET, generated=drawn, train=train)["generation_frechet_random_convolutions_vs_train"]
+
+    own = theirs(registered, drawn, train, fid=True)["frechet_inception_distance"]
+    assert ours == pytest.approx(own, rel=STATED)
+    assert frechet_distance(features(drawn), features(train)) == pytest.approx(own, rel=STATED)
+
+
+def test_kernel_precision_and_recall_are_torch_fidelitys(registered: str) -> None:
+    given = evidence(generated=images(7, 40, 0.6))
+
+    ours = values(generated=given.generated)
+
+    own = theirs(registered, given.generated, given.real, kid=True, kid_subset_size=20, prc=True)
+    assert ours["generation_kernel_random_convolutions_vs_held_out"] == pytest.approx(
+        own["kernel_inception_distance_mean"], rel=1e-9
+    )
+    assert ours["generation_precision_random_convolutions_vs_held_out"] == own["precision"]
+    assert ours["generation_recall_random_convolutions_vs_held_out"] == own["recall"]
+
+
+def test_every_number_says_extractor_reference_and_images() -> None:
+    numbers = SMALL.build()(evidence(generated=images(3, 30)))
+
+    assert set(numbers) == {
+        f"{what}_{number}_random_convolutions_vs_{reference}"
+        for what in ("reconstruction", "generation")
+        for number in ("frechet", "kernel", "precision", "recall")
+        for reference in ("held_out", "train")
+    }
+    seen = numbers["generation_kernel_random_convolutions_vs_train"]
+    assert seen.unit == "kernel units of layer 64 of random-convolutions against 90 train images, 100 subsets of 15"
+    assert seen.samples == 30
+    assert numbers["reconstruction_frechet_random_convolutions_vs_held_out"].unit == (
+        "squared units of layer 64 of random-convolutions against 40 held-out images"
+    )
+
+
+def test_perfect_reconstructions_are_at_zero_from_held_out_images_alone() -> None:
+    found = values(reconstructed=evidence().real)
+
+    assert found["reconstruction_frechet_random_convolutions_vs_held_out"] == pytest.approx(0, abs=1e-6)
+    assert found["reconstruction_frechet_random_convolutions_vs_train"] > 1e-2
+
+
+def test_draws_of_another_law_are_farther() -> None:
+    near, far = values(), values(generated=images(3, 40, 1.5))
+
+    for number in ("frechet", "kernel"):
+        for reference in ("held_out", "train"):
+            name = f"generation_{number}_random_convolutions_vs_{reference}"
+            assert far[name] > 2 * near[name]
+
+
+def test_draws_of_a_part_have_precision_and_lack_recall() -> None:
+    real = evidence().real
+
+    found = values(generated=real[:10].repeat(4, 1, 1, 1))
+
+    assert found["generation_precision_random_convolutions_vs_held_out"] == 1
+    assert found["generation_recall_random_convolutions_vs_held_out"] < 0.5
+
+
+def test_the_same_evidence_gives_the_same_numbers() -> None:
+    assert values() == values()
+
+
+def test_only_the_wanted_numbers_and_references_are_there() -> None:
+    spec = Fidelity(extractor="random-convolutions", numbers=("prc",), references=("train",))
+
+    assert set(values(spec)) == {
+        f"{what}_{number}_random_convolutions_vs_train"
+        for what in ("reconstruction", "generation")
+        for number in ("precision", "recall")
+    }
+
+
+def test_stored_statistics_serve_as_the_images_they_are_of(tmp_path: Path) -> None:
+    found = features(evidence().train).numpy()
+    file = tmp_path / "train-of.2026.npz"
+    np.savez(file, mu=found.mean(0), sigma=np.cov(found, rowvar=False))
+    spec = Fidelity(extractor="random-convolutions", references=("train", str(file)))
+
+    numbers = spec.build()(evidence())
+
+    stored = numbers["generation_frechet_random_convolutions_vs_train_of_2026"]
+    assert stored.value == pytest.approx(numbers["generation_frechet_random_convolutions_vs_train"].value, rel=1e-9)
+    assert stored.unit.endswith(f"against {file}")
+    assert "generation_kernel_random_convolutions_vs_train_of_2026" not in numbers
+
+
+def test_statistics_of_other_features_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "wide.npz", mu=np.zeros(2048), sigma=np.eye(2048))
+    spec = Fidelity(extractor="random-convolutions", references=(str(tmp_path / "wide.npz"),), numbers=("fid",))
+
+    with pytest.raises(ValueError, match="fidelity: expected 64 features, as the extractor has, got 2048"):
+        spec.build()(evidence())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"generated": images(0, 9)}, "fidelity: expected at least 10 images for generation, got 9"),
+        ({"train": images(0, 9)}, "fidelity: expected at least 10 images for the reference 'train', got 9"),
+        ({"generated": torch.zeros(40, 16)}, r"fidelity: expected images of 1 or 3 channels for generation"),
+    ],
+)
+def test_what_has_no_features_is_refused(changes: dict[str, Tensor], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SMALL.build()(evidence(**changes))
+
+
+class FewClasses(torch_fidelity.FeatureExtractorBase):  # type: ignore[misc]
+    """In the place of Inception: its layers' names, on small features."""
+
+    @staticmethod
+    def get_provided_features_list() -> tuple[str, ...]:
+        return "2048", "logits_unbiased"
+
+    def forward(self, data: Tensor) -> tuple[Tensor, ...]:
+        found = data.double().flatten(1)[:, :5] / 64
+        return tuple({"2048": found, "logits_unbiased": 2 * found}[layer] for layer in self.features_list)
+
+
+@pytest.fixture
+def _few_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scores, "inception", lambda file, layers: FewClasses("inception-v3-compat", layers))
+
+
+@pytest.mark.usefixtures("_few_classes")
+def test_the_inception_score_is_the_mean_over_ten_splits() -> None:
+    drawn = images(3, 40)
+    spec = Fidelity(extractor="inception", weights="w.pth", numbers=("isc",))
+
+    numbers = spec.build()(evidence(generated=drawn))
+
+    # Splits of one image would have score 1; in splits of 4, order matters, and torch-fidelity shuffles by seed 2020.
+    order = np.random.RandomState(2020).permutation(40)
+    shares = (eight_bit(drawn, "any").double().flatten(1)[:, :5] / 32).softmax(1)[order].view(10, 4, 5)
+    nats = (shares * (shares / shares.mean(1, keepdim=True)).log()).sum(-1).mean(1)
+    assert set(numbers) == {"reconstruction_score_inception", "generation_score_inception"}
+    score = numbers["generation_score_inception"]
+    assert score.value == pytest.approx(float(nats.exp().mean()), rel=1e-9)
+    assert (score.unit, score.samples) == ("classes by layer logits_unbiased of inception-v3-compat, 10 splits", 40)
+
+
+@pytest.mark.usefixtures("_few_classes")
+def test_numbers_of_inception_are_called_so() -> None:
+    spec = Fidelity(extractor="inception", weights="w.pth", numbers=("fid", "isc"), references=("train",))
+
+    numbers = spec.build()(evidence())
+
+    assert set(numbers) == {
+        f"{what}_{name}"
+        for what in ("reconstruction", "generation")
+        for name in ("frechet_inception_vs_train", "score_inception")
+    }
+    unit = numbers["generation_frechet_inception_vs_train"].unit
+    assert unit == "squared units of layer 2048 of inception-v3-compat against 90 train images"
