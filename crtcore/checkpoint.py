@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from crtcore.errors import CheckpointError, RunError
+from crtcore.registry import in_one_line
 
 MARK = "COMMITTED"
 _MANIFEST = "manifest.json"
@@ -68,6 +69,28 @@ def load(folder: Path) -> Saved:
         return Saved(safetensors.torch.load(raw), state)
     except (safetensors.SafetensorError, LookupError, ValueError) as error:  # a dtype torch lacks is a KeyError
         raise _unfit(folder, _TENSORS, f"expected tensors, got {error}") from None
+
+
+def mapped(folder: Path) -> Saved:
+    """As `load`, but the tensors stay in their file, which has to stay as it is: they are read where they are used.
+
+    Raises: CheckpointError if a file is missing or differs from what was written.
+    """
+    hashes = _table(folder, _MANIFEST, _read(folder, MARK).decode(errors="replace"))
+    try:
+        with (folder / _TENSORS).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unfit(folder, _TENSORS, f"cannot be read ({error.strerror})") from None
+    if found != hashes.get(_TENSORS):
+        raise _damaged(folder, _TENSORS, str(hashes.get(_TENSORS)), found)
+    state = _table(folder, _STATE, str(hashes.get(_STATE)))
+    try:
+        with safetensors.safe_open(folder / _TENSORS, "pt") as tensors:
+            names = list(tensors.keys())
+            return Saved({name: tensors.get_tensor(name) for name in names}, state)
+    except (safetensors.SafetensorError, LookupError, ValueError, RuntimeError) as error:
+        raise _unfit(folder, _TENSORS, f"expected tensors, got {in_one_line(error)}") from None
 
 
 def committed(folder: Path) -> bool:
@@ -187,6 +210,11 @@ def _table(folder: Path, name: str, expected: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise _unfit(folder, name, "expected a JSON object, got something else")
     return table
+
+
+def _damaged(folder: Path, name: str, expected: str, found: str) -> CheckpointError:
+    shown = f"{found[:12]!r}… ({(folder / name).stat().st_size} bytes)"
+    return _unfit(folder, name, f"the file was damaged, expected SHA-256 {expected[:12]!r}…, got {shown}")
 
 
 def _unfit(folder: Path, name: str, what: str) -> CheckpointError:

@@ -59,6 +59,12 @@ def crt_components() -> list[Component]:
             examples=(specs.Shapes(), specs.Shapes(train=50, validation=20, test=20, size=16, seed=1)),
         ),
         Component(
+            "image-folder",
+            spec=specs.ImageFolder,
+            summary="images in a folder of yours, a sub-folder for each class",
+            examples=(specs.ImageFolder(folder="data/imagenet", size=32, crops=2),),
+        ),
+        Component(
             "python-source",
             spec=specs.PythonSource,
             summary="bytes of Python's own standard library",

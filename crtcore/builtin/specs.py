@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from crtcore.builtin.digits import DigitImages
     from crtcore.builtin.frechet import FrechetDistance
     from crtcore.builtin.fsq import Grid
+    from crtcore.builtin.image_folder import FolderImages
     from crtcore.builtin.kernel_distance import PolynomialDiscrepancy
     from crtcore.builtin.local import LocalProcesses
     from crtcore.builtin.photos import PhotoCrops
@@ -225,6 +226,48 @@ class Photos(DatasetSpec):
 
 
 @attrs.frozen(kw_only=True)
+class ImageFolder(DatasetSpec):
+    """Images in a folder of yours, with a sub-folder for each class, as ImageNet is laid out: colour, 256 levels.
+
+    With `train` and `val` in it, `val` is for test and one in a hundred of `train`, by a hash of its name, for
+    validation; without them five in a hundred are for each. Held-out images are cut in the middle, those to train on at
+    random, every other one mirrored. Files are listed at once and opened when they are taken.
+    Source: LlamaGen, dataset/augmentation.py; guided-diffusion, image_datasets.py (the middle).
+    """
+
+    form: ClassVar[str] = "image"
+
+    folder: str
+    """Where they are, from where the command is given."""
+    size: int = attrs.field(default=256, validator=between(8, 4096))
+    """Pixels along each side."""
+    crops: int = attrs.field(default=1, validator=at_least(1))
+    """Training samples made of one image: the i-th has index i times the number of images plus the image's own."""
+    seed: int = 0
+    """Other crops for another one; the run's own seed changes none."""
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Three channels, square."""
+        return 3, self.size, self.size
+
+    def build(self) -> FolderImages:
+        """The images, listed.
+
+        Raises: RunError if pillow is not installed, or the folder is not laid out so.
+        """
+        try:
+            from crtcore.builtin.image_folder import FolderImages
+        except ModuleNotFoundError as error:
+            if error.name != "PIL":
+                raise
+            raise RunError(
+                "image-folder: expected pillow, got no such package; pip install 'crtcore[images]'"
+            ) from error
+        return FolderImages(self)
+
+
+@attrs.frozen(kw_only=True)
 class PythonSource(DatasetSpec):
     """The running Python's standard library without its tests: bytes of real source code, in windows.
 
@@ -314,6 +357,8 @@ class TwoStage(ExperimentSpec):
 
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """Times a prior is scored on validation data while it trains; the best one is kept."""
+    samples: int = attrs.field(default=0, validator=at_least(0))
+    """Test samples that are scored, and training samples that metrics see, evenly spaced in their splits; 0 is all."""
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: another form of data, a decoder without its draft."""

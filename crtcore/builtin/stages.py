@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
-from crtcore.errors import RunError
+from crtcore.builtin.codes import Codes, batches
 from crtcore.experiment import Plan
-from crtcore.kinds import Batch, Dataset, Drawn, Evidence, Prior, Tokenizer
+from crtcore.kinds import Dataset, Drawn, Evidence, Prior, Tokenizer
 from crtcore.likelihood import CHUNK, nats
 from crtcore.noise import Noise
 from crtcore.run import Run
@@ -68,32 +69,14 @@ def trained_tokenizer(plan: Plan, run: Run, dataset: Dataset, name: str = "token
     return tokenizer.eval()
 
 
-def modelling(
-    prior: Prior, ids: Tensor, condition: Tensor | None, *, noise: Noise, batch: int
-) -> Callable[[int, float], Loss]:
+def modelling(prior: Prior, codes: Codes, *, noise: Noise, batch: int) -> Callable[[int, float], Loss]:
     """What a prior minimises: the nats of a sample's ids, in batches of an order of their own."""
 
     def objective(step: int, progress: float) -> Loss:
-        chosen = batch_at(noise, len(ids), batch, step).to(ids.device)
-        return Loss(nats(prior, ids[chosen], _at(condition, chosen)).mean(), {})
+        chosen = batch_at(noise, len(codes.ids), batch, step).to(codes.ids.device)
+        return Loss(nats(prior, *codes.at(chosen)).mean(), {})
 
     return objective
-
-
-def encoded(run: Run, dataset: Dataset, tokenizer: Tokenizer, split: str) -> tuple[Tensor, Tensor | None]:
-    """The ids and conditions of a whole split.
-
-    Raises: RunError if the dataset weighs its targets, as the prior's loss here does not.
-    """
-    ids, conditions = [], []
-    with torch.inference_mode():
-        for batch in _batches(dataset, split):
-            if batch.weight is not None:
-                raise RunError("dataset: expected target ids that all count alike, got loss weights")
-            ids.append(tokenizer.encode(batch.data.to(run.device), _to(batch.condition, run)))
-            conditions.append(batch.condition)
-    known = [condition for condition in conditions if condition is not None]
-    return torch.cat(ids).clone(), torch.cat(known).to(run.device) if known else None
 
 
 def draw(
@@ -117,19 +100,26 @@ def draw(
     return drawn
 
 
+class Split(NamedTuple):
+    """Samples of a split, and what they are to a prior."""
+
+    rows: Int[Tensor, " b"]
+    ids: Int[Tensor, "b n"]
+    condition: Int[Tensor, " b"] | None
+
+
 def evidence(
-    plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer, *, drawn: Tensor, id_nats: Tensor
+    plan: Plan, dataset: Dataset, tokenizer: Tokenizer, train: Split, test: Split, *, drawn: Tensor, id_nats: Tensor
 ) -> Evidence:
-    """What metrics are shown: held-out data through the tokenizer, and what the `drawn` ids stand for."""
+    """What metrics are shown: data, the same through the tokenizer, and what the `drawn` ids stand for."""
     image = plan.parts["dataset"].form == "image"
-    ids, condition = encoded(run, dataset, tokenizer, "test")
     return Evidence(
-        train=whole(dataset, "train"),
-        train_reconstructed=decoded(tokenizer, *encoded(run, dataset, tokenizer, "train"), image=image),
-        real=whole(dataset, "test"),
-        reconstructed=decoded(tokenizer, ids, condition, image=image),
-        generated=decoded(tokenizer, drawn, condition, image=image),
-        ids=ids.cpu(),
+        train=taken(dataset, "train", train.rows),
+        train_reconstructed=decoded(tokenizer, train.ids, train.condition, image=image),
+        real=taken(dataset, "test", test.rows),
+        reconstructed=decoded(tokenizer, test.ids, test.condition, image=image),
+        generated=decoded(tokenizer, drawn, test.condition, image=image),
+        ids=test.ids.cpu(),
         id_nats=id_nats.cpu(),
         vocabulary=tokenizer.vocabulary,
         levels=dataset.levels,
@@ -141,9 +131,9 @@ def keep(run: Run, found: Evidence) -> None:
     run.keep({name: getattr(found, name)[:SHOWN] for name in ("real", "reconstructed", "generated")})
 
 
-def whole(dataset: Dataset, split: str) -> Tensor:
-    """All data of a split."""
-    return torch.cat([batch.data for batch in _batches(dataset, split)])
+def taken(dataset: Dataset, split: str, rows: Int[Tensor, " b"]) -> Tensor:
+    """The data of some samples."""
+    return torch.cat([batch.data for batch in batches(dataset, split, rows)])
 
 
 def decoded(tokenizer: Tokenizer, ids: Tensor, condition: Tensor | None, *, image: bool) -> Tensor:
@@ -151,11 +141,6 @@ def decoded(tokenizer: Tokenizer, ids: Tensor, condition: Tensor | None, *, imag
     chunks = torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
     data = torch.cat([tokenizer.decode(ids[chosen], _at(condition, chosen)) for chosen in chunks]).cpu()
     return data.clamp(-1, 1) if image else data
-
-
-def _batches(dataset: Dataset, split: str) -> Iterator[Batch]:
-    for chosen in torch.split(torch.arange(dataset.sizes[split]), CHUNK):
-        yield dataset.take(split, chosen)
 
 
 def _at(condition: Tensor | None, chosen: Tensor) -> Tensor | None:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from crtcore.builtin.code_length import unigram_nats
+from crtcore.builtin.codes import check_round_trip, coded, encoded, spread
 from crtcore.builtin.specs import TwoStage
-from crtcore.builtin.stages import TOKENIZER, draw, encoded, evidence, keep, modelling, trained_tokenizer
+from crtcore.builtin.stages import TOKENIZER, Split, draw, evidence, keep, modelling, trained_tokenizer
 from crtcore.experiment import Plan
 from crtcore.kinds import Dataset, Drawn, Evidence, Findings, Measurement, Metric, Prior, Tokenizer
 from crtcore.likelihood import scored
@@ -49,9 +50,12 @@ class TwoStageExperiment:
             return prior.eval()
         training = plan.training[role]
         noise = Noise(plan.seed, f"order of the {role}'s batches")
-        with run.stage(role, (*TOKENIZER, "experiment", role, f"training.{role}")) as stage:
-            ids, condition = encoded(run, dataset, tokenizer, "train")
-            held_ids, held_condition = encoded(run, dataset, tokenizer, "validation")
+        with run.stage(role, (*TOKENIZER, "experiment.evaluations", role, f"training.{role}")) as stage:
+            codes = coded(run, TOKENIZER, dataset, tokenizer, "train")
+            everything = spread(dataset.sizes["validation"])
+            held_ids, held_condition = encoded(run, dataset, tokenizer, "validation", everything)
+            if not stage.finished:
+                check_round_trip(run, dataset, tokenizer, "train", codes)
 
             def judge() -> float:
                 training_now = prior.training
@@ -61,7 +65,7 @@ class TwoStageExperiment:
 
             fit(
                 stage, {role: Part(prior, training.optimizer)}, training,
-                modelling(prior, ids, condition, noise=noise, batch=training.batch),
+                modelling(prior, codes, noise=noise, batch=training.batch),
                 judge=judge, judgements=self.spec.evaluations,
             )  # fmt: skip
         return prior.eval()
@@ -70,9 +74,13 @@ class TwoStageExperiment:
         self, plan: Plan, run: Run, dataset: Dataset, tokenizer: Any, prior: Prior, draft: Prior | None,
         *, metrics: Sequence[Metric],
     ) -> dict[str, Measurement]:  # fmt: skip
-        ids, condition = encoded(run, dataset, tokenizer, "test")
+        fitted, held_out = (spread(dataset.sizes[split], self.spec.samples) for split in ("train", "test"))
+        known = coded(run, TOKENIZER, dataset, tokenizer, "train").at(fitted)
+        ids, condition = encoded(run, dataset, tokenizer, "test", held_out)
         drawn = draw(plan, tokenizer, prior, draft, ids, condition)
-        found = evidence(plan, run, dataset, tokenizer, drawn=drawn.ids, id_nats=scored(prior, ids, condition))
+        nats = scored(prior, ids, condition)
+        seen = Split(fitted, *known), Split(held_out, ids, condition)
+        found = evidence(plan, dataset, tokenizer, *seen, drawn=drawn.ids, id_nats=nats)
         keep(run, found)
         numbers: dict[str, Measurement] = {}
         for metric in metrics:

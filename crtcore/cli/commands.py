@@ -13,6 +13,7 @@ import click
 import crtcore
 from crtcore.cli import describe
 from crtcore.cli.console import Watch, answer, say, show, told
+from crtcore.cost.devices import DEVICES
 from crtcore.errors import RunError
 from crtcore.experiment import Study, load
 from crtcore.registry import Registry, discover, in_one_line
@@ -148,10 +149,14 @@ def report(folder: Path, as_json: bool) -> None:
 @main.command()
 @spec_file
 @overrides
+@click.option("--cost", is_flag=True, help="Tell what each stage would cost to train.")
+@click.option("--device", type=click.Choice(list(DEVICES)), help="With --cost: how long that takes on one of these.")
 @as_json
 @told
-def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Check a spec file without running it: everything wrong with it, or what it would run."""
+def check(spec: Path, overrides: tuple[str, ...], cost: bool, device: str | None, as_json: bool) -> None:
+    """Check a spec file without running it: everything wrong with it, or what it would run and cost."""
+    if device and not cost:
+        raise click.UsageError("expected --cost beside --device")
     registry = discover()
     study = load(spec, registry, overrides)
     points: list[dict[str, Any]] = [
@@ -164,12 +169,20 @@ def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
         }
         for point in study.points
     ]
+    if cost:
+        _needs("run", "torch", "numpy", "jaxtyping", "safetensors", "filelock")
+        from crtcore.cli import costs
+
+        found = costs.costed(study, device)
+        points = [{**point, "cost": stages} for point, stages in zip(points, found, strict=True)]
     if as_json:
         answer({"name": study.name, "points": points, "spec": [dict(point.plan.document) for point in study.points]})
         return
     _warn(registry)
     steps = sum(point.plan.experiment.training_steps(point.plan) for point in study.points)
     click.echo(f"{spec}: right; {len(points)} run(s), {steps} training steps")
+    if cost:
+        costs.tell(study, found, device)
 
 
 @main.command("list")

@@ -65,6 +65,11 @@ class DatasetSpec(Spec):
     `ids` are rows of integers below the dataset's vocabulary: b n, int64, -1 (absent) only at the right end.
     """
 
+    @property
+    def sample_shape(self) -> tuple[int, ...] | None:
+        """The axes of a sample, where they are known before any data are read; None: where they are not."""
+        return None
+
     @abc.abstractmethod
     def build(self) -> Dataset:
         """The dataset, read from where it lies."""

@@ -144,7 +144,16 @@ def test_what_is_wrong_is_one_json_document_too(crt: Crt, spec_file: Path) -> No
     ]
 
 
-@pytest.mark.parametrize("words", [["run", "sample.toml"], ["sweep", "swept.toml"], ["laws"], ["report", "runs/x"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "sample.toml"],
+        ["sweep", "swept.toml"],
+        ["laws"],
+        ["report", "runs/x"],
+        ["check", "sample.toml", "--cost"],
+    ],
+)
 def test_a_command_that_needs_torch_says_which_extra_to_install(
     crt: Crt, spec_file: Path, tmp_path: Path, words: list[str]
 ) -> None:

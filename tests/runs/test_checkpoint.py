@@ -53,6 +53,7 @@ def test_a_tensor_comes_back_bit_for_bit(tmp_path: Path, dtype: torch.dtype, sha
     checkpoint.save(tmp_path / "c", {"it": bits}, {})
 
     assert same(checkpoint.load(tmp_path / "c").tensors["it"], bits)
+    assert same(checkpoint.mapped(tmp_path / "c").tensors["it"], bits)
 
 
 def test_not_a_number_keeps_its_bits(tmp_path: Path) -> None:
@@ -133,14 +134,18 @@ def lay(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, bytes]]
     return write
 
 
-def refused(folder: Path) -> str:
-    """The file that the refusal names, having seen that it says what to do."""
-    with pytest.raises(CheckpointError) as caught:
-        checkpoint.load(folder)
-    path, _, rest = str(caught.value).partition(": ")
-    assert f"delete the folder {folder} and give the same command again" in rest
-    assert "\n" not in rest
-    return Path(path).name
+def refused(folder: Path, *reads: Callable[[Path], checkpoint.Saved]) -> str:
+    """The file that the refusal names, having seen that it says what to do: by `reads`, or else in either way."""
+    named = set()
+    for read in reads or (checkpoint.load, checkpoint.mapped):
+        with pytest.raises(CheckpointError) as caught:
+            read(folder)
+        path, _, rest = str(caught.value).partition(": ")
+        assert f"delete the folder {folder} and give the same command again" in rest
+        assert "\n" not in rest
+        named.add(Path(path).name)
+    (name,) = named
+    return name
 
 
 def sealed(files: dict[str, bytes]) -> dict[str, bytes]:
@@ -270,7 +275,18 @@ def header(values: Any) -> bytes:
 def test_tensors_that_are_none_are_refused_though_all_hashes_fit(whole: Any, lay: Any, raw: bytes) -> None:
     folder = lay(sealed({**whole, "tensors.safetensors": raw}))
 
-    assert refused(folder) == "tensors.safetensors"
+    assert refused(folder, checkpoint.load) == "tensors.safetensors"
+
+
+@settings(max_examples=100)
+@given(raw=st.binary(max_size=40))
+@example(raw=(2**63).to_bytes(8, "little") + b"{}")
+@example(raw=header({"a": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 4]}}) + b"\0\0\0\0")
+@example(raw=header({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}) + b"\0\0\0")
+def test_tensors_that_are_none_are_not_mapped_either(whole: Any, lay: Any, raw: bytes) -> None:
+    folder = lay(sealed({**whole, "tensors.safetensors": raw}))
+
+    assert refused(folder, checkpoint.mapped) == "tensors.safetensors"
 
 
 def test_no_checkpoint_at_all_is_refused(tmp_path: Path) -> None:

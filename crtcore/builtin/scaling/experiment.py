@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from crtcore.builtin.code_length import fitted_width, residual_bits
+from crtcore.builtin.codes import Codes, encoded, spread
 from crtcore.builtin.scaling.cooled import Course, cooled
 from crtcore.builtin.scaling.flops import counted, parameters, sample_flops
 from crtcore.builtin.scaling.numbers import BASELINE, REGULARIZED, Arm, Trial, findings
@@ -18,15 +19,15 @@ from crtcore.builtin.scaling.spec import Scaling
 from crtcore.builtin.specs import CodeLength, Frechet, KernelDistance
 from crtcore.builtin.stages import (
     TOKENIZER,
+    Split,
     compression,
     decoded,
     draw,
-    encoded,
     evidence,
     keep,
     modelling,
+    taken,
     trained_tokenizer,
-    whole,
 )
 from crtcore.builtin.whitened import Whitened
 from crtcore.errors import RunError
@@ -38,13 +39,6 @@ from crtcore.run import Run, Stopped
 from crtcore.train import seeded
 
 
-class Ids(NamedTuple):
-    """The ids of a split, and their conditions."""
-
-    ids: Tensor
-    condition: Tensor | None
-
-
 class Compressed(NamedTuple):
     """A trained tokenizer, and the data through it."""
 
@@ -52,8 +46,8 @@ class Compressed(NamedTuple):
     plan: Plan
     """The plan that it was trained by."""
     tokenizer: Any
-    train: Ids
-    test: Ids
+    train: Split
+    test: Split
     evidence: Evidence
     """With reconstructions in place of draws."""
 
@@ -73,7 +67,7 @@ class ScalingExperiment:
         run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
         if dataset.levels is None:
             raise RunError("scaling: expected images with levels, got a dataset without")
-        features = Whitened(whole(dataset, "train"), self.spec.dimensions)
+        features = Whitened(taken(dataset, "train", spread(dataset.sizes["train"])), self.spec.dimensions)
         arms = {}
         for name, own in variants(plan, self.spec).items():
             found = self._compressed(name, own, run, dataset)
@@ -83,13 +77,16 @@ class ScalingExperiment:
                 rest_bits(found.evidence, dataset.levels),
                 list(self._trials(found, features, run, dataset)),
             )
-        return findings(arms, features(whole(dataset, "test")), plan.seed)
+        return findings(arms, features(taken(dataset, "test", spread(dataset.sizes["test"]))), plan.seed)
 
     def _compressed(self, name: str, plan: Plan, run: Run, dataset: Dataset) -> Compressed:
         tokenizer = trained_tokenizer(plan, run, dataset, f"{name}-tokenizer")
-        train, test = (Ids(*encoded(run, dataset, tokenizer, split)) for split in ("train", "test"))
+        train, test = (
+            Split(rows := spread(dataset.sizes[split]), *encoded(run, dataset, tokenizer, split, rows))
+            for split in ("train", "test")
+        )
         with torch.inference_mode():
-            found = evidence(plan, run, dataset, tokenizer, drawn=test.ids, id_nats=torch.zeros(len(test.ids)))
+            found = evidence(plan, dataset, tokenizer, train, test, drawn=test.ids, id_nats=torch.zeros(len(test.ids)))
         run.note_backends(f"{name} tokenizer", tokenizer)
         return Compressed(name, plan, tokenizer, train, test, found)
 
@@ -100,7 +97,8 @@ class ScalingExperiment:
         for index, spec in enumerate(plan.parts["prior"]):
             with seeded(plan.seed, f"prior.{index}"):
                 prior = spec.build(found.tokenizer.vocabulary, found.tokenizer.length, dataset.classes).to(run.device)
-            objective = modelling(prior, *found.train, noise=noise, batch=training.batch)
+            codes = Codes(found.train.ids, found.train.condition, None)
+            objective = modelling(prior, codes, noise=noise, batch=training.batch)
             reads = (*TOKENIZER, f"prior.{index}", "training.prior")
             course = Course(f"{found.name}-prior-{index}", reads, plan, training, objective)
             step = training.batch * sample_flops(prior, found.tokenizer.length)
@@ -124,8 +122,8 @@ class ScalingExperiment:
         with run.stage(f"{course.name}-drawn-{length}", (*course.reads, "decoder", "sampling"), course.plan) as stage:
             if not stage.finished:
                 with torch.inference_mode():
-                    drawn = draw(course.plan, found.tokenizer, prior, None, *found.test).ids
-                    nats = scored(prior, *found.test)
+                    drawn = draw(course.plan, found.tokenizer, prior, None, *found.test[1:]).ids
+                    nats = scored(prior, *found.test[1:])
                 stage.save(length, {"drawn": drawn, "nats": nats}, {"step": length}, final=True)
             kept = stage.latest()
         assert kept is not None

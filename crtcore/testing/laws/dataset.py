@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import attrs
 import torch
@@ -14,11 +16,13 @@ from hypothesis import strategies as st
 from jaxtyping import Int
 from torch import Tensor
 
+from crtcore.builtin.specs import ImageFolder
 from crtcore.kinds import Batch, Dataset, DatasetSpec
 from crtcore.testing.compare import ROOM
 from crtcore.testing.kit import Bench, Offender, law, laws_in
 from crtcore.testing.laws import dataset_offenders as plants
 from crtcore.testing.laws.dataset_offenders import Built
+from crtcore.testing.pictures import paint_many
 
 SPLITS = ("train", "validation", "test")
 CROWD = 512
@@ -43,13 +47,20 @@ DRAWS = st.builds(Draw, st.sampled_from(SPLITS), st.integers(0, 2**32), st.integ
 
 
 def subject(spec: DatasetSpec) -> Built:
-    """Two builds, each under a global seed of its own: neither may depend on it."""
+    """Two builds, each under a global seed of its own: neither may depend on it.
+
+    One that reads pictures from a folder finds some.
+    """
+    folder = TemporaryDirectory() if isinstance(spec, ImageFolder) else None
+    if isinstance(spec, ImageFolder) and folder:
+        paint_many(Path(folder.name), ("ape", "bee"), 60)
+        spec = attrs.evolve(spec, folder=folder.name)
     built = []
     for seed in (0, 1):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             built.append(spec.build())
-    return Built(built[0], built[1], spec.form)
+    return Built(built[0], built[1], spec.form, folder)
 
 
 def keys(data: Tensor) -> list[bytes]:

@@ -19,6 +19,8 @@ class Built:
     dataset: Dataset
     again: Dataset
     form: str
+    folder: object = None
+    """What they read from, if it has to be kept for as long as they are."""
 
 
 @attrs.frozen

@@ -1,0 +1,109 @@
+"""The published recipes: their numbers, how they differ, and that every stage of them starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crtcore import discover
+from crtcore.builtin.two_stage import TOKENIZER
+from crtcore.cost.stages import StageCost, costs, outlined
+from crtcore.experiment import Plan, load
+from crtcore.run import Run, execute
+from crtcore.testing.pictures import paint_many
+
+PAPER = Path(__file__).parent.parent / "specs" / "paper"
+CRT, LLAMAGEN = "crt-imagenet-256", "llamagen-imagenet-256"
+BARE = "regularizer.0.weights="
+SMALL = (
+    "dataset.size=32", "dataset.crops=2", BARE, "regularizer.1.layers=1", "experiment.samples=4",
+    "tokenizer.channels=32", "training.tokenizer.steps=2", "training.tokenizer.batch=2",
+)  # fmt: skip
+BRIEF = ("training.prior.steps=2", "training.prior.batch=2")
+
+
+def plan(name: str, *overrides: str) -> Plan:
+    (point,) = load(PAPER / f"{name}.toml", discover(), overrides).points
+    return point.plan
+
+
+def cost(name: str) -> list[StageCost]:
+    whole = plan(name, BARE, "training.tokenizer.batch=1", "training.prior.batch=1")
+    return costs(whole, outlined(whole.parts["dataset"]))
+
+
+def test_the_published_sizes_come_out() -> None:
+    tokenizer, prior = cost(LLAMAGEN)
+
+    assert tokenizer.parameters["tokenizer"] == pytest.approx(72e6, rel=0.01)
+    assert tokenizer.parameters["regularizer.1"] == pytest.approx(2.8e6, rel=0.02)
+    assert prior.parameters["prior"] == pytest.approx(111e6, rel=0.01)
+    assert tokenizer.ids == prior.ids == 256
+
+
+def test_causal_regularisation_takes_five_per_cent_of_a_step() -> None:
+    with_it, without = cost(CRT)[0], cost(LLAMAGEN)[0]
+
+    share = (with_it.flops / 380_000) / (without.flops / 400_000) - 1
+    assert share == pytest.approx(0.05, abs=0.003)
+
+
+def test_crt_is_the_baseline_with_a_regulariser_and_fewer_steps() -> None:
+    ours, baseline = ({**plan(name).identity} for name in (CRT, LLAMAGEN))
+
+    differing = {name for name in ours if ours[name] != baseline[name]}
+    assert differing == {"regularizer", "training"}
+    assert ours["training"]["prior"] == baseline["training"]["prior"]
+    assert {**ours["training"]["tokenizer"], "steps": 400_000} == baseline["training"]["tokenizer"]
+    perceptual, adversarial, causal = ours["regularizer"]
+    assert [perceptual, {**adversarial, "start": 0.05}] == baseline["regularizer"]
+    assert causal["use"] == "causal"
+
+
+@pytest.mark.parametrize("name", [CRT, LLAMAGEN])
+def test_what_starts_late_starts_at_the_published_step(name: str) -> None:
+    whole = plan(name)
+
+    steps = whole.training["tokenizer"].steps
+    regularizers = whole.parts["regularizer"]
+    assert regularizers[1].start * steps == pytest.approx(20_000, rel=1e-3)
+    assert [each.ramp * steps for each in regularizers[2:]] == pytest.approx([1000] * (name == CRT), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", [CRT, LLAMAGEN])
+def test_guided_draws_are_of_the_prior_that_was_trained(tmp_path: Path, name: str) -> None:
+    trained, guided = plan(name), plan(f"{name}-guided")
+
+    with Run(trained, tmp_path).stage("prior", prior_reads()) as stage:
+        folder = stage.folder.name
+    assert guided.excerpt(TOKENIZER) == trained.excerpt(TOKENIZER)
+    assert guided.parts["prior"].prior.folder == f"runs/stages/prior/{folder}/final"
+    assert guided.parts["prior"].prior.prior == trained.parts["prior"]
+    assert guided.parts["prior"].scale == 2.0
+    assert guided.sampling == trained.sampling
+
+
+def prior_reads() -> tuple[str, ...]:
+    """What the prior's stage hangs on, as the experiment asks for it."""
+    return (*TOKENIZER, "experiment.evaluations", "prior", "training.prior")
+
+
+def shallow(path: str) -> tuple[str, ...]:
+    """A small prior at this path of a spec file."""
+    return (f"{path}.layers=1", f"{path}.width=32", f"{path}.heads=2")
+
+
+@pytest.mark.parametrize("name", [CRT, LLAMAGEN])
+def test_every_stage_starts_on_any_images_and_guided_draws_take_them_over(tmp_path: Path, name: str) -> None:
+    for half, each in (("train", 60), ("val", 4)):
+        paint_many(tmp_path / "images" / half, ("ape", "bee"), each)
+    head = ("regularizer.2.width=32", "regularizer.2.heads=2") if name == CRT else ()
+    shared = (*SMALL, *head, f"dataset.folder={tmp_path / 'images'}")
+
+    trained = execute(plan(name, *shared, *BRIEF, *shallow("prior")), tmp_path)["numbers"]
+
+    (folder,) = (tmp_path / "stages" / "prior").glob("*/final")
+    drawn = plan(f"{name}-guided", *shared, *shallow("prior.prior.prior"), f"prior.prior.folder={folder}")
+    assert execute(drawn, tmp_path)["numbers"]["reconstruction_mse"] == trained["reconstruction_mse"]
+    assert len(list((tmp_path / "stages" / "tokenizer").glob("*/final"))) == 1
