@@ -52,16 +52,16 @@ def nearest_few(features: Float[Tensor, "*many w"], codes: Float[Tensor, "v w"],
 
 def _picked(features: Tensor, codes: Tensor, pick: Callable[[Tensor], Tensor]) -> Tensor:
     """What `pick` takes out of the half squared distances from features to all codes."""
-    features, codes = features.detach(), codes.detach()
+    many = features.detach().reshape(-1, features.shape[-1])
+    codes = codes.detach()
     half_squares = codes.square().sum(-1) / 2
+    tiles = torch.split(many, max(TILE // len(codes), 1))
+    # One piece of memory for all tiles: new ones cost more time than the products, and leave holes among what is kept.
+    memory = many.new_empty(len(tiles[0]), len(codes))
 
     def within(tile: Tensor) -> Tensor:
-        products = tile @ codes.T
-        return pick(torch.sub(half_squares, products, out=products))  # in place: new memory costs most of the time
+        products = torch.mm(tile, codes.T, out=memory[: len(tile)])
+        return pick(torch.sub(half_squares, products, out=products))  # less |feature|^2 / 2
 
-    rows = max(TILE // len(codes), 1)
-    if features[..., 0].numel() <= rows:
-        return within(features)
-    tiles = torch.split(features.reshape(-1, features.shape[-1]), rows)
     picked = torch.cat([within(tile) for tile in tiles])
     return picked.reshape(*features.shape[:-1], *picked.shape[1:])

@@ -13,16 +13,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class Largest(TorchDispatchMode):
-    """Remembers the elements of the largest tensor made."""
+    """Remembers the elements of the largest tensor made, and keeps the memory of every one of a tile or more."""
 
     def __init__(self) -> None:
         super().__init__()
         self.elements = 0
+        self.memory: list[Any] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
         tensors = [leaf for leaf in _pytree.tree_leaves(made) if isinstance(leaf, Tensor)]
         self.elements = max(self.elements, *(tensor.numel() for tensor in tensors), 0)
+        self.memory += [tensor.untyped_storage() for tensor in tensors if tensor.numel() >= nearest.TILE]
         return made
 
 
@@ -34,6 +36,17 @@ def test_a_training_step_on_many_vectors_never_holds_all_distances() -> None:
         codebook(features).loss.backward()
 
     assert largest.elements == nearest.TILE  # 2**18, where all distances are 2**28
+
+
+def test_the_distances_of_all_tiles_lie_in_the_same_memory() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features, codes = torch.randn(256, 4, generator=generator), torch.randn(16_384, 4, generator=generator)
+
+    with Largest() as largest:
+        nearest.nearest(features, codes)
+
+    assert len(largest.memory) > 16  # a tile is 16 features
+    assert len({memory.data_ptr() for memory in largest.memory}) == 1
 
 
 @pytest.mark.parametrize("tile", [1, 7, 64, 2**22])
