@@ -23,7 +23,7 @@ def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[T
     if sampling.temperature == 0:
         first = logits.argmax(-1, keepdim=True)
         return torch.zeros_like(logits).scatter_(-1, first, 1.0) + (peak - peak)  # NaN where there is no finite peak
-    law = torch.softmax((logits - peak) / sampling.temperature, -1)  # a small temperature cannot overflow the peak
+    law = torch.softmax((logits - peak).div_(sampling.temperature), -1)  # a small temperature cannot overflow the peak
     if not (sampling.top_k or sampling.top_p < 1 or sampling.min_p):
         return law
     ranked, order = law.sort(dim=-1, descending=True, stable=True)
