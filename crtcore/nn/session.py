@@ -109,14 +109,13 @@ class CachedSession:
     def _after(self, last: Int[Tensor, " b"]) -> Float[Tensor, "b v"]:
         """The logits after a node of each row, where 0 is the tip.
 
-        Cost: rows are copied whole, in a fraction of the time of `gather` from all logits put together.
+        Cost: two passes over `b v` for each extension, however many nodes it brought.
         """
         rows, first = torch.arange(len(last), device=last.device), 1
         chosen = self._logits[0][:, 0]
         for logits in self._logits[1:]:  # b t v
-            if new := logits.shape[1]:
-                here = logits[rows, (last - first).clamp(0, new - 1)]
-                chosen, first = torch.where((last >= first)[:, None], here, chosen), first + new
+            here = logits[rows, (last - first).clamp(0, logits.shape[1] - 1)]
+            chosen, first = torch.where((last >= first)[:, None], here, chosen), first + logits.shape[1]
         return chosen
 
     def _forget(self, tip: Float[Tensor, "b 1 v"]) -> None:
