@@ -23,7 +23,7 @@ def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[T
     if sampling.temperature == 0:
         first = logits.argmax(-1, keepdim=True)
         return torch.zeros_like(logits).scatter_(-1, first, 1.0) + (peak - peak)  # NaN where there is no finite peak
-    law = torch.softmax((logits - peak) / sampling.temperature, -1)  # a small temperature cannot overflow the peak
+    law = torch.softmax((logits - peak).div_(sampling.temperature), -1)  # a small temperature cannot overflow the peak
     if not (sampling.top_k or sampling.top_p < 1 or sampling.min_p):
         return law
     ranked, order = law.sort(dim=-1, descending=True, stable=True)
@@ -51,7 +51,8 @@ def pick(weights: Float[Tensor, "... v"], coins: Int[Tensor, "..."]) -> Int[Tens
 
     The weights become multiples of 2**-60, so that the sum has no order and an id of weight 0 cannot come out.
     """
-    steps = (weights.double() * 2.0**60).long().cumsum(-1)  # ... v
+    wide = weights.to(torch.promote_types(weights.dtype, torch.float32))  # which a power of two leaves exact
+    steps = (wide * 2.0**60).long().cumsum_(-1)  # ... v
     total = steps[..., -1]
     high, middle, low = total >> 32, total >> 16 & 0xFFFF, total & 0xFFFF
     mark = high * coins + (middle * coins + (low * coins >> 16) >> 16)  # total * coin / 2**32, never reaching total

@@ -64,9 +64,9 @@ def seeded(seed: int, name: str) -> Iterator[None]:
 
 def batch_at(noise: Noise, size: int, batch: int, step: int) -> Int[Tensor, " batch"]:
     """The samples of a step: epoch after epoch, each in an order of its own, whatever was done before."""
-    places = torch.arange(step * batch, (step + 1) * batch)
-    epochs = range(int(places[0]) // size, int(places[-1]) // size + 1)
-    return torch.cat([_order(noise, size, epoch)[places[places // size == epoch] % size] for epoch in epochs])
+    start, stop = step * batch, (step + 1) * batch
+    epochs = range(start // size, (stop - 1) // size + 1)
+    return torch.cat([_order(noise, size, each)[max(start - each * size, 0) : stop - each * size] for each in epochs])
 
 
 @lru_cache(maxsize=2)  # a batch lies in one epoch or two, and so does the next one

@@ -218,3 +218,14 @@ def test_weights_need_not_sum_to_one() -> None:
     coins = torch.tensor([0, 2**30 - 1, 2**30, 2**32 - 1])  # a quarter of the coins is below 2**30
 
     assert pick(law.expand(4, -1), coins).tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_weights_of_any_precision_pick_as_the_same_ones_in_float64(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    law = torch.softmax(6 * torch.randn(200, 500, generator=generator), -1).to(dtype)
+    coins = torch.randint(2**32, (200,), generator=generator)
+
+    picked = pick(law, coins)
+
+    assert torch.equal(picked, pick(law.double(), coins))

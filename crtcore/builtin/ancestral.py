@@ -40,7 +40,9 @@ class AncestralDecoder:
         Raises: ValueError if a row's logits have no finite maximum.
         """
         began = time.perf_counter()
-        noise, start = Noise(seeds, "ancestral"), (prompt >= 0).sum(-1)
+        start = (prompt >= 0).sum(-1)
+        places = start[:, None] + torch.arange(limits.length, device=prompt.device)  # b n
+        coins = Noise(seeds[:, None], "ancestral").bits(places)  # at once: one by one costs more than the law
         stop = prompt.new_tensor(limits.stop)
         ids = prompt.new_full((len(prompt), limits.length), -1)
         drawing = torch.ones_like(start, dtype=torch.bool)
@@ -53,8 +55,8 @@ class AncestralDecoder:
                 session.extend(last)
                 session.commit(last.clamp(max=0))  # column 0, or none
             law = probabilities(session.tip, sampling)
-            broken |= drawing & law.isnan().any(-1)
-            ids[:, step] = torch.where(drawing, pick(law, noise.bits(start + step)), -1)
+            broken |= drawing & law[:, 0].isnan()  # a law is NaN all over, or nowhere
+            ids[:, step] = torch.where(drawing, pick(law, coins[:, step]), -1)
             drawing = drawing & ~torch.isin(ids[:, step], stop)
             if limits.stop and not drawing.any():
                 break

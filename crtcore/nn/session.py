@@ -101,11 +101,22 @@ class CachedSession:
         target = (self._count[:, None] + steps).clamp(max=self._memory.slots - 1)
         self._memory.move(self._bound + path.clamp(min=0), target)
         last = torch.cat((torch.full_like(length, -1)[:, None], path), 1).gather(1, length[:, None]) + 1  # b 1
-        logits = torch.cat(self._logits, 1)  # b 1+m v
         self._slots.commit(path >= 0)
-        tip = self._slots.said(logits.gather(1, last[..., None].expand(-1, -1, logits.shape[-1])))  # b 1 v
+        tip = self._slots.said(self._after(last[:, 0])[:, None])  # b 1 v
         self.tip = tip[:, 0]
         self._forget(tip)
+
+    def _after(self, last: Int[Tensor, " b"]) -> Float[Tensor, "b v"]:
+        """The logits after a node of each row, where 0 is the tip.
+
+        Cost: two passes over `b v` for each extension, however many nodes it brought.
+        """
+        rows, first = torch.arange(len(last), device=last.device), 1
+        chosen = self._logits[0][:, 0]
+        for logits in self._logits[1:]:  # b t v
+            here = logits[rows, (last - first).clamp(0, logits.shape[1] - 1)]
+            chosen, first = torch.where((last >= first)[:, None], here, chosen), first + logits.shape[1]
+        return chosen
 
     def _forget(self, tip: Float[Tensor, "b 1 v"]) -> None:
         """Begins again with no tentative node."""

@@ -60,6 +60,19 @@ def test_an_absent_column_in_a_path_commits_nothing() -> None:
     torch.testing.assert_close(session.tip[1], network.last([3, 1]), rtol=1e-9, atol=1e-9)
 
 
+def test_a_path_may_end_in_any_of_several_extensions() -> None:
+    network = Network().double()
+    prompt = torch.tensor([[1], [2], [3]])
+    session = CachedSession(network, prompt, None, capacity=4, room=3)
+    session.extend(torch.tensor([[0, 1]] * 3))
+    session.extend(torch.tensor([[2]] * 3))
+
+    session.commit(torch.tensor([[0, 1, 2], [0, 1, -1], [-1, -1, -1]]))
+
+    for row, ids in enumerate([[1, 0, 1, 2], [2, 0, 1], [3]]):
+        torch.testing.assert_close(session.tip[row], network.last(ids), rtol=1e-9, atol=1e-9)
+
+
 def test_a_commit_of_no_width_drops_what_is_tentative() -> None:
     network = Network().double()
     session = CachedSession(network, PROMPT, None, capacity=2, room=2)

@@ -1,0 +1,131 @@
+"""Time and memory of quantising vectors, ours against vector-quantize-pytorch's, on the same entries.
+
+Both compare by Euclidean distance, average entries with a decay of 0.8 and weigh the commitment by 1, which are the
+peer's defaults. A training step is forward, backward and what becomes of the entries. Memory is the peak of a process
+of its own above what it held before its first call.
+
+Usage: python bench/quantisation.py [--vectors N] [--codes N] [--width N] [--rounds N] [--threads N] [--json]
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from side_by_side import keep, options, ratio, seconds, show, spread
+from torch import Tensor
+
+import crtcore
+
+PEER = "vector-quantize-pytorch"
+SIDES, WORKS = ("ours", PEER), ("forward", "training step")
+DECAY = 0.8
+
+
+def main() -> None:
+    told = options("Quantisation beside vector-quantize-pytorch.", vectors=65_536, codes=16_384, width=8)
+    measured = os.environ.get("BENCH_MEMORY_OF")
+    if measured:
+        print(peak(*measured.split(":"), told))
+        return
+    vectors = drawn(told)
+    quantisers = {side: built(side, told) for side in SIDES}
+    agree = agreement(quantisers, vectors)
+    rows, numbers = [], {"vectors": told.vectors, "codes": told.codes, "width": told.width, "same_ids": agree}
+    for work in WORKS:
+        taken = seconds({side: acts(quantisers[side], vectors, work) for side in SIDES}, told.rounds)
+        memory = {side: memory_of(side, work) for side in SIDES}
+        faster, smaller = ratio(taken["ours"], taken[PEER]), memory["ours"] / memory[PEER]
+        for side in SIDES:
+            time = spread(taken[side])
+            numbers[f"{side}, {work}, seconds"] = time
+            numbers[f"{side}, {work}, bytes"] = memory[side]
+            rows.append((work, side, f"{time:.3f}", f"{memory[side] / 2**20:.0f}"))
+        numbers |= {f"{work}, time ratio": faster, f"{work}, memory ratio": smaller}
+        rows.append((work, "ratio", f"{faster:.3f}", f"{smaller:.4f}"))
+    print(
+        f"torch {torch.__version__}, {told.threads} threads, {told.vectors} vectors, {told.codes} codes of {told.width}"
+    )
+    print(f"medians (least to most) of {told.rounds} rounds; the same ids for {agree:.4%} of vectors")
+    show(("", "", "seconds", "MiB"), rows)
+    keep("quantisation", [PEER], numbers, told)
+
+
+def drawn(told: argparse.Namespace) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(1, told.vectors, told.width, generator=generator)
+
+
+def built(side: str, told: argparse.Namespace) -> Any:
+    entries = torch.randn(told.codes, told.width, generator=torch.Generator().manual_seed(0))
+    if side == "ours":
+        vq = crtcore.discover().find("bottleneck", "vq").spec
+        ours = vq(codes=told.codes, width=told.width, compare="euclidean", decay=DECAY, commitment=1.0).build()
+        ours.entries.data.copy_(entries)
+        return ours
+    from vector_quantize_pytorch import VectorQuantize
+
+    peer = VectorQuantize(dim=told.width, codebook_size=told.codes, decay=DECAY, commitment_weight=1.0)
+    peer._codebook.embed.data.copy_(entries[None])
+    peer._codebook.embed_avg.data.copy_(entries[None])
+    return peer
+
+
+def squeezed(quantiser: Any, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Codes, ids and loss."""
+    if hasattr(quantiser, "spec"):
+        made = quantiser(vectors)
+        return made.codes, made.ids, made.loss
+    return quantiser(vectors)
+
+
+def acts(quantiser: Any, vectors: Tensor, work: str) -> Callable[[], object]:
+    def forward() -> None:
+        with torch.no_grad():
+            squeezed(quantiser.eval(), vectors)
+
+    def step() -> None:
+        features = vectors.clone().requires_grad_()
+        codes, _, loss = squeezed(quantiser.train(), features)
+        (loss.sum() + codes.square().mean()).backward()  # something for the codes' gradient to come from
+
+    return forward if work == "forward" else step
+
+
+@torch.no_grad()
+def agreement(quantisers: dict[str, Any], vectors: Tensor) -> float:
+    """Share of vectors that both give the same id."""
+    ours, theirs = (squeezed(quantisers[side].eval(), vectors)[1] for side in SIDES)
+    return (ours == theirs).double().mean().item()
+
+
+def memory_of(side: str, work: str) -> int:
+    """Bytes, in a process of its own."""
+    command = [sys.executable, __file__, *(word for word in sys.argv[1:] if word != "--json")]
+    told = subprocess.run(
+        command, env=os.environ | {"BENCH_MEMORY_OF": f"{side}:{work}"}, capture_output=True, text=True, check=True
+    )
+    return int(told.stdout)
+
+
+def peak(side: str, work: str, told: argparse.Namespace) -> int:
+    """The most that was resident in two calls, above what was before the first."""
+    act = acts(built(side, told), drawn(told), work)
+    before = resident("VmRSS")
+    act()
+    act()
+    return resident("VmHWM") - before
+
+
+def resident(entry: str) -> int:
+    """Bytes now (`VmRSS`), or the most there were (`VmHWM`); Linux alone tells."""
+    told = Path("/proc/self/status").read_text()
+    return int(told.partition(f"{entry}:")[2].split()[0]) * 1024
+
+
+if __name__ == "__main__":
+    main()
