@@ -65,12 +65,13 @@ class DecodingExperiment:
         tested = self._samples("test", self.spec.prompts, plan, run, dataset)
         with torch.inference_mode():
             trials, seconds = self._trials(run, pair, entries, chosen, tested)
-            for role, part in (("target", target), ("draft", draft)):
-                run.note_backends(role, part)
             given = tested.at(slice(0, 1))
             times = [step_time(prior, given.ids[:, : self.spec.prompt], given.condition) for prior in (target, draft)]
             told = Trials(pair, *tested, self.spec.prompt, trials, seconds, times[1] / times[0])
-            return Findings(numbers(told), points(told, entries))
+            findings = Findings(numbers(told), points(told, entries))
+        for role, part in (("target", target), ("draft", draft)):
+            run.note_backends(role, part)  # known once the part has run
+        return findings
 
     def _prior(self, role: str, plan: Plan, run: Run, dataset: Dataset) -> Any:
         held, condition = self._held(run, dataset)

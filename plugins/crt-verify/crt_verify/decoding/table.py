@@ -153,14 +153,18 @@ def _by_depth(played: list[list[Round]], depths: int) -> dict[str, Measurement]:
 
 
 def _reached(trials: Trials, entry: Entry, played: list[list[Round]]) -> Measurement:
-    """How often a round accepted anything, over the most that any exact rule could have on such first levels."""
-    texts = torch.cat([trials.ids[:, : trials.prompt], trials.ids.new_tensor(trials.told[entry.key]["ids"])], 1)
+    """How often a round accepted anything, over the most that any exact rule could have on such first levels.
+
+    Cost: a pass of both priors over each text, so it is told of the samples that were timed.
+    """
+    count = len(trials.seconds[entry.key])
+    drawn = trials.ids.new_tensor(trials.told[entry.key]["ids"][:count])
+    texts = torch.cat([trials.ids[:count, : trials.prompt], drawn], 1)
+    condition = None if trials.condition is None else trials.condition[:count]
     pair = trials.pair
-    p, q = (
-        probabilities(prior(texts, trials.condition), pair.sampling) for prior in (pair.target, pair.draft)
-    )  # b n v
+    p, q = (probabilities(prior(texts, condition), pair.sampling) for prior in (pair.target, pair.draft))  # b n v
     got, most = [], []
-    for row, mine in enumerate(played):
+    for row, mine in enumerate(played[:count]):
         starts = [trials.prompt + each.emitted for each in mine]
         got.append(sum(each.accepted > 0 for each in mine))
         most.append(float(entry.spec.drafter.bound(p[row, starts], q[row, starts]).sum()))
