@@ -154,7 +154,7 @@ def _compressing(plan: Plan, data: Outline, tokenizer: Any, training: Training) 
 
 def _modelling(spec: PriorSpec, name: str, data: Outline, tokenizer: Any, training: Training) -> Step:
     """A step of a prior over the ids of a tokenizer, or of the dataset if there is none."""
-    source = data.vocabulary, data.shape[-1]
+    source = data.vocabulary or 0, data.shape[-1]  # data that are no ids have a tokenizer
     vocabulary, length = source if tokenizer is None else (tokenizer.vocabulary, tokenizer.length)
     prior = spec.build(vocabulary, length, data.classes)
     condition = _batch(data, training)[1]

@@ -81,10 +81,8 @@ class ScalingExperiment:
 
     def _compressed(self, name: str, plan: Plan, run: Run, dataset: Dataset) -> Compressed:
         tokenizer = trained_tokenizer(plan, run, dataset, f"{name}-tokenizer")
-        train, test = (
-            Split(rows := spread(dataset.sizes[split]), *encoded(run, dataset, tokenizer, split, rows))
-            for split in ("train", "test")
-        )
+        rows = {split: spread(dataset.sizes[split]) for split in ("train", "test")}
+        train, test = (Split(own, *encoded(run, dataset, tokenizer, split, own)) for split, own in rows.items())
         with torch.inference_mode():
             found = evidence(plan, dataset, tokenizer, train, test, drawn=test.ids, id_nats=torch.zeros(len(test.ids)))
         run.note_backends(f"{name} tokenizer", tokenizer)
