@@ -11,13 +11,20 @@ import torch
 from torch import Tensor
 
 from crtcore.builtin.code_length import fitted_width, residual_bits
-from crtcore.builtin.codes import Codes, encoded, spread
 from crtcore.builtin.scaling.cooled import Course, cooled
 from crtcore.builtin.scaling.flops import counted, parameters, sample_flops
 from crtcore.builtin.scaling.numbers import BASELINE, REGULARIZED, Arm, Trial, findings
 from crtcore.builtin.scaling.spec import Scaling
 from crtcore.builtin.specs import CodeLength, Frechet, KernelDistance
-from crtcore.builtin.stages import (
+from crtcore.builtin.whitened import Whitened
+from crtcore.codes import Codes, encoded, spread
+from crtcore.errors import RunError
+from crtcore.experiment import Plan
+from crtcore.kinds import Dataset, Evidence, Findings, Measurement
+from crtcore.likelihood import scored
+from crtcore.noise import Noise
+from crtcore.run import Run, Stopped
+from crtcore.stages import (
     TOKENIZER,
     Split,
     compression,
@@ -29,13 +36,6 @@ from crtcore.builtin.stages import (
     taken,
     trained_tokenizer,
 )
-from crtcore.builtin.whitened import Whitened
-from crtcore.errors import RunError
-from crtcore.experiment import Plan
-from crtcore.kinds import Dataset, Evidence, Findings, Measurement
-from crtcore.likelihood import scored
-from crtcore.noise import Noise
-from crtcore.run import Run, Stopped
 from crtcore.train import seeded
 
 

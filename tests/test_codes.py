@@ -13,16 +13,16 @@ from torch import Tensor
 
 from crtcore import checkpoint
 from crtcore.builtin import codes
-from crtcore.builtin.codes import Codes, Rows, check_round_trip, coded, encoded, spread
 from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.specs import Shapes
-from crtcore.builtin.stages import TOKENIZER
+from crtcore.codes import Codes, Rows, check_round_trip, coded, encoded, spread
 from crtcore.errors import CheckpointError, RunError
 from crtcore.experiment import Plan, study
 from crtcore.hooks import Component
 from crtcore.kinds import Dataset
 from crtcore.registry import Registry
 from crtcore.run import Run, Stopped, execute
+from crtcore.stages import TOKENIZER
 from crtcore.testing.toys import LinearPatches, Patches
 from crtcore.toml import Document
 

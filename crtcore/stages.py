@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from crtcore.builtin.codes import Codes, batches
+from crtcore.codes import Codes, batches
 from crtcore.experiment import Plan
 from crtcore.kinds import Dataset, Drawn, Evidence, Prior, Tokenizer
 from crtcore.likelihood import CHUNK, nats

@@ -1,0 +1,1 @@
+"""Variational bottlenecks, meta-tokens, and exact frontiers."""
