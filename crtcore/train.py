@@ -91,6 +91,8 @@ def fit(
     Raises: Stopped once it has saved, RunError if a loss is not finite.
     """
     trainer = Trainer(stage, parts, training, judge is not None)
+    if training.compile:
+        trainer.main.compile()  # in place: what is saved has the same names
     trainer.start = leg.start.state["step"] if leg.start else 0
     if saved := stage.latest() or leg.start:
         try:

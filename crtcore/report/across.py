@@ -13,8 +13,8 @@ import tomli
 from matplotlib.axes import Axes
 
 from crtcore.experiment import leaves
-from crtcore.report.figures import save
-from crtcore.report.grid import HUES, MARKERS, PANEL, SMALL
+from crtcore.report.figures import COLORS, save
+from crtcore.report.grid import MARKERS, PANEL, SMALL
 from crtcore.report.tables import label, units
 from crtcore.toml import dotted
 
@@ -93,8 +93,8 @@ def _draw(sweep: Mapping[str, Any], setting: str, standings: list[Standing], pat
     columns = min(COLUMNS, len(drawn))
     rows = -(-len(drawn) // columns)
     canvas = matplotlib.figure.Figure((1.3 * PANEL[0] * columns, 1.3 * PANEL[1] * rows + 0.4), layout="constrained")
-    axes = canvas.subplots(rows, columns, squeeze=False).flat
-    looks = zip(itertools.cycle(HUES), itertools.cycle(MARKERS), strict=False)
+    axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
+    looks = zip(itertools.cycle(COLORS), itertools.cycle(MARKERS), strict=False)
     styles = dict(zip(dict.fromkeys(each.line for each in standings), looks, strict=False))
     for axis, (name, unit) in zip(axes, drawn.items(), strict=False):
         for line, (hue, marker) in styles.items():
@@ -104,7 +104,7 @@ def _draw(sweep: Mapping[str, Any], setting: str, standings: list[Standing], pat
         axis.set_xlabel(setting, fontsize=SMALL)
         axis.tick_params(labelsize=SMALL)
         axis.grid(alpha=0.25)
-    for axis in list(axes)[len(drawn) :]:
+    for axis in axes[len(drawn) :]:
         axis.remove()
     if len(styles) > 1:
         handles, names = canvas.axes[0].get_legend_handles_labels()
@@ -136,6 +136,7 @@ def _scale(axis: Axes, values: list[float]) -> None:
         return
     if 0 in values:
         axis.set_xscale("symlog", linthresh=min(above), linscale=0.5)
+        axis.set_xlim(-min(above) / 2, 1.5 * max(above))  # its own margin would be as wide as the rest
     else:
         axis.set_xscale("log", base=2 if all(math.log2(value).is_integer() for value in above) else 10)
     axis.set_xticks(sorted(set(values)), [f"{value:g}" for value in sorted(set(values))])

@@ -19,7 +19,10 @@ from crtcore.run import RECORDS, SAMPLES, read_records
 
 COLUMNS = 20
 """Samples in a row of a grid."""
-COLORS = ("#4c566a", "#c0392b", "#2471a3", "#1e8449", "#8e44ad", "#b9770e")
+COLORS = (
+    "#4c566a", "#c0392b", "#2471a3", "#1e8449", "#8e44ad", "#b9770e",
+    "#17a2b8", "#d35fb7", "#7f6000", "#000000", "#8bc34a", "#99a3a4",
+)  # fmt: skip
 PAIRS = (
     ("data_given_ids_bits", "id_code_length_bits"),
     ("reconstruction_frechet", "generation_frechet"),

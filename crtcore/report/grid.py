@@ -17,9 +17,8 @@ from crtcore.points import parted
 from crtcore.report.figures import COLORS, save
 from crtcore.report.tables import label, measured
 
-HUES = (*COLORS, "#17a2b8", "#d35fb7", "#7f6000", "#000000")
 MARKERS = "os^Dv*P"
-"""Seven, so that with ten hues no two of 70 lines look alike."""
+"""Seven, so that with twelve colours no two of 84 lines look alike."""
 PANEL = (2.6, 1.9)
 """Inches."""
 SMALL = 8
@@ -35,7 +34,7 @@ def grid(points: Sequence[Mapping[str, Any]], figure: Figure, path: Path) -> Pat
     columns = _columns(points, figure)
     places = list(dict.fromkeys(_place(point, columns) for point in points))
     lines = dict.fromkeys(point[figure.lines] for point in points)
-    styles = dict(zip(lines, zip(itertools.cycle(HUES), itertools.cycle(MARKERS)), strict=False))
+    styles = dict(zip(lines, zip(itertools.cycle(COLORS), itertools.cycle(MARKERS)), strict=False))
     canvas = matplotlib.figure.Figure(
         (PANEL[0] * len(places) + 1.8, PANEL[1] * len(numbers) + 0.5), layout="constrained"
     )

@@ -600,3 +600,27 @@ def test_a_part_s_first_values_hang_on_seed_and_name_alone() -> None:
 
     assert values(1, "prior") == first
     assert len({tuple(drawn) for drawn in (first, *others)}) == 4
+
+
+# Compiling
+
+
+class Recorder(nn.Linear):
+    """Knows whether it was compiled."""
+
+    compiled = False
+
+    def compile(self, *_: object, **__: object) -> None:
+        self.compiled = True
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_main_part_alone_is_compiled_where_that_is_asked_for(tmp_path: Path, asked: bool) -> None:
+    parts = {"main": Part(Recorder(4, 4), PLAIN), "other": Part(Recorder(4, 1), PLAIN)}
+
+    def loss(step: int, progress: float) -> Loss:
+        return Loss(sum(part.module(DATA).square().mean() for part in parts.values()), {})
+
+    fit(stage(tmp_path / "stage"), parts, Training(steps=1, compile=asked), loss)
+
+    assert [part.module.compiled for part in parts.values()] == [asked, False]

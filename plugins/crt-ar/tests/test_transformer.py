@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -149,3 +151,23 @@ def test_weights_survive_a_state_dict_bit_for_bit() -> None:
     other.load_state_dict(prior.state_dict())
 
     assert torch.equal(other(IDS), prior(IDS))
+
+
+def test_what_torch_compiles_in_one_graph_has_the_same_logits_and_gradients() -> None:
+    code = """if True:
+        import torch
+        from crt_ar import Transformer
+
+        prior = Transformer(layers=2, width=8, heads=2).build(5, 8, 3).double()
+        torch.nn.init.normal_(prior.head.weight)
+        ids, classes, weights = torch.tensor([[0, 3, 1], [2, 2, -1]]), torch.tensor([2, -1]), list(prior.parameters())
+        plain = prior(ids, classes)
+        wanted = torch.autograd.grad(plain.square().mean(), weights)
+
+        prior.compile(backend="aot_eager", fullgraph=True)
+        found = prior(ids, classes)
+
+        torch.testing.assert_close((found, *torch.autograd.grad(found.square().mean(), weights)), (plain, *wanted))
+    """  # in a process of its own, where shape annotations are not checked: torch cannot look through the checks
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

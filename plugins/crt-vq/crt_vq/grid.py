@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from crtcore.errors import RunError
 from crtcore.kinds import Bottleneck, Encoded, Squeezed, TokenizerSpec
 
 Network: TypeAlias = Callable[[int, int], nn.Module]
@@ -36,7 +37,10 @@ class GridTokenizer(nn.Module):
         super().__init__()
         channels, *sides = sample.shape[1:]
         if any(side % 2**halvings for side in sides):
-            raise ValueError(f"expected height and width to be multiples of {2**halvings}, got {tuple(sides)}")
+            raise RunError(
+                f"tokenizer: expected images whose sides are multiples of {2**halvings}, got {sides[0]} by {sides[1]}; "
+                "choose another size of them, or another tokenizer"
+            )
         self.spec = spec
         self.shape = tuple(sample.shape[1:])
         self.grid = tuple(side // 2**halvings for side in sides)
@@ -54,8 +58,9 @@ class GridTokenizer(nn.Module):
         with torch.no_grad():
             codes = self.bottleneck(torch.zeros(1, self.cells, self.width)).codes
         if codes.shape[1] < self.cells or codes.shape[1] % self.cells:
-            raise ValueError(
-                f"expected a bottleneck with as many codes for each of {self.cells} features, got {codes.shape[1]}"
+            raise RunError(
+                f"tokenizer: expected a bottleneck with as many codes for each of {self.cells} features, "
+                f"got {codes.shape[1]} codes; choose another bottleneck"
             )
         return codes.shape[1], codes.shape[2]
 
