@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crt_vib.gaussian.spec import Gaussian
+from crt_vib.meta.spec import MetaTransformer
 from crt_vib.rate.spec import Rate, RateSquared, RateTarget
 from crtcore import Component, hookimpl
 
@@ -37,5 +38,11 @@ def crt_components() -> list[Component]:
             spec=RateTarget,
             summary="how far the mean rate is from a target",
             examples=(RateTarget(target=2.0),),
+        ),
+        Component(
+            "meta-transformer",
+            spec=MetaTransformer,
+            summary="decoder with a second attention among meta-tokens",
+            examples=(MetaTransformer(layers=2, width=16, heads=2),),
         ),
     ]
