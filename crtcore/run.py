@@ -166,6 +166,8 @@ def execute(
         result = {"name": plan.name, "hash": plan.hash, "seed": plan.seed, "numbers": _plain(found.numbers)}
         if found.points:
             result["points"] = flat(found.points)
+        if found.notes:
+            result["notes"] = list(found.notes)
         write_json(run.folder / RESULT, result)
         return result
 

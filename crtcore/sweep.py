@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import attrs
 import tomli_w
-from scipy.stats import t as student
 
 from crtcore.checkpoint import write, write_json
 from crtcore.errors import RunError
 from crtcore.experiment import BASELINE, Point, Study
+from crtcore.gaps import gaps
+from crtcore.intervals import CONFIDENCE, interval, paired
 from crtcore.kinds import Json
 from crtcore.points import parted
 from crtcore.run import address, finished, ran_on, work
 
 SWEEP = "sweep.json"
-CONFIDENCE = 0.95
 
 
 class Finished(NamedTuple):
@@ -91,6 +90,7 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
             "ran_on": ran_on(address(study.points[index].plan, runs) for index in ended.results),
             "runs": ran,
             **({"points": points} if points else {}),
+            **({"gaps": apart} if (apart := gaps(study.points, ended.results)) else {}),
         },
     )
     write(folder / "spec.toml", tomli_w.dumps(dict(study.document)).encode())
@@ -188,27 +188,6 @@ def _values(
         for name, number in results[index]["numbers"].items():
             numbers.setdefault(name, (number["unit"], {}))[1][point.plan.seed] = number["value"]
     return values
-
-
-def interval(values: list[float]) -> dict[str, Any]:
-    """Mean and t interval over seeds; no interval from one."""
-    count = len(values)
-    mean = math.fsum(values) / count
-    if count < 2:
-        return {"mean": mean, "low": None, "high": None, "seeds": count}
-    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
-    half = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread / math.sqrt(count)
-    return {"mean": mean, "low": mean - half, "high": mean + half, "seeds": count}
-
-
-def paired(values: Mapping[int, float], others: Mapping[int, float]) -> dict[str, Any] | None:
-    """Mean and t interval of the differences over the seeds both have; None if they share none."""
-    gaps = [value - others[seed] for seed, value in values.items() if seed in others]
-    if not gaps:
-        return None
-    found = interval(gaps)
-    same = sum((gap < 0) == (found["mean"] < 0) and gap != 0 for gap in gaps)
-    return {**found, "same_sign": same}
 
 
 def failed(study: Study, ended: Finished) -> RunError | None:

@@ -111,6 +111,7 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
 def _tell(folder: Path, *, as_json: bool, **more: str) -> None:
     """Prints the numbers of a finished run or sweep, what they ran on, and where the report is."""
     from crtcore.report import page, tables
+    from crtcore.report.sentences import sentences
     from crtcore.run import RESULT, ran_on, read_json
     from crtcore.sweep import SWEEP
 
@@ -125,6 +126,8 @@ def _tell(folder: Path, *, as_json: bool, **more: str) -> None:
         show(tables.points(values))
     for line in tables.verdicts(values) if swept else ():
         click.echo(f"claim: {line}")
+    for line in sentences(values):
+        click.echo(f"found: {line}")
     ran = values["ran_on"] if swept else ran_on([folder])
     for name, found in (ran["backends"] | ran["settings"]).items():
         click.echo(f"ran on: {name}: {', '.join(found)}")

@@ -41,21 +41,27 @@ class Findings(NamedTuple):
     """What it comes to as a whole."""
     points: Sequence[Row] = ()
     """Its table, where one number does not say it."""
+    notes: Sequence[str] = ()
+    """What a reader has to be told beside, a sentence each."""
 
 
 class Figure(NamedTuple):
     """How a table of points is drawn: panels in a grid."""
 
     across: str
-    """The label on the horizontal axis, a number."""
+    """On the horizontal axis: a label that is a number, or with `along` a number that is measured."""
     lines: str
-    """The label that tells lines apart."""
+    """The label that tells lines apart; `arm` tells those of a sweep, and a run has one."""
     numbers: tuple[str, ...]
     """What is measured; a row of panels each."""
     columns: tuple[str, ...] = ()
     """The labels that tell columns of panels apart."""
     log: bool = False
     """True: the horizontal axis is logarithmic, for labels above 0."""
+    along: str | None = None
+    """The label whose values a line runs through, if `across` is measured; a sweep then tells gaps between arms."""
+    references: tuple[str, ...] = ()
+    """Numbers of all points that are drawn as one black line each, such as a bound where its measured number is."""
 
 
 @runtime_checkable

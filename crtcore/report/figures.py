@@ -19,6 +19,8 @@ from crtcore.run import RECORDS, SAMPLES, read_records
 
 COLUMNS = 20
 """Samples in a row of a grid."""
+ABREAST = 6
+"""Panels in a row of learning curves."""
 COLORS = (
     "#4c566a", "#c0392b", "#2471a3", "#1e8449", "#8e44ad", "#b9770e",
     "#17a2b8", "#d35fb7", "#7f6000", "#000000", "#8bc34a", "#99a3a4",
@@ -131,8 +133,13 @@ def curves(runs: Mapping[str, list[Path]], path: Path) -> Path | None:
     panels = _panels(line for lists in records.values() for lines in lists for line in lines)
     if not panels:
         return None
-    figure = Figure(figsize=(4 * len(panels), 3.2), layout="constrained")
-    for axis, (stage, reading) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    columns = min(ABREAST, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4 * columns, 3.2 * rows), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axis in axes[len(panels) :]:
+        axis.remove()
+    for axis, (stage, reading) in zip(axes, panels, strict=False):
         for (group, lists), color in zip(records.items(), _colors(records), strict=True):
             for index, lines in enumerate(lists):
                 drawn = [(line["step"], line[reading]) for line in lines if line["stage"] == stage and reading in line]

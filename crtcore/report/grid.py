@@ -19,10 +19,14 @@ from crtcore.report.tables import label, measured
 
 MARKERS = "os^Dv*P"
 """Seven, so that with twelve colours no two of 84 lines look alike."""
+DASHES = ("--", ":", "-.")
+"""Those of references."""
 PANEL = (2.6, 1.9)
 """Inches."""
 SMALL = 8
 """Points of letters."""
+ARM = "arm"
+"""What tells the points of a sweep apart, and is no label of a run's."""
 
 
 def grid(points: Sequence[Mapping[str, Any]], figure: Figure, path: Path) -> Path | None:
@@ -33,10 +37,11 @@ def grid(points: Sequence[Mapping[str, Any]], figure: Figure, path: Path) -> Pat
         return None
     columns = _columns(points, figure)
     places = list(dict.fromkeys(_place(point, columns) for point in points))
-    lines = dict.fromkeys(point[figure.lines] for point in points)
+    lines = dict.fromkeys(point.get(figure.lines) for point in points)
     styles = dict(zip(lines, zip(itertools.cycle(COLORS), itertools.cycle(MARKERS)), strict=False))
+    size = 2 if figure.along else 1
     canvas = matplotlib.figure.Figure(
-        (PANEL[0] * len(places) + 1.8, PANEL[1] * len(numbers) + 0.5), layout="constrained"
+        (size * PANEL[0] * len(places) + 1.8, size * PANEL[1] * len(numbers) + 0.5), layout="constrained"
     )
     axes = canvas.subplots(len(numbers), len(places), squeeze=False, sharex="col", sharey="row")
     for name, row in zip(numbers, axes, strict=True):
@@ -46,31 +51,39 @@ def grid(points: Sequence[Mapping[str, Any]], figure: Figure, path: Path) -> Pat
     for place, top, bottom in zip(places, axes[0], axes[-1], strict=True):
         settings = zip(columns, map(str, place), strict=True)
         top.set_title("\n".join(map(" ".join, settings)), fontsize=SMALL)
-        bottom.set_xlabel(figure.across, fontsize=SMALL)
-    handles = [Line2D([], [], color=hue, marker=marker, ms=4) for hue, marker in styles.values()]
+        unit = f" ({units[figure.across]})" if figure.along else ""
+        bottom.set_xlabel(f"{label(figure.across)}{unit}", fontsize=SMALL)
+    references = [(name, dash) for name, dash in zip(figure.references, DASHES, strict=False) if name in units]
+    handles = {str(line): Line2D([], [], color=hue, marker=marker, ms=4) for line, (hue, marker) in styles.items()}
+    if set(lines) == {None}:
+        handles = {"measured": handles["None"]}
+    handles |= {label(name): Line2D([], [], color="black", ls=dash, lw=1) for name, dash in references}
     canvas.legend(
-        handles, map(str, lines), title=figure.lines, loc="outside right upper",
+        handles.values(), handles, title=figure.lines, loc="outside right upper",
         frameon=False, fontsize=SMALL, title_fontsize=SMALL,
     )  # fmt: skip
     return save(canvas, path)
 
 
 def _placed(point: Mapping[str, Any], figure: Figure) -> bool:
-    labels, _ = parted(point)
-    across = labels.get(figure.across)
-    if not isinstance(across, int | float) or (figure.log and across <= 0):
+    labels, numbers = parted(point)
+    if not {figure.lines, *figure.columns} - {ARM} <= labels.keys():
         return False
-    return {figure.lines, *figure.columns} <= labels.keys()
+    if figure.along:
+        return figure.along in labels and figure.across in numbers
+    across = labels.get(figure.across)
+    return isinstance(across, int | float) and not (figure.log and across <= 0)
 
 
 def _columns(points: Sequence[Mapping[str, Any]], figure: Figure) -> list[str]:
     """The figure's columns, then several arms, then what else keeps points of one line from standing in one place."""
     chosen = list(figure.columns)
+    line = (figure.along or figure.across, figure.lines)
     for name in parted(points[0])[0]:
-        seen = {_place(point, (figure.across, figure.lines, *chosen)) for point in points}
-        apart = {_place(point, (figure.across, figure.lines, *chosen, name)) for point in points}
+        seen = {_place(point, (*line, *chosen)) for point in points}
+        apart = {_place(point, (*line, *chosen, name)) for point in points}
         several = len({point.get(name) for point in points}) > 1
-        if name not in chosen and (len(apart) > len(seen) or (name == "arm" and several)):
+        if name not in (figure.lines, *chosen) and (len(apart) > len(seen) or (name == ARM and several)):
             chosen.append(name)
     return chosen
 
@@ -82,21 +95,37 @@ def _place(point: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
 def _panel(
     axis: Axes, points: Sequence[Mapping[str, Any]], figure: Figure, name: str, styles: Mapping[Any, tuple[str, str]]
 ) -> None:
-    """Means joined by lines, each with its interval where it has one."""
+    """Means joined by lines, each with its intervals where it has them, and the references."""
     for line, (hue, marker) in styles.items():
-        own = [point for point in points if name in point and point[figure.lines] == line]
-        found = sorted(((point[figure.across], point[name]) for point in own), key=lambda pair: pair[0])
+        own = [point for point in points if name in point and point.get(figure.lines) == line]
+        found = sorted(((_across(point, figure), point) for point in own), key=lambda pair: pair[0])
         axis.plot(
-            [across for across, _ in found], [number["mean"] for _, number in found],
+            [across for across, _ in found], [point[name]["mean"] for _, point in found],
             color=hue, marker=marker, ms=3.5, lw=1.2,
         )  # fmt: skip
-        for across, number in found:
-            if number["low"] is not None:
-                axis.plot([across, across], [number["low"], number["high"]], color=hue, lw=1, alpha=0.6)
+        for across, point in found:
+            if (low := point[name]["low"]) is not None:
+                axis.plot([across, across], [low, point[name]["high"]], color=hue, lw=1, alpha=0.6)
+            if figure.along and (low := point[figure.across]["low"]) is not None:
+                up = point[name]["mean"]
+                axis.plot([low, point[figure.across]["high"]], [up, up], color=hue, lw=1, alpha=0.6)
+    for reference, dash in zip(figure.references, DASHES, strict=False):
+        found = sorted(
+            ((_across(point, figure), point) for point in points if reference in point), key=lambda pair: pair[0]
+        )
+        axis.plot(
+            [across for across, _ in found], [point[reference]["mean"] for _, point in found],
+            color="black", ls=dash, lw=1,
+        )  # fmt: skip
     if figure.log:
         axis.set_xscale("log")
     else:
-        whole = all(isinstance(point[figure.across], int) for point in points)
+        whole = not figure.along and all(isinstance(point[figure.across], int) for point in points)
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=whole))
     axis.tick_params(labelsize=SMALL)
     axis.grid(alpha=0.25)
+
+
+def _across(point: Mapping[str, Any], figure: Figure) -> float:
+    found = point[figure.across]
+    return float(found["mean"]) if figure.along else found

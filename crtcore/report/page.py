@@ -17,6 +17,7 @@ from crtcore.registry import NotInstalled, discover
 from crtcore.report import figures, tables
 from crtcore.report.across import across
 from crtcore.report.grid import grid
+from crtcore.report.sentences import sentences
 from crtcore.run import RESULT, ran_on, read_json
 from crtcore.sweep import SWEEP
 
@@ -53,7 +54,10 @@ def _sweep(folder: Path, sweep: dict[str, Any]) -> Path:
         drawn.append((f"Samples of {group}, first seed", figures.samples(folders[0], group, folder / name)))
     drawn.append(("How the stages learned", figures.curves(by_group, folder / "curves.png")))
     points = sweep.get("points")
-    return _write(folder, "sweep.html.j2", sweep=sweep, points=points, drawn=drawn, notes=notes, ran=sweep["ran_on"])
+    return _write(
+        folder, "sweep.html.j2", sweep=sweep, points=points, said=sentences(sweep), gaps=sweep.get("gaps"),
+        drawn=drawn, notes=notes, ran=sweep["ran_on"],
+    )  # fmt: skip
 
 
 def _run(folder: Path, result: dict[str, Any]) -> Path:
@@ -63,7 +67,10 @@ def _run(folder: Path, result: dict[str, Any]) -> Path:
         ("How the stages learned", figures.curves({result["name"]: [folder]}, folder / "curves.png")),
     ]
     points = result.get("points")
-    return _write(folder, "run.html.j2", result=result, points=points, drawn=drawn, notes=notes, ran=ran_on([folder]))
+    return _write(
+        folder, "run.html.j2", result=result, points=points, said=sentences(result), gaps=None,
+        drawn=drawn, notes=notes, ran=ran_on([folder]),
+    )  # fmt: skip
 
 
 def _grids(folder: Path, values: Mapping[str, Any]) -> tuple[list[tuple[str, Path | None]], list[str]]:
@@ -80,7 +87,7 @@ def _grids(folder: Path, values: Mapping[str, Any]) -> tuple[list[tuple[str, Pat
     assert issubclass(experiment, ExperimentSpec)
     drawn = [
         (
-            f"{', '.join(map(tables.label, figure.numbers))} across {figure.across}",
+            f"{', '.join(map(tables.label, figure.numbers))} across {tables.label(figure.across)}",
             grid(values["points"], figure, folder / f"points-{index}.png"),
         )
         for index, figure in enumerate(experiment.figures, 1)
