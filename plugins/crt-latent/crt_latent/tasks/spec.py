@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 
 from crtcore.kinds import DatasetSpec
-from crtcore.spec import at_least
+from crtcore.spec import at_least, between
 
 if TYPE_CHECKING:
     from crt_latent.tasks.generated import GeneratedTask
@@ -77,3 +77,37 @@ class AffineChain(TaskSpec):
         from crt_latent.tasks.generated import GeneratedTask
 
         return GeneratedTask(self, Affine(self))
+
+
+@attrs.frozen(kw_only=True)
+class Arithmetic(TaskSpec):
+    """Sums or products of two numbers with as many digits, worked out as at school, least significant digit first.
+
+    Both numbers are uniform over those of exactly so many digits. The steps of a sum are `a_i b_i c_i → s_i c_{i+1} ;`
+    for each digit, c being what is carried; those of a product `b_i → a b_i → r_i ;` for each digit of the second
+    number, r_i being the sum of what has been found. A problem has 2 log2 (9 · 10^(digits - 1)) bits; given it, nothing
+    else has any. a + b and b + a are for the same split.
+    """
+
+    operation: Literal["addition", "multiplication"] = "addition"
+    """What is done with the numbers."""
+    digits: int = attrs.field(default=4, validator=between(1, 9))
+    """Digits of each; 4 by 4 multiplication is the usual hard case."""
+
+    @property
+    def solution(self) -> int:
+        """Digits of the result."""
+        return self.digits + 1 if self.operation == "addition" else 2 * self.digits
+
+    @property
+    def longest(self) -> int:
+        """The numbers and two marks, the steps, and the result."""
+        step = 7 if self.operation == "addition" else 3 * self.digits + 5
+        return 2 * self.digits + 2 + self.digits * step + self.solution
+
+    def build(self) -> GeneratedTask:
+        """The problems, drawn when they are taken."""
+        from crt_latent.tasks.arithmetic import Digits
+        from crt_latent.tasks.generated import GeneratedTask
+
+        return GeneratedTask(self, Digits(self))
