@@ -28,4 +28,10 @@ def crt_components() -> list[Component]:
                 tasks.Arithmetic(operation="multiplication", digits=2, train=200, validation=20, test=20, seed=1),
             ),
         ),
+        Component(
+            "deduction",
+            spec=tasks.Deduction,
+            summary="what follows along a chain of concepts, among others",
+            examples=(tasks.Deduction(train=300, validation=30, test=30),),
+        ),
     ]
