@@ -49,12 +49,13 @@ DRAWS = st.builds(Draw, st.sampled_from(SPLITS), st.integers(0, 2**32), st.integ
 def subject(spec: DatasetSpec) -> Built:
     """Two builds, each under a global seed of its own: neither may depend on it.
 
-    One that reads pictures from a folder finds some.
+    One that reads files finds some.
     """
-    folder = TemporaryDirectory() if isinstance(spec, ImageFolder) else None
-    if isinstance(spec, ImageFolder) and folder:
+    folder = TemporaryDirectory()
+    if isinstance(spec, ImageFolder):
         paint_many(Path(folder.name), ("ape", "bee"), 60)
         spec = attrs.evolve(spec, folder=folder.name)
+    spec = spec.trial(Path(folder.name))
     built = []
     for seed in (0, 1):
         with torch.random.fork_rng(devices=[]):
