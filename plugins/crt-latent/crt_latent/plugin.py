@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crt_latent.metamath.spec import MetaMath
 from crt_latent.tasks.spec import AffineChain
 from crtcore import Component, hookimpl
 
@@ -18,5 +19,11 @@ def crt_components() -> list[Component]:
                 AffineChain(train=600, validation=60, test=60),
                 AffineChain(modulus=7, steps=2, verbosity=3, fillers=4, train=200, validation=20, test=20, seed=1),
             ),
+        ),
+        Component(
+            "metamath",
+            spec=MetaMath,
+            summary="MetaMathQA, in the ids of a model of yours",
+            examples=(MetaMath(file="data/MetaMathQA-395K.json", tokenizer="data/Llama-3.2-1B", length=64),),
         ),
     ]
