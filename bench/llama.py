@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from crt_ar.llama import llama_shape, llama_weights
+from crt_ar.llama.of_transformer import llama_shape, llama_weights
 from crt_ar.transformer import AutoregressiveTransformer
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM

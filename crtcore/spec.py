@@ -5,7 +5,8 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeAlias
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeAlias
 
 import attrs
 
@@ -29,6 +30,10 @@ class Spec(abc.ABC):
     """Base of every description that a TOML table can hold."""
 
     kind: ClassVar[str]
+
+    def trial(self, folder: Path) -> Self:
+        """What laws are tried on: this spec, reading what it has just put into an empty folder, if it reads files."""
+        return self
 
 
 def at_least(low: float) -> Validator:

@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
         shutil.copytree(plugin / "tests", apart / "tests")
         shutil.copy(ROOT / "pyproject.toml", apart)  # pytest's settings
         python("-m", "pip", "install", "--force-reinstall", "--no-deps", wheels[plugin.name])
-        python("-m", "pip", "install", wheels[plugin.name])  # what it needs beside the core
+        python("-m", "pip", "install", f"{wheels[plugin.name]}[testing]")  # what it and its tests need beside the core
         found = "import crtcore, pathlib; assert 'site-packages' in pathlib.Path(crtcore.__file__).parts; "
         python("-c", found + "assert not crtcore.discover().broken", cwd=apart)
         python("-m", "pytest", "-q", "tests", cwd=apart)

@@ -1,6 +1,6 @@
 """Self-attention with rotary positions, along a line unless another way to turn is given.
 
-Axes: b batch, t new positions, s positions seen, w width, h heads, d head width.
+Axes: b batch, t new positions, s positions seen, w width, h heads, g heads of keys and values, d head width.
 """
 
 from __future__ import annotations
@@ -21,17 +21,31 @@ Turn: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
 class Attention(nn.Module):
-    """Every position reads those that its scope lets it see."""
+    """Every position reads those that its scope lets it see.
+
+    With fewer `key_heads` than heads, a head of keys and values serves several neighbouring heads of queries, and a
+    session keeps no more than that.
+    Source: Ainslie et al. (2023), arXiv:2305.13245, section 2.2.
+    """
 
     backend: str
     """What computes it, and why; there from the first call on."""
 
-    def __init__(self, width: int, *, heads: int, wanted: Wanted = "auto", turn: Turn = rotate) -> None:
+    def __init__(
+        self,
+        width: int,
+        *,
+        heads: int,
+        key_heads: int | None = None,
+        wanted: Wanted = "auto",
+        turn: Turn = rotate,
+    ) -> None:
         super().__init__()
         self.heads = heads
+        self.key_heads = key_heads or heads
         self.wanted: Wanted = wanted
         self.turn = turn
-        self.inward = nn.Linear(width, 3 * width, bias=False)
+        self.inward = nn.Linear(width, width // heads * (heads + 2 * self.key_heads), bias=False)
         self.outward = nn.Linear(width, width, bias=False)
         self._chosen: tuple[torch.device, torch.dtype, Attend] | None = None
 
@@ -40,10 +54,11 @@ class Attention(nn.Module):
 
         Raises: ValueError if the wanted backend cannot run on the features' device and type.
         """
-        threefold = self.inward(features).unflatten(-1, (3 * self.heads, -1))  # b t 3h d
-        turned = self.turn(threefold[:, :, : 2 * self.heads], scope.positions)  # at once, in half the time
-        query, key, value = (*turned.chunk(2, 2), threefold[:, :, 2 * self.heads :])  # b t h d
-        key, value = scope.remember(self, key, value)  # b s h d
+        turning = self.heads + self.key_heads
+        joint = self.inward(features).unflatten(-1, (turning + self.key_heads, -1))  # b t h+2g d
+        turned = self.turn(joint[:, :, :turning], scope.positions)  # at once, in half the time
+        query, key = turned[:, :, : self.heads], turned[:, :, self.heads :]  # b t h d, b t g d
+        key, value = scope.remember(self, key, joint[:, :, turning:])  # b s g d
         attend = self._backend(query)
         mixed = attend(query, key, value, scope.visible)
         result: Tensor = self.outward(mixed.flatten(2))

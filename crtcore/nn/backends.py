@@ -1,6 +1,6 @@
 """Attention backends: torch's own, and xformers' where it can run.
 
-Axes: b batch, t queries, s keys, h heads, d head width.
+Axes: b batch, t queries, s keys, h heads, g heads of keys and values (a divisor of h), d head width.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional
 
 Wanted: TypeAlias = Literal["auto", "xformers", "sdpa"]
 Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
-"""Queries `b t h d`, keys and values `b s h d`, who sees whom `b t s` (None: causal), to `b t h d`."""
+"""Queries `b t h d`, keys and values `b s g d`, who sees whom `b t s` (None: causal), to `b t h d`."""
 
 XFORMERS = "xformers.ops.fmha"
 """The import root; upstream is moving it to `mslk.attention.fmha` (vllm-project/vllm#40703)."""
@@ -27,15 +27,16 @@ XFORMERS = "xformers.ops.fmha"
 
 def sdpa(
     query: Float[Tensor, "b t h d"],
-    key: Float[Tensor, "b s h d"],
-    value: Float[Tensor, "b s h d"],
+    key: Float[Tensor, "b s g d"],
+    value: Float[Tensor, "b s g d"],
     visible: Bool[Tensor, "b t s"] | None,
 ) -> Float[Tensor, "b t h d"]:
     """Attention by torch's `scaled_dot_product_attention`."""
     mask = None if visible is None else visible[:, None]  # b 1 t s
     mixed = functional.scaled_dot_product_attention(
-        query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), attn_mask=mask, is_causal=visible is None
-    )
+        query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), attn_mask=mask, is_causal=visible is None,
+        enable_gqa=key.shape[2] != query.shape[2],
+    )  # fmt: skip
     return mixed.transpose(1, 2)
 
 
@@ -46,10 +47,16 @@ def bias(visible: Bool[Tensor, "b t s"], heads: int, dtype: torch.dtype) -> Floa
     return padded[..., :keys].masked_fill_(~visible[:, None], float("-inf")).expand(-1, heads, -1, -1)
 
 
+def repeated(shared: Float[Tensor, "b s g d"], heads: int) -> Float[Tensor, "b s {heads} d"]:
+    """Each head of keys or values as often as it serves one of `heads`."""
+    return shared if shared.shape[2] == heads else shared.repeat_interleave(heads // shared.shape[2], 2)
+
+
 def _xformers(query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None) -> Tensor:
     """Attention by xformers' `memory_efficient_attention`."""
     fmha = importlib.import_module(XFORMERS)
     mask = fmha.attn_bias.LowerTriangularMask() if visible is None else bias(visible, query.shape[2], query.dtype)
+    key, value = repeated(key, query.shape[2]), repeated(value, query.shape[2])
     mixed: Tensor = fmha.memory_efficient_attention(query, key, value, attn_bias=mask)
     return mixed
 

@@ -24,9 +24,9 @@ Builder: TypeAlias = Callable[[int], nn.Module]
 class Block(nn.Module):
     """Sub-layers in turn, each given the normalised stream and added to it."""
 
-    def __init__(self, width: int, builders: Sequence[Builder]) -> None:
+    def __init__(self, width: int, builders: Sequence[Builder], *, epsilon: float = 1e-5) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(RMSNorm(width) for _ in builders)
+        self.norms = nn.ModuleList(RMSNorm(width, epsilon=epsilon) for _ in builders)
         self.sublayers = nn.ModuleList(build(width) for build in builders)
 
     def forward(self, stream: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
@@ -40,13 +40,22 @@ class Stack(nn.Module):
     """Blocks of the same make, one after another, and a last norm.
 
     With `recompute`, what is inside a block is computed again for the gradient, and only the stream between is kept.
+    `epsilon` is what norms add to the mean square.
     """
 
-    def __init__(self, width: int, layers: int, builders: Sequence[Builder], *, recompute: bool = False) -> None:
+    def __init__(
+        self,
+        width: int,
+        layers: int,
+        builders: Sequence[Builder],
+        *,
+        recompute: bool = False,
+        epsilon: float = 1e-5,
+    ) -> None:
         super().__init__()
         self.recompute = recompute
-        self.blocks = nn.ModuleList(Block(width, builders) for _ in range(layers))
-        self.norm = RMSNorm(width)
+        self.blocks = nn.ModuleList(Block(width, builders, epsilon=epsilon) for _ in range(layers))
+        self.norm = RMSNorm(width, epsilon=epsilon)
 
     def forward(self, stream: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
         """The normalised stream after every block."""

@@ -14,11 +14,12 @@ class RMSNorm(nn.Module):
     Source: Zhang and Sennrich (2019), arXiv:1910.07467, eq. 4.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, epsilon: float = 1e-5) -> None:
         super().__init__()
+        self.epsilon = epsilon
         self.gain = nn.Parameter(torch.ones(width))
 
     def forward(self, features: Float[Tensor, "... w"]) -> Float[Tensor, "... w"]:
         """The scaled features; the mean square is taken in float32 at least."""
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
-        return functional.rms_norm(wide, self.gain.shape, eps=1e-5).to(features.dtype) * self.gain
+        return functional.rms_norm(wide, self.gain.shape, eps=self.epsilon).to(features.dtype) * self.gain

@@ -17,15 +17,21 @@ def rotate(features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"]) ->
 
     Source: Su et al. (2021), arXiv:2104.09864, eq. 34. Angles are taken in float32 at least.
     """
-    speeds = frequencies(features, features.shape[-1])
+    return rotate_at(features, positions, frequencies(features, features.shape[-1]))
+
+
+def rotate_at(
+    features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], speeds: Float[Tensor, " p"]
+) -> Float[Tensor, "b t h d"]:
+    """Turns each pair of neighbouring channels by its own angle between neighbouring positions."""
     angles = (positions[..., None].to(speeds.dtype) * speeds)[:, :, None]  # b t 1 p
     return turn(features, torch.ones_like(angles), angles)
 
 
-def frequencies(like: Float[Tensor, "b t h d"], width: int) -> Float[Tensor, " p"]:
+def frequencies(like: Float[Tensor, "b t h d"], width: int, *, base: float = BASE) -> Float[Tensor, " p"]:
     """The angle between neighbouring positions for each pair of `width` channels, in float32 at least."""
     dtype = torch.promote_types(like.dtype, torch.float32)
-    return BASE ** -(torch.arange(0, width, 2, dtype=dtype, device=like.device) / width)
+    return base ** -(torch.arange(0, width, 2, dtype=dtype, device=like.device) / width)
 
 
 def turn(

@@ -145,3 +145,18 @@ def test_a_bias_lies_in_rows_padded_to_a_multiple_of_8() -> None:
     assert bias.stride(-2) % 8 == 0
     assert torch.equal(bias[:, 1] == 0, visible)
     assert torch.equal(bias[:, 1] == -torch.inf, ~visible)
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("attend", [backends.sdpa, backends._xformers])
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_head_of_keys_may_serve_several_of_queries(attend: backends.Attend, groups: int, masked: bool) -> None:
+    query = random(2, 5, 4, 4, seed=0)
+    key, value = random(2, 5, groups, 4, seed=1), random(2, 5, groups, 4, seed=2)
+    visible = some_visible(5, 5) if masked else torch.ones(2, 5, 5, dtype=torch.bool).tril()
+    each = [part[:, :, :, None].expand(-1, -1, -1, 4 // groups, -1).flatten(2, 3) for part in (key, value)]
+
+    mixed = attend(query, key, value, visible if masked else None)
+
+    torch.testing.assert_close(mixed, plain(query, *each, visible), rtol=1e-9, atol=1e-9)

@@ -50,7 +50,7 @@ DRAWS = st.builds(Draw, st.sampled_from(SPLITS), st.integers(0, 2**32), st.integ
 def subject(spec: DatasetSpec) -> Built:
     """Two builds, each under a global seed of its own: neither may depend on it.
 
-    One that reads a folder of the user's finds what it reads there.
+    One that reads files finds some.
     """
     folder = TemporaryDirectory()
     spec = readable(spec, Path(folder.name))
@@ -63,7 +63,7 @@ def subject(spec: DatasetSpec) -> Built:
 
 
 def readable(spec: DatasetSpec, folder: Path) -> DatasetSpec:
-    """`spec`; if it reads pictures or tokens of the user's, it finds some in `folder`."""
+    """`spec`; one that reads files finds some in `folder`, which has to be empty."""
     if isinstance(spec, ImageFolder):
         paint_many(folder, ("ape", "bee"), 60)
         return attrs.evolve(spec, folder=str(folder))
@@ -72,7 +72,7 @@ def readable(spec: DatasetSpec, folder: Path) -> DatasetSpec:
         return attrs.evolve(spec, folder=str(folder))
     if isinstance(spec, WithMetas):
         return attrs.evolve(spec, dataset=readable(spec.dataset, folder))
-    return spec
+    return spec.trial(folder)
 
 
 def keys(data: Tensor) -> list[bytes]:

@@ -37,11 +37,11 @@ def subject(spec: PriorSpec) -> Prior:
 
 
 def readable(spec: PriorSpec, folder: Path) -> PriorSpec:
-    """`spec`; one that reads saved weights finds some in `folder`, which has to be empty."""
+    """`spec`; one that reads files finds some in `folder`, which has to be empty."""
     if isinstance(spec, Guidance):
         return attrs.evolve(spec, prior=readable(spec.prior, folder))
     if not isinstance(spec, Saved):
-        return spec
+        return spec.trial(folder)
     inner = readable(spec.prior, folder / "inner").build(VOCABULARY, LENGTH, CLASSES)
     assert isinstance(inner, nn.Module)
     checkpoint.save(folder / "final", {f"part.prior.{name}": value for name, value in inner.state_dict().items()}, {})

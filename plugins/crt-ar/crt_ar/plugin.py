@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crt_ar import specs
+from crt_ar.llama.spec import FrozenLlama, Llama, LlamaFolder
 from crtcore import Component, hookimpl
 
 
@@ -11,7 +12,14 @@ def crt_components() -> list[Component]:
     """Autoregressive priors."""
     tiny = specs.Transformer(layers=2, width=16, heads=2)
     little = specs.LlamaGen(layers=2, width=16, heads=2)
+    grouped = Llama(layers=2, width=16, heads=4, key_heads=2, hidden=24)
+    further, frozen = LlamaFolder(folder="data/Llama-3.2-1B"), FrozenLlama(folder="data/Llama-3.2-1B")
     return [
         Component("transformer", spec=specs.Transformer, summary="rotary pre-norm decoder, cached", examples=(tiny,)),
         Component("llamagen", spec=specs.LlamaGen, summary="the same over a square grid of ids", examples=(little,)),
+        Component("llama", spec=Llama, summary="Llama 3 by the name of its size", examples=(grouped,)),
+        Component(
+            "llama-folder", spec=LlamaFolder, summary="your Llama's weights, trained further", examples=(further,)
+        ),
+        Component("frozen-llama", spec=FrozenLlama, summary="your Llama's weights, as they are", examples=(frozen,)),
     ]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from crt_ar import Transformer
-from crt_ar.llama import llama_shape, llama_weights
+from crt_ar.llama.of_transformer import llama_shape, llama_weights
 from crt_ar.transformer import AutoregressiveTransformer
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crt_latent.metamath.spec import MetaMath
 from crt_latent.tasks import spec as tasks
 from crtcore import Component, hookimpl
 
@@ -33,5 +34,11 @@ def crt_components() -> list[Component]:
             spec=tasks.Deduction,
             summary="what follows along a chain of concepts, among others",
             examples=(tasks.Deduction(train=300, validation=30, test=30),),
+        ),
+        Component(
+            "metamath",
+            spec=MetaMath,
+            summary="MetaMathQA, in the ids of a model of yours",
+            examples=(MetaMath(file="data/MetaMathQA-395K.json", tokenizer="data/Llama-3.2-1B", length=64),),
         ),
     ]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from crt_ar import Transformer
-from crt_ar.llama import llama_shape, llama_weights
+from crt_ar.llama.of_transformer import llama_shape, llama_weights
 from crt_ar.transformer import AutoregressiveTransformer
 from torch import Tensor
 from torch.nn import functional

@@ -1,0 +1,1 @@
+"""Llama 3: its shapes, its transformer, and its files as transformers has them."""

@@ -1,0 +1,190 @@
+"""Folders of a Llama's weights as transformers leaves and reads them: `config.json` and safetensors, sharded or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from crt_ar.llama.config import NAME, config_of, read_config, table
+from crt_ar.llama.layout import EMBEDDING, HEAD, Place, places, published, put
+from crt_ar.llama.network import LlamaTransformer
+from crtcore.errors import RunError
+from crtcore.nn.backends import Wanted
+
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+SHARD = 5 * 10**9
+"""Most bytes of a file, unless one tensor has more; transformers' own default."""
+_COMPUTED = "rotary_emb.inv_freq"
+"""How names of tensors end that old files hold and every reader computes anew."""
+
+
+def read_llama(
+    folder: str | Path,
+    vocabulary: int | None = None,
+    condition: int | None = None,
+    *,
+    attention: Wanted = "auto",
+    recompute: bool = False,
+) -> LlamaTransformer:
+    """The Llama in `folder`, in float32; its start id is `bos_token_id`.
+
+    A larger `vocabulary` than its own adds ids, whose rows begin at the mean of those that were there; classes begin as
+    the start id. Both are there to be trained.
+    Raises: RunError if the folder holds no whole Llama, or the vocabulary is smaller than its own.
+    """
+    folder = Path(folder).absolute()
+    config = read_config(folder)
+    known = config.vocabulary
+    if vocabulary is not None and vocabulary < known:
+        raise RunError(
+            f"llama: expected a vocabulary of {known} ids or more, for which there are rows in {folder}, "
+            f"got {vocabulary}; take data of that model's own tokenizer"
+        )
+    with torch.device("meta"):  # first values would be drawn in vain
+        prior = LlamaTransformer(
+            config.shape, vocabulary or known, condition, start=config.start, attention=attention, recompute=recompute
+        )
+    prior.to_empty(device="cpu")
+    _fill(folder, prior, known)
+    with torch.no_grad():
+        for layer in (prior.embedding, prior.head):
+            if layer is not None and len(layer.weight) > known:
+                layer.weight[known:] = layer.weight[:known].mean(0)
+        if prior.prefixes is not None:
+            prior.prefixes.weight[:] = prior.embedding.weight[prior.first]
+    return prior
+
+
+def write_llama(folder: str | Path, prior: LlamaTransformer, *, shard: int = SHARD) -> None:
+    """Writes `prior` in its own precision into a new folder, in several files if it has more than `shard` bytes.
+
+    Raises: RunError if something is there already, or the prior has classes, which a Llama has not.
+    """
+    folder = Path(folder).absolute()
+    if prior.prefixes is not None:
+        raise RunError(f"llama: expected a prior without classes to write, got one with {prior.classes}")
+    if folder.exists() and any(folder.iterdir()):
+        raise RunError(f"llama: expected a new folder, got {folder} with something in it; name another")
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = _weights(prior)
+    dtype = str(prior.embedding.weight.dtype).removeprefix("torch.")
+    _dump(folder / NAME, config_of(prior.shape, prior.vocabulary, prior.first, dtype))
+    parts = _parts(prior, shard)
+    files: dict[str, str] = {}
+    for number, part in enumerate(parts, 1):
+        file = SINGLE if len(parts) == 1 else f"model-{number:05}-of-{len(parts):05}.safetensors"
+        tensors = {theirs: published(weights[at.name], at).cpu().contiguous() for theirs, at in part.items()}
+        safetensors.torch.save_file(tensors, folder / file, metadata={"format": "pt"})
+        files |= dict.fromkeys(part, file)
+    if len(parts) > 1:
+        total = sum(weight.nbytes for weight in weights.values())
+        _dump(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": files})
+
+
+def _fill(folder: Path, prior: LlamaTransformer, known: int) -> None:
+    """Gives a prior the tensors in a folder, one after another; its first `known` ids have rows there.
+
+    Raises: RunError if a tensor is missing, or none of a Llama's, or of another shape, or a tied one is not.
+    """
+    weights, wanted = _weights(prior), _every_place(prior, known)
+    shapes = {theirs: list(weights[at.name][at.rows].shape) for theirs, at in wanted.items()}
+    if prior.head is None:
+        shapes[HEAD] = shapes[EMBEDDING]
+    found: dict[str, Tensor | None] = {}
+    for file, theirs, tensor in _tensors(folder):
+        if theirs.endswith(_COMPUTED):
+            continue
+        if list(tensor.shape) != shapes.get(theirs):
+            raise _strange(file, theirs, shapes.get(theirs, "absent"), list(tensor.shape))
+        if theirs in wanted:
+            put(weights[wanted[theirs].name], wanted[theirs], tensor)
+        found[theirs] = tensor if theirs not in wanted else None
+    if missing := sorted(wanted.keys() - found.keys()):
+        raise _strange(folder, missing[0], shapes[missing[0]], "absent")
+    if (head := found.get(HEAD)) is not None and not torch.equal(
+        head.to(weights["embedding.weight"]), weights["embedding.weight"][:known]
+    ):
+        raise RunError(
+            f"llama: {folder}: expected {HEAD!r} to be the embedding, as config.json ties them, got another; "
+            "set tie_word_embeddings to false there"
+        )
+
+
+def _every_place(prior: LlamaTransformer, known: int) -> dict[str, Place]:
+    """Where each published tensor lies, the one that a tied Llama has not left out."""
+    found = {EMBEDDING: Place("embedding.weight", slice(known))} | places(prior.stack)
+    return found if prior.head is None else found | {HEAD: Place("head.weight", slice(known))}
+
+
+def _weights(prior: nn.Module) -> dict[str, Tensor]:
+    return {name: weight.detach() for name, weight in prior.named_parameters()}
+
+
+def _parts(prior: LlamaTransformer, shard: int) -> list[dict[str, Place]]:
+    """The places of a prior's tensors in the order of its layers, cut where a file would get too large."""
+    weights = _weights(prior)
+    parts: list[dict[str, Place]] = [{}]
+    filled = 0
+    for theirs, place in _every_place(prior, prior.vocabulary).items():
+        size = weights[place.name][place.rows].nbytes
+        if parts[-1] and filled + size > shard:
+            parts.append({})
+            filled = 0
+        parts[-1][theirs] = place
+        filled += size
+    return parts
+
+
+def _tensors(folder: Path) -> Iterator[tuple[Path, str, Tensor]]:
+    """Every tensor in a folder, read when its turn comes.
+
+    Raises: RunError if a file is missing or damaged, or holds not what the index says.
+    """
+    for file, names in _files(folder).items():
+        try:
+            with safetensors.safe_open(file, framework="pt") as content:
+                if names is not None and names != set(content.keys()):
+                    odd = min(names ^ set(content.keys()))
+                    raise RunError(f"llama: expected {file} to hold what {INDEX} says, got a difference in {odd!r}")
+                for theirs in content.keys():  # noqa: SIM118 - it is no mapping
+                    yield file, theirs, content.get_tensor(theirs)
+        except (OSError, safetensors.SafetensorError) as error:
+            raise RunError(f"llama: cannot read {file} ({error}); copy that file again, whole") from error
+
+
+def _files(folder: Path) -> Mapping[Path, set[str] | None]:
+    """The files of a folder, and the names that the index gives to each; None: there is no index."""
+    if (folder / SINGLE).exists():
+        return {folder / SINGLE: None}
+    if not (folder / INDEX).exists():
+        raise RunError(
+            f"llama: expected {SINGLE} or {INDEX} in {folder}, got neither; "
+            "weights of another format are to be written anew by save_pretrained of transformers"
+        )
+    listed = table(folder / INDEX).get("weight_map")
+    if not isinstance(listed, dict) or not listed:
+        raise RunError(f"llama: expected {folder / INDEX} to have a weight_map of names to files, got {listed!r}")
+    files: dict[Path, set[str]] = {}
+    for theirs, name in listed.items():
+        if not isinstance(name, str) or Path(name).name != name:
+            raise RunError(f"llama: {folder / INDEX}: {theirs}: expected a file beside it, got {name!r}")
+        files.setdefault(folder / name, set()).add(theirs)
+    if missing := [file.name for file in files if not file.exists()]:
+        raise RunError(
+            f"llama: expected {missing[0]} in {folder}, as {INDEX} names it, got no such file; copy it there"
+        )
+    return files
+
+
+def _strange(where: Path, theirs: str, expected: object, found: object) -> RunError:
+    return RunError(f"llama: {where}: expected {theirs!r} to be {expected}, got {found}; is it as config.json says?")
+
+
+def _dump(path: Path, values: object) -> None:
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

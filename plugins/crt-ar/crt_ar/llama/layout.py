@@ -1,0 +1,78 @@
+"""How transformers names and lays out the weights of a Llama, and where each lies in a stack of ours.
+
+Axes: o rows, w columns of a weight.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from crtcore.nn.attention import Attention
+from crtcore.nn.block import Stack
+
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+_IN_A_BLOCK = {
+    "norms.0.gain": "input_layernorm.weight",
+    "sublayers.0.outward.weight": "self_attn.o_proj.weight",
+    "norms.1.gain": "post_attention_layernorm.weight",
+    "sublayers.1.gate.weight": "mlp.gate_proj.weight",
+    "sublayers.1.up.weight": "mlp.up_proj.weight",
+    "sublayers.1.down.weight": "mlp.down_proj.weight",
+}
+
+
+class Place(NamedTuple):
+    """Where a published tensor lies."""
+
+    name: str
+    """The parameter."""
+    rows: slice = slice(None)
+    """Its rows."""
+    heads: int = 0
+    """Heads of them that turn with their position, whose pairs of channels lie side by side here; 0: none does."""
+
+
+def places(stack: Stack) -> dict[str, Place]:
+    """Published names of all that is in the `stack` of a prior, which has attention and then a gated layer."""
+    attention = next(layer for layer in stack.modules() if isinstance(layer, Attention))
+    channels = attention.outward.in_features // attention.heads
+    queries, keys = attention.heads * channels, attention.key_heads * channels
+    found = {"model.norm.weight": Place("stack.norm.gain")}
+    for index in range(len(stack.blocks)):
+        here, there = f"stack.blocks.{index}.", f"model.layers.{index}."
+        found |= {there + theirs: Place(here + ours) for ours, theirs in _IN_A_BLOCK.items()}
+        joint = here + "sublayers.0.inward.weight"
+        found |= {
+            there + "self_attn.q_proj.weight": Place(joint, slice(0, queries), attention.heads),
+            there + "self_attn.k_proj.weight": Place(joint, slice(queries, queries + keys), attention.key_heads),
+            there + "self_attn.v_proj.weight": Place(joint, slice(queries + keys, queries + 2 * keys)),
+        }
+    return found
+
+
+def published(weight: Tensor, place: Place) -> Tensor:
+    """What the published tensor of a place is, given the parameter there."""
+    return halves(weight[place.rows], place.heads) if place.heads else weight[place.rows]
+
+
+def put(weight: Tensor, place: Place, tensor: Tensor) -> None:
+    """Writes a published tensor to its place in the parameter there, in the precision of that."""
+    with torch.no_grad():
+        weight[place.rows] = (pairs(tensor, place.heads) if place.heads else tensor).to(weight)
+
+
+def halves(weight: Float[Tensor, "o w"], heads: int) -> Float[Tensor, "o w"]:
+    """Rows of a head's neighbouring channels, half a head apart.
+
+    Source: huggingface/transformers, models/llama/modeling_llama.py, `rotate_half`.
+    """
+    return weight.reshape(heads, -1, 2, weight.shape[-1]).transpose(1, 2).reshape_as(weight)
+
+
+def pairs(weight: Float[Tensor, "o w"], heads: int) -> Float[Tensor, "o w"]:
+    """Rows that are half a head apart, as neighbours: what undoes `halves`."""
+    return weight.reshape(heads, 2, -1, weight.shape[-1]).transpose(1, 2).reshape_as(weight)

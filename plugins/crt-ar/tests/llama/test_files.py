@@ -1,0 +1,432 @@
+"""Folders of a Llama: parity with the published equations, and files there and back."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from crt_ar import FrozenLlama, Llama, LlamaFolder
+from crt_ar.llama.files import read_llama, write_llama
+from crt_ar.llama.network import LlamaTransformer
+from torch import Tensor
+from torch.nn import functional
+
+from crtcore.errors import RunError
+
+LAYERS, WIDTH, HEADS, KEY_HEADS, HIDDEN, IDS_KNOWN, START = 2, 32, 4, 2, 24, 11, 9
+IDS = torch.tensor([[0, 3, 1, 10, 2, 2, 7, 5], [9, 2, 0, 1, 8, 8, 8, 4]])
+ROPE = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 30,  # the four pairs of a head: one is kept, two are between, one is slow
+}
+CONFIG: dict[str, Any] = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_act": "silu",
+    "vocab_size": IDS_KNOWN,
+    "hidden_size": WIDTH,
+    "intermediate_size": HIDDEN,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": HEADS,
+    "num_key_value_heads": KEY_HEADS,
+    "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-3,
+    "rope_theta": 10.0,
+    "rope_scaling": ROPE,
+    "tie_word_embeddings": False,
+    "bos_token_id": START,
+}
+TIED = CONFIG | {"tie_word_embeddings": True}
+
+
+def published(config: dict[str, Any]) -> dict[str, Tensor]:
+    """Random weights under the names and in the shapes that transformers has."""
+    keys = config["num_key_value_heads"] * WIDTH // HEADS
+    shapes: dict[str, tuple[int, ...]] = {
+        "model.embed_tokens.weight": (IDS_KNOWN, WIDTH),
+        "model.norm.weight": (WIDTH,),
+    }
+    if not config["tie_word_embeddings"]:
+        shapes["lm_head.weight"] = (IDS_KNOWN, WIDTH)
+    for layer in range(LAYERS):
+        shapes |= {
+            f"model.layers.{layer}.{name}.weight": shape
+            for name, shape in {
+                "self_attn.q_proj": (WIDTH, WIDTH),
+                "self_attn.k_proj": (keys, WIDTH),
+                "self_attn.v_proj": (keys, WIDTH),
+                "self_attn.o_proj": (WIDTH, WIDTH),
+                "mlp.gate_proj": (HIDDEN, WIDTH),
+                "mlp.up_proj": (HIDDEN, WIDTH),
+                "mlp.down_proj": (WIDTH, HIDDEN),
+                "input_layernorm": (WIDTH,),
+                "post_attention_layernorm": (WIDTH,),
+            }.items()
+        }
+    generator = torch.Generator().manual_seed(0)
+    return {name: 0.3 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+
+
+def laid(folder: Path, config: dict[str, Any], weights: dict[str, Tensor] | None = None, *, shards: int = 1) -> Path:
+    """A folder as `save_pretrained` leaves it."""
+    weights = published(config) if weights is None else weights
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    if shards == 1:
+        safetensors.torch.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        return folder
+    files = {name: f"model-{place % shards + 1:05}-of-{shards:05}.safetensors" for place, name in enumerate(weights)}
+    for file in set(files.values()):
+        part = {name: weight for name, weight in weights.items() if files[name] == file}
+        safetensors.torch.save_file(part, folder / file, metadata={"format": "pt"})
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
+    return folder
+
+
+def speeds(config: dict[str, Any]) -> list[float]:
+    """The angle of each pair of channels between neighbouring positions, by its wavelength."""
+    rope = config["rope_scaling"] or {"factor": 1, "low_freq_factor": 1, "high_freq_factor": 4}
+    length = rope.get("original_max_position_embeddings", 1)
+    size, found = WIDTH // HEADS, []
+    for pair in range(size // 2):
+        speed = config["rope_theta"] ** (-2 * pair / size)
+        wave = 2 * math.pi / speed
+        share = (length / wave - rope["low_freq_factor"]) / (rope["high_freq_factor"] - rope["low_freq_factor"])
+        share = min(max(share, 0), 1)
+        found.append((1 - share) * speed / rope["factor"] + share * speed)
+    return found
+
+
+def turned(vector: Tensor, angles: Tensor) -> Tensor:
+    """A head's query or key, whose pairs are channels half a head apart."""
+    first, second = vector.chunk(2)
+    return torch.cat((first * angles.cos() - second * angles.sin(), second * angles.cos() + first * angles.sin()))
+
+
+def normalised(stream: Tensor, gain: Tensor, epsilon: float) -> Tensor:
+    return stream * torch.rsqrt(stream.square().mean(-1, keepdim=True) + epsilon) * gain
+
+
+def attended(stream: Tensor, part: dict[str, Tensor], config: dict[str, Any]) -> Tensor:
+    """One position and head at a time; a head of keys serves its neighbours among those of queries."""
+    query, key, value = (stream @ part[f"self_attn.{name}_proj.weight"].T for name in "qkv")
+    size, slow = WIDTH // HEADS, torch.tensor(speeds(config))
+    rows = []
+    for here in range(len(stream)):
+        parts = []
+        for head in range(HEADS):
+            mine = slice(head * size, (head + 1) * size)
+            shared = head // (HEADS // config["num_key_value_heads"])
+            theirs = slice(shared * size, (shared + 1) * size)
+            asked = turned(query[here, mine], here * slow)
+            scores = [asked @ turned(key[there, theirs], there * slow) / size**0.5 for there in range(here + 1)]
+            parts.append(torch.stack(scores).softmax(0) @ value[: here + 1, theirs])
+        rows.append(torch.cat(parts))
+    return torch.stack(rows) @ part["self_attn.o_proj.weight"].T
+
+
+def reference(weights: dict[str, Tensor], config: dict[str, Any], ids: list[int]) -> Tensor:
+    """Llama in plain torch, one row.
+
+    Source: huggingface/transformers, models/llama/modeling_llama.py.
+    """
+    epsilon, stream = config["rms_norm_eps"], weights["model.embed_tokens.weight"][ids]
+    for layer in range(LAYERS):
+        under = f"model.layers.{layer}."
+        part = {name.removeprefix(under): value for name, value in weights.items() if name.startswith(under)}
+        stream = stream + attended(normalised(stream, part["input_layernorm.weight"], epsilon), part, config)
+        features = normalised(stream, part["post_attention_layernorm.weight"], epsilon)
+        inner = functional.silu(features @ part["mlp.gate_proj.weight"].T) * (features @ part["mlp.up_proj.weight"].T)
+        stream = stream + inner @ part["mlp.down_proj.weight"].T
+    head = weights.get("lm_head.weight", weights["model.embed_tokens.weight"])
+    logits: Tensor = normalised(stream, weights["model.norm.weight"], epsilon) @ head.T
+    return logits
+
+
+def small(**changes: Any) -> LlamaTransformer:
+    """Moved away from where it starts, as an output layer of its own gives 0 there."""
+    torch.manual_seed(0)
+    spec = Llama(**{"layers": 2, "width": 16, "heads": 4, "key_heads": 2, "hidden": 24, "start": 3, **changes})
+    prior = spec.build(7, 0, None).requires_grad_(False)
+    for parameter in prior.parameters():
+        parameter.add_(0.3 * torch.randn_like(parameter))
+    return prior
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize(
+    "config",
+    [
+        CONFIG,
+        TIED,
+        CONFIG | {"num_key_value_heads": 1},
+        CONFIG | {"num_key_value_heads": HEADS, "rope_scaling": None},
+    ],
+    ids=["two heads of keys", "tied", "one head of keys", "neither shared nor stretched"],
+)
+def test_public_weights_give_the_logits_of_the_published_equations(
+    tmp_path: Path, config: dict[str, Any], shards: int
+) -> None:
+    prior = read_llama(laid(tmp_path / "llama", config, shards=shards))
+
+    with torch.no_grad():
+        logits = prior(IDS)
+
+    for row, ids in enumerate(IDS.tolist()):
+        expected = reference(published(config), config, [START, *ids])
+        torch.testing.assert_close(logits[row], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_both_ways_to_say_the_rotary_positions_are_one(tmp_path: Path) -> None:
+    later = {name: value for name, value in CONFIG.items() if not name.startswith("rope")}
+    later["rope_parameters"] = ROPE | {"rope_theta": 10.0}
+
+    prior = read_llama(laid(tmp_path / "later", later, published(CONFIG)))
+
+    assert prior.shape == read_llama(laid(tmp_path / "earlier", CONFIG)).shape
+
+
+@pytest.mark.parametrize("shard", [10**9, 2000])
+@pytest.mark.parametrize("size", ["Llama-3.2-1B", "Llama-3.1-8B"])
+def test_weights_go_to_a_folder_and_back_bit_for_bit(tmp_path: Path, size: str, shard: int) -> None:
+    prior = small(size=size)
+
+    write_llama(tmp_path / "llama", prior, shard=shard)
+
+    again = read_llama(tmp_path / "llama")
+    assert again.shape == prior.shape
+    assert torch.equal(again(IDS % 7), prior(IDS % 7))
+    assert (tmp_path / "llama" / "model.safetensors.index.json").exists() == (shard == 2000)
+
+
+def test_no_file_is_larger_than_asked_unless_it_holds_one_tensor(tmp_path: Path) -> None:
+    write_llama(tmp_path / "llama", small(), shard=2000)
+
+    for file in (tmp_path / "llama").glob("*.safetensors"):
+        tensors = safetensors.torch.load_file(file)
+        assert len(tensors) == 1 or sum(each.nbytes for each in tensors.values()) <= 2000
+
+
+@pytest.mark.parametrize("config", [CONFIG, TIED], ids=["untied", "tied"])
+def test_what_is_written_is_what_was_read(tmp_path: Path, config: dict[str, Any]) -> None:
+    prior = read_llama(laid(tmp_path / "theirs", config))
+
+    write_llama(tmp_path / "ours", prior)
+
+    written = safetensors.torch.load_file(tmp_path / "ours" / "model.safetensors")
+    assert written.keys() == published(config).keys()
+    assert all(torch.equal(written[name], value) for name, value in published(config).items())
+    assert config.items() <= json.loads((tmp_path / "ours" / "config.json").read_text()).items()
+
+
+def test_a_prior_in_half_precision_is_written_so(tmp_path: Path) -> None:
+    write_llama(tmp_path / "llama", small().bfloat16())
+
+    written = safetensors.torch.load_file(tmp_path / "llama" / "model.safetensors")
+    assert {each.dtype for each in written.values()} == {torch.bfloat16}
+    assert json.loads((tmp_path / "llama" / "config.json").read_text())["torch_dtype"] == "bfloat16"
+    assert read_llama(tmp_path / "llama").embedding.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("config", [CONFIG, TIED], ids=["untied", "tied"])
+def test_more_ids_keep_the_old_rows_and_begin_at_their_mean(tmp_path: Path, config: dict[str, Any]) -> None:
+    folder = laid(tmp_path / "llama", config)
+
+    prior = read_llama(folder, IDS_KNOWN + 3)
+
+    old = read_llama(folder)
+    layers = [(prior.embedding, old.embedding)] + ([] if prior.head is None else [(prior.head, old.head)])
+    for wider, narrow in layers:
+        assert torch.equal(wider.weight[:IDS_KNOWN], narrow.weight)
+        assert torch.equal(wider.weight[IDS_KNOWN:], narrow.weight.mean(0).expand(3, -1))
+    torch.testing.assert_close(prior(IDS)[..., :IDS_KNOWN], old(IDS), rtol=1e-5, atol=1e-5)
+
+
+def test_fewer_ids_than_it_has_are_refused(tmp_path: Path) -> None:
+    folder = laid(tmp_path / "llama", CONFIG)
+
+    with pytest.raises(RunError, match=r"llama: expected a vocabulary of 11 ids or more, .* got 5; take data of that"):
+        read_llama(folder, 5)
+
+
+def test_every_class_begins_as_the_start_id(tmp_path: Path) -> None:
+    prior = LlamaFolder(folder=str(laid(tmp_path / "llama", CONFIG))).build(IDS_KNOWN, 0, 3)
+
+    logits = prior(IDS, torch.tensor([0, 2]))
+
+    assert torch.equal(logits, prior(IDS))
+
+
+def test_a_class_of_its_own_is_written_to_no_folder(tmp_path: Path) -> None:
+    prior = Llama(layers=1, width=8, heads=2, key_heads=1, hidden=8).build(5, 0, 3)
+
+    with pytest.raises(RunError, match="expected a prior without classes to write, got one with 3"):
+        write_llama(tmp_path / "llama", prior)
+
+
+def test_what_is_frozen_has_nothing_to_train_and_says_that_it_brings_its_weights(tmp_path: Path) -> None:
+    spec = FrozenLlama(folder=str(laid(tmp_path / "llama", CONFIG)))
+
+    prior = spec.build(IDS_KNOWN, 0, None)
+
+    assert spec.pretrained
+    assert not LlamaFolder.pretrained
+    assert not any(weight.requires_grad for weight in prior.parameters())
+
+
+def test_what_every_reader_computes_anew_may_lie_in_a_file(tmp_path: Path) -> None:
+    more = published(CONFIG) | {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}
+
+    read_llama(laid(tmp_path / "llama", CONFIG, more))
+
+
+def test_a_tied_output_layer_may_lie_in_a_file_if_it_is_tied_indeed(tmp_path: Path) -> None:
+    weights = published(TIED)
+    head = weights["model.embed_tokens.weight"].clone()
+    read_llama(laid(tmp_path / "tied", TIED, weights | {"lm_head.weight": head}))
+
+    with pytest.raises(RunError, match=r"expected 'lm_head.weight' to be the embedding, as config.json ties them"):
+        read_llama(laid(tmp_path / "untied", TIED, weights | {"lm_head.weight": head + 1}))
+
+
+def without(name: str) -> Callable[[Path], None]:
+    """Takes a tensor out of the only file."""
+
+    def change(folder: Path) -> None:
+        weights = {key: value for key, value in published(CONFIG).items() if key != name}
+        safetensors.torch.save_file(weights, folder / "model.safetensors")
+
+    return change
+
+
+def with_also(**tensors: Tensor) -> Callable[[Path], None]:
+    """Adds tensors, or puts others there, where a double underscore is a dot."""
+
+    def change(folder: Path) -> None:
+        more = {name.replace("__", "."): value for name, value in tensors.items()}
+        safetensors.torch.save_file(published(CONFIG) | more, folder / "model.safetensors")
+
+    return change
+
+
+def cut_short(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("model.norm.weight"), r"expected 'model.norm.weight' to be \[32\], got absent"),
+        (with_also(extra=torch.ones(2)), r"model.safetensors: expected 'extra' to be absent, got \[2\]"),
+        (
+            with_also(lm_head__weight=torch.ones(4, WIDTH)),
+            r"expected 'lm_head.weight' to be \[11, 32\], got \[4, 32\]; is it as config.json says",
+        ),
+        (cut_short, r"cannot read .*model.safetensors \(.*\); copy that file again, whole"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "expected model.safetensors or .*, got neither"),
+        (lambda folder: (folder / "config.json").unlink(), r"expected a JSON object in .*config.json, got none"),
+        (lambda folder: (folder / "config.json").write_text("[1]"), "expected a JSON object in .*, got list"),
+    ],
+)
+def test_a_folder_that_is_no_whole_llama_is_refused(
+    tmp_path: Path, change: Callable[[Path], object], message: str
+) -> None:
+    folder = laid(tmp_path / "llama", CONFIG)
+    change(folder)
+
+    with pytest.raises(RunError, match=message):
+        read_llama(folder)
+
+
+def lost_shard(folder: Path) -> None:
+    (folder / "model-00002-of-00003.safetensors").unlink()
+
+
+def other_index(value: object) -> Callable[[Path], None]:
+    """Says another thing of one tensor."""
+
+    def change(folder: Path) -> None:
+        path = folder / "model.safetensors.index.json"
+        index = json.loads(path.read_text())
+        index["weight_map"]["model.norm.weight"] = value
+        path.write_text(json.dumps(index))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lost_shard, "expected model-00002-of-00003.safetensors in .*, got no such file; copy it there"),
+        (
+            other_index("../model.safetensors"),
+            "model.norm.weight: expected a file beside it, got '../model.safetensors'",
+        ),
+        (other_index(3), "model.norm.weight: expected a file beside it, got 3"),
+        (
+            other_index("model-00001-of-00003.safetensors"),
+            "to hold what model.safetensors.index.json says, got a difference in 'model.norm.weight'",
+        ),
+        (
+            lambda folder: (folder / "model.safetensors.index.json").write_text("{}"),
+            "to have a weight_map of names to files, got None",
+        ),
+    ],
+)
+def test_shards_that_are_not_as_their_index_says_are_refused(
+    tmp_path: Path, change: Callable[[Path], object], message: str
+) -> None:
+    folder = laid(tmp_path / "llama", CONFIG, shards=3)
+    change(folder)
+
+    with pytest.raises(RunError, match=message):
+        read_llama(folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model_type": "qwen2"}, "config.json: model_type: expected 'llama', got 'qwen2'; no other Llama is read"),
+        ({"hidden_act": "gelu"}, "hidden_act: expected 'silu', got 'gelu'"),
+        ({"attention_bias": True}, "attention_bias: expected False, got True"),
+        (
+            {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}},
+            "rope_type: expected 'default' or 'llama3', got 'yarn'",
+        ),
+        (
+            {"rope_scaling": {"type": "linear", "factor": 4.0}},
+            "rope_type: expected 'default' or 'llama3', got 'linear'",
+        ),
+        ({"rope_scaling": ROPE | {"factor": None}}, "factor: expected a positive number, got None"),
+        ({"rope_scaling": ROPE | {"low_freq_factor": 4.0}}, r"low_freq_factor: expected less than .* \(4.0\), got 4.0"),
+        ({"head_dim": 16}, "head_dim: expected an even width of 4 heads that fill 32 channels, got 16"),
+        ({"num_key_value_heads": 3}, "num_key_value_heads: expected a divisor of 4, got 3"),
+        ({"hidden_size": "32"}, "hidden_size: expected a positive integer, got '32'"),
+        ({"num_hidden_layers": None}, "num_hidden_layers: expected a positive integer, got None"),
+        ({"bos_token_id": None}, "bos_token_id: expected an id below 11, which stands before every sequence, got None"),
+        ({"tie_word_embeddings": 1}, "tie_word_embeddings: expected true or false, got 1"),
+    ],
+)
+def test_a_llama_that_cannot_be_built_is_refused_by_the_word_that_says_so(
+    tmp_path: Path, values: dict[str, Any], message: str
+) -> None:
+    folder = laid(tmp_path / "llama", CONFIG)
+    (folder / "config.json").write_text(json.dumps(CONFIG | values))
+
+    with pytest.raises(RunError, match=message):
+        read_llama(folder)
+
+
+def test_nothing_is_written_over_what_is_there(tmp_path: Path) -> None:
+    folder = laid(tmp_path / "llama", CONFIG)
+
+    with pytest.raises(RunError, match=r"expected a new folder, got .* with something in it; name another"):
+        write_llama(folder, small())

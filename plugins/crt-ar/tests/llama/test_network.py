@@ -1,0 +1,97 @@
+import pytest
+import torch
+from crt_ar import Llama
+from crt_ar.llama.network import LlamaTransformer
+from torch import Tensor
+
+from crtcore.likelihood import nats
+
+IDS = torch.tensor([[0, 3, 1, 4], [2, 2, 0, 1]])
+
+
+def built(condition: int | None = None) -> LlamaTransformer:
+    """Moved away from where it starts, as an output layer of its own gives 0 there."""
+    torch.manual_seed(0)
+    spec = Llama(size="Llama-3.1-8B", layers=2, width=16, heads=4, key_heads=2, hidden=24, start=2)
+    prior = spec.build(5, 0, condition).requires_grad_(False)
+    for parameter in prior.parameters():
+        parameter.add_(0.3 * torch.randn_like(parameter))
+    return prior
+
+
+def test_row_0_is_what_follows_the_start_id_alone() -> None:
+    prior = built()
+    told: list[Tensor] = []
+    prior.stack.register_forward_pre_hook(lambda _, inputs: told.append(inputs[0]))
+
+    prior(IDS[:, :0])
+
+    assert torch.equal(told[0], prior.embedding.weight[None, [2]].expand(2, -1, -1))
+
+
+def test_a_class_stands_where_the_start_id_would() -> None:
+    prior = built(condition=3)
+
+    logits = prior(IDS, torch.tensor([1, -1]))
+
+    assert not torch.allclose(logits[0], prior(IDS)[0])
+    assert torch.equal(logits[1], prior(IDS)[1])
+
+
+def test_a_condition_without_classes_is_refused() -> None:
+    prior = built()
+
+    with pytest.raises(ValueError, match="expected no condition, as this prior was built without classes"):
+        prior(IDS, torch.tensor([0, 1]))
+
+
+def test_logits_come_from_the_last_hidden_state() -> None:
+    prior = built()
+
+    states = prior.hidden(IDS)
+
+    torch.testing.assert_close(prior.logits(states), prior(IDS)[:, 1:])
+
+
+def test_an_output_layer_of_its_own_starts_where_every_id_is_as_likely() -> None:
+    prior = Llama(size="Llama-3.1-8B", layers=1, width=16, heads=4, key_heads=2, hidden=24).build(5, 0, None)
+
+    torch.testing.assert_close(nats(prior, IDS, None), torch.full((2,), 4 * torch.tensor(5.0).log()))
+
+
+def test_a_session_keeps_no_more_keys_than_there_are_heads_of_them() -> None:
+    session = built().open(IDS, capacity=6, room=2)
+
+    shelves = [shelf.shape for shelves in session._memory._shelves.values() for shelf in shelves]
+
+    assert (
+        shelves == [(2, 9, 2, 4)] * 4
+    )  # rows, a start and 8 slots, 2 heads of 4 channels; keys and values, two layers
+
+
+def test_bfloat16_is_near_and_its_session_is_as_its_own_full_pass() -> None:
+    prior = built()
+    expected = prior(IDS)
+    prior = prior.bfloat16()
+
+    logits = prior(IDS)
+    session = prior.open(IDS[:, :2], capacity=4, room=2)
+    extended = session.extend(IDS[:, 2:])
+
+    room = torch.finfo(torch.bfloat16).eps ** 0.575
+    torch.testing.assert_close(logits.float(), expected, rtol=room, atol=room)
+    torch.testing.assert_close(session.tip, logits[:, 2], rtol=room, atol=room)
+    torch.testing.assert_close(extended, logits[:, 3:], rtol=room, atol=room)
+
+
+def test_computing_blocks_twice_changes_no_bit_of_a_gradient() -> None:
+    found = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        spec = Llama(layers=2, width=16, heads=4, key_heads=2, hidden=24, recompute=recompute)
+        prior = spec.build(5, 0, None)
+        nats(prior, IDS, None).sum().backward()
+        found.append([weight.grad for weight in prior.parameters()])
+
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True) if one is not None)
+    assert all(one is not None for one in found[0])

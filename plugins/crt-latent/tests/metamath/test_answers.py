@@ -1,0 +1,58 @@
+from fractions import Fraction
+
+import pytest
+from crt_latent.metamath.answers import same, value
+from hypothesis import given
+from hypothesis import strategies as st
+
+DIGITS = st.integers(-(10**9), 10**9)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1200", "1,200"),
+        ("1200", "$1200"),
+        ("1200", r"\$1,200.00"),
+        ("0.5", r"\frac{1}{2}"),
+        ("1/2", r"\frac12"),
+        ("50\\%", ".5"),
+        ("-3", "- 3"),
+        ("18", r"$\boxed{18}$."),
+        ("x^2 + 1", "x^2+1"),
+        (r"\left( 3, \frac{\pi}{2} \right)", r"(3,\frac{\pi}{2})"),
+        (r"90^\circ", "90"),
+        (r"\text{Evelyn}", "Evelyn"),
+    ],
+)
+def test_two_ways_to_write_one_answer_are_the_same(one: str, other: str) -> None:
+    assert same(one, other)
+    assert same(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("12", "1.2"),
+        ("1,2", "12"),
+        ("1/2", "2"),
+        ("x", "y"),
+        ("5", ""),
+        ("(1,200)", "(1,201)"),
+        ("50%", "50"),
+        ("1/0", "1"),
+    ],
+)
+def test_two_answers_are_not_the_same(one: str, other: str) -> None:
+    assert not same(one, other)
+
+
+@given(above=DIGITS, below=st.integers(1, 10**6))
+def test_a_fraction_has_its_value_however_it_is_typeset(above: int, below: int) -> None:
+    assert value(f"{above}/{below}") == Fraction(above, below)
+    assert same(rf"\frac{{{above}}}{{{below}}}", f"{above} / {below}")
+
+
+@given(number=DIGITS)
+def test_a_number_is_the_same_with_and_without_its_thousands_apart(number: int) -> None:
+    assert same(f"{number:,}", str(number))

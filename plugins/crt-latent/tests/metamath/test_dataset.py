@@ -1,0 +1,230 @@
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from crt_latent.metamath.dataset import SPLITS, MetaMathTraces
+from crt_latent.metamath.entries import split_of
+from crt_latent.metamath.spec import MetaMath, of_words
+from crt_latent.tasks.task import Task
+from crt_latent.traces import parted
+
+from crtcore.errors import RunError
+from crtcore.testing import obeys
+
+WORDS = ["[UNK]", "What", "is", "plus", "and", "make", "####", "The", "answer", "is:", *map(str, range(60))]
+THINK, ANSWER, END = range(len(WORDS), len(WORDS) + 3)
+
+test_the_laws = obeys(MetaMath(file="as the laws", tokenizer="lay them", length=64))
+
+
+def entry(left: int, right: int, **changes: str) -> dict[str, str]:
+    total = left + right
+    return {
+        "query": f"What is {left} plus {right}",
+        "response": f"{left} and {right} make {total}\n#### {total}\nThe answer is: {total}",
+        "type": "GSM_AnsAug",
+        "original_question": f"{left} + {right}",
+        **changes,
+    }
+
+
+ENTRIES = [entry(left, right) for left in range(20) for right in range(4)]
+
+
+def laid(folder: Path, entries: Any = ENTRIES, **fields: int) -> MetaMath:
+    """The entries and a tokenizer of words, in a folder."""
+    (folder / "metamath.json").write_text(json.dumps(entries))
+    (folder / "tokenizer.json").write_text(json.dumps(of_words(WORDS)))
+    return MetaMath(file=str(folder / "metamath.json"), tokenizer=str(folder), **fields)
+
+
+def every(dataset: MetaMathTraces, split: str) -> torch.Tensor:
+    return dataset.take(split, torch.arange(dataset.sizes[split])).data
+
+
+def said(ids: list[int]) -> str:
+    return " ".join(WORDS[id_] for id_ in ids if id_ >= 0)
+
+
+def test_a_trace_is_query_steps_and_answer_between_the_last_three_ids(tmp_path: Path) -> None:
+    dataset = laid(tmp_path).build()
+
+    found = {}
+    for split in SPLITS:
+        for parts in zip(*parted(every(dataset, split), dataset.vocabulary), strict=True):
+            query, steps, answer = (said(part.tolist()) for part in parts)
+            found[query] = steps, answer
+
+    assert dataset.vocabulary == END + 1
+    assert found == {
+        f"What is {left} plus {right}": (
+            f"{left} and {right} make {left + right} #### {left + right}",
+            str(left + right),
+        )
+        for left in range(20)
+        for right in range(4)
+    }
+
+
+def test_the_prompt_has_no_weight_and_everything_behind_it_has(tmp_path: Path) -> None:
+    dataset = laid(tmp_path).build()
+
+    ids, _, weight = dataset.take("train", torch.arange(3))
+
+    assert weight is not None
+    for row, weights in zip(ids.tolist(), weight.tolist(), strict=True):
+        begun, length = row.index(THINK), sum(id_ >= 0 for id_ in row)
+        assert weights == [0.0] * begun + [1.0] * (length - begun) + [0.0] * (len(row) - length)
+
+
+def test_rephrasings_of_a_question_stay_together(tmp_path: Path) -> None:
+    others = [{**each, "query": f"make {each['query']}"} for each in ENTRIES]
+
+    dataset = laid(tmp_path, ENTRIES + others).build()
+
+    for split in SPLITS:
+        queries = [said(query.tolist()) for query in parted(every(dataset, split), dataset.vocabulary).prompt]
+        assert {query.removeprefix("make ") for query in queries} == {q for q in queries if not q.startswith("make")}
+        assert len(queries) == 2 * sum(split_of(each["original_question"]) == split for each in ENTRIES)
+
+
+def test_about_a_twentieth_of_questions_is_held_out_for_each_end() -> None:
+    splits = [split_of(f"question {number}") for number in range(20_000)]
+
+    for split in ("validation", "test"):  # 1000 expected, 30.8 standard deviation: 200 off in 1 of 1e10
+        assert abs(splits.count(split) - 1000) < 200
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
+    odd = [
+        entry(1, 1, response="no idea"),
+        entry(1, 2, response="The answer is:  "),
+        ENTRIES[0],
+        entry(1, 3, query="What " * 40),
+    ]
+
+    dataset = laid(tmp_path, ENTRIES + odd, length=40).build()
+
+    assert dataset.left_out == {"unanswered": 2, "too long": 1, "repeated": 1}
+    assert sum(dataset.sizes.values()) == len(ENTRIES)
+
+
+def test_the_last_mark_is_the_one_before_the_answer(tmp_path: Path) -> None:
+    twice = [entry(left, 0, response=f"The answer is: 7 and The answer is: {left}") for left in range(60)]
+
+    dataset = laid(tmp_path, twice).build()
+
+    trace = parted(every(dataset, "train"), dataset.vocabulary)
+    assert {said(steps.tolist()) for steps in trace.steps} == {"The answer is: 7 and"}
+
+
+def test_it_checks_as_other_tasks_do(tmp_path: Path) -> None:
+    dataset: Task = laid(tmp_path).build()
+    assert isinstance(dataset, Task)
+    prompt = torch.tensor([[WORDS.index(word) for word in ("What", "is", "4", "plus", "3")] + [THINK]]).repeat(5, 1)
+    seven, eight = WORDS.index("7"), WORDS.index("8")
+
+    right = dataset.check(
+        prompt,
+        torch.tensor(
+            [
+                [ANSWER, seven, END, -1],
+                [eight, ANSWER, seven, END],
+                [ANSWER, eight, END, -1],
+                [ANSWER, seven, -1, -1],
+                [ANSWER, END + 4, seven, END],
+            ]
+        ),
+    )
+
+    assert right.tolist() == [True, True, False, False, False]
+
+
+def test_a_prompt_of_other_data_is_refused(tmp_path: Path) -> None:
+    dataset = laid(tmp_path).build()
+
+    with pytest.raises(ValueError, match="expected a prompt of these traces, got 'plus plus'"):
+        dataset.check(torch.tensor([[3, 3]]), torch.tensor([[ANSWER, 1, END]]))
+
+
+def test_a_row_is_told_as_text_with_its_codes_by_number(tmp_path: Path) -> None:
+    dataset = laid(tmp_path).build()
+
+    told = dataset.words(torch.tensor([1, 2, THINK, END + 1, END + 3, 5, ANSWER, 4, END, -1]))
+
+    assert told == "What is <think> <0> <2> make <answer> and <end>"
+
+
+def test_another_file_or_tokenizer_or_length_has_another_checksum(tmp_path: Path) -> None:
+    spec = laid(tmp_path)
+    first = spec.build().checksum
+    longer = MetaMath(file=spec.file, tokenizer=spec.tokenizer, length=512).build().checksum
+    fewer = laid(tmp_path, ENTRIES[:-1]).build().checksum
+    laid(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(of_words([*WORDS, "more"])))
+
+    assert len({first, longer, fewer, spec.build().checksum}) == 4
+
+
+def test_what_a_tokenizer_would_add_or_cut_is_left_alone(tmp_path: Path) -> None:
+    spec = laid(tmp_path)
+    rules = of_words(WORDS)
+    rules |= {
+        "truncation": {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0},
+        "post_processor": {
+            "type": "BertProcessing", "sep": ["[UNK]", 0], "cls": ["[UNK]", 0],
+        },
+    }  # fmt: skip
+    plain = spec.build()
+    (tmp_path / "tokenizer.json").write_text(json.dumps(rules))
+
+    assert torch.equal(every(spec.build(), "test"), every(plain, "test"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", r"metamath: expected a list in JSON in .*metamath.json, got none \(.*\); name MetaMathQA's file"),
+        ("{}", "expected a list in .*, got dict; lines of JSON are to be joined"),
+        ("[3]", "entry 0: expected a text 'query', got None"),
+        (
+            json.dumps([*ENTRIES, {"query": "a", "response": "b"}]),
+            "entry 80: expected a text 'original_question', got N",
+        ),
+        (json.dumps([entry(0, 0, response="0")]), "expected responses in .* that say 'The answer is:', got none of 1"),
+        (json.dumps(ENTRIES[:1]), "expected some for every split, got .* left out; take more of them"),
+    ],
+)
+def test_a_file_that_is_not_laid_out_so_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    spec = laid(tmp_path)
+    (tmp_path / "metamath.json").write_text(content)
+
+    with pytest.raises(RunError, match=message):
+        spec.build()
+
+
+@pytest.mark.parametrize(
+    "change", [lambda path: path.unlink(), lambda path: path.write_text("{}")], ids=["absent", "of another sort"]
+)
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    spec = laid(tmp_path)
+    change(tmp_path / "tokenizer.json")
+
+    with pytest.raises(RunError, match=r"expected a tokenizer in .*tokenizer.json, got none \(.*\); name the folder"):
+        spec.build()
+
+
+def test_without_the_package_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = laid(tmp_path)
+    for name in ("dataset", "text"):
+        monkeypatch.delitem(sys.modules, f"crt_latent.metamath.{name}")
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+
+    with pytest.raises(
+        RunError, match=r"metamath: expected tokenizers, got no such package; pip install 'crt-latent\["
+    ):
+        spec.build()
