@@ -63,6 +63,8 @@ class DatasetSpec(Spec):
     """The form of its data, as in `TokenizerSpec.form`.
 
     `ids` are rows of integers below the dataset's vocabulary: b n, int64, -1 (absent) only at the right end.
+    `trace` are such rows of a prompt, of the steps that solve it and of its solution: P <think> C <answer> S <end>,
+    where these three are the last ids of the vocabulary; the prompt has loss weight 0.
     """
 
     @property

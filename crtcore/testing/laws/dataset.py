@@ -153,10 +153,13 @@ def images_lie_on_their_levels(built: Built, draw: Draw) -> None:
 
 @law("dataset", draw=DRAWS)
 def ids_are_below_their_vocabulary(built: Built, draw: Draw) -> None:
-    """There is a vocabulary if and only if the data are ids: b n, int64, from -1 up to it, -1 only at the right end."""
+    """There is a vocabulary if and only if the data are ids: b n, int64, from -1 up to it, -1 only at the right end.
+
+    Traces are ids too.
+    """
     data, vocabulary = built.dataset.take(draw.split, draw.indices(built.dataset)).data, built.dataset.vocabulary
 
-    assert (vocabulary is not None) == (built.form == "ids")
+    assert (vocabulary is not None) == (built.form in ("ids", "trace"))
     if vocabulary is not None:
         assert data.ndim == 2
         assert data.dtype == torch.int64

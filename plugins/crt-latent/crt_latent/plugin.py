@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from crt_latent.tasks.spec import AffineChain
 from crtcore import Component, hookimpl
 
 
 @hookimpl
 def crt_components() -> list[Component]:
     """Tokenizers of text, and reasoning in their codes."""
-    return []
+    return [
+        Component(
+            "affine-chain",
+            spec=AffineChain,
+            summary="operations modulo a small number, told step by step",
+            examples=(
+                AffineChain(train=600, validation=60, test=60),
+                AffineChain(modulus=7, steps=2, verbosity=3, fillers=4, train=200, validation=20, test=20, seed=1),
+            ),
+        ),
+    ]
