@@ -1,0 +1,1 @@
+"""Traces in which codes stand for some of the steps."""

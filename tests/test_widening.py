@@ -1,0 +1,32 @@
+"""A trained transformer is built wider: what it says of the ids it had is what it said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from crt_ar import Transformer
+from crt_latent.widening import widened
+
+from crtcore import checkpoint
+from crtcore.builtin.specs import Saved
+
+SPEC = Transformer(layers=2, width=16, heads=2)
+
+
+def test_a_saved_transformer_keeps_its_law_over_more_ids(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    prior = SPEC.build(7, 20, None)
+    with torch.no_grad():
+        for parameter in prior.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))  # moved away from where it starts, as its logits are 0
+    checkpoint.save(tmp_path / "final", {f"part.prior.{name}": each for name, each in prior.state_dict().items()}, {})
+    weights = Saved(folder=str(tmp_path / "final"), prior=SPEC).build(7, 20, None).state_dict()
+
+    wide = widened(SPEC, weights, before=7, after=7 + 64 + 2, length=20, condition=None)
+
+    ids = torch.randint(7, (3, 12))
+    torch.testing.assert_close(wide(ids)[..., :7], prior(ids))
+    assert wide(torch.tensor([[1, 72, 40, 3]])).isfinite().all()
+    middle = prior(ids).mean(-1, keepdim=True)
+    torch.testing.assert_close(wide(ids)[..., 7:], middle.expand(-1, -1, 66), rtol=1e-4, atol=1e-4)
