@@ -41,7 +41,7 @@ def compression(plan: Plan, run: Run, dataset: Dataset) -> Compression:
     with seeded(plan.seed, "bottleneck"):  # its own, so that another one leaves the tokenizer's first values alone
         bottleneck = plan.parts["bottleneck"].build()
     with seeded(plan.seed, "tokenizer"):
-        tokenizer: Any = plan.parts["tokenizer"].build(bottleneck, first).to(run.device)
+        tokenizer: Any = plan.parts["tokenizer"].build(bottleneck, first, dataset.vocabulary).to(run.device)
     regularizers = {}
     for index, spec in enumerate(plan.parts["regularizer"]):
         with seeded(plan.seed, f"regularizer.{index}"):

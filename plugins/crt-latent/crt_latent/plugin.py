@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crt_latent.metamath.spec import MetaMath
 from crt_latent.tasks import spec as tasks
+from crt_latent.text_chunks.spec import TextChunks
 from crtcore import Component, hookimpl
 
 
@@ -11,6 +12,12 @@ from crtcore import Component, hookimpl
 def crt_components() -> list[Component]:
     """Tokenizers of text, and reasoning in their codes."""
     return [
+        Component(
+            "text-chunks",
+            spec=TextChunks,
+            summary="the steps of a trace, a few codes for each chunk of text",
+            examples=(TextChunks(chunk=4, rate=2, width=8, heads=2), TextChunks(chunk=4, rate=4, width=8, heads=2)),
+        ),
         Component(
             "affine-chain",
             spec=tasks.AffineChain,
