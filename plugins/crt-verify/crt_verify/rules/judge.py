@@ -47,7 +47,7 @@ class Rule:
         Raises: ValueError if shapes do not fit one another.
         """
         _fitting(trees, p, q, accept_coins, final_coins)
-        forest = Forest(trees, p, q)
+        forest = self._forest(trees, p, q)
         code = self._faults(trees, forest, p, q).minimum(stray_coins(trees, accept_coins, final_coins))
         fault = torch.where(code < NEVER, code, 0)
         plan = self.plan(forest)
@@ -69,7 +69,7 @@ class Rule:
         trees = batch([tree])
         p, q = (torch.as_tensor(rows, dtype=torch.float64, device="cpu")[None] for rows in (p, q))
         _fitting(trees, p, q, trees.tokens, trees.tokens)
-        forest = Forest(trees, p, q)
+        forest = self._forest(trees, p, q)
         code = self._faults(trees, forest, p, q)
         nothing = trees.nodes - 1
         check(Verdict(trees.parents, nothing, nothing, torch.where(code < NEVER, code, 0)))
@@ -84,6 +84,10 @@ class Rule:
                 if each > 0:
                     emitted[(*tree.path(node), x)] = each + emitted.get((*tree.path(node), x), 0.0)
         return emitted
+
+    def _forest(self, trees: Trees, p: Float[Tensor, "b m v"], q: Float[Tensor, "b m v"]) -> Forest:
+        """What the plan is made of; a draft's law that is not read, and may be none, stays out of its arithmetic."""
+        return Forest(trees, p, p if self.reads == "none" else q)
 
     def _faults(
         self, trees: Trees, forest: Forest, p: Float[Tensor, "b m v"], q: Float[Tensor, "b m v"]

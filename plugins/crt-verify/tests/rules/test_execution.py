@@ -393,6 +393,14 @@ def test_the_draft_row_of_a_childless_node_is_not_read() -> None:
         assert judge.law(tree, p, spoilt) == judge.law(tree, p, q)
 
 
+@pytest.mark.parametrize("spoil", [math.nan, math.inf, -math.inf, -0.25])
+def test_a_rule_that_does_not_read_the_draft_has_one_law_whatever_it_says(spoil: float) -> None:
+    judge, p, q = RULES["target-only"], torch.tensor([P] * 4), torch.tensor([Q] * 4)
+    spoilt = torch.where(torch.arange(4) == 3, spoil, q)
+
+    assert judge.law(FORK, p, spoilt) == judge.law(FORK, p, q)
+
+
 @pytest.mark.parametrize("name", RULES)
 @MANY
 @given(spoil=st.sampled_from([math.nan, math.inf, -math.inf, -0.25]), whose=st.sampled_from("pq"), data=st.data())

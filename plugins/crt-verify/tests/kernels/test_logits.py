@@ -1,0 +1,113 @@
+"""The entry from logits: a law within 1e-5 of the reference's, whatever the numbers and the temperature."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import pytest
+import torch
+from crt_verify import Tree
+from crt_verify.tree import batch
+from crt_verify.verdict import Verdict
+from torch import Tensor
+
+from crtcore import Sampling, probabilities
+
+from .cases import REFERENCE
+from .test_host import LAYOUTS, RULES
+
+NEAR = 1e-5
+NUMBERS = (torch.float32, torch.bfloat16, torch.float16)
+VOCABULARY = 300
+
+
+def logits_of(name: str, temperature: float, number: torch.dtype, seed: int = 0) -> tuple[Tree, Tensor, Tensor]:
+    """A tree of three drafted ids with the logits of both, some of them -inf."""
+    generator = torch.Generator().manual_seed(seed)
+    draft = torch.randn(4, VOCABULARY, generator=generator) * 3
+    target = draft + torch.randn(4, VOCABULARY, generator=generator)
+    draft[:, ::7] = -math.inf
+    target[:, 1::7] = -math.inf
+    target, draft = target.to(number), draft.to(number)
+    parents = (0, 1, 2) if REFERENCE[name].chain else (0, 0, 1)
+    q = probabilities(draft, Sampling(temperature=temperature))
+    tokens: list[int] = []
+    for parent in parents:
+        law = q[parent].clone()
+        law[[x for x, above in zip(tokens, parents, strict=False) if above == parent]] *= float((law > 0).sum() == 1)
+        tokens.append(int(torch.multinomial(law, 1, generator=generator)))
+    return Tree((-1, *parents), (-1, *tokens)), target, draft
+
+
+def apart(one: dict[tuple[int, ...], float], other: dict[tuple[int, ...], float]) -> float:
+    """Total variation."""
+    return sum(abs(one.get(ids, 0) - other.get(ids, 0)) for ids in one.keys() | other.keys()) / 2
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("temperature", [0.0, 0.3, 1.0])
+def test_the_law_from_logits_is_the_references(name: str, number: torch.dtype, temperature: float) -> None:
+    tree, target, draft = logits_of(name, temperature, number)
+    p, q = (probabilities(rows, Sampling(temperature=temperature)) for rows in (target, draft))
+
+    law = RULES[name].law(tree, target, draft, temperature=temperature)
+
+    assert apart(law, REFERENCE[name].law(tree, p, q)) <= NEAR
+
+
+def test_another_temperature_is_told_apart() -> None:
+    tree, target, draft = logits_of("recursive", 1.0, torch.float32)
+    p, q = (probabilities(rows, Sampling(temperature=1.001)) for rows in (target, draft))
+
+    law = RULES["recursive"].law(tree, target, draft, temperature=1.0)
+
+    assert apart(law, REFERENCE["recursive"].law(tree, p, q)) > NEAR
+
+
+def drawn(name: str, target: Tensor, draft: Tensor, tree: Tree, layout: str) -> Verdict:
+    one = batch([tree])
+    coins = torch.zeros_like(one.tokens)
+    judge = attrs.evolve(RULES[name], layout=layout)
+    return judge.from_logits(one, target[None], draft[None], coins, coins, temperature=1.0)
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("value", "kind"), [(math.nan, 1), (math.inf, 1), (None, 1)])
+def test_a_row_without_a_finite_peak_is_a_fault(name: str, layout: str, value: float | None, kind: int) -> None:
+    tree, target, draft = logits_of(name, 1.0, torch.float32)
+    target[0, :] = -math.inf if value is None else target[0]
+    target[0, 5] = -math.inf if value is None else value
+
+    verdict = drawn(name, target, draft, tree, layout)
+
+    assert (verdict.fault.tolist(), verdict.final.tolist()) == ([kind], [-1])
+
+
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"target-only"}))
+def test_an_id_that_the_draft_rules_out_is_a_fault(name: str) -> None:
+    tree, target, draft = logits_of(name, 1.0, torch.float32)
+    draft[0, tree.tokens[2 if name == "greedy" else 1]] = -math.inf
+
+    verdict = drawn(name, target, draft, tree, "path-serial")
+
+    assert verdict.fault.tolist() == [5]
+
+
+def test_a_row_that_no_walk_comes_to_is_not_looked_at() -> None:
+    tree, target, draft = logits_of("recursive", 1.0, torch.float32)
+    target[0, tree.tokens[1]] = 50.0  # the first child is accepted
+    target[2] = math.nan
+
+    verdicts = [drawn("recursive", target, draft, tree, layout) for layout in LAYOUTS]
+
+    assert [verdict.fault.tolist() for verdict in verdicts] == [[0], [0]]
+
+
+def test_probabilities_of_two_kinds_and_wide_logits_are_refused() -> None:
+    tree, target, draft = logits_of("single", 1.0, torch.float32)
+
+    with pytest.raises(ValueError, match=r"expected logits of one type, .* got torch\.float64 and torch\.float32"):
+        drawn("single", target.double(), draft, tree, "path-serial")
