@@ -21,6 +21,10 @@ COLUMNS = 20
 """Samples in a row of a grid."""
 ABREAST = 6
 """Panels in a row of learning curves."""
+FEW = 10
+"""Names that a panel has room for."""
+ABREAST_NAMES = 2
+"""Names in a row beneath panels."""
 COLORS = (
     "#4c566a", "#c0392b", "#2471a3", "#1e8449", "#8e44ad", "#b9770e",
     "#17a2b8", "#d35fb7", "#7f6000", "#000000", "#8bc34a", "#99a3a4",
@@ -78,12 +82,19 @@ def trade_off(sweep: Mapping[str, Any], path: Path) -> Path | None:
     pairs = [pair for pair in PAIRS if all(set(pair) <= set(numbers) for numbers in arms.values())]
     if not pairs:
         return None
-    figure = Figure(figsize=(5.2 * len(pairs), 4.2), layout="constrained")
+    figure = Figure(figsize=(5.2 * len(pairs), 4.2 + _below(arms)), layout="constrained")
     for axis, (across, up) in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
-        for (arm, numbers), color in zip(arms.items(), _colors(arms), strict=True):
+        for (arm, numbers), (color, marker, _) in zip(arms.items(), _looks(arms), strict=True):
             seeds = _seeds(sweep, arm)
-            axis.scatter([seed[across] for seed in seeds], [seed[up] for seed in seeds], s=16, alpha=0.45, color=color)
-            _mean(axis, numbers[across], numbers[up], arm, color)
+            axis.scatter(
+                [seed[across] for seed in seeds],
+                [seed[up] for seed in seeds],
+                s=16,
+                alpha=0.45,
+                color=color,
+                marker=marker,
+            )
+            _mean(axis, numbers[across], numbers[up], arm, color, marker)
         if (across, up) == PAIRS[0]:
             _totals(axis)
         elif FLOOR in next(iter(arms.values())):
@@ -92,16 +103,16 @@ def trade_off(sweep: Mapping[str, Any], path: Path) -> Path | None:
         axis.set_xlabel(_title(across, arms))
         axis.set_ylabel(_title(up, arms))
         axis.grid(alpha=0.25)
-        axis.legend(frameon=False, fontsize=8)
+    _legend(figure, arms)
     return save(figure, path)
 
 
-def _mean(axis: Axes, across: Mapping[str, Any], up: Mapping[str, Any], arm: str, color: str) -> None:
+def _mean(axis: Axes, across: Mapping[str, Any], up: Mapping[str, Any], arm: str, color: str, marker: str) -> None:
     bars = {
         name: None if number["low"] is None else [[number["mean"] - number["low"]], [number["high"] - number["mean"]]]
         for name, number in (("xerr", across), ("yerr", up))
     }
-    axis.errorbar([across["mean"]], [up["mean"]], fmt="o", color=color, capsize=3, label=arm, **bars)  # type: ignore[arg-type]
+    axis.errorbar([across["mean"]], [up["mean"]], fmt=marker, color=color, capsize=3, label=arm, **bars)  # type: ignore[arg-type]
 
 
 def _totals(axis: Axes) -> None:
@@ -135,20 +146,36 @@ def curves(runs: Mapping[str, list[Path]], path: Path) -> Path | None:
         return None
     columns = min(ABREAST, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4 * columns, 3.2 * rows), layout="constrained")
+    figure = Figure(figsize=(4 * columns, 3.2 * rows + _below(records)), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes[len(panels) :]:
         axis.remove()
     for axis, (stage, reading) in zip(axes, panels, strict=False):
-        for (group, lists), color in zip(records.items(), _colors(records), strict=True):
+        for (group, lists), (color, _, dash) in zip(records.items(), _looks(records), strict=True):
             for index, lines in enumerate(lists):
                 drawn = [(line["step"], line[reading]) for line in lines if line["stage"] == stage and reading in line]
-                axis.plot(*zip(*drawn, strict=True), color=color, lw=0.9, alpha=0.7, label=None if index else group)
+                axis.plot(
+                    *zip(*drawn, strict=True), color=color, ls=dash, lw=0.9, alpha=0.7, label=None if index else group
+                )
         axis.set_title(f"{stage}: {reading}", fontsize=9)
         axis.set_xlabel("step")
         axis.grid(alpha=0.25)
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    _legend(figure, records)
     return save(figure, path)
+
+
+def _legend(figure: Figure, groups: Mapping[str, Any]) -> None:
+    """What each colour is: in the last panel, or beneath them all where there are many."""
+    handles, names = figure.axes[-1].get_legend_handles_labels()
+    if len(groups) > FEW:
+        figure.legend(handles, names, loc="outside lower center", ncols=ABREAST_NAMES, frameon=False, fontsize=8)
+    else:
+        figure.axes[-1].legend(handles, names, frameon=False, fontsize=8)
+
+
+def _below(groups: Mapping[str, Any]) -> float:
+    """Inches for a legend beneath."""
+    return 0.2 * -(-len(groups) // ABREAST_NAMES) if len(groups) > FEW else 0.0
 
 
 def _panels(lines: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -160,8 +187,10 @@ def _panels(lines: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return list(found)
 
 
-def _colors(groups: Mapping[str, Any]) -> list[str]:
-    return [COLORS[index % len(COLORS)] for index in range(len(groups))]
+def _looks(groups: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """A colour, a marker and a dash for each, no two alike among the first 36."""
+    kinds = (("o", "-"), ("s", "--"), ("^", ":"))
+    return [(COLORS[index % len(COLORS)], *kinds[index // len(COLORS) % len(kinds)]) for index in range(len(groups))]
 
 
 def file_name(group: str) -> str:
