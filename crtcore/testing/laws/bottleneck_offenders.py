@@ -8,6 +8,7 @@ import attrs
 from torch import Tensor
 
 from crtcore.kinds.bottleneck import Bottleneck, Squeezed
+from crtcore.noise import Noise
 
 
 @attrs.frozen
@@ -15,7 +16,7 @@ class Altered:
     """A bottleneck with one thing changed."""
 
     inner: Bottleneck
-    squeeze: Callable[[Bottleneck, Tensor], Squeezed] | None
+    squeeze: Callable[[Callable[[Tensor], Squeezed], Tensor], Squeezed] | None
     look: Callable[[Bottleneck, Tensor], Tensor] | None
     vocabulary: int | None
 
@@ -24,9 +25,13 @@ class Altered:
         """The width of the one within."""
         return self.inner.width
 
-    def __call__(self, features: Tensor) -> Squeezed:
+    def __call__(self, features: Tensor, noise: Noise | None = None) -> Squeezed:
         """Changed, if that is what is changed."""
-        return self.squeeze(self.inner, features) if self.squeeze else self.inner(features)
+
+        def sound(features: Tensor) -> Squeezed:
+            return self.inner(features, noise)
+
+        return self.squeeze(sound, features) if self.squeeze else sound(features)
 
     def lookup(self, ids: Tensor) -> Tensor:
         """Changed, if that is what is changed."""
@@ -34,7 +39,7 @@ class Altered:
 
 
 def altered(
-    squeeze: Callable[[Bottleneck, Tensor], Squeezed] | None = None,
+    squeeze: Callable[[Callable[[Tensor], Squeezed], Tensor], Squeezed] | None = None,
     look: Callable[[Bottleneck, Tensor], Tensor] | None = None,
     vocabulary: int | None = None,
 ) -> Callable[[Bottleneck], Altered]:
@@ -44,11 +49,21 @@ def altered(
 
 def after(change: Callable[[Squeezed], Squeezed]) -> Callable[[Bottleneck], Altered]:
     """Changes what a sound bottleneck lets through."""
-    return altered(squeeze=lambda inner, features: change(inner(features)))
+    return altered(squeeze=lambda sound, features: change(sound(features)))
 
 
-def opposite(inner: Bottleneck, features: Tensor) -> Squeezed:
+def leaking(share: float) -> Callable[[Bottleneck], Altered]:
+    """Makes a sound bottleneck let all through that it compares, without ids, at a share of its rate."""
+
+    def leak(sound: Callable[[Tensor], Squeezed], features: Tensor) -> Squeezed:
+        squeezed = sound(features)
+        return squeezed._replace(codes=squeezed.compared, ids=None, rate=share * squeezed.rate)
+
+    return lambda inner: Altered(inner, leak, None, None)
+
+
+def opposite(sound: Callable[[Tensor], Squeezed], features: Tensor) -> Squeezed:
     """The codes of the features' mirror image."""
-    squeezed = inner(-features)
+    squeezed = sound(-features)
     compared = -squeezed.compared
     return squeezed._replace(compared=compared, codes=squeezed.codes.detach() + compared - compared.detach())

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+from crt_vib.gaussian.spec import Gaussian
 from crt_vib.meta.spec import MetaTransformer
+from crt_vib.rate.spec import Rate, RateSquared, RateTarget
 from crtcore import Component, hookimpl
 
 
 @hookimpl
 def crt_components() -> list[Component]:
-    """Bottlenecks that cost nats, and language models with meta-tokens."""
+    """Bottlenecks that cost nats, language models with meta-tokens, and the study of what they tell."""
     return [
         Component(
             "meta-transformer",
             spec=MetaTransformer,
             summary="decoder with a second attention among meta-tokens",
             examples=(MetaTransformer(layers=2, width=16, heads=2),),
+        ),
+        Component(
+            "gaussian",
+            spec=Gaussian,
+            summary="a Gaussian about a learned mean, charged by its divergence from a prior",
+            examples=(
+                Gaussian(width=6, latent=4),
+                Gaussian(width=6, latent=4, hidden=8, components=1, free_bits=0.1),
+                Gaussian(width=6, latent=4, components=3),
+            ),
+            departs={
+                "rate-and-loss-are-finite": "under several components the rate of one sample is an estimate, "
+                "which can be less than 0; its mean is not"
+            },
+        ),
+        Component("rate", spec=Rate, summary="the mean rate, times beta", examples=(Rate(weight=0.1),)),
+        Component(
+            "rate-squared",
+            spec=RateSquared,
+            summary="the square of the mean rate, for targets that the data determine",
+            examples=(RateSquared(weight=0.1),),
+        ),
+        Component(
+            "rate-target",
+            spec=RateTarget,
+            summary="how far the mean rate is from a target",
+            examples=(RateTarget(target=2.0),),
         ),
     ]

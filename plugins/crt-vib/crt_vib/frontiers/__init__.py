@@ -1,0 +1,1 @@
+"""Exact references: what no bottleneck can beat, in float64 and without sampling."""

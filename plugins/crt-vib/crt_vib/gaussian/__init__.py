@@ -1,0 +1,1 @@
+"""The Gaussian bottleneck: what it is, what it costs, and what it lets through."""

@@ -1,0 +1,28 @@
+"""What a Gaussian bottleneck makes of a feature: the law of its code.
+
+Axes: d channels.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Posterior(NamedTuple):
+    """A Gaussian of independent channels."""
+
+    mean: Float[Tensor, "*many d"]
+    scale: Float[Tensor, "*many d"]
+    """Standard deviations."""
+
+
+def density(
+    codes: Float[Tensor, "*#many d"], mean: Float[Tensor, "*#many d"], scale: Float[Tensor, "*#many d"]
+) -> Float[Tensor, "*many"]:
+    """The logarithm of the density of codes under Gaussians, in nats."""
+    gap = (codes - mean) / scale
+    return -(gap.square() / 2 + scale.log() + math.log(2 * math.pi) / 2).sum(-1)

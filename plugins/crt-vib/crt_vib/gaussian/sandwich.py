@@ -1,0 +1,54 @@
+"""The information that Gaussian codes have of what they are drawn for, held between two estimates.
+
+Axes: k samples, d channels of a sample's code, all its places side by side.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from crt_vib.gaussian.posterior import Posterior, density
+
+TILE = 2**22
+"""Numbers that are held at a time."""
+
+
+class Sandwich(NamedTuple):
+    """Nats of each sample whose means are estimates: in expectation the information lies between them."""
+
+    lower: Float[Tensor, " k"]
+    """At most ln k in the mean: too low wherever there is more information than that."""
+    upper: Float[Tensor, " k"]
+
+
+def sandwich(codes: Float[Tensor, "k d"], posterior: Posterior) -> Sandwich:
+    """Both estimates from samples drawn alike and a code of each, drawn from its own Gaussian.
+
+    The aggregate that a prior stands for is replaced by the Gaussians of the samples at hand, with a sample's own
+    among them for `lower` and without it for `upper`.
+    Units: nats.
+    Raises: ValueError if there are fewer than two samples.
+    Source: Poole et al. (2019), arXiv:1905.06922.
+    Cost: the density of every code under every Gaussian.
+    """
+    count = len(codes)
+    if count < 2:
+        raise ValueError(f"expected at least 2 samples, got {count}")
+    rows = max(1, TILE // (count * codes.shape[1]))
+    tiles = [_tile(codes, posterior, chosen) for chosen in torch.split(torch.arange(count), rows)]
+    return Sandwich(*(torch.cat(parts) for parts in zip(*tiles, strict=True)))
+
+
+def _tile(codes: Tensor, posterior: Posterior, chosen: Tensor) -> Sandwich:
+    count = len(codes)
+    among = density(codes[chosen].unsqueeze(1), *posterior)  # rows k
+    own = among.gather(1, chosen.unsqueeze(1))
+    others = among.scatter(1, chosen.unsqueeze(1), -math.inf)
+    lower = own.squeeze(1) - among.logsumexp(1) + math.log(count)
+    upper = own.squeeze(1) - others.logsumexp(1) + math.log(count - 1)
+    return Sandwich(lower, upper)

@@ -1,0 +1,1 @@
+"""Objectives that put a price on the rate."""

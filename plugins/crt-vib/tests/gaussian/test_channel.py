@@ -1,0 +1,250 @@
+"""`gaussian`: what it costs, what it lets through, and by which noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from crt_vib import Gaussian
+from crt_vib.gaussian.channel import GaussianChannel
+from torch import Tensor
+
+from crtcore import Noise
+from crtcore.testing import benches
+from crtcore.testing.laws import bottleneck as laws
+from crtcore.testing.laws.bottleneck_offenders import after
+
+
+def built(**fields: Any) -> GaussianChannel:
+    """In float64, with first values from a fixed seed; four channels to two if nothing else is said."""
+    torch.manual_seed(0)
+    return Gaussian(**{"width": 4, "latent": 2, **fields}).build().double()
+
+
+def vectors(samples: int = 64, places: int = 3, width: int = 4) -> Tensor:
+    """Normal features."""
+    return torch.randn(samples, places, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def fixed(channel: GaussianChannel, mean: float, scale: float) -> GaussianChannel:
+    """The same with one posterior for every feature."""
+    last = channel.head[-1]
+    assert isinstance(last, torch.nn.Linear)
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias[: channel.spec.latent] = mean
+        last.bias[channel.spec.latent :] = torch.tensor(scale, dtype=torch.float64).expm1().log()
+    return channel
+
+
+@pytest.mark.parametrize("fields", [{}, {"hidden": 16}, {"components": 1}, {"components": 5}], ids=str)
+def test_it_starts_at_a_width_near_1_and_a_rate_near_0(fields: dict[str, Any]) -> None:
+    channel = built(**fields)
+
+    squeezed = channel(vectors(512))
+
+    assert channel.posterior(vectors(512)).scale.sub(1).abs().max() < 0.25
+    # Three places of two channels; the prior of five components begins with means 0.1 wide.
+    assert squeezed.rate.mean().item() < 0.15
+
+
+def test_the_rate_is_the_divergence_summed_over_places_and_channels() -> None:
+    squeezed = fixed(built(), 1.0, 2.0)(vectors(5, places=3))
+
+    # Of N(1, 2) from N(0, 1): -ln 2 + (4 + 1) / 2 - 1 / 2, six times.
+    assert squeezed.rate.tolist() == pytest.approx([6 * (2 - 0.6931471805599453)] * 5, abs=1e-5)
+
+
+def test_one_component_that_learned_nothing_costs_what_the_standard_prior_does() -> None:
+    one, none = built(components=1), built()
+    one.head.load_state_dict(none.head.state_dict())
+
+    rates = [channel(vectors(), Noise(3, "test")).rate for channel in (one, none)]
+
+    torch.testing.assert_close(*rates)
+
+
+def test_one_component_that_is_the_posterior_costs_nothing() -> None:
+    channel = fixed(built(components=1), 1.0, 2.0)
+    with torch.no_grad():
+        channel.prior.means.fill_(1.0)
+        channel.prior.log_scales.copy_(channel.posterior(vectors())[1][0, :1].log())
+
+    assert channel(vectors()).rate.abs().max().item() < 1e-9
+
+
+def test_several_components_alike_cost_what_one_does_in_the_mean() -> None:
+    channel = fixed(built(components=3), 1.0, 0.5)
+    with torch.no_grad():
+        channel.prior.means.zero_()
+
+    rate = channel(vectors(4096, places=1), Noise(7, "test")).rate
+
+    exact = 2 * (0.6931471805599453 + (0.25 + 1) / 2 - 0.5)
+    # Five standard errors of 4,096 samples: false alarms at 6e-7.
+    assert rate.mean().item() == pytest.approx(exact, abs=5 * rate.std().item() / 64)
+    assert rate.std().item() > 0
+
+
+def test_codes_scatter_about_the_mean_by_the_width() -> None:
+    channel = fixed(built(), 1.0, 0.5)
+
+    squeezed = channel(vectors(4096, places=4), Noise(3, "test"))
+
+    errors = (squeezed.codes - squeezed.compared) / 0.5
+    count = errors.numel()
+    # Five standard deviations of mean and variance: false alarms at 6e-7 each.
+    assert errors.mean().item() == pytest.approx(0, abs=5 / count**0.5)
+    assert float(errors.square().mean()) == pytest.approx(1, abs=5 * (2 / count) ** 0.5)
+    assert (squeezed.compared == 1).all()
+
+
+def test_the_gradient_of_a_code_is_that_of_mean_and_width() -> None:
+    channel = built()
+    features = vectors().requires_grad_()
+
+    squeezed = channel(features, Noise(3, "test"))
+    (gradient,) = torch.autograd.grad(squeezed.codes.sum(), features, retain_graph=True)
+
+    mean, scale = channel.posterior(features)
+    errors = ((squeezed.codes - mean) / scale).detach()
+    (expected,) = torch.autograd.grad((mean + errors * scale).sum(), features)
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_free_nats_have_no_gradient_and_are_told_all_the_same() -> None:
+    features = vectors().requires_grad_()
+    free, charged = built(free_bits=100.0), built()
+    charged.load_state_dict(free.state_dict())
+
+    rates = [channel(features, Noise(3, "test")).rate for channel in (free, charged)]
+
+    gradients = [torch.autograd.grad(rate.sum(), features)[0] for rate in rates]
+    assert torch.equal(*rates)
+    assert not gradients[0].any()
+    assert gradients[1].any()
+
+
+def test_a_channel_above_the_free_nats_keeps_its_gradient() -> None:
+    channel = built(free_bits=0.5)
+    last = channel.head[-1]
+    assert isinstance(last, torch.nn.Linear)
+    with torch.no_grad():
+        last.bias[0] = 5.0  # 12.5 nats a place in the first channel, next to none in the second
+
+    channel(vectors()).rate.mean().backward()
+
+    assert last.bias.grad is not None
+    assert last.bias.grad[0] != 0
+    assert last.bias.grad[1] == 0
+
+
+def test_a_call_alone_changes_nothing() -> None:
+    channel, state = built(), torch.get_rng_state()
+
+    first, second = channel(vectors()), channel(vectors())
+
+    assert torch.equal(first.codes, second.codes)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_other_codes_are_drawn_once_a_step_is_propagated_back() -> None:
+    channel = built()
+    first = channel(vectors())
+
+    first.codes.sum().backward()
+    second = channel(vectors())
+
+    assert int(channel.steps) == 1
+    assert not torch.equal(first.codes, second.codes)
+
+
+def test_the_state_says_which_codes_are_drawn() -> None:
+    channel, other = built(), built()
+    other.seed += 1
+    channel(vectors()).codes.sum().backward()
+
+    before = other(vectors()).codes
+    other.load_state_dict(channel.state_dict())
+
+    assert not torch.equal(before, channel(vectors()).codes)
+    assert torch.equal(other(vectors()).codes, channel(vectors()).codes)
+
+
+def test_outside_training_a_step_changes_no_code() -> None:
+    channel = built().eval()
+    first = channel(vectors())
+
+    first.codes.sum().backward()
+
+    assert torch.equal(channel(vectors()).codes, first.codes)
+
+
+def test_noise_that_is_given_decides_and_leaves_the_state_alone() -> None:
+    channel = built()
+
+    one, same, other = (channel(vectors(), Noise(seed, "test")).codes for seed in (1, 1, 2))
+    channel(vectors(), Noise(1, "test")).codes.sum().backward()
+
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert int(channel.steps) == 0
+
+
+def test_more_samples_leave_the_codes_of_those_that_were_there_alone() -> None:
+    channel = built()
+
+    assert torch.equal(channel(vectors()[:8]).codes, channel(vectors()).codes[:8])
+
+
+def test_with_a_seed_for_each_sample_its_place_in_the_batch_does_not_matter() -> None:
+    channel, features, seeds = built(), vectors(), torch.arange(64)
+    order = seeds.flip(0)
+
+    straight = channel(features, Noise(seeds, "test")).codes
+    turned = channel(features[order], Noise(seeds[order], "test")).codes
+
+    torch.testing.assert_close(straight[order], turned)
+
+
+def test_autocast_changes_nothing() -> None:
+    channel = built().float()
+    plain = channel(vectors().float())
+
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = channel(vectors().float())
+
+    assert torch.equal(plain.codes, mixed.codes)
+    assert torch.equal(plain.rate, mixed.rate)
+
+
+def test_features_of_another_width_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected features of width 4, got 5"):
+        built()(vectors(width=5))
+
+
+def test_ids_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected a bottleneck with ids, got one whose codes are continuous"):
+        built().lookup(torch.zeros(1, 1, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("law", "components"),
+    [(laws.rate_covers_what_noisy_codes_tell, 3), (laws.noisy_distortion_and_rate_cover_the_labels, 0)],
+    ids=lambda each: str(getattr(each, "name", each)),
+)
+def test_means_in_place_of_codes_are_caught_by_law(law: Any, components: int) -> None:
+    sound = benches()["bottleneck"].subject(Gaussian(width=6, latent=4, components=components))
+
+    with pytest.raises(AssertionError):
+        law.attempt(after(lambda squeezed: squeezed._replace(codes=squeezed.compared, rate=squeezed.rate / 4))(sound))
+
+
+def test_a_quarter_of_the_rate_that_is_due_is_caught_by_law() -> None:
+    sound = benches()["bottleneck"].subject(Gaussian(width=6, latent=4))
+
+    with pytest.raises(AssertionError):
+        laws.rate_covers_what_noisy_codes_tell.attempt(
+            after(lambda squeezed: squeezed._replace(rate=squeezed.rate / 4))(sound)
+        )
