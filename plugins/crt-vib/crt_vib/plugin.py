@@ -10,8 +10,14 @@ from crtcore import Component, hookimpl
 
 @hookimpl
 def crt_components() -> list[Component]:
-    """Bottlenecks that cost nats, and language models with meta-tokens."""
+    """Bottlenecks that cost nats, language models with meta-tokens, and the study of what they tell."""
     return [
+        Component(
+            "meta-transformer",
+            spec=MetaTransformer,
+            summary="decoder with a second attention among meta-tokens",
+            examples=(MetaTransformer(layers=2, width=16, heads=2),),
+        ),
         Component(
             "gaussian",
             spec=Gaussian,
