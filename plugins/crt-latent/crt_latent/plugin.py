@@ -48,4 +48,10 @@ def crt_components() -> list[Component]:
             summary="MetaMathQA, in the ids of a model of yours",
             examples=(MetaMath(file="data/MetaMathQA-395K.json", tokenizer="data/Llama-3.2-1B", length=64),),
         ),
+        Component(
+            "graph",
+            spec=tasks.Graph,
+            summary="which of two nodes is within reach, so many hops away",
+            examples=(tasks.Graph(nodes=12, hops=2, train=60, validation=10, test=10),),
+        ),
     ]

@@ -142,3 +142,41 @@ class Deduction(TaskSpec):
         from crt_latent.tasks.generated import GeneratedTask
 
         return GeneratedTask(self, Ontology(self))
+
+
+@attrs.frozen(kw_only=True)
+class Graph(TaskSpec):
+    """Which of two things someone is, by a path of exactly so many edges in a random acyclic graph.
+
+    Nodes 0 and 1 are roots. Each further node draws how many parents it wants from a Poisson law of mean 1.5, and
+    among which nodes: with probability 0.35 those that are not below root 1, with 0.35 those not below root 0, else
+    all; then parents without replacement, weighted by 1.5 times their depth plus 1. The prompt tells the edges,
+    shuffled and under shuffled names, and asks whether root 0 is A or B: A is below root 0 alone and `hops` edges away,
+    B below root 1 alone. The steps are a shortest path, by the older nodes where there are several; the solution is A's
+    name. Graphs with no such pair, or over two edges a node, are drawn again. Names and order draw log2 (nodes! ·
+    edges!) bits more than the graph; which of A and B comes first is balanced exactly. Given the prompt, only the
+    choice among several shortest paths is open.
+    Source: after the appendix of Hao et al. (2024), arXiv:2412.06769, from memory; not the published generator.
+    """
+
+    nodes: int = attrs.field(default=23, validator=between(4, 31))
+    """Nodes of a graph, the two roots among them."""
+    hops: int = attrs.field(default=3, validator=at_least(1))
+    """Edges of the shortest path from root 0 to A."""
+
+    @property
+    def edges(self) -> int:
+        """The most edges of a graph that is kept."""
+        return 2 * self.nodes
+
+    @property
+    def longest(self) -> int:
+        """Five ids an edge and six of the question, four a hop, and a name."""
+        return 5 * self.edges + 6 + 4 * self.hops + 1
+
+    def build(self) -> GeneratedTask:
+        """The problems, drawn when they are taken."""
+        from crt_latent.tasks.generated import GeneratedTask
+        from crt_latent.tasks.graph import Reachability
+
+        return GeneratedTask(self, Reachability(self))
