@@ -18,20 +18,45 @@ CHUNK = 256
 """Samples that are scored at a time."""
 
 
-def nats(prior: Prior, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, " b"]:
-    """What each sample's ids cost the prior.
+def nats(
+    prior: Prior,
+    ids: Int[Tensor, "b n"],
+    condition: Int[Tensor, " b"] | None,
+    weight: Float[Tensor, "b n"] | None = None,
+) -> Float[Tensor, " b"]:
+    """What each sample's ids cost the prior, each id as often as its `weight` says; None: all count alike.
 
     Cost: the logits are read as they lie, the row behind the last id too; moving or cutting them first takes twice the
     time of a whole training step where the vocabulary is large.
     """
     wanted = nn.functional.pad(ids, (0, 1), value=-1)  # b n+1
     logits = prior(ids, condition).flatten(0, 1)
-    cost = nn.functional.cross_entropy(logits, wanted.flatten(), ignore_index=-1, reduction="none")
-    return cost.view_as(wanted).sum(1)
+    cost = nn.functional.cross_entropy(logits, wanted.flatten(), ignore_index=-1, reduction="none").view_as(wanted)
+    return cost.sum(1) if weight is None else (cost[:, :-1] * weight).sum(1)
 
 
-def scored(prior: Prior, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, " b"]:
+def scored(
+    prior: Prior,
+    ids: Int[Tensor, "b n"],
+    condition: Int[Tensor, " b"] | None,
+    weight: Float[Tensor, "b n"] | None = None,
+) -> Float[Tensor, " b"]:
     """What each sample's ids cost the prior, a few samples at a time and without a gradient."""
     with torch.inference_mode():
         chunks = torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
-        return torch.cat([nats(prior, ids[rows], None if condition is None else condition[rows]) for rows in chunks])
+        return torch.cat(
+            [
+                nats(
+                    prior, ids[rows],
+                    None if condition is None else condition[rows],
+                    None if weight is None else weight[rows],
+                )
+                for rows in chunks
+            ]
+        )  # fmt: skip
+
+
+def counted(ids: Int[Tensor, "b n"], weight: Float[Tensor, "b n"] | None = None) -> Tensor:
+    """How many ids there are in all, each counted as often as its `weight` says."""
+    present = ids >= 0
+    return present.sum() if weight is None else (present * weight).sum()

@@ -1,4 +1,4 @@
-"""What experiments with a tokenizer share: its training, its ids, draws, and what is decoded from them."""
+"""What experiments share: training a tokenizer or a prior, ids, draws, and what is decoded from them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from crtcore.codes import Codes, batches
 from crtcore.experiment import Plan
-from crtcore.kinds import Dataset, Drawn, Evidence, Prior, Tokenizer
-from crtcore.likelihood import CHUNK, nats
+from crtcore.kinds import Batch, Dataset, Drawn, Evidence, Prior, Tokenizer
+from crtcore.likelihood import CHUNK, counted, nats, scored
 from crtcore.noise import Noise
 from crtcore.run import Run
 from crtcore.settings import Limits
@@ -20,6 +20,8 @@ from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
 
 TOKENIZER = ("seed", "dataset", "tokenizer", "bottleneck", "regularizer", "training.tokenizer")
 """What the tokenizer stage depends on."""
+JUDGED = 256
+"""Validation samples that a prior of a dataset of ids is scored on while it trains, at most."""
 SHOWN = 40
 """Samples that are kept for the report."""
 
@@ -39,7 +41,7 @@ def compression(plan: Plan, run: Run, dataset: Dataset) -> Compression:
     with seeded(plan.seed, "bottleneck"):  # its own, so that another one leaves the tokenizer's first values alone
         bottleneck = plan.parts["bottleneck"].build()
     with seeded(plan.seed, "tokenizer"):
-        tokenizer: Any = plan.parts["tokenizer"].build(bottleneck, first).to(run.device)
+        tokenizer: Any = plan.parts["tokenizer"].build(bottleneck, first, dataset.vocabulary).to(run.device)
     regularizers = {}
     for index, spec in enumerate(plan.parts["regularizer"]):
         with seeded(plan.seed, f"regularizer.{index}"):
@@ -77,6 +79,33 @@ def modelling(prior: Prior, codes: Codes, *, noise: Noise, batch: int) -> Callab
         return Loss(nats(prior, *codes.at(chosen)).mean(), {})
 
     return objective
+
+
+def trained_prior(role: str, plan: Plan, run: Run, dataset: Dataset, *, evaluations: int) -> Any:
+    """The prior of a role over a dataset of ids, trained in the stage of that name by the dataset's loss weights.
+
+    It is scored `evaluations` times on validation samples, and kept as it was when it scored best.
+    """
+    held = _on(dataset.take("validation", torch.arange(min(JUDGED, dataset.sizes["validation"]))), run)
+    with seeded(plan.seed, role):
+        prior = plan.parts[role].build(dataset.vocabulary, held.data.shape[1], dataset.classes).to(run.device)
+    if plan.parts[role].pretrained:
+        return prior.eval()
+    training = plan.training[role]
+    noise = Noise(plan.seed, f"order of the {role}'s batches")
+
+    def objective(step: int, progress: float) -> Loss:
+        batch = _on(dataset.take("train", batch_at(noise, dataset.sizes["train"], training.batch, step)), run)
+        return Loss(nats(prior, *batch).sum() / counted(batch.data, batch.weight), {})
+
+    def judge() -> float:
+        score = float(scored(prior.eval(), *held).sum() / counted(held.data, held.weight))
+        prior.train()
+        return score
+
+    with run.stage(role, ("seed", "dataset", "experiment.evaluations", role, f"training.{role}")) as stage:
+        fit(stage, {role: Part(prior, training.optimizer)}, training, objective, judge=judge, judgements=evaluations)
+    return prior.eval()
 
 
 def draw(
@@ -149,3 +178,8 @@ def _at(condition: Tensor | None, chosen: Tensor) -> Tensor | None:
 
 def _to(condition: Tensor | None, run: Run) -> Tensor | None:
     return None if condition is None else condition.to(run.device)
+
+
+def _on(batch: Batch, run: Run) -> Batch:
+    """A batch on the run's device."""
+    return Batch._make(value if value is None else value.to(run.device) for value in batch)

@@ -124,7 +124,7 @@ def _part(plan: Plan, kind: str) -> Any:
 
 def _tokenizer(plan: Plan, data: Outline) -> Any:
     spec, sample = _part(plan, "tokenizer"), torch.empty(1, *data.shape, dtype=data.dtype)
-    return None if spec is None else spec.build(_part(plan, "bottleneck").build(), sample)
+    return None if spec is None else spec.build(_part(plan, "bottleneck").build(), sample, data.vocabulary)
 
 
 def _batch(data: Outline, training: Training) -> tuple[Tensor, Tensor | None]:

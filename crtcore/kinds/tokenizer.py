@@ -68,8 +68,8 @@ class TokenizerSpec(Spec):
 
     kind: ClassVar[str] = "tokenizer"
     form: ClassVar[str]
-    """The form of data it takes: `image` (b c h w, float, -1 to 1) or `ids` (b n)."""
+    """The form of data it takes: `image` (b c h w, float, -1 to 1), `ids` (b n) or `trace` (ids in delimited parts)."""
 
     @abc.abstractmethod
-    def build(self, bottleneck: Bottleneck, sample: Tensor) -> Tokenizer:
-        """The tokenizer for data shaped like `sample`, owner of `bottleneck`."""
+    def build(self, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> Tokenizer:
+        """The tokenizer for data shaped like `sample`, owner of `bottleneck`; `vocabulary` is that of ids."""

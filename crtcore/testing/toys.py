@@ -27,7 +27,7 @@ class Patches(TokenizerSpec):
     side: int = attrs.field(default=4, validator=at_least(1))
     """Rows, and columns, of a patch."""
 
-    def build(self, bottleneck: Bottleneck, sample: Tensor) -> LinearPatches:
+    def build(self, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> LinearPatches:
         """The tokenizer for images of the size of `sample`, of whose sides the patch's is a divisor."""
         return LinearPatches(self, bottleneck, sample)
 

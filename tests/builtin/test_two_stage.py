@@ -93,7 +93,7 @@ class Watched(TokenizerSpec):
     form: ClassVar[str] = "image"
     gain: float = 1.0
 
-    def build(self, bottleneck: Any, sample: Tensor) -> WatchedPatches:
+    def build(self, bottleneck: Any, sample: Tensor, vocabulary: int | None = None) -> WatchedPatches:
         return WatchedPatches(self, bottleneck, sample)
 
 
@@ -143,7 +143,7 @@ class Words(TokenizerSpec):
 
     form: ClassVar[str] = "text"
 
-    def build(self, bottleneck: Any, sample: Tensor) -> Any:
+    def build(self, bottleneck: Any, sample: Tensor, vocabulary: int | None = None) -> Any:
         raise NotImplementedError
 
 

@@ -25,7 +25,7 @@ class Patches(TokenizerSpec):
     verbose: bool = attrs.field(default=False, metadata=COSMETIC)
     """Prints more."""
 
-    def build(self, bottleneck: Any, sample: Any) -> Any:
+    def build(self, bottleneck: Any, sample: Any, vocabulary: int | None = None) -> Any:
         raise NotImplementedError
 
 
@@ -35,7 +35,7 @@ class Words(TokenizerSpec):
 
     form: ClassVar[str] = "ids"
 
-    def build(self, bottleneck: Any, sample: Any) -> Any:
+    def build(self, bottleneck: Any, sample: Any, vocabulary: int | None = None) -> Any:
         raise NotImplementedError
 
 

@@ -6,12 +6,13 @@ Axes: b batch, k codes of a sample.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 import attrs
 import safetensors.torch
 import torch
 from hypothesis import strategies as st
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crtcore.builtin.specs import FSQ
@@ -20,8 +21,35 @@ from crtcore.testing.compare import assert_near
 from crtcore.testing.kit import Bench, Offender, law, laws_in
 from crtcore.testing.laws import tokenizer_offenders as plants
 
-SHAPE = {"image": (1, 8, 8)}
-"""Shape of a sample of each form of data."""
+
+def images(generator: torch.Generator, samples: int) -> Float[Tensor, "b 1 8 8"]:
+    """Images, uniform from -1 to 1."""
+    return 2 * torch.rand((samples, 1, 8, 8), generator=generator, dtype=torch.float64) - 1
+
+
+def traces(generator: torch.Generator, samples: int) -> Int[Tensor, "b 21"]:
+    """Traces of 11 ids: prompt, id 8, steps, id 9, solution, id 10, each part of one to six ids."""
+    rows = torch.full((samples, 21), -1)
+    for row in rows:
+        ids = []
+        for delimiter in (8, 9, 10):
+            size = int(torch.randint(1, 7, (), generator=generator))
+            ids += [*torch.randint(8, (size,), generator=generator).tolist(), delimiter]
+        row[: len(ids)] = torch.tensor(ids)
+    return rows
+
+
+class Form(NamedTuple):
+    """A form of data that tokenizers are tried on."""
+
+    draw: Callable[[torch.Generator, int], Tensor]
+    """A generator, and how many samples."""
+    vocabulary: int | None = None
+    """Of the data, if they are ids."""
+
+
+FORMS = {"image": Form(images), "trace": Form(traces, 11)}
+"""Each form by its name."""
 
 
 @attrs.frozen
@@ -30,20 +58,19 @@ class Trial:
 
     tokenizer: Tokenizer
     build: Callable[[int], Tokenizer]
-    shape: tuple[int, ...]
+    form: Form
 
 
 @attrs.frozen
 class Batch:
-    """Images, drawn by a seed."""
+    """Samples, drawn by a seed."""
 
     seed: int
     samples: int
 
     def data(self, trial: Trial) -> Tensor:
-        """The images, uniform from -1 to 1."""
-        generator = torch.Generator().manual_seed(self.seed)
-        return 2 * torch.rand((self.samples, *trial.shape), generator=generator, dtype=torch.float64) - 1
+        """The samples, in the form that the tokenizer takes."""
+        return trial.form.draw(torch.Generator().manual_seed(self.seed), self.samples)
 
 
 BATCHES = st.builds(Batch, st.integers(0, 2**32), st.integers(1, 4))
@@ -54,17 +81,18 @@ def subject(spec: TokenizerSpec) -> Trial:
 
     Raises: ValueError if there is no sample of the spec's form of data.
     """
-    if spec.form not in SHAPE:
-        raise ValueError(f"expected a tokenizer of data of form {sorted(SHAPE)}, got {spec.form!r}")
-    shape = SHAPE[spec.form]
+    if spec.form not in FORMS:
+        raise ValueError(f"expected a tokenizer of data of form {sorted(FORMS)}, got {spec.form!r}")
+    form = FORMS[spec.form]
+    sample = form.draw(torch.Generator().manual_seed(0), 2)
 
     def build(seed: int) -> Tokenizer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            tokenizer = spec.build(FSQ(levels=(5, 5, 5)).build(), torch.zeros(2, *shape))
+            tokenizer = spec.build(FSQ(levels=(5, 5, 5)).build(), sample, form.vocabulary)
         return cast("Tokenizer", cast("nn.Module", tokenizer).double())
 
-    return Trial(build(0), build, shape)
+    return Trial(build(0), build, form)
 
 
 def ids_of(encoded: Encoded) -> Tensor:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from crt_latent.metamath.spec import MetaMath
-from crt_latent.tasks.spec import AffineChain
+from crt_latent.reasoning.spec import LatentReasoning
+from crt_latent.tasks import spec as tasks
+from crt_latent.text_chunks.spec import TextChunks
 from crtcore import Component, hookimpl
 
 
@@ -12,13 +14,40 @@ def crt_components() -> list[Component]:
     """Tokenizers of text, and reasoning in their codes."""
     return [
         Component(
+            "text-chunks",
+            spec=TextChunks,
+            summary="the steps of a trace, a few codes for each chunk of text",
+            examples=(TextChunks(chunk=4, rate=2, width=8, heads=2), TextChunks(chunk=4, rate=4, width=8, heads=2)),
+        ),
+        Component(
+            "latent-reasoning",
+            spec=LatentReasoning,
+            summary="answers of a prior that was trained on steps, on codes for them, or on neither",
+            examples=(LatentReasoning(), LatentReasoning(trace="cot")),
+        ),
+        Component(
             "affine-chain",
-            spec=AffineChain,
+            spec=tasks.AffineChain,
             summary="operations modulo a small number, told step by step",
             examples=(
-                AffineChain(train=600, validation=60, test=60),
-                AffineChain(modulus=7, steps=2, verbosity=3, fillers=4, train=200, validation=20, test=20, seed=1),
+                tasks.AffineChain(train=600, validation=60, test=60),
+                tasks.AffineChain(modulus=7, steps=2, fillers=4, train=200, validation=20, test=20, seed=1),
             ),
+        ),
+        Component(
+            "arithmetic",
+            spec=tasks.Arithmetic,
+            summary="sums or products of numbers of several digits, as at school",
+            examples=(
+                tasks.Arithmetic(train=600, validation=60, test=60),
+                tasks.Arithmetic(operation="multiplication", digits=2, train=200, validation=20, test=20, seed=1),
+            ),
+        ),
+        Component(
+            "deduction",
+            spec=tasks.Deduction,
+            summary="what follows along a chain of concepts, among others",
+            examples=(tasks.Deduction(train=300, validation=30, test=30),),
         ),
         Component(
             "metamath",

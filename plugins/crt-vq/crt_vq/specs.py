@@ -184,7 +184,7 @@ class Conv(TokenizerSpec):
     blocks: int = attrs.field(default=1, validator=at_least(0))
     """Residual blocks a scale, in the encoder and in the decoder."""
 
-    def build(self, bottleneck: Bottleneck, sample: Tensor) -> GridTokenizer:
+    def build(self, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> GridTokenizer:
         """The tokenizer for images of the size of `sample`."""
         from crt_vq.convolutional import decoder, encoder
         from crt_vq.grid import GridTokenizer
@@ -220,7 +220,7 @@ class VQGAN(TokenizerSpec):
         """Times that height and width are halved."""
         return len(self.multipliers) - 1
 
-    def build(self, bottleneck: Bottleneck, sample: Tensor) -> GridTokenizer:
+    def build(self, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> GridTokenizer:
         """The tokenizer for images of the size of `sample`."""
         from crt_vq.grid import GridTokenizer
         from crt_vq.vqgan import decoder, encoder

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 
 from crtcore.kinds import DatasetSpec
-from crtcore.spec import at_least
+from crtcore.spec import at_least, between
 
 if TYPE_CHECKING:
     from crt_latent.tasks.generated import GeneratedTask
@@ -77,3 +77,68 @@ class AffineChain(TaskSpec):
         from crt_latent.tasks.generated import GeneratedTask
 
         return GeneratedTask(self, Affine(self))
+
+
+@attrs.frozen(kw_only=True)
+class Arithmetic(TaskSpec):
+    """Sums or products of two numbers with as many digits, worked out as at school, least significant digit first.
+
+    Both numbers are uniform over those of exactly so many digits. The steps of a sum are `a_i b_i c_i → s_i c_{i+1} ;`
+    for each digit, c being what is carried; those of a product `b_i → a b_i → r_i ;` for each digit of the second
+    number, r_i being the sum of what has been found. A problem has 2 log2 (9 · 10^(digits - 1)) bits; given it, nothing
+    else has any. a + b and b + a are for the same split.
+    """
+
+    operation: Literal["addition", "multiplication"] = "addition"
+    """What is done with the numbers."""
+    digits: int = attrs.field(default=4, validator=between(1, 9))
+    """Digits of each; 4 by 4 multiplication is the usual hard case."""
+
+    @property
+    def solution(self) -> int:
+        """Digits of the result."""
+        return self.digits + 1 if self.operation == "addition" else 2 * self.digits
+
+    @property
+    def longest(self) -> int:
+        """The numbers and two marks, the steps, and the result."""
+        step = 7 if self.operation == "addition" else 3 * self.digits + 5
+        return 2 * self.digits + 2 + self.digits * step + self.solution
+
+    def build(self) -> GeneratedTask:
+        """The problems, drawn when they are taken."""
+        from crt_latent.tasks.arithmetic import Digits
+        from crt_latent.tasks.generated import GeneratedTask
+
+        return GeneratedTask(self, Digits(self))
+
+
+@attrs.frozen(kw_only=True)
+class Deduction(TaskSpec):
+    """Whether someone has a property, by a chain of `every c is c'`, among chains that lead elsewhere.
+
+    Concepts c_0 to c_h are drawn without replacement from twice as many names as there are concepts; the last of each
+    chain has a property, or has it not. The second chain ends in the opposite of the first. Facts are shuffled; the
+    prompt ends on `e is c_0 . e is [not] p ?`, the steps are the hops and what comes of them, the solution is `true` or
+    `false`, each for every other sample. With M concepts on r chains, a problem draws log2 ((2M)! / M!) bits for them,
+    1 + log2 (2 r) for the property in question and its sign, more for those of the third chain on, 3 for the name and 1
+    for the question; the order of the facts has log2 M!. Given the prompt, nothing else has any.
+    Source: Saparov and He (2022), arXiv:2210.01240, in a form of our own.
+    """
+
+    hops: int = attrs.field(default=3, validator=at_least(1))
+    """Steps from the first concept to the last of a chain."""
+    distractors: int = attrs.field(default=2, validator=at_least(0))
+    """Chains that lead elsewhere; without any, the one property that is told gives the answer away."""
+
+    @property
+    def longest(self) -> int:
+        """Facts of five ids, or six with `not`; who is asked about, and what; the hops, what comes of them; a word."""
+        return (self.distractors + 1) * (5 * self.hops + 6) + 4 + 5 + 4 * self.hops + 5 + 1
+
+    def build(self) -> GeneratedTask:
+        """The problems, drawn when they are taken."""
+        from crt_latent.tasks.deduction import Ontology
+        from crt_latent.tasks.generated import GeneratedTask
+
+        return GeneratedTask(self, Ontology(self))

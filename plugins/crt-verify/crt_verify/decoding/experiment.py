@@ -6,7 +6,7 @@ Axes: b batch, n ids of a sample.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from jaxtyping import Int
@@ -18,15 +18,12 @@ from crt_verify.decoding.trial import Pair, step_time, tried
 from crtcore import Noise, discover
 from crtcore.errors import RunError
 from crtcore.kinds import Dataset, Decoder, Findings, Json
-from crtcore.likelihood import nats, scored
 from crtcore.run import RECORDS, Run, Stopped, read_records
-from crtcore.train import Loss, Part, batch_at, fit, seeded
+from crtcore.stages import trained_prior
 
 if TYPE_CHECKING:
     from crtcore.experiment import Plan
 
-JUDGED = 256
-"""Validation samples that a prior is scored on while it trains, at most."""
 TRIALS = "decoding"
 """The stage that trials are recorded under."""
 
@@ -52,7 +49,9 @@ class DecodingExperiment:
         """Trains what is not trained yet, tries what is not tried yet, then measures."""
         dataset = plan.parts["dataset"].build()
         run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
-        target, draft = (self._prior(role, plan, run, dataset) for role in ("prior", "draft"))
+        target, draft = (
+            trained_prior(role, plan, run, dataset, evaluations=self.spec.evaluations) for role in ("prior", "draft")
+        )
         if isinstance(target, nn.Module):  # else it has no weights
             target.to(getattr(torch, self.spec.precision))
             run.facts["dtype"] = self.spec.precision
@@ -72,38 +71,6 @@ class DecodingExperiment:
         for role, part in (("target", target), ("draft", draft)):
             run.note_backends(role, part)  # known once the part has run
         return findings
-
-    def _prior(self, role: str, plan: Plan, run: Run, dataset: Dataset) -> Any:
-        held, condition = self._held(run, dataset)
-        with seeded(plan.seed, role):
-            prior = plan.parts[role].build(dataset.vocabulary, held.shape[1], dataset.classes).to(run.device)
-        if plan.parts[role].pretrained:
-            return prior.eval()
-        training = plan.training[role]
-        noise = Noise(plan.seed, f"order of the {role}'s batches")
-
-        def objective(step: int, progress: float) -> Loss:
-            batch = dataset.take("train", batch_at(noise, dataset.sizes["train"], training.batch, step))
-            ids = batch.data.to(run.device)
-            known = None if batch.condition is None else batch.condition.to(run.device)
-            return Loss(nats(prior, ids, known).sum() / (ids >= 0).sum(), {})
-
-        def judge() -> float:
-            score = float(scored(prior.eval(), held, condition).sum() / (held >= 0).sum())
-            prior.train()
-            return score
-
-        with run.stage(role, ("seed", "dataset", "experiment.evaluations", role, f"training.{role}")) as stage:
-            fit(
-                stage, {role: Part(prior, training.optimizer)}, training, objective,
-                judge=judge, judgements=self.spec.evaluations,
-            )  # fmt: skip
-        return prior.eval()
-
-    def _held(self, run: Run, dataset: Dataset) -> tuple[Tensor, Tensor | None]:
-        """What priors are scored on while they train."""
-        batch = dataset.take("validation", torch.arange(min(JUDGED, dataset.sizes["validation"])))
-        return batch.data.to(run.device), None if batch.condition is None else batch.condition.to(run.device)
 
     def _samples(self, split: str, count: int, plan: Plan, run: Run, dataset: Dataset) -> Samples:
         """Samples in an order of the seed's, those with an id at every place that is asked for.

@@ -1,0 +1,135 @@
+"""Deductions along chains of concepts, among chains that lead elsewhere.
+
+Axes: b batch, r chains, l concepts of a chain, f facts, k numbers of a problem, p ids of a prompt, s ids of a solution.
+Id -1 means absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from crt_latent.tasks.coins import below, orders
+from crt_latent.tasks.prose import Prose
+from crt_latent.tasks.spec import Deduction
+from crt_latent.tasks.task import Traced
+from crt_latent.traces import Trace, closed_up
+
+ENTITIES = 8
+"""Names that someone asked about can have."""
+MARKS = ("every", "is", "not", ".", "?", "true", "false")
+
+
+class _Ontology(NamedTuple):
+    """Problems in parts."""
+
+    concepts: Int[Tensor, "b r l"]
+    properties: Int[Tensor, "b r"]
+    signs: Int[Tensor, "b r"]
+    """1: a chain's last concept has its property; 0: it has not."""
+    entity: Int[Tensor, " b"]
+    asked: Int[Tensor, " b"]
+    """1: whether it has the property; 0: whether it has not."""
+
+
+class Ontology:
+    """The first chain is the one that is asked about; the second ends in the opposite, so that no end alone tells."""
+
+    def __init__(self, spec: Deduction) -> None:
+        self.spec = spec
+        self._chains, self._links = spec.distractors + 1, spec.hops + 1
+        self._names = 2 * self._chains * self._links
+        self._kinds = 2 * self._chains
+        self.texts = (
+            *MARKS,
+            *(f"e{index}" for index in range(ENTITIES)),
+            *(f"c{index}" for index in range(self._names)),
+            *(f"p{index}" for index in range(self._kinds)),
+        )
+        self._entities = len(MARKS)
+        self._concepts = self._entities + ENTITIES
+        self._properties = self._concepts + self._names
+        self._prose = Prose(self.texts)
+
+    def problems(self, rows: Int[Tensor, " b"], seeds: Int[Tensor, " b"]) -> Int[Tensor, "b k"]:
+        """Concepts of all chains, their properties and signs, who is asked about, and how: even rows ask what is so."""
+        chains = self._chains
+        concepts = orders(seeds, "concepts", self._names)[:, : chains * self._links]
+        properties = orders(seeds, "properties", self._kinds)[:, :chains]
+        signs = below(2, seeds, "signs", chains)
+        properties[:, 1:2], signs[:, 1:2] = properties[:, :1], 1 - signs[:, :1]
+        asked = torch.where(rows % 2 == 0, signs[:, 0], 1 - signs[:, 0])
+        return torch.cat((concepts, properties, signs, below(ENTITIES, seeds, "entity", 1), asked[:, None]), 1)
+
+    def key(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b f"]:
+        """The facts, in an order that no shuffling changes."""
+        concepts, properties, signs, *_ = self._parts(problems)
+        links = concepts[:, :, :-1] * self._names + concepts[:, :, 1:]
+        ends = self._names**2 + (concepts[:, :, -1] * self._kinds + properties) * 2 + signs
+        return torch.cat((links.flatten(1), ends), 1).sort(1).values
+
+    def traced(self, problems: Int[Tensor, "b k"], seeds: Int[Tensor, " b"]) -> Traced:
+        """Every problem is fit."""
+        concepts, properties, signs, entity, asked = self._parts(problems)
+        links = self._said("every", self._concepts + concepts[:, :, :-1], None, self._concepts + concepts[:, :, 1:])
+        ends = self._said("every", self._concepts + concepts[:, :, -1], signs, self._properties + properties)
+        facts = torch.cat((links.flatten(1, 2), ends), 1)  # b f 6
+        order = orders(seeds, "facts", facts.shape[1])
+        facts = facts.gather(1, order[:, :, None].expand_as(facts)).flatten(1)
+        who = self._entities + entity[:, None]
+        first, end = concepts[:, 0, :1], self._properties + properties[:, :1]
+        given = self._said("", who, None, self._concepts + first)
+        question = self._said("", who, asked[:, None], end, stop="?")
+        found = self._said("", who.expand(-1, self.spec.hops), None, self._concepts + concepts[:, 0, 1:])
+        last = self._said("", who, signs[:, :1], end)
+        true = MARKS.index("true") + (asked != signs[:, 0]).long()
+        prompt = torch.cat((facts, given.flatten(1), question.flatten(1)), 1)
+        steps = torch.cat((found.flatten(1), last.flatten(1)), 1)
+        trace = Trace(closed_up(prompt), closed_up(steps), true[:, None])
+        return Traced(trace, torch.ones(len(problems), dtype=torch.bool))
+
+    def solved(self, prompt: Int[Tensor, "b p"], solution: Int[Tensor, "b s"]) -> Bool[Tensor, " b"]:
+        """True where the solution is what follows from the facts."""
+        answers = ["true" if entailed(words) else "false" for words in self._prose.rows(prompt)]
+        given = [" ".join(words) for words in self._prose.rows(solution)]
+        return torch.tensor([one == other for one, other in zip(answers, given, strict=True)], dtype=torch.bool)
+
+    def _said(
+        self, opening: str, subject: Int[Tensor, "b *f"], signs: Int[Tensor, "b *f"] | None, said: Int[Tensor, "b *f"],
+        *, stop: str = ".",
+    ) -> Int[Tensor, "b *f w"]:  # fmt: skip
+        """`[every] subject is [not] said .`, -1 where a word is left out."""
+        mark = {text: torch.full_like(subject, MARKS.index(text)) for text in ("is", stop)}
+        negation = torch.full_like(subject, -1)
+        if signs is not None:
+            negation = negation.masked_fill(signs == 0, MARKS.index("not"))
+        opened = torch.full_like(subject, MARKS.index(opening) if opening else -1)
+        return torch.stack((opened, subject, mark["is"], negation, said, mark[stop]), -1)
+
+    def _parts(self, problems: Int[Tensor, "b k"]) -> _Ontology:
+        chains = self._chains
+        sizes = [chains * self._links, chains, chains, 1, 1]
+        concepts, properties, signs, entity, asked = torch.split(problems, sizes, 1)
+        return _Ontology(concepts.view(-1, chains, self._links), properties, signs, entity[:, 0], asked[:, 0])
+
+
+def entailed(prompt: Sequence[str]) -> bool:
+    """Whether the facts of a prompt entail what it asks, found by following them from who it asks about.
+
+    Raises: ValueError if they entail neither that nor its negation, or it is no such prompt.
+    """
+    try:
+        *facts, (entity, _, reached), (same, _, *asked) = Prose.sentences(prompt)
+        known = {subject: said for _, subject, _, *said in facts}
+        said = [reached]
+        for _ in range(len(facts) + 1):
+            said = known.get(said[-1], said)
+        if entity != same or said[-1] != asked[-1]:
+            raise ValueError
+    except (IndexError, ValueError):
+        raise ValueError(f"expected facts and a question that they answer, got {' '.join(prompt)!r}") from None
+    return said == asked

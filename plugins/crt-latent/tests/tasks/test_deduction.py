@@ -1,0 +1,139 @@
+"""Deductions: what is told, what follows, how answers are balanced, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from crt_latent.tasks.deduction import Ontology, entailed
+from crt_latent.tasks.generated import GeneratedTask
+from crt_latent.tasks.spec import Deduction
+from crt_latent.traces import parted
+from torch import Tensor
+
+from crtcore.testing import obeys
+
+SPEC = Deduction(hops=3, distractors=2, train=300, validation=40, test=40)
+
+test_deductions = obeys(SPEC)
+test_deductions_in_one_hop_without_distractors = obeys(
+    Deduction(hops=1, distractors=0, train=40, validation=6, test=6, seed=3)
+)
+
+
+def texts(task: GeneratedTask, split: str = "train", count: int = 300) -> list[tuple[str, str, str]]:
+    found = []
+    for row in task.take(split, torch.arange(min(count, task.sizes[split]))).data:
+        prompt, rest = task.words(row).removesuffix(" <end>").split(" <think> ")
+        steps, solution = rest.split(" <answer> ")
+        found.append((prompt, steps, solution))
+    return found
+
+
+def ids(task: GeneratedTask, text: str) -> Tensor:
+    known = {task.words(torch.tensor([id_])): id_ for id_ in range(task.vocabulary)}
+    return torch.tensor([[known[word] for word in text.split()]])
+
+
+def test_every_step_is_a_fact_and_the_last_one_answers() -> None:
+    for prompt, steps, solution in texts(SPEC.build()):
+        *facts, given, question = prompt.replace("?", ".").removesuffix(" .").split(" . ")
+        who, _, concept = given.split()
+        told = steps.removesuffix(" .").split(" . ")
+        assert len(told) == 4  # three hops and what comes of them
+        for step in told:
+            said = step.removeprefix(f"{who} is ")
+            assert f"every {concept} is {said}" in facts
+            concept = said
+        assert {"true": question, "false": question.replace("is not", "is")}[solution] == told[-1] or (
+            solution == "false" and question.replace("is", "is not") == told[-1]
+        )
+
+
+def test_all_chains_are_told_and_have_no_concept_in_common() -> None:
+    for prompt, _, _ in texts(SPEC.build()):
+        facts = [fact.split() for fact in prompt.split(" . ")[:-2]]
+        subjects = [fact[1] for fact in facts]
+        ends = [fact[-1] for fact in facts if fact[-1].startswith("p")]
+        assert len(facts) == len(set(subjects)) == 12
+        assert len(ends) == 3
+        assert len(set(ends)) == 2  # the property in question is at the end of two chains, told in both ways
+
+
+def test_the_property_in_question_is_told_in_both_ways() -> None:
+    for prompt, _, _ in texts(SPEC.build()):
+        asked = prompt.split()[-2]
+        facts = [fact.split() for fact in prompt.split(" . ")[:-2]]
+        assert sorted("not" in fact for fact in facts if fact[-1] == asked) == [False, True]
+
+
+def test_answers_are_balanced_exactly() -> None:
+    task = SPEC.build()
+
+    for split in ("train", "validation", "test"):
+        answers = [solution for *_, solution in texts(task, split)]
+        assert answers.count("true") == answers.count("false") == len(answers) / 2
+
+
+def test_questions_ask_both_ways_whatever_the_answer() -> None:
+    """300 samples: `not` in each half of the answers in half of them, to 6 standard deviations of 6.1."""
+    found = texts(SPEC.build())
+
+    for answer in ("true", "false"):
+        asked = [" not " in prompt.split(" . ")[-1] for prompt, _, solution in found if solution == answer]
+        assert abs(sum(asked) - 75) < 37
+
+
+def test_sentences_stand_in_no_order() -> None:
+    """The first fact needed is the first one told in 1 of 12 samples; that all 300 had it is out of the question."""
+    first = [prompt.split()[1] == prompt.split(" . ")[-2].split()[-1] for prompt, *_ in texts(SPEC.build())]
+
+    assert 0 < sum(first) < 80
+
+
+def test_its_own_answers_are_right_and_the_other_word_is_wrong() -> None:
+    task = SPEC.build()
+    trace = parted(task.take("test", torch.arange(40)).data, task.vocabulary)
+    answer, end = torch.full((40, 1), task.vocabulary - 2), torch.full((40, 1), task.vocabulary - 1)
+    true, false = (int(ids(task, word)[0, 0]) for word in ("true", "false"))
+    other = true + false - trace.solution
+
+    assert task.check(trace.prompt, torch.cat((answer, trace.solution, end), 1)).all()
+    assert not task.check(trace.prompt, torch.cat((answer, other, end), 1)).any()
+    assert not task.check(trace.prompt, torch.cat((answer, trace.solution, other, end), 1)).any()
+
+
+PROMPT = "every c1 is not p0 . every c2 is c1 . every c3 is p0 . e0 is c2 . e0 is {} ?"
+
+
+@pytest.mark.parametrize(("asked", "answer"), [("p0", False), ("not p0", True)])
+def test_the_solver_follows_the_facts(asked: str, answer: bool) -> None:
+    assert entailed(PROMPT.format(asked).split()) is answer
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        PROMPT.format("p1"),
+        PROMPT.format("p0").replace("e0 is p0", "e1 is p0"),
+        PROMPT.format("p0").replace("e0 is c2", "e0 is c4"),
+        PROMPT.format("p0").removesuffix(" ?"),
+        PROMPT.format("p0").replace("every c2 is c1", "every c1"),
+        PROMPT.format("p0").replace("every c1 is not p0", "every c1 is c2"),
+        "e0 is c1 .",
+        "e0 is c1 . e0 is ?",
+        "",
+    ],
+)
+def test_a_prompt_that_answers_nothing_is_refused(prompt: str) -> None:
+    with pytest.raises(ValueError, match="expected facts and a question that they answer"):
+        entailed(prompt.split())
+
+
+def test_the_key_is_of_the_facts_alone() -> None:
+    maker = Ontology(SPEC)
+    problems = maker.problems(torch.zeros(9, dtype=torch.int64), torch.arange(9))
+    others = problems.clone()
+    others[:, -1] = 1 - others[:, -1]  # the question
+
+    assert torch.equal(maker.key(problems), maker.key(others))
+    assert len(maker.key(problems).unique(dim=0)) == 9

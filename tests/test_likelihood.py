@@ -1,0 +1,56 @@
+"""What ids cost a prior, and how often each counts."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from crtcore.builtin.table import TablePrior
+from crtcore.likelihood import CHUNK, counted, nats, scored
+
+settings.register_profile("likelihood", deadline=None)
+settings.load_profile("likelihood")
+
+
+def drawn(seed: int, rows: int = 5) -> tuple[TablePrior, Tensor, Tensor]:
+    """A random table over 4 ids, rows of up to 6 of them, and a weight for each."""
+    generator = torch.Generator().manual_seed(seed)
+    prior = TablePrior(torch.randn(1, 5, 4, generator=generator)).requires_grad_(False)
+    ids = torch.randint(4, (rows, 6), generator=generator)
+    lengths = torch.randint(7, (rows, 1), generator=generator)
+    return prior, ids.where(torch.arange(6) < lengths, -1), torch.rand(rows, 6, generator=generator)
+
+
+@given(st.integers(0, 999))
+def test_an_id_costs_as_often_as_its_weight_says(seed: int) -> None:
+    prior, ids, weight = drawn(seed)
+
+    found = nats(prior, ids, None, weight)
+
+    law = prior(ids)[:, :-1].log_softmax(-1)
+    cost = -law.gather(2, ids.clamp(min=0)[..., None])[..., 0]
+    expected = [sum(cost[b, n] * weight[b, n] for n in range(6) if ids[b, n] >= 0) for b in range(5)]
+    torch.testing.assert_close(found, torch.tensor(expected))
+
+
+@given(st.integers(0, 999))
+def test_no_weights_are_those_of_ids_that_all_count_alike(seed: int) -> None:
+    prior, ids, _ = drawn(seed)
+
+    assert torch.equal(nats(prior, ids, None), nats(prior, ids, None, torch.ones(5, 6)))
+    assert counted(ids) == counted(ids, torch.ones(5, 6)) == (ids >= 0).sum()
+
+
+@given(st.integers(0, 999))
+def test_absent_ids_are_not_counted_whatever_their_weight(seed: int) -> None:
+    _, ids, weight = drawn(seed)
+
+    assert counted(ids, weight) == counted(ids, weight.masked_fill(ids < 0, 9))
+
+
+def test_weights_are_cut_as_the_ids_are() -> None:
+    prior, ids, weight = drawn(0, 2 * CHUNK + 3)
+
+    torch.testing.assert_close(scored(prior, ids, None, weight), nats(prior, ids, None, weight))
