@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crt_latent.metamath.spec import MetaMath
+from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.tasks import spec as tasks
 from crt_latent.text_chunks.spec import TextChunks
 from crtcore import Component, hookimpl
@@ -17,6 +18,12 @@ def crt_components() -> list[Component]:
             spec=TextChunks,
             summary="the steps of a trace, a few codes for each chunk of text",
             examples=(TextChunks(chunk=4, rate=2, width=8, heads=2), TextChunks(chunk=4, rate=4, width=8, heads=2)),
+        ),
+        Component(
+            "latent-reasoning",
+            spec=LatentReasoning,
+            summary="answers of a prior that was trained on steps, on codes for them, or on neither",
+            examples=(LatentReasoning(), LatentReasoning(trace="cot")),
         ),
         Component(
             "affine-chain",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensor
 
 from crt_ar.llama.config import NAME, config_of, read_config, table
 from crt_ar.llama.layout import EMBEDDING, HEAD, Place, places, published, put
@@ -50,7 +52,8 @@ def read_llama(
         prior = LlamaTransformer(
             config.shape, vocabulary or known, condition, start=config.start, attention=attention, recompute=recompute
         )
-    prior.to_empty(device="cpu")
+    empty = {name: torch.empty(weight.shape) for name, weight in prior.named_parameters()}
+    prior.load_state_dict(empty, assign=True)
     _fill(folder, prior, known)
     with torch.no_grad():
         for layer in (prior.embedding, prior.head):
@@ -96,20 +99,23 @@ def _fill(folder: Path, prior: LlamaTransformer, known: int) -> None:
     shapes = {theirs: list(weights[at.name][at.rows].shape) for theirs, at in wanted.items()}
     if prior.head is None:
         shapes[HEAD] = shapes[EMBEDDING]
-    found: dict[str, Tensor | None] = {}
-    for file, theirs, tensor in _tensors(folder):
+    found, spare = set[str](), None
+    for file, theirs, content in _tensors(folder):
         if theirs.endswith(_COMPUTED):
             continue
-        if list(tensor.shape) != shapes.get(theirs):
-            raise _strange(file, theirs, shapes.get(theirs, "absent"), list(tensor.shape))
+        if (shape := content.get_slice(theirs).get_shape()) != shapes.get(theirs):
+            raise _strange(file, theirs, shapes.get(theirs, "absent"), shape)
+        found.add(theirs)
+        if isinstance(prior.embedding.weight, FakeTensor):
+            continue  # costs are counted on tensors without contents
         if theirs in wanted:
-            put(weights[wanted[theirs].name], wanted[theirs], tensor)
-        found[theirs] = tensor if theirs not in wanted else None
-    if missing := sorted(wanted.keys() - found.keys()):
+            put(weights[wanted[theirs].name], wanted[theirs], content.get_tensor(theirs))
+        else:
+            spare = content.get_tensor(theirs)
+    if missing := sorted(wanted.keys() - found):
         raise _strange(folder, missing[0], shapes[missing[0]], "absent")
-    if (head := found.get(HEAD)) is not None and not torch.equal(
-        head.to(weights["embedding.weight"]), weights["embedding.weight"][:known]
-    ):
+    embedding = prior.embedding.weight[:known]
+    if spare is not None and not torch.equal(spare.to(embedding), embedding):
         raise RunError(
             f"llama: {folder}: expected {HEAD!r} to be the embedding, as config.json ties them, got another; "
             "set tie_word_embeddings to false there"
@@ -141,8 +147,8 @@ def _parts(prior: LlamaTransformer, shard: int) -> list[dict[str, Place]]:
     return parts
 
 
-def _tensors(folder: Path) -> Iterator[tuple[Path, str, Tensor]]:
-    """Every tensor in a folder, read when its turn comes.
+def _tensors(folder: Path) -> Iterator[tuple[Path, str, Any]]:
+    """The name of every tensor in a folder, with the file that holds it, by its path and opened.
 
     Raises: RunError if a file is missing or damaged, or holds not what the index says.
     """
@@ -153,7 +159,7 @@ def _tensors(folder: Path) -> Iterator[tuple[Path, str, Tensor]]:
                     odd = min(names ^ set(content.keys()))
                     raise RunError(f"llama: expected {file} to hold what {INDEX} says, got a difference in {odd!r}")
                 for theirs in content.keys():  # noqa: SIM118 - it is no mapping
-                    yield file, theirs, content.get_tensor(theirs)
+                    yield file, theirs, content
         except (OSError, safetensors.SafetensorError) as error:
             raise RunError(f"llama: cannot read {file} ({error}); copy that file again, whole") from error
 

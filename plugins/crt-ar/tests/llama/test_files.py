@@ -15,6 +15,7 @@ from crt_ar.llama.network import LlamaTransformer
 from torch import Tensor
 from torch.nn import functional
 
+from crtcore.cost.blank import blank
 from crtcore.errors import RunError
 
 LAYERS, WIDTH, HEADS, KEY_HEADS, HIDDEN, IDS_KNOWN, START = 2, 32, 4, 2, 24, 11, 9
@@ -430,3 +431,13 @@ def test_nothing_is_written_over_what_is_there(tmp_path: Path) -> None:
 
     with pytest.raises(RunError, match=r"expected a new folder, got .* with something in it; name another"):
         write_llama(folder, small())
+
+
+def test_what_it_costs_is_told_by_shapes_alone(tmp_path: Path) -> None:
+    spec = LlamaFolder(folder=str(laid(tmp_path / "llama", TIED)))
+
+    with blank():
+        prior = spec.build(IDS_KNOWN + 2, 0, None)
+
+    expected = sum(weight.numel() for weight in published(TIED).values()) + 2 * WIDTH
+    assert sum(weight.numel() for weight in prior.parameters()) == expected

@@ -32,6 +32,7 @@ class Affine:
         self._sign = spec.modulus
         self._equals, self._arrow, self._stop, self._hash = range(spec.modulus + 3, spec.modulus + 7)
         self._words = spec.modulus + 7
+        self.fillers = range(self._words, len(self.texts))
         self._units = torch.tensor([unit for unit in range(spec.modulus) if math.gcd(unit, spec.modulus) == 1])
 
     def problems(self, rows: Int[Tensor, " b"], seeds: Int[Tensor, " b"]) -> Int[Tensor, "b k"]:

@@ -6,7 +6,7 @@ Axes: b batch, n ids of a row, k numbers of a problem, p ids of a prompt, e emit
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Bool, Int
@@ -47,6 +47,8 @@ class GeneratedTask:
         self.spec = spec
         self.maker = maker
         self.vocabulary = len(maker.texts) + 3
+        self.fillers: Sequence[int] = getattr(maker, "fillers", ())
+        """Ids that say nothing, if the task has any."""
         self.sizes: Mapping[str, int] = {split: getattr(spec, split) for split in SPLITS}
         (width,) = spec.sample_shape
         self._kept = {split: torch.full((size, width), -1, dtype=torch.int32) for split, size in self.sizes.items()}

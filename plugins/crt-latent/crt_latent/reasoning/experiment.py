@@ -1,0 +1,187 @@
+"""The study of latent reasoning: codes, a prior over rows of one form, and its answers to held-out problems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.nn import functional
+
+from crt_latent.mixing.alphabet import Alphabet
+from crt_latent.mixing.mixed import Chunking
+from crt_latent.mixing.replacement import Occasion
+from crt_latent.reasoning.answers import Answers, Solver
+from crt_latent.reasoning.budget import Budget, budget, step_seconds
+from crt_latent.reasoning.codes import hashed, learned, shuffled
+from crt_latent.reasoning.forms import Form
+from crt_latent.reasoning.health import health
+from crt_latent.reasoning.numbers import counted, measured
+from crt_latent.reasoning.spec import LatentReasoning
+from crt_latent.traces import Trace, delimiters, lengths, parted, weights
+from crtcore import Noise
+from crtcore.codes import spread
+from crtcore.errors import RunError
+from crtcore.kinds import Findings, Measurement, Row
+from crtcore.likelihood import nats
+from crtcore.run import Run, Stopped
+from crtcore.stages import TOKENIZER, compression, trained_tokenizer
+from crtcore.train import Loss, Part, batch_at, fit, seeded
+
+if TYPE_CHECKING:
+    from crtcore.experiment import Plan
+
+BUDGETED = 32
+"""Steps whose rows are counted, evenly spaced over the training: how many ids an example has."""
+READS = ("experiment.trace", "experiment.codes", "experiment.replacement", "experiment.ceilings")
+"""The form of the rows."""
+
+
+class Material(NamedTuple):
+    """What rows of any form are made of: the parts of traces, and the codes of their steps."""
+
+    trace: Trace
+    codes: Int[Tensor, "b z"]
+
+    def at(self, rows: Int[Tensor, " b"]) -> Material:
+        """Some of it."""
+        return Material(Trace(*(part[rows] for part in self.trace)), self.codes[rows])
+
+
+class ReasoningExperiment:
+    """One form of the traces: what it takes to train, and what it answers."""
+
+    def __init__(self, spec: LatentReasoning) -> None:
+        self.spec = spec
+
+    def __call__(self, plan: Plan, run: Run) -> Findings:
+        """Trains what is not trained yet, then lets it answer."""
+        dataset = plan.parts["dataset"].build()
+        run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
+        found: dict[str, Measurement] = {}
+        tokenizer, cost = None, Budget(0.0, 0.0, 0.0)
+        if self.spec.trains_tokenizer:
+            tokenizer = trained_tokenizer(plan, run, dataset)
+            found |= health(dataset, tokenizer, run.device)
+            run.record({"stage": "codes", "step": 1, "steps": 1, **{name: each.value for name, each in found.items()}})
+            cost = self._tokenizer_cost(plan, run, dataset)
+        form = self._form(plan, dataset, tokenizer)
+        material = self._material(plan, run, dataset, tokenizer, form)
+        prior, spent = self._prior(plan, run, form, material)
+        if run.stopping():
+            raise Stopped
+        solver = Solver(
+            prior=prior, decoder=plan.parts["decoder"].build(), sampling=plan.sampling, alphabet=form.alphabet,
+            limit=form.width, seed=plan.seed,
+            most=-(-material.trace.steps.shape[1] // form.chunking.rate),
+        )  # fmt: skip
+        answered = self._answered(run, dataset, solver, form)
+        run.note_backends("prior", prior)
+        budgets = {"tokenizer": cost, "prior": spent, "training": cost.plus(spent)}
+        for name, each in budgets.items():
+            found |= each.measurements(name)
+        return Findings(answered.pop(-1) | found, [self._row(form, *each) for each in sorted(answered.items())])
+
+    def _form(self, plan: Plan, dataset: Any, tokenizer: Any) -> Form:
+        """What rows look like.
+
+        Raises: RunError if codes are no ids, do not divide a chunk, or there is nothing to strip.
+        """
+        told = plan.parts["tokenizer"]
+        codes = plan.parts["bottleneck"].build().vocabulary
+        if codes is None:
+            raise RunError("latent-reasoning: expected a bottleneck with ids, got one whose codes are continuous")
+        each = told.chunk // told.rate * (tokenizer.share if tokenizer else 1)
+        if told.chunk % each:
+            raise RunError(
+                f"latent-reasoning: expected codes of a chunk that divide its {told.chunk} ids, got {each}; "
+                "take a bottleneck with fewer codes for each feature"
+            )
+        fillers = tuple(dataset.fillers)
+        if self.spec.trace == "stripped" and not fillers:
+            raise RunError("latent-reasoning: expected a dataset with fillers to strip, got one without")
+        return Form(
+            self.spec,
+            Chunking(told.chunk, told.chunk // each),
+            Alphabet(dataset.vocabulary, codes),
+            fillers,
+            Noise(plan.seed, "which chunks are replaced"),
+            dataset.take("train", torch.zeros(1, dtype=torch.int64)).data.shape[1],
+        )
+
+    def _material(self, plan: Plan, run: Run, dataset: Any, tokenizer: Any, form: Form) -> Material:
+        """The training problems."""
+        data = dataset.take("train", spread(dataset.sizes["train"])).data
+        trace = parted(data, form.alphabet.text)
+        codes = trace.steps[:, :0]
+        if tokenizer is not None:
+            codes = learned(dataset, tokenizer, "train", run.device)
+            if self.spec.codes == "shuffled":
+                codes = shuffled(codes, plan.seed)
+        elif self.spec.trace == "latent":
+            codes = hashed(trace.steps, form.chunking, form.alphabet.codes)
+        return Material(trace, codes)
+
+    def _prior(self, plan: Plan, run: Run, form: Form, material: Material) -> tuple[Any, Budget]:
+        """The prior, trained, and what that took."""
+        training, size = plan.training["prior"], len(material.codes)
+        order = Noise(plan.seed, "order of the prior's batches")
+        with seeded(plan.seed, "prior"):
+            prior = plan.parts["prior"].build(form.alphabet.size, form.width, None).to(run.device)
+
+        def rows(step: int, progress: float) -> Int[Tensor, "b n"]:
+            chosen = batch_at(order, size, training.batch, step)
+            epochs = (step * training.batch + torch.arange(training.batch)) // size
+            return form.rows(*material.at(chosen), Occasion(chosen, epochs, progress)).to(run.device)
+
+        def objective(step: int, progress: float) -> Loss:
+            ids = rows(step, progress)
+            counting = weights(ids, form.alphabet.text)
+            return Loss(nats(prior, ids, None, counting).sum() / counting.sum(), {})
+
+        learned_first = TOKENIZER if self.spec.trains_tokenizer else ("seed", "dataset", "tokenizer", "bottleneck")
+        with run.stage("prior", (*learned_first, *READS, "prior", "training.prior")) as stage:
+            fit(stage, {"prior": Part(prior, training.optimizer)}, training, objective)
+        steps = spread(training.steps, BUDGETED).tolist()
+        mean = sum(float(lengths(rows(step, step / training.steps)).double().mean()) for step in steps) / len(steps)
+        return prior.eval(), budget(training, mean, step_seconds(objective, [prior]))
+
+    def _tokenizer_cost(self, plan: Plan, run: Run, dataset: Any) -> Budget:
+        """What training the tokenizer takes, regularisers and all, told by one at its first values."""
+        training = plan.training["tokenizer"]
+        _, parts, objective = compression(plan, run, dataset)
+        data = dataset.take("train", spread(dataset.sizes["train"], training.batch)).data
+        seconds = step_seconds(objective, [part.module for part in parts.values()])
+        return budget(training, float(lengths(data).double().mean()), seconds)
+
+    def _answered(self, run: Run, dataset: Any, solver: Solver, form: Form) -> dict[int, dict[str, Measurement]]:
+        """Numbers by the ids that were replaced by force; those of a prior left to itself are under -1."""
+        tested = dataset.take("test", spread(dataset.sizes["test"], self.spec.tested)).data
+        trace = parted(tested, form.alphabet.text)
+        prompts = functional.pad(trace.prompt, (0, 1), value=-1)
+        prompts[torch.arange(len(prompts)), lengths(trace.prompt)] = delimiters(form.alphabet.text).think
+        prompts = prompts.to(run.device)
+        length, rate = form.chunking
+        whole = int(lengths(trace.steps).min()) // length if self.spec.trace == "latent" else -1
+        ways = [-1, *(chunks * length for chunks in range(whole + 1))]
+        found = {}
+        for place, replaced in enumerate(ways):
+            if run.stopping():
+                raise Stopped
+            with torch.inference_mode():
+                said = solver.answers(prompts) if replaced < 0 else solver.bracketed(prompts, replaced // rate)
+            answers = Answers(*(part.cpu() for part in said))
+            solved = dataset.check(trace.prompt, answers.ids) & answers.ended
+            counts = counted(answers.ids, trace, rate=rate, alphabet=form.alphabet)
+            found[replaced] = measured(counts, answers, solved)
+            each = "".join(map(str, solved.long().tolist()))
+            run.record({"stage": "answers", "step": place, "steps": len(ways), "replaced": replaced, "solved": each})
+        return found
+
+    def _row(self, form: Form, replaced: int, numbers: Mapping[str, Measurement]) -> Row:
+        """A point of the curve of accuracy against length."""
+        spec = self.spec
+        told = f"{spec.replacement}, {spec.codes} codes, {form.chunking.rate} ids each"
+        return Row({"form": told, "replaced": replaced}, numbers)

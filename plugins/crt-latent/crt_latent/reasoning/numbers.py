@@ -1,0 +1,81 @@
+"""Numbers: what answers come to, each with its interval over problems.
+
+Axes: b problems, e emitted ids.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int
+from scipy.stats import norm
+from scipy.stats import t as student
+from torch import Tensor
+
+from crt_latent.mixing.alphabet import Alphabet
+from crt_latent.reasoning.answers import Answers
+from crt_latent.traces import Trace, lengths
+from crtcore.kinds import Measurement
+
+LEVEL = 0.95
+
+
+class Counts(NamedTuple):
+    """What each answer is made of."""
+
+    tokens: Int[Tensor, " b"]
+    """All ids, delimiters and brackets too."""
+    latent: Int[Tensor, " b"]
+    """Codes."""
+    text: Int[Tensor, " b"]
+    """Ids of the text, <answer> and <end> among them."""
+    mechanical: Int[Tensor, " b"]
+    """Ids that the codes stand for, less the codes and their brackets."""
+    saved: Int[Tensor, " b"]
+    """Ids of the whole trace, in text, less those of the answer."""
+
+
+def counted(ids: Int[Tensor, "b e"], trace: Trace, *, rate: int, alphabet: Alphabet) -> Counts:
+    """What answers are made of, beside the traces that solve the same problems."""
+    tokens, text = lengths(ids), lengths(ids.masked_fill(ids >= alphabet.text, -1))
+    latent = ((ids >= alphabet.text) & (ids < alphabet.begin)).sum(1)
+    brackets = tokens - text - latent
+    whole = lengths(trace.steps) + lengths(trace.solution) + 2  # <answer> and <end>
+    return Counts(tokens, latent, text, latent * rate - latent - brackets, whole - tokens)
+
+
+def measured(counts: Counts, answers: Answers, solved: Bool[Tensor, " b"]) -> dict[str, Measurement]:
+    """The numbers of one way to answer."""
+    return {
+        "accuracy": share(solved, "of the problems"),
+        "tokens": mean(counts.tokens, "ids an answer"),
+        "latent_tokens": mean(counts.latent, "ids an answer"),
+        "text_tokens": mean(counts.text, "ids an answer"),
+        "saving_mechanical": mean(counts.mechanical, "ids an answer"),
+        "saving_chosen": mean(counts.saved - counts.mechanical, "ids an answer"),
+        "unended": share(~answers.ended, "of the problems"),
+        "closed_by_force": share(answers.forced, "of the problems"),
+    }
+
+
+def share(hits: Bool[Tensor, " b"], unit: str) -> Measurement:
+    """How often something is so.
+
+    Source: Wilson (1927), J. Am. Stat. Assoc. 22, 209.
+    """
+    count, value = len(hits), float(hits.double().mean())
+    z = float(norm.ppf((1 + LEVEL) / 2))
+    middle = (value + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * (value * (1 - value) / count + z**2 / (4 * count**2)) ** 0.5 / (1 + z**2 / count)
+    return Measurement(value, unit, count, max(middle - half, 0.0), min(middle + half, 1.0))
+
+
+def mean(values: Int[Tensor, " b"], unit: str) -> Measurement:
+    """The mean, by the t interval; without one where there is a single problem."""
+    found = values.double().numpy()
+    value, count = float(found.mean()), len(found)
+    if count < 2:
+        return Measurement(value, unit, count)
+    half = float(student.ppf((1 + LEVEL) / 2, count - 1)) * float(np.std(found, ddof=1)) / count**0.5
+    return Measurement(value, unit, count, value - half, value + half)

@@ -1,0 +1,77 @@
+"""What a prior says after a prompt."""
+
+from __future__ import annotations
+
+import torch
+from crt_latent.mixing.alphabet import Alphabet
+from crt_latent.reasoning.answers import Solver
+
+from crtcore.builtin.ancestral import AncestralDecoder
+from crtcore.builtin.table import TablePrior
+from crtcore.settings import Sampling
+
+ALPHABET = Alphabet(5, 2)
+THINK, ANSWER, END, ONE, TWO, BEGIN, CLOSE = range(2, 9)
+SAYS = {THINK: BEGIN, BEGIN: ONE, ONE: TWO, TWO: CLOSE, CLOSE: 0, 0: ANSWER, ANSWER: 1, 1: END}
+"""What follows what: a bracket of two codes, one word, and the answer 1."""
+
+
+def solver(*, limit: int = 20, most: int = 4, **changes: int) -> Solver:
+    """One that says what `SAYS` says, its second thoughts the same without a bracket."""
+    says = SAYS | {globals()[name]: then for name, then in changes.items()}
+    logits = torch.zeros(1, ALPHABET.size + 1, ALPHABET.size)
+    for before, then in says.items():
+        logits[0, before, then] = 2
+    logits[0, [THINK, ONE, TWO], 0] += 1
+    return Solver(TablePrior(logits), AncestralDecoder(), Sampling(temperature=0.0), ALPHABET, limit, most, seed=0)
+
+
+PROMPTS = torch.tensor([[0, 1, THINK], [1, THINK, -1]])
+
+
+def said(ids: torch.Tensor) -> list[list[int]]:
+    return [[id_ for id_ in row if id_ >= 0] for row in ids.tolist()]
+
+
+def test_a_prior_left_to_itself_says_what_it_says() -> None:
+    found = solver().answers(PROMPTS)
+
+    assert said(found.ids) == [[BEGIN, ONE, TWO, CLOSE, 0, ANSWER, 1, END]] * 2
+    assert found.ended.all()
+    assert not found.forced.any()
+
+
+def test_a_bracket_without_an_end_is_closed_once_it_is_full() -> None:
+    found = solver(TWO=ONE).answers(PROMPTS)
+
+    assert said(found.ids) == [[BEGIN, ONE, TWO, ONE, TWO, ONE, CLOSE, 0, ANSWER, 1, END]] * 2
+    assert found.forced.all()
+    assert found.ended.all()
+
+
+def test_an_answer_that_runs_into_the_limit_has_not_ended() -> None:
+    found = solver(limit=7).answers(PROMPTS)
+
+    assert said(found.ids) == [[BEGIN, ONE, TWO, CLOSE, 0, ANSWER, 1]] * 2
+    assert not found.ended.any()
+
+
+def test_a_prior_that_says_no_codes_is_left_alone() -> None:
+    found = solver(THINK=0).answers(PROMPTS)
+
+    assert said(found.ids) == [[0, ANSWER, 1, END]] * 2
+    assert not found.forced.any()
+
+
+def test_a_bracket_can_be_made_to_hold_so_many_codes() -> None:
+    for codes in (1, 2, 3):
+        found = solver().bracketed(PROMPTS, codes)
+
+        assert said(found.ids) == [[BEGIN, *[ONE, TWO, ONE][:codes], CLOSE, 0, ANSWER, 1, END]] * 2
+
+
+def test_without_codes_there_is_no_bracket() -> None:
+    found = solver().bracketed(PROMPTS, 0)
+
+    assert said(found.ids) == [[0, ANSWER, 1, END]] * 2
+    assert not found.forced.any()

@@ -1,0 +1,165 @@
+"""The study of latent reasoning, small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crtcore import discover
+from crtcore.errors import RunError
+from crtcore.experiment import Plan, study
+from crtcore.run import RECORDS, Stopped, execute, read_json, read_records
+from crtcore.toml import Document, SpecError
+
+EXPERIMENT: dict[str, Any] = {"use": "latent-reasoning", "tested": 5, "ceilings": [0, 8, 16]}
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "experiment": EXPERIMENT,
+    "dataset": {"use": "affine-chain", "steps": 2, "verbosity": 2, "train": 40, "validation": 10, "test": 10},
+    "tokenizer": {"use": "text-chunks", "chunk": 8, "rate": 4, "width": 8, "heads": 2},
+    "bottleneck": {"use": "fsq", "levels": [3, 3]},
+    "prior": {"use": "table", "order": 1},
+    "decoder": {"use": "ancestral"},
+    "sampling": {"temperature": 0.0},
+    "training": {stage: {"steps": 4, "batch": 8} for stage in ("tokenizer", "prior")},
+}
+
+
+def plan(**tables: Any) -> Plan:
+    """The plan of the small study, with other tables."""
+    (point,) = study(Document(SMALL | tables, {}), discover()).points
+    return point.plan
+
+
+def arm(**fields: Any) -> Plan:
+    """The small study with another form of traces."""
+    return plan(experiment=EXPERIMENT | fields)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the runs of this module are, so that what they share is trained once."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def latent(runs: Path) -> dict[str, Any]:
+    """The small study's result."""
+    return execute(plan(), runs)
+
+
+def test_a_latent_arm_has_a_point_for_every_number_of_chunks(latent: dict[str, Any]) -> None:
+    assert [point["replaced"] for point in latent["points"]] == [0, 8, 16]
+    assert [point["latent_tokens"]["mean"] for point in latent["points"]] == [0, 2, 4]
+    assert [point["closed_by_force"]["mean"] for point in latent["points"]] == [0, 1, 1]
+
+
+def test_every_arm_tells_the_same_numbers(latent: dict[str, Any], runs: Path) -> None:
+    others = [execute(arm(trace=trace), runs) for trace in ("answer-only", "cot", "stripped", "pause", "icot")]
+
+    for other in others:
+        assert not other.get("points")
+        assert set(latent["numbers"]) - set(other["numbers"]) == {
+            "codes_used", "code_perplexity", "reconstruction_nats", "reconstruction_accuracy",
+        }  # fmt: skip
+    for name in ("accuracy", "tokens", "latent_tokens", "text_tokens", "saving_mechanical"):
+        number = latent["numbers"][name]
+        assert number["low"] <= number["value"] <= number["high"]
+        assert number["samples"] == 5
+
+
+def test_arms_of_one_rate_share_their_tokenizer_and_a_hash_needs_none(latent: dict[str, Any], runs: Path) -> None:
+    for fields, needs in (({"codes": "shuffled"}, True), ({"replacement": "all"}, True), ({"codes": "hash"}, False)):
+        chosen = arm(**fields)
+
+        result = execute(chosen, runs)
+
+        stages = read_json(runs / "small" / chosen.hash / "run.json")["stages"]
+        assert ("tokenizer" in stages) == needs
+        assert not needs or stages["tokenizer"]["reused"]
+        assert not stages["prior"]["reused"]
+        assert (result["numbers"]["tokenizer_examples"]["value"] > 0) == needs
+
+
+def test_budgets_count_the_tokenizer_s_training_too(latent: dict[str, Any]) -> None:
+    numbers = {name: number["value"] for name, number in latent["numbers"].items()}
+
+    assert numbers["tokenizer_examples"] == numbers["prior_examples"] == 32
+    assert numbers["tokenizer_tokens"] == 32 * (6 + 16 + 2 + 3)
+    for measure in ("examples", "tokens", "seconds"):
+        parts = numbers[f"tokenizer_{measure}"], numbers[f"prior_{measure}"]
+        assert numbers[f"training_{measure}"] == pytest.approx(sum(parts))
+        assert min(parts) > 0
+
+
+def test_a_prior_that_sees_answers_alone_reads_fewer_ids(runs: Path) -> None:
+    result = execute(arm(trace="answer-only"), runs)
+
+    assert result["numbers"]["prior_tokens"]["value"] == 32 * (6 + 2 + 3)
+
+
+def test_which_problems_were_solved_is_recorded(latent: dict[str, Any], runs: Path) -> None:
+    records = read_records(runs / "small" / plan().hash / RECORDS)
+
+    told = {line["replaced"]: line["solved"] for line in records if line["stage"] == "answers"}
+    health = [line for line in records if line["stage"] == "codes"]
+    assert list(told) == [-1, 0, 8, 16]
+    assert {len(solved) for solved in told.values()} == {5}
+    assert health[0]["codes_used"] == latent["numbers"]["codes_used"]["value"]
+
+
+def test_a_study_that_was_stopped_ends_the_same(latent: dict[str, Any], tmp_path: Path) -> None:
+    stopped = 0
+    result = None
+    while result is None:
+        try:
+            result = execute(plan(), tmp_path, stopping=asked(3 + stopped))  # each time a little further
+        except Stopped:
+            stopped += 1
+
+    assert stopped > 3
+    assert timeless(result) == timeless(latent)
+
+
+def asked(times: int) -> Callable[[], bool]:
+    """Says to stop once it was asked so often."""
+    count = 0
+
+    def stopping() -> bool:
+        nonlocal count
+        count += 1
+        return count > times
+
+    return stopping
+
+
+def timeless(result: dict[str, Any]) -> dict[str, Any]:
+    """Without what was timed."""
+    numbers = {name: number for name, number in result["numbers"].items() if not name.endswith("seconds")}
+    return {"numbers": numbers, "points": result["points"]}
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        (
+            {"dataset": {"use": "python-source"}},
+            "dataset.use: expected a dataset of reasoning traces, got one of 'ids'",
+        ),
+        ({"sampling": {"temperature": 1.0}}, "sampling.temperature: expected 0, as answers are the likeliest ones"),
+        ({"experiment": EXPERIMENT | {"trace": "cott"}}, "experiment.trace: expected one of .*; did you mean 'cot'"),
+    ],
+)
+def test_parts_that_do_not_fit_are_named(tables: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        plan(**tables)
+
+
+def test_a_task_without_fillers_has_nothing_to_strip(tmp_path: Path) -> None:
+    bare = SMALL["dataset"] | {"verbosity": 0}
+
+    with pytest.raises(RunError, match="expected a dataset with fillers to strip, got one without"):
+        execute(plan(dataset=bare, experiment=EXPERIMENT | {"trace": "stripped"}), tmp_path)

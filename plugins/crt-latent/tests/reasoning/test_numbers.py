@@ -1,0 +1,67 @@
+"""What answers come to."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from crt_latent.mixing.alphabet import Alphabet
+from crt_latent.mixing.mixed import Chunking, mixed
+from crt_latent.reasoning.answers import Answers
+from crt_latent.reasoning.numbers import counted, mean, measured, share
+from crt_latent.traces import Trace, joined
+from hypothesis import given
+from hypothesis import strategies as st
+
+ALPHABET = Alphabet(9, 4)
+
+
+@given(st.integers(1, 30), st.integers(1, 3), st.sampled_from([(4, 2), (6, 6), (3, 1)]), st.data())
+def test_an_answer_with_m_ids_replaced_has_t_less_m_and_m_over_r_and_two(
+    steps: int, solution: int, chunking: tuple[int, int], data: st.DataObject
+) -> None:
+    length, rate = chunking
+    chunks = data.draw(st.integers(0, steps // length))
+    trace = Trace(
+        torch.zeros(1, 0, dtype=torch.int64),
+        torch.zeros(1, steps, dtype=torch.int64),
+        torch.ones(1, solution, dtype=torch.int64),
+    )
+    codes = torch.zeros(1, steps, dtype=torch.int64)
+    chosen = (torch.arange(steps // length) < chunks)[None]
+    answer = joined(mixed(trace, codes, chosen, chunking=Chunking(*chunking), alphabet=ALPHABET), 9)[:, 1:]
+
+    found = counted(answer, trace, rate=rate, alphabet=ALPHABET)
+
+    t, m = steps + solution + 2, chunks * length
+    assert int(found.tokens) == t - m + m // rate + (2 if m else 0)
+    assert int(found.latent) == m // rate
+    assert int(found.text) == t - m
+    assert int(found.mechanical) == int(found.saved) == (m - m // rate - 2 if m else 0)
+
+
+def test_text_that_is_left_out_is_no_mechanical_saving() -> None:
+    trace = Trace(*(torch.zeros(2, size, dtype=torch.int64) for size in (1, 8, 1)))
+    answers = Answers(
+        torch.tensor([[0, 0, 7, 0, 8, -1], [13, 9, 14, 7, 0, 8]]), torch.ones(2, dtype=torch.bool), torch.zeros(2) > 0
+    )
+
+    numbers = measured(counted(answers.ids, trace, rate=4, alphabet=ALPHABET), answers, torch.tensor([True, False]))
+
+    assert numbers["accuracy"].value == 0.5
+    assert numbers["tokens"].value == 5.5
+    assert numbers["saving_mechanical"].value == (0 + (4 - 1 - 2)) / 2
+    assert numbers["saving_chosen"].value == (6 + (5 - 1)) / 2
+
+
+def test_a_share_has_the_interval_of_wilson() -> None:
+    found = share(torch.zeros(10, dtype=torch.bool), "")
+
+    assert (found.value, found.low) == (0, 0)
+    assert found.high == pytest.approx(1.959964**2 / (10 + 1.959964**2))
+
+
+def test_a_mean_has_the_interval_of_student() -> None:
+    found = mean(torch.tensor([1, 2, 3]), "")
+
+    assert found.value == 2
+    assert found.high == pytest.approx(2 + 4.302653 / 3**0.5)  # the 97.5 % point for two degrees of freedom
