@@ -46,9 +46,29 @@ class Component:
         return self.spec.kind
 
 
+@attrs.frozen(kw_only=True)
+class Kernel:
+    """A kernel, and how far it has come on this machine with its sources as they are."""
+
+    name: str
+    summary: str
+    architectures: tuple[str, ...]
+    """What it is written for."""
+    compiled: tuple[str, ...]
+    """What it has been compiled for."""
+    host_compiled: bool
+    """Whether its code has been compiled for the CPU."""
+    ran: str
+    """What it has run on, or `not run` with the reason."""
+
+
 class Hooks:
     """What a plugin may implement."""
 
     @hookspec
     def crt_components(self) -> list[Component]:  # type: ignore[empty-body]
         """The components this package brings: pure data, no torch, nothing registered on the way."""
+
+    @hookspec
+    def crt_kernels(self) -> list[Kernel]:  # type: ignore[empty-body]
+        """The kernels this package brings: pure data again, nothing compiled on the way."""

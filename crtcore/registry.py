@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import pluggy
 
-from crtcore.hooks import PROJECT, Component, Hooks
+from crtcore.hooks import PROJECT, Component, Hooks, Kernel
 from crtcore.kinds import KINDS
 from crtcore.spec import Spec
 
@@ -124,6 +124,32 @@ def discover(plugins: Iterable[EntryPoint] | None = None) -> Registry:
         except (Exception, SystemExit) as error:
             broken[_unused(entry.name, broken)] = error
     return Registry.of(brought, broken)
+
+
+def kernels(plugins: Iterable[EntryPoint] | None = None) -> tuple[list[tuple[str, Kernel]], dict[str, BaseException]]:
+    """(plugin, kernel) pairs of everything installed, and what plugins that could not tell theirs raised."""
+    brought: list[tuple[str, Kernel]] = []
+    broken: dict[str, BaseException] = {}
+    for entry in (BUILTIN, *(entry_points(group=PROJECT) if plugins is None else plugins)):
+        manager = pluggy.PluginManager(PROJECT)
+        manager.add_hookspecs(Hooks)
+        try:
+            with contextlib.redirect_stdout(sys.stderr):  # as in `discover`
+                manager.register(entry.load(), entry.name)
+                brought += [(entry.name, kernel) for answer in manager.hook.crt_kernels() for kernel in _told(answer)]
+        except (Exception, SystemExit) as error:
+            broken[_unused(entry.name, broken)] = error
+    return brought, broken
+
+
+def _told(answer: object) -> list[Kernel]:
+    """What a hook returned, if it is a list of kernels.
+
+    Raises: TypeError if it is not.
+    """
+    if not isinstance(answer, list | tuple) or not all(isinstance(kernel, Kernel) for kernel in answer):
+        raise TypeError(f"crt_kernels: expected a list of Kernel, got {answer!r}")
+    return list(answer)
 
 
 def _brought(manager: pluggy.PluginManager, entry: EntryPoint) -> list[Component]:

@@ -217,6 +217,14 @@ def schema(as_json: bool) -> None:
 
 
 @main.command()
+@as_json
+@told
+def kernels(as_json: bool) -> None:
+    """List the installed kernels: what they are compiled for, and what they have run on."""
+    describe.kernels(as_json=as_json)
+
+
+@main.command()
 @click.argument("name", required=False)
 @as_json
 @told

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from crtcore.hooks import Component, hookimpl
+from crtcore.hooks import Component, Kernel, hookimpl
 from crtcore.kinds import BottleneckSpec, DecoderSpec, RegularizerSpec, TokenizerSpec
 from crtcore.settings import Optimizer
 from crtcore.spec import COSMETIC, above, at_least, divides
@@ -100,3 +100,14 @@ COMPONENTS = [
 def crt_components() -> list[Component]:
     """What the tests need beside the built-in components."""
     return COMPONENTS
+
+
+@hookimpl
+def crt_kernels() -> list[Kernel]:
+    """A kernel that nothing has run."""
+    return [
+        Kernel(
+            name="fold", summary="folds", architectures=("sm_80", "sm_90"), compiled=("sm_90",), host_compiled=False,
+            ran="not run: no GPU",
+        )
+    ]  # fmt: skip

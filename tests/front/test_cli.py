@@ -33,7 +33,7 @@ def line_of(path: Path, text: str) -> int:
     [
         ["--help"], ["--version"], ["list"], ["list", "prior"], ["show", "table"], ["show", "prior/table"],
         ["show", "patches"], ["show", "shaken"], ["schema"], ["check", "sample.toml"], ["run", "--help"],
-        ["sweep", "--help"], ["laws", "--help"], ["report", "--help"],
+        ["kernels"], ["sweep", "--help"], ["laws", "--help"], ["report", "--help"],
     ],
 )  # fmt: skip
 def test_the_front_works_without_torch(crt: Crt, spec_file: Path, words: list[str]) -> None:
@@ -45,7 +45,15 @@ def test_the_front_works_without_torch(crt: Crt, spec_file: Path, words: list[st
 
 @pytest.mark.parametrize(
     "words",
-    [["list"], ["list", "prior"], ["show", "ordered"], ["show", "shaken"], ["schema"], ["check", "sample.toml"]],
+    [
+        ["list"],
+        ["list", "prior"],
+        ["show", "ordered"],
+        ["show", "shaken"],
+        ["schema"],
+        ["check", "sample.toml"],
+        ["kernels"],
+    ],
 )
 def test_json_is_one_document_and_nothing_else(crt: Crt, spec_file: Path, words: list[str]) -> None:
     ended = crt(*words, "--json")
@@ -59,6 +67,20 @@ def test_list_tells_every_component_and_where_it_is_from(crt: Crt) -> None:
 
     assert {"kind": "tokenizer", "name": "patches", "plugin": "planted", "summary": "squares"} in rows
     assert [row["plugin"] for row in rows if row["name"] == "fsq"] == ["crtcore"]
+
+
+def test_kernels_tells_how_far_each_has_come(crt: Crt) -> None:
+    told = answered(crt("kernels", "--json"))
+
+    (fold,) = [kernel for kernel in told["kernels"] if kernel["plugin"] == "planted"]
+    assert (fold["name"], fold["compiled"], fold["ran"]) == ("fold", ["sm_90"], "not run: no GPU")
+
+
+def test_a_plugin_that_cannot_tell_its_kernels_is_named(crt: Crt) -> None:
+    ended = crt("kernels", broken="1 / 0")
+
+    assert "not run: no GPU" in ended.stdout
+    assert ended.stderr == "warning: plugin 'unlucky' could not be loaded (ZeroDivisionError: division by zero)\n"
 
 
 def test_show_tells_fields_with_defaults_and_an_example_that_is_toml(crt: Crt) -> None:

@@ -13,7 +13,7 @@ import pytest
 from crtcore.builtin import specs
 from crtcore.hooks import PROJECT, Component
 from crtcore.kinds import BottleneckSpec
-from crtcore.registry import NameClash, NotInstalled, Registry, discover
+from crtcore.registry import NameClash, NotInstalled, Registry, discover, kernels
 
 Plant = Callable[[str, str], EntryPoint]
 
@@ -273,3 +273,29 @@ def test_discovery_imports_no_torch() -> None:
 
 def test_the_test_plugin_is_whole(planted: ModuleType, registry: Registry) -> None:
     assert {component.name for component in planted.COMPONENTS} <= {component.name for _, component in registry}
+
+
+KERNEL = """
+    from crtcore.hooks import Kernel, hookimpl
+
+    @hookimpl
+    def crt_kernels():
+        return [Kernel(name="k", summary="", architectures=(), compiled=(), host_compiled=True, ran="not run: no GPU")]
+"""
+
+
+@pytest.mark.parametrize("wrong", ["return 7; [", "return [7]; [", "raise KeyError('gone'); ["])
+def test_a_plugin_whose_kernels_are_wrong_is_named_and_stops_nobody(plant: Plant, wrong: str) -> None:
+    entries = [plant("bad", KERNEL.replace("return [", wrong)), plant("good", KERNEL), plant("none", GOOD)]
+
+    found, broken = kernels(entries)
+
+    assert [(plugin, kernel.name) for plugin, kernel in found] == [("good", "k")]
+    assert list(broken) == ["bad"]
+
+
+def test_kernels_stand_beside_components(plant: Plant) -> None:
+    entry = plant("both", KERNEL + GOOD.replace("NAME", "mine"))
+
+    assert discover([entry]).names("bottleneck") == ["fsq", "mine"]
+    assert [kernel.name for _, kernel in kernels([entry])[0]] == ["k"]

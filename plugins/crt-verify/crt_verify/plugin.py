@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from crt_verify import specs
 from crt_verify.decoding.spec import Decoding
-from crtcore.hooks import Component, hookimpl
+from crt_verify.kernels import listing
+from crtcore.hooks import Component, Kernel, hookimpl
 
 
 @hookimpl
@@ -64,3 +65,9 @@ def crt_components() -> list[Component]:
             examples=(Decoding(),),
         ),
     ]
+
+
+@hookimpl
+def crt_kernels() -> list[Kernel]:
+    """The rules as device code."""
+    return listing.kernels()

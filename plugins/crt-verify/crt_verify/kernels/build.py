@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parent
 LAST = 20
@@ -43,20 +45,42 @@ def version(compiler: str) -> str:
     return _said([compiler, "--version"])
 
 
-def compiled(compiler: str, source: str, flags: Sequence[str], suffix: str = ".so") -> Path:
-    """The file that a compiler makes of a source, made now or before.
+def compiled(compiler: str, source: str, flags: Sequence[str], *, targets: Sequence[str], part: str) -> Path:
+    """The library that a compiler makes of a part of a source for some targets, made now or before.
 
     Raises: NotBuilt with the compiler's last lines.
     """
     key = hashlib.sha256("\0".join((source_hash(), version(compiler), *flags)).encode()).hexdigest()[:16]
-    made = _cache() / f"{Path(source).stem}-{key}{suffix}"
+    made = _cache() / f"{Path(source).stem}-{key}.so"
     if not made.exists():
         made.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=made.parent) as folder:
             own = Path(folder) / made.name
             _said([compiler, *flags, str(FOLDER / source), "-o", str(own)])
             own.replace(made)  # at once, whoever else compiles the same
+        note(made.stem, {"part": part, "compiled": list(targets), "compiler": version(compiler).splitlines()[0]})
     return made
+
+
+def note(name: str, facts: Mapping[str, Any]) -> None:
+    """Keeps facts about the device code as it is."""
+    _cache().mkdir(parents=True, exist_ok=True)
+    (_cache() / f"{name}.json").write_text(json.dumps({"source": source_hash(), **facts}))
+
+
+def noted() -> Iterator[Mapping[str, Any]]:
+    """The facts that were kept about the device code as it is.
+
+    Raises: NotBuilt if a note cannot be read.
+    """
+    for path in sorted(_cache().glob("*.json")):
+        try:
+            facts = json.loads(path.read_text())
+            current = facts["source"] == source_hash()
+        except (ValueError, TypeError, KeyError) as error:
+            raise NotBuilt(f"expected a note about device code in {path}; delete it") from error
+        if current:
+            yield facts
 
 
 def _cache() -> Path:

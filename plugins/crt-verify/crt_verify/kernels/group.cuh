@@ -7,8 +7,14 @@
 
 #ifdef __CUDACC__
 #define CRT_CODE __device__ inline
+#define CRT_EITHER __host__ __device__ inline
+#define CRT_APART __device__ __noinline__
+#define CRT_ROLLED _Pragma("unroll 1")  // a body of many instructions: unrolled, it takes minutes to compile
 #else
 #define CRT_CODE inline
+#define CRT_EITHER inline
+#define CRT_APART inline
+#define CRT_ROLLED
 #endif
 
 namespace crt {

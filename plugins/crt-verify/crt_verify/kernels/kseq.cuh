@@ -11,10 +11,11 @@ constexpr int HALVINGS = 30;  // crt_verify.rules.kseq.HALVINGS
 
 // The sum of (1 - beta)**i over i < drafts, by doubling, where beta is the overlap at `rho`.
 template <class Round, class Row>
-CRT_CODE double powers(const Round& round, const Row& row, double rho, int drafts) {
+CRT_APART double powers(const Round& round, const Row& row, double rho, int drafts) {
   const auto overlap = [&](int64_t x) { return Least()(row.q(x), row.p(x) / rho); };
   const double miss = 1 - mass(total(round.group, round.vocabulary, overlap));
   double power = 1, sum = 0;
+  CRT_ROLLED
   for (int bit = 31; bit >= 0; --bit) {
     sum = sum * (1 + power);
     power = power * power;

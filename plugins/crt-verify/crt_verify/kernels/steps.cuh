@@ -29,14 +29,17 @@ CRT_CODE int64_t pick(const Group& group, int64_t vocabulary, int64_t sum, int64
   const int64_t high = sum >> 32, middle = sum >> 16 & 0xFFFF, low = sum & 0xFFFF;
   const int64_t mark = high * coin + ((middle * coin + (low * coin >> 16)) >> 16);  // sum * coin / 2**32
   int64_t passed = 0;
+  CRT_ROLLED
   for (int64_t tile = 0; tile < vocabulary; tile += RUN * group.size()) {
     const int64_t first = tile + RUN * group.rank();
     int64_t own = 0;
+    CRT_ROLLED
     for (int64_t x = first; x < first + RUN && x < vocabulary; ++x) own += steps(weight(x));
     const int64_t here = group.template all<Sum>(own);
     if (passed + here > mark) {
       int64_t under = passed + group.before(own), found = vocabulary;
       if (under <= mark && mark < under + own) {
+        CRT_ROLLED
         for (found = first; (under += steps(weight(found))) <= mark;) ++found;
       }
       return group.template all<Least>(found);

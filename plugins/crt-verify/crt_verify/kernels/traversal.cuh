@@ -14,7 +14,7 @@ CRT_CODE double entered(double above, const Met& met) {
 }
 
 // Brings the chance of a node down by the rejection of the child whose turn it is.
-template <class Round> CRT_CODE void give_back(const Round& round, int node, bool replacement) {
+template <class Round> CRT_APART void give_back(const Round& round, int node, bool replacement) {
   const int child = round.nodes[node].turn;
   const auto row = round.row(node);
   const double above = round.nodes[node].chance;
@@ -44,7 +44,7 @@ template <class Round> CRT_CODE void enter(const Round& round, int node, double 
 }
 
 // A node whose chance is 0 is skipped with all that is under it: nothing there can be accepted.
-template <class Round> CRT_CODE Step traversal(const Round& round, bool replacement) {
+template <class Round> CRT_APART Step traversal(const Round& round, bool replacement) {
   int node = 0;
   enter(round, node, 1);
   for (;;) {

@@ -17,10 +17,10 @@ CRT_CODE Needs needs_of(int rule) {
   return {rule == GREEDY ? LAST : rule == TARGET_ONLY ? NONE : ALL, rule == SINGLE || rule == BLOCK};
 }
 
-CRT_CODE bool from_leaves(int rule) { return rule == BLOCK || rule == TRAVERSAL || rule == TRAVERSAL_INDEPENDENT; }
+CRT_EITHER bool from_leaves(int rule) { return rule == BLOCK || rule == TRAVERSAL || rule == TRAVERSAL_INDEPENDENT; }
 
 // What becomes of a walk that has reached a node, for rules that go from the root.
-template <class Round> CRT_CODE Step judge(const Round& round, int rule, int node) {
+template <class Round> CRT_APART Step judge(const Round& round, int rule, int node) {
   switch (rule) {
     case KSEQ: return kseq(round, node);
     case GREEDY: return greedy(round, node);
@@ -44,6 +44,8 @@ struct Judged {
   Step step;
   int64_t code;
 };
+
+static_assert(sizeof(Judged) == 3 * sizeof(int64_t), "as crt_verify.kernels.device makes room for it");
 
 // The end of a walk along judged nodes.
 CRT_CODE Judged follow(const Judged* judged) {

@@ -1,0 +1,109 @@
+"""Whether the verification kernels give the reference's bits on this GPU, and what compute-sanitizer says of them.
+
+Each rule judges ragged trees, as they are and spoilt, in both layouts, beside the reference on the CPU; then a CUDA
+graph of the same call is replayed. Without a GPU it says so, and writes nothing.
+
+Usage: python bench/gpu/correctness.py [--cases N] [--bare]
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from crt_verify.kernels import build, device
+from crt_verify.tree import Trees
+from crt_verify.verdict import Verdict
+from kept import keep, needs_gpu
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "plugins/crt-verify/tests/kernels"))
+from cases import MANY, REFERENCE, WORDS, Cases, differing, ragged, spoiled
+
+LAYOUTS = ("path-serial", "node-parallel")
+SANITIZED = 300
+"""Cases of a rule under compute-sanitizer, which makes everything slow."""
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--cases", type=int, default=MANY)
+    words.add_argument("--bare", action="store_true", help="Compare only: no compute-sanitizer, nothing kept.")
+    given = words.parse_args()
+    needs_gpu()
+    wrong = {name: compared(name, given.cases) for name in WORDS}
+    for name, found in wrong.items():
+        print(f"{name}: rows that differ: {found}")
+    bad = any(count for found in wrong.values() for count in found.values())
+    if not given.bare:
+        tools = {tool: sanitized(tool) for tool in ("memcheck", "racecheck")}
+        keep("correctness", {"cases": given.cases, "differing": wrong, "sanitizer": tools})
+        bad |= not set(tools.values()) <= {"clean", "not run: no compute-sanitizer"}
+        if not bad:
+            build.note("ran", {"ran": torch.cuda.get_device_name()})
+    sys.exit(bad)
+
+
+def compared(name: str, cases: int) -> dict[str, int]:
+    """Rows in which a rule's kernels and its reference differ."""
+    kernel = device.rule(WORDS[name][0], **WORDS[name][1])
+    sound = ragged(name, seed=1, size=cases)
+    found = {}
+    for sort, batch in {"ragged": sound, "spoilt": spoiled(sound, seed=2)}.items():
+        expected = REFERENCE[name].verify(*batch)
+        there = moved(batch)
+        for layout in LAYOUTS:
+            found[f"{sort}, {layout}"] = differing(expected, back(attrs.evolve(kernel, layout=layout).verify(*there)))
+        found[f"{sort}, graph"] = differing(expected, back(replayed(kernel, there)))
+    return found
+
+
+def moved(cases: Cases) -> Cases:
+    """Cases on the GPU."""
+    return Cases(Trees(*(field.cuda() for field in cases.trees)), *(field.cuda() for field in cases[1:]))
+
+
+def back(verdict: Verdict) -> Verdict:
+    return Verdict(*(field.cpu() for field in verdict))
+
+
+def replayed(kernel: Any, cases: Cases) -> Verdict:
+    """The verdict of a captured call, replayed."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        verdict = kernel.verify(*cases)
+    graph.replay()
+    torch.cuda.synchronize()
+    return verdict
+
+
+def sanitized(tool: str) -> str:
+    """What compute-sanitizer finds in this script on fewer cases."""
+    found = shutil.which("compute-sanitizer") or shutil.which("/usr/local/cuda/bin/compute-sanitizer")
+    if found is None:
+        return "not run: no compute-sanitizer"
+    words = [
+        found,
+        "--tool",
+        tool,
+        "--error-exitcode",
+        "9",
+        sys.executable,
+        __file__,
+        "--bare",
+        "--cases",
+        str(SANITIZED),
+    ]
+    ended = subprocess.run(words, check=False, capture_output=True, text=True)
+    if ended.returncode:
+        print(ended.stdout[-2000:], ended.stderr[-2000:])
+    return "clean" if ended.returncode == 0 else f"status {ended.returncode}"
+
+
+if __name__ == "__main__":
+    main()
