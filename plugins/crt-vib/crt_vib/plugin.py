@@ -45,10 +45,4 @@ def crt_components() -> list[Component]:
             summary="how far the mean rate is from a target",
             examples=(RateTarget(target=2.0),),
         ),
-        Component(
-            "meta-transformer",
-            spec=MetaTransformer,
-            summary="decoder with a second attention among meta-tokens",
-            examples=(MetaTransformer(layers=2, width=16, heads=2),),
-        ),
     ]
