@@ -92,3 +92,43 @@ def test_the_decoders_gains_are_those_of_the_kept_results() -> None:
 
     assert {decoder: cells.strip(" |").split(" | ") for decoder, cells in shown} == told
     assert all(point["accuracy"]["low"] <= 1 <= point["accuracy"]["high"] for point in points)
+
+
+def test_what_a_regulariser_buys_is_that_of_the_kept_results() -> None:
+    arms = json.loads((ROOT / "bench" / "results" / "crt-lambda.json").read_text())["arms"]
+    text = (ROOT / "plugins" / "crt-vq" / "README.md").read_text()
+    shown = re.findall(r"^\| (no weight|weight [\d.]+|\d+ codes, no weight) \| (.*) \|$", text, re.MULTILINE)
+    columns = (
+        "id_code_length_bits", "two_part_code_length_bits", "reconstruction_mse", "generation_frechet", "codes_used",
+    )  # fmt: skip
+
+    told = {
+        arm: " | ".join(tables.spread(numbers[name]) for name in columns)
+        for arm, numbers in ((named(arm), numbers) for arm, numbers in arms.items())
+    }
+
+    assert dict(shown) == told
+
+
+def named(arm: str) -> str:
+    """What the README calls an arm of the study of the weight."""
+    kind, _, value = arm.partition("-")
+    return {"baseline": "no weight", "weight": f"weight {value}", "codes": f"{value} codes, no weight"}[kind]
+
+
+def test_what_a_rate_costs_is_that_of_the_kept_results() -> None:
+    arms = json.loads((ROOT / "bench" / "results" / "crt-rate.json").read_text())["arms"]
+    text = (ROOT / "plugins" / "crt-vq" / "README.md").read_text()
+    shown = re.findall(r"^\| (\d+) ids, prior of width (\d+) \| (.*) \|$", text, re.MULTILINE)
+
+    told = {
+        (ids, width): " | ".join(
+            tables.spread(arms[f"baseline, bottleneck.codes={codes}, {place}"]["two_part_code_length_bits"])
+            for codes in (8, 32, 128, 512)
+        )
+        for ids, halvings in (("16", 1), ("4", 2))
+        for width in ("8", "32", "128")
+        for place in (f"tokenizer.halvings={halvings}, prior.width={width}",)
+    }
+
+    assert {(ids, width): cells for ids, width, cells in shown} == told
