@@ -61,4 +61,10 @@ def crt_components() -> list[Component]:
             summary="which of two nodes is within reach, so many hops away",
             examples=(tasks.Graph(nodes=12, hops=2, train=60, validation=10, test=10),),
         ),
+        Component(
+            "maze",
+            spec=tasks.Maze,
+            summary="a way through four rooms, with keys to their doors",
+            examples=(tasks.Maze(expansions=40, train=60, validation=10, test=10),),
+        ),
     ]

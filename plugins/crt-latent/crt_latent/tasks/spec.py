@@ -180,3 +180,32 @@ class Graph(TaskSpec):
         from crt_latent.tasks.graph import Reachability
 
         return GeneratedTask(self, Reachability(self))
+
+
+@attrs.frozen(kw_only=True)
+class Maze(TaskSpec):
+    """A way through four rooms of 3 by 3 cells, with one key in hand at a time.
+
+    Each of the four walls between two rooms has a doorway at a uniform place; one to three of them are locked, in
+    distinct colours. Keys, start and goal lie in distinct uniform cells. Kept is what takes a key on every shortest way
+    and is solved by A* within so many expansions, ties being broken by drawn coins. The prompt is a list of facts, the
+    steps are `pop cell key opened cost` for each expansion, the solution is the list of moves: right if it is allowed
+    and ends at the goal, be it the shortest or not. Before anything is refused a problem draws
+    log2 (3⁴ · 3) + log2 (4! / (4 - c)! · 3! / ((3 - c)! c!) · 36! / (34 - c)!) bits, c being the number of locks; given
+    it, the order of the search is open.
+    """
+
+    expansions: int = attrs.field(default=64, validator=between(2, 1024))
+    """States that a search may take up; five ids each."""
+
+    @property
+    def longest(self) -> int:
+        """Four doors, three keys, two ends; the expansions; and a move less than those."""
+        return 4 * 5 + 3 * 4 + 2 * 3 + 5 * self.expansions + self.expansions - 1
+
+    def build(self) -> GeneratedTask:
+        """The problems, drawn when they are taken."""
+        from crt_latent.tasks.generated import GeneratedTask
+        from crt_latent.tasks.maze import Keys
+
+        return GeneratedTask(self, Keys(self))
