@@ -33,6 +33,8 @@ class MetaMathTraces:
 
     classes = None
     levels = None
+    fillers: Sequence[int] = ()
+    """Ids that say nothing: no one knows which."""
 
     def __init__(self, spec: MetaMath) -> None:
         self._text = Text(Path(spec.tokenizer).absolute())
