@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 import torch
 from crt_verify.kernels import build, device
+from crt_verify.kernels.commit import commit
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict
 from kept import keep, needs_gpu
@@ -37,6 +38,7 @@ def main() -> None:
     given = words.parse_args()
     needs_gpu()
     wrong = {name: compared(name, given.cases) for name in WORDS}
+    wrong["commit"] = {"slots": committed(given.cases)}
     for name, found in wrong.items():
         print(f"{name}: rows that differ: {found}")
     bad = any(count for found in wrong.values() for count in found.values())
@@ -80,6 +82,19 @@ def replayed(kernel: Any, cases: Cases) -> Verdict:
     graph.replay()
     torch.cuda.synchronize()
     return verdict
+
+
+def committed(rows: int) -> int:
+    """Slots in which the commit and its host build differ."""
+    generator = torch.Generator().manual_seed(3)
+    shelf = torch.randn(rows, 16, 2, 32, generator=generator).bfloat16()
+    path = torch.rand(rows, 8, generator=generator).argsort(-1)[:, :5].sort(-1).values
+    path = torch.where(torch.arange(5) < torch.randint(6, (rows, 1), generator=generator), path, -1)
+    counts = torch.randint(9, (rows,), generator=generator)
+    there = shelf.cuda()
+    commit(there, path.cuda(), counts.cuda(), 8)
+    commit(shelf, path, counts, 8)
+    return int((there.cpu() != shelf).flatten(2).any(-1).sum())
 
 
 def sanitized(tool: str) -> str:

@@ -18,19 +18,12 @@ from torch import Tensor
 
 from crt_verify import rules
 from crt_verify.kernels.build import compiled
-from crt_verify.kernels.names import number
+from crt_verify.kernels.names import LAWS, number
 from crt_verify.rules.forest import NEVER
 from crt_verify.rules.judge import _fitting
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict
 
-LAWS = {
-    "probabilities": "Given<float>",
-    "logits_float32": "Fused<float>",
-    "logits_bfloat16": "Fused<BFloat16>",
-    "logits_float16": "Fused<Half>",
-}
-"""What rows may be, as device code calls them; each is a library of its own."""
 JUDGED = 3
 """Integers of `Judged` in walk.cuh."""
 BLOCKS = 4
@@ -47,15 +40,23 @@ def library(rows: str, architectures: Sequence[str]) -> Path:
 
     Raises: NotBuilt if there is no compiler, or if it fails.
     """
+    return built("binding.cu", rows, architectures, f"-DCRT_LAWS={LAWS[rows]}", f"-DCRT_NAMES=crt_verify_{rows}")
+
+
+def built(source: str, part: str, architectures: Sequence[str], *names: str) -> Path:
+    """A part of a source with operators, compiled for some architectures.
+
+    Raises: NotBuilt if there is no compiler, or if it fails.
+    """
     folder = Path(torch.__file__).parent
     targets = [f"-gencode=arch={each.replace('sm', 'compute')},code={each}" for each in architectures]
     flags = (
         *("-shared", "-std=c++20", "-fmad=false", "-Xcompiler=-fPIC", *targets),  # a product and a sum: two roundings
         *("-DTORCH_TARGET_VERSION=0x020a000000000000", f"-I{folder / 'include'}"),  # as of torch 2.10
-        *(f"-DCRT_LAWS={LAWS[rows]}", f"-DCRT_NAMES=crt_verify_{rows}"),
+        *names,
         *(f"-L{folder / 'lib'}", "-ltorch_cpu", "-lc10"),
     )
-    return compiled(compiler(), "binding.cu", flags, targets=architectures, part=rows)
+    return compiled(compiler(), source, flags, targets=architectures, part=part)
 
 
 @cache

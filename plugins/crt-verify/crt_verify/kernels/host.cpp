@@ -2,6 +2,7 @@
 // The device code with one thread for a block, behind a C interface.
 #include <vector>
 
+#include "commit.cuh"
 #include "walk.cuh"
 
 namespace crt {
@@ -108,5 +109,11 @@ int64_t crt_branch(
   return crt::with_laws(number, logits, [&](auto kind) {
     return crt::branch<typename decltype(kind)::type>(*batch, rule, {accepted, chances, weights});
   });
+}
+
+void crt_commit(const crt::Shelf* shelf, int64_t rows) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t column = 0; column < shelf->width; ++column) crt::keep(*shelf, row, column);
+  }
 }
 }

@@ -50,7 +50,7 @@ def library() -> ctypes.CDLL:
 
     Raises: NotBuilt if there is no compiler, or if it fails.
     """
-    loaded = ctypes.CDLL(str(compiled(COMPILER, "host.cpp", FLAGS, targets=("host",), part="all")))
+    loaded = ctypes.CDLL(str(compiled(COMPILER, "host.cpp", FLAGS, targets=("host",), part="host")))
     loaded.crt_branch.restype = ctypes.c_int64
     return loaded
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from crt_verify.kernels.build import noted
-from crt_verify.kernels.names import NAMES
+from crt_verify.kernels.names import LAWS, NAMES
 from crtcore.hooks import Kernel
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
@@ -13,21 +15,28 @@ ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 
 
 def kernels() -> list[Kernel]:
-    """A kernel for each rule."""
+    """A kernel for each rule, for each kind of logits, and for the commit."""
     facts = list(noted())
-    compiled = {target for fact in facts for target in fact.get("compiled", ())}
     ran = sorted({fact["ran"] for fact in facts if "ran" in fact})
+    parts = [(name, "probabilities", f"verdicts of `{name}`, from probabilities") for name in NAMES]
+    parts += [(rows, rows, "verdicts of every rule, from logits") for rows in LAWS if rows != "probabilities"]
+    parts += [("commit", "commit", "keys and values of accepted nodes")]
     return [
         Kernel(
             name=name,
-            summary=f"verdicts of `{name}`, from probabilities and from logits",
+            summary=summary,
             architectures=ARCHITECTURES,
-            compiled=tuple(sorted(compiled - {"host"})),
-            host_compiled="host" in compiled,
+            compiled=tuple(sorted(_targets(facts, part))),
+            host_compiled=bool(_targets(facts, "host")),
             ran=", ".join(ran) or f"not run: {_reason()}",
         )
-        for name in NAMES
+        for name, part, summary in parts
     ]
+
+
+def _targets(facts: list[Mapping[str, Any]], part: str) -> set[str]:
+    """What a part has been compiled for."""
+    return {target for fact in facts if fact.get("part") == part for target in fact["compiled"]}
 
 
 def _reason() -> str:

@@ -21,25 +21,24 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_at_first_nothing_is_compiled_and_nothing_has_run() -> None:
     told = kernels()
 
-    assert [kernel.name for kernel in told] == list(NAMES)
+    assert {*NAMES, "logits_float32", "logits_bfloat16", "logits_float16", "commit"} == {kernel.name for kernel in told}
     assert {(kernel.compiled, kernel.host_compiled) for kernel in told} == {((), False)}
     assert all(kernel.ran.startswith("not run: ") for kernel in told)
 
 
 def test_what_was_compiled_and_ran_is_told() -> None:
-    build.note("host", {"compiled": ["host"]})
-    build.note("gpu", {"compiled": ["sm_90", "sm_80"]})
+    build.note("host", {"part": "host", "compiled": ["host"]})
+    build.note("gpu", {"part": "commit", "compiled": ["sm_90", "sm_80"]})
     build.note("ran", {"ran": "a GPU"})
 
-    told = kernels()
+    told = {kernel.name: (kernel.compiled, kernel.host_compiled, kernel.ran) for kernel in kernels()}
 
-    assert {(kernel.compiled, kernel.host_compiled, kernel.ran) for kernel in told} == {
-        (("sm_80", "sm_90"), True, "a GPU")
-    }
+    assert told["commit"] == (("sm_80", "sm_90"), True, "a GPU")
+    assert told["single"] == ((), True, "a GPU")
 
 
 def test_what_happened_to_other_sources_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    build.note("ran", {"ran": "a GPU", "compiled": ["host"]})
+    build.note("ran", {"ran": "a GPU", "part": "host", "compiled": ["host"]})
     monkeypatch.setattr("crt_verify.kernels.build.source_hash", lambda: "another")
 
     told = kernels()
