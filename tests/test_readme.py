@@ -132,3 +132,23 @@ def test_what_a_rate_costs_is_that_of_the_kept_results() -> None:
     }
 
     assert {(ids, width): cells for ids, width, cells in shown} == told
+
+
+def test_what_compute_is_saved_is_that_of_the_kept_results() -> None:
+    numbers = json.loads((ROOT / "bench" / "results" / "crt-scaling.json").read_text())["arms"]["digits"]
+    text = (ROOT / "plugins" / "crt-vq" / "README.md").read_text()
+    shown = re.findall(r"^\| exponent of the (.*) \| (.*) \| (.*) \|$", text, re.MULTILINE)
+
+    told = [
+        (words, *(tables.spread(numbers[f"{name}_exponent_{side}"]) for side in ("baseline", "regularized")))
+        for words, name in (
+            ("id code length", "id_code_length"),
+            ("two-part code length", "two_part_code_length"),
+            ("generation Fréchet distance", "generation_frechet"),
+        )
+    ]
+    ratios = (numbers[f"{name}_flops_ratio"] for name in ("two_part_code_length", "generation_frechet"))
+    ranges = [f"{ratio['mean']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}) times less" for ratio in ratios]
+
+    assert shown == told
+    assert all(each in text for each in ranges)

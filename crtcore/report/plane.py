@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 
 from crtcore.experiment import leaves
 from crtcore.kinds import TradeOff
-from crtcore.report.figures import save
-from crtcore.report.grid import HUES, MARKERS, PANEL, SMALL
+from crtcore.report.figures import COLORS, save
+from crtcore.report.grid import MARKERS, PANEL, SMALL
 from crtcore.report.tables import label, units
 from crtcore.toml import dotted
 
@@ -39,7 +39,7 @@ def plane(sweep: Mapping[str, Any], spec: str, drawn: TradeOff, path: Path) -> P
     canvas = matplotlib.figure.Figure((2.4 * PANEL[0], 2.2 * PANEL[1]), layout="constrained")
     axis = canvas.subplots()
     lines = dict.fromkeys(place.line for place in places)
-    for line, hue, marker in zip(lines, itertools.cycle(HUES), itertools.cycle(MARKERS), strict=False):
+    for line, hue, marker in zip(lines, itertools.cycle(COLORS), itertools.cycle(MARKERS), strict=False):
         _line(axis, [place for place in places if place.line == line], line, hue, marker)
     if len(places) <= MOST:
         for group, _, across, up in places:
