@@ -64,6 +64,8 @@ class DatasetSpec(Spec):
 
     `ids` are rows of integers below the dataset's vocabulary: b n, int64, -1 (absent) only at the right end.
     """
+    marked: ClassVar[bool] = False
+    """True: the last id of its vocabulary is META, whether it is met in a sample or not."""
 
     @property
     def sample_shape(self) -> tuple[int, ...] | None:
