@@ -7,9 +7,9 @@ import math
 import torch
 from jaxtyping import Float, Int
 from scipy.optimize import minimize_scalar
-from scipy.stats import t as student
 from torch import Tensor
 
+from crtcore.builtin.averaged import averaged
 from crtcore.kinds import Evidence, Measurement
 
 ROUNDING = 0.01
@@ -39,9 +39,9 @@ class TwoPartCode:
         unigram = len(present) / len(ids) * unigram_nats(present) / math.log(2)
         nominal = evidence.ids.shape[1] * math.log2(evidence.vocabulary)
         return {
-            "two_part_code_length_bits": _mean(ids + rest),
-            "id_code_length_bits": _mean(ids),
-            "data_given_ids_bits": _mean(rest),
+            "two_part_code_length_bits": averaged(ids + rest, "bits"),
+            "id_code_length_bits": averaged(ids, "bits"),
+            "data_given_ids_bits": averaged(rest, "bits"),
             "nominal_rate_bits": Measurement(nominal, "bits", len(ids)),
             "unigram_entropy_bits": Measurement(unigram, "bits", len(ids)),
         }
@@ -51,15 +51,6 @@ def unigram_nats(ids: Int[Tensor, " n"]) -> float:
     """Entropy of the ids as they were met, none of them absent, in nats per id: an estimate biased low."""
     met = torch.bincount(ids).double() / len(ids)
     return float(torch.special.entr(met).sum())
-
-
-def _mean(bits: Float[Tensor, " b"]) -> Measurement:
-    """Mean and t interval; no interval from one sample."""
-    mean = float(bits.mean())
-    if len(bits) < 2:
-        return Measurement(mean, "bits", len(bits))
-    half = float(student.ppf(0.975, len(bits) - 1) * bits.std() / math.sqrt(len(bits)))
-    return Measurement(mean, "bits", len(bits), mean - half, mean + half)
 
 
 def residual_bits(

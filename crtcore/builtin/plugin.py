@@ -110,6 +110,12 @@ def crt_components() -> list[Component]:
             examples=(specs.TwoStage(),),
         ),
         Component(
+            "compression",
+            spec=specs.Compression,
+            summary="a tokenizer alone: what its codes cost and what they leave out",
+            examples=(specs.Compression(),),
+        ),
+        Component(
             "scaling",
             spec=Scaling,
             summary="what regularising a tokenizer saves in the compute of stage 2",

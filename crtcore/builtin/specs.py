@@ -18,6 +18,7 @@ from crtcore.kinds import (
     Prior,
     PriorSpec,
     Role,
+    TradeOff,
 )
 from crtcore.spec import FieldError, at_least, between, each
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from crtcore.builtin.ancestral import AncestralDecoder
     from crtcore.builtin.code_length import TwoPartCode
+    from crtcore.builtin.compression import CompressionExperiment
     from crtcore.builtin.digits import DigitImages
     from crtcore.builtin.frechet import FrechetDistance
     from crtcore.builtin.fsq import Grid
@@ -399,6 +401,38 @@ class CodeLength(MetricSpec):
         from crtcore.builtin.code_length import TwoPartCode
 
         return TwoPartCode()
+
+
+@attrs.frozen(kw_only=True)
+class Compression(ExperimentSpec):
+    """Train a tokenizer alone, and measure what its codes of held-out data cost and leave out.
+
+    The rate is the bottleneck's own, so that it is one axis for ids and for continuous codes; a code that is drawn is
+    drawn once a sample.
+    """
+
+    roles: ClassVar[Mapping[str, Role]] = {
+        "dataset": Role("dataset"),
+        "tokenizer": Role("tokenizer"),
+        "bottleneck": Role("bottleneck"),
+        "regularizer": Role("regularizer", many=True, optional=True),
+    }
+    stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer"}
+    trade_offs: ClassVar[tuple[TradeOff, ...]] = (
+        TradeOff(across="rate_nats", up="distortion", joined="bottleneck.use"),
+    )
+
+    def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
+        """Parts that do not fit: another form of data."""
+        dataset, tokenizer = plan.parts["dataset"], plan.parts["tokenizer"]
+        if dataset.form != tokenizer.form:
+            yield "tokenizer.use", f"expected a tokenizer of {dataset.form!r} data, got one of {tokenizer.form!r}"
+
+    def build(self) -> CompressionExperiment:
+        """The experiment."""
+        from crtcore.builtin.compression import CompressionExperiment
+
+        return CompressionExperiment(self)
 
 
 @attrs.frozen(kw_only=True)

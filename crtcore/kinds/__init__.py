@@ -6,7 +6,7 @@ from crtcore.kinds.bottleneck import Bottleneck, BottleneckSpec, Squeezed
 from crtcore.kinds.dataset import Batch, Dataset, DatasetSpec
 from crtcore.kinds.decoder import Decoder, DecoderSpec, Drawn
 from crtcore.kinds.executor import Done, Executor, ExecutorSpec, Json, Report, Work
-from crtcore.kinds.experiment import Experiment, ExperimentSpec, Figure, Findings, Role, Row
+from crtcore.kinds.experiment import Experiment, ExperimentSpec, Figure, Findings, Role, Row, TradeOff
 from crtcore.kinds.metric import Evidence, Measurement, Metric, MetricSpec
 from crtcore.kinds.prior import Prior, PriorSpec, Session, Trunk
 from crtcore.kinds.regularizer import Penalty, Regularizer, RegularizerSpec
@@ -57,6 +57,7 @@ __all__ = [
     "Squeezed",
     "Tokenizer",
     "TokenizerSpec",
+    "TradeOff",
     "Trunk",
     "Work",
 ]

@@ -64,6 +64,15 @@ class Figure(NamedTuple):
     """Numbers of all points that are drawn as one black line each, such as a bound where its measured number is."""
 
 
+class TradeOff(NamedTuple):
+    """Two numbers that the report of a sweep draws against each other."""
+
+    across: str
+    up: str
+    joined: str
+    """The setting, by dotted path, that the arms on one line have in common."""
+
+
 @runtime_checkable
 class Experiment(Protocol):
     """A study of one set of parts."""
@@ -83,6 +92,8 @@ class ExperimentSpec(Spec):
     """Stage, a table `[training.STAGE]`, to the role that asks for it."""
     figures: ClassVar[tuple[Figure, ...]] = ()
     """How the report draws its points."""
+    trade_offs: ClassVar[tuple[TradeOff, ...]] = ()
+    """What the report of a sweep draws against each other."""
 
     def training_steps(self, plan: Plan) -> int:
         """Training steps of a run, for whoever waits for it."""

@@ -18,6 +18,7 @@ from crtcore.report import figures, tables
 from crtcore.report.across import across
 from crtcore.report.grid import grid
 from crtcore.report.sentences import sentences
+from crtcore.report.plane import plane
 from crtcore.run import RESULT, ran_on, read_json
 from crtcore.sweep import SWEEP
 
@@ -48,6 +49,7 @@ def _sweep(folder: Path, sweep: dict[str, Any]) -> Path:
     drawn, notes = _grids(folder, sweep)
     setting, path = across(sweep, _spec(folder), folder / "across.png")
     drawn.append((f"Numbers across {setting}", path))
+    drawn += _planes(folder, sweep)
     drawn.append(("The trade-off", figures.trade_off(sweep, folder / "trade-off.png")))
     for group, folders in by_group.items():
         name = f"samples-{figures.file_name(group)}.png"
@@ -81,10 +83,9 @@ def _grids(folder: Path, values: Mapping[str, Any]) -> tuple[list[tuple[str, Pat
     if "points" not in values:
         return [], []
     try:
-        experiment = discover().find("experiment", str(_experiment(folder))).spec
+        experiment = _experiment(folder)
     except NotInstalled as error:
         return [], [f"Not drawn: {error.args[0]}"]
-    assert issubclass(experiment, ExperimentSpec)
     drawn = [
         (
             f"{', '.join(map(tables.label, figure.numbers))} across {tables.label(figure.across)}",
@@ -97,12 +98,33 @@ def _grids(folder: Path, values: Mapping[str, Any]) -> tuple[list[tuple[str, Pat
     ]
 
 
-def _experiment(folder: Path) -> Any:
-    """The name of the experiment in a folder's spec; None if it has none."""
+def _planes(folder: Path, sweep: Mapping[str, Any]) -> list[tuple[str, Path | None]]:
+    """The figures of what the experiment trades off, with their titles; none where it is not installed."""
     try:
-        return tomli.loads(_spec(folder))["experiment"]["use"]
+        traded = _experiment(folder).trade_offs
+    except NotInstalled:
+        return []
+    return [
+        (
+            f"{tables.label(each.up)} against {tables.label(each.across)}",
+            plane(sweep, _spec(folder), each, folder / f"plane-{index}.png"),
+        )
+        for index, each in enumerate(traded, 1)
+    ]
+
+
+def _experiment(folder: Path) -> type[ExperimentSpec]:
+    """The experiment that the spec of a folder names.
+
+    Raises: NotInstalled if there is none of that name.
+    """
+    try:
+        name = tomli.loads(_spec(folder))["experiment"]["use"]
     except (ValueError, LookupError, TypeError):
-        return None
+        name = None
+    experiment = discover().find("experiment", str(name)).spec
+    assert issubclass(experiment, ExperimentSpec)
+    return experiment
 
 
 def _spec(folder: Path) -> str:

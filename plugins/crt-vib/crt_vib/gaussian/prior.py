@@ -35,8 +35,8 @@ class Mixture(nn.Module):
     def forward(self, posterior: Posterior, codes: Float[Tensor, "b n d"]) -> Float[Tensor, "b n g"]:
         """What codes cost, in nats: exactly and by channel from one component; from several, estimated as a whole.
 
-        The estimate is ln q(z) - ln r(z) at the code: right in the mean over codes, and for a single one as likely as
-        not too low.
+        The estimate is ln q(z) - ln r(z) at the code: right in the mean over codes, while that of a
+        single one can be less than 0.
         """
         if len(self.logits) == 1:
             return divergence(*posterior, self.means[0], self.log_scales[0].exp())
