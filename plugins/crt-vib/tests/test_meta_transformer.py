@@ -162,13 +162,13 @@ def test_the_loss_starts_at_ln_v() -> None:
 
 
 def test_tied_weights_are_kept_once() -> None:
-    model = built(attrs.evolve(SPEC, tied=True))
+    model = built(attrs.evolve(SPEC, embedding="tied"))
 
     other = copy.deepcopy(model)
     other.embedding.weight.zero_()
 
     assert not [name for name in model.state_dict() if name.startswith("head")]
-    assert size(model) == size(built()) - (META + 1) * 8
+    assert size(model) == size(built(attrs.evolve(SPEC, embedding="plain"))) - (META + 1) * 8
     assert torch.equal(model(IDS), model.passed(IDS, None) @ model.embedding.weight.T)
     assert other(IDS).eq(0).all()
     assert not model(IDS).eq(0).all()
@@ -177,13 +177,52 @@ def test_tied_weights_are_kept_once() -> None:
 def test_tied_weights_start_near_ln_v() -> None:
     """A state of unit mean square says its own id with a logit of 0.02 * 64 at most, one of 4,000."""
     torch.manual_seed(0)
-    model = MetaTransformer(layers=1, width=64, heads=2, tied=True).build(4000, 8, None)
+    model = MetaTransformer(layers=1, width=64, heads=2, embedding="tied").build(4000, 8, None)
     ids = torch.randint(4000, (8, 8))
 
     loss = functional.cross_entropy(model(ids)[:, :-1].flatten(0, 1), ids.flatten())
 
     # logits of deviation 0.02 * 8 = 0.16 add 0.013, and 64 targets have a standard error of 0.02
     assert loss.item() == pytest.approx(math.log(4000) + 0.013, abs=0.1)
+
+
+def test_a_shift_adds_a_map_of_the_position_before() -> None:
+    shift, stream = built().shift, torch.randn(1, 4, 8, dtype=torch.float64)
+    assert shift is not None
+
+    found = shift(stream, Scope(torch.arange(4)[None]))
+
+    added = torch.cat((torch.zeros(1, 1, 8), stream[:, :-1] @ shift.map.weight.T), 1)
+    torch.testing.assert_close(found, stream + added, rtol=1e-12, atol=1e-12)
+
+
+def recall(count: int, seed: int) -> Tensor:
+    """Rows of four names with an item each, one of the names again, and its item."""
+    generator = torch.Generator().manual_seed(seed)
+    names = torch.rand(count, 8, generator=generator).argsort(1)[:, :4]
+    items = torch.randint(8, 16, (count, 4), generator=generator)
+    asked = torch.randint(4, (count, 1), generator=generator)
+    lists = torch.stack((names, items), 2).flatten(1)
+    return torch.cat((lists, names.gather(1, asked), items.gather(1, asked)), 1)
+
+
+@pytest.mark.parametrize(("embedding", "low", "high"), [("shifted", 0.95, 1.0), ("plain", 0.0, 0.5)])
+def test_two_layers_learn_to_recall_within_200_updates_if_ids_are_shifted(
+    embedding: Any, low: float, high: float
+) -> None:
+    """Any of the four items would be right in 0.25 + 0.75 / 8 = 0.34 of the rows."""
+    torch.manual_seed(0)
+    model = MetaTransformer(embedding=embedding).build(17, 10, None)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.002)
+
+    for step in range(200):
+        rows = recall(64, step)
+        optimizer.zero_grad()
+        functional.cross_entropy(model(rows)[:, -2], rows[:, -1]).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    rows = recall(1000, 1000)
+    assert low <= (model(rows)[:, -2].argmax(-1) == rows[:, -1]).float().mean() <= high
 
 
 @pytest.mark.parametrize(("feed_forward", "hidden", "width"), [("relu", 0, 256), ("swiglu", 0, 176), ("relu", 12, 12)])

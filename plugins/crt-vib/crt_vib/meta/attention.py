@@ -12,6 +12,16 @@ from torch import Tensor, nn
 from crtcore.nn.scope import Scope
 
 
+def places_of(meta: int, scope: Scope) -> Bool[Tensor, "b t"]:
+    """Which of the new positions are META.
+
+    Raises: ValueError if the scope does not tell the ids.
+    """
+    if scope.ids is None:
+        raise ValueError("expected a scope that tells the ids, got one without")
+    return scope.ids == meta
+
+
 class MetaAttention(nn.Module):
     """A causal attention that METAs alone take part in; every other position gets exactly 0.
 
@@ -29,9 +39,7 @@ class MetaAttention(nn.Module):
         Raises: ValueError if the scope does not tell the ids.
         Cost: m squared in a pass over whole samples; in a session shapes alone decide the work, and it is all of `t s`.
         """
-        if scope.ids is None:
-            raise ValueError("expected a scope that tells the ids, got one without")
-        metas = scope.ids == self.meta  # b t
+        metas = places_of(self.meta, scope)
         whole = scope.visible is None and scope.memory is None
         return self._gathered(features, scope, metas) if whole else self._masked(features, scope, metas)
 

@@ -42,8 +42,9 @@ class MetaTransformer(PriorSpec):
     """Second attention: among METAs, among all ids (the control with as many parameters), or none (the base model)."""
     positions_at_meta: bool = True
     """False: queries and keys at META are not turned, as if they stood at position 0."""
-    tied: bool = False
-    """The output layer has the weights of the embedding, which then starts as GPT-2's and not with unit variance."""
+    embedding: Literal["shifted", "plain", "tied"] = "shifted"
+    """What is read of an id: its embedding and, by a map, that of the id before (two layers then learn to recall), its
+    embedding alone, or that with the output layer's weights, which start as GPT-2's and not with unit variance."""
     yarn: Yarn = Yarn()
     """How rotary positions are stretched."""
 

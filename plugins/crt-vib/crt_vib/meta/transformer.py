@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from crt_vib.meta.attention import MetaAttention
+from crt_vib.meta.attention import MetaAttention, places_of
 from crt_vib.meta.relu import Rectified
+from crt_vib.meta.shift import Shift
 from crt_vib.meta.tied import Tied
 from crtcore.errors import RunError
 from crtcore.nn.attention import Attention
@@ -45,13 +46,16 @@ class MetaLanguageModel(Prefixed):
             self.embedding = nn.Embedding(vocabulary, spec.width)
             self.prefixes = nn.Embedding(self.classes + 1, spec.width)
             self.stack = Stack(spec.width, spec.layers, self._sublayers(spec))
-            self.head = Tied(self.embedding) if spec.tied else nn.Linear(spec.width, vocabulary, bias=False)
+            self.head = self._head(spec)
+            self.shift = Shift(spec.width) if spec.embedding == "shifted" else None
         self._first_values(spec)
 
     def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
         """The normalised last states within a scope that tells the ids."""
-        if not self.positions_at_meta and scope.ids is not None:
-            scope = scope._replace(positions=scope.positions.where(scope.ids != self.meta, 0))
+        if self.shift is not None:
+            features = self.shift(features, scope)
+        if not self.positions_at_meta:
+            scope = scope._replace(positions=scope.positions.masked_fill(places_of(self.meta, scope), 0))
         states: Tensor = self.stack(features, scope)
         return states
 
@@ -60,6 +64,10 @@ class MetaLanguageModel(Prefixed):
         features = self.begin(ids, condition)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
         return self.states(features, Scope(positions, ids=nn.functional.pad(ids, (1, 0), value=-1)))
+
+    def _head(self, spec: MetaTransformer) -> nn.Module:
+        tied = spec.embedding == "tied"
+        return Tied(self.embedding) if tied else nn.Linear(spec.width, self.vocabulary, bias=False)
 
     def _sublayers(self, spec: MetaTransformer) -> list[Builder]:
         turn = partial(rotate_stretched, yarn=spec.yarn)
@@ -76,11 +84,13 @@ class MetaLanguageModel(Prefixed):
     def _first_values(self, spec: MetaTransformer) -> None:
         """Draws first what a model without the second attention has too, so that both begin with the same values there.
 
-        Embeddings have unit variance, without which two layers learn no recall; tied ones would begin by saying each id
-        again, so they start as GPT-2's.
+        Embeddings, and what is shifted, have unit variance: from 0.02 recall is hardly learnt. Tied ones would begin by
+        saying each id again, so they start as GPT-2's.
         """
         for rows in (self.embedding, self.prefixes):
-            nn.init.normal_(rows.weight, std=0.02 if spec.tied else 1.0)
+            nn.init.normal_(rows.weight, std=0.02 if spec.embedding == "tied" else 1.0)
+        if self.shift is not None:
+            nn.init.normal_(self.shift.map.weight, std=spec.width**-0.5)
         blocks = [list(block.get_submodule("sublayers").children()) for block in self.stack.blocks]
         shared = [layer for first, *_, last in blocks for layer in (first, last)]
         added = [layer for _, *between, _ in blocks for layer in between]
@@ -88,5 +98,5 @@ class MetaLanguageModel(Prefixed):
             for module in layer.modules():
                 if isinstance(module, nn.Linear):
                     nn.init.normal_(module.weight, std=0.02)
-        if not spec.tied:
+        if spec.embedding != "tied":
             nn.init.zeros_(self.head.get_parameter("weight"))  # so that it starts at ln v
