@@ -17,8 +17,8 @@ from crtcore.registry import NotInstalled, discover
 from crtcore.report import figures, tables
 from crtcore.report.across import across
 from crtcore.report.grid import grid
-from crtcore.report.sentences import sentences
 from crtcore.report.plane import plane
+from crtcore.report.sentences import sentences
 from crtcore.run import RESULT, ran_on, read_json
 from crtcore.sweep import SWEEP
 
