@@ -333,6 +333,7 @@ class WithMetas(DatasetSpec):
     """
 
     form: ClassVar[str] = "ids"
+    marked: ClassVar[bool] = True
 
     dataset: DatasetSpec = attrs.field(validator=_of_ids)
     """The dataset that has none."""

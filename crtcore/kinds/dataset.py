@@ -66,6 +66,8 @@ class DatasetSpec(Spec):
     `trace` are such rows of a prompt, of the steps that solve it and of its solution: P <think> C <answer> S <end>,
     where these three are the last ids of the vocabulary; the prompt has loss weight 0.
     """
+    marked: ClassVar[bool] = False
+    """True: the last id of its vocabulary is META, whether it is met in a sample or not."""
 
     @property
     def sample_shape(self) -> tuple[int, ...] | None:

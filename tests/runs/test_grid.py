@@ -181,3 +181,66 @@ def test_a_full_grid_is_an_image(tmp_path: Path) -> None:
 
     assert path is not None
     assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+# A measured number on the horizontal axis
+
+MEASURED = Figure(across="rate", lines="arm", numbers=("loss",), along="weight", references=("frontier", "floor"))
+
+
+def measured(arm: str | None, weight: float, rate: float, loss: float, **labels: Any) -> dict[str, Any]:
+    """A point of a curve, an eighth of uncertainty about its rate and a quarter about its loss, over a floor."""
+
+    def number(value: float, half: float) -> dict[str, Any]:
+        return {"mean": value, "low": value - half, "high": value + half, "unit": "nats", "samples": 9}
+
+    named = {} if arm is None else {"arm": arm}
+    numbers = {"rate": number(rate, 0.125), "loss": number(loss, 0.25), "floor": number(3 - rate, 0.0)}
+    return {**named, "weight": weight, **labels, **numbers}
+
+
+CURVES = [
+    measured(arm, weight, rate, 5 - rate + (arm == "b"))
+    for arm in "ab"
+    for weight, rate in ((0.9, 0.5), (0.1, 2.0), (0.5, 1.0))
+]
+
+
+def test_a_curve_stands_where_it_was_measured_from_left_to_right(draw: Draw) -> None:
+    (axis,) = draw(CURVES, MEASURED).axes
+
+    assert list(drawn(axis).values())[:2] == [
+        [(0.5, 4.5), (1.0, 4.0), (2.0, 3.0)],
+        [(0.5, 5.5), (1.0, 5.0), (2.0, 4.0)],
+    ]
+    assert axis.get_xlabel() == "rate (nats)"
+
+
+def test_intervals_are_drawn_both_ways(draw: Draw) -> None:
+    (axis,) = draw([measured("a", 0.5, 1.0, 4.0)], MEASURED).axes
+
+    bars = [tuple(map(tuple, line.get_data())) for line in axis.lines if len(line.get_xdata()) == 2]
+    assert set(bars) == {((1.0, 1.0), (3.75, 4.25)), ((0.875, 1.125), (4.0, 4.0))}
+
+
+def test_a_reference_is_one_line_through_the_points_of_all_arms(draw: Draw) -> None:
+    points = [measured("a", 0.5, 1.0, 4.0), measured("b", 0.5, 0.5, 4.0), measured("a", 0.1, 2.0, 4.0)]
+
+    canvas = draw(points, MEASURED)
+
+    (line,) = [each for each in canvas.axes[0].lines if each.get_color() == "black" and len(each.get_xdata())]
+    assert list(zip(*line.get_data(), strict=True)) == [(0.5, 2.5), (1.0, 2.0), (2.0, 1.0)]
+    assert [text.get_text() for text in canvas.legends[0].get_texts()] == ["a", "b", "floor"]
+
+
+def test_a_run_of_its_own_has_one_curve(draw: Draw) -> None:
+    canvas = draw([measured(None, weight, 1 / weight, 4.0) for weight in (0.25, 0.5)], MEASURED)
+
+    assert next(iter(drawn(canvas.axes[0]).values())) == [(2.0, 4.0), (4.0, 4.0)]
+    assert [text.get_text() for text in canvas.legends[0].get_texts()] == ["measured", "floor"]
+
+
+def test_grid_values_keep_curves_apart(draw: Draw) -> None:
+    points = [measured("a", weight, 1.0, 4.0, grid=grid) for grid in ("n=1", "n=2") for weight in (0.1, 0.9)]
+
+    assert titles(draw(points, MEASURED)) == ["grid n=1", "grid n=2"]

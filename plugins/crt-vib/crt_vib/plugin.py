@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from crt_vib.gaussian.spec import Gaussian
+from crt_vib.lists.spec import Lists
 from crt_vib.meta.spec import MetaTransformer
 from crt_vib.rate.spec import Rate, RateSquared, RateTarget
+from crt_vib.rate_distortion.spec import RateDistortion
 from crtcore import Component, hookimpl
 
 
@@ -44,5 +46,17 @@ def crt_components() -> list[Component]:
             spec=RateTarget,
             summary="how far the mean rate is from a target",
             examples=(RateTarget(target=2.0),),
+        ),
+        Component(
+            "lists",
+            spec=Lists,
+            summary="named lists and an item that is asked for",
+            examples=(Lists(), Lists(lists=2, items=3, symbols=4, noise=0.2, meta="mixed", train=600)),
+        ),
+        Component(
+            "rate-distortion",
+            spec=RateDistortion,
+            summary="what a hidden state tells of an answer, by the nats it may cost",
+            examples=(RateDistortion(weights=(0.4, 0.6)),),
         ),
     ]

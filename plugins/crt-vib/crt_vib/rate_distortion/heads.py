@@ -1,0 +1,73 @@
+"""Training a probe for one weight of its regulariser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from crt_vib.rate_distortion.probe import Probe
+from crt_vib.rate_distortion.reading import Examples
+from crt_vib.rate_distortion.spec import RateDistortion
+from crtcore.errors import RunError
+from crtcore.noise import Noise
+from crtcore.run import Run
+from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
+
+if TYPE_CHECKING:
+    from crtcore.experiment import Plan
+
+READS = (
+    "seed", "dataset", "experiment.evaluations", "prior", "training.prior",
+    "experiment.read", "experiment.distance", "experiment.train", "experiment.validation",
+    "bottleneck", "regularizer", "training.bottleneck",
+)  # fmt: skip
+"""What a probe depends on, beside its weight."""
+RAMP = 0.5
+"""Share of training over which the weight rises from 0: near the onset a code that says nothing is a trap."""
+
+
+def trained(
+    spec: RateDistortion, plan: Plan, run: Run, weight: float, *, examples: Examples, held: Examples, vocabulary: int
+) -> Probe:
+    """A probe of fresh first values, the same for every weight, trained in a stage of its own.
+
+    Raises: RunError if the bottleneck takes features of another width than states have.
+    """
+    with seeded(plan.seed, "bottleneck"):
+        bottleneck = plan.parts["bottleneck"].build()
+        if (width := examples.states.shape[1]) != bottleneck.width:
+            raise RunError(
+                f"bottleneck: expected one of width {width}, as the prior's hidden states, got {bottleneck.width}; "
+                "set its field for the features it takes"
+            )
+        probe = Probe(bottleneck, examples.states.cpu(), vocabulary).to(run.device)
+    with seeded(plan.seed, "regularizer"):
+        regularizer = plan.parts["regularizer"].build(probe)
+    training = plan.training["bottleneck"]
+    parts = {"probe": Part(probe, training.optimizer)}
+    if isinstance(regularizer, nn.Module):
+        parts["regularizer"] = Part(regularizer.to(run.device), plan.parts["regularizer"].optimizer)
+    order = Noise(plan.seed, "order of the bottleneck's batches")
+
+    def lost(chosen: Examples, progress: float) -> Loss:
+        now = weight * min(1.0, progress / RAMP)
+        encoded = probe(chosen.states, chosen.answers)
+        return penalised(chosen.states, encoded, {"regularizer": (regularizer, now)}, progress)
+
+    def objective(step: int, progress: float) -> Loss:
+        rows = batch_at(order, len(examples.answers), training.batch, step).to(run.device)
+        return lost(Examples(*(part[rows] for part in examples)), progress)
+
+    def judge() -> float:
+        probe.eval()
+        with torch.inference_mode():
+            score = float(lost(held, 1.0).total)
+        probe.train()
+        return score
+
+    with run.stage(f"bottleneck-{weight!r}", READS, plan) as stage:
+        fit(stage, parts, training, objective, judge=judge, judgements=spec.evaluations)
+    run.note_backends("bottleneck", probe)
+    return probe.eval()

@@ -1,0 +1,97 @@
+"""Spec of the rate-distortion study, free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import attrs
+
+from crtcore.kinds import ExperimentSpec, Figure, Role
+from crtcore.spec import FieldError, at_least, between, each
+
+if TYPE_CHECKING:
+    from crt_vib.rate_distortion.experiment import RateDistortionExperiment
+    from crtcore.experiment import Plan
+
+
+def _apart(_: object, attribute: attrs.Attribute[Any], value: tuple[float, ...]) -> None:
+    if len(set(value)) < len(value):
+        raise FieldError(attribute.name, f"expected weights of which none comes twice, got {value!r}")
+
+
+def _rising(_: object, attribute: attrs.Attribute[Any], value: tuple[float, float]) -> None:
+    if not 0 <= value[0] < value[1]:
+        raise FieldError(attribute.name, f"expected two rates, the second above the first, got {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class RateDistortion(ExperimentSpec):
+    """Train (or load) a language model, read a hidden state of it, and draw what a bottleneck lets through of it.
+
+    For each weight a bottleneck and a linear prediction of the answer are trained from the states of the frozen model;
+    rate and distortion are measured on held-out rows, with several codes for each. The answer is the last id of a row
+    that is no META; META is the last id of the vocabulary of a dataset with METAs.
+    Source: Shah et al. (2025), arXiv:2509.16278; Alemi et al. (2017), arXiv:1612.00410.
+    """
+
+    roles: ClassVar[Mapping[str, Role]] = {
+        "dataset": Role("dataset"),
+        "prior": Role("prior"),
+        "bottleneck": Role("bottleneck"),
+        "regularizer": Role("regularizer"),
+    }
+    stages: ClassVar[Mapping[str, str]] = {"prior": "prior", "bottleneck": "bottleneck"}
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(
+            across="rate_nats",
+            lines="arm",
+            numbers=("distortion_nats",),
+            along="weight",
+            references=("frontier_nats", "floor_nats"),
+        ),
+    )
+
+    weights: tuple[float, ...] = attrs.field(validator=[each(at_least(0)), _apart])
+    """What the regulariser is weighed by: a bottleneck, and a point of the curve, for each (beta in the source)."""
+    read: Literal["last", "meta"] = "last"
+    """Where the state is read: at the last id that is no META, or at a META put behind it."""
+    distance: int = attrs.field(default=1, validator=at_least(1))
+    """How many ids that are no METAs the answer lies behind the last one that is given."""
+    gate: float = attrs.field(default=0.95, validator=between(0, 1))
+    """Share of the best possible accuracy that the language model needs, where the dataset tells what is possible."""
+    train: int = attrs.field(default=50_000, validator=at_least(2))
+    """Rows whose states bottlenecks are trained on, at most."""
+    validation: int = attrs.field(default=5_000, validator=at_least(2))
+    """Held-out rows that a bottleneck is scored on while it trains, at most; the best one is kept."""
+    test: int = attrs.field(default=20_000, validator=at_least(2))
+    """Held-out rows of the final numbers, at most."""
+    samples: int = attrs.field(default=8, validator=at_least(1))
+    """Codes of each of them."""
+    between: tuple[float, float] = attrs.field(default=(0.5, 2.5), validator=_rising)
+    """Rates in nats that the mean distortion is taken between."""
+    evaluations: int = attrs.field(default=10, validator=at_least(1))
+    """Times the language model, and each bottleneck, is scored on validation rows while it trains."""
+
+    def training_steps(self, plan: Plan) -> int:
+        """Training steps of the language model, if it is trained, and of a bottleneck for each weight."""
+        trained = {stage: training.steps for stage, training in plan.training.items()}
+        return trained.get("prior", 0) + len(self.weights) * trained["bottleneck"]
+
+    def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
+        """Parts that do not fit: data that are no ids, a META that is not there, a weight that nobody reads."""
+        dataset = plan.parts["dataset"]
+        if dataset.form != "ids":
+            yield "dataset.use", f"expected a dataset of ids, got one of {dataset.form!r} data"
+        elif self.read == "meta" and not dataset.marked:
+            got = plan.document["dataset"]["use"]
+            yield "experiment.read", f"expected a dataset with METAs to read at one, such as 'with-metas', got {got!r}"
+        if (weight := plan.parts["regularizer"].weight) != 1:
+            message = f"expected 1, as experiment.weights say what the regulariser is weighed by, got {weight!r}"
+            yield "regularizer.weight", message
+
+    def build(self) -> RateDistortionExperiment:
+        """The experiment."""
+        from crt_vib.rate_distortion.experiment import RateDistortionExperiment
+
+        return RateDistortionExperiment(self)
