@@ -71,6 +71,21 @@ def crt_components() -> list[Component]:
             examples=(specs.PythonSource(), specs.PythonSource(length=64)),
         ),
         Component(
+            "token-files",
+            spec=specs.TokenFiles,
+            summary="tokens of text in a folder of yours, as NanoGPT keeps them",
+            examples=(specs.TokenFiles(folder="data/c4", length=64),),
+        ),
+        Component(
+            "with-metas",
+            spec=specs.WithMetas,
+            summary="another dataset of ids, with meta-tokens at random places",
+            examples=(
+                specs.WithMetas(dataset=specs.PythonSource(length=64)),
+                specs.WithMetas(dataset=specs.PythonSource(length=64), share=0.25, counted="whole", seed=1),
+            ),
+        ),
+        Component(
             "frechet",
             spec=specs.Frechet,
             summary="Fréchet distance in principal components of the data",

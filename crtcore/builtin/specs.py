@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from crtcore.builtin.python_source import SourceWindows
     from crtcore.builtin.shapes import ShapeScenes
     from crtcore.builtin.table import TablePrior
+    from crtcore.builtin.token_files import TokenWindows
     from crtcore.builtin.two_stage import TwoStageExperiment
+    from crtcore.builtin.with_metas import MetaSamples
     from crtcore.experiment import Plan
     from crtcore.guided import Guided
 
@@ -285,6 +287,65 @@ class PythonSource(DatasetSpec):
         from crtcore.builtin.python_source import SourceWindows
 
         return SourceWindows(self)
+
+
+@attrs.frozen(kw_only=True)
+class TokenFiles(DatasetSpec):
+    """Tokens in a folder of yours, as NanoGPT keeps them: `train.bin` and `val.bin`, 16 bits a token, low byte first.
+
+    A sample is a window; windows lie one after another, and a last one that is too short is left out. The first half
+    of the windows of `val.bin` is for validation, the rest for test. Files are mapped and read where samples are taken.
+    Source: karpathy/nanoGPT, data/openwebtext/prepare.py.
+    """
+
+    form: ClassVar[str] = "ids"
+
+    folder: str
+    """Where they are, from where the command is given."""
+    length: int = attrs.field(default=1024, validator=at_least(2))
+    """Tokens of a window."""
+    vocabulary: int = attrs.field(default=50_257, validator=between(1, 2**16))
+    """Tokens run from 0 up to this; the default is GPT-2's."""
+
+    def build(self) -> TokenWindows:
+        """The windows.
+
+        Raises: RunError if a file is not there, has half a token, or is too short.
+        """
+        from crtcore.builtin.token_files import TokenWindows
+
+        return TokenWindows(self)
+
+
+def _of_ids(_: object, attribute: attrs.Attribute[DatasetSpec], value: DatasetSpec) -> None:
+    if value.form != "ids":
+        raise FieldError(attribute.name, f"expected a dataset of form 'ids', got one of form {value.form!r}")
+
+
+@attrs.frozen(kw_only=True)
+class WithMetas(DatasetSpec):
+    """Another dataset of ids with METAs, one id more than it has, at random places; none of them is to be foretold.
+
+    Their places in a sample are even over all sets of so many, and hang on the seed, the split and the index alone.
+    Source: Shah et al. (2025), arXiv:2509.16278.
+    """
+
+    form: ClassVar[str] = "ids"
+
+    dataset: DatasetSpec = attrs.field(validator=_of_ids)
+    """The dataset that has none."""
+    share: float = attrs.field(default=0.1, validator=between(0, 1))
+    """METAs of a sample for each of its ids, k in the source; the number is rounded."""
+    counted: Literal["text", "whole"] = "text"
+    """Which ids `share` is of: `text`, which METAs make longer, or the `whole`, off whose end they push as many ids."""
+    seed: int = 0
+    """Other places for another one; the run's own seed changes none."""
+
+    def build(self) -> MetaSamples:
+        """The dataset inside, and its METAs."""
+        from crtcore.builtin.with_metas import MetaSamples
+
+        return MetaSamples(self)
 
 
 @attrs.frozen(kw_only=True)

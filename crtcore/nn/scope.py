@@ -47,6 +47,8 @@ class Scope(NamedTuple):
     memory: Memory | None = None
     step: Int[Tensor, ""] | None = None
     """Which step of training this is; None: it is none, and nothing is dropped."""
+    ids: Int[Tensor, "b t"] | None = None
+    """What stands there, -1 where that is no id; None: nobody told."""
 
     def remember(self, layer: nn.Module, *new: Tensor) -> tuple[Tensor, ...]:
         """The tensors `b t ...` of a layer, after those it wrote in earlier calls: `b s ...`."""

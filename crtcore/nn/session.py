@@ -60,7 +60,8 @@ class CachedSession:
         self._prefix = features.shape[1] - ids.shape[1]
         self._memory = Memory(self._prefix + capacity + room)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
-        states = network.states(features, Scope(positions, memory=self._memory))
+        told = torch.nn.functional.pad(ids, (self._prefix, 0), value=-1)  # b p+n
+        states = network.states(features, Scope(positions, memory=self._memory, ids=told))
         last = (self._count - 1)[:, None, None].expand(-1, 1, states.shape[-1])
         self.tip = network.logits(states.gather(1, last))[:, 0]
         self._forget(self.tip[:, None])
@@ -88,7 +89,7 @@ class CachedSession:
         visible = torch.cat((kept[:, None].expand(-1, ids.shape[1], -1), line), -1)  # b t s
         positions = self._count[:, None] - 1 + line.sum(-1)  # b t
         self._memory.offset = self._bound + first
-        states = self._network.states(self._network.embed(ids), Scope(positions, visible, self._memory))
+        states = self._network.states(self._network.embed(ids), Scope(positions, visible, self._memory, ids=ids))
         self._logits.append(self._slots.said(self._network.logits(states)))
         return self._logits[-1]
 

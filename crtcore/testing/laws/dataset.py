@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from jaxtyping import Int
 from torch import Tensor
 
-from crtcore.builtin.specs import ImageFolder
+from crtcore.builtin.specs import ImageFolder, TokenFiles, WithMetas
 from crtcore.kinds import Batch, Dataset, DatasetSpec
 from crtcore.testing.compare import ROOM
 from crtcore.testing.kit import Bench, Offender, law, laws_in
 from crtcore.testing.laws import dataset_offenders as plants
 from crtcore.testing.laws.dataset_offenders import Built
 from crtcore.testing.pictures import paint_many
+from crtcore.testing.tokens import write_tokens
 
 SPLITS = ("train", "validation", "test")
 CROWD = 512
@@ -49,19 +50,29 @@ DRAWS = st.builds(Draw, st.sampled_from(SPLITS), st.integers(0, 2**32), st.integ
 def subject(spec: DatasetSpec) -> Built:
     """Two builds, each under a global seed of its own: neither may depend on it.
 
-    One that reads files finds some.
+    One that reads a folder of the user's finds what it reads there.
     """
     folder = TemporaryDirectory()
-    if isinstance(spec, ImageFolder):
-        paint_many(Path(folder.name), ("ape", "bee"), 60)
-        spec = attrs.evolve(spec, folder=folder.name)
-    spec = spec.trial(Path(folder.name))
+    spec = readable(spec, Path(folder.name))
     built = []
     for seed in (0, 1):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             built.append(spec.build())
     return Built(built[0], built[1], spec.form, folder)
+
+
+def readable(spec: DatasetSpec, folder: Path) -> DatasetSpec:
+    """`spec`; if it reads files of the user's, it finds some in `folder`."""
+    if isinstance(spec, ImageFolder):
+        paint_many(folder, ("ape", "bee"), 60)
+        return attrs.evolve(spec, folder=str(folder))
+    if isinstance(spec, TokenFiles):
+        write_tokens(folder, spec.vocabulary, train=300 * spec.length, val=90 * spec.length)
+        return attrs.evolve(spec, folder=str(folder))
+    if isinstance(spec, WithMetas):
+        return attrs.evolve(spec, dataset=readable(spec.dataset, folder))
+    return spec.trial(folder)
 
 
 def keys(data: Tensor) -> list[bytes]:

@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from crt_ar.prefixed import Prefixed
 from crtcore.errors import RunError
 from crtcore.nn.attention import Attention
 from crtcore.nn.block import Stack
 from crtcore.nn.dropout import Dropout, Thinned
+from crtcore.nn.prefixed import Prefixed
 from crtcore.nn.rotary_grid import rotate_on_grid
 from crtcore.nn.scope import Scope
 from crtcore.nn.swiglu import SwiGLU

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from crt_ar.prefixed import Prefixed
 from crtcore.nn.attention import Attention
 from crtcore.nn.block import Stack
+from crtcore.nn.prefixed import Prefixed
 from crtcore.nn.scope import Scope
 from crtcore.nn.swiglu import SwiGLU
 

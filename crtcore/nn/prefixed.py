@@ -23,7 +23,8 @@ class Prefixed(nn.Module, abc.ABC):
     embedding: nn.Embedding
     prefixes: nn.Embedding
     """A row for each class, and a last one that is unconditional."""
-    head: nn.Linear
+    head: nn.Module
+    """States to logits."""
 
     @abc.abstractmethod
     def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
@@ -77,4 +78,4 @@ class Prefixed(nn.Module, abc.ABC):
         for module in self.modules():
             if isinstance(module, nn.Embedding | nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
-        nn.init.zeros_(self.head.weight)  # so that it starts at ln v
+        nn.init.zeros_(self.head.get_parameter("weight"))  # so that it starts at ln v

@@ -1,0 +1,26 @@
+"""Feed-forward layer with a rectifier."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crtcore.nn.scope import Scope
+
+
+class Rectified(nn.Module):
+    """Two projections with a rectifier between.
+
+    Source: Vaswani et al. (2017), arXiv:1706.03762, eq. 2, without biases.
+    """
+
+    def __init__(self, width: int, *, hidden: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+        """Each position by itself; the scope is not looked at."""
+        result: Tensor = self.down(functional.relu(self.up(features)))
+        return result

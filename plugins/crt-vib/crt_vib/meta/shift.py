@@ -1,0 +1,34 @@
+"""Token shift: each position is given what stands before it.
+
+Axes: b batch, t new positions, s positions seen, w width.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crtcore.nn.scope import Scope
+
+
+class Shift(nn.Module):
+    """A linear map of the position before, beside the position itself; in a tree, of the parent.
+
+    Source: Peng et al. (2023), arXiv:2305.13048, section 3.1.1, with a map in place of a mix.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.map = nn.Linear(width, width, bias=False)
+
+    def forward(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+        """The features and what stands before them; before the first is nothing."""
+        seen, positions = scope.remember(self, features, scope.positions)  # b s w, b s
+        if scope.visible is None:
+            before = functional.pad(features[:, :-1], (0, 0, 1, 0))
+        else:
+            parent = scope.visible & (positions[:, None] == scope.positions[..., None] - 1)  # b t s
+            before = parent.to(features.dtype) @ seen
+        result: Tensor = features + self.map(before)
+        return result

@@ -1,0 +1,102 @@
+"""Transformer with meta-tokens: a class prefix, then ids, of which the last of the vocabulary is META.
+
+Axes: b batch, n ids of a sample, t positions, w width, v vocabulary. Id -1 means absent.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from crt_vib.meta.attention import MetaAttention, places_of
+from crt_vib.meta.relu import Rectified
+from crt_vib.meta.shift import Shift
+from crt_vib.meta.tied import Tied
+from crtcore.errors import RunError
+from crtcore.nn.attention import Attention
+from crtcore.nn.block import Builder, Stack
+from crtcore.nn.prefixed import Prefixed
+from crtcore.nn.rotary_yarn import rotate_stretched
+from crtcore.nn.scope import Scope
+from crtcore.nn.swiglu import SwiGLU
+
+if TYPE_CHECKING:
+    from crt_vib.meta.spec import MetaTransformer
+
+
+class MetaLanguageModel(Prefixed):
+    """The law of the next id given a class and the ids before, METAs among them."""
+
+    def __init__(self, spec: MetaTransformer, vocabulary: int, condition: int | None) -> None:
+        super().__init__()
+        if vocabulary < 2:
+            raise RunError(
+                f"meta-transformer: expected a vocabulary of 2 ids at least, META the last, got {vocabulary}; "
+                "the dataset with-metas adds META to another dataset's"
+            )
+        self.vocabulary = vocabulary
+        self.meta = vocabulary - 1
+        self.classes = condition or 0
+        self.positions_at_meta = spec.positions_at_meta
+        with torch.random.fork_rng(devices=[]):  # how many numbers it takes to build them, first values do not hang on
+            self.embedding = nn.Embedding(vocabulary, spec.width)
+            self.prefixes = nn.Embedding(self.classes + 1, spec.width)
+            self.stack = Stack(spec.width, spec.layers, self._sublayers(spec))
+            self.head = self._head(spec)
+            self.shift = Shift(spec.width) if spec.embedding == "shifted" else None
+        self._first_values(spec)
+
+    def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+        """The normalised last states within a scope that tells the ids."""
+        if self.shift is not None:
+            features = self.shift(features, scope)
+        if not self.positions_at_meta:
+            scope = scope._replace(positions=scope.positions.masked_fill(places_of(self.meta, scope), 0))
+        states: Tensor = self.stack(features, scope)
+        return states
+
+    def passed(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+        """The normalised last states at the prefix and at each id."""
+        features = self.begin(ids, condition)
+        positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
+        return self.states(features, Scope(positions, ids=nn.functional.pad(ids, (1, 0), value=-1)))
+
+    def _head(self, spec: MetaTransformer) -> nn.Module:
+        tied = spec.embedding == "tied"
+        return Tied(self.embedding) if tied else nn.Linear(spec.width, self.vocabulary, bias=False)
+
+    def _sublayers(self, spec: MetaTransformer) -> list[Builder]:
+        turn = partial(rotate_stretched, yarn=spec.yarn)
+        attention = partial(Attention, heads=spec.heads, wanted=spec.attention, turn=turn)
+
+        def among_metas(width: int) -> nn.Module:
+            return MetaAttention(attention(width), self.meta)
+
+        second: dict[str, list[Builder]] = {"meta": [among_metas], "all": [attention], "none": []}
+        rectified = partial(Rectified, hidden=spec.hidden or 4 * spec.width)
+        gated = partial(SwiGLU, hidden=spec.hidden or 8 * -(-spec.width // 3))
+        return [attention, *second[spec.second], rectified if spec.feed_forward == "relu" else gated]
+
+    def _first_values(self, spec: MetaTransformer) -> None:
+        """Draws first what a model without the second attention has too, so that both begin with the same values there.
+
+        Embeddings, and what is shifted, have unit variance: from 0.02 recall is hardly learnt. Tied ones would begin by
+        saying each id again, so they start as GPT-2's.
+        """
+        for rows in (self.embedding, self.prefixes):
+            nn.init.normal_(rows.weight, std=0.02 if spec.embedding == "tied" else 1.0)
+        if self.shift is not None:
+            nn.init.normal_(self.shift.map.weight, std=spec.width**-0.5)
+        blocks = [list(block.get_submodule("sublayers").children()) for block in self.stack.blocks]
+        shared = [layer for first, *_, last in blocks for layer in (first, last)]
+        added = [layer for _, *between, _ in blocks for layer in between]
+        for layer in (*shared, *added):
+            for module in layer.modules():
+                if isinstance(module, nn.Linear):
+                    nn.init.normal_(module.weight, std=0.02)
+        if spec.embedding != "tied":
+            nn.init.zeros_(self.head.get_parameter("weight"))  # so that it starts at ln v

@@ -1,0 +1,15 @@
+from crt_vib.meta.spec import MetaTransformer
+
+from crtcore.settings import Yarn
+from crtcore.testing import obeys
+
+STRETCHED = Yarn(scale=4, original_length=8)
+
+test_the_example = obeys(MetaTransformer(layers=2, width=16, heads=2))
+test_with_no_position_at_meta = obeys(MetaTransformer(layers=1, width=8, heads=2, positions_at_meta=False))
+test_attending_to_all = obeys(
+    MetaTransformer(layers=1, width=8, heads=2, second="all", feed_forward="relu", embedding="tied")
+)
+test_without_a_second_attention = obeys(
+    MetaTransformer(layers=1, width=8, heads=2, second="none", embedding="plain", yarn=STRETCHED)
+)
