@@ -55,4 +55,16 @@ def crt_components() -> list[Component]:
             summary="what follows along a chain of concepts, among others",
             examples=(tasks.Deduction(train=300, validation=30, test=30),),
         ),
+        Component(
+            "graph",
+            spec=tasks.Graph,
+            summary="which of two nodes is within reach, so many hops away",
+            examples=(tasks.Graph(nodes=12, hops=2, train=60, validation=10, test=10),),
+        ),
+        Component(
+            "maze",
+            spec=tasks.Maze,
+            summary="a way through four rooms, with keys to their doors",
+            examples=(tasks.Maze(expansions=40, train=60, validation=10, test=10),),
+        ),
     ]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from statistics import median
+from statistics import fmean
 from typing import NamedTuple
 
 from torch import nn
 
+from crtcore.codes import spread
 from crtcore.kinds import Measurement
 from crtcore.settings import Training
 from crtcore.train import Loss
 
 TIMED = 5
-"""Steps that are timed, after one that is not."""
+"""Steps that are timed, after one that is not; evenly spaced over the training, as rows can change in length."""
 
 
 class Budget(NamedTuple):
@@ -40,17 +41,17 @@ def budget(training: Training, tokens: float, seconds: float) -> Budget:
     return Budget(float(examples), examples * tokens, training.steps * seconds)
 
 
-def step_seconds(objective: Callable[[int, float], Loss], modules: Iterable[nn.Module]) -> float:
-    """The median time of a step without its optimiser, which leaves no gradients behind.
+def step_seconds(training: Training, objective: Callable[[int, float], Loss], modules: Iterable[nn.Module]) -> float:
+    """The mean time of a step without its optimiser, which leaves no gradients behind.
 
     A finished stage may have been trained by another run, elsewhere or with a stop in between, so its own clock says
     nothing; this one says what the steps take here.
     """
     seconds = []
-    for step in range(TIMED + 1):
+    for step in spread(training.steps, TIMED + 1).tolist():
         began = time.perf_counter()
-        objective(step, step / (TIMED + 1)).total.backward()  # type: ignore[no-untyped-call]
+        objective(step, step / training.steps).total.backward()  # type: ignore[no-untyped-call]
         seconds.append(time.perf_counter() - began)
     for module in modules:
         module.zero_grad()
-    return median(seconds[1:])
+    return fmean(seconds[1:] or seconds)

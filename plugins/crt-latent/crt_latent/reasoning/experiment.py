@@ -20,6 +20,7 @@ from crt_latent.reasoning.forms import Form
 from crt_latent.reasoning.health import health
 from crt_latent.reasoning.numbers import counted, measured
 from crt_latent.reasoning.spec import LatentReasoning
+from crt_latent.tasks.task import Task
 from crt_latent.traces import Trace, delimiters, lengths, parted, weights
 from crtcore import Noise
 from crtcore.codes import spread
@@ -57,8 +58,13 @@ class ReasoningExperiment:
         self.spec = spec
 
     def __call__(self, plan: Plan, run: Run) -> Findings:
-        """Trains what is not trained yet, then lets it answer."""
+        """Trains what is not trained yet, then lets it answer.
+
+        Raises: RunError if the dataset cannot tell what solves its problems.
+        """
         dataset = plan.parts["dataset"].build()
+        if not isinstance(dataset, Task):
+            raise RunError("latent-reasoning: expected a dataset that checks answers, got one that does not")
         run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
         found: dict[str, Measurement] = {}
         tokenizer, cost = None, Budget(0.0, 0.0, 0.0)
@@ -99,7 +105,7 @@ class ReasoningExperiment:
                 f"latent-reasoning: expected codes of a chunk that divide its {told.chunk} ids, got {each}; "
                 "take a bottleneck with fewer codes for each feature"
             )
-        fillers = tuple(dataset.fillers)
+        fillers = tuple(getattr(dataset, "fillers", ()))
         if self.spec.trace == "stripped" and not fillers:
             raise RunError("latent-reasoning: expected a dataset with fillers to strip, got one without")
         return Form(
@@ -146,14 +152,14 @@ class ReasoningExperiment:
             fit(stage, {"prior": Part(prior, training.optimizer)}, training, objective)
         steps = spread(training.steps, BUDGETED).tolist()
         mean = sum(float(lengths(rows(step, step / training.steps)).double().mean()) for step in steps) / len(steps)
-        return prior.eval(), budget(training, mean, step_seconds(objective, [prior]))
+        return prior.eval(), budget(training, mean, step_seconds(training, objective, [prior]))
 
     def _tokenizer_cost(self, plan: Plan, run: Run, dataset: Any) -> Budget:
         """What training the tokenizer takes, regularisers and all, told by one at its first values."""
         training = plan.training["tokenizer"]
         _, parts, objective = compression(plan, run, dataset)
         data = dataset.take("train", spread(dataset.sizes["train"], training.batch)).data
-        seconds = step_seconds(objective, [part.module for part in parts.values()])
+        seconds = step_seconds(training, objective, [part.module for part in parts.values()])
         return budget(training, float(lengths(data).double().mean()), seconds)
 
     def _answered(self, run: Run, dataset: Any, solver: Solver, form: Form) -> dict[int, dict[str, Measurement]]:

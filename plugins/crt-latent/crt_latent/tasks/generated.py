@@ -25,7 +25,7 @@ PARTS = 10
 """Of so many problems one is for validation, one for test, and the rest are to train on."""
 CHUNK = 4096
 """Rows drawn at a time."""
-CROWD = 2**16
+CROWD = 2**13
 """Most problems drawn at a time."""
 PATIENCE = 2**14
 """Problems drawn for a row before it is said that there are none."""

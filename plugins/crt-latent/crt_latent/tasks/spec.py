@@ -142,3 +142,70 @@ class Deduction(TaskSpec):
         from crt_latent.tasks.generated import GeneratedTask
 
         return GeneratedTask(self, Ontology(self))
+
+
+@attrs.frozen(kw_only=True)
+class Graph(TaskSpec):
+    """Which of two things someone is, by a path of exactly so many edges in a random acyclic graph.
+
+    Nodes 0 and 1 are roots. Each further node draws how many parents it wants from a Poisson law of mean 1.5, and
+    among which nodes: with probability 0.35 those that are not below root 1, with 0.35 those not below root 0, else
+    all; then parents without replacement, weighted by 1.5 times their depth plus 1. The prompt tells the edges,
+    shuffled and under shuffled names, and asks whether root 0 is A or B: A is below root 0 alone and `hops` edges away,
+    B below root 1 alone. The steps are a shortest path, by the older nodes where there are several; the solution is A's
+    name. Graphs with no such pair, or over two edges a node, are drawn again. Names and order draw log2 (nodes! ·
+    edges!) bits more than the graph; which of A and B comes first is balanced exactly. Given the prompt, only the
+    choice among several shortest paths is open.
+    Source: after the appendix of Hao et al. (2024), arXiv:2412.06769, from memory; not the published generator.
+    """
+
+    nodes: int = attrs.field(default=23, validator=between(4, 31))
+    """Nodes of a graph, the two roots among them."""
+    hops: int = attrs.field(default=3, validator=at_least(1))
+    """Edges of the shortest path from root 0 to A."""
+
+    @property
+    def edges(self) -> int:
+        """The most edges of a graph that is kept."""
+        return 2 * self.nodes
+
+    @property
+    def longest(self) -> int:
+        """Five ids an edge and six of the question, four a hop, and a name."""
+        return 5 * self.edges + 6 + 4 * self.hops + 1
+
+    def build(self) -> GeneratedTask:
+        """The problems, drawn when they are taken."""
+        from crt_latent.tasks.generated import GeneratedTask
+        from crt_latent.tasks.graph import Reachability
+
+        return GeneratedTask(self, Reachability(self))
+
+
+@attrs.frozen(kw_only=True)
+class Maze(TaskSpec):
+    """A way through four rooms of 3 by 3 cells, with one key in hand at a time.
+
+    Each of the four walls between two rooms has a doorway at a uniform place; one to three of them are locked, in
+    distinct colours. Keys, start and goal lie in distinct uniform cells. Kept is what takes a key on every shortest way
+    and is solved by A* within so many expansions, ties being broken by drawn coins. The prompt is a list of facts, the
+    steps are `pop cell key opened cost` for each expansion, the solution is the list of moves: right if it is allowed
+    and ends at the goal, be it the shortest or not. Before anything is refused a problem draws
+    log2 (3⁴ · 3) + log2 (4! / (4 - c)! · 3! / ((3 - c)! c!) · 36! / (34 - c)!) bits, c being the number of locks; given
+    it, the order of the search is open.
+    """
+
+    expansions: int = attrs.field(default=64, validator=between(2, 1024))
+    """States that a search may take up; five ids each."""
+
+    @property
+    def longest(self) -> int:
+        """Four doors, three keys, two ends; the expansions; and a move less than those."""
+        return 4 * 5 + 3 * 4 + 2 * 3 + 5 * self.expansions + self.expansions - 1
+
+    def build(self) -> GeneratedTask:
+        """The problems, drawn when they are taken."""
+        from crt_latent.tasks.generated import GeneratedTask
+        from crt_latent.tasks.maze import Keys
+
+        return GeneratedTask(self, Keys(self))

@@ -158,6 +158,26 @@ def test_parts_that_do_not_fit_are_named(tables: dict[str, Any], message: str) -
         plan(**tables)
 
 
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        {"use": "arithmetic", "digits": 2},
+        {"use": "deduction", "hops": 2, "distractors": 1},
+        {"use": "graph", "nodes": 8, "hops": 2},
+        {"use": "maze", "expansions": 24},
+    ],
+    ids=lambda dataset: dataset["use"],
+)
+def test_problems_of_every_sort_are_answered(dataset: dict[str, Any], tmp_path: Path) -> None:
+    sizes = {"train": 16, "validation": 4, "test": 4}
+    chunks = SMALL["tokenizer"] | {"chunk": 4, "rate": 2}
+
+    result = execute(plan(dataset=dataset | sizes, tokenizer=chunks), tmp_path)
+
+    assert result["numbers"]["tokens"]["value"] > 0
+    assert result["points"][1]["latent_tokens"]["mean"] == 2
+
+
 def test_a_task_without_fillers_has_nothing_to_strip(tmp_path: Path) -> None:
     bare = SMALL["dataset"] | {"verbosity": 0}
 

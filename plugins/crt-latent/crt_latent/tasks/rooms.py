@@ -1,0 +1,138 @@
+"""Rooms: a world of four rooms, doors and keys, its rules, and the search for a shortest way.
+
+Cells are numbered row by row, 6 by 6; a room is 3 by 3 of them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+SIDE = 6
+ROOM = 3
+COLORS = ("red", "green", "blue")
+MOVES = ("up", "down", "left", "right", "take")
+_STRIDES: Mapping[str, tuple[int, int]] = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
+
+
+class State(NamedTuple):
+    """Where someone is."""
+
+    cell: int
+    carried: int
+    """The colour of the key in hand; -1: none."""
+    opened: int
+    """The colours whose doors have been opened, as bits."""
+
+
+class World(NamedTuple):
+    """What does not change on the way."""
+
+    doors: Mapping[tuple[int, int], int]
+    """Two cells in two rooms, the smaller first, to the colour of the lock between them; -1: none."""
+    keys: Mapping[int, int]
+    """Cell to the colour of the key there."""
+    start: int
+    goal: int
+
+    @property
+    def begin(self) -> State:
+        """At the start, with empty hands and no door opened."""
+        return State(self.start, -1, 0)
+
+
+def after(world: World, state: State, move: str) -> State | None:
+    """The state after a move; None if it is not allowed.
+
+    One key is in hand at a time. It opens the door of its colour as that is passed, and is left there with it.
+    """
+    cell, carried, opened = state
+    if move == "take":
+        color = world.keys.get(cell, -1)
+        return State(cell, color, opened) if carried < 0 <= color and not opened >> color & 1 else None
+    row, column = cell // SIDE + _STRIDES[move][0], cell % SIDE + _STRIDES[move][1]
+    if not (0 <= row < SIDE and 0 <= column < SIDE):
+        return None
+    there = row * SIDE + column
+    if _room(cell) == _room(there):
+        return State(there, carried, opened)
+    door = min(cell, there), max(cell, there)
+    if door not in world.doors:
+        return None
+    color = world.doors[door]
+    if color < 0 or opened >> color & 1:
+        return State(there, carried, opened)
+    return State(there, -1, opened | 1 << color) if color == carried else None
+
+
+def arrives(world: World, moves: Sequence[str]) -> bool:
+    """Whether all moves are allowed and the last one ends at the goal."""
+    state: State | None = world.begin
+    for move in moves:
+        state = after(world, state, move) if state and move in MOVES else None
+    return state is not None and state.cell == world.goal
+
+
+class Expanded(NamedTuple):
+    """A state that a search took up."""
+
+    state: State
+    cost: int
+    """Moves to it."""
+
+
+class Found(NamedTuple):
+    """What a search found."""
+
+    expansions: Sequence[Expanded]
+    moves: Sequence[str]
+
+
+def search(
+    world: World, tie: Callable[[State], int] = hash, *, moves: Sequence[str] = MOVES, patience: int = 2**20
+) -> Found | None:
+    """A shortest way to the goal by A*, ties broken by `tie`; None if there is none, or only after more expansions.
+
+    The way to the goal with no walls at all bounds what is left, and never falls by more than a move costs, so that no
+    state is taken up twice.
+    """
+    came: dict[State, tuple[State, str] | None] = {world.begin: None}
+    costs = {world.begin: 0}
+    front = [(_apart(world.start, world.goal), tie(world.begin), world.begin)]
+    expansions: list[Expanded] = []
+    done: set[State] = set()
+    while front and len(expansions) < patience:
+        *_, state = heapq.heappop(front)
+        if state in done:
+            continue
+        done.add(state)
+        expansions.append(Expanded(state, costs[state]))
+        if state.cell == world.goal:
+            return Found(expansions, list(_way(came, state))[::-1])
+        for move in moves:
+            there = after(world, state, move)
+            if there is not None and costs[state] + 1 < costs.get(there, 2**20):
+                came[there], costs[there] = (state, move), costs[state] + 1
+                heapq.heappush(front, (costs[there] + _apart(there.cell, world.goal), tie(there), there))
+    return None
+
+
+def needs_a_key(world: World, cost: int) -> bool:
+    """Whether every way of `cost` moves or fewer takes a key."""
+    without = search(world, moves=MOVES[:-1])
+    return without is None or len(without.moves) > cost
+
+
+def _way(came: Mapping[State, tuple[State, str] | None], state: State) -> Iterator[str]:
+    while step := came[state]:
+        state, move = step
+        yield move
+
+
+def _room(cell: int) -> tuple[int, int]:
+    return cell // SIDE // ROOM, cell % SIDE // ROOM
+
+
+def _apart(one: int, other: int) -> int:
+    return abs(one // SIDE - other // SIDE) + abs(one % SIDE - other % SIDE)

@@ -1,0 +1,37 @@
+"""What training took."""
+
+from __future__ import annotations
+
+import torch
+from crt_latent.reasoning.budget import TIMED, budget, step_seconds
+from torch import nn
+
+from crtcore.settings import Training
+from crtcore.train import Loss
+
+
+def test_steps_are_timed_all_over_a_training_and_leave_nothing_behind() -> None:
+    module, met = nn.Linear(2, 1), []
+
+    def objective(step: int, progress: float) -> Loss:
+        met.append((step, progress))
+        return Loss(module(torch.ones(1, 2)).sum(), {})
+
+    seconds = step_seconds(Training(steps=600), objective, [module])
+
+    assert met == [(100 * place, place / 6) for place in range(TIMED + 1)]
+    assert seconds > 0
+    assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_a_budget_is_all_steps_of_all_examples() -> None:
+    found = budget(Training(steps=10, batch=4), tokens=50.5, seconds=0.25)
+
+    assert found == (40, 2020, 2.5)
+    assert found.plus(found).measurements("both")["both_seconds"].value == 5
+
+
+def test_a_training_of_one_step_is_timed_by_it() -> None:
+    seconds = step_seconds(Training(steps=1), lambda *_: Loss(torch.ones((), requires_grad=True) * 1, {}), [])
+
+    assert seconds > 0

@@ -1,0 +1,214 @@
+"""Mazes: the rules, shortest ways against breadth-first search, keys that are needed, and moves that are refused."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+import torch
+from crt_latent.tasks.generated import GeneratedTask
+from crt_latent.tasks.maze import Keys, optimal, world_from, world_of
+from crt_latent.tasks.rooms import MOVES, State, World, after, arrives, needs_a_key, search
+from crt_latent.tasks.spec import Maze
+from crt_latent.tasks.task import Traced
+from crt_latent.traces import parted
+
+from crtcore.testing import obeys
+
+SPEC = Maze(expansions=40, train=60, validation=3, test=3)
+
+test_mazes = obeys(Maze(expansions=40, train=20, validation=3, test=3))
+
+RED, GREEN = 0, 1
+CORRIDOR = World({(2, 3): RED, (20, 21): -1}, {1: RED, 7: GREEN}, start=0, goal=4)
+"""The upper rooms are joined by a red door; its key lies beside the start."""
+WAY = ["right", "take", "right", "right", "right"]
+
+
+@functools.cache
+def small() -> GeneratedTask:
+    return SPEC.build()
+
+
+def texts(count: int) -> list[tuple[str, str, str]]:
+    found = []
+    for row in small().take("train", torch.arange(count)).data:
+        prompt, rest = small().words(row).removesuffix(" <end>").split(" <think> ")
+        steps, solution = rest.split(" <answer> ")
+        found.append((prompt, steps, solution))
+    return found
+
+
+def breadth_first(world: World, moves: tuple[str, ...] = MOVES) -> int | None:
+    """Moves of a shortest way, by the rules and nothing else."""
+    costs, front = {world.begin: 0}, [world.begin]
+    for state in front:
+        if state.cell == world.goal:
+            return costs[state]
+        for move in moves:
+            there = after(world, state, move)
+            if there is not None and there not in costs:
+                costs[there] = costs[state] + 1
+                front.append(there)
+    return None
+
+
+def worlds(count: int) -> list[World]:
+    """Those that are drawn, before any is refused."""
+    maker = Keys(SPEC)
+    problems = maker.problems(torch.arange(count), torch.arange(count))
+    return [world_from(problem) for problem in problems.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("state", "move", "expected"),
+    [
+        (State(0, -1, 0), "left", None),
+        (State(0, -1, 0), "up", None),
+        (State(30, -1, 0), "down", None),
+        (State(5, -1, 0), "right", None),
+        (State(0, -1, 0), "down", State(6, -1, 0)),
+        (State(2, -1, 0), "right", None),
+        (State(2, GREEN, 0), "right", None),
+        (State(2, RED, 0), "right", State(3, -1, 1)),
+        (State(3, -1, 1), "left", State(2, -1, 1)),
+        (State(8, RED, 0), "right", None),
+        (State(20, RED, 0), "right", State(21, RED, 0)),
+        (State(12, -1, 0), "down", None),
+        (State(1, -1, 0), "take", State(1, RED, 0)),
+        (State(1, GREEN, 0), "take", None),
+        (State(1, -1, 1), "take", None),
+        (State(0, -1, 0), "take", None),
+    ],
+)
+def test_the_rules(state: State, move: str, expected: State | None) -> None:
+    assert after(CORRIDOR, state, move) == expected
+
+
+@pytest.mark.parametrize(
+    ("moves", "right"),
+    [
+        (WAY, True),
+        (["down", "up", *WAY], True),
+        (WAY[:-1], False),
+        ([*WAY, "right"], False),
+        ([move for move in WAY if move != "take"], False),
+        (["take", *WAY], False),
+        (["jump", *WAY], False),
+        (["right", "down", "take", "up", "right", "right", "right"], False),
+        ([], False),
+    ],
+)
+def test_moves_are_judged_by_making_them(moves: list[str], right: bool) -> None:
+    assert arrives(CORRIDOR, moves) is right
+
+
+def test_a_search_takes_as_many_moves_as_breadth_first() -> None:
+    for world in worlds(100):
+        found, cost = search(world), breadth_first(world)
+
+        assert (found is None) == (cost is None)
+        if found:
+            assert len(found.moves) == cost
+            assert arrives(world, found.moves)
+
+
+def test_no_state_is_taken_up_twice() -> None:
+    for world in worlds(50):
+        if found := search(world):
+            assert len({state for state, _ in found.expansions}) == len(found.expansions)
+
+
+def test_a_kept_maze_needs_a_key() -> None:
+    for prompt, _, solution in texts(60):
+        world, moves = world_of(prompt.split()), solution.split()
+        without = breadth_first(world, MOVES[:-1])
+
+        assert "take" in moves
+        assert optimal(prompt.split(), moves)
+        assert without is None or without > len(moves)
+        assert needs_a_key(world, len(moves))
+
+
+def test_a_maze_that_can_do_without_is_told_from_one_that_cannot() -> None:
+    open_door = CORRIDOR._replace(doors={(2, 3): -1})
+
+    assert needs_a_key(CORRIDOR, 5)
+    assert not needs_a_key(open_door, 5)
+
+
+def test_steps_are_a_search_that_ends_at_the_goal() -> None:
+    for prompt, steps, solution in texts(60):
+        world = world_of(prompt.split())
+        told = [expansion.split() for expansion in steps.removeprefix("pop ").split(" pop ")]
+
+        assert told[0] == [f"c{world.start}", "none", "opened:-", "0"]
+        assert told[-1][0] == f"c{world.goal}"
+        assert int(told[-1][-1]) == len(solution.split())
+        assert len(told) <= 40
+
+
+def test_worlds_are_as_stated() -> None:
+    counts = [0, 0, 0, 0]
+    for world in worlds(300):
+        locks = [color for color in world.doors.values() if color >= 0]
+        counts[len(locks)] += 1
+        assert len(world.doors) == 4
+        assert sorted(locks) == sorted(world.keys.values())
+        assert len(set(locks)) == len(locks)
+        assert len({world.start, world.goal, *world.keys}) == 2 + len(locks)
+        for one, other in world.doors:
+            assert (other - one, one % 6 if other == one + 1 else one // 6) in ((1, 2), (6, 2))
+
+    # 100 each to 6 standard deviations of 8.2
+    assert counts[0] == 0
+    assert all(abs(count - 100) < 49 for count in counts[1:])
+
+
+def traced(maker: Keys, row: int, seed: int) -> Traced:
+    return maker.traced(maker.problems(torch.tensor([row]), torch.tensor([row])), torch.tensor([seed]))
+
+
+def test_ties_are_broken_by_the_seed() -> None:
+    maker = Keys(SPEC)
+    fit = next(row for row in range(99) if bool(traced(maker, row, 0).fit))
+
+    orders = {tuple(traced(maker, fit, seed).trace.steps[0].tolist()) for seed in range(20)}
+
+    assert len(orders) > 1
+
+
+def test_its_own_answers_are_right_and_those_of_other_mazes_wrong() -> None:
+    task = small()
+    rows = task.take("train", torch.arange(60)).data
+    trace = parted(rows, task.vocabulary)
+    emitted = torch.cat((torch.full((60, 1), task.vocabulary - 2), trace.solution), 1)
+    emitted = torch.cat((emitted, torch.full((60, 1), -1)), 1)
+    emitted[torch.arange(60), (emitted >= 0).sum(1)] = task.vocabulary - 1
+
+    assert task.check(trace.prompt, emitted).all()
+    assert task.check(trace.prompt, emitted.roll(1, 0)).sum() < 6
+
+
+def test_a_longer_way_is_right_but_not_optimal() -> None:
+    prompt = "door c2 c3 red ; key red c1 ; start c0 ; goal c4 ;"
+
+    assert optimal(prompt.split(), WAY)
+    assert not optimal(prompt.split(), ["down", "up", *WAY])
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        "start c0 ;",
+        "start c0 ; goal red ;",
+        "door c2 c3 none ; start c0 ; goal c4 ;",
+        "key open c3 ; start c0 ; goal c4 ;",
+        "start c0 ; goal c4",
+        "; start c0 ; goal c4 ;",
+    ],
+)
+def test_a_prompt_that_is_no_maze_is_refused(prompt: str) -> None:
+    with pytest.raises(ValueError, match="expected doors, keys, a start and a goal"):
+        world_of(prompt.split())

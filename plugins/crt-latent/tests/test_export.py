@@ -1,0 +1,118 @@
+"""The export: what is written comes back by plain JSON, and what does not fit is refused."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from crt_latent.export import export
+from crt_latent.mixing.alphabet import Alphabet
+from crt_latent.mixing.mixed import Chunking, mixed
+from crt_latent.tasks.generated import GeneratedTask
+from crt_latent.tasks.spec import AffineChain
+from crt_latent.traces import joined, parted
+from torch import Tensor
+
+from crtcore.errors import RunError
+
+CODES = torch.arange(12.0).view(6, 2)
+
+
+@functools.cache
+def task() -> GeneratedTask:
+    return AffineChain(steps=2, train=8, validation=4, test=4).build()
+
+
+def alphabet() -> Alphabet:
+    return Alphabet(task().vocabulary, len(CODES))
+
+
+def rows(split: str) -> Tensor:
+    """The first chunk of every other row is a code."""
+    trace = parted(task().take(split, torch.arange(4)).data, task().vocabulary)
+    chosen = torch.tensor([[True], [False], [True], [False]])
+    codes = torch.tensor([[0, 1], [2, 3], [4, 5], [0, 0]])
+    return joined(mixed(trace, codes, chosen, chunking=Chunking(8, 8), alphabet=alphabet()), task().vocabulary)
+
+
+def exported(folder: Path) -> Path:
+    splits = {split: [rows(split)[:3], rows(split)[3:]] for split in ("train", "test")}
+    export(folder / "out", task(), splits, alphabet=alphabet(), codes=CODES)
+    return folder / "out"
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_rows_come_back(tmp_path: Path, split: str) -> None:
+    folder = exported(tmp_path)
+
+    found = [json.loads(line) for line in (folder / "data" / f"{split}.jsonl").read_text().splitlines()]
+
+    assert [line["input_ids"] for line in found] == [[id_ for id_ in row if id_ >= 0] for row in rows(split).tolist()]
+
+
+def test_labels_are_the_ids_but_for_the_prompt(tmp_path: Path) -> None:
+    for line in (exported(tmp_path) / "data" / "train.jsonl").read_text().splitlines():
+        found = json.loads(line)
+        assert found["labels"] == [-100] * 6 + found["input_ids"][6:]  # two operations have six ids
+
+
+def test_the_tokenizer_has_a_text_for_each_id(tmp_path: Path) -> None:
+    folder = exported(tmp_path)
+
+    tokenizer, added = read(folder / "tokenizer.json"), read(folder / "added_tokens.json")
+
+    text_of = {id_: text for text, id_ in (tokenizer["model"]["vocab"] | added).items()}
+    assert sorted(text_of) == list(range(alphabet().size))
+    text = task().take("train", torch.arange(1)).data[0]
+    assert " ".join(text_of[id_] for id_ in text.tolist()) == task().words(text)
+    assert added["<latent_0>"] == task().vocabulary
+    assert (added["<boLatent>"], added["<eoLatent>"]) == (task().vocabulary + 6, task().vocabulary + 7)
+
+
+def test_delimiters_codes_and_bracket_are_special_tokens(tmp_path: Path) -> None:
+    tokenizer = read(exported(tmp_path) / "tokenizer.json")
+
+    special = {token["content"]: token["id"] for token in tokenizer["added_tokens"] if token["special"]}
+    assert sorted(special.values()) == list(range(task().vocabulary - 3, alphabet().size))
+    assert special["<think>"] == task().vocabulary - 3
+
+
+def test_the_codes_vectors_come_back(tmp_path: Path) -> None:
+    found = safetensors.torch.load_file(exported(tmp_path) / "codes.safetensors")
+
+    assert torch.equal(found["codes"], CODES)
+
+
+def test_the_card_names_every_split(tmp_path: Path) -> None:
+    card = (exported(tmp_path) / "README.md").read_text()
+
+    for split in ("train", "test"):
+        assert f"  - split: {split}\n    path: data/{split}.jsonl\n" in card
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    exported(tmp_path)
+
+    with pytest.raises(RunError, match=r"export: expected no folder .*out yet, got one"):
+        exported(tmp_path)
+
+
+def test_an_id_beyond_the_alphabet_is_refused(tmp_path: Path) -> None:
+    beyond = torch.tensor([[alphabet().size]])
+
+    with pytest.raises(ValueError, match=f"expected ids below {alphabet().size}, got {alphabet().size}"):
+        export(tmp_path / "out", task(), {"train": [beyond]}, alphabet=alphabet(), codes=CODES)
+
+
+def test_codes_of_another_number_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected an alphabet of the .* ids of the task and 5 codes, got Alphabet"):
+        export(tmp_path / "out", task(), {}, alphabet=alphabet(), codes=CODES[:5])
