@@ -26,6 +26,12 @@ def crt_components() -> list[Component]:
             examples=(LatentReasoning(), LatentReasoning(trace="cot")),
         ),
         Component(
+            "metamath",
+            spec=MetaMath,
+            summary="MetaMathQA, in the ids of a model of yours",
+            examples=(MetaMath(file="data/MetaMathQA-395K.json", tokenizer="data/Llama-3.2-1B", length=64),),
+        ),
+        Component(
             "affine-chain",
             spec=tasks.AffineChain,
             summary="operations modulo a small number, told step by step",

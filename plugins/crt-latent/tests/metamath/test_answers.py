@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 from crt_latent.metamath.answers import same, value
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 DIGITS = st.integers(-(10**9), 10**9)
@@ -47,12 +47,14 @@ def test_two_answers_are_not_the_same(one: str, other: str) -> None:
     assert not same(one, other)
 
 
+@settings(deadline=None)
 @given(above=DIGITS, below=st.integers(1, 10**6))
 def test_a_fraction_has_its_value_however_it_is_typeset(above: int, below: int) -> None:
     assert value(f"{above}/{below}") == Fraction(above, below)
     assert same(rf"\frac{{{above}}}{{{below}}}", f"{above} / {below}")
 
 
+@settings(deadline=None)
 @given(number=DIGITS)
 def test_a_number_is_the_same_with_and_without_its_thousands_apart(number: int) -> None:
     assert same(f"{number:,}", str(number))
