@@ -10,8 +10,8 @@ NAMES = ("single", "multiround", "recursive", "kseq", "block", "greedy", "target
 LAWS = {
     "probabilities": "Given<float>",
     "logits_float32": "Fused<float>",
-    "logits_bfloat16": "Fused<BFloat16>",
-    "logits_float16": "Fused<Half>",
+    "logits_bfloat16": "Fused<crt::BFloat16>",
+    "logits_float16": "Fused<crt::Half>",
 }
 """What rows may be, as device code calls them; each is a library of its own."""
 

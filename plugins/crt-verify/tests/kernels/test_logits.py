@@ -57,6 +57,16 @@ def test_the_law_from_logits_is_the_references(name: str, number: torch.dtype, t
     assert apart(law, REFERENCE[name].law(tree, p, q)) <= NEAR
 
 
+@pytest.mark.parametrize("temperature", [0.3, 1.0])
+def test_a_row_of_many_ids_is_near_too(temperature: float) -> None:
+    logits = 3 * torch.randn(1, 32_000, generator=torch.Generator().manual_seed(0))
+    p = probabilities(logits, Sampling(temperature=temperature))
+
+    law = RULES["single"].law(Tree([-1], [-1]), logits, logits, temperature=temperature)
+
+    assert apart(law, {(x,): each for x, each in enumerate(p[0].tolist())}) <= NEAR
+
+
 def test_another_temperature_is_told_apart() -> None:
     tree, target, draft = logits_of("recursive", 1.0, torch.float32)
     p, q = (probabilities(rows, Sampling(temperature=1.001)) for rows in (target, draft))
