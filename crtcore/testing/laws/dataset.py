@@ -51,7 +51,6 @@ def subject(spec: DatasetSpec) -> Built:
     """Two builds, each under a global seed of its own: neither may depend on it.
 
     One that reads files finds some.
-    One that reads a folder of the user's finds what it reads there.
     """
     folder = TemporaryDirectory()
     spec = readable(spec, Path(folder.name))
@@ -65,7 +64,6 @@ def subject(spec: DatasetSpec) -> Built:
 
 def readable(spec: DatasetSpec, folder: Path) -> DatasetSpec:
     """`spec`; one that reads files finds some in `folder`, which has to be empty."""
-    """`spec`; if it reads files of the user's, it finds some in `folder`."""
     if isinstance(spec, ImageFolder):
         paint_many(folder, ("ape", "bee"), 60)
         return attrs.evolve(spec, folder=str(folder))

@@ -56,12 +56,6 @@ def crt_components() -> list[Component]:
             examples=(tasks.Deduction(train=300, validation=30, test=30),),
         ),
         Component(
-            "metamath",
-            spec=MetaMath,
-            summary="MetaMathQA, in the ids of a model of yours",
-            examples=(MetaMath(file="data/MetaMathQA-395K.json", tokenizer="data/Llama-3.2-1B", length=64),),
-        ),
-        Component(
             "graph",
             spec=tasks.Graph,
             summary="which of two nodes is within reach, so many hops away",
