@@ -18,12 +18,12 @@ from crtcore.errors import RunError
 from crtcore.nn.attention import Attention
 from crtcore.nn.backends import Wanted
 from crtcore.nn.block import Builder, Stack
+from crtcore.nn.causal import Causal
 from crtcore.nn.scope import Scope
-from crtcore.nn.session import CachedSession
 from crtcore.nn.swiglu import SwiGLU
 
 
-class LlamaTransformer(nn.Module):
+class LlamaTransformer(Causal):
     """The law of the next id given those before; the first position is the embedding of a start id.
 
     Built for classes, it has a row for each of them too, which stands there instead; -1 is the start id.
@@ -59,23 +59,6 @@ class LlamaTransformer(nn.Module):
         self.stack = Stack(shape.width, shape.layers, builders, recompute=recompute, epsilon=shape.epsilon)
         self.head = None if shape.tied else nn.Linear(shape.width, vocabulary, bias=False)
 
-    def forward(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
-        """Logits after the start and after each id.
-
-        Raises: ValueError if there is a condition and the prior was built without classes.
-        """
-        return self.logits(self._passed(ids, condition))
-
-    def hidden(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
-        """The normalised last state at each id."""
-        return self._passed(ids, condition)[:, 1:]
-
-    def open(
-        self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
-    ) -> CachedSession:
-        """A session with cached keys and values, as few heads of them as there are."""
-        return CachedSession(self, ids, condition, capacity=capacity, room=room)
-
     def begin(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """Features of the start, or of the class, and the ids."""
         first = self.embedding(ids.new_full((len(ids), 1), self.first))  # b 1 w
@@ -86,11 +69,6 @@ class LlamaTransformer(nn.Module):
             first = torch.where((condition >= 0)[:, None, None], named, first)
         return torch.cat((first, self.embed(ids)), 1)
 
-    def embed(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
-        """Features of ids; an absent one passes for id 0, as none that is there looks at it."""
-        features: Tensor = self.embedding(ids.clamp(min=0))
-        return features
-
     def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
         """The normalised last states within a scope."""
         states: Tensor = self.stack(features, scope)
@@ -100,6 +78,12 @@ class LlamaTransformer(nn.Module):
         """Logits after each position."""
         return functional.linear(states, (self.embedding if self.head is None else self.head).weight)
 
+    def passed(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+        """The normalised last states at the start and at each id."""
+        features = self.begin(ids, condition)
+        positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
+        return self.states(features, Scope(positions))
+
     def wake(self) -> None:
         """Gives every weight its first values, so that an output layer of its own starts at ln v."""
         for module in self.modules():
@@ -107,8 +91,3 @@ class LlamaTransformer(nn.Module):
                 nn.init.normal_(module.weight, std=0.02)  # LlamaConfig, `initializer_range`
         if self.head is not None:
             nn.init.zeros_(self.head.weight)
-
-    def _passed(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
-        features = self.begin(ids, condition)
-        positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
-        return self.states(features, Scope(positions))
