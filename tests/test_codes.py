@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from crtcore import checkpoint
-from crtcore.builtin import codes
+from crtcore import codes
 from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.specs import Shapes
 from crtcore.codes import Codes, Rows, check_round_trip, coded, encoded, spread

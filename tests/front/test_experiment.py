@@ -315,7 +315,7 @@ def test_entries_of_an_array_are_told_in_the_order_of_their_index(sample: str, r
 
 def test_a_file_without_an_experiment_says_what_there_is(registry: Registry) -> None:
     assert refused("name = 'x'", registry) == [
-        "spec.toml: expected a table [experiment], got none; installed: scaling, two-stage"
+        "spec.toml: expected a table [experiment], got none; installed: compression, scaling, two-stage"
     ]
 
 

@@ -24,8 +24,6 @@ READS = (
     "bottleneck", "regularizer", "training.bottleneck",
 )  # fmt: skip
 """What a probe depends on, beside its weight."""
-RAMP = 0.5
-"""Share of training over which the weight rises from 0: near the onset a code that says nothing is a trap."""
 
 
 def trained(
@@ -52,9 +50,8 @@ def trained(
     order = Noise(plan.seed, "order of the bottleneck's batches")
 
     def lost(chosen: Examples, progress: float) -> Loss:
-        now = weight * min(1.0, progress / RAMP)
         encoded = probe(chosen.states, chosen.answers)
-        return penalised(chosen.states, encoded, {"regularizer": (regularizer, now)}, progress)
+        return penalised(chosen.states, encoded, {"regularizer": (regularizer, weight)}, progress)
 
     def objective(step: int, progress: float) -> Loss:
         rows = batch_at(order, len(examples.answers), training.batch, step).to(run.device)
