@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crtcore import checkpoint
-from crtcore import codes
+from crtcore import checkpoint, codes
 from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.specs import Shapes
 from crtcore.codes import Codes, Rows, check_round_trip, coded, encoded, spread

@@ -141,10 +141,11 @@ def test_a_weight_above_the_onset_leaves_nothing_and_a_small_one_a_good_part(
 
 
 def test_the_information_lies_under_the_rate(small: tuple[dict[str, Any], Path]) -> None:
+    """Of 1,000 states; where there is next to none, the estimates differ by their rounding."""
     for point in small[0]["points"]:
         lower, upper = (point[f"information_{side}_nats"]["mean"] for side in ("lower", "upper"))
 
-        assert lower <= upper
+        assert lower <= upper + 1e-4
         assert lower < point["rate_nats"]["mean"] + 0.05
 
 

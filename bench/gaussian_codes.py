@@ -1,0 +1,80 @@
+"""How near Gaussian codes come to the frontier of the noisy pointer: fitted to its classes directly, with no network.
+
+Each class has a mean of its own, all share a scale for each channel, and the prior is the mixture of them all, so that
+the rate is the information itself; the predictor has a hidden layer or is linear. What is left above the frontier is
+what codes of one Gaussian for each class cannot reach, as far as gradient descent tells; of `--rounds` fits the best.
+
+Usage: python bench/gaussian_codes.py [--steps N] [--channels N] [--rounds N] [--threads N] [--json]
+"""
+
+import argparse
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from crt_vib.rate_distortion.frontier import exact
+from side_by_side import keep, options, show
+from torch import Tensor, nn
+
+CLASSES, NOISE = 16, 0.2
+RATE, SQUARED = (0.35, 0.5, 0.55, 0.62, 0.67), (0.03, 0.11, 0.14, 0.18, 0.25, 0.4, 1.0)
+DRAWS, TRIED = 32, 4000
+
+
+def main() -> None:
+    told = options("Gaussian codes beside the exact frontier.", steps=1500, channels=16)
+    joint = np.full((CLASSES, CLASSES), NOISE / CLASSES**2) + np.eye(CLASSES) * (1 - NOISE) / CLASSES
+    frontier, answers = exact(joint), torch.tensor(joint * CLASSES).float()
+    rows, numbers = [], {"channels": told.channels, "steps": told.steps}
+    for power, prices in (("rate", RATE), ("squared rate", SQUARED)):
+        for price in prices:
+            for name in ("linear", "hidden layer"):
+
+                def charged(rate: Tensor, power: str = power, price: float = price) -> Tensor:
+                    return price * (rate if power == "rate" else rate**2)
+
+                found = [fitted(told, answers, name, charged, seed) for seed in range(told.rounds)]
+                rate, distortion = min(found, key=lambda each: each[1] + float(charged(torch.tensor(each[0]))))
+                gap = distortion - frontier.least(rate)
+                rows.append((f"{price} of the {power}", name, f"{rate:.3f}", f"{distortion:.3f}", f"{gap:.3f}"))
+                key = f"{price} of the {power}, {name}"
+                numbers |= {f"{key}, rate": rate, f"{key}, distortion": distortion, f"{key}, gap": gap}
+    print(f"{CLASSES} classes, noise {NOISE}, {told.channels} channels; the best of {told.rounds} fits; nats")
+    show(("price", "predictor", "rate", "distortion", "above the frontier"), rows)
+    keep("gaussian_codes", [], numbers, told)
+
+
+def fitted(
+    told: argparse.Namespace, answers: Tensor, name: str, charged: Callable[[Tensor], Tensor], seed: int
+) -> tuple[float, float]:
+    """Rate and distortion."""
+    torch.manual_seed(seed)
+    means = nn.Parameter(0.3 * torch.randn(CLASSES, told.channels))
+    scales = nn.Parameter(torch.full((told.channels,), -0.5))
+    hidden = nn.Sequential(nn.Linear(told.channels, 64), nn.ReLU(), nn.Linear(64, CLASSES))
+    predictor = nn.Linear(told.channels, CLASSES) if name == "linear" else hidden
+    optimizer = torch.optim.Adam([means, scales, *predictor.parameters()], lr=2e-2)
+    course = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, told.steps)
+
+    def drawn(count: int) -> tuple[Tensor, Tensor]:
+        codes = means[:, None] + scales.exp() * torch.randn(CLASSES, count, told.channels)  # c s d
+        gaps = (codes[:, :, None] - means) / scales.exp()  # c s c d
+        each = -gaps.square().sum(-1) / 2  # c s c, up to what all share
+        own = each[torch.arange(CLASSES), :, torch.arange(CLASSES)]
+        rate = (own - each.logsumexp(-1)).mean() + math.log(CLASSES)
+        return rate, -(answers[:, None] * predictor(codes).log_softmax(-1)).sum(-1).mean()
+
+    for _ in range(told.steps):
+        rate, distortion = drawn(DRAWS)
+        optimizer.zero_grad()
+        (distortion + charged(rate)).backward()
+        optimizer.step()
+        course.step()
+    with torch.no_grad():
+        rate, distortion = drawn(TRIED)
+    return float(rate), float(distortion)
+
+
+if __name__ == "__main__":
+    main()
