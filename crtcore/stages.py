@@ -10,6 +10,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from crtcore.codes import Codes, batches
+from crtcore.errors import RunError
 from crtcore.experiment import Plan
 from crtcore.kinds import Batch, Dataset, Drawn, Evidence, Prior, Tokenizer
 from crtcore.likelihood import CHUNK, counted, nats, scored
@@ -60,9 +61,19 @@ def compression(plan: Plan, run: Run, dataset: Dataset) -> Compression:
     return Compression(tokenizer, parts, objective)
 
 
-def trained_tokenizer(plan: Plan, run: Run, dataset: Dataset, name: str = "tokenizer") -> Any:
-    """The tokenizer of a plan, trained in the stage of that name."""
+def trained_tokenizer(
+    plan: Plan, run: Run, dataset: Dataset, name: str = "tokenizer", *, continuous: bool = False
+) -> Any:
+    """The tokenizer of a plan, trained in the stage of that name.
+
+    Raises: RunError before it is trained if its codes have no ids, unless they may be `continuous`.
+    """
     tokenizer, parts, objective = compression(plan, run, dataset)
+    if not (continuous or tokenizer.vocabulary):
+        raise RunError(
+            "bottleneck: expected one with ids, which stage 2 models, got one whose codes are continuous; "
+            "choose another, or the experiment 'compression', which is stage 1 alone"
+        )
     with run.stage(name, TOKENIZER, plan) as stage:
         fit(stage, parts, plan.training["tokenizer"], objective)
     for part, (module, _) in parts.items():

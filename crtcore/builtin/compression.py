@@ -24,7 +24,7 @@ class CompressionExperiment:
         """Trains the tokenizer if it is not trained yet, then measures."""
         dataset = plan.parts["dataset"].build()
         run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
-        tokenizer = trained_tokenizer(plan, run, dataset)
+        tokenizer = trained_tokenizer(plan, run, dataset, continuous=True)
         if run.stopping():
             raise Stopped
         with torch.inference_mode():

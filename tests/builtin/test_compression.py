@@ -13,6 +13,7 @@ from torch import Tensor
 
 from crtcore import checkpoint
 from crtcore.builtin.plugin import crt_components
+from crtcore.errors import RunError
 from crtcore.experiment import Plan, study
 from crtcore.hooks import Component
 from crtcore.kinds import BottleneckSpec, Squeezed, TokenizerSpec
@@ -131,3 +132,16 @@ def test_samples_are_kept_for_the_report(tmp_path: Path) -> None:
 def test_a_tokenizer_of_other_data_is_refused() -> None:
     with pytest.raises(SpecError, match="expected a tokenizer of 'image' data, got one of 'ids'"):
         plan(FSQ, tokenizer={"use": "words"})
+
+
+def test_continuous_codes_are_refused_where_there_is_a_stage_2_before_anything_is_trained(tmp_path: Path) -> None:
+    made = plan(
+        {"use": "loud"},
+        experiment={"use": "two-stage"}, prior={"use": "table"}, decoder={"use": "ancestral"},
+        training={"tokenizer": {"steps": 3}, "prior": {"steps": 3}},
+    )  # fmt: skip
+
+    with pytest.raises(RunError, match="bottleneck: expected one with ids, which stage 2 models"):
+        execute(made, tmp_path)
+
+    assert not (tmp_path / "stages").exists()
