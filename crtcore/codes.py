@@ -173,6 +173,6 @@ def _same(
 
 def _strange(where: Path, folder: Path, what: str) -> RunError:
     return RunError(
-        f"two-stage: {where}: expected {what}; another tokenizer, other data or another device made them: "
+        f"ids: {where}: expected {what}; another tokenizer, other data or another device made them: "
         f"delete the folder {folder} and give the same command again"
     )

@@ -1,4 +1,4 @@
-"""Intervals: a mean by Student's t, and a difference that is paired by seed."""
+"""Intervals: a mean by Student's t, over samples or seeds, and a difference that is paired by seed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from jaxtyping import Float
 from scipy.stats import t as student
+from torch import Tensor
+
+from crtcore.kinds import Measurement
 
 CONFIDENCE = 0.95
+
+
+def averaged(values: Float[Tensor, " b"], unit: str) -> Measurement:
+    """Mean and t interval over samples; no interval from one."""
+    mean, count = float(values.mean()), len(values)
+    if count < 2:
+        return Measurement(mean, unit, count)
+    half = float(student.ppf((1 + CONFIDENCE) / 2, count - 1) * values.std() / math.sqrt(count))
+    return Measurement(mean, unit, count, mean - half, mean + half)
 
 
 def interval(values: list[float]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from crtcore.builtin.averaged import averaged
+from crtcore.intervals import averaged
 from crtcore.kinds import Evidence, Measurement
 
 ROUNDING = 0.01

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from crtcore.builtin.averaged import averaged
 from crtcore.builtin.specs import Compression
 from crtcore.codes import batches, spread
 from crtcore.experiment import Plan
+from crtcore.intervals import averaged
 from crtcore.kinds import Dataset, Encoded, Findings, Measurement, Tokenizer
 from crtcore.run import Run, Stopped
 from crtcore.stages import SHOWN, trained_tokenizer

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from crtcore.builtin.listing import Listing, listed
 from crtcore.builtin.specs import ImageFolder
-from crtcore.builtin.splits import check
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
 from crtcore.noise import Noise
 from crtcore.registry import in_one_line
+from crtcore.splits import check
 
 Cut: TypeAlias = Callable[[Image.Image, int], Image.Image]
 """An image and a size, to a square of it."""

@@ -5,15 +5,13 @@ Axes: s subsets, b samples of one, d features.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float
-from scipy.stats import t as student
 from torch import Tensor
 
 from crtcore.builtin.compared import compared
 from crtcore.builtin.specs import KernelDistance
+from crtcore.intervals import averaged
 from crtcore.kinds import Evidence, Measurement
 from crtcore.noise import Noise
 
@@ -44,15 +42,8 @@ class PolynomialDiscrepancy:
         numbers = {}
         for name, draws in others.items():
             estimates = [squared_discrepancy(found.real[chosen], other[chosen]) for other in draws]
-            numbers[name] = _mean(torch.stack(estimates).mean(0), samples=chosen.numel())
+            numbers[name] = averaged(torch.stack(estimates).mean(0), "kernel units")._replace(samples=chosen.numel())
         return numbers
-
-
-def _mean(estimates: Float[Tensor, " s"], *, samples: int) -> Measurement:
-    """Mean and t interval over subsets."""
-    mean = float(estimates.mean())
-    half = float(student.ppf(0.975, len(estimates) - 1) * estimates.std() / math.sqrt(len(estimates)))
-    return Measurement(mean, "kernel units", samples, mean - half, mean + half)
 
 
 def kernel(one: Float[Tensor, "s b d"], other: Float[Tensor, "s b d"]) -> Float[Tensor, "s b b"]:

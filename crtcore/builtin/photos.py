@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from crtcore.builtin.specs import Photos
-from crtcore.builtin.splits import check
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
+from crtcore.splits import check
 
 PHOTOGRAPHS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

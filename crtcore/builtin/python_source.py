@@ -16,9 +16,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crtcore.builtin.specs import PythonSource
-from crtcore.builtin.splits import check
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
+from crtcore.splits import check
 
 SKIPPED = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"})
 """Folders, wherever they lie, whose files are no part of the library itself."""

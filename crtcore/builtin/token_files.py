@@ -15,9 +15,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crtcore.builtin.specs import TokenFiles
-from crtcore.builtin.splits import check
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
+from crtcore.splits import check
 
 FILES = ("train.bin", "val.bin")
 WORD = np.dtype("<u2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,8 @@ def _tell(folder: Path, *, as_json: bool, **more: str) -> None:
     swept = (folder / SWEEP).is_file()
     values = read_json(folder / (SWEEP if swept else RESULT))
     if as_json:
-        answer({**values, "folder": str(folder), "report": str(folder / page.PAGE), **more})
+        command = shlex.join(["crt", *sys.argv[1:]])
+        answer({**values, "command": command, "folder": str(folder), "report": str(folder / page.PAGE), **more})
         return
     if tables.units(values) if swept else values["numbers"]:
         show(tables.comparison(values) if swept else tables.single(values))

@@ -283,9 +283,13 @@ def test_what_is_frozen_has_nothing_to_train_and_says_that_it_brings_its_weights
 
 
 def test_what_every_reader_computes_anew_may_lie_in_a_file(tmp_path: Path) -> None:
-    more = published(CONFIG) | {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}
+    weights = published(CONFIG)
+    computed = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}
 
-    read_llama(laid(tmp_path / "llama", CONFIG, more))
+    plain = read_llama(laid(tmp_path / "plain", CONFIG, weights))
+    more = read_llama(laid(tmp_path / "more", CONFIG, weights | computed))
+
+    assert all(torch.equal(*pair) for pair in zip(plain.parameters(), more.parameters(), strict=True))
 
 
 def test_a_tied_output_layer_may_lie_in_a_file_if_it_is_tied_indeed(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from crt_latent.metamath.text import Text
 from crt_latent.traces import delimiters, weights
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
+from crtcore.splits import check
 
 SPLITS = ("train", "validation", "test")
 CHUNK = 4096
@@ -76,11 +77,7 @@ class MetaMathTraces:
 
         Raises: ValueError if there is no such split, IndexError if an index is not in it.
         """
-        if split not in self.sizes:
-            raise ValueError(f"expected a split of {', '.join(self.sizes)}, got {split!r}")
-        outside = indices[(indices < 0) | (indices >= self.sizes[split])]
-        if len(outside):
-            raise IndexError(f"expected indices from 0 to {self.sizes[split] - 1}, got {int(outside[0])}")
+        check(self.sizes, split, indices)
         flat, ends = self._flat[split], self._ends[split]
         columns = ends[indices, None] + torch.arange(self._width)  # b n
         ids = flat[columns.clamp(max=len(flat) - 1)].long().masked_fill(columns >= ends[indices + 1, None], -1)

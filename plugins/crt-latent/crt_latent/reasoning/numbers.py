@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 from jaxtyping import Bool, Int
 from scipy.stats import norm
-from scipy.stats import t as student
 from torch import Tensor
 
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.reasoning.answers import Answers
 from crt_latent.traces import Trace, lengths
+from crtcore.intervals import CONFIDENCE, averaged
 from crtcore.kinds import Measurement
-
-LEVEL = 0.95
 
 
 class Counts(NamedTuple):
@@ -49,11 +46,11 @@ def measured(counts: Counts, answers: Answers, solved: Bool[Tensor, " b"]) -> di
     """The numbers of one way to answer."""
     return {
         "accuracy": share(solved, "of the problems"),
-        "tokens": mean(counts.tokens, "ids an answer"),
-        "latent_tokens": mean(counts.latent, "ids an answer"),
-        "text_tokens": mean(counts.text, "ids an answer"),
-        "saving_mechanical": mean(counts.mechanical, "ids an answer"),
-        "saving_chosen": mean(counts.saved - counts.mechanical, "ids an answer"),
+        "tokens": averaged(counts.tokens.double(), "ids an answer"),
+        "latent_tokens": averaged(counts.latent.double(), "ids an answer"),
+        "text_tokens": averaged(counts.text.double(), "ids an answer"),
+        "saving_mechanical": averaged(counts.mechanical.double(), "ids an answer"),
+        "saving_chosen": averaged((counts.saved - counts.mechanical).double(), "ids an answer"),
         "unended": share(~answers.ended, "of the problems"),
         "closed_by_force": share(answers.forced, "of the problems"),
     }
@@ -65,17 +62,7 @@ def share(hits: Bool[Tensor, " b"], unit: str) -> Measurement:
     Source: Wilson (1927), J. Am. Stat. Assoc. 22, 209.
     """
     count, value = len(hits), float(hits.double().mean())
-    z = float(norm.ppf((1 + LEVEL) / 2))
+    z = float(norm.ppf((1 + CONFIDENCE) / 2))
     middle = (value + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * (value * (1 - value) / count + z**2 / (4 * count**2)) ** 0.5 / (1 + z**2 / count)
     return Measurement(value, unit, count, max(middle - half, 0.0), min(middle + half, 1.0))
-
-
-def mean(values: Int[Tensor, " b"], unit: str) -> Measurement:
-    """The mean, by the t interval; without one where there is a single problem."""
-    found = values.double().numpy()
-    value, count = float(found.mean()), len(found)
-    if count < 2:
-        return Measurement(value, unit, count)
-    half = float(student.ppf((1 + LEVEL) / 2, count - 1)) * float(np.std(found, ddof=1)) / count**0.5
-    return Measurement(value, unit, count, value - half, value + half)

@@ -19,6 +19,7 @@ from crt_latent.traces import between, delimiters, joined, lengths, weights
 from crtcore import Noise
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
+from crtcore.splits import check
 
 SPLITS = ("train", "validation", "test")
 PARTS = 10
@@ -63,11 +64,7 @@ class GeneratedTask:
         Raises: ValueError if there is no such split, IndexError if an index is not in it, RunError if no problem of
         these dials is for that split.
         """
-        if split not in self.sizes:
-            raise ValueError(f"expected a split of {', '.join(self.sizes)}, got {split!r}")
-        outside = indices[(indices < 0) | (indices >= self.sizes[split])]
-        if len(outside):
-            raise IndexError(f"expected indices from 0 to {self.sizes[split] - 1}, got {int(outside[0])}")
+        check(self.sizes, split, indices)
         kept = self._kept[split]
         missing = torch.unique(indices[lengths(kept[indices]) == 0])
         for new in torch.split(missing, CHUNK):

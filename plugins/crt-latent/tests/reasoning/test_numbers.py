@@ -7,7 +7,7 @@ import torch
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.mixing.mixed import Chunking, mixed
 from crt_latent.reasoning.answers import Answers
-from crt_latent.reasoning.numbers import counted, mean, measured, share
+from crt_latent.reasoning.numbers import counted, measured, share
 from crt_latent.traces import Trace, joined
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,10 +58,3 @@ def test_a_share_has_the_interval_of_wilson() -> None:
 
     assert (found.value, found.low) == (0, 0)
     assert found.high == pytest.approx(1.959964**2 / (10 + 1.959964**2))
-
-
-def test_a_mean_has_the_interval_of_student() -> None:
-    found = mean(torch.tensor([1, 2, 3]), "")
-
-    assert found.value == 2
-    assert found.high == pytest.approx(2 + 4.302653 / 3**0.5)  # the 97.5 % point for two degrees of freedom

@@ -20,7 +20,7 @@ from crt_verify import rules
 from crt_verify.kernels.build import compiled
 from crt_verify.kernels.names import LAWS, number
 from crt_verify.rules.forest import NEVER
-from crt_verify.rules.judge import _fitting
+from crt_verify.rules.judge import fitting
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict
 
@@ -116,7 +116,7 @@ class DeviceRule:
     def _verdict(
         self, trees: Trees, p: Tensor, q: Tensor, coins: tuple[Tensor, Tensor], rows: str, temperature: float
     ) -> Verdict:
-        _fitting(trees, p, q, *coins)
+        fitting(trees, p, q, *coins)
         if not p.is_cuda:
             raise ValueError(f"expected tensors on a GPU, got {p.device}; crt_verify.kernels.host runs there")
         with torch.cuda.device(p.device):

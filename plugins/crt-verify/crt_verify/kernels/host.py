@@ -17,7 +17,7 @@ from torch import Tensor
 from crt_verify import rules
 from crt_verify.kernels.build import compiled
 from crt_verify.kernels.names import number
-from crt_verify.rules.judge import _fitting
+from crt_verify.rules.judge import fitting
 from crt_verify.tree import Tree, Trees, batch
 from crt_verify.verdict import Verdict
 
@@ -125,7 +125,7 @@ class HostRule:
     def _verdict(
         self, trees: Trees, p: Tensor, q: Tensor, coins: tuple[Tensor, Tensor], temperature: float | None = None
     ) -> Verdict:
-        _fitting(trees, p, q, *coins)
+        fitting(trees, p, q, *coins)
         trees = Trees(*(field.long().contiguous() for field in trees))
         p, q, coins = p.contiguous(), q.contiguous(), (coins[0].long().contiguous(), coins[1].long().contiguous())
         size, most = trees.parents.shape

@@ -10,7 +10,7 @@
 
 namespace crt {
 
-// The order of crt_verify.kernels.rules.NAMES.
+// The order of crt_verify.kernels.names.NAMES.
 enum Rule { SINGLE, MULTIROUND, RECURSIVE, KSEQ, BLOCK, GREEDY, TARGET_ONLY, TRAVERSAL, TRAVERSAL_INDEPENDENT, RULES };
 
 CRT_CODE Needs needs_of(int rule) {

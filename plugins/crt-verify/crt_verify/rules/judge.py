@@ -46,7 +46,7 @@ class Rule:
         Never raises on values: `check` does. Accept coins are below 2**24, final coins below 2**32.
         Raises: ValueError if shapes do not fit one another.
         """
-        _fitting(trees, p, q, accept_coins, final_coins)
+        fitting(trees, p, q, accept_coins, final_coins)
         forest = self._forest(trees, p, q)
         code = self._faults(trees, forest, p, q).minimum(stray_coins(trees, accept_coins, final_coins))
         fault = torch.where(code < NEVER, code, 0)
@@ -68,7 +68,7 @@ class Rule:
         """
         trees = batch([tree])
         p, q = (torch.as_tensor(rows, dtype=torch.float64, device="cpu")[None] for rows in (p, q))
-        _fitting(trees, p, q, trees.tokens, trees.tokens)
+        fitting(trees, p, q, trees.tokens, trees.tokens)
         forest = self._forest(trees, p, q)
         code = self._faults(trees, forest, p, q)
         nothing = trees.nodes - 1
@@ -96,7 +96,7 @@ class Rule:
         return faults(trees, p, q, drawn, self.chain)
 
 
-def _fitting(trees: Trees, p: Tensor, q: Tensor, accept_coins: Tensor, final_coins: Tensor) -> None:
+def fitting(trees: Trees, p: Tensor, q: Tensor, accept_coins: Tensor, final_coins: Tensor) -> None:
     """Lets shapes pass that fit one another."""
     shape = tuple(trees.parents.shape)
     if p.dim() != 3 or not p.shape[1] * p.shape[2] or tuple(p.shape[:2]) != shape or p.shape != q.shape:

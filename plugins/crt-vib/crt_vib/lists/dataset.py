@@ -15,6 +15,7 @@ from torch import Tensor
 from crt_vib.lists.spec import NAMES, Lists
 from crtcore import Noise
 from crtcore.kinds import Batch
+from crtcore.splits import check
 
 SIDES = {"train": (0, 1), "validation": (2,), "test": (3,)}
 """Split to its contents, of four kinds: a random half is there to train on, a quarter for each of the others."""
@@ -58,10 +59,7 @@ class NamedLists:
 
         Raises: ValueError if there is no such split, IndexError if an index is not in it.
         """
-        if split not in self.sizes:
-            raise ValueError(f"expected a split of {', '.join(self.sizes)}, got {split!r}")
-        if len(outside := indices[(indices < 0) | (indices >= self.sizes[split])]):
-            raise IndexError(f"expected indices from 0 to {self.sizes[split] - 1}, got {int(outside[0])}")
+        check(self.sizes, split, indices)
         said = self._contents(split, indices)
         ids = torch.cat((self._question(said), said.answer[:, None]), 1)  # b n
         if self.spec.meta != "none":

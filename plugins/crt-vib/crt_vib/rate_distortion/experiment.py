@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 from crt_vib.lists.spec import Foretold
 from crt_vib.rate_distortion.frontier import exact
 from crt_vib.rate_distortion.heads import trained
-from crt_vib.rate_distortion.measure import gaps, information, label_nats, mean, row, told
-from crt_vib.rate_distortion.reading import Examples, read
+from crt_vib.rate_distortion.measure import gaps, information, label_nats, row, told
+from crt_vib.rate_distortion.reading import Examples, answered, read
 from crt_vib.rate_distortion.spec import RateDistortion
 from crtcore.errors import RunError
 from crtcore.gaps import Span, along, common
 from crtcore.gaps import mean as over
+from crtcore.intervals import averaged
 from crtcore.kinds import Dataset, Findings, Measurement, Row
 from crtcore.run import Run
 from crtcore.stages import trained_prior
 
 if TYPE_CHECKING:
     import numpy as np
-    from jaxtyping import Float64
+    from jaxtyping import Bool, Float64
+    from torch import Tensor
 
     from crtcore.experiment import Plan
 
@@ -43,9 +45,9 @@ class RateDistortionExperiment:
         prior = self._prior(plan, run, dataset)
         meta = dataset.vocabulary - 1 if about.marked else None
         taken = partial(read, self.spec, prior, dataset, run=run, meta=meta)
-        test = taken("test")
+        test, right = taken("test"), answered(self.spec, prior, dataset, "test", run, meta=meta)
         joint = about.joint() if isinstance(about, Foretold) and self.spec.distance == 1 else None
-        numbers = learnt(test, joint)
+        numbers = learnt(test, right, joint)
         if note := self._gated(numbers):
             return Findings(numbers, notes=(note,))
         splits = {"examples": taken("train"), "held": taken("validation"), "test": test}
@@ -89,7 +91,7 @@ class RateDistortionExperiment:
                 apart.append(gaps(found, frontier))
         if apart:
             largest = max((each.numbers["frontier_gap_nats"] for each in rows), key=lambda number: number.value)
-            average = mean(sum(apart[1:], apart[0]) / len(apart), "nats")
+            average = averaged(sum(apart[1:], apart[0]) / len(apart), "nats")
             numbers = {**numbers, "mean_frontier_gap_nats": average, "largest_frontier_gap_nats": largest}
         return numbers, rows
 
@@ -108,11 +110,13 @@ class RateDistortionExperiment:
         return Findings(numbers, rows, (note,))
 
 
-def learnt(test: Examples, joint: Float64[np.ndarray, "x y"] | None) -> dict[str, Measurement]:
+def learnt(
+    test: Examples, right: Bool[Tensor, " b"], joint: Float64[np.ndarray, "x y"] | None
+) -> dict[str, Measurement]:
     """How well the language model answers, and how well anyone could."""
     labels = label_nats(test.answers.cpu())
     numbers = {
-        "accuracy": mean(test.right.double().cpu(), "share"),
+        "accuracy": averaged(right.double().cpu(), "share"),
         "label_entropy_nats": Measurement(float(labels.mean()), "nats", len(labels)),
     }
     if joint is not None:

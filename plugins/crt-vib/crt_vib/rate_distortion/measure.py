@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float64, Int
 from torch import Tensor
 
 from crt_vib.gaussian.posterior import Posterior
@@ -16,7 +16,7 @@ from crt_vib.gaussian.sandwich import sandwich
 from crt_vib.rate_distortion.frontier import Frontier
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.reading import Examples
-from crtcore.intervals import interval
+from crtcore.intervals import averaged
 from crtcore.kinds import Measurement, Row
 from crtcore.noise import Noise
 
@@ -47,12 +47,6 @@ def noise(seed: int, count: int, sample: int) -> Noise:
     return Noise(Noise(seed, "codes of held-out states").seeds(torch.arange(count), sample), "codes")
 
 
-def mean(values: Float[Tensor, " b"], unit: str) -> Measurement:
-    """A mean over states with its t interval."""
-    found = interval(values.tolist())
-    return Measurement(found["mean"], unit, len(values), found["low"], found["high"])
-
-
 def information(probe: Probe, test: Examples, seed: int) -> dict[str, Measurement]:
     """What the codes have of the states, between two estimates; nothing of a bottleneck that tells no posterior."""
     if not hasattr(probe.bottleneck, "posterior"):
@@ -63,8 +57,8 @@ def information(probe: Probe, test: Examples, seed: int) -> dict[str, Measuremen
         codes = probe.bottleneck(features, noise(seed, count, 0)).codes.flatten(1)
         found = sandwich(codes, Posterior(*(part.flatten(1) for part in probe.bottleneck.posterior(features))))
     return {
-        "information_lower_nats": mean(found.lower.double().cpu(), "nats"),
-        "information_upper_nats": mean(found.upper.double().cpu(), "nats"),
+        "information_lower_nats": averaged(found.lower.double().cpu(), "nats"),
+        "information_upper_nats": averaged(found.upper.double().cpu(), "nats"),
     }
 
 
@@ -81,16 +75,16 @@ def row(weight: float, found: Told, answers: Int[Tensor, " b"], frontier: Fronti
     tangent at the rate that was met.
     """
     labels = label_nats(answers.cpu())
-    rate, distortion = mean(found.rate, "nats"), mean(found.distortion, "nats")
+    rate, distortion = averaged(found.rate, "nats"), averaged(found.distortion, "nats")
     numbers = {
         "rate_nats": rate,
         "distortion_nats": distortion,
         "floor_nats": Measurement(max(0.0, float(labels.mean()) - rate.value), "nats", len(labels)),
-        "floor_gap_nats": mean(found.distortion + found.rate - labels, "nats"),
+        "floor_gap_nats": averaged(found.distortion + found.rate - labels, "nats"),
     }
     if frontier is not None:
         numbers["frontier_nats"] = Measurement(frontier.least(rate.value), "nats", len(labels))
-        numbers["frontier_gap_nats"] = mean(gaps(found, frontier), "nats")
+        numbers["frontier_gap_nats"] = averaged(gaps(found, frontier), "nats")
     return Row({"weight": weight}, numbers)
 
 

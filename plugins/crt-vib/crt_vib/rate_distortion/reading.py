@@ -5,6 +5,7 @@ Axes: b batch, n ids of a row, w width of a state. Id -1 means absent.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from crt_vib.rate_distortion.spec import RateDistortion
 from crtcore.codes import batches, spread
 from crtcore.errors import RunError
-from crtcore.kinds import Batch, Dataset, Trunk
+from crtcore.kinds import Batch, Dataset, Prior, Trunk
 from crtcore.run import Run, Stopped
 
 
@@ -33,8 +34,6 @@ class Examples(NamedTuple):
 
     states: Float[Tensor, "b w"]
     answers: Int[Tensor, " b"]
-    right: Bool[Tensor, " b"]
-    """Whether the language model itself has the answer for the likeliest id there."""
 
 
 def prompts(batch: Batch, *, meta: int | None, distance: int, at_meta: bool) -> Prompts:
@@ -66,12 +65,9 @@ def read(spec: RateDistortion, prior: Trunk, dataset: Dataset, split: str, run: 
     """
     found = []
     with torch.inference_mode():
-        for batch in batches(dataset, split, spread(dataset.sizes[split], getattr(spec, split))):
-            if run.stopping():
-                raise Stopped
-            given = prompts(batch, meta=meta, distance=spec.distance, at_meta=spec.read == "meta")
-            if len(given.ids):
-                found.append(_read(prior, given, run.device))
+        for given in _given(spec, dataset, split, run, meta=meta):
+            states = prior.hidden(given.ids, given.condition)
+            found.append(Examples(states[torch.arange(len(given.ids)), given.place].float(), given.answers))
     if (count := sum(len(each.answers) for each in found)) < 2:
         raise RunError(
             f"rate-distortion: expected at least 2 rows of {split!r} with more than {spec.distance} ids "
@@ -80,10 +76,26 @@ def read(spec: RateDistortion, prior: Trunk, dataset: Dataset, split: str, run: 
     return Examples(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
-def _read(prior: Trunk, given: Prompts, device: torch.device) -> Examples:
-    rows, place = torch.arange(len(given.ids)), given.place
-    ids, condition = given.ids.to(device), None if given.condition is None else given.condition.to(device)
-    states = prior.hidden(ids, condition)[rows, place].float()
-    guessed = prior(ids, condition)[rows, place + 1].argmax(-1)
-    answers = given.answers.to(device)
-    return Examples(states, answers, guessed == answers)
+def answered(
+    spec: RateDistortion, prior: Prior, dataset: Dataset, split: str, run: Run, *, meta: int | None
+) -> Bool[Tensor, " b"]:
+    """Whether the language model itself has the answer for the likeliest id, row for row of what is read.
+
+    Raises: Stopped between two batches.
+    """
+    found = []
+    with torch.inference_mode():
+        for given in _given(spec, dataset, split, run, meta=meta):
+            logits = prior(given.ids, given.condition)[torch.arange(len(given.ids)), given.place + 1]
+            found.append(logits.argmax(-1) == given.answers)
+    return torch.cat(found)
+
+
+def _given(spec: RateDistortion, dataset: Dataset, split: str, run: Run, *, meta: int | None) -> Iterator[Prompts]:
+    """What is given of the rows, a batch at a time, on the run's device."""
+    for batch in batches(dataset, split, spread(dataset.sizes[split], getattr(spec, split))):
+        if run.stopping():
+            raise Stopped
+        given = prompts(batch, meta=meta, distance=spec.distance, at_meta=spec.read == "meta")
+        if len(given.ids):
+            yield Prompts._make(part if part is None else part.to(run.device) for part in given)

@@ -1,4 +1,4 @@
-"""What `take` of a built-in dataset refuses."""
+"""What `take` of a dataset refuses."""
 
 from __future__ import annotations
 
