@@ -96,6 +96,15 @@ def test_metas_and_noise_leave_the_questions_as_they_are(spec: Lists) -> None:
     assert torch.equal(rows(noisy)[:, :width], rows(plain)[:, :width])
 
 
+@given(SPECS)
+def test_the_case_of_a_row_is_its_answer_without_noise(spec: Lists) -> None:
+    noisy, plain = (attrs.evolve(spec, meta="none", noise=noise) for noise in (0.5, 0.0))
+
+    data = rows(plain)
+    assert torch.equal(plain.build().cases(data[:, :-1]), data[:, -1])
+    assert torch.equal(noisy.build().cases(rows(noisy)[:, :-1]), data[:, -1])
+
+
 def questions(spec: Lists, split: str) -> set[tuple[int, ...]]:
     """What rows ask, all symbols moved on so that the first item is symbol 0."""
     found = set()

@@ -68,6 +68,15 @@ class NamedLists:
         last = (ids >= 0).sum(1, keepdim=True) - 1
         return Batch(ids, None, torch.zeros(ids.shape).scatter_(1, last, 1.0))
 
+    def cases(self, ids: Int[Tensor, "b n"]) -> Int[Tensor, " b"]:
+        """The item that each row asks for, whatever its answer is."""
+        spec = self.spec
+        width = spec.lists * (1 + spec.items)
+        lists = ids[:, :width].unflatten(1, (spec.lists, 1 + spec.items))
+        asked = (lists[..., 0] == ids[:, width + 1, None]).int().argmax(1)
+        place = ids[:, width + 2] - (spec.symbols + NAMES + 1)
+        return lists[torch.arange(len(ids)), asked, 1 + place]
+
     def _question(self, said: Contents) -> Int[Tensor, "b n"]:
         """The ids before the answer."""
         symbols = self.spec.symbols

@@ -22,7 +22,10 @@ NAMES = 8
 
 @attrs.frozen(kw_only=True)
 class Foretold(DatasetSpec):
-    """Base of datasets of ids where it is known how well the last one can be foretold."""
+    """Base of datasets of ids where it is known how well the last one can be foretold.
+
+    What such a spec builds says by `cases(ids)`, of ids b n without the last one, which x of the law each row is.
+    """
 
     form: ClassVar[str] = "ids"
 

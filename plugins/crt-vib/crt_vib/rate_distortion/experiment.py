@@ -44,9 +44,10 @@ class RateDistortionExperiment:
         run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
         prior = self._prior(plan, run, dataset)
         meta = dataset.vocabulary - 1 if about.marked else None
-        taken = partial(read, self.spec, prior, dataset, run=run, meta=meta)
-        test, right = taken("test"), answered(self.spec, prior, dataset, "test", run, meta=meta)
         joint = about.joint() if isinstance(about, Foretold) and self.spec.distance == 1 else None
+        cases = 0 if joint is None else len(joint)
+        taken = partial(read, self.spec, prior, dataset, run=run, meta=meta, cases=cases)
+        test, right = taken("test"), answered(self.spec, prior, dataset, "test", run, meta=meta)
         numbers = learnt(test, right, joint)
         if note := self._gated(numbers):
             return Findings(numbers, notes=(note,))
@@ -98,16 +99,27 @@ class RateDistortionExperiment:
     def _whole(self, numbers: dict[str, Measurement], rows: Sequence[Row]) -> Findings:
         """The findings, with the mean distortion between two rates where the curve reaches both."""
         curve = sorted((each.numbers["rate_nats"].value, each.numbers["distortion_nats"].value) for each in rows)
-        wanted = Span(*self.spec.between)
+        wanted, notes = Span(*self.spec.between), self._own(rows)
         if common([curve, [(wanted.low, 0.0), (wanted.high, 0.0)]]) == wanted:
             value = over(along(curve, wanted))
             count = rows[0].numbers["rate_nats"].samples
-            return Findings({**numbers, "mean_distortion_nats": Measurement(value, "nats", count)}, rows)
+            return Findings({**numbers, "mean_distortion_nats": Measurement(value, "nats", count)}, rows, notes)
         note = (
             f"no mean distortion between {wanted.low:g} and {wanted.high:g} nats, as the curve reaches from "
             f"{curve[0][0]:.3f} to {curve[-1][0]:.3f}; other experiment.weights reach further"
         )
-        return Findings(numbers, rows, (note,))
+        return Findings(numbers, rows, (*notes, note))
+
+    def _own(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """Whose the distance from the frontier is, where no state stands between."""
+        if self.spec.read != "case":
+            return ()
+        far = max((each.numbers for each in rows), key=lambda numbers: numbers["frontier_gap_nats"].value)
+        return (
+            f"up to {far['frontier_gap_nats'].value:.3f} nats above the exact frontier, at "
+            f"{far['rate_nats'].value:.2f} nats, though it reads the case itself: so much of the distance of any arm is "
+            "the bottleneck's and its predictor's, and not the state's",
+        )
 
 
 def learnt(

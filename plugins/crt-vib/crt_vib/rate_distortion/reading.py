@@ -6,7 +6,7 @@ Axes: b batch, n ids of a row, w width of a state. Id -1 means absent.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -58,16 +58,23 @@ def prompts(batch: Batch, *, meta: int | None, distance: int, at_meta: bool) -> 
     return Prompts(given[:, :width], condition, place, answers)
 
 
-def read(spec: RateDistortion, prior: Trunk, dataset: Dataset, split: str, run: Run, *, meta: int | None) -> Examples:
+def read(
+    spec: RateDistortion, prior: Trunk, dataset: Any, split: str, run: Run, *, meta: int | None, cases: int
+) -> Examples:
     """States and answers of evenly spaced rows of a split, as many as `spec` asks for, or there are.
+
+    Where `spec` reads the case of a row, its state is that one of so many `cases`.
 
     Raises: RunError if there are fewer than two, Stopped between two batches.
     """
     found = []
     with torch.inference_mode():
         for given in _given(spec, dataset, split, run, meta=meta):
-            states = prior.hidden(given.ids, given.condition)
-            found.append(Examples(states[torch.arange(len(given.ids)), given.place].float(), given.answers))
+            if spec.read == "case":
+                states = nn.functional.one_hot(dataset.cases(given.ids), cases)
+            else:
+                states = prior.hidden(given.ids, given.condition)[torch.arange(len(given.ids)), given.place]
+            found.append(Examples(states.float(), given.answers))
     if (count := sum(len(each.answers) for each in found)) < 2:
         raise RunError(
             f"rate-distortion: expected at least 2 rows of {split!r} with more than {spec.distance} ids "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
+from crt_vib.lists.spec import Foretold
 from crtcore.kinds import ExperimentSpec, Figure, Role
 from crtcore.spec import FieldError, at_least, between, each
 
@@ -54,8 +55,9 @@ class RateDistortion(ExperimentSpec):
 
     weights: tuple[float, ...] = attrs.field(validator=[each(at_least(0)), _apart])
     """What the regulariser is weighed by: a bottleneck, and a point of the curve, for each (beta in the source)."""
-    read: Literal["last", "meta"] = "last"
-    """Where the state is read: at the last id that is no META, or at a META put behind it."""
+    read: Literal["last", "meta", "case"] = "last"
+    """Where the state is read: at the last id that is no META, or at a META put behind it. `case` is the control: no
+    state, but which case of the dataset's law a row is, as a one-hot vector, so that what is lost is the bottleneck's."""
     distance: int = attrs.field(default=1, validator=at_least(1))
     """How many ids that are no METAs the answer lies behind the last one that is given."""
     gate: float = attrs.field(default=0.95, validator=between(0, 1))
@@ -86,6 +88,13 @@ class RateDistortion(ExperimentSpec):
         elif self.read == "meta" and not dataset.marked:
             got = plan.document["dataset"]["use"]
             yield "experiment.read", f"expected a dataset with METAs to read at one, such as 'with-metas', got {got!r}"
+        if self.read == "case" and not (isinstance(dataset, Foretold) and self.distance == 1):
+            got = plan.document["dataset"]["use"]
+            yield (
+                "experiment.read",
+                f"expected a dataset that tells its law, such as 'lists', and a distance of 1 to read cases, got {got!r} "
+                f"and {self.distance}",
+            )
         if (weight := plan.parts["regularizer"].weight) != 1:
             message = f"expected 1, as experiment.weights say what the regulariser is weighed by, got {weight!r}"
             yield "regularizer.weight", message

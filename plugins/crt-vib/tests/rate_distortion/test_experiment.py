@@ -173,6 +173,16 @@ def test_a_language_model_that_has_not_learnt_its_task_has_no_curve(tmp_path: Pa
     assert f"{result['numbers']['accuracy']['value']:.3f}" in note
 
 
+def test_the_case_of_a_row_is_read_as_a_state_that_names_it(
+    small: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    result = execute(plan(experiment={"read": "case"}), tmp_path)
+
+    assert (result["numbers"], result["points"]) == (small[0]["numbers"], small[0]["points"])
+    (note,) = result["notes"]
+    assert f"up to {result['numbers']['largest_frontier_gap_nats']['value']:.3f} nats above" in note
+
+
 def test_a_study_that_was_stopped_goes_on_to_the_same_numbers(
     small: tuple[dict[str, Any], Path], tmp_path: Path
 ) -> None:
@@ -225,6 +235,14 @@ def test_a_discrete_bottleneck_is_studied_alike(tmp_path: Path) -> None:
         (
             {"dataset": {"use": "python-source"}, "experiment": {"read": "meta"}},
             "experiment.read: expected a dataset with METAs to read at one, such as 'with-metas', got 'python-source'",
+        ),
+        (
+            {"dataset": {"use": "python-source"}, "experiment": {"read": "case"}},
+            "experiment.read: expected a dataset that tells its law, such as 'lists', .* got 'python-source' and 1",
+        ),
+        (
+            {"experiment": {"read": "case", "distance": 2}},
+            "experiment.read: expected .* and a distance of 1 to read cases, got 'lists' and 2",
         ),
         ({"regularizer": {"weight": 0.5}}, "regularizer.weight: expected 1, as experiment.weights say"),
         ({"experiment": {"weights": [0.5, 0.5]}}, "experiment.weights: expected weights of which none comes twice"),
