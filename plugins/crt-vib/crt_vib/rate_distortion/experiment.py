@@ -117,8 +117,8 @@ class RateDistortionExperiment:
         far = max((each.numbers for each in rows), key=lambda numbers: numbers["frontier_gap_nats"].value)
         return (
             f"up to {far['frontier_gap_nats'].value:.3f} nats above the exact frontier, at "
-            f"{far['rate_nats'].value:.2f} nats, though it reads the case itself: so much of the distance of any arm is "
-            "the bottleneck's and its predictor's, and not the state's",
+            f"{far['rate_nats'].value:.2f} nats, though it reads the case itself: so much of the distance of any arm "
+            "is the bottleneck's and its predictor's, and not the state's",
         )
 
 

@@ -57,7 +57,7 @@ class RateDistortion(ExperimentSpec):
     """What the regulariser is weighed by: a bottleneck, and a point of the curve, for each (beta in the source)."""
     read: Literal["last", "meta", "case"] = "last"
     """Where the state is read: at the last id that is no META, or at a META put behind it. `case` is the control: no
-    state, but which case of the dataset's law a row is, as a one-hot vector, so that what is lost is the bottleneck's."""
+    state, but which case of the dataset's law a row is, one-hot, so that what is lost is the bottleneck's."""
     distance: int = attrs.field(default=1, validator=at_least(1))
     """How many ids that are no METAs the answer lies behind the last one that is given."""
     gate: float = attrs.field(default=0.95, validator=between(0, 1))
@@ -92,8 +92,8 @@ class RateDistortion(ExperimentSpec):
             got = plan.document["dataset"]["use"]
             yield (
                 "experiment.read",
-                f"expected a dataset that tells its law, such as 'lists', and a distance of 1 to read cases, got {got!r} "
-                f"and {self.distance}",
+                f"expected a dataset that tells its law, such as 'lists', and a distance of 1 to read cases, "
+                f"got {got!r} and {self.distance}",
             )
         if (weight := plan.parts["regularizer"].weight) != 1:
             message = f"expected 1, as experiment.weights say what the regulariser is weighed by, got {weight!r}"

@@ -173,9 +173,7 @@ def test_a_language_model_that_has_not_learnt_its_task_has_no_curve(tmp_path: Pa
     assert f"{result['numbers']['accuracy']['value']:.3f}" in note
 
 
-def test_the_case_of_a_row_is_read_as_a_state_that_names_it(
-    small: tuple[dict[str, Any], Path], tmp_path: Path
-) -> None:
+def test_the_case_of_a_row_is_read_as_a_state_that_names_it(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     result = execute(plan(experiment={"read": "case"}), tmp_path)
 
     assert (result["numbers"], result["points"]) == (small[0]["numbers"], small[0]["points"])
