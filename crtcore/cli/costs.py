@@ -38,6 +38,7 @@ def _plain(cost: StageCost, data: Outline, device: str | None) -> dict[str, Any]
     return {
         "stage": cost.stage,
         "steps": training.steps,
+        "times": cost.times,
         "batch": training.batch,
         "precision": training.precision,
         "parameters": dict(cost.parameters),
@@ -81,8 +82,8 @@ def tell(study: Study, found: Sequence[list[dict[str, Any]]], device: str | None
 
 def _meaning(device: str | None) -> list[str]:
     lines = [
-        "FLOPs: of all steps of a stage, counted over one step, forward and back; encoding, judging and drawing "
-        "come on top, and stages that points share are trained once",
+        "FLOPs: of all steps of a stage, as often as a run trains it, counted over one step, forward and back; "
+        "encoding, judging and drawing come on top, and stages that points share are trained once",
         "activations: an estimate, what a step keeps for its gradient",
     ]
     if device:

@@ -49,11 +49,13 @@ class StageCost(NamedTuple):
     """Why the step could not be traced: then `flops` are 6 times parameters times ids."""
     left_out: tuple[str, ...]
     """Regularisers that could not be built, each with the reason: they are in no number."""
+    times: int
+    """How often a run trains it."""
 
     @property
     def ids_in_training(self) -> int:
         """Of all samples of all steps."""
-        return self.ids * self.training.batch * self.training.steps
+        return self.ids * self.training.batch * self.training.steps * self.times
 
 
 class Outline(NamedTuple):
@@ -76,6 +78,8 @@ class Step(NamedTuple):
     ids: int
     """Of a sample."""
     left_out: tuple[str, ...] = ()
+    times: int = 1
+    """How often a run trains the stage."""
 
 
 def outlined(spec: DatasetSpec) -> Outline:
@@ -96,12 +100,17 @@ def outlined(spec: DatasetSpec) -> Outline:
 def costs(plan: Plan, data: Outline) -> list[StageCost]:
     """What each stage that `plan` trains costs; no tensor has contents, so that none takes memory.
 
-    Raises: RunError if a stage trains neither a tokenizer nor a prior.
+    Raises: RunError if a stage trains neither a tokenizer nor a prior, and the experiment does not say what.
     """
     found = []
     with blank():
         tokenizer = _tokenizer(plan, data)
         for stage, training in plan.training.items():
+            if not plan.experiment.trains(stage):
+                continue
+            if own := plan.experiment.step(stage, plan, data):
+                found.append(_cost(stage, training, own))
+                continue
             role = plan.experiment.stages[stage]
             match plan.experiment.roles[role]:
                 case Role("tokenizer"):
@@ -109,7 +118,9 @@ def costs(plan: Plan, data: Outline) -> list[StageCost]:
                 case Role("prior", many):
                     for index, spec in enumerate(plan.parts[role] if many else [plan.parts[role]]):
                         name = f"{stage}.{index}" if many else stage
-                        found.append(_cost(name, training, _modelling(spec, name, data, tokenizer, training)))
+                        found.append(
+                            _cost(name, training, modelling(spec, name, training, data, _read(data, tokenizer)))
+                        )
                 case other:
                     raise RunError(
                         f"{stage}: expected a stage that trains a tokenizer or a prior, got one of a {other.kind}"
@@ -152,14 +163,20 @@ def _compressing(plan: Plan, data: Outline, tokenizer: Any, training: Training) 
     )
 
 
-def _modelling(spec: PriorSpec, name: str, data: Outline, tokenizer: Any, training: Training) -> Step:
-    """A step of a prior over the ids of a tokenizer, or of the dataset if there is none."""
-    source = data.vocabulary or 0, data.shape[-1]  # data that are no ids have a tokenizer
-    vocabulary, length = source if tokenizer is None else (tokenizer.vocabulary, tokenizer.length)
+def _read(data: Outline, tokenizer: Any) -> tuple[int, int]:
+    """The vocabulary and the ids of a sample that a prior reads: a tokenizer's, or those of the data without one."""
+    if tokenizer is None:
+        return data.vocabulary or 0, data.shape[-1]  # data that are no ids have a tokenizer
+    return tokenizer.vocabulary, tokenizer.length
+
+
+def modelling(spec: PriorSpec, name: str, training: Training, data: Outline, ids: tuple[int, int]) -> Step:
+    """A step of a prior over rows of a vocabulary and a length."""
+    vocabulary, length = ids
     prior = spec.build(vocabulary, length, data.classes)
     condition = _batch(data, training)[1]
-    ids = torch.zeros(training.batch, length, dtype=torch.int64)
-    return Step({name: prior}, lambda: nats(prior, ids, condition).mean(), length)
+    rows = torch.zeros(training.batch, length, dtype=torch.int64)
+    return Step({name: prior}, lambda: nats(prior, rows, condition).mean(), length)
 
 
 def _cost(stage: str, training: Training, step: Step) -> StageCost:
@@ -174,7 +191,7 @@ def _cost(stage: str, training: Training, step: Step) -> StageCost:
         stage=stage,
         training=training,
         parameters=parameters,
-        flops=float(training.steps) * (formula if trace is None else trace.flops),
+        flops=float(training.steps) * step.times * (formula if trace is None else trace.flops),
         ids=step.ids,
         memory=Memory(
             weights=sum(each.nbytes for each in (*weights, *buffers)),
@@ -184,6 +201,7 @@ def _cost(stage: str, training: Training, step: Step) -> StageCost:
         ),
         obstacle=obstacle,
         left_out=step.left_out,
+        times=step.times,
     )
 
 

@@ -11,6 +11,7 @@ import attrs
 from crtcore.spec import Spec
 
 if TYPE_CHECKING:
+    from crtcore.cost.stages import Outline, Step
     from crtcore.experiment import Plan
     from crtcore.kinds.metric import Measurement
     from crtcore.run import Run
@@ -95,9 +96,17 @@ class ExperimentSpec(Spec):
     trade_offs: ClassVar[tuple[TradeOff, ...]] = ()
     """What the report of a sweep draws against each other."""
 
+    def trains(self, stage: str) -> bool:
+        """Whether a run trains a stage of its tables."""
+        return True
+
     def training_steps(self, plan: Plan) -> int:
         """Training steps of a run, for whoever waits for it."""
-        return sum(training.steps for training in plan.training.values())
+        return sum(training.steps for stage, training in plan.training.items() if self.trains(stage))
+
+    def step(self, stage: str, plan: Plan, data: Outline) -> Step | None:
+        """One training step of a stage, for whoever counts what it costs; None where the parts alone say it."""
+        return None
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """What does not fit together: dotted path and message of each."""

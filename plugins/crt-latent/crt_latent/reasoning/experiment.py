@@ -68,7 +68,7 @@ class ReasoningExperiment:
         run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
         found: dict[str, Measurement] = {}
         tokenizer, cost = None, Budget(0.0, 0.0, 0.0)
-        if self.spec.trains_tokenizer:
+        if self.spec.trains("tokenizer"):
             tokenizer = trained_tokenizer(plan, run, dataset)
             found |= health(dataset, tokenizer, run.device)
             run.record({"stage": "codes", "step": 1, "steps": 1, **{name: each.value for name, each in found.items()}})
@@ -147,7 +147,7 @@ class ReasoningExperiment:
             counting = weights(ids, form.alphabet.text)
             return Loss(nats(prior, ids, None, counting).sum() / counting.sum(), {})
 
-        learned_first = TOKENIZER if self.spec.trains_tokenizer else ("seed", "dataset", "tokenizer", "bottleneck")
+        learned_first = TOKENIZER if self.spec.trains("tokenizer") else ("seed", "dataset", "tokenizer", "bottleneck")
         with run.stage("prior", (*learned_first, *READS, "prior", "training.prior")) as stage:
             fit(stage, {"prior": Part(prior, training.optimizer)}, training, objective)
         steps = spread(training.steps, BUDGETED).tolist()

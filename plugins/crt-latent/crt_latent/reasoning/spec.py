@@ -13,6 +13,7 @@ from crtcore.spec import at_least, each
 
 if TYPE_CHECKING:
     from crt_latent.reasoning.experiment import ReasoningExperiment
+    from crtcore.cost.stages import Outline, Step
     from crtcore.experiment import Plan
 
 
@@ -50,14 +51,18 @@ class LatentReasoning(ExperimentSpec):
     tested: int = attrs.field(default=0, validator=at_least(0))
     """Test problems that are answered; 0 is all."""
 
-    @property
-    def trains_tokenizer(self) -> bool:
-        """True where codes are learned."""
-        return self.trace == "latent" and self.codes != "hash"
+    def trains(self, stage: str) -> bool:
+        """Whether a run trains a stage: the tokenizer where codes are learned, and the prior."""
+        return stage != "tokenizer" or (self.trace == "latent" and self.codes != "hash")
 
-    def training_steps(self, plan: Plan) -> int:
-        """Steps of the prior, and of the tokenizer if there is need of one."""
-        return plan.training["prior"].steps + (plan.training["tokenizer"].steps if self.trains_tokenizer else 0)
+    def step(self, stage: str, plan: Plan, data: Outline) -> Step | None:
+        """A step of the prior over rows as wide as the widest trace, with codes and bracket in its vocabulary."""
+        if stage != "prior":
+            return None
+        from crtcore.cost.stages import modelling
+
+        alphabet = (data.vocabulary or 0) + (plan.parts["bottleneck"].build().vocabulary or 0) + 2
+        return modelling(plan.parts["prior"], stage, plan.training["prior"], data, (alphabet, data.shape[-1]))
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: data that are no traces, another tokenizer, a prior or decoder not for this."""

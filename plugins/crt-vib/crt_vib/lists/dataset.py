@@ -72,10 +72,10 @@ class NamedLists:
         """The item that each row asks for, whatever its answer is."""
         spec = self.spec
         width = spec.lists * (1 + spec.items)
-        lists = ids[:, :width].unflatten(1, (spec.lists, 1 + spec.items))
+        lists = ids[:, :width].view(len(ids), spec.lists, 1 + spec.items)
         asked = (lists[..., 0] == ids[:, width + 1, None]).int().argmax(1)
         place = ids[:, width + 2] - (spec.symbols + NAMES + 1)
-        return lists[torch.arange(len(ids)), asked, 1 + place]
+        return lists[torch.arange(len(ids), device=ids.device), asked, 1 + place]
 
     def _question(self, said: Contents) -> Int[Tensor, "b n"]:
         """The ids before the answer."""

@@ -10,12 +10,14 @@ from torch import nn
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.reading import Examples
 from crt_vib.rate_distortion.spec import RateDistortion
+from crtcore.cost.stages import Step
 from crtcore.errors import RunError
 from crtcore.noise import Noise
 from crtcore.run import Run
 from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
 
 if TYPE_CHECKING:
+    from crtcore.cost.stages import Outline
     from crtcore.experiment import Plan
 
 READS = (
@@ -68,3 +70,17 @@ def trained(
         fit(stage, parts, training, objective, judge=judge, judgements=spec.evaluations)
     run.note_backends("bottleneck", probe)
     return probe.eval()
+
+
+def rehearsed(spec: RateDistortion, plan: Plan, data: Outline) -> Step:
+    """A step of a probe on states without contents; there is one for each weight."""
+    bottleneck, batch = plan.parts["bottleneck"].build(), plan.training["bottleneck"].batch
+    states, answers = torch.empty(batch, bottleneck.width), torch.zeros(batch, dtype=torch.int64)
+    probe = Probe(bottleneck, states, data.vocabulary or 0)
+    regularizer = plan.parts["regularizer"].build(probe)
+    return Step(
+        {"probe": probe, "regularizer": regularizer},
+        lambda: penalised(states, probe(states, answers), {"regularizer": (regularizer, 1.0)}, 1.0).total,
+        ids=1,
+        times=len(spec.weights),
+    )

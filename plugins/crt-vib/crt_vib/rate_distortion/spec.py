@@ -13,6 +13,7 @@ from crtcore.spec import FieldError, at_least, between, each
 
 if TYPE_CHECKING:
     from crt_vib.rate_distortion.experiment import RateDistortionExperiment
+    from crtcore.cost.stages import Outline, Step
     from crtcore.experiment import Plan
 
 
@@ -79,6 +80,14 @@ class RateDistortion(ExperimentSpec):
         """Training steps of the language model, if it is trained, and of a bottleneck for each weight."""
         trained = {stage: training.steps for stage, training in plan.training.items()}
         return trained.get("prior", 0) + len(self.weights) * trained["bottleneck"]
+
+    def step(self, stage: str, plan: Plan, data: Outline) -> Step | None:
+        """A step of a bottleneck with its prediction of the answer."""
+        if stage != "bottleneck":
+            return None
+        from crt_vib.rate_distortion.heads import rehearsed
+
+        return rehearsed(self, plan, data)
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: data that are no ids, a META that is not there, a weight that nobody reads."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import crtcore.builtin.plugin
 from crtcore import Component, Registry
+from crtcore.cost.stages import costs, outlined
 from crtcore.errors import RunError
 from crtcore.experiment import Plan, study
 from crtcore.kinds import PriorSpec
@@ -271,3 +272,15 @@ def test_a_language_model_without_states_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(RunError, match=r"prior.use: expected a language model that shows its hidden states.* 'table'"):
         execute(point.plan, tmp_path)
+
+
+def test_the_cost_of_a_bottleneck_is_counted_once_for_each_weight() -> None:
+    one, two = (plan(experiment={"weights": weights}) for weights in ([0.3], [0.3, 4.0]))
+
+    (alone,), (both,) = (costs(each, outlined(each.parts["dataset"])) for each in (one, two))
+
+    assert alone.stage == "bottleneck"
+    hidden, heads, answers = (SYMBOLS + 1) * 8, 2 * (8 + 1) * 2, (2 + 1) * one.parts["dataset"].vocabulary
+    assert alone.parameters["probe"] == hidden + heads + answers
+    assert alone.obstacle is None
+    assert both.flops == 2 * alone.flops
