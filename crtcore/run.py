@@ -168,6 +168,8 @@ def execute(
             result["points"] = flat(found.points)
         if found.notes:
             result["notes"] = list(found.notes)
+        if found.outcomes:
+            result["outcomes"] = {name: list(values) for name, values in found.outcomes.items()}
         write_json(run.folder / RESULT, result)
         return result
 

@@ -13,7 +13,7 @@ from crtcore.checkpoint import write, write_json
 from crtcore.errors import RunError
 from crtcore.experiment import BASELINE, Point, Study
 from crtcore.gaps import gaps
-from crtcore.intervals import CONFIDENCE, interval, paired
+from crtcore.intervals import CONFIDENCE, interval, paired, two_level
 from crtcore.kinds import Json
 from crtcore.points import parted
 from crtcore.run import address, finished, ran_on, work
@@ -147,17 +147,19 @@ def _joined(seeds: list[dict[str, Any]]) -> dict[str, Any]:
 
 def claims(study: Study, results: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each claim of the study with its verdict, once for each value of the grid."""
-    values = _values(study.points, results)
+    values, outcomes = _values(study.points, results), _outcomes(study.points, results)
     told = []
     for claim in study.claims:
         for grid in dict.fromkeys(point.grid for point in study.points if point.arm == claim.arm):
             pair = [values.get((name, grid), {}).get(claim.number, ("", {}))[1] for name in (claim.arm, claim.against)]
-            difference = paired(*pair)
+            each = [outcomes.get((name, grid), {}).get(claim.number, {}) for name in (claim.arm, claim.against)]
+            difference, over_samples = paired(*pair), two_level(*each)
             told.append(
                 {
                     **attrs.asdict(claim),
                     "grid": list(grid),
                     "difference": difference,
+                    **({"two_level": over_samples} if over_samples else {}),
                     "verdict": verdict(claim.expect, difference),
                 }
             )
@@ -188,6 +190,17 @@ def _values(
         for name, number in results[index]["numbers"].items():
             numbers.setdefault(name, (number["unit"], {}))[1][point.plan.seed] = number["value"]
     return values
+
+
+def _outcomes(
+    points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]
+) -> dict[tuple[str, tuple[str, ...]], dict[str, dict[int, list[float]]]]:
+    """(Arm, grid) to number to what it is the mean of, by seed."""
+    found: dict[tuple[str, tuple[str, ...]], dict[str, dict[int, list[float]]]] = {}
+    for index, point in enumerate(points):
+        for name, each in results.get(index, {}).get("outcomes", {}).items():
+            found.setdefault((point.arm, point.grid), {}).setdefault(name, {})[point.plan.seed] = each
+    return found
 
 
 def failed(study: Study, ended: Finished) -> RunError | None:

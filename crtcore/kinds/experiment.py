@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import attrs
@@ -44,6 +45,8 @@ class Findings(NamedTuple):
     """Its table, where one number does not say it."""
     notes: Sequence[str] = ()
     """What a reader has to be told beside, a sentence each."""
+    outcomes: Mapping[str, Sequence[float]] = MappingProxyType({})
+    """What some of the numbers are the mean of: a value for each held-out sample, the same samples in every arm."""
 
 
 class Figure(NamedTuple):

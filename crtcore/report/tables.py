@@ -136,6 +136,9 @@ def verdicts(sweep: Mapping[str, Any]) -> list[str]:
     for claim in sweep["claims"]:
         difference = claim["difference"]
         gap = f": {change(difference)}" if difference else ""
+        if both := claim.get("two_level"):
+            low, high = (short(both[end], sign=True) for end in ("low", "high"))
+            gap += f"; over seeds and {both['samples']} samples {low} to {high}"
         where = f" at {', '.join(claim['grid'])}" if claim["grid"] else ""
         lines.append(
             f"{label(claim['number'])} of {claim['arm']} {claim['expect']} than that of {claim['against']}{where}: "

@@ -17,6 +17,7 @@ from scipy import stats
 from crtcore import sweep
 from crtcore.checkpoint import write_json
 from crtcore.experiment import Study
+from crtcore.report.tables import verdicts
 from crtcore.run import address
 from crtcore.sweep import Finished, claims, failed, gather, interval, paired, run, summary, verdict
 
@@ -153,6 +154,19 @@ def test_claims_are_told_with_their_verdicts(toy: Describe) -> None:
 
     assert [claim["verdict"] for claim in told] == ["holds", "not measured"]
     assert told[0]["difference"]["mean"] == pytest.approx(-1.1)
+
+
+def test_a_claim_of_what_is_known_sample_by_sample_has_an_interval_over_both(toy: Describe) -> None:
+    study = toy(*ARMS, *CLAIM)
+    results = invented(study, lambda arm, seed: {"cost": seed - float(arm == "other")})
+    for index, point in enumerate(study.points):
+        results[index]["outcomes"] = {"cost": [point.plan.seed - float(point.arm == "other")] * 5}
+
+    first, second = claims(study, results)
+
+    assert first["two_level"] == {"low": -1.0, "high": -1.0, "seeds": 3, "samples": 5}
+    assert "two_level" not in second
+    assert verdicts({"claims": [first]})[0].endswith("; over seeds and 5 samples -1.00 to -1.00")
 
 
 def test_a_claim_about_an_arm_that_failed_is_still_told(toy: Describe) -> None:

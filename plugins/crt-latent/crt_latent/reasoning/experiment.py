@@ -83,12 +83,14 @@ class ReasoningExperiment:
             limit=form.width, seed=plan.seed,
             most=-(-material.trace.steps.shape[1] // form.chunking.rate),
         )  # fmt: skip
-        answered = self._answered(run, dataset, solver, form)
+        answered, outcomes = self._answered(run, dataset, solver, form)
         run.note_backends("prior", prior)
         budgets = {"tokenizer": cost, "prior": spent, "training": cost.plus(spent)}
         for name, each in budgets.items():
             found |= each.measurements(name)
-        return Findings(answered.pop(-1) | found, [self._row(form, *each) for each in sorted(answered.items())])
+        whole = answered.pop(-1) | found
+        points = [self._row(form, *each) for each in sorted(answered.items())]
+        return Findings(whole, points, outcomes=outcomes)
 
     def _form(self, plan: Plan, dataset: Any, tokenizer: Any) -> Form:
         """What rows look like.
@@ -162,8 +164,13 @@ class ReasoningExperiment:
         seconds = step_seconds(training, objective, [part.module for part in parts.values()])
         return budget(training, float(lengths(data).double().mean()), seconds)
 
-    def _answered(self, run: Run, dataset: Any, solver: Solver, form: Form) -> dict[int, dict[str, Measurement]]:
-        """Numbers by the ids that were replaced by force; those of a prior left to itself are under -1."""
+    def _answered(
+        self, run: Run, dataset: Any, solver: Solver, form: Form
+    ) -> tuple[dict[int, dict[str, Measurement]], dict[str, list[int]]]:
+        """Numbers by the ids that were replaced by force, and what came of each problem.
+
+        Those of a prior left to itself are under -1, and each problem is told of it alone.
+        """
         tested = dataset.take("test", spread(dataset.sizes["test"], self.spec.tested)).data
         trace = parted(tested, form.alphabet.text)
         prompts = functional.pad(trace.prompt, (0, 1), value=-1)
@@ -172,7 +179,7 @@ class ReasoningExperiment:
         length, rate = form.chunking
         whole = int(lengths(trace.steps).min()) // length if self.spec.trace == "latent" else -1
         ways = [-1, *(chunks * length for chunks in range(whole + 1))]
-        found = {}
+        found, outcomes = {}, {}
         for place, replaced in enumerate(ways):
             if run.stopping():
                 raise Stopped
@@ -182,9 +189,10 @@ class ReasoningExperiment:
             solved = dataset.check(trace.prompt, answers.ids) & answers.ended
             counts = counted(answers.ids, trace, rate=rate, alphabet=form.alphabet)
             found[replaced] = measured(counts, answers, solved)
+            outcomes[replaced] = {"accuracy": solved.long().tolist(), "tokens": counts.tokens.tolist()}
             each = "".join(map(str, solved.long().tolist()))
             run.record({"stage": "answers", "step": place, "steps": len(ways), "replaced": replaced, "solved": each})
-        return found
+        return found, outcomes[-1]
 
     def _row(self, form: Form, replaced: int, numbers: Mapping[str, Measurement]) -> Row:
         """A point of the curve of accuracy against length."""

@@ -59,6 +59,13 @@ def test_a_latent_arm_has_a_point_for_every_number_of_chunks(latent: dict[str, A
     assert [point["closed_by_force"]["mean"] for point in latent["points"]] == [0, 1, 1]
 
 
+def test_what_came_of_each_problem_is_told(latent: dict[str, Any]) -> None:
+    for name in ("accuracy", "tokens"):
+        each = latent["outcomes"][name]
+        assert len(each) == EXPERIMENT["tested"]
+        assert sum(each) / len(each) == pytest.approx(latent["numbers"][name]["value"])
+
+
 def test_every_arm_tells_the_same_numbers(latent: dict[str, Any], runs: Path) -> None:
     others = [execute(arm(trace=trace), runs) for trace in ("answer-only", "cot", "stripped", "pause", "icot")]
 
