@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from crtcore.experiment import leaves
 from crtcore.report.figures import COLORS, save
 from crtcore.report.grid import MARKERS, PANEL, SMALL
-from crtcore.report.tables import label, units
+from crtcore.report.tables import titled, units
 from crtcore.toml import dotted
 
 COLUMNS = 3
@@ -100,7 +100,7 @@ def _draw(sweep: Mapping[str, Any], setting: str, standings: list[Standing], pat
         for line, (hue, marker) in styles.items():
             _line(axis, [each for each in standings if each.line == line], sweep["arms"], name, hue, marker)
         _scale(axis, [each.value for each in standings if each.value is not None])
-        axis.set_ylabel(f"{label(name)}\n({unit})", fontsize=SMALL)
+        axis.set_ylabel(titled(name, unit, "\n"), fontsize=SMALL)
         axis.set_xlabel(setting, fontsize=SMALL)
         axis.tick_params(labelsize=SMALL)
         axis.grid(alpha=0.25)

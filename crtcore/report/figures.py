@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from crtcore import checkpoint
+from crtcore.report.tables import titled
 from crtcore.run import RECORDS, SAMPLES, read_records
 
 COLUMNS = 20
@@ -130,7 +131,7 @@ def _totals(axis: Axes) -> None:
 
 def _title(name: str, arms: Mapping[str, Any]) -> str:
     unit = next(iter(arms.values()))[name]["unit"]
-    return f"{name.removesuffix('_bits').replace('_', ' ')} ({unit})"
+    return titled(name, unit)
 
 
 def _seeds(sweep: Mapping[str, Any], arm: str) -> list[dict[str, float]]:

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from crtcore.kinds import Figure
 from crtcore.points import parted
 from crtcore.report.figures import COLORS, save
-from crtcore.report.tables import label, measured
+from crtcore.report.tables import label, measured, titled
 
 MARKERS = "os^Dv*P"
 """Seven, so that with twelve colours no two of 84 lines look alike."""
@@ -45,19 +45,19 @@ def grid(points: Sequence[Mapping[str, Any]], figure: Figure, path: Path) -> Pat
     )
     axes = canvas.subplots(len(numbers), len(places), squeeze=False, sharex="col", sharey="row")
     for name, row in zip(numbers, axes, strict=True):
-        row[0].set_ylabel(f"{label(name)}\n({units[name]})", fontsize=SMALL)
+        row[0].set_ylabel(titled(name, units[name], "\n"), fontsize=SMALL)
         for place, axis in zip(places, row, strict=True):
             _panel(axis, [point for point in points if _place(point, columns) == place], figure, name, styles)
     for place, top, bottom in zip(places, axes[0], axes[-1], strict=True):
         settings = zip(columns, map(str, place), strict=True)
         top.set_title("\n".join(map(" ".join, settings)), fontsize=SMALL)
-        unit = f" ({units[figure.across]})" if figure.along else ""
-        bottom.set_xlabel(f"{label(figure.across)}{unit}", fontsize=SMALL)
+        across = titled(figure.across, units[figure.across]) if figure.along else label(figure.across)
+        bottom.set_xlabel(across, fontsize=SMALL)
     references = [(name, dash) for name, dash in zip(figure.references, DASHES, strict=False) if name in units]
     handles = {str(line): Line2D([], [], color=hue, marker=marker, ms=4) for line, (hue, marker) in styles.items()}
     if set(lines) == {None}:
         handles = {"measured": handles["None"]}
-    handles |= {label(name): Line2D([], [], color="black", ls=dash, lw=1) for name, dash in references}
+    handles |= {titled(name, units[name]): Line2D([], [], color="black", ls=dash, lw=1) for name, dash in references}
     canvas.legend(
         handles.values(), handles, title=figure.lines, loc="outside right upper",
         frameon=False, fontsize=SMALL, title_fontsize=SMALL,

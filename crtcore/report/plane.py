@@ -15,7 +15,7 @@ from crtcore.experiment import leaves
 from crtcore.kinds import TradeOff
 from crtcore.report.figures import COLORS, save
 from crtcore.report.grid import MARKERS, PANEL, SMALL
-from crtcore.report.tables import label, units
+from crtcore.report.tables import titled, units
 from crtcore.toml import dotted
 
 MOST = 24
@@ -46,16 +46,12 @@ def plane(sweep: Mapping[str, Any], spec: str, drawn: TradeOff, path: Path) -> P
             where = across["mean"], up["mean"]
             axis.annotate(group, where, (4, 4), textcoords="offset points", fontsize=SMALL - 2, alpha=0.8)
     told = units(sweep)
-    axis.set_xlabel(_title(drawn.across, told[drawn.across]), fontsize=SMALL)
-    axis.set_ylabel(_title(drawn.up, told[drawn.up]), fontsize=SMALL)
+    axis.set_xlabel(titled(drawn.across, told[drawn.across]), fontsize=SMALL)
+    axis.set_ylabel(titled(drawn.up, told[drawn.up]), fontsize=SMALL)
     axis.tick_params(labelsize=SMALL)
     axis.grid(alpha=0.25)
     axis.legend(title=drawn.joined, frameon=False, fontsize=SMALL, title_fontsize=SMALL)
     return save(canvas, path)
-
-
-def _title(name: str, unit: str) -> str:
-    return f"{label(name).removesuffix(f' {unit}')} ({unit})"
 
 
 def placed(sweep: Mapping[str, Any], document: Mapping[str, Any], drawn: TradeOff) -> list[Place]:

@@ -130,6 +130,11 @@ def label(name: str) -> str:
     return name.removesuffix("_bits").replace("_", " ")
 
 
+def titled(name: str, unit: str, between: str = " ") -> str:
+    """`rate (nats)` from `rate_nats`: what an axis is called."""
+    return f"{label(name).removesuffix(f' {unit}')}{between}({unit})"
+
+
 def verdicts(sweep: Mapping[str, Any]) -> list[str]:
     """One line for each claim."""
     lines = []

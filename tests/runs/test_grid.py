@@ -230,7 +230,7 @@ def test_a_reference_is_one_line_through_the_points_of_all_arms(draw: Draw) -> N
 
     (line,) = [each for each in canvas.axes[0].lines if each.get_color() == "black" and len(each.get_xdata())]
     assert list(zip(*line.get_data(), strict=True)) == [(0.5, 2.5), (1.0, 2.0), (2.0, 1.0)]
-    assert [text.get_text() for text in canvas.legends[0].get_texts()] == ["a", "b", "floor"]
+    assert [text.get_text() for text in canvas.legends[0].get_texts()] == ["a", "b", "floor (nats)"]
 
 
 def test_a_run_of_its_own_has_one_curve(draw: Draw) -> None:
