@@ -192,7 +192,8 @@ def main() -> None:
     words.add_argument("--cached", type=int, nargs="+", default=[1024, 4096])
     given = words.parse_args()
     needs_gpu()
-    errors = {name: checked(way, torch.empty(0, device="cuda", dtype=torch.bfloat16)) for name, way in WAYS.items()}
+    like = torch.empty(0, device="cuda", dtype=torch.bfloat16)
+    errors = {name: tried(worst, way, like) for name, way in WAYS.items()}
     print(errors, flush=True)
     right = [name for name, error in errors.items() if not isinstance(error, str) and error <= ROUNDINGS]
     rate = bandwidth(given.rounds)
@@ -209,25 +210,27 @@ def main() -> None:
     sys.exit(any(not isinstance(error, str) and name not in right for name, error in errors.items()))
 
 
-def checked(way: Callable[[Step], Call], like: Tensor) -> float | str:
-    """The largest error of a way, or why it cannot run here."""
+def tried(call: Callable[..., float], *given: Any) -> float | str:
+    """What a call gives, or why it cannot run here."""
     try:
-        return worst(way, like)
+        return call(*given)
     except Exception as problem:  # a compiler or a package that does not fit this GPU raises anything
         return f"not run: {next(iter(str(problem).splitlines()), type(problem).__name__)}"
 
 
-def measured(names: list[str], parents: tuple[int, ...], size: int, cached: int, rounds: int) -> dict[str, float]:
+def measured(names: list[str], parents: tuple[int, ...], size: int, cached: int, rounds: int) -> dict[str, float | str]:
     """Microseconds of a step by each way."""
     turns = min(rounds, max(2, ROTATED // (4 * size * cached * HEADS * WIDTH)))
     like = torch.empty(0, device="cuda", dtype=torch.bfloat16)
     steps = [drawn(parents, size, cached, like=like, seed=seed) for seed in range(turns)]
     torch.compiler.reset()
-    found = {}
-    for name in names:
-        graphs = captured(WAYS[name](steps[0]), steps)
-        found[name] = microseconds(lambda place, graphs=graphs: graphs[place % len(graphs)].replay(), rounds)
-    return found
+    return {name: tried(timed, WAYS[name], steps, rounds) for name in names}
+
+
+def timed(way: Callable[[Step], Call], steps: list[Step], rounds: int) -> float:
+    """Microseconds of a step by one way."""
+    graphs = captured(way(steps[0]), steps)
+    return microseconds(lambda place: graphs[place % len(graphs)].replay(), rounds)
 
 
 def captured(call: Call, steps: list[Step]) -> list[torch.cuda.CUDAGraph]:

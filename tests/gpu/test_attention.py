@@ -5,7 +5,7 @@ from __future__ import annotations
 import attention
 import pytest
 import torch
-from attention import ROUNDINGS, WAYS, Step, checked, drawn, masked, off, reference, worst
+from attention import ROUNDINGS, WAYS, Step, drawn, masked, off, reference, tried, worst
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from speed import SHAPES
@@ -80,6 +80,6 @@ def test_where_all_keys_are_alike_a_node_reads_the_mean_of_the_cache_and_its_lin
 
 
 def test_a_way_that_cannot_run_says_why() -> None:
-    told = checked(WAYS["xformers"], torch.empty(0))
+    told = tried(worst, WAYS["xformers"], torch.empty(0))
 
     assert str(told).startswith("not run: xformers")
