@@ -162,8 +162,9 @@ def drawn(parents: tuple[int, ...], size: int, cached: int, *, like: Tensor, hea
     """A step of requests with one tree, in the type and on the device of `like`."""
     generator = torch.Generator(like.device).manual_seed(seed)
     shape = torch.Size((size, cached + len(parents), heads, WIDTH))
-    normal = {"generator": generator, "device": like.device, "dtype": like.dtype}
-    query, key, value = (torch.randn(shape, **normal) for _ in range(3))
+    query, key, value = (
+        torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype) for _ in range(3)
+    )
     above = torch.tensor(parents, device=like.device).expand(size, -1)
     return Step(query[:, cached:].contiguous(), key, value, Ancestry(like.new_empty(size)).extend(above, above >= -1))
 
