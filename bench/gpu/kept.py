@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -21,12 +22,14 @@ def needs_gpu() -> None:
 
 
 def keep(name: str, values: Any) -> None:
-    """Writes results with the device, the versions and a hash of the kernels' sources."""
+    """Writes results with the device, the versions and hashes of the kernels' sources and of the script."""
+    script = Path(__file__).with_name(f"{name}.py")
     about = {
         "device": torch.cuda.get_device_name(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda,
         "source": source_hash(),
+        "script": hashlib.sha256(script.read_bytes()).hexdigest()[:16],
     }
     path = RESULTS / f"gpu-{name}.json"
     path.write_text(json.dumps({**about, "results": values}, indent=2) + "\n")

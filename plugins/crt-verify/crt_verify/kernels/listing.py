@@ -17,7 +17,6 @@ ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 def kernels() -> list[Kernel]:
     """A kernel for each rule, for each kind of logits, and for the commit."""
     facts = list(noted())
-    ran = sorted({fact["ran"] for fact in facts if "ran" in fact})
     parts = [(name, "probabilities", f"verdicts of `{name}`, from probabilities") for name in NAMES]
     parts += [(rows, rows, "verdicts of every rule, from logits") for rows in LAWS if rows != "probabilities"]
     parts += [("commit", "commit", "keys and values of accepted nodes")]
@@ -28,7 +27,7 @@ def kernels() -> list[Kernel]:
             architectures=ARCHITECTURES,
             compiled=tuple(sorted(_targets(facts, part))),
             host_compiled=bool(_targets(facts, "host")),
-            ran=", ".join(ran) or f"not run: {_reason()}",
+            ran=", ".join(sorted(_ran(facts, part))) or f"not run: {_reason()}",
         )
         for name, part, summary in parts
     ]
@@ -36,7 +35,12 @@ def kernels() -> list[Kernel]:
 
 def _targets(facts: list[Mapping[str, Any]], part: str) -> set[str]:
     """What a part has been compiled for."""
-    return {target for fact in facts if fact.get("part") == part for target in fact["compiled"]}
+    return {target for fact in facts if fact.get("part") == part for target in fact.get("compiled", ())}
+
+
+def _ran(facts: list[Mapping[str, Any]], part: str) -> set[str]:
+    """What a part has run on, and was right."""
+    return {fact["ran"] for fact in facts if fact.get("part") == part and "ran" in fact}
 
 
 def _reason() -> str:

@@ -93,6 +93,19 @@ def spoiled(cases: Cases, seed: int) -> Cases:
     )
 
 
+def uniform(cases: Cases, seed: int) -> Cases:
+    """Rows of two laws, with coins that seek no edge.
+
+    Where target and draft are one law, the root that `kseq` takes is a multiple one: its last bits move coins' edges by
+    their square or cube root, and leave the law of what comes out as it is.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    apart = (cases.p != cases.q).where(~cases.p.isnan(), False).flatten(1).any(-1)
+    coins = [torch.randint(top, cases.accept.shape, generator=generator) for top in (ACCEPT, FINAL)]
+    trees, *fields = cases._replace(accept=coins[0], final=coins[1])
+    return Cases(Trees(*(field[apart] for field in trees)), *(field[apart] for field in fields))
+
+
 def differing(one: Verdict, other: Verdict) -> int:
     """Rows in which two verdicts are not the same in every bit."""
     same = [x == y if x.dim() == 1 else (x == y).all(-1) for x, y in zip(one, other, strict=True)]

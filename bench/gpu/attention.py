@@ -1,0 +1,249 @@
+"""Microseconds of a tree-attention step on this GPU: requests with a cache each, whose new nodes form a tree.
+
+Every node reads the whole cache, its ancestors and itself, in one layer of Llama-7B's heads in bfloat16. Beside one
+another: torch's `scaled_dot_product_attention` with a mask, the same in two parts joined by their log-sum-exp,
+FlexAttention, and xformers where it is installed; the floor is the bytes of the cached keys and values at the bandwidth
+of a copy. Masks are made beforehand, as a step makes them once for all layers. Each way is first compared with a plain
+sum in float32. Medians by CUDA events of replayed CUDA graphs; inputs take turns, so that no cache of the GPU keeps
+them. Without a GPU it says so, and writes nothing.
+
+Usage: python bench/gpu/attention.py [--rounds N] [--batch B ...] [--cached C ...]
+
+Axes: b requests, t nodes, s cached positions and nodes, h heads, d head width.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from kept import keep, needs_gpu
+from speed import ROTATED, SHAPES, bandwidth, microseconds
+from torch import Tensor
+from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+from crtcore.nn.backends import XFORMERS, bias, obstacle, sdpa
+from crtcore.nn.slots import Ancestry
+
+HEADS, WIDTH = 32, 128
+"""Of Llama-7B."""
+CHECKED = (8, 200)
+"""Cached positions that ways are compared on: few, so that a node read or left out shows, and beyond a tile."""
+ROUNDINGS = 16
+"""How far off a way may be, in units of its type's rounding, for values around 1."""
+
+
+class Step(NamedTuple):
+    """What a layer is given."""
+
+    query: Tensor
+    """`b t h d`"""
+    key: Tensor
+    """`b s h d`: what is cached, and the nodes' own behind it."""
+    value: Tensor
+    """`b s h d`"""
+    line: Tensor
+    """`b t t`: each node's row marks itself and its ancestors."""
+
+    @property
+    def cached(self) -> int:
+        """Positions before the nodes."""
+        return self.key.shape[1] - self.query.shape[1]
+
+    @property
+    def visible(self) -> Tensor:
+        """Who reads what: `b t s`."""
+        return torch.nn.functional.pad(self.line, (self.cached, 0), value=True)
+
+
+Call: TypeAlias = Callable[[Step], Tensor]
+"""A step, to what each node read, `b t h d`."""
+
+
+class Part(NamedTuple):
+    """What attention to some of the positions gives."""
+
+    mixed: Tensor
+    """`b h t d`"""
+    total: Tensor
+    """`b h t`: the logarithm of the sum that its weights were divided by."""
+
+
+def reference(step: Step) -> Tensor:
+    """The plain sum, in float32."""
+    query, key, value = (field.float() for field in step[:3])
+    scores = torch.einsum("bthd,bshd->bhts", query, key) * query.shape[-1] ** -0.5
+    weights = scores.masked_fill(~step.visible[:, None], -torch.inf).softmax(-1)
+    return torch.einsum("bhts,bshd->bthd", weights, value)
+
+
+def masked(like: Step) -> Call:
+    """Torch's own attention with a boolean mask."""
+    visible = like.visible
+    return lambda step: sdpa(*step[:3], visible)
+
+
+def split(like: Step) -> Call:
+    """The cache without a mask, and the nodes with one, by torch's own attention."""
+    mask, cached = bias(like.line, like.query.shape[2], like.query.dtype), like.cached
+
+    def call(step: Step) -> Tensor:
+        query, key, value = (field.transpose(1, 2) for field in step[:3])
+        before = part(query, key[:, :, :cached], value[:, :, :cached])
+        nodes = part(query, key[:, :, cached:], value[:, :, cached:], mask)
+        return joined(before, nodes).transpose(1, 2).to(query.dtype)
+
+    return call
+
+
+def part(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Part:
+    """One part of a sum; by the operators under `scaled_dot_product_attention`, as that keeps the total to itself."""
+    aten = torch.ops.aten
+    if query.device.type == "cpu":
+        mixed, total = aten._scaled_dot_product_flash_attention_for_cpu(query, key, value, attn_mask=mask)
+    elif mask is None:
+        mixed, total = aten._scaled_dot_product_flash_attention(query, key, value)[:2]
+    else:
+        mixed, total = aten._scaled_dot_product_efficient_attention(query, key, value, mask, True)[:2]
+    return Part(mixed, total[..., : query.shape[2]])  # the last one pads it to a multiple of 32
+
+
+def joined(one: Part, other: Part) -> Tensor:
+    """What attention to both gives, in float32."""
+    share = torch.sigmoid(one.total - other.total)[..., None]
+    return torch.lerp(other.mixed.float(), one.mixed.float(), share)
+
+
+def flex(like: Step) -> Call:
+    """FlexAttention with a block mask, compiled where there is a GPU."""
+    line, cached = like.line, like.cached
+
+    def sees(request: Tensor, _: Tensor, node: Tensor, place: Tensor) -> Tensor:
+        return (place < cached) | line[request, node, (place - cached).clamp(min=0)]
+
+    batch, nodes, places = like.visible.shape
+    blocks = create_block_mask(sees, batch, None, nodes, places, device=line.device.type)
+    attend: Any = torch.compile(flex_attention, fullgraph=True) if line.is_cuda else flex_attention
+
+    def call(step: Step) -> Tensor:
+        query, key, value = (field.transpose(1, 2) for field in step[:3])
+        mixed: Tensor = attend(query, key, value, block_mask=blocks)
+        return mixed.transpose(1, 2)
+
+    return call
+
+
+def xformers(like: Step) -> Call:
+    """The attention of xformers, with a bias.
+
+    Raises: RuntimeError if it cannot run here.
+    """
+    problem = obstacle(like.query.device, like.query.dtype, like.query.shape[-1])
+    if problem is not None:
+        raise RuntimeError(problem)
+    fmha = importlib.import_module(XFORMERS)
+    mask = bias(like.visible, like.query.shape[2], like.query.dtype)
+    return lambda step: fmha.memory_efficient_attention(*step[:3], attn_bias=mask)
+
+
+WAYS: Mapping[str, Callable[[Step], Call]] = {
+    "sdpa, mask": masked,
+    "sdpa, two parts": split,
+    "flex": flex,
+    "xformers": xformers,
+}
+
+
+def drawn(parents: tuple[int, ...], size: int, cached: int, *, like: Tensor, heads: int = HEADS, seed: int = 0) -> Step:
+    """A step of requests with one tree, in the type and on the device of `like`."""
+    generator = torch.Generator(like.device).manual_seed(seed)
+    shape = torch.Size((size, cached + len(parents), heads, WIDTH))
+    query, key, value = (
+        torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype) for _ in range(3)
+    )
+    above = torch.tensor(parents, device=like.device).expand(size, -1)
+    return Step(query[:, cached:].contiguous(), key, value, Ancestry(like.new_empty(size)).extend(above, above >= -1))
+
+
+def off(way: Callable[[Step], Call], step: Step) -> float:
+    """The largest error of a way, in units of its type's rounding."""
+    error = (way(step)(step).float() - reference(step)).abs().amax()
+    return float(error / torch.finfo(step.query.dtype).eps)
+
+
+def worst(way: Callable[[Step], Call], like: Tensor) -> float:
+    """The largest error of a way over all trees and small caches, in units of its type's rounding."""
+    found = 0.0
+    for parents in SHAPES.values():
+        for cached in CHECKED:
+            if like.is_cuda:
+                torch.compiler.reset()  # a shape more than eight would not be compiled
+            found = max(found, off(way, drawn(parents, 2, cached, like=like, heads=2)))
+    return found
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--rounds", type=int, default=30)
+    words.add_argument("--batch", type=int, nargs="+", default=[1, 8, 64])
+    words.add_argument("--cached", type=int, nargs="+", default=[1024, 4096])
+    given = words.parse_args()
+    needs_gpu()
+    like = torch.empty(0, device="cuda", dtype=torch.bfloat16)
+    errors = {name: tried(worst, way, like) for name, way in WAYS.items()}
+    print(errors, flush=True)
+    right = [name for name, error in errors.items() if not isinstance(error, str) and error <= ROUNDINGS]
+    rate = bandwidth(given.rounds)
+    rows = []
+    for size in given.batch:
+        for cached in given.cached:
+            for shape, parents in SHAPES.items():
+                found = measured(right, parents, size, cached, given.rounds)
+                floor = 1e6 * 4 * size * cached * HEADS * WIDTH / rate  # two numbers of two bytes
+                rows.append({"batch": size, "cached": cached, "tree": shape, **found, "floor": floor})
+                print(rows[-1], flush=True)
+                torch.cuda.empty_cache()
+    keep("attention", {"bandwidth": rate, "rounds": given.rounds, "errors": errors, "microseconds": rows})
+    sys.exit(any(not isinstance(error, str) and name not in right for name, error in errors.items()))
+
+
+def tried(call: Callable[..., float], *given: Any) -> float | str:
+    """What a call gives, or why it cannot run here."""
+    try:
+        return call(*given)
+    except Exception as problem:  # a compiler or a package that does not fit this GPU raises anything
+        return f"not run: {next(iter(str(problem).splitlines()), type(problem).__name__)}"
+
+
+def measured(names: list[str], parents: tuple[int, ...], size: int, cached: int, rounds: int) -> dict[str, float | str]:
+    """Microseconds of a step by each way."""
+    turns = min(rounds, max(2, ROTATED // (4 * size * cached * HEADS * WIDTH)))
+    like = torch.empty(0, device="cuda", dtype=torch.bfloat16)
+    steps = [drawn(parents, size, cached, like=like, seed=seed) for seed in range(turns)]
+    torch.compiler.reset()
+    return {name: tried(timed, WAYS[name], steps, rounds) for name in names}
+
+
+def timed(way: Callable[[Step], Call], steps: list[Step], rounds: int) -> float:
+    """Microseconds of a step by one way."""
+    graphs = captured(way(steps[0]), steps)
+    return microseconds(lambda place: graphs[place % len(graphs)].replay(), rounds)
+
+
+def captured(call: Call, steps: list[Step]) -> list[torch.cuda.CUDAGraph]:
+    """A graph of each step, as a server would replay it."""
+    graphs = []
+    for step in steps:
+        call(step)  # compiles
+        graphs.append(torch.cuda.CUDAGraph())
+        with torch.cuda.graph(graphs[-1]):
+            call(step)
+    return graphs
+
+
+if __name__ == "__main__":
+    main()

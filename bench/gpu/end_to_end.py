@@ -1,0 +1,255 @@
+"""What verification and the commit of keys and values take of a decoding step on this GPU.
+
+A target of Llama-7B's shape and a draft of 115M parameters, with random weights in bfloat16, draft and judge trees
+behind a cache. Their logits are computed and then replaced by a pair of laws with a chosen overlap, as random models
+never agree. Parts of a step by CUDA events, medians over steps; keys and values are committed by our kernel in one
+launch, and beside it by the session itself. Launches are not captured in a graph, so that at batch 1 every part but the
+kernels waits for the CPU. Without a GPU it says so, and writes nothing.
+
+Usage: python bench/gpu/end_to_end.py [--rounds N] [--batch B ...] [--cached C] [--overlap A]
+
+Axes: b batch, t new nodes, m nodes of a tree (the root counted), s slots, g heads of keys, d head width, v vocabulary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from crt_ar.llama.network import LlamaTransformer
+from crt_ar.llama.spec import Llama
+from crt_verify.drafters import Beam, Chain, Drafter
+from crt_verify.drafters.drafting import Drafting
+from crt_verify.kernels import device
+from crt_verify.kernels.commit import commit
+from crt_verify.verdict import Verdict, check
+from kept import keep, needs_gpu
+from torch import Tensor, nn
+
+from crtcore import Sampling
+from crtcore.kinds import Session
+from crtcore.nn.scope import Scope
+from crtcore.nn.session import CachedSession
+
+VOCABULARY = 32_000
+TARGET = Llama(size="Llama-3.1-8B", layers=32, width=4096, heads=32, key_heads=32, hidden=11008)
+DRAFT = Llama(size="Llama-3.1-8B", layers=4, width=1024, heads=8, key_heads=8, hidden=2816)
+DRAFTERS: dict[str, tuple[Drafter, str]] = {
+    "chain 5": (Chain(length=5), "single"),
+    "rsd-s (5,6)": (Beam(width=5, length=6), "recursive"),
+}
+REPLACED = "replacement"
+"""The part of a step that only this bench has."""
+END = "end"
+WARM = 3
+"""Steps before those that count."""
+
+
+class Clock:
+    """When the parts of a step began; each ends where the next one begins."""
+
+    def __init__(self, now: Callable[[], Any], between: Callable[[Any, Any], float]) -> None:
+        self._now, self._between = now, between
+        self._marks: list[tuple[str, Any]] = []
+
+    def __call__(self, part: str) -> None:
+        """Begins a part, or ends the step."""
+        self._marks.append((part, self._now()))
+
+    def spent(self) -> list[dict[str, float]]:
+        """What each part of each step took, which is then forgotten."""
+        steps, spent = [], defaultdict[str, float](float)
+        for (part, start), (after, stop) in pairwise(self._marks):
+            if part != END:
+                spent[part] += self._between(start, stop)
+            if after == END:
+                steps.append(dict(spent))
+                spent.clear()
+        self._marks.clear()
+        return steps
+
+
+class Together:
+    """A network whose layers keep keys and values in one tensor, so that one launch commits them all."""
+
+    def __init__(self, prior: LlamaTransformer, rows: int, slots: int) -> None:
+        self.begin, self.embed, self.logits = prior.begin, prior.embed, prior.logits
+        self._prior, shape = prior, prior.shape
+        each = (rows, slots, shape.key_heads, shape.width // shape.heads)
+        self._kept = prior.embedding.weight.new_zeros(shape.layers, 2, *each)
+        self._layers: dict[nn.Module, int] = {}
+        self._offset = 0
+        self._first: tuple[int, Tensor] | None = None
+        """The slot of the first node since the last commit, and how many each row had committed."""
+
+    def states(self, features: Tensor, scope: Scope) -> Tensor:
+        """The network's, with its memory here."""
+        assert scope.memory is not None
+        self._offset = scope.memory.offset
+        if self._first is None and scope.visible is not None:  # nodes come with a mask, and the prompt without
+            self._first = self._offset, scope.positions[:, 0]
+        memory: Any = self
+        return self._prior.states(features, scope._replace(memory=memory))
+
+    def put(self, layer: nn.Module, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """As `Memory.put`."""
+        kept = self._kept[self._layers.setdefault(layer, len(self._layers))]  # 2 b s g d
+        stop = self._offset + new[0].shape[1]
+        for shelf, part in zip(kept, new, strict=True):
+            shelf[:, self._offset : stop] = part
+        return tuple(kept[:, :, :stop])
+
+    def commit(self, path: Tensor) -> None:
+        """Keeps the nodes of a path; node 0 is there in every row, and absent ones come last."""
+        assert self._first is not None
+        shelves, (bound, counts) = self._kept.flatten(0, 2), self._first
+        times = len(shelves) // len(path)
+        commit(shelves, path.repeat(times, 1), counts.repeat(times), bound)
+        self._first = None
+
+
+class Posed:
+    """A session whose logits are replaced by those of one law, once they are computed."""
+
+    def __init__(self, session: Session, logits: Tensor, together: Together | None, clock: Clock, *parts: str) -> None:
+        self.session, self.tip = session, session.tip
+        self._logits, self._together, self._clock, self._parts = logits, together, clock, parts
+
+    def extend(self, ids: Tensor, parents: Tensor | None = None) -> Tensor:
+        """Adds nodes, as the session does; one part of a step begins before and another one after."""
+        self._clock(self._parts[0])
+        logits = self.session.extend(ids, parents)
+        self._clock(REPLACED)
+        logits.copy_(self._logits)
+        self._clock(self._parts[1])
+        return logits
+
+    def commit(self, path: Tensor) -> None:
+        """Keeps nodes, as the session does."""
+        self.session.commit(path)
+        if self._together:
+            self._together.commit(path)
+
+
+def laws(overlap: float, vocabulary: int) -> tuple[Tensor, Tensor]:
+    """Logits of a target and of a draft whose laws have `overlap` in common: each favours another half of the ids."""
+    half = 3 * torch.randn(vocabulary // 2, generator=torch.Generator().manual_seed(0))
+    lead = torch.tensor(2 / overlap - 1).log()  # a half has 1 - overlap / 2 in one law, and overlap / 2 in the other
+    return torch.cat([half + lead, half]), torch.cat([half, half + lead])
+
+
+class Given(NamedTuple):
+    """What decodes."""
+
+    target: LlamaTransformer
+    draft: LlamaTransformer
+    drafter: Drafter
+    rule: Any
+    """Of `crt_verify.kernels`."""
+    overlap: float
+    """Of the laws that are posed."""
+
+
+class Steps:
+    """Decoding of a batch, a step at a time, with every part timed."""
+
+    def __init__(self, given: Given, prompt: Tensor, clock: Clock, *, steps: int, together: bool) -> None:
+        self.clock, self._rule, self._growth = clock, given.rule, given.drafter.build()
+        rows, nodes = len(prompt), given.drafter.nodes
+        capacity = prompt.shape[1] + steps * (1 + len(self._growth.widths))
+
+        def opened(prior: LlamaTransformer, logits: Tensor, room: int, *parts: str) -> Posed:
+            shelves = Together(prior, rows, 1 + capacity + room) if together else None
+            session = CachedSession(shelves or prior, prompt, None, capacity=capacity, room=room)
+            return Posed(session, logits.to(session.tip), shelves, clock, *parts)
+
+        target, draft = laws(given.overlap, given.target.vocabulary)
+        self.target = opened(given.target, target, nodes, "target forward", "verification")
+        self.draft = opened(given.draft, draft, 1 + nodes, "draft forward", "sampling")
+        self.last = torch.zeros_like(prompt[:, 0])
+        self.drafting = Drafting(self.draft, self.last, Sampling())
+        self._rows = draft.to(self.target.tip).expand(rows, nodes, -1).contiguous()  # b m v
+        self._generator = torch.Generator(prompt.device).manual_seed(0)
+
+    @torch.no_grad()
+    def step(self) -> tuple[Verdict, Tensor]:
+        """The verdict on a tree, and the drafted ids that were accepted."""
+        self.clock("sampling")
+        nodes = self._rows.shape[1]
+        coins, accept, final = map(self._coins, (2**32, 2**24, 2**32), (sum(self._growth.coins), nodes, nodes))
+        depths = torch.full_like(self.last, len(self._growth.widths))
+        trees, _, places = self._growth.propose(self.drafting, depths, coins)
+        ids = torch.cat([self.last[:, None], trees.tokens[:, 1:]], 1)  # b m
+        parents = torch.cat([trees.parents[:, :1], trees.parents[:, 1:].clamp(min=0)], 1)
+        logits = self.target.extend(ids, parents)
+        verdict = self._rule.from_logits(trees, logits, self._rows, accept, final, temperature=1.0)
+        self.clock("commit")
+        self.target.commit(torch.nn.functional.pad(verdict.path, (1, 0)))  # the root is kept too
+        self.clock("draft commit")
+        there, at = verdict.path >= 0, verdict.path.clamp(min=0)
+        accepted = torch.where(there, trees.tokens.gather(1, at), -1)
+        self.last = verdict.final
+        self.drafting.keep(torch.where(there, places.gather(1, at), -1), accepted, self.last, self.last >= 0)
+        self.clock(END)
+        return verdict, accepted
+
+    def _coins(self, top: int, count: int) -> Tensor:
+        return torch.randint(top, (len(self.last), count), generator=self._generator, device=self.last.device)
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--rounds", type=int, default=20)
+    words.add_argument("--batch", type=int, nargs="+", default=[1, 8, 64])
+    words.add_argument("--cached", type=int, default=1024)
+    words.add_argument("--overlap", type=float, default=0.7)
+    asked = words.parse_args()
+    needs_gpu()
+    with torch.device("cuda"):
+        target, draft = (spec.build(VOCABULARY, 0, None).bfloat16() for spec in (TARGET, DRAFT))
+    rows = []
+    for size in asked.batch:
+        for shape, (drafter, name) in DRAFTERS.items():
+            given = Given(target, draft, drafter, device.rule(name), asked.overlap)
+            for together in (True, False):
+                prompt = torch.randint(VOCABULARY, (size, asked.cached), device="cuda")
+                found = measured(given, prompt, asked.rounds, together=together)
+                rows.append({"batch": size, "tree": shape, "one launch": together, **found})
+                print(rows[-1], flush=True)
+                torch.cuda.empty_cache()
+    keep("end_to_end", {**vars(asked), "microseconds": rows})
+
+
+def measured(given: Given, prompt: Tensor, rounds: int, *, together: bool) -> dict[str, Any]:
+    """Ids of a step, microseconds of its parts, and the share of verification and commits."""
+    clock = Clock(recorded, lambda start, stop: 1e3 * start.elapsed_time(stop))
+    steps = Steps(given, prompt, clock, steps=WARM + rounds, together=together)
+    verdicts = [steps.step()[0] for _ in range(WARM + rounds)]
+    torch.cuda.synchronize()
+    for verdict in verdicts:
+        check(verdict)
+    ids = 1 + torch.stack([verdict.length for verdict in verdicts]).double().mean().item()
+    return {"ids": ids, **summary(clock.spent()[WARM:])}
+
+
+def recorded() -> torch.cuda.Event:
+    """An event at this place of the stream."""
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
+
+
+def summary(steps: list[dict[str, float]]) -> dict[str, Any]:
+    """Medians over steps, and the share of verification and commits in a step without what only this bench does."""
+    parts = {part: statistics.median(step[part] for step in steps) for part in steps[0]}
+    share = parts["verification"] + parts["commit"] + parts["draft commit"]
+    return {"parts": parts, "share": share / (sum(parts.values()) - parts[REPLACED])}
+
+
+if __name__ == "__main__":
+    main()

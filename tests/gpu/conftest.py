@@ -1,0 +1,8 @@
+"""The benches of `bench/gpu`, to be imported by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "bench" / "gpu"))

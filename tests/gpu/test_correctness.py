@@ -1,0 +1,66 @@
+"""The bench of correctness tells verdicts from logits apart, and says of no kernel that it ran which did not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import correctness
+import pytest
+from crt_verify.kernels import host, listing
+from crt_verify.kernels.names import LAWS, NAMES
+
+PARTS = {*NAMES, *LAWS, "commit"} - {"probabilities"}
+
+
+@attrs.frozen
+class Warm:
+    """A rule at another temperature than it is told."""
+
+    rule: host.HostRule
+    layout: str = "path-serial"
+
+    def from_logits(self, *given: Any, temperature: float) -> Any:
+        return self.rule.from_logits(*given, temperature=1.5 * temperature)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "low", "high"),
+    [(host.rule, 0, 0), (lambda *names, **keywords: Warm(host.rule(*names, **keywords)), correctness.NEAR + 1, 10_000)],
+    ids=["right", "warm"],
+)
+def test_verdicts_at_another_temperature_are_told_apart(
+    kernel: Callable[..., Any], low: int, high: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crt_verify.kernels.device.rule", kernel)
+    monkeypatch.setattr(correctness, "moved", lambda cases: cases)
+
+    found = correctness.fused("float32", 2000)
+
+    assert all(low <= count <= high for count in found.values())
+    assert len(found) == len(NAMES) * len(correctness.LAYOUTS)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "missing"),
+    [(None, set()), ("logits_float16", {"logits_float16"}), ("single", set(NAMES)), ("commit", {"commit"})],
+)
+def test_what_was_right_is_said_to_have_run(
+    wrong: str | None, missing: set[str], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["correctness.py"])
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
+    monkeypatch.setattr(correctness, "needs_gpu", lambda: None)
+    monkeypatch.setattr(correctness, "keep", lambda *_: None)
+    monkeypatch.setattr(correctness, "sanitized", lambda _: "clean")
+    monkeypatch.setattr(correctness, "compared", lambda name, _: {"rows": int(name == wrong)})
+    monkeypatch.setattr(correctness, "fused", lambda name, _: {"rows": 11 if f"logits_{name}" == wrong else 10})
+    monkeypatch.setattr(correctness, "committed", lambda _: int(wrong == "commit"))
+
+    with pytest.raises(SystemExit) as ended:
+        correctness.main()
+
+    ran = {kernel.name for kernel in listing.kernels() if kernel.ran == "a GPU"}
+    assert (ran, bool(ended.value.code)) == (PARTS - missing, wrong is not None)
