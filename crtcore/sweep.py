@@ -65,7 +65,10 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None]) -> Finish
 
 
 def gather(study: Study, runs: Path, ended: Finished) -> Path:
-    """Writes what the finished points say together into the sweep's folder, and returns the folder."""
+    """Writes what the finished points say together into the sweep's folder, and returns the folder.
+
+    What came of each sample stays with its run.
+    """
     folder = runs / study.name / f"sweep-{study.hash}"
     ran = [
         {
@@ -73,7 +76,7 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
             "grid": list(point.grid),
             "group": point.group,
             "folder": str(address(point.plan, runs).relative_to(runs)),
-            "result": ended.results.get(index),
+            "result": _brief(ended.results.get(index)),
             "problem": ended.problems.get(index),
         }
         for index, point in enumerate(study.points)
@@ -95,6 +98,10 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
     )
     write(folder / "spec.toml", tomli_w.dumps(dict(study.document)).encode())
     return folder
+
+
+def _brief(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if result is None else {name: value for name, value in result.items() if name != "outcomes"}
 
 
 def summary(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -237,7 +237,7 @@ def test_a_run_of_its_own_has_one_curve(draw: Draw) -> None:
     canvas = draw([measured(None, weight, 1 / weight, 4.0) for weight in (0.25, 0.5)], MEASURED)
 
     assert next(iter(drawn(canvas.axes[0]).values())) == [(2.0, 4.0), (4.0, 4.0)]
-    assert [text.get_text() for text in canvas.legends[0].get_texts()] == ["measured", "floor"]
+    assert [text.get_text() for text in canvas.legends[0].get_texts()] == ["measured", "floor (nats)"]
 
 
 def test_grid_values_keep_curves_apart(draw: Draw) -> None:

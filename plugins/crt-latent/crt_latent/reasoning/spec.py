@@ -36,7 +36,7 @@ class LatentReasoning(ExperimentSpec):
     }
     stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior"}
     figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(across="replaced", lines="form", numbers=("accuracy", "tokens", "saving_mechanical")),
+        Figure(across="replaced", lines="arm", numbers=("accuracy", "tokens", "saving_mechanical")),
     )
 
     trace: Literal["answer-only", "cot", "stripped", "pause", "icot", "latent"] = "latent"
