@@ -319,3 +319,14 @@ def test_a_device_is_a_known_one_and_comes_with_a_cost(words: list[str], told: s
 
     assert result.exit_code == 2
     assert told in result.stderr
+
+
+def test_a_language_model_is_counted_without_its_tokens() -> None:
+    """Of the published 98.3e9 ids, 152 million weights."""
+    (point,) = load(SPECS / "paper" / "meta-tokens-152m.toml", discover()).points
+
+    found = {cost.stage: cost for cost in costs(point.plan, outlined(point.plan.parts["dataset"]))}
+
+    assert found["prior"].ids_in_training == 480 * 1024 * 200_000
+    assert 151e6 < found["prior"].parameters["prior"] < 153e6
+    assert found["bottleneck"].times == 7

@@ -309,6 +309,11 @@ class TokenFiles(DatasetSpec):
     vocabulary: int = attrs.field(default=50_257, validator=between(1, 2**16))
     """Tokens run from 0 up to this; the default is GPT-2's."""
 
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """A window."""
+        return (self.length,)
+
     def build(self) -> TokenWindows:
         """The windows.
 
@@ -343,6 +348,19 @@ class WithMetas(DatasetSpec):
     """Which ids `share` is of: `text`, which METAs make longer, or the `whole`, off whose end they push as many ids."""
     seed: int = 0
     """Other places for another one; the run's own seed changes none."""
+
+    @property
+    def sample_shape(self) -> tuple[int, ...] | None:
+        """That of the dataset inside, longer by the METAs where the share is of its text."""
+        inner = self.dataset.sample_shape
+        if inner is None or self.counted == "whole":
+            return inner
+        return (inner[0] + round(self.share * inner[0]),)
+
+    @property
+    def vocabulary(self) -> int | None:
+        """One more than inside."""
+        return None if self.dataset.vocabulary is None else self.dataset.vocabulary + 1
 
     def build(self) -> MetaSamples:
         """The dataset inside, and its METAs."""

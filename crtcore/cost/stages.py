@@ -92,7 +92,9 @@ def outlined(spec: DatasetSpec) -> Outline:
     except RunError as error:
         if spec.sample_shape is None:
             raise
-        return Outline(spec.sample_shape, torch.float32, None, None, f"counted as if there were no classes ({error})")
+        dtype = torch.int64 if spec.form in ("ids", "trace") else torch.float32
+        unknown = f"counted as if there were no classes ({error})"
+        return Outline(spec.sample_shape, dtype, None, spec.vocabulary, unknown)
     sample = dataset.take("train", torch.zeros(1, dtype=torch.int64)).data
     return Outline(tuple(sample.shape[1:]), sample.dtype, dataset.classes, dataset.vocabulary, None)
 

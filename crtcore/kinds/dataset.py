@@ -74,6 +74,11 @@ class DatasetSpec(Spec):
         """The axes of a sample, where they are known before any data are read; None: where they are not."""
         return None
 
+    @property
+    def vocabulary(self) -> int | None:
+        """What ids are below, where it is known before any data are read; None: where it is not, or there are none."""
+        return None
+
     @abc.abstractmethod
     def build(self) -> Dataset:
         """The dataset, read from where it lies."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from crtcore import FieldError
-from crtcore.builtin.specs import Digits, PythonSource, WithMetas
+from crtcore.builtin.specs import Digits, PythonSource, TokenFiles, WithMetas
 from crtcore.builtin.with_metas import MetaSamples, lots
 from crtcore.kinds import Batch, DatasetSpec
 from crtcore.testing import obeys
@@ -103,6 +103,25 @@ def test_the_published_share_of_a_block_is_102() -> None:
     full = (data >= 0).all(-1)
     assert full.any()
     assert (data[full] == 256).sum(-1).eq(102).all()
+
+
+@given(share=st.floats(0, 1), counted=st.sampled_from(["text", "whole"]), length=st.integers(2, 40))
+def test_a_sample_is_as_wide_as_it_was_foretold(share: float, counted: Any, length: int) -> None:
+    tokens = TokenFiles(folder="nowhere", length=length, vocabulary=META)
+    foretold = WithMetas(dataset=tokens, share=share, counted=counted)
+
+    class Whole(Rows):
+        def take(self, split: str, indices: Tensor) -> Batch:
+            return Batch(torch.zeros(len(indices), length, dtype=torch.int64), None, None)
+
+    @attrs.frozen(kw_only=True)
+    class Full(SomeRows):
+        def build(self) -> Any:
+            return Whole(False)
+
+    there = WithMetas(dataset=Full(), share=share, counted=counted).build()
+    assert foretold.sample_shape == there.take("train", ALL).data.shape[1:]
+    assert foretold.vocabulary == there.vocabulary
 
 
 def test_places_are_even() -> None:
