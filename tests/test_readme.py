@@ -152,3 +152,36 @@ def test_what_compute_is_saved_is_that_of_the_kept_results() -> None:
 
     assert shown == told
     assert all(each in text for each in ranges)
+
+
+@pytest.mark.parametrize(
+    ("record", "plugin", "columns"),
+    [
+        ("latent-cot", "crt-latent", ("accuracy", "tokens", "latent_tokens", "text_tokens", "saving_mechanical")),
+        ("latent-strategies", "crt-latent", ("accuracy", "tokens", "latent_tokens", "reconstruction_accuracy")),
+    ],
+)  # fmt: skip
+def test_what_arms_come_to_is_that_of_the_kept_results(record: str, plugin: str, columns: tuple[str, ...]) -> None:
+    arms = json.loads((ROOT / "bench" / "results" / f"{record}.json").read_text())["arms"]
+    text = (ROOT / "plugins" / plugin / "README.md").read_text()
+    section = text.partition(f"results/{record}.json")[2]
+    shown = re.findall(r"^\| ([a-z0-9-]+) \| (\d.*) \|$", section.partition("\n#")[0], re.MULTILINE)
+
+    told = [(arm, " | ".join(tables.spread(numbers[name]) for name in columns)) for arm, numbers in arms.items()]
+
+    assert shown == told
+
+
+def test_what_a_meta_token_buys_is_that_of_the_kept_results() -> None:
+    arms = json.loads((ROOT / "bench" / "results" / "meta-vs-last-vib.json").read_text())["arms"]
+    text = (ROOT / "plugins" / "crt-vib" / "README.md").read_text()
+    section = text.partition("### Last token or meta-token")[2]
+    shown = re.findall(r"^\| ([a-z-]+) \| (\d.*) \| (\d.*) \| (.*) \|$", section, re.MULTILINE)
+
+    told = []
+    for arm, numbers in arms.items():
+        difference = numbers["mean_distortion_nats"]["difference"]
+        gaps = (tables.spread(numbers[f"{name}_frontier_gap_nats"]) for name in ("mean", "largest"))
+        told.append((arm, *gaps, tables.change(difference) if difference else ""))
+
+    assert shown == told
