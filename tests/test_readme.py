@@ -185,3 +185,23 @@ def test_what_a_meta_token_buys_is_that_of_the_kept_results() -> None:
         told.append((arm, *gaps, tables.change(difference) if difference else ""))
 
     assert shown == told
+
+
+def test_what_codes_by_force_come_to_is_that_of_the_kept_results() -> None:
+    points = json.loads((ROOT / "bench" / "results" / "latent-cot.json").read_text())["points"]
+    text = (ROOT / "plugins" / "crt-latent" / "README.md").read_text()
+    section = text.partition("ids replaced by force")[2]
+    shown = dict(re.findall(r"^\| `([a-z0-9-]+)` \| (\d.*) \|$", section.partition("\n![")[0], re.MULTILINE))
+
+    told = {
+        arm: " | ".join(
+            next(
+                (tables.spread(each["accuracy"]) for each in points if (each["arm"], each["replaced"]) == (arm, ids)),
+                "",
+            )
+            for ids in (0, 16, 32, 48, 64)
+        )
+        for arm in {each["arm"] for each in points}
+    }
+
+    assert shown == told
