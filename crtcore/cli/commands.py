@@ -103,7 +103,8 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
     if problem and not ended.results:
         raise problem
     page.render(folder)
-    _tell(folder, as_json=as_json, **({"error": str(problem)} if problem else {}))
+    command = shlex.join(["crt", *sys.argv[1:]])
+    _tell(folder, as_json=as_json, command=command, **({"error": str(problem)} if problem else {}))
     if problem:
         say(str(problem))
     return int(problem is not None)
@@ -119,8 +120,7 @@ def _tell(folder: Path, *, as_json: bool, **more: str) -> None:
     swept = (folder / SWEEP).is_file()
     values = read_json(folder / (SWEEP if swept else RESULT))
     if as_json:
-        command = shlex.join(["crt", *sys.argv[1:]])
-        answer({**values, "command": command, "folder": str(folder), "report": str(folder / page.PAGE), **more})
+        answer({**values, "folder": str(folder), "report": str(folder / page.PAGE), **more})
         return
     if tables.units(values) if swept else values["numbers"]:
         show(tables.comparison(values) if swept else tables.single(values))

@@ -24,6 +24,7 @@ def steps(draw: st.DrawFn) -> Step:
     return Step(*map(torch.cat, zip(*each, strict=True)))
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("number", [torch.float32, torch.bfloat16])
 def test_a_way_gives_the_plain_sum_on_every_tree_of_the_table(name: str, number: torch.dtype) -> None:

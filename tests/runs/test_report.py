@@ -247,9 +247,11 @@ def test_points_of_runs_and_sweeps_are_told_as_json(
 ) -> None:
     study = scan(*filter(None, [text]))
     monkeypatch.setattr("crtcore.cli.commands.load", lambda spec, registry, overrides: study)
+    monkeypatch.setattr("sys.argv", ["/anywhere/crt", "run", "scan.toml", "--json"])
 
     told = json.loads(crt("run", "scan.toml", "--runs", runs, "--json").stdout)
 
+    assert told["command"] == "crt run scan.toml --json"
     assert len(told["points"]) == 4
     assert told["points"] == json.loads((Path(told["folder"]) / file).read_bytes())["points"]
 

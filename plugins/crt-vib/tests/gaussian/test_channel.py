@@ -96,7 +96,7 @@ def test_codes_scatter_about_the_mean_by_the_width() -> None:
     count = errors.numel()
     # Five standard deviations of mean and variance: false alarms at 6e-7 each.
     assert errors.mean().item() == pytest.approx(0, abs=5 / count**0.5)
-    assert float(errors.square().mean()) == pytest.approx(1, abs=5 * (2 / count) ** 0.5)
+    assert errors.square().mean().item() == pytest.approx(1, abs=5 * (2 / count) ** 0.5)
     assert (squeezed.compared == 1).all()
 
 
