@@ -188,7 +188,7 @@ def study(document: Document, registry: Registry) -> Study:
     for arm, grid, changes in _spread(sweep, note):
         idle = {path for path in idle if any(change.path == path[: len(change.path)] for change in changes)}
         point = Document(copy.deepcopy(base.values), dict(base.origins))
-        for path, value, written in changes:
+        for path, value, written, _ in changes:
             if path[0] in _WHOLE:  # told by `_unclear`
                 continue
             try:
@@ -252,7 +252,8 @@ def _spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[
         if not isinstance(values, list) or not values:
             note(("sweep", *path), f"expected an array of values to try, got {shown(values)}")
         else:
-            axes.append([_Change(undotted(dotted(path)), value, ("sweep", *path)) for value in values])
+            key = undotted(dotted(path))
+            axes.append([_Change(key, value, ("sweep", *path), _named(value, values)) for value in values])
     grid = [axis[0] for axis in axes]
     for arm, table in arms.items():
         if not NAME.fullmatch(arm):
@@ -260,7 +261,7 @@ def _spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[
         own = [_Change(undotted(dotted(path)), value, ("sweep", "arms", arm, *path)) for path, value in leaves(table)]
         _unclear([*grid, *own], note)
         for chosen in itertools.product(*axes):
-            told = tuple(f"{dotted(change.path)}={change.value}" for change in chosen if change.path != ("seed",))
+            told = tuple(f"{dotted(change.path)}={change.told}" for change in chosen if change.path != ("seed",))
             yield arm, told, [*own, *chosen]
 
 
@@ -271,6 +272,15 @@ class _Change(NamedTuple):
     value: Any
     written: Key
     """Where it stands in the file."""
+    told: str = ""
+    """What points with it are called."""
+
+
+def _named(value: Any, among: Sequence[Any]) -> str:
+    """A component by its name where no other value has that; what is written elsewhere."""
+    used = [each.get("use") for each in among if isinstance(each, dict)]
+    name = value.get("use") if isinstance(value, dict) else None
+    return str(value if name is None or used.count(name) > 1 else name)
 
 
 def _unclear(changes: Sequence[_Change], note: Any) -> None:

@@ -371,6 +371,24 @@ def test_a_sweep_is_arms_times_grid_in_the_order_they_are_written(sample: str, r
     assert found.swept
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ('[{use = "fsq", levels = [4, 4]}, {use = "book", codes = 8}]', ["fsq", "book"]),
+        (
+            '[{use = "book", codes = 8}, {use = "book", codes = 9}]',
+            ["{'use': 'book', 'codes': 8}", "{'use': 'book', 'codes': 9}"],
+        ),
+    ],
+)
+def test_a_component_of_a_grid_is_called_by_its_name_where_that_tells_it_apart(
+    values: str, told: list[str], sample: str, registry: Registry
+) -> None:
+    found = made(f"{sample}[sweep]\nbottleneck = {values}\n", registry)
+
+    assert [point.grid for point in found.points] == [(f"bottleneck={each}",) for each in told]
+
+
 def test_a_point_of_a_sweep_is_the_run_of_its_own_file(sample: str, registry: Registry) -> None:
     (first, *_) = made(sample + SWEEP, registry).points
 
