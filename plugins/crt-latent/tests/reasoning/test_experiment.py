@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
 from crtcore import discover
@@ -196,11 +195,11 @@ def test_a_task_without_fillers_has_nothing_to_strip(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("codes", "trained"), [("learned", ["tokenizer", "prior"]), ("hash", ["prior"])])
 def test_the_cost_is_that_of_rows_with_codes_and_of_stages_that_are_trained(codes: str, trained: list[str]) -> None:
-    some = attrs.evolve(arm(codes=codes), parts=plan(prior={"use": "transformer", "layers": 1, "width": 8}).parts)
+    some = arm(codes=codes)
 
     found = {cost.stage: cost for cost in costs(some, outlined(some.parts["dataset"]))}
 
     assert list(found) == trained
-    words = 10 + 3 + 4 + 2 + 3  # values, signs, marks, fillers, delimiters
-    assert found["prior"].parameters["prior"] >= 2 * 8 * (words + 9 + 2)
+    alphabet = 10 + 3 + 4 + 2 + 3 + 9 + 2  # values, signs, marks, fillers, delimiters, codes, bracket
+    assert found["prior"].parameters["prior"] == (alphabet + 1) * alphabet  # a row after each id, and one at first
     assert found["prior"].ids == (2 * 2 + 2) + 1 + 2 * 8 + 1 + 2 + 1
