@@ -39,7 +39,10 @@ class Verdict(NamedTuple):
     final: Int[Tensor, " b"]
     """The id emitted after them; -1 where there is a fault."""
     fault: Int[Tensor, " b"]
-    """0, or the first faulty node times the number of faults plus the fault's place in `FAULTS`."""
+    """0, or the faulty node times the number of faults plus the fault's place in `FAULTS`.
+
+    The first node at which the tree or a coin is wrong; else the first whose rows the walk reads and that are faulty.
+    """
 
 
 def check(verdict: Verdict) -> None:

@@ -82,33 +82,35 @@ def total(weights: Float[Tensor, "*b v"]) -> Float[Tensor, "*b"]:
     return (weights * _POINT).long().sum(-1).double() / _POINT
 
 
-def faults(
-    trees: Trees, p: Float[Tensor, "b m v"], q: Float[Tensor, "b m v"], drawn: Bool[Tensor, "b m"] | None, chain: bool
-) -> Int[Tensor, " b"]:
-    """The first fault of each row, as `Verdict.fault` says.
-
-    `drawn` are the nodes that the draft's law had to allow; None if the rule does not look at that law.
-    """
-    most, vocabulary = p.shape[1:]
-    node = torch.arange(most, device=p.device)
+def shape_faults(trees: Trees, vocabulary: int, chain: bool) -> Int[Tensor, " b"]:
+    """The first node at which a tree is none or cannot be judged, as `Verdict.fault` says; `NEVER` if there is none."""
+    most = trees.parents.shape[1]
+    node = torch.arange(most, device=trees.parents.device)
     exists = node < trees.nodes[:, None]
     parents = trees.parents.long()
     astray = exists & torch.where(node == 0, parents != -1, (parents < 0) | (parents >= node))
     astray[:, 0] |= (trees.nodes < 1) | (trees.nodes > most)
     there = exists & (node > 0) & ~astray
     under = (parents[:, :, None] == node) & there[:, :, None]  # b child parent
-    stray = there & ((trees.tokens < 0) | (trees.tokens >= vocabulary))
-    kinds = unsound(p)
-    wrong = {6: astray} | {kind: exists & (kinds == kind) for kind in (1, 2)}
-    if drawn is not None:
-        inner, kinds = under.any(1), unsound(q)
-        wrong |= {kind + 2: inner & (kinds == kind) for kind in (1, 2)}
-        place = parents.clamp(0, most - 1) * vocabulary + trees.tokens.long().clamp(0, vocabulary - 1)
-        stray = stray | (there & drawn & ~(q.flatten(1).gather(1, place) > 0))
-    wrong[5] = (under & stray[:, :, None]).any(1)
+    outside = (trees.tokens < 0) | (trees.tokens >= vocabulary)
+    wrong = {5: (under & outside[:, :, None]).any(1), 6: astray}
     if chain:
         wrong[7] = under.sum(1) > 1
     return _first(wrong)
+
+
+def row_faults(forest: Forest, drawn: Bool[Tensor, "b m"] | None) -> Int[Tensor, "b m"]:
+    """What is wrong with the rows of each node, as a place in `FAULTS`; 0 where nothing is.
+
+    `drawn` are the nodes that the draft's law had to allow; None if the rule does not look at that law.
+    """
+    target = torch.where(forest.exists, unsound(forest.p), 0)
+    if drawn is None:
+        return target
+    ruled_out = (forest.under & (drawn & ~(forest.drafted > 0))[:, :, None]).any(1)
+    draft = unsound(forest.q)
+    draft = torch.where(draft > 0, draft + 2, ruled_out.long() * 5)
+    return torch.where((target == 0) & forest.inner, draft, target)
 
 
 def stray_coins(trees: Trees, accept_coins: Int[Tensor, "b m"], final_coins: Int[Tensor, "b m"]) -> Int[Tensor, " b"]:

@@ -16,9 +16,9 @@ def plan(forest: Forest) -> Plan:
     """The drawn id by min(1, p / q'), q' the draft off the likely ones; else p on those and (p - q')_+ elsewhere."""
     likely = forest.there & ~forest.last
     off = without(forest.q, forest, likely)  # b m v
-    drawn = (forest.under & forest.last[:, :, None]).double()
+    drawn = forest.under & forest.last[:, :, None]
     x = torch.where(forest.last, off.flatten(1).gather(1, forest.parents * off.shape[-1] + forest.tokens), 0)
-    left = total(off).maximum((drawn * x[:, :, None]).sum(1))
+    left = total(off).maximum(torch.where(drawn, x[:, :, None], 0).sum(1))
     scale = torch.where(left > 0, 1 / torch.where(left > 0, left, 1), 0)
     rest = without(forest.p, forest, forest.there)
     gain, bar = chances(forest, likely, mass(forest, rest, scale))

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crt_verify.rules.forest import ACCEPT, NEVER, Forest, faults, stray_coins
-from crt_verify.rules.plan import Plan, ends, leftover
+from crt_verify.rules.forest import ACCEPT, NEVER, Forest, row_faults, shape_faults, stray_coins
+from crt_verify.rules.plan import Plan, ends, leftover, stopped
 from crt_verify.tree import Tree, Trees, batch
-from crt_verify.verdict import Verdict, check
+from crt_verify.verdict import FAULTS, Verdict, check
 from crtcore import pick
 
 
@@ -48,11 +48,14 @@ class Rule:
         """
         fitting(trees, p, q, accept_coins, final_coins)
         forest = self._forest(trees, p, q)
-        code = self._faults(trees, forest, p, q).minimum(stray_coins(trees, accept_coins, final_coins))
-        fault = torch.where(code < NEVER, code, 0)
+        shape = shape_faults(trees, p.shape[-1], self.chain).minimum(stray_coins(trees, accept_coins, final_coins))
+        reasons = self._row_faults(forest)
         plan = self.plan(forest)
-        accepted = (accept_coins * plan.bar < plan.gain * ACCEPT).double()
-        node = ends(plan, forest, accepted, self.leaves_first).argmax(-1)
+        accepted = stopped(plan, forest, accept_coins * plan.bar < plan.gain * ACCEPT, reasons > 0)
+        node = ends(plan, forest, accepted.double(), self.leaves_first).argmax(-1)
+        reason = reasons[forest.rows, node]
+        met = torch.where(reason > 0, node * len(FAULTS) + reason, 0)
+        fault = torch.where(shape < NEVER, shape, met)
         node = torch.where(fault == 0, node, 0)
         x = pick(leftover(plan, forest, node), final_coins[forest.rows, node].long())
         on = forest.lineage[forest.rows, node] & forest.there  # b m
@@ -64,13 +67,15 @@ class Rule:
         """The law of what `verify` emits for a tree, in float64: emitted ids, the final one included, to probability.
 
         Rows `[nodes, vocabulary]` of p and q are NumPy's or torch's.
-        Raises: ValueError naming what `verify` would call a fault.
+        Raises: ValueError naming the first fault of the whole tree, as walks of all coins are considered.
         """
         trees = batch([tree])
         p, q = (torch.as_tensor(rows, dtype=torch.float64, device="cpu")[None] for rows in (p, q))
         fitting(trees, p, q, trees.tokens, trees.tokens)
         forest = self._forest(trees, p, q)
-        code = self._faults(trees, forest, p, q)
+        reasons = self._row_faults(forest)
+        rows = torch.where(reasons > 0, forest.node * len(FAULTS) + reasons, NEVER).amin(-1)
+        code = shape_faults(trees, p.shape[-1], self.chain).minimum(rows)
         nothing = trees.nodes - 1
         check(Verdict(trees.parents, nothing, nothing, torch.where(code < NEVER, code, 0)))
         plan = self.plan(forest)
@@ -89,11 +94,8 @@ class Rule:
         """What the plan is made of; a draft's law that is not read, and may be none, stays out of its arithmetic."""
         return Forest(trees, p, p if self.reads == "none" else q)
 
-    def _faults(
-        self, trees: Trees, forest: Forest, p: Float[Tensor, "b m v"], q: Float[Tensor, "b m v"]
-    ) -> Int[Tensor, " b"]:
-        drawn = {"all": forest.there, "last": forest.last, "none": None}[self.reads]
-        return faults(trees, p, q, drawn, self.chain)
+    def _row_faults(self, forest: Forest) -> Int[Tensor, "b m"]:
+        return row_faults(forest, {"all": forest.there, "last": forest.last, "none": None}[self.reads])
 
 
 def fitting(trees: Trees, p: Tensor, q: Tensor, accept_coins: Tensor, final_coins: Tensor) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crt_verify.rules.forest import Forest, closure
@@ -32,6 +32,8 @@ class Plan(NamedTuple):
     """Siblings are tried by turn; of no use where leaves are tried first."""
     first: Int[Tensor, "b m"] | None = None
     """The node that stands for each node: the first of those with the same ids before and at them; None: itself."""
+    entry: Float[Tensor, "b m"] | None = None
+    """The chance of a path as a walk enters its node, where leaves are tried first; a node of chance 0 is skipped."""
 
 
 def planned(
@@ -50,6 +52,22 @@ def leftover(plan: Plan, forest: Forest, node: Int[Tensor, " b"]) -> Float[Tenso
     rest = (plan.rest[forest.rows, node] - share * (scale * q).minimum(p)).clamp(min=0)
     some = (rest * 2.0**60 >= 1).any(-1, keepdim=True)  # the resolution of `crtcore.pick`
     return torch.where(some, rest, p)
+
+
+def stopped(
+    plan: Plan, forest: Forest, accepted: Bool[Tensor, "b m"], faulty: Bool[Tensor, "b m"]
+) -> Bool[Tensor, "b m"]:
+    """`accepted` for walks that end at the first node with a faulty row that they read.
+
+    Nothing under such a node is accepted. Where leaves are tried first, rows of a node with children are read as it is
+    entered, and the others where a walk ends.
+    """
+    above = forest.parents if plan.first is None else plan.first.gather(1, forest.parents)
+    beyond = forest.there & faulty.gather(1, above)
+    if plan.entry is None:
+        return accepted & ~beyond
+    beyond = (forest.lineage & beyond[:, None]).any(-1)
+    return torch.where(faulty & forest.inner, plan.entry > 0, accepted) & ~beyond
 
 
 def ends(plan: Plan, forest: Forest, accepted: Float[Tensor, "b m"], leaves_first: bool) -> Float[Tensor, "b m"]:

@@ -401,24 +401,6 @@ def test_a_rule_that_does_not_read_the_draft_has_one_law_whatever_it_says(spoil:
     assert judge.law(FORK, p, spoilt) == judge.law(FORK, p, q)
 
 
-@pytest.mark.parametrize("name", RULES)
-@MANY
-@given(spoil=st.sampled_from([math.nan, math.inf, -math.inf, -0.25]), whose=st.sampled_from("pq"), data=st.data())
-def test_a_spoilt_row_is_named_or_not_read(name: str, spoil: float, whose: str, data: st.DataObject) -> None:
-    draft = data.draw(drafted(name))
-    tree, laws = draft.tree, {"p": draft.p, "q": draft.q}
-    node = data.draw(st.integers(0, len(tree) - 1))
-    coins = torch.zeros(1, len(tree), dtype=torch.int64)
-    sound = judged(RULES[name], tree, laws["p"], laws["q"], coins, coins)
-    laws[whose][node, data.draw(st.integers(0, draft.pair.vocabulary - 1))] = spoil
-
-    verdict = judged(RULES[name], tree, laws["p"], laws["q"], coins, coins)
-
-    read = whose == "p" or (name != "target-only" and tree.children(node))
-    expected = (0, -1, node * len(FAULTS) + {"p": 1, "q": 3}[whose]) if read else tuple(map(int, sound[1:]))
-    assert tuple(map(int, verdict[1:])) == expected
-
-
 @pytest.mark.parametrize(
     ("row", "x", "reason"),
     [

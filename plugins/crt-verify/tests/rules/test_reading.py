@@ -1,0 +1,490 @@
+"""Which rows a walk reads: the first faulty one ends it, and what stands in other rows changes nothing.
+
+The walk is told a second time, tree by tree and node by node, by the tests of the rule's plan.
+Axes: b batch, m nodes (the root counted), v vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import attrs
+import pytest
+import torch
+from crt_verify import Tree, rule
+from crt_verify.rules import judge as judging
+from crt_verify.rules.forest import ACCEPT, FINAL, Forest
+from crt_verify.rules.judge import Rule
+from crt_verify.rules.plan import Plan
+from crt_verify.tree import Trees, batch
+from crt_verify.verdict import FAULTS, TOLERANCE, Verdict, check
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ..kernels.cases import REFERENCE, Cases, differing, ragged, spoiled
+from ..strategies import Draft, drafts
+
+MANY = 5_000
+LEAVES_FIRST = sorted(label for label, judge in REFERENCE.items() if judge.leaves_first)
+CHAIN = batch([Tree([-1, 0, 1], [-1, 2, 0])])
+P, Q = (0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.3, 0.4)
+
+
+class Walk(NamedTuple):
+    """Where a walk ends, and the nodes whose rows it has read by then."""
+
+    end: int
+    read: list[int]
+
+
+def children(parents: list[int], node: int) -> list[int]:
+    """The nodes right under a node."""
+    return [child for child in range(1, len(parents)) if parents[child] == node]
+
+
+def misshapen(judge: Rule, cases: Cases, row: int) -> int:
+    """The first fault of a tree but for its rows, 0 if there is none."""
+    most, vocabulary = cases.p.shape[1:]
+    count, parents = int(cases.trees.nodes[row]), cases.trees.parents[row].tolist()
+    tokens, accept, final = (field[row].tolist() for field in (cases.trees.tokens, cases.accept, cases.final))
+    astray = [not 0 <= parent < node for node, parent in enumerate(parents)]
+    astray[0] = parents[0] != -1
+    for node in range(most):
+        there = node < count
+        below = [child for child in range(1, min(count, most)) if parents[child] == node and not astray[child]]
+        if any(not 0 <= tokens[child] < vocabulary for child in below):
+            return node * len(FAULTS) + 5
+        if (there and astray[node]) or (node == 0 and not 1 <= count <= most):
+            return node * len(FAULTS) + 6
+        if judge.chain and len(below) > 1:
+            return node * len(FAULTS) + 7
+        if there and not (0 <= accept[node] < ACCEPT and 0 <= final[node] < FINAL):
+            return node * len(FAULTS) + 8
+    return 0
+
+
+def no_law(row: list[float]) -> int:
+    """1 for an entry that is none, 2 for a sum that is off, 0 for a law."""
+    if not all(0 <= x < math.inf for x in row):
+        return 1
+    return 2 * (abs(sum(math.floor(min(x, 2) * 2**40) for x in row) / 2**40 - 1) > TOLERANCE)
+
+
+def spoilt(judge: Rule, cases: Cases, row: int) -> list[int]:
+    """What is wrong with the rows of each node of a tree."""
+    count = int(cases.trees.nodes[row])
+    parents, tokens = (field[row, :count].tolist() for field in cases.trees[:2])
+    p, q = cases.p[row].tolist(), cases.q[row].tolist()
+    found = []
+    for node in range(count):
+        reason, below = no_law(p[node]), children(parents, node)
+        if not reason and below and judge.reads != "none":
+            reason = no_law(q[node])
+            asked = below if judge.reads == "all" else below[-1:]
+            ruled_out = any(q[node][tokens[child]] == 0 for child in asked)
+            reason = reason + 2 if reason else 5 * ruled_out
+        found.append(reason)
+    return found
+
+
+def walked(judge: Rule, cases: Cases, plan: Plan, row: int, reasons: list[int]) -> Walk:
+    """What becomes of one tree."""
+    parents, coins = cases.trees.parents[row, : len(reasons)].tolist(), cases.accept[row].tolist()
+    gain, bar, turn = (field[row].tolist() for field in (plan.gain, plan.bar, plan.turn))
+    accepted = [coin * b < g * ACCEPT for coin, b, g in zip(coins, bar, gain, strict=True)]
+    if plan.entry is not None:
+        return from_leaves(parents, accepted, plan.entry[row].tolist(), reasons)
+    first = list(range(len(parents))) if plan.first is None else plan.first[row].tolist()
+    merged = [-1, *(first[parent] for parent in parents[1:])]
+    walk = Walk(0, [0])
+    while not reasons[walk.end]:
+        taken = [child for child in children(merged, walk.end) if accepted[child]]
+        if not taken:
+            break
+        end = first[min(taken, key=turn.__getitem__)]
+        walk = Walk(end, [*walk.read, end])
+    return walk
+
+
+def from_leaves(parents: list[int], accepted: list[bool], entry: list[float], reasons: list[int]) -> Walk:
+    """One path after another, each of them judged after all that is under it."""
+    read: list[int] = []
+
+    def end(node: int) -> int | None:
+        below = children(parents, node)
+        if below:
+            read.append(node)
+            if reasons[node]:
+                return node
+        for child in below:
+            if entry[child] > 0 and (found := end(child)) is not None:
+                return found
+        if node and not accepted[node]:
+            return None
+        if not below:
+            read.append(node)
+        return node
+
+    found = end(0)
+    assert found is not None
+    return Walk(found, read)
+
+
+def planned(judge: Rule, cases: Cases) -> Plan:
+    """A rule's tests of a batch."""
+    return judge.plan(Forest(cases.trees, cases.p, cases.p if judge.reads == "none" else cases.q))
+
+
+def verdicts(judge: Rule, cases: Cases) -> Verdict:
+    """A rule's verdicts on a batch."""
+    return judge.verify(*cases)
+
+
+def mended(judge: Rule, cases: Cases, sound: Cases) -> tuple[Cases, list[int], list[list[int]]]:
+    """A batch with sound rows instead of faulty ones, and what is wrong with its trees and its rows."""
+    most = cases.p.shape[1]
+    shapes = [misshapen(judge, cases, row) for row in range(len(cases.p))]
+    reasons = [[0] if shape else spoilt(judge, cases, row) for row, shape in enumerate(shapes)]
+    faulty = torch.tensor([[*row, *[0] * most][:most] for row in reasons])[..., None] > 0
+    p, q = torch.where(faulty, sound.p, cases.p), torch.where(faulty, sound.q, cases.q)
+    return cases._replace(p=p, q=q), shapes, reasons
+
+
+def misjudged(judge: Rule, label: str, cases: Cases, sound: Cases) -> int:
+    """Rows in which a rule's verdict is not what the second telling of the walk says."""
+    usual = REFERENCE[label]
+    clean, shapes, reasons = mended(usual, cases, sound)
+    plan, known = planned(usual, clean), verdicts(usual, clean)
+    codes, ends = [], []
+    for row, (shape, reason) in enumerate(zip(shapes, reasons, strict=True)):
+        end = 0 if shape else walked(usual, cases, plan, row, reason).end
+        met = end * len(FAULTS) + reason[end] if not shape and reason[end] else 0
+        codes.append(shape or met)
+        ends.append(0 if codes[-1] else end)
+    fault = torch.tensor(codes)
+    path = torch.where(fault[:, None] == 0, known.path, -1)
+    expected = Verdict(path, (path >= 0).sum(-1), torch.where(fault == 0, known.final, -1), fault)
+    assert path.amax(-1).clamp(min=0).tolist() == ends  # a child comes after its parent
+    return differing(verdicts(judge, cases), expected)
+
+
+def batch_of(label: str, seed: int) -> tuple[Cases, Cases]:
+    """Ragged trees with faults of every kind, and the same without."""
+    sound = ragged(label, seed, size=MANY)
+    return spoiled(sound, seed + 1), sound
+
+
+@pytest.mark.parametrize("label", REFERENCE)
+def test_the_fault_is_the_trees_own_or_the_first_a_walk_reads(label: str) -> None:
+    cases, sound = batch_of(label, 1)
+
+    verdict = verdicts(REFERENCE[label], cases)
+
+    unread = {3, 4} if label == "target-only" else set()
+    unread |= set() if REFERENCE[label].chain else {7}
+    assert {fault % len(FAULTS) for fault in verdict.fault.tolist()} == set(range(len(FAULTS))) - unread
+    assert misjudged(REFERENCE[label], label, cases, sound) == 0
+
+
+@pytest.mark.parametrize("label", REFERENCE)
+def test_work_by_shape_finds_the_same_faults(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = batch_of(label, 1)[0]
+    sparing = verdicts(REFERENCE[label], cases)
+
+    monkeypatch.setattr(Forest, "runs_ahead", True)
+    by_shape = verdicts(REFERENCE[label], cases)
+
+    assert differing(sparing, by_shape) == 0
+
+
+def bent(label: str, **fields: Callable[[Tensor], Tensor]) -> Rule:
+    """A rule with another plan."""
+    judge = REFERENCE[label]
+
+    def plan(forest: Forest) -> Plan:
+        plan = judge.plan(forest)
+        return plan._replace(**{field: change(getattr(plan, field)) for field, change in fields.items()})
+
+    return attrs.evolve(judge, plan=plan)
+
+
+@pytest.mark.parametrize("label", LEAVES_FIRST)
+@pytest.mark.parametrize("change", [torch.zeros_like, torch.ones_like])
+def test_a_node_with_children_taken_for_always_or_never_entered_is_caught(
+    label: str, change: Callable[[Tensor], Tensor]
+) -> None:
+    cases, sound = batch_of(label, 1)
+
+    assert misjudged(bent(label, entry=change), label, cases, sound) > 0
+
+
+@pytest.mark.parametrize("label", REFERENCE)
+def test_a_walk_that_goes_on_from_a_faulty_node_is_caught(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge, cases = REFERENCE[label], batch_of(label, 1)[0]
+
+    def heedless(plan: Plan, forest: Forest, accepted: Tensor, faulty: Tensor) -> Tensor:
+        return accepted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(judging, "stopped", heedless)
+        wrong = verdicts(judge, cases)
+
+    assert differing(wrong, verdicts(judge, cases)) > 0
+
+
+def readings(label: str, cases: Cases) -> list[list[int]]:
+    """The nodes whose rows each walk of a sound batch reads."""
+    judge, plan = REFERENCE[label], planned(REFERENCE[label], cases)
+    return [walked(judge, cases, plan, row, [0] * int(count)).read for row, count in enumerate(cases.trees.nodes)]
+
+
+def off_walk(label: str, cases: Cases) -> Cases:
+    """Rows of no law wherever no walk reads: NaN, infinite, negative, all ones, all 0."""
+    size, most = cases.p.shape[:2]
+    read = torch.zeros(size, most, dtype=torch.bool)
+    for row, nodes in enumerate(readings(label, cases)):
+        read[row, nodes] = True
+    inner = Forest(*cases[:3]).inner
+    generator = torch.Generator().manual_seed(0)
+    none = torch.tensor([math.nan, math.inf, -math.inf, -0.25, 1.0, 0.0])
+    p, q = (none[torch.randint(len(none), (size, most, 1), generator=generator)] for _ in range(2))
+    drafts = read & inner & (REFERENCE[label].reads != "none")
+    assert (~read & Forest(*cases[:3]).exists).sum() > size
+    return cases._replace(
+        p=torch.where(read[..., None], cases.p, p), q=torch.where(drafts[..., None], cases.q, q.expand_as(cases.q))
+    )
+
+
+@pytest.mark.parametrize("label", REFERENCE)
+def test_rows_off_the_walk_change_nothing(label: str) -> None:
+    sound = ragged(label, 2, size=MANY)
+
+    verdict = verdicts(REFERENCE[label], off_walk(label, sound))
+
+    check(verdict)
+    assert differing(verdict, verdicts(REFERENCE[label], sound)) == 0
+
+
+@pytest.mark.parametrize("label", REFERENCE)
+def test_a_number_that_comes_from_a_row_off_the_walk_is_caught(label: str) -> None:
+    sound = ragged(label, 2, size=MANY)
+    judge = bent(label, rest=lambda rest: rest + 0 * rest.sum((1, 2), keepdim=True))
+
+    assert differing(verdicts(judge, off_walk(label, sound)), verdicts(REFERENCE[label], sound)) > 0
+
+
+@pytest.mark.parametrize("label", REFERENCE)
+def test_an_audit_of_every_row_is_caught(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = ragged(label, 2, size=MANY)
+    known, row_faults = verdicts(REFERENCE[label], sound), judging.row_faults
+    monkeypatch.setattr(judging, "row_faults", lambda *args: row_faults(*args).amax(-1, keepdim=True).expand(-1, 7))
+
+    assert differing(verdicts(REFERENCE[label], off_walk(label, sound)), known) > 0
+
+
+@pytest.mark.parametrize("label", REFERENCE)
+@pytest.mark.parametrize("whose", ["p", "q"])
+def test_each_row_on_the_walk_can_stop_it(label: str, whose: str) -> None:
+    sound = ragged(label, 3, size=MANY)
+    judge, inner = REFERENCE[label], Forest(*sound[:3]).inner.tolist()
+    laws, codes = getattr(sound, whose).clone(), []
+    for row, nodes in enumerate(readings(label, sound)):
+        node = nodes[row % len(nodes)]
+        laws[row, node, row % 5] = math.nan
+        read = whose == "p" or (judge.reads != "none" and inner[row][node])
+        codes.append((node * len(FAULTS) + {"p": 1, "q": 3}[whose]) * read)
+
+    verdict = verdicts(judge, sound._replace(**{whose: laws}))
+
+    assert verdict.fault.tolist() == codes
+
+
+@pytest.mark.parametrize("label", REFERENCE)
+@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@given(spoil=st.sampled_from([math.nan, math.inf, -math.inf, -0.25]), whose=st.sampled_from("pq"), data=st.data())
+def test_a_spoilt_row_is_named_or_not_read(label: str, spoil: float, whose: str, data: st.DataObject) -> None:
+    judge = REFERENCE[label]
+    draft = data.draw(drafts(chain=judge.chain, repeats=True))
+    coins = data.draw(st.lists(st.sampled_from([0, ACCEPT // 2, ACCEPT - 1]), min_size=7, max_size=7))
+    sound = single(draft, coins[: len(draft.parents)])
+    node, x = data.draw(st.integers(0, len(draft.parents) - 1)), data.draw(st.integers(0, draft.pair.vocabulary - 1))
+    laws = getattr(sound, whose).clone()
+    laws[0, node, x] = spoil
+
+    verdict = verdicts(judge, sound._replace(**{whose: laws}))
+
+    read = node in readings(label, sound)[0]
+    read &= whose == "p" or (judge.reads != "none" and bool(draft.tree.children(node)))
+    known = tuple(map(int, verdicts(judge, sound)[1:]))
+    expected = (0, -1, node * len(FAULTS) + {"p": 1, "q": 3}[whose]) if read else known
+    assert tuple(map(int, verdict[1:])) == expected
+
+
+def single(draft: Draft, coins: list[int]) -> Cases:
+    """One tree and its coins."""
+    accept = torch.tensor([coins])
+    return Cases(batch([draft.tree]), draft.p[None], draft.q[None], accept, accept)
+
+
+def chain(*, p: tuple[float, ...] = P, later: tuple[float, ...] = P) -> Cases:
+    """A chain of two ids, all of whose coins accept; `p` is the root's law, `later` the others'."""
+    zeros = torch.zeros(1, 3, dtype=torch.int64)
+    return Cases(CHAIN, torch.tensor([[p, later, later]]), torch.tensor([[Q] * 3]), zeros, zeros)
+
+
+@pytest.mark.parametrize("label", REFERENCE)
+def test_a_walk_stops_at_the_first_faulty_node_though_a_later_one_is_worse(label: str) -> None:
+    cases = chain()
+    cases.p[0, 1, 3] = 0.2
+    cases.p[0, 2, 0] = math.nan
+
+    verdict = verdicts(REFERENCE[label], cases)
+
+    assert verdict.fault.tolist() == [len(FAULTS) + 2]
+    assert (verdict.path.tolist(), verdict.length.tolist(), verdict.final.tolist()) == ([[-1, -1]], [0], [-1])
+
+
+@pytest.mark.parametrize("label", sorted(set(REFERENCE) - {"target-only"}))
+def test_a_target_goes_before_a_draft_and_its_sum_before_an_id_ruled_out(label: str) -> None:
+    whole, second, third = chain(), chain(), chain()
+    for cases in (whole, second, third):
+        cases.q[0, 1] = torch.tensor([0.0, 0.3, 0.3, 0.4])
+    for cases in (whole, second):
+        cases.q[0, 1, 3] = 0.2
+    whole.p[0, 1, 3] = 0.2
+
+    verdict = [verdicts(REFERENCE[label], cases).fault.tolist() for cases in (whole, second, third)]
+
+    assert verdict == [[len(FAULTS) + 2], [len(FAULTS) + 4], [len(FAULTS) + 5]]
+
+
+@pytest.mark.parametrize(
+    ("parents", "tokens", "coin", "code"),
+    [
+        ([-1, 0, 1], [-1, 2, 4], 0, len(FAULTS) + 5),
+        ([-1, 0, 2], [-1, 2, 0], 0, 2 * len(FAULTS) + 6),
+        ([-1, 0, 1], [-1, 2, 0], ACCEPT, 2 * len(FAULTS) + 8),
+    ],
+)
+@pytest.mark.parametrize("label", REFERENCE)
+def test_what_is_wrong_with_a_tree_goes_before_its_rows(
+    label: str, parents: list[int], tokens: list[int], coin: int, code: int
+) -> None:
+    trees = Trees(torch.tensor([parents]), torch.tensor([tokens]), torch.tensor([3]))
+    cases = chain()._replace(trees=trees, accept=torch.tensor([[0, 0, coin]]))
+    cases.p[0, 0] = math.nan
+
+    verdict = verdicts(REFERENCE[label], cases)
+
+    assert verdict.fault.tolist() == [code]
+
+
+@pytest.mark.parametrize("label", ["single", "block"])
+def test_a_fork_under_a_rule_of_chains_goes_before_rows(label: str) -> None:
+    cases = chain()._replace(trees=batch([Tree([-1, 0, 0], [-1, 2, 0])]))
+    cases.p[0, 0] = math.nan
+
+    verdict = verdicts(REFERENCE[label], cases)
+
+    assert verdict.fault.tolist() == [7]
+
+
+@pytest.mark.parametrize(("chance", "fault"), [(0.0, 0), (0.2, len(FAULTS) + 1)])
+@pytest.mark.parametrize("label", LEAVES_FIRST)
+def test_a_node_with_children_is_read_if_a_walk_enters_it(label: str, chance: float, fault: int) -> None:
+    cases = chain(p=(0.6 - chance, 0.3, chance, 0.1), later=(math.nan, 0.5, 0.3, 0.2))._replace(
+        accept=torch.full((1, 3), ACCEPT - 1)
+    )
+    cases.p[0, 2] = torch.tensor(P)
+
+    verdict = verdicts(REFERENCE[label], cases)
+
+    assert verdict.fault.tolist() == [fault]
+
+
+@pytest.mark.parametrize(("coin", "fault"), [(0, 2 * len(FAULTS) + 1), (ACCEPT - 1, 0)])
+@pytest.mark.parametrize("label", LEAVES_FIRST)
+def test_a_childless_node_is_read_if_a_walk_ends_there(label: str, coin: int, fault: int) -> None:
+    cases = chain()._replace(accept=torch.tensor([[0, 0, coin]]))
+    cases.p[0, 1] = torch.tensor(Q[::-1])
+    cases.q[0, 1] = torch.tensor((0.7, 0.1, 0.1, 0.1))
+    cases.p[0, 2] = math.nan
+
+    verdict = verdicts(REFERENCE[label], cases)
+
+    assert verdict.fault.tolist() == [fault]
+
+
+@pytest.mark.parametrize(("node", "fault"), [(1, 0), (2, 2 * len(FAULTS) + 1)])
+def test_of_paths_with_the_same_ids_the_node_that_stands_for_them_is_read(node: int, fault: int) -> None:
+    tree = batch([Tree([-1, 0, 0, 2], [-1, 2, 2, 0])])  # node 2 has a child, so it stands for node 1 as well
+    p, q = torch.tensor([[P] * 4]), torch.tensor([[Q] * 4])
+    p[0, node] = math.nan
+    zeros = torch.zeros(1, 4, dtype=torch.int64)
+
+    verdict = verdicts(REFERENCE["kseq"], Cases(tree, p, q, zeros, zeros))
+
+    assert verdict.fault.tolist() == [fault]
+
+
+@pytest.mark.parametrize(("x", "fault"), [(3, 0), (0, len(FAULTS) + 5)])
+def test_of_paths_with_the_same_ids_a_draft_must_allow_its_own_children(x: int, fault: int) -> None:
+    tree = batch([Tree([-1, 0, 0, 1, 2], [-1, 2, 2, 0, 3])])  # node 1 stands for node 2 as well, whose child is not its
+    p, q = torch.tensor([[P] * 5]), torch.tensor([[Q] * 5])
+    q[0, 1] = torch.where(torch.arange(4) == x, 0, 1 / 3)
+    zeros = torch.zeros(1, 5, dtype=torch.int64)
+
+    verdict = verdicts(REFERENCE["kseq"], Cases(tree, p, q, zeros, zeros))
+
+    assert verdict.fault.tolist() == [fault]
+
+
+@pytest.mark.parametrize("label", REFERENCE)
+def test_a_law_names_a_fault_wherever_it_is(label: str) -> None:
+    cases = chain(p=(0.6, 0.3, 0.0, 0.1))
+    cases.p[0, 2] = math.nan
+
+    with pytest.raises(ValueError, match=f"row 0, node 2: {FAULTS[1]}"):
+        REFERENCE[label].law(Tree([-1, 0, 1], [-1, 2, 0]), cases.p[0], cases.q[0])
+
+
+def entering(tree: Tree, p: Tensor, q: Tensor, *, replacement: bool) -> dict[int, float]:
+    """The chance of each node that a walk can come to, by the traversal of arXiv:2505.12398 as written there."""
+    entry = {}
+
+    def visit(node: int, a: float) -> None:
+        entry[node] = a
+        r, law = p[node].clone(), q[node].clone()
+        for child in tree.children(node):
+            x = tree.tokens[child]
+            visit(child, min(1.0, a * float(r[x]) / float(law[x])))
+            if entry[child] == 1:  # never rejected
+                break
+            rest = (a * r - law).clamp(min=0)
+            mass = float(rest.sum())
+            a = mass / (mass + 1 - a) if mass + 1 - a > 0 else 1.0
+            r = rest / mass if mass > 0 else r
+            if not replacement:
+                law[x] = 0
+                law /= law.sum()
+
+    visit(0, 1.0)
+    return entry
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(draft=drafts(kinds=("free", "zeros-in-target"), vocabulary=4))
+def test_the_entering_chance_is_that_of_the_source(replacement: bool, draft: Draft) -> None:
+    judge = rule("traversal", replacement=replacement)
+
+    entry = planned(judge, single(draft, [0] * len(draft.parents))).entry
+
+    assert entry is not None
+    told = entering(draft.tree, draft.p, draft.q, replacement=replacement)
+    found = {node: float(entry[0, node]) for node in told}
+    assert found == pytest.approx(told, abs=1e-9)
+    assert [x > 0 for x in found.values()] == [x > 0 for x in told.values()]
