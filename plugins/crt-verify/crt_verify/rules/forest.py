@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crt_verify.tree import Trees
-from crt_verify.verdict import FAULTS, unsound
+from crt_verify.verdict import FAULTS, TOLERANCE, unsound
 
 ACCEPT, FINAL = 2**24, 2**32
 """Accept and final coins run from 0 up to these."""
@@ -42,6 +42,13 @@ class Forest:
         twin = self.siblings & (self.tokens[:, :, None] == self.tokens[:, None])
         self.repeats = (twin & (self.node < self.node[:, None])).any(-1)  # an earlier sibling has the id
         self.last = self.there & ~(self.siblings & (self.node > self.node[:, None])).any(-1)  # of its siblings
+
+    @property
+    def glimpsed(self) -> Bool[Tensor, "b m"]:
+        """First children of whose ids both laws are probabilities: these two tell what becomes of them."""
+        eldest = self.there & ~(self.siblings & (self.node < self.node[:, None])).any(-1)
+        sane = (self.wanted >= 0) & (self.wanted <= 1 + TOLERANCE) & (self.drafted > 0)
+        return eldest & sane & (self.drafted <= 1 + TOLERANCE)
 
     @property
     def runs_ahead(self) -> bool:

@@ -34,6 +34,8 @@ class Plan(NamedTuple):
     """The node that stands for each node: the first of those with the same ids before and at them; None: itself."""
     entry: Float[Tensor, "b m"] | None = None
     """The chance of a path as a walk enters its node, where leaves are tried first; a node of chance 0 is skipped."""
+    glimpsed: Bool[Tensor, "b m"] | None = None
+    """Nodes that are tried before their parent's rows are read, which are not if these are accepted; None: none are."""
 
 
 def planned(
@@ -59,13 +61,15 @@ def stopped(
 ) -> Bool[Tensor, "b m"]:
     """`accepted` for walks that end at the first node with a faulty row that they read.
 
-    Nothing under such a node is accepted. Where leaves are tried first, rows of a node with children are read as it is
-    entered, and the others where a walk ends.
+    Nothing under such a node is accepted, but for what is under a child that was glimpsed. Rows of a childless node are
+    read where a walk ends.
     """
     above = forest.parents if plan.first is None else plan.first.gather(1, forest.parents)
-    beyond = forest.there & faulty.gather(1, above)
+    glimpsed = torch.zeros_like(accepted) if plan.glimpsed is None else plan.glimpsed
     if plan.entry is None:
-        return accepted & ~beyond
+        unread = (forest.under & (accepted & glimpsed)[:, :, None]).any(1)
+        return accepted & ~(forest.there & (faulty & ~unread).gather(1, above))
+    beyond = forest.there & faulty.gather(1, above) & ~glimpsed
     beyond = (forest.lineage & beyond[:, None]).any(-1)
     return torch.where(faulty & forest.inner, plan.entry > 0, accepted) & ~beyond
 

@@ -20,4 +20,6 @@ def plan(forest: Forest, *, replacement: bool = False) -> Plan:
         met = residual.meet(nodes)
         gain.view(-1)[nodes], bar.view(-1)[nodes] = met.rest * met.left, met.drafted * met.mass
         residual.reject(nodes, met.mass / met.left)
-    return planned(forest, gain, bar, residual.rest.view_as(forest.p), scale=residual.scale.view_as(gain))
+    return planned(
+        forest, gain, bar, residual.rest.view_as(forest.p), scale=residual.scale.view_as(gain), glimpsed=forest.glimpsed
+    )

@@ -29,4 +29,4 @@ def plan(forest: Forest, *, replacement: bool) -> Plan:
         after = torch.where(kept + 1 - a > 0, kept / (kept + 1 - a), 1)
         chances[at] = torch.where(residual.there[nodes] & opened & (a > 0), after, a)
     rest, scale = residual.rest.view_as(forest.p), residual.scale.view_as(chance)
-    return planned(forest, chance, torch.ones_like(chance), rest, scale=scale, entry=entry)
+    return planned(forest, chance, torch.ones_like(chance), rest, scale=scale, entry=entry, glimpsed=forest.glimpsed)

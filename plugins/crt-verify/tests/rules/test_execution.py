@@ -404,10 +404,10 @@ def test_a_rule_that_does_not_read_the_draft_has_one_law_whatever_it_says(spoil:
 @pytest.mark.parametrize(
     ("row", "x", "reason"),
     [
-        ((math.nan, 0.2, 0.3, 0.4), 1, 3),
-        ((-0.1, 0.4, 0.3, 0.4), 1, 3),
-        ((math.inf, 0.2, 0.3, 0.4), 1, 3),
-        ((0.1, 0.2, 0.3, 0.2), 1, 4),
+        ((math.nan, 0.2, 0.3, 0.4), 3, 3),
+        ((-0.1, 0.4, 0.3, 0.4), 3, 3),
+        ((math.inf, 0.2, 0.3, 0.4), 3, 3),
+        ((0.1, 0.2, 0.2, 0.4), 3, 4),
         ((0.0, 0.3, 0.3, 0.4), 0, 5),
         (Q, 4, 5),
     ],
@@ -415,9 +415,10 @@ def test_a_rule_that_does_not_read_the_draft_has_one_law_whatever_it_says(spoil:
 @pytest.mark.parametrize("name", sorted(set(RULES) - {"target-only"}))
 def test_a_faulty_draft_is_named(name: str, row: tuple[float, ...], x: int, reason: int) -> None:
     p, q = torch.tensor([P] * 3), torch.tensor([Q, row, Q])
-    coins = torch.zeros(1, 3, dtype=torch.int64)
+    zeros = torch.zeros(1, 3, dtype=torch.int64)
+    coins = torch.tensor([[0, 0, ACCEPT - 1]])  # the second id is rejected, so that the row is read
 
-    verdict = judged(RULES[name], Tree([-1, 0, 1], [-1, 0, x]), p, q, coins, coins)
+    verdict = judged(RULES[name], Tree([-1, 0, 1], [-1, 0, x]), p, q, coins, zeros)
 
     assert (verdict.final.item(), verdict.length.item()) == (-1, 0)
     with pytest.raises(ValueError, match=f"row 0, node 1: {FAULTS[reason]}"):

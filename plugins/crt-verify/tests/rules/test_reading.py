@@ -29,6 +29,8 @@ from ..strategies import Draft, drafts
 
 MANY = 5_000
 LEAVES_FIRST = sorted(label for label, judge in REFERENCE.items() if judge.leaves_first)
+GLIMPSING = sorted({"single", "multiround", "recursive", *LEAVES_FIRST})
+"""Rules that judge a first child by its id's two probabilities, before rows are read."""
 CHAIN = batch([Tree([-1, 0, 1], [-1, 2, 0])])
 P, Q = (0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.3, 0.4)
 
@@ -95,33 +97,53 @@ def walked(judge: Rule, cases: Cases, plan: Plan, row: int, reasons: list[int]) 
     parents, coins = cases.trees.parents[row, : len(reasons)].tolist(), cases.accept[row].tolist()
     gain, bar, turn = (field[row].tolist() for field in (plan.gain, plan.bar, plan.turn))
     accepted = [coin * b < g * ACCEPT for coin, b, g in zip(coins, bar, gain, strict=True)]
+    told = [node for node in range(1, len(parents)) if glimpsed(judge, cases, row, node)]
     if plan.entry is not None:
-        return from_leaves(parents, accepted, plan.entry[row].tolist(), reasons)
+        return from_leaves(parents, accepted, plan.entry[row].tolist(), told, reasons)
     first = list(range(len(parents))) if plan.first is None else plan.first[row].tolist()
     merged = [-1, *(first[parent] for parent in parents[1:])]
-    walk = Walk(0, [0])
-    while not reasons[walk.end]:
+    walk = Walk(0, [])
+    while True:
         taken = [child for child in children(merged, walk.end) if accepted[child]]
-        if not taken:
-            break
-        end = first[min(taken, key=turn.__getitem__)]
-        walk = Walk(end, [*walk.read, end])
-    return walk
+        child = first[min(taken, key=turn.__getitem__)] if taken else 0
+        if child in told:
+            walk = Walk(child, walk.read)
+            continue
+        walk.read.append(walk.end)
+        if reasons[walk.end] or not child:
+            return walk
+        walk = Walk(child, walk.read)
 
 
-def from_leaves(parents: list[int], accepted: list[bool], entry: list[float], reasons: list[int]) -> Walk:
+def glimpsed(judge: Rule, cases: Cases, row: int, node: int) -> bool:
+    """Whether a node is tried before its parent's rows are read: a first child whose id has two probabilities."""
+    if judge not in [REFERENCE[label] for label in GLIMPSING]:
+        return False
+    parent, x = int(cases.trees.parents[row, node]), int(cases.trees.tokens[row, node])
+    parents = cases.trees.parents[row, : int(cases.trees.nodes[row])].tolist()
+    p, q = float(cases.p[row, parent, x]), float(cases.q[row, parent, x])
+    return node == children(parents, parent)[0] and 0 <= p <= 1 + TOLERANCE and 0 < q <= 1 + TOLERANCE
+
+
+def from_leaves(
+    parents: list[int], accepted: list[bool], entry: list[float], told: list[int], reasons: list[int]
+) -> Walk:
     """One path after another, each of them judged after all that is under it."""
     read: list[int] = []
 
     def end(node: int) -> int | None:
         below = children(parents, node)
-        if below:
+        for child in below:
+            if child not in told and node not in read:
+                read.append(node)
+                if reasons[node]:
+                    return node
+            if entry[child] > 0 and (found := end(child)) is not None:
+                return found
+        if below and node not in read:
             read.append(node)
             if reasons[node]:
                 return node
-        for child in below:
-            if entry[child] > 0 and (found := end(child)) is not None:
-                return found
         if node and not accepted[node]:
             return None
         if not below:
@@ -150,7 +172,21 @@ def mended(judge: Rule, cases: Cases, sound: Cases) -> tuple[Cases, list[int], l
     reasons = [[0] if shape else spoilt(judge, cases, row) for row, shape in enumerate(shapes)]
     faulty = torch.tensor([[*row, *[0] * most][:most] for row in reasons])[..., None] > 0
     p, q = torch.where(faulty, sound.p, cases.p), torch.where(faulty, sound.q, cases.q)
+    for row, reason in enumerate(reasons):
+        for node in [node for node in range(1, len(reason)) if reason[int(cases.trees.parents[row, node])]]:
+            if glimpsed(judge, cases, row, node):
+                parent, x = int(cases.trees.parents[row, node]), int(cases.trees.tokens[row, node])
+                p[row, parent], q[row, parent] = (some(float(laws[row, parent, x]), x) for laws in (cases.p, cases.q))
     return cases._replace(p=p, q=q), shapes, reasons
+
+
+def some(chance: float, x: int) -> Tensor:
+    """A law of five ids that gives one this chance."""
+    return (
+        torch.zeros(5)
+        .index_fill(0, torch.tensor((x + 1) % 5), max(1 - chance, 0))
+        .index_fill(0, torch.tensor(x), chance)
+    )
 
 
 def misjudged(judge: Rule, label: str, cases: Cases, sound: Cases) -> int:
@@ -242,7 +278,7 @@ def readings(label: str, cases: Cases) -> list[list[int]]:
 
 
 def off_walk(label: str, cases: Cases) -> Cases:
-    """Rows of no law wherever no walk reads: NaN, infinite, negative, all ones, all 0."""
+    """Rows of no law wherever no walk reads, but for what it glimpses: NaN, infinite, negative, all ones, all 0."""
     size, most = cases.p.shape[:2]
     read = torch.zeros(size, most, dtype=torch.bool)
     for row, nodes in enumerate(readings(label, cases)):
@@ -253,9 +289,12 @@ def off_walk(label: str, cases: Cases) -> Cases:
     p, q = (none[torch.randint(len(none), (size, most, 1), generator=generator)] for _ in range(2))
     drafts = read & inner & (REFERENCE[label].reads != "none")
     assert (~read & Forest(*cases[:3]).exists).sum() > size
-    return cases._replace(
-        p=torch.where(read[..., None], cases.p, p), q=torch.where(drafts[..., None], cases.q, q.expand_as(cases.q))
-    )
+    p, q = torch.where(read[..., None], cases.p, p), torch.where(drafts[..., None], cases.q, q.expand_as(cases.q))
+    for row, count in enumerate(cases.trees.nodes.tolist()):
+        for node in [node for node in range(1, count) if glimpsed(REFERENCE[label], cases, row, node)]:
+            parent, x = cases.trees.parents[row, node], cases.trees.tokens[row, node]
+            p[row, parent, x], q[row, parent, x] = cases.p[row, parent, x], cases.q[row, parent, x]
+    return cases._replace(p=p, q=q)
 
 
 @pytest.mark.parametrize("label", REFERENCE)
@@ -314,13 +353,15 @@ def test_a_spoilt_row_is_named_or_not_read(label: str, spoil: float, whose: str,
     laws = getattr(sound, whose).clone()
     laws[0, node, x] = spoil
 
-    verdict = verdicts(judge, sound._replace(**{whose: laws}))
+    cases = sound._replace(**{whose: laws})
 
-    read = node in readings(label, sound)[0]
-    read &= whose == "p" or (judge.reads != "none" and bool(draft.tree.children(node)))
-    known = tuple(map(int, verdicts(judge, sound)[1:]))
-    expected = (0, -1, node * len(FAULTS) + {"p": 1, "q": 3}[whose]) if read else known
-    assert tuple(map(int, verdict[1:])) == expected
+    verdict = verdicts(judge, cases)
+
+    reasons = [0] * len(draft.parents)
+    reasons[node] = {"p": 1, "q": 3 * (judge.reads != "none" and bool(draft.tree.children(node)))}[whose]
+    end = walked(judge, cases, planned(judge, sound), 0, reasons).end
+    stopped = (0, -1, end * len(FAULTS) + reasons[end])
+    assert tuple(map(int, verdict[1:])) == (stopped if reasons[end] else tuple(map(int, verdicts(judge, sound)[1:])))
 
 
 def single(draft: Draft, coins: list[int]) -> Cases:
@@ -338,13 +379,34 @@ def chain(*, p: tuple[float, ...] = P, later: tuple[float, ...] = P) -> Cases:
 @pytest.mark.parametrize("label", REFERENCE)
 def test_a_walk_stops_at_the_first_faulty_node_though_a_later_one_is_worse(label: str) -> None:
     cases = chain()
-    cases.p[0, 1, 3] = 0.2
+    cases.p[0, 1, 0] = 1.2  # the law of the child's id, so that no glimpse passes the row by
     cases.p[0, 2, 0] = math.nan
 
     verdict = verdicts(REFERENCE[label], cases)
 
     assert verdict.fault.tolist() == [len(FAULTS) + 2]
     assert (verdict.path.tolist(), verdict.length.tolist(), verdict.final.tolist()) == ([[-1, -1]], [0], [-1])
+
+
+@pytest.mark.parametrize(("coin", "fault"), [(0, 0), (ACCEPT - 1, len(FAULTS) + 1)])
+@pytest.mark.parametrize("label", GLIMPSING)
+def test_a_first_child_that_is_accepted_leaves_its_parents_rows_unread(label: str, coin: int, fault: int) -> None:
+    cases = chain()._replace(accept=torch.tensor([[0, 0, coin]]))
+    cases.p[0, 1] = torch.tensor((0.05, math.nan, math.inf, -1.0))
+
+    verdict = verdicts(REFERENCE[label], cases)
+
+    assert verdict.fault.tolist() == [fault]
+
+
+@pytest.mark.parametrize("label", sorted(set(REFERENCE) - set(GLIMPSING)))
+def test_other_rules_read_the_rows_of_every_node_they_come_to(label: str) -> None:
+    cases = chain()
+    cases.p[0, 1, 3] = math.nan
+
+    verdict = verdicts(REFERENCE[label], cases)
+
+    assert verdict.fault.tolist() == [len(FAULTS) + 1]
 
 
 @pytest.mark.parametrize("label", sorted(set(REFERENCE) - {"target-only"}))
