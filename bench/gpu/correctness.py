@@ -1,8 +1,8 @@
 """Whether the verification kernels give the reference's bits on this GPU, and what compute-sanitizer says of them.
 
-Each rule judges ragged trees, as they are and spoilt, in both layouts, beside the reference on the CPU; then a CUDA
-graph of the same call is replayed. From logits it is beside the host build, whose softmax rounds otherwise. Without a
-GPU it says so, and writes nothing.
+Each rule judges ragged trees, as they are and spoilt, in both layouts, beside the reference on the CPU, and trees of
+longer rows shared by clusters of blocks; then a CUDA graph of the same call is replayed. From logits it is beside the
+host build, whose softmax rounds otherwise. Without a GPU it says so, and writes nothing.
 
 Usage: python bench/gpu/correctness.py [--cases N] [--bare]
 """
@@ -28,6 +28,11 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "plugins/crt-verify/te
 from cases import MANY, REFERENCE, WORDS, Cases, differing, ragged, spoiled, uniform
 
 LAYOUTS = ("path-serial", "node-parallel")
+BLOCKS = (1, 2, 4, 8)
+LONG = {"nodes": 20, "vocabulary": 1003}
+"""Trees for clusters: no share is whole pieces of 16 bytes."""
+FEWER = 10
+"""By how much fewer of those there are."""
 NEAR = 10
 """Rows of 10,000 that may differ from logits: a walk meets at most 7 coins, and each falls otherwise at 1e-5."""
 SANITIZED = 300
@@ -68,6 +73,12 @@ def compared(name: str, cases: int) -> dict[str, int]:
         for layout in LAYOUTS:
             found[f"{sort}, {layout}"] = differing(expected, back(attrs.evolve(kernel, layout=layout).verify(*there)))
         found[f"{sort}, graph"] = differing(expected, back(replayed(kernel, there)))
+    long = ragged(name, seed=6, size=cases // FEWER, **LONG)
+    expected, there = REFERENCE[name].verify(*long), moved(long)
+    for blocks in BLOCKS if torch.cuda.get_device_capability() >= (9, 0) else BLOCKS[:1]:
+        for layout in LAYOUTS:
+            verdict = attrs.evolve(kernel, layout=layout, blocks=blocks).verify(*there)
+            found[f"long, {layout}, {blocks}"] = differing(expected, back(verdict))
     return found
 
 

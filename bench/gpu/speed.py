@@ -1,9 +1,11 @@
 """Microseconds of a verdict on this GPU, by vocabulary, batch and tree, beside what else could give it.
 
-From probabilities: our kernels, the torch reference on the GPU, FlashInfer's chain kernel where it is installed, and
-the floor, the bytes of the rows that walks come to at the bandwidth of a copy. From logits in bfloat16: our kernels,
-and a softmax of all rows before our verdict or FlashInfer's. Medians by CUDA events; inputs take turns, so that no
-cache keeps them. Without a GPU it says so, and writes nothing.
+From probabilities: our kernels, the torch reference on the GPU, FlashInfer's chain kernel and SGLang's tree kernel
+where they are installed, and the floor, the bytes of the rows that walks read at the bandwidth of a copy. From logits
+in bfloat16: our kernels, and a softmax of all rows before our verdict, FlashInfer's or SGLang's, as serving engines
+have it. Then `recursive` on one tree by layout and blocks, to tell whether what is chosen is the best. Medians by CUDA
+events, queued while the GPU sleeps, so that nothing of the host is in them; inputs take turns, so that no cache keeps
+them. Without a GPU it says so, and writes nothing.
 
 Usage: python bench/gpu/speed.py [--rounds N] [--vocabulary V ...] [--batch B ...]
 """
@@ -12,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import statistics
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import torch
 from crt_verify import rule
 from crt_verify.kernels import device
@@ -25,6 +29,8 @@ from torch import Tensor
 
 ROTATED = 2**28
 """Bytes of inputs that take turns at least: several times any cache."""
+ASLEEP = 2 * 10**8
+"""Cycles, a tenth of a second: the host queues all rounds meanwhile."""
 Arms = dict[str, Callable[[int], Any]]
 
 
@@ -71,7 +77,13 @@ def main() -> None:
                 rows.append({"vocabulary": vocabulary, "batch": size, "tree": shape, **found})
                 print(rows[-1], flush=True)
                 torch.cuda.empty_cache()
-    keep("speed", {"bandwidth": rate, "rounds": given.rounds, "microseconds": rows})
+    choices = [
+        {"vocabulary": vocabulary, "batch": size, **chosen(size, vocabulary, given.rounds)}
+        for vocabulary in given.vocabulary
+        for size in (given.batch[0], min(64, given.batch[-1]))
+    ]
+    print(*choices, sep="\n")
+    keep("speed", {"bandwidth": rate, "rounds": given.rounds, "microseconds": rows, "choices": choices})
 
 
 def bandwidth(rounds: int) -> float:
@@ -84,6 +96,7 @@ def microseconds(call: Callable[[int], Any], rounds: int) -> float:
     """The median of a call, by events; `call` is told which round it is."""
     call(0)
     marks = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(rounds)]
+    torch.cuda._sleep(ASLEEP)
     for place, (start, stop) in enumerate(marks):
         start.record()
         call(place)
@@ -123,21 +136,42 @@ def measured(parents: tuple[int, ...], size: int, vocabulary: int, rounds: int, 
         arms |= of_rule(name, given, laws)
     if importlib.util.find_spec("flashinfer") and chain:
         arms |= flashinfer_arms(given, laws)
+    if importlib.util.find_spec("sgl_kernel"):
+        arms |= sglang_arms(given, laws)
     found: dict[str, Any] = {name: microseconds(arm, rounds) for name, arm in arms.items()}
-    found["floor"] = 1e6 * visited_bytes(names[0], given[0], laws[0]) / rate
+    found["floor"] = 1e6 * read_bytes(names[0], given[0], laws[0]) / rate
+    return found
+
+
+def chosen(size: int, vocabulary: int, rounds: int) -> dict[str, float]:
+    """The times of `recursive` from probabilities and from logits, by layout and blocks."""
+    given = [drawn(SHAPES["rsd-s (5,6)"], size, vocabulary, seed) for seed in range(2)]
+    laws = [tuple(torch.softmax(logits.float(), -1) for logits in each[1:3]) for each in given]
+    clusters = torch.cuda.get_device_capability() >= (9, 0)
+    found = {}
+    for layout, blocks in itertools.product((None, *device.LAYOUTS[1:]), (None, 1, 2, 4, 8) if clusters else (None,)):
+        kernel = attrs.evolve(device.rule("recursive"), layout=layout, blocks=blocks)
+        arms = of_kernel("recursive", kernel, given, laws)
+        for name, arm in itertools.islice(arms.items(), 2):
+            found[f"{name}, {layout or 'chosen'}, {blocks or 'chosen'}"] = microseconds(arm, rounds)
     return found
 
 
 def of_rule(name: str, given: list[Any], laws: list[Any]) -> Arms:
-    ours, reference = device.rule(name), rule(name)
-
-    def verify(place: int) -> Any:
-        trees, _, _, accept, final = given[place % len(given)]
-        return ours.verify(trees, *laws[place % len(laws)], accept, final)
+    reference = rule(name)
 
     def torch_verify(place: int) -> Any:
         trees, _, _, accept, final = given[place % len(given)]
         return reference.verify(trees, *laws[place % len(laws)], accept, final)
+
+    arms = of_kernel(name, device.rule(name), given, laws)
+    return arms | ({f"{name}, torch": torch_verify} if laws[0][0].numel() < 2**28 else {})
+
+
+def of_kernel(name: str, ours: device.DeviceRule, given: list[Any], laws: list[Any]) -> Arms:
+    def verify(place: int) -> Any:
+        trees, _, _, accept, final = given[place % len(given)]
+        return ours.verify(trees, *laws[place % len(laws)], accept, final)
 
     def fused(place: int) -> Any:
         trees, target, draft, accept, final = given[place % len(given)]
@@ -147,32 +181,77 @@ def of_rule(name: str, given: list[Any], laws: list[Any]) -> Arms:
         trees, target, draft, accept, final = given[place % len(given)]
         return ours.verify(trees, torch.softmax(target.float(), -1), torch.softmax(draft.float(), -1), accept, final)
 
-    arms: Arms = {name: verify, f"{name}, logits": fused, f"{name}, softmax first": softmax_first}
-    return arms | ({f"{name}, torch": torch_verify} if laws[0][0].numel() < 2**28 else {})
+    return {name: verify, f"{name}, logits": fused, f"{name}, softmax first": softmax_first}
 
 
 def flashinfer_arms(given: list[Any], laws: list[Any]) -> Arms:
-    from flashinfer.sampling import chain_speculative_sampling
+    """The chain kernel of serving engines, and their softmax before it where this version has it."""
+    from flashinfer import sampling
+
+    ids = [each[0].tokens[:, 1:].int() for each in given]
+    drafts = [q[:, :-1].contiguous() for _, q in laws]
 
     def verify(place: int) -> Any:
-        p, q = laws[place % len(laws)]
-        return chain_speculative_sampling(q[:, :-1].contiguous(), given[place % len(given)][0].tokens[:, 1:].int(), p)
+        turn = place % len(given)
+        return sampling.chain_speculative_sampling(drafts[turn], ids[turn], laws[turn][0])
 
-    def softmax_first(place: int) -> Any:
-        trees, target, draft, _, _ = given[place % len(given)]
-        p, q = torch.softmax(target.float(), -1), torch.softmax(draft[:, :-1].float(), -1)
-        return chain_speculative_sampling(q, trees.tokens[:, 1:].int(), p)
+    def after(softmax: Callable[[Tensor], Tensor]) -> Callable[[int], Any]:
+        def arm(place: int) -> Any:
+            _, target, draft, _, _ = given[place % len(given)]
+            p, q = (softmax(logits.flatten(0, 1)).view(logits.shape) for logits in (target, draft[:, :-1].contiguous()))
+            return sampling.chain_speculative_sampling(q, ids[place % len(given)], p)
 
-    return {"FlashInfer": verify, "FlashInfer, softmax first": softmax_first}
+        return arm
+
+    return {
+        "FlashInfer": verify,
+        "FlashInfer, torch's softmax first": after(lambda rows: torch.softmax(rows.float(), -1)),
+        "FlashInfer, its softmax first": after(lambda rows: sampling.softmax(rows.float(), temperature=1.0)),
+    }
 
 
-def visited_bytes(name: str, given: Any, laws: Any) -> int:
-    """Bytes of the rows that walks come to, each read once: both laws of a node with children, else the target's."""
+def sglang_arms(given: list[Any], laws: list[Any]) -> Arms:
+    """The tree kernel of serving engines: `target-only` in our words."""
+    from sgl_kernel import tree_speculative_sampling_target_only
+
+    size, most, vocabulary = laws[0][0].shape
+    parents = given[0][0].parents[0].tolist()
+    child = [next((x for x in range(most) if parents[x] == node), -1) for node in range(most)]
+    younger = [next((x for x in range(node + 1, most) if parents[x] == parents[node]), -1) for node in range(most)]
+    links = [torch.tensor(each, device="cuda").expand(size, -1).contiguous() for each in (child, younger)]
+    index = torch.arange(size * most, device="cuda").view(size, most)
+    coins = [(each[3] / 2**24, each[4][:, 0] / 2**32) for each in given]
+    predicts, accepted = torch.empty(size * most, dtype=torch.int32, device="cuda"), index.int()
+    counts = torch.empty(size, dtype=torch.int32, device="cuda")
+    drafts = torch.zeros(size, most, vocabulary, device="cuda")
+
+    def judged(place: int, p: Tensor) -> Any:
+        tokens = given[place % len(given)][0].tokens
+        outputs = (predicts, accepted, counts)
+        tree_speculative_sampling_target_only(*outputs, tokens, index, *links, *coins[place % len(given)], p, drafts)
+
+    return {
+        "SGLang": lambda place: judged(place, laws[place % len(laws)][0]),
+        "SGLang, softmax first": lambda place: judged(place, torch.softmax(given[place % len(given)][1].float(), -1)),
+    }
+
+
+LOOKS = ("single", "multiround", "recursive")
+"""Rules that read the rows of a node only once its first child is rejected."""
+
+
+def read_bytes(name: str, given: Any, laws: Any) -> int:
+    """Bytes of the rows that walks read, each once: both laws of a node with children, the target's of another."""
     trees, _, _, accept, final = given
     verdict = device.rule(name).verify(trees, *laws, accept, final)
-    inner = torch.zeros_like(trees.tokens).scatter(1, trees.parents.clamp(min=0), 1)
+    above, node = trees.parents.clamp(min=0), torch.arange(trees.parents.shape[1], device=trees.parents.device)
+    inner = torch.zeros_like(trees.tokens).scatter(1, above[:, 1:], 1)
+    eldest = torch.full_like(above, len(node)).scatter_reduce(1, above[:, 1:], node[1:].expand_as(above[:, 1:]), "amin")
     nodes = torch.cat([torch.zeros_like(verdict.length)[:, None], verdict.path], 1)  # b k
-    rows = torch.where(nodes >= 0, 1 + inner.gather(1, nodes.clamp(min=0)), 0)
+    after = torch.cat([verdict.path, torch.full_like(verdict.length, -1)[:, None]], 1)
+    there = nodes >= 0
+    seen = (eldest.gather(1, nodes.clamp(min=0)) == after) & (name in LOOKS)
+    rows = torch.where(there & ~seen, 1 + inner.gather(1, nodes.clamp(min=0)), 0)
     return int(rows.sum()) * 4 * laws[0].shape[-1]
 
 

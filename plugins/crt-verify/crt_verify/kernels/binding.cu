@@ -14,23 +14,24 @@ using torch::stable::Tensor;
 const int64_t* integers(const Tensor& tensor) { return static_cast<const int64_t*>(tensor.data_ptr()); }
 int64_t* room(const Tensor& tensor) { return static_cast<int64_t*>(tensor.data_ptr()); }
 
-// All tensors contiguous and on one device; integers are int64. Without rows in `judged` a walk goes node by node.
+// All tensors contiguous and on one device; integers are int64. `judged` has room for `Judged` of every node and then for
+// a number a request. Layout 0 and 0 blocks are chosen.
 void verify(
-    int64_t rule, double temperature, int64_t stream, Tensor parents, Tensor tokens, Tensor nodes, Tensor target,
-    Tensor draft, Tensor accept, Tensor final, Tensor codes, Tensor judged, Tensor path, Tensor length, Tensor last,
-    Tensor fault) {
+    int64_t rule, double temperature, int64_t layout, int64_t blocks, int64_t stream, Tensor parents, Tensor tokens,
+    Tensor nodes, Tensor target, Tensor draft, Tensor accept, Tensor final, Tensor judged, Tensor path, Tensor length,
+    Tensor last, Tensor fault) {
   if (!target.size(0)) return;
   const crt::Batch batch{target.size(0), target.size(1), target.size(2), integers(parents), integers(tokens),
                          integers(nodes), target.data_ptr(), draft.data_ptr(), integers(accept), integers(final),
                          temperature};
-  const int64_t bytes = crt::shared_bytes(batch.most);
-  STD_TORCH_CHECK(bytes <= 48 * 1024, "expected a tree that fits 48 KiB beside its walk, got ", bytes, " bytes of nodes");
+  const int64_t bytes = crt::kept(batch.most);
+  STD_TORCH_CHECK(bytes <= 40 * 1024, "expected a tree that fits 40 KiB beside its walk, got ", bytes, " bytes of nodes");
   STD_TORCH_CHECK(cudaSetDevice(target.get_device()) == cudaSuccess, "expected a device that can be used");
-  crt::Judged* each = judged.size(0) ? reinterpret_cast<crt::Judged*>(room(judged)) : nullptr;
+  auto* each = reinterpret_cast<crt::Judged*>(room(judged));
   const crt::Outcome out{room(path), room(length), room(last), room(fault)};
-  crt::launch<crt::CRT_LAWS>(
-      batch, static_cast<int>(rule), room(codes), each, out, reinterpret_cast<cudaStream_t>(stream));
-  const cudaError_t error = cudaGetLastError();
+  const cudaError_t error = crt::launch<crt::CRT_LAWS>(
+      batch, static_cast<int>(rule), target.element_size(), static_cast<int>(layout), static_cast<int>(blocks), each,
+      reinterpret_cast<unsigned*>(each + batch.size * batch.most), out, reinterpret_cast<cudaStream_t>(stream));
   STD_TORCH_CHECK(error == cudaSuccess, "a kernel did not start: ", cudaGetErrorString(error));
 }
 
@@ -41,9 +42,9 @@ void verify(
 
 CRT_DEFINE(CRT_NAMES) {
   library.def(
-      "verify(int rule, float temperature, int stream, Tensor parents, Tensor tokens, Tensor nodes, "
-      "Tensor target, Tensor draft, Tensor accept, Tensor final, Tensor(a!) codes, Tensor(b!) judged, Tensor(c!) path, "
-      "Tensor(d!) length, Tensor(e!) last, Tensor(f!) fault) -> ()");
+      "verify(int rule, float temperature, int layout, int blocks, int stream, Tensor parents, Tensor tokens, "
+      "Tensor nodes, Tensor target, Tensor draft, Tensor accept, Tensor final, Tensor(a!) judged, Tensor(b!) path, "
+      "Tensor(c!) length, Tensor(d!) last, Tensor(e!) fault) -> ()");
 }
 
 CRT_IMPLEMENT(CRT_NAMES) { library.impl("verify", TORCH_BOX(&verify)); }

@@ -19,15 +19,14 @@ from torch import Tensor
 from crt_verify import rules
 from crt_verify.kernels.build import compiled
 from crt_verify.kernels.names import LAWS, number
-from crt_verify.rules.forest import NEVER
 from crt_verify.rules.judge import fitting
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict
 
 JUDGED = 3
 """Integers of `Judged` in walk.cuh."""
-BLOCKS = 4
-"""Blocks that a multiprocessor holds at once: 512 threads of 2,048."""
+LAYOUTS = (None, "path-serial", "node-parallel")
+"""As `Layout` in launch.cuh."""
 
 
 def compiler() -> str:
@@ -76,7 +75,11 @@ class DeviceRule:
     number: int
     """Which of `names.NAMES`."""
     layout: Literal["path-serial", "node-parallel"] | None = None
-    """As `HostRule.layout`; None: all nodes are judged first where the GPU holds them all at once."""
+    """As `HostRule.layout`; None: all nodes are judged at once where the GPU holds them in two turns."""
+    blocks: int | None = attrs.field(default=None, validator=attrs.validators.in_((None, 1, 2, 4, 8)))
+    """Blocks, a cluster, that share a request's vocabulary, or a node's; None: as many as hold its rows near.
+
+    A GPU before sm_90 has no clusters, so one."""
 
     def verify(
         self,
@@ -123,18 +126,13 @@ class DeviceRule:
             size, most = trees.parents.shape
             none = trees.parents.new_empty(0, dtype=torch.int64)
             verdict = Verdict(*map(none.new_empty, ((size, most - 1), (size,), (size,), (size,))))
-            codes = none.new_full((size,), NEVER)
-            judged = none.new_empty(size if self._at_once(size * most) else 0, most, JUDGED)
+            judged = none.new_empty(size * most * JUDGED + size)  # and a number a request
             operator = loaded(rows, "sm_{}{}".format(*torch.cuda.get_device_capability()))
             given = (field.contiguous() for field in (*map(Tensor.long, trees), p, q, *map(Tensor.long, coins)))
             stream = torch.cuda.current_stream().cuda_stream
-            operator(self.number, temperature, stream, *given, codes, judged, *verdict)
+            words = (self.number, temperature, LAYOUTS.index(self.layout), self.blocks or 0, stream)
+            operator(*words, *given, judged, *verdict)
         return verdict
-
-    def _at_once(self, nodes: int) -> bool:
-        if self.layout is not None:
-            return self.layout == "node-parallel"
-        return nodes <= BLOCKS * torch.cuda.get_device_properties().multi_processor_count
 
 
 def rule(name: str, **keywords: Any) -> DeviceRule:

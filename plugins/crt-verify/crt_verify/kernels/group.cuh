@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who works on a request together: a block of threads on a device, one thread on a host.
+// Who works on a request, or on a node, together: blocks of threads on a device, one thread on a host.
 // All threads of a group call each of its members, and all are told the same.
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #ifdef __CUDACC__
+#include <cooperative_groups.h>
+#include <cuda_pipeline_primitives.h>
 #define CRT_CODE __device__ inline
 #define CRT_EITHER __host__ __device__ inline
 #define CRT_APART __device__ __noinline__
@@ -17,9 +20,15 @@
 #define CRT_ROLLED
 #endif
 
-namespace crt {
+#if defined(__CUDACC__) || defined(CRT_EMULATED)
+#define CRT_BLOCKS
+#endif
 
-constexpr int WARP = 32;
+#if defined(CRT_EMULATED) || __CUDA_ARCH__ >= 900
+#define CRT_CLUSTERS
+#endif
+
+namespace crt {
 
 struct Sum {
   template <class T> CRT_CODE T operator()(T one, T other) const { return one + other; }
@@ -33,52 +42,203 @@ struct Most {
   template <class T> CRT_CODE T operator()(T one, T other) const { return one < other ? other : one; }
 };
 
-#ifdef __CUDACC__
+// The ids that a block reads: neighbours.
+struct Share {
+  int64_t first;
+  int count;
+};
 
-struct Block {
-  int64_t* slots;  // one a warp, in shared memory
+// A team's sum in the order of the ids: that of the teams before it, and that of all.
+struct Scanned {
+  int64_t before, all;
+};
 
-  CRT_CODE int rank() const { return threadIdx.x; }
+constexpr int WARP = 32;
+
+#ifdef CRT_BLOCKS
+
+constexpr int MOST_WARPS = 16;   // of a block
+constexpr int MOST_BLOCKS = 8;   // of a cluster: more is not portable
+constexpr int SLOT = 64;         // bytes that a warp, or a block, says at once
+constexpr int SLOTS = MOST_WARPS + MOST_BLOCKS;
+constexpr int64_t DESK = 2 * SLOTS * SLOT;  // bytes: two sets, used in turn, so that one barrier a reduction is enough
+
+// A block, or a cluster of them whose blocks each read a share of the vocabulary and keep a copy of all else.
+struct Blocks {
+  unsigned char *desk, *shelf;
+  int64_t room;  // bytes of the shelf for a row's share; 0: rows are read where they lie
+  mutable int turn = 0;
+
+  CRT_CODE Blocks(unsigned char* memory, int64_t behind, int64_t room_)
+      : desk(memory), shelf(memory + DESK + behind), room(room_) {
+#ifdef CRT_CLUSTERS
+    if (blocks() > 1) cooperative_groups::this_cluster().sync();  // a block that has not started has no memory
+#endif
+  }
+
+  CRT_CODE int rank() const { return threadIdx.x; }  // in its block
   CRT_CODE int size() const { return blockDim.x; }
+  CRT_CODE int lane() const { return rank() % WARP; }
+  CRT_CODE int lanes() const { return WARP; }
+  CRT_CODE int warp() const { return rank() / WARP; }
+  CRT_CODE int warps() const { return size() / WARP; }
   CRT_CODE void wait() const { __syncthreads(); }
 
-  template <class Join, class T> CRT_CODE T all(T x) const {
-    static_assert(sizeof(T) == sizeof(int64_t), "a slot holds eight bytes");
-    T* slot = reinterpret_cast<T*>(slots);
-    for (int step = WARP / 2; step; step /= 2) x = Join()(x, __shfl_xor_sync(~0u, x, step));
-    __syncthreads();
-    if (rank() % WARP == 0) slot[rank() / WARP] = x;
-    __syncthreads();
-    x = slot[0];
-    for (int warp = 1; warp < size() / WARP; ++warp) x = Join()(x, slot[warp]);
+#ifdef CRT_CLUSTERS
+  CRT_CODE int block() const { return cooperative_groups::this_cluster().block_rank(); }
+  CRT_CODE int blocks() const { return cooperative_groups::this_cluster().num_blocks(); }
+#else
+  CRT_CODE int block() const { return 0; }
+  CRT_CODE int blocks() const { return 1; }
+#endif
+
+  CRT_CODE Share share(int64_t vocabulary) const { return part(vocabulary, block(), blocks()); }
+
+  CRT_EITHER static Share part(int64_t vocabulary, int block, int blocks) {
+    const int64_t each = ((vocabulary + blocks - 1) / blocks + 7) / 8 * 8;  // whole pieces of 16 bytes
+    const int64_t first = block * each < vocabulary ? block * each : vocabulary;
+    return {first, static_cast<int>(vocabulary - first < each ? vocabulary - first : each)};
+  }
+
+  // The part of a team, a warp, in its block's share.
+  CRT_CODE Share team(const Share& share) const {
+    const int each = (share.count + warps() - 1) / warps();
+    const int first = warp() * each < share.count ? warp() * each : share.count;
+    return {first, share.count - first < each ? share.count - first : each};
+  }
+
+  // A row's share, held near from `settle` on, until the next one is.
+  template <class Number> CRT_CODE const Number* hold(int which, const Number* row, const Share& share) const {
+    const Number* from = row + share.first;
+    if (!room) return from;
+    Number* held = reinterpret_cast<Number*>(shelf + which * room);
+    const auto place = reinterpret_cast<uintptr_t>(from);
+    const int copied = place % 16 == 0 ? pieces<16>(held, from, share.count) : place % 4 == 0 ? pieces<4>(held, from, share.count) : 0;
+    for (int x = copied + rank(); x < share.count; x += size()) held[x] = from[x];
+    return held;
+  }
+
+  CRT_CODE void settle() const {
+    __pipeline_commit();
+    __pipeline_wait_prior(0);
+    wait();
+  }
+
+  template <class T, class Join> CRT_CODE T all(T x, Join join) const {
+    x = within(x, join);
+    T* slots = fresh<T>();
+    const auto at = [&](int slot) -> T& { return *reinterpret_cast<T*>(reinterpret_cast<unsigned char*>(slots) + slot * SLOT); };
+    if (lane() == 0) at(warp()) = x;
+    wait();
+    x = at(0);
+    for (int other = 1; other < warps(); ++other) x = join(x, at(other));
+    if (blocks() == 1) return x;
+    tell(&at(MOST_WARPS + block()), x);
+    x = at(MOST_WARPS);
+    for (int other = 1; other < blocks(); ++other) x = join(x, at(MOST_WARPS + other));
     return x;
   }
 
-  // The sum over the threads before this one.
-  CRT_CODE int64_t before(int64_t x) const {
-    int64_t upto = x;
-    for (int step = 1; step < WARP; step *= 2) {
-      const int64_t other = __shfl_up_sync(~0u, upto, step);
-      if (rank() % WARP >= step) upto += other;
+  // Of a number that a team agrees on.
+  CRT_CODE Scanned scan(int64_t x) const {
+    int64_t* slots = fresh<int64_t>();
+    constexpr int STEP = SLOT / sizeof(int64_t);
+    if (lane() == 0) slots[warp() * STEP] = x;
+    wait();
+    Scanned found{0, 0};
+    for (int other = 0; other < warps(); ++other) {
+      found.all += slots[other * STEP];
+      if (other < warp()) found.before += slots[other * STEP];
     }
-    __syncthreads();
-    if (rank() % WARP == WARP - 1) slots[rank() / WARP] = upto;
-    __syncthreads();
-    for (int warp = 0; warp < rank() / WARP; ++warp) upto += slots[warp];
-    return upto - x;
+    if (blocks() == 1) return found;
+    tell(slots + (MOST_WARPS + block()) * STEP, found.all);
+    found.all = 0;
+    for (int other = 0; other < blocks(); ++other) {
+      found.all += slots[(MOST_WARPS + other) * STEP];
+      if (other < block()) found.before += slots[(MOST_WARPS + other) * STEP];
+    }
+    return found;
+  }
+
+  // Whether this block is the last of so many that come by; what the others had written is there then.
+  CRT_CODE bool last(unsigned* arrived, unsigned count) const {
+    unsigned* told = reinterpret_cast<unsigned*>(desk);
+    wait();
+    if (rank() == 0) {
+      __threadfence();
+      *told = atomicAdd(arrived, 1u) + 1;
+      __threadfence();
+    }
+    wait();
+    return *told == count;
+  }
+
+  // Over a team.
+  template <class T, class Join> CRT_CODE T within(T x, Join join) const {
+    for (int step = WARP / 2; step; step /= 2) x = join(x, shuffled(x, step));
+    return x;
+  }
+
+  // The sum over a team's threads up to this one.
+  CRT_CODE int64_t upto(int64_t x) const {
+    for (int step = 1; step < WARP; step *= 2) {
+      const int64_t other = __shfl_up_sync(~0u, x, step);
+      if (lane() >= step) x += other;
+    }
+    return x;
+  }
+
+ private:
+  template <class T> CRT_CODE T* fresh() const {
+    static_assert(sizeof(T) <= SLOT && sizeof(T) % sizeof(int64_t) == 0, "a slot holds so many words");
+    turn ^= 1;
+    return reinterpret_cast<T*>(desk + turn * SLOTS * SLOT);
+  }
+
+  // Says `x` to every block, at the same place, and hears the others.
+  template <class T> CRT_CODE void tell(T* slot, const T& x) const {
+#ifdef CRT_CLUSTERS
+    const auto cluster = cooperative_groups::this_cluster();
+    if (rank() < blocks()) *cluster.map_shared_rank(slot, rank()) = x;
+    cluster.sync();
+#endif
+  }
+
+  template <class T> CRT_CODE static T shuffled(const T& x, int step) {
+    int64_t words[sizeof(T) / sizeof(int64_t)];
+    memcpy(words, &x, sizeof x);
+    for (int64_t& word : words) word = __shfl_xor_sync(~0u, word, step);
+    T other;
+    memcpy(&other, words, sizeof x);
+    return other;
+  }
+
+  // Starts to copy whole pieces; returns how many numbers they are.
+  template <int BYTES, class Number> CRT_CODE int pieces(Number* to, const Number* from, int count) const {
+    constexpr int EACH = BYTES / sizeof(Number) ? BYTES / sizeof(Number) : 1;
+    if constexpr (BYTES % sizeof(Number)) return 0;
+    for (int x = rank() * EACH; x + EACH <= count; x += size() * EACH) __pipeline_memcpy_async(to + x, from + x, BYTES);
+    return count / EACH * EACH;
   }
 };
 
-#else
-
-struct Alone {
-  int rank() const { return 0; }
-  int size() const { return 1; }
-  void wait() const {}
-  template <class Join, class T> T all(T x) const { return x; }
-  int64_t before(int64_t) const { return 0; }
-};
-
 #endif
+
+// One thread, which reads the whole vocabulary where it lies.
+struct Alone {
+  CRT_CODE int rank() const { return 0; }
+  CRT_CODE int size() const { return 1; }
+  CRT_CODE int lane() const { return 0; }
+  CRT_CODE int lanes() const { return 1; }
+  CRT_CODE void wait() const {}
+  CRT_CODE void settle() const {}
+  CRT_CODE Share share(int64_t vocabulary) const { return {0, static_cast<int>(vocabulary)}; }
+  CRT_CODE Share team(const Share& share) const { return {0, share.count}; }
+  template <class Number> CRT_CODE const Number* hold(int, const Number* row, const Share&) const { return row; }
+  template <class T, class Join> CRT_CODE T all(T x, Join) const { return x; }
+  template <class T, class Join> CRT_CODE T within(T x, Join) const { return x; }
+  CRT_CODE int64_t upto(int64_t x) const { return x; }
+  CRT_CODE Scanned scan(int64_t x) const { return {0, x}; }
+};
 
 }  // namespace crt

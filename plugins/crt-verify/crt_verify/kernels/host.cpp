@@ -19,60 +19,55 @@ struct Forced {
     return accepted[node];
   }
 
-  template <class Weight>
-  int64_t draw(const Alone&, int, int64_t vocabulary, int64_t, Weight weight) const {
-    for (int64_t x = 0; x < vocabulary; ++x) weights[x] = steps(weight(x));
-    return 0;
+  template <class Row, class Weight>
+  int64_t draw(const Alone&, const Tree& tree, const Row& row, int, int off, Weight weight) const {
+    int64_t sum = 0;
+    for (int x = 0; x < row.share.count; ++x) {
+      weights[x] = tried(tree, off, 0, x) ? 0 : steps(weight(row.p(x), row.q(x)));
+      sum += weights[x];
+    }
+    return sum ? 0 : -1;
   }
 };
 
-template <class Laws> int64_t first_fault(const Batch& batch, int rule, int64_t row, const Laws& laws) {
-  int64_t code = NEVER;
-  for (int64_t node = 0; node < batch.most; ++node) {
-    code = Least()(code, audit(Alone{}, batch.request(row), batch.coins(row), needs_of(rule), laws, node));
-  }
-  return code;
-}
-
-// A block a node: each node on its own, and then the walk along them.
-template <class Laws> Judged side_by_side(const Batch& batch, int rule, int64_t row, Node* nodes) {
+// Each node on its own, and then the walk along them.
+template <class Laws> Judged side_by_side(const Batch& batch, int rule, int64_t row, const Tree& tree) {
   std::vector<Judged> judged;
-  for (int node = 0; node < batch.nodes[row]; ++node) {
+  for (int node = 0; node < tree.count; ++node) {
     Laws laws = LawsOf<Laws>::at(batch, row, rule);
     Fallen coins = batch.coins(row);
-    const Step step = judge(Round<Alone, Laws, Fallen>{Alone{}, laws, coins, nodes, batch.vocabulary}, rule, node);
-    judged.push_back({step, laws.fault()});
+    const Step step = judge(Round<Alone, Laws, Fallen>{Alone{}, laws, coins, tree}, rule, node);
+    judged.push_back({step, laws.fault});
   }
   return follow(judged.data());
 }
 
-template <class Laws> Judged one_by_one(const Batch& batch, int rule, int64_t row, Node* nodes) {
+template <class Laws> Judged one_by_one(const Batch& batch, int rule, int64_t row, const Tree& tree) {
   Laws laws = LawsOf<Laws>::at(batch, row, rule);
   Fallen coins = batch.coins(row);
-  const Step step = walk(Round<Alone, Laws, Fallen>{Alone{}, laws, coins, nodes, batch.vocabulary}, rule);
-  return {step, laws.fault()};
+  const Step step = walk(Round<Alone, Laws, Fallen>{Alone{}, laws, coins, tree}, rule);
+  return {step, laws.fault};
 }
 
 template <class Laws> void verify(const Batch& batch, int rule, bool parallel, const Outcome& out) {
   std::vector<Node> nodes(batch.most);
   for (int64_t row = 0; row < batch.size; ++row) {
-    Judged end{{}, first_fault(batch, rule, row, LawsOf<Laws>::at(batch, row, rule))};
-    grow(Alone{}, batch.request(row), nodes.data(), rule == KSEQ);
+    Judged end{{}, misshapen(Alone{}, batch.request(row), batch.coins(row), of_chains(rule))};
+    const Tree tree = grow(Alone{}, batch.request(row), nodes.data(), rule == KSEQ);
     if (end.code == NEVER) {
       const bool each = parallel && !from_leaves(rule);
-      end = (each ? side_by_side<Laws> : one_by_one<Laws>)(batch, rule, row, nodes.data());
+      end = (each ? side_by_side<Laws> : one_by_one<Laws>)(batch, rule, row, tree);
     }
-    write(Alone{}, out.of(row, batch.most), nodes.data(), batch.most, end.step, end.code);
+    write(Alone{}, out.of(row, batch.most), tree, batch.most, end);
   }
 }
 
 // The law of a tree's outcome, branch by branch: all coins of a branch are forced.
 template <class Laws> int64_t branch(const Batch& batch, int rule, Forced coins) {
-  const Alone group;
   std::vector<Node> nodes(batch.most);
   Laws laws = LawsOf<Laws>::at(batch, 0, rule);
-  grow(group, batch.request(0), nodes.data(), rule == KSEQ);
-  return walk(Round<Alone, Laws, Forced>{group, laws, coins, nodes.data(), batch.vocabulary}, rule).end;
+  const Tree tree = grow(Alone{}, batch.request(0), nodes.data(), rule == KSEQ);
+  return walk(Round<Alone, Laws, Forced>{Alone{}, laws, coins, tree}, rule).end;
 }
 
 template <class Laws> struct Kind {

@@ -9,14 +9,23 @@ namespace crt {
 
 constexpr int HALVINGS = 30;  // crt_verify.rules.kseq.HALVINGS
 
-// The sum of (1 - beta)**i over i < drafts, by doubling, where beta is the overlap at `rho`.
-template <class Round, class Row>
-CRT_APART double powers(const Round& round, const Row& row, double rho, int drafts) {
-  const auto overlap = [&](int64_t x) { return Least()(row.q(x), row.p(x) / rho); };
-  const double miss = 1 - mass(total(round.group, round.vocabulary, overlap));
+// Overlaps of the laws at three scales.
+struct Overlaps {
+  int64_t sums[3];
+
+  CRT_CODE Overlaps operator+(const Overlaps& other) const {
+    return {{sums[0] + other.sums[0], sums[1] + other.sums[1], sums[2] + other.sums[2]}};
+  }
+};
+
+// The sum of (1 - beta)**i over i < drafts, by doubling, where beta is the overlap.
+CRT_APART double powers(int64_t overlap, int drafts) {
+  const double miss = 1 - mass(overlap);
   double power = 1, sum = 0;
+  int top = 0;
+  while (drafts >> top > 1) ++top;
   CRT_ROLLED
-  for (int bit = 31; bit >= 0; --bit) {
+  for (int bit = top; bit >= 0; --bit) {
     sum = sum * (1 + power);
     power = power * power;
     if (drafts >> bit & 1) {
@@ -27,27 +36,43 @@ CRT_APART double powers(const Round& round, const Row& row, double rho, int draf
   return sum;
 }
 
+// Halves the bracket of the root twice a pass: at the middle, and at both middles that can come after it.
+template <class Round, class Row> CRT_CODE void halve(const Round& round, const Row& row, int drafts, double& low, double& rho) {
+  CRT_ROLLED
+  for (int halving = 0; halving < HALVINGS; halving += 2) {
+    const double middle = (low + rho) / 2, at[3] = {(low + middle) / 2, middle, (middle + rho) / 2};
+    const double inverse[3] = {1 / at[0], 1 / at[1], 1 / at[2]};
+    Overlaps found{};
+    for (int x = round.group.rank(); x < row.share.count; x += round.group.size()) {
+      const double p = row.p(x), q = row.q(x);
+      for (int each = 0; each < 3; ++each) found.sums[each] += steps(Least()(q, p * inverse[each]));
+    }
+    found = round.group.all(found, Sum());
+    const bool over = powers(found.sums[1], drafts) > middle;
+    (over ? low : rho) = middle;
+    const int each = over ? 2 : 0;
+    (powers(found.sums[each], drafts) > at[each] ? low : rho) = at[each];
+  }
+}
+
 template <class Round> CRT_CODE Step kseq(const Round& round, int node) {
+  const Tree& tree = round.tree;
   const auto row = round.row(node);
+  if (round.faulty()) return {};
   int drafts = 0;
-  for (int child = round.nodes[node].child; child; child = round.nodes[child].sibling) ++drafts;
+  for (int child = tree[node].child; child; child = tree[child].sibling) ++drafts;
   if (!drafts) return ended(round, row, node);
   double low = 1, rho = drafts, sum = 1;
   if (drafts > 1) {
-    for (int halving = 0; halving < HALVINGS; ++halving) {
-      const double middle = (low + rho) / 2;
-      (powers(round, row, middle, drafts) > middle ? low : rho) = middle;
-    }
-    sum = powers(round, row, rho, drafts);
+    halve(round, row, drafts, low, rho);
+    const double inverse = 1 / rho;
+    sum = powers(total(round.group, row, [&](double p, double q) { return Least()(q, p * inverse); }), drafts);
   }
-  for (int child = round.nodes[node].child; child; child = round.nodes[child].sibling) {
-    const int64_t token = round.nodes[child].token;
-    if (round.coins.accepts(child, row.p(token), rho * row.q(token))) return {round.nodes[child].same};
+  for (int child = tree[node].child; child; child = tree[child].sibling) {
+    if (round.coins.accepts(child, tree[child].wanted, rho * tree[child].drafted)) return {tree[child].same};
   }
   const double share = sum / rho;
-  return ended(round, row, node, [&](int64_t x) {
-    return positive(row.p(x) - share * Least()(rho * row.q(x), row.p(x)));
-  });
+  return ended(round, row, node, 0, [&](double p, double q) { return positive(p - share * Least()(rho * q, p)); });
 }
 
 }  // namespace crt

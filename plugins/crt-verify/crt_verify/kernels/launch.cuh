@@ -1,91 +1,88 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels, and how they are started: on the caller's stream, with nothing allocated and nothing waited for.
+// How the kernels are started: on the caller's stream, with nothing allocated and nothing waited for.
 #pragma once
 
 #include <cuda_runtime.h>
 
-#include "walk.cuh"
+#include "kernels.cuh"
 
 namespace crt {
 
-constexpr int MOST_THREADS = 512;  // 128 registers each; with 64 every rule spilled on sm_90
+enum Layout { CHOSEN, PATH_SERIAL, NODE_PARALLEL };
 
-// What a block keeps of its request.
-CRT_CODE Node* held() {
-  extern __shared__ __align__(16) unsigned char memory[];
-  return reinterpret_cast<Node*>(memory + MOST_THREADS / WARP * sizeof(int64_t));
-}
+// What a device has.
+struct Device {
+  int major, processors, memory;  // bytes that a block can share
 
-CRT_CODE Block block() {
-  extern __shared__ __align__(16) unsigned char memory[];
-  return {reinterpret_cast<int64_t*>(memory)};
-}
-
-inline int64_t shared_bytes(int64_t nodes) { return MOST_THREADS / WARP * sizeof(int64_t) + nodes * sizeof(Node); }
-
-// A block a node: `codes` comes in as `NEVER`.
-template <class Laws> __global__ void __launch_bounds__(MOST_THREADS) audit_nodes(Batch batch, int rule, int64_t* codes) {
-  const int64_t row = blockIdx.x, node = blockIdx.y;
-  const Laws laws = LawsOf<Laws>::at(batch, row, rule);
-  const int64_t code = audit(block(), batch.request(row), batch.coins(row), needs_of(rule), laws, node);
-  if (threadIdx.x == 0 && code < NEVER) {
-    atomicMin(reinterpret_cast<unsigned long long*>(codes + row), static_cast<unsigned long long>(code));
+  static cudaError_t current(Device& device) {
+    int id = 0;
+    cudaError_t error = cudaGetDevice(&id);
+    const auto ask = [&](int& value, cudaDeviceAttr attribute) {
+      if (error == cudaSuccess) error = cudaDeviceGetAttribute(&value, attribute, id);
+    };
+    ask(device.major, cudaDevAttrComputeCapabilityMajor);
+    ask(device.processors, cudaDevAttrMultiProcessorCount);
+    ask(device.memory, cudaDevAttrMaxSharedMemoryPerBlockOptin);
+    return error;
   }
+};
+
+// How many blocks a group has, what each holds of a row, and whether every node has a group.
+struct Plan {
+  int blocks, threads;
+  int64_t room, bytes;
+  bool at_once;
+};
+
+// `blocks` 0 and the layout `CHOSEN` are chosen: so that two blocks share a multiprocessor, and none is idle.
+inline Plan planned(const Device& device, const Batch& batch, int rule, int64_t number, int layout, int blocks) {
+  const int64_t fixed = DESK + kept(batch.most), most = device.memory - fixed;
+  const auto room = [&](int of) { return rounded(Blocks::part(batch.vocabulary, 0, of).count * number); };
+  const int top = device.major >= 9 ? MOST_BLOCKS : 1;
+  const int64_t nodes = batch.size * batch.most;
+  int chosen = blocks ? blocks : 1;
+  while (!blocks && chosen < top && 2 * room(chosen) > most / 2 - fixed) chosen *= 2;
+  const int shared = 2 * room(chosen) > most / 2 - fixed ? 1 : 2;  // blocks of a multiprocessor
+  const bool fits = nodes * chosen <= 2 * shared * device.processors;  // two turns of all
+  const bool at_once = !from_leaves(rule) && (layout ? layout == NODE_PARALLEL : fits);
+  while (!blocks && chosen < top && 2 * chosen * (at_once ? nodes : batch.size) <= device.processors) chosen *= 2;
+  const int64_t held = 2 * room(chosen) <= most ? room(chosen) : 0;
+  return {chosen, shared == 1 ? MOST_THREADS : MOST_THREADS / 2, held, fixed + 2 * held, at_once};
 }
 
-// A block a request: reads the rows of the nodes that a walk comes to.
+template <class... Parameters, class... Arguments>
+cudaError_t start(
+    void (*kernel)(Parameters...), dim3 grid, const Plan& plan, cudaStream_t stream, const Arguments&... arguments) {
+  const int bytes = static_cast<int>(plan.bytes);
+  const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+  if (error != cudaSuccess) return error;
+  cudaLaunchAttribute cluster;
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim = {static_cast<unsigned>(plan.blocks), 1, 1};
+  cudaLaunchConfig_t words{};
+  words.gridDim = grid;
+  words.blockDim = dim3(plan.threads);
+  words.dynamicSmemBytes = plan.bytes;
+  words.stream = stream;
+  words.attrs = &cluster;
+  words.numAttrs = plan.blocks > 1;
+  return cudaLaunchKernelEx(&words, kernel, static_cast<Parameters>(arguments)...);
+}
+
+// `judged`: room for what each node comes to, and `arrived` for a number a request.
 template <class Laws>
-__global__ void __launch_bounds__(MOST_THREADS) walk_requests(Batch batch, int rule, const int64_t* codes, Outcome out) {
-  const int64_t row = blockIdx.x;
-  const Block group = block();
-  Node* nodes = held();
-  Laws laws = LawsOf<Laws>::at(batch, row, rule);
-  Fallen coins = batch.coins(row);
-  int64_t code = codes[row];
-  Step step;
-  grow(group, batch.request(row), nodes, rule == KSEQ);
-  if (code == NEVER) {
-    step = walk(Round<Block, Laws, Fallen>{group, laws, coins, nodes, batch.vocabulary}, rule);
-    code = laws.fault();
-  }
-  write(group, out.of(row, batch.most), nodes, batch.most, step, code);
-}
-
-// A block a node, for rules that go from the root: what becomes of a walk that has reached it.
-template <class Laws>
-__global__ void __launch_bounds__(MOST_THREADS) judge_nodes(Batch batch, int rule, const int64_t* codes, Judged* judged) {
-  const int64_t row = blockIdx.x;
-  const int node = blockIdx.y;
-  if (codes[row] != NEVER || node >= batch.nodes[row]) return;
-  const Block group = block();
-  Laws laws = LawsOf<Laws>::at(batch, row, rule);
-  Fallen coins = batch.coins(row);
-  grow(group, batch.request(row), held(), rule == KSEQ);
-  const Step step = judge(Round<Block, Laws, Fallen>{group, laws, coins, held(), batch.vocabulary}, rule, node);
-  if (threadIdx.x == 0) judged[row * batch.most + node] = {step, laws.fault()};
-}
-
-// A warp a request, once its nodes are judged.
-__global__ void follow_steps(Batch batch, const int64_t* codes, const Judged* judged, Outcome out) {
-  const int64_t row = blockIdx.x;
-  grow(block(), batch.request(row), held(), false);
-  const Judged last = codes[row] == NEVER ? follow(judged + row * batch.most) : Judged{{}, codes[row]};
-  write(block(), out.of(row, batch.most), held(), batch.most, last.step, last.code);
-}
-
-// `judged`: room for what each node comes to, or null, and then a walk judges only what it comes to.
-template <class Laws>
-void launch(const Batch& batch, int rule, int64_t* codes, Judged* judged, const Outcome& out, cudaStream_t stream) {
-  const int threads = batch.vocabulary < 16384 ? 256 : MOST_THREADS;
-  const dim3 every(batch.size, batch.most);
-  const int64_t bytes = shared_bytes(batch.most);
-  audit_nodes<Laws><<<every, threads, bytes, stream>>>(batch, rule, codes);
-  if (judged && !from_leaves(rule)) {
-    judge_nodes<Laws><<<every, threads, bytes, stream>>>(batch, rule, codes, judged);
-    follow_steps<<<batch.size, WARP, bytes, stream>>>(batch, codes, judged, out);
-  } else {
-    walk_requests<Laws><<<batch.size, threads, bytes, stream>>>(batch, rule, codes, out);
-  }
+cudaError_t launch(
+    const Batch& batch, int rule, int64_t number, int layout, int blocks, Judged* judged, unsigned* arrived,
+    const Outcome& out, cudaStream_t stream) {
+  Device device;
+  cudaError_t error = Device::current(device);
+  if (error != cudaSuccess) return error;
+  const Plan plan = planned(device, batch, rule, number, layout, blocks);
+  const unsigned requests = static_cast<unsigned>(batch.size * plan.blocks), nodes = static_cast<unsigned>(batch.most);
+  if (!plan.at_once) return start(walk_requests<Laws>, dim3(requests), plan, stream, batch, rule, plan.room, out);
+  error = cudaMemsetAsync(arrived, 0, batch.size * sizeof(unsigned), stream);
+  if (error != cudaSuccess) return error;
+  return start(judge_nodes<Laws>, dim3(requests, nodes), plan, stream, batch, rule, plan.room, judged, arrived, out);
 }
 
 }  // namespace crt

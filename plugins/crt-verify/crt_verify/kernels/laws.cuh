@@ -5,111 +5,205 @@
 #include <cmath>
 
 #include "numbers.cuh"
-#include "tree.cuh"
+#include "steps.cuh"
 
 namespace crt {
 
 constexpr int FAULTS = 9;                  // as many as crt_verify.verdict.FAULTS
 constexpr int64_t NEVER = int64_t(1) << 62;  // later than any fault
 constexpr double TOLERANCE = 1e-3;         // crt_verify.verdict.TOLERANCE
+constexpr double COARSE = 1099511627776.0;   // 2**40: a sum of 2**22 twos is still an integer
 
 enum Reads { ALL, LAST, NONE };  // which children the draft's law must allow
 
-template <class Number> struct Given {
-  struct Row {
-    const Number *target, *draft;
-
-    CRT_CODE double p(int64_t x) const { return widen(target[x]); }
-    CRT_CODE double q(int64_t x) const { return widen(draft[x]); }
-  };
-
-  const Number *target, *draft;
-  int64_t vocabulary;
-
-  template <class Group> CRT_CODE Row row(const Group&, Node*, int node) const {
-    return {target + node * vocabulary, draft + node * vocabulary};
-  }
-
-  CRT_CODE int64_t fault() const { return NEVER; }
+// Both rows of a node: whole, and this block's share of them.
+template <class Number> struct Held {
+  const Number *target, *draft, *own_target, *own_draft;
+  Share share;
+  bool drafted;  // whether the draft's is a law, and read
 };
 
-// The softmax of rows of logits, taken when a walk comes to them; nothing of a row's size is written.
-template <class Number> struct Fused {
+template <class Number> struct Rows {
+  const Number *target, *draft;
+  int64_t vocabulary;
+  Reads reads;
+  int64_t fault = NEVER;  // of the first node that is faulty: a walk ends there
+
+  template <class Group> CRT_CODE Held<Number> hold(const Group& group, const Tree& tree, int node) const {
+    const Number *p = target + node * vocabulary, *q = draft + node * vocabulary;
+    const Share share = group.share(vocabulary);
+    const bool drafted = reads != NONE && tree[node].child;
+    group.wait();  // for whoever still reads what is held
+    const Held<Number> held{p, q, group.hold(0, p, share), drafted ? group.hold(1, q, share) : q + share.first, share, drafted};
+    group.settle();
+    return held;
+  }
+
+  // Reads the laws of the children's ids, and notes an id that the draft rules out.
+  template <class Group, class P, class Q>
+  CRT_CODE void meet(const Group& group, const Tree& tree, int node, bool drafted, P p, Q q) {
+    for (int child = node + 1 + group.rank(); child < tree.count; child += group.size()) {
+      if (tree[child].above != node) continue;
+      tree[child].wanted = p(tree[child].token);
+      tree[child].drafted = drafted ? q(tree[child].token) : 0;
+    }
+    group.wait();
+    if (!drafted) return;
+    for (int child = tree[node].child; child; child = tree[child].sibling) {
+      const bool read = tree[child].parent == node && (reads == ALL || tree[child].sibling == 0);
+      if (read && !(tree[child].drafted > 0)) note(node, 5);
+    }
+  }
+
+  CRT_CODE void note(int node, int kind) { fault = Least()(fault, static_cast<int64_t>(node) * FAULTS + kind); }
+};
+
+template <class Number> struct Given : Rows<Number> {
   struct Row {
     const Number *target, *draft;
-    Softmax of_target, of_draft;
-    float temperature;
+    Share share;
 
-    CRT_CODE double p(int64_t x) const { return chance(target, of_target, x); }
-    CRT_CODE double q(int64_t x) const { return chance(draft, of_draft, x); }
+    CRT_CODE double p(int x) const { return widen(target[x]); }
+    CRT_CODE double q(int x) const { return widen(draft[x]); }
+  };
 
-    CRT_CODE double chance(const Number* logits, const Softmax& softmax, int64_t x) const {
-      if (temperature == 0) return x == softmax.first;
-      return expf((widen(logits[x]) - static_cast<float>(softmax.peak)) / temperature) / softmax.mass;
+  // What is wrong with entries.
+  struct Audit {
+    int64_t none, sum;
+
+    CRT_CODE void look(double entry) {
+      const bool some = entry >= 0 && entry - entry == 0;
+      none += !some;
+      sum += some ? static_cast<int64_t>(Least()(entry, 2.0) * COARSE) : 0;
+    }
+
+    CRT_CODE int reason() const { return none ? 1 : fabs(static_cast<double>(sum) / COARSE - 1) > TOLERANCE ? 2 : 0; }
+  };
+
+  struct Audits {
+    Audit target, draft;
+
+    CRT_CODE Audits operator+(const Audits& other) const {
+      return {{target.none + other.target.none, target.sum + other.target.sum},
+              {draft.none + other.draft.none, draft.sum + other.draft.sum}};
     }
   };
 
-  const Number *target, *draft;
-  int64_t vocabulary;
-  float temperature;
-  Reads reads;
-  int64_t first_fault = NEVER;
+  // Whether two entries tell enough of a child, so that its node's rows need not be read.
+  CRT_CODE bool glimpse(const Tree& tree, int node, int child, double& p, double& q) const {
+    const int64_t place = node * this->vocabulary + tree[child].token;
+    p = widen(this->target[place]);
+    q = widen(this->draft[place]);
+    return 0 <= p && p <= 1 + TOLERANCE && 0 < q && q <= 1 + TOLERANCE;  // else the row is faulty for sure
+  }
 
-  template <class Group> CRT_CODE Row row(const Group& group, Node* nodes, int node) {
-    const Number *p = target + node * vocabulary, *q = draft + node * vocabulary;
-    const bool known = nodes[node].known, drafted = reads != NONE && nodes[node].child;
-    const Softmax of_target = known ? nodes[node].target : softmax(group, p);
-    const Softmax of_draft = known ? nodes[node].draft : drafted ? softmax(group, q) : Softmax{};
-    const Row row{p, q, of_target, of_draft, temperature};
-    if (known) return row;
-    group.wait();
-    if (group.rank() == 0) {
-      nodes[node].known = true;
-      nodes[node].target = of_target;
-      nodes[node].draft = of_draft;
+  template <class Group> CRT_CODE Row row(const Group& group, const Tree& tree, int node) {
+    const Held<Number> held = this->hold(group, tree, node);
+    const Row row{held.own_target, held.own_draft, held.share};
+    Audits audits{};
+    for (int x = group.rank(); x < row.share.count; x += group.size()) {
+      audits.target.look(row.p(x));
+      if (held.drafted) audits.draft.look(row.q(x));
     }
-    group.wait();
-    const int64_t place = static_cast<int64_t>(node) * FAULTS;
-    if (!of_target.sound) note(place + 1);
-    if (!drafted) return row;
-    if (!of_draft.sound) note(place + 3);
-    for (int child = nodes[node].child; child; child = nodes[child].sibling) {
-      const bool read = reads == ALL || nodes[child].sibling == 0;
-      if (of_draft.sound && read && !(row.q(nodes[child].token) > 0)) note(place + 5);
-    }
+    audits = group.all(audits, Sum());
+    if (const int reason = audits.target.reason()) this->note(node, reason);
+    if (held.drafted && audits.draft.reason()) this->note(node, 2 + audits.draft.reason());
+    this->meet(group, tree, node, held.drafted, [&](int64_t x) -> double { return widen(held.target[x]); },
+               [&](int64_t x) -> double { return widen(held.draft[x]); });
     return row;
   }
+};
 
-  CRT_CODE void note(int64_t code) { first_fault = Least()(first_fault, code); }
-  CRT_CODE int64_t fault() const { return first_fault; }
+// The softmax of a row of logits, taken in one pass.
+struct Softmax {
+  double mass = 0;                     // in units of the highest
+  int64_t first = int64_t(1) << 62;    // the first id of the highest logit
+  float peak = -INFINITY;
+  int32_t nans = 0;
 
-  // One pass: each thread's own peak and mass, then all of them together.
-  template <class Group> CRT_CODE Softmax softmax(const Group& group, const Number* logits) const {
-    float peak = -INFINITY, none = 0;
-    double own = 0;
-    int64_t first = vocabulary;
-    for (int64_t x = group.rank(); x < vocabulary; x += group.size()) {
-      const float logit = widen(logits[x]);
-      if (logit != logit) none = 1;
-      if (logit == -INFINITY) continue;
-      if (logit > peak) {
-        own = own * expf(scaled(peak - logit)) + 1;
-        peak = logit;
-        first = x;
-      } else {
-        own += expf(scaled(logit - peak));
-      }
+  CRT_CODE bool sound() const { return !nans && peak - peak == 0; }
+
+  CRT_CODE void look(float logit, int64_t x, float colder) {
+    nans += logit != logit;
+    if (logit > peak) {
+      mass = mass * expf((peak - logit) * colder) + 1;
+      peak = logit;
+      first = x;
+    } else if (logit > -INFINITY) {
+      mass += expf((logit - peak) * colder);
     }
-    Softmax found;
-    found.peak = group.template all<Most>(static_cast<double>(peak));
-    found.first = group.template all<Least>(peak == found.peak ? first : vocabulary);
-    found.mass = group.template all<Sum>(peak == -INFINITY ? 0.0 : own * expf(scaled(peak - static_cast<float>(found.peak))));
-    const double nans = group.template all<Sum>(static_cast<double>(none));
-    found.sound = nans == 0 && found.peak - found.peak == 0;
-    return found;
+  }
+};
+
+struct Softmaxes {
+  Softmax target, draft;
+};
+
+struct Joined {
+  float colder;
+
+  CRT_CODE Softmax operator()(const Softmax& one, const Softmax& other) const {
+    Softmax both;
+    both.peak = Most()(one.peak, other.peak);
+    both.nans = one.nans + other.nans;
+    both.first = Least()(one.peak == both.peak ? one.first : other.first, other.peak == both.peak ? other.first : one.first);
+    both.mass = at(one, both.peak) + at(other, both.peak);
+    return both;
   }
 
-  CRT_CODE float scaled(float below) const { return temperature == 0 ? -INFINITY : below / temperature; }
+  CRT_CODE Softmaxes operator()(const Softmaxes& one, const Softmaxes& other) const {
+    return {(*this)(one.target, other.target), (*this)(one.draft, other.draft)};
+  }
+
+  CRT_CODE double at(const Softmax& part, float peak) const {
+    return part.mass == 0 ? 0 : part.mass * expf((part.peak - peak) * colder);
+  }
+};
+
+// Rows of logits become laws as a walk comes to them; nothing of a row's size is written to the device's memory.
+template <class Number> struct Fused : Rows<Number> {
+  float colder;  // 1 / temperature, or 0: all on the highest logit
+
+  struct Law {
+    const Number* logits;
+    int64_t from;  // the id of the first of them
+    Softmax softmax;
+    float colder;
+    double unit;  // the law of the highest
+
+    CRT_CODE double operator()(int64_t x) const {
+      if (colder == 0) return from + x == softmax.first;
+      return expf((widen(logits[x]) - softmax.peak) * colder) * unit;
+    }
+  };
+
+  struct Row {
+    Law target, draft;
+    Share share;
+
+    CRT_CODE double p(int x) const { return target(x); }
+    CRT_CODE double q(int x) const { return draft(x); }
+  };
+
+  CRT_CODE bool glimpse(const Tree&, int, int, double&, double&) const { return false; }  // a law needs its whole row
+
+  template <class Group> CRT_CODE Row row(const Group& group, const Tree& tree, int node) {
+    const Held<Number> held = this->hold(group, tree, node);
+    Softmaxes found{};
+    for (int x = group.rank(); x < held.share.count; x += group.size()) {
+      found.target.look(widen(held.own_target[x]), held.share.first + x, colder);
+      if (held.drafted) found.draft.look(widen(held.own_draft[x]), held.share.first + x, colder);
+    }
+    found = group.all(found, Joined{colder});
+    if (!found.target.sound()) this->note(node, 1);
+    if (held.drafted && !found.draft.sound()) this->note(node, 3);
+    this->meet(group, tree, node, held.drafted && found.draft.sound(), law(held.target, 0, found.target), law(held.draft, 0, found.draft));
+    return {law(held.own_target, held.share.first, found.target), law(held.own_draft, held.share.first, found.draft), held.share};
+  }
+
+  CRT_CODE Law law(const Number* logits, int64_t from, const Softmax& softmax) const {
+    return {logits, from, softmax, colder, 1 / softmax.mass};
+  }
 };
 
 }  // namespace crt

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "laws.cuh"
-#include "steps.cuh"
 
 namespace crt {
 
@@ -18,62 +17,37 @@ struct Fallen {
     return static_cast<double>(accept[node]) * bar < gain * ACCEPT;
   }
 
-  template <class Group, class Weight>
-  CRT_CODE int64_t draw(const Group& group, int node, int64_t vocabulary, int64_t sum, Weight weight) const {
-    return pick(group, vocabulary, sum, final[node], weight);
+  // An id at the end of a walk, or -1 if the weights sum to nothing.
+  template <class Group, class Row, class Weight>
+  CRT_CODE int64_t draw(const Group& group, const Tree& tree, const Row& row, int node, int off, Weight weight) const {
+    return pick(group, tree, row, off, final[node], weight);
   }
 };
 
 template <class Group_, class Laws_, class Coins_> struct Round {
-  using Group = Group_;
   using Laws = Laws_;
   using Row = typename Laws::Row;
 
-  const Group& group;
+  const Group_& group;
   Laws& laws;
   Coins_& coins;
-  Node* nodes;
-  int64_t vocabulary;
+  Tree tree;
 
-  CRT_CODE Row row(int node) const { return laws.row(group, nodes, node); }
+  // The laws of a node; where it is `faulty` then, the walk ends.
+  CRT_CODE Row row(int node) const { return laws.row(group, tree, node); }
+  CRT_CODE bool faulty() const { return laws.fault != NEVER; }
 };
 
-// Where a walk goes on, or else where it ends and with which id.
-struct Step {
-  int next = 0, end = 0;
-  int64_t id = -1;
-};
-
-// Draws the id of a walk that ends at a node: by `weight`, or by the target's law where that is nothing.
-template <class Round, class Row, class Weight>
-CRT_CODE Step ended(const Round& round, const Row& row, int node, Weight weight) {
-  const auto whole = [&](int64_t x) { return row.p(x); };
-  int64_t sum = total(round.group, round.vocabulary, weight);
-  if (sum > 0) return {0, node, round.coins.draw(round.group, node, round.vocabulary, sum, weight)};
-  sum = total(round.group, round.vocabulary, whole);
-  return {0, node, round.coins.draw(round.group, node, round.vocabulary, sum, whole)};
-}
-
+// Draws the id of a walk that ends at a node, by the target's law.
 template <class Round, class Row> CRT_CODE Step ended(const Round& round, const Row& row, int node) {
-  return ended(round, row, node, [&](int64_t x) { return row.p(x); });
+  return {0, node, round.coins.draw(round.group, round.tree, row, node, 0, [](double p, double) { return p; })};
 }
 
-// Whether a child before `until` (0: any child) of the node has the id.
-CRT_CODE bool tried(const Node* nodes, int node, int until, int64_t token) {
-  for (int child = nodes[node].child; child && child != until; child = nodes[child].sibling) {
-    if (nodes[child].token == token) return true;
-  }
-  return false;
-}
-
-// The sum of `weight` over the vocabulary, without the ids of the children before `until` (0: of all).
-template <class Round, class Weight>
-CRT_CODE int64_t total_off(const Round& round, int node, int until, Weight weight) {
-  int64_t sum = total(round.group, round.vocabulary, weight);
-  for (int child = round.nodes[node].child; child && child != until; child = round.nodes[child].sibling) {
-    if (!tried(round.nodes, node, child, round.nodes[child].token)) sum -= steps(weight(round.nodes[child].token));
-  }
-  return sum;
+// The same by `weight`, without the ids of the children from `off` on; by the target's law where that is nothing.
+template <class Round, class Row, class Weight>
+CRT_CODE Step ended(const Round& round, const Row& row, int node, int off, Weight weight) {
+  const int64_t id = round.coins.draw(round.group, round.tree, row, node, off, weight);
+  return id < 0 ? ended(round, row, node) : Step{0, node, id};
 }
 
 }  // namespace crt

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums over a vocabulary in multiples of 2**-60: integers, so that no order of adding changes a bit.
+// A weight is a function of the two laws of an id; `off` is the first of the children whose ids do not count, or 0.
 #pragma once
 
-#include "group.cuh"
+#include "tree.cuh"
 
 namespace crt {
 
@@ -14,39 +15,55 @@ CRT_CODE int64_t steps(double weight) { return static_cast<int64_t>(weight * POI
 
 CRT_CODE double mass(int64_t total) { return static_cast<double>(total) / POINT; }
 
-// The sum of `weight(x)` over the vocabulary.
-template <class Group, class Weight>
-CRT_CODE int64_t total(const Group& group, int64_t vocabulary, Weight weight) {
+template <class Group, class Row, class Weight>
+CRT_CODE int64_t total(const Group& group, const Row& row, Weight weight) {
   int64_t sum = 0;
-  for (int64_t x = group.rank(); x < vocabulary; x += group.size()) sum += steps(weight(x));
-  return group.template all<Sum>(sum);
+  for (int x = group.rank(); x < row.share.count; x += group.size()) sum += steps(weight(row.p(x), row.q(x)));
+  return group.all(sum, Sum());
 }
 
-// The id on which a 32-bit coin falls, where the weights sum to `sum`.
-template <class Group, class Weight>
-CRT_CODE int64_t pick(const Group& group, int64_t vocabulary, int64_t sum, int64_t coin, Weight weight) {
-  constexpr int RUN = 16;  // neighbours of one thread: 64 bytes of float32, two whole sectors
-  const int64_t high = sum >> 32, middle = sum >> 16 & 0xFFFF, low = sum & 0xFFFF;
-  const int64_t mark = high * coin + ((middle * coin + (low * coin >> 16)) >> 16);  // sum * coin / 2**32
-  int64_t passed = 0;
-  CRT_ROLLED
-  for (int64_t tile = 0; tile < vocabulary; tile += RUN * group.size()) {
-    const int64_t first = tile + RUN * group.rank();
-    int64_t own = 0;
-    CRT_ROLLED
-    for (int64_t x = first; x < first + RUN && x < vocabulary; ++x) own += steps(weight(x));
-    const int64_t here = group.template all<Sum>(own);
-    if (passed + here > mark) {
-      int64_t under = passed + group.before(own), found = vocabulary;
-      if (under <= mark && mark < under + own) {
-        CRT_ROLLED
-        for (found = first; (under += steps(weight(found))) <= mark;) ++found;
-      }
-      return group.template all<Least>(found);
-    }
-    passed += here;
+// Without the ids of the children from `off` on, before `until` (0: all).
+template <class Group, class Row, class Weight>
+CRT_CODE int64_t total_off(const Group& group, const Tree& tree, const Row& row, int off, int until, Weight weight) {
+  int64_t sum = total(group, row, weight);
+  for (int child = off; child && child != until; child = tree[child].sibling) {
+    if (!tree[child].repeats) sum -= steps(weight(tree[child].wanted, tree[child].drafted));
   }
-  return vocabulary - 1;  // only for weights that are faulty, whose verdict is not used
+  return sum;
+}
+
+// The id on which a 32-bit coin falls, or -1 if the weights sum to nothing.
+template <class Group, class Row, class Weight>
+CRT_CODE int64_t pick(const Group& group, const Tree& tree, const Row& row, int off, int64_t coin, Weight weight) {
+  constexpr int64_t NOWHERE = int64_t(1) << 62;
+  const Share team = group.team(row.share);
+  const int64_t first = row.share.first + team.first;
+  int64_t own = 0;
+  for (int x = group.lane(); x < team.count; x += group.lanes()) {
+    own += steps(weight(row.p(team.first + x), row.q(team.first + x)));
+  }
+  own = group.within(own, Sum());
+  for (int child = off; child; child = tree[child].sibling) {
+    const bool here = first <= tree[child].token && tree[child].token < first + team.count;
+    if (here && !tree[child].repeats) own -= steps(weight(tree[child].wanted, tree[child].drafted));
+  }
+  const Scanned sum = group.scan(own);
+  if (sum.all == 0) return -1;
+  const int64_t high = sum.all >> 32, middle = sum.all >> 16 & 0xFFFF, low = sum.all & 0xFFFF;
+  const int64_t mark = high * coin + ((middle * coin + (low * coin >> 16)) >> 16);  // sum * coin / 2**32
+  int64_t found = NOWHERE, under = sum.before;
+  if (under <= mark && mark < under + own) {
+    CRT_ROLLED
+    for (int run = 0; found == NOWHERE && run < team.count; run += group.lanes()) {
+      const int x = run + group.lane();
+      const bool counts = x < team.count && !tried(tree, off, 0, first + x);
+      const int64_t mine = counts ? steps(weight(row.p(team.first + x), row.q(team.first + x))) : 0;
+      const int64_t upto = under + group.upto(mine);
+      found = group.within(upto > mark ? first + x : NOWHERE, Least());
+      under = group.within(upto, Most());
+    }
+  }
+  return group.all(found, Least());
 }
 
 }  // namespace crt

@@ -13,55 +13,62 @@ CRT_CODE double entered(double above, const Met& met) {
   return share < bar ? share / bar : share > 0;
 }
 
-// Brings the chance of a node down by the rejection of the child whose turn it is.
-template <class Round> CRT_APART void give_back(const Round& round, int node, bool replacement) {
-  const int child = round.nodes[node].turn;
-  const auto row = round.row(node);
-  const double above = round.nodes[node].chance;
-  Residual left = round.nodes[node].left;
-  const Met met = meet(round, row, left, node, child);
-  const bool open = left.open;
-  const double step = above > 0 ? met.mass / (above * met.left) : 0;
-  const double kept = above * reject(round, row, left, node, child, step, replacement) / met.mass;
-  const double after = kept + 1 - above > 0 ? kept / (kept + 1 - above) : 1;
-  round.group.wait();
-  if (round.group.rank() == 0) {
-    round.nodes[node].left = left;
-    round.nodes[node].chance = open && above > 0 ? after : above;
-    round.nodes[node].turn = round.nodes[child].sibling;
-  }
-  round.group.wait();
-}
-
 template <class Round> CRT_CODE void enter(const Round& round, int node, double chance) {
   round.group.wait();
+  if (round.group.rank() == 0) round.tree[node].entering = round.tree[node].chance = chance;
+  round.group.wait();
+}
+
+// Plays all rounds of a node's children at once, whichever of them are played in the end: its rows are read once.
+template <class Round, class Row> CRT_CODE void settle(const Round& round, const Row& row, int node, bool replacement) {
+  const Tree& tree = round.tree;
+  Residual left;
+  double chance = tree[node].entering;
+  for (int child = tree[node].child; child; child = tree[child].sibling) {
+    const Met met = meet(tree, left, child);
+    const bool open = left.open;
+    enter(round, child, entered(chance, met));
+    const double step = chance > 0 ? met.mass / (chance * met.left) : 0;
+    const double kept = chance * reject(round, row, left, node, child, step, replacement) / met.mass;
+    const double after = kept + 1 - chance > 0 ? kept / (kept + 1 - chance) : 1;
+    chance = open && chance > 0 ? after : chance;
+  }
+  round.group.wait();
   if (round.group.rank() == 0) {
-    round.nodes[node].chance = chance;
-    round.nodes[node].left = Residual{};
-    round.nodes[node].turn = round.nodes[node].child;
+    tree[node].left = left;
+    tree[node].chance = chance;
+    tree[node].settled = true;
   }
   round.group.wait();
 }
 
-// A node whose chance is 0 is skipped with all that is under it: nothing there can be accepted.
+// A node's rows are read once its first child is rejected; a node whose chance is 0 is skipped with all under it.
 template <class Round> CRT_APART Step traversal(const Round& round, bool replacement) {
-  int node = 0;
+  const Tree& tree = round.tree;
+  typename Round::Row row;
+  int held = -1, node = 0, child = tree[0].child;
   enter(round, node, 1);
   for (;;) {
-    if (const int child = round.nodes[node].turn) {
-      const Met met = meet(round, round.row(node), round.nodes[node].left, node, child);
-      const double chance = entered(round.nodes[node].chance, met);
-      if (chance > 0) {
-        enter(round, child, chance);
-        node = child;
+    Met met;
+    if (tree[node].child && !tree[node].settled) {
+      if (child == tree[node].child && glimpse(round, node, met)) {
+        enter(round, child, entered(tree[node].entering, met));
       } else {
-        give_back(round, node, replacement);
+        row = round.row(held = node);
+        if (round.faulty()) return {};
+        settle(round, row, node, replacement);
       }
-    } else if (node == 0 || round.coins.accepts(node, round.nodes[node].chance, 1)) {
-      return ended_off(round, round.row(node), round.nodes[node].left, node);
+    }
+    if (child) {
+      const bool goes = tree[child].chance > 0;
+      node = goes ? child : node;
+      child = goes ? tree[child].child : tree[child].sibling;
+    } else if (node == 0 || round.coins.accepts(node, tree[node].chance, 1)) {
+      if (held != node) row = round.row(node);
+      return round.faulty() ? Step{} : ended_off(round, row, tree[node].left, node);
     } else {
-      node = round.nodes[node].parent;
-      give_back(round, node, replacement);
+      child = tree[node].sibling;
+      node = tree[node].parent;
     }
   }
 }

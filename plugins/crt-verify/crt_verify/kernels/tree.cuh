@@ -12,21 +12,33 @@ struct Residual {
   bool open = true;  // closed once rounding has left nothing: then it is the target's law again
 };
 
-struct Softmax {
-  double peak = 0, mass = 0;
-  int64_t first = 0;  // the first id of the highest logit
-  bool sound = false;
+// Where a walk goes on, or else where it ends and with which id.
+struct Step {
+  int next = 0, end = 0;
+  int64_t id = -1;
 };
 
 struct Node {
   int64_t token;
   int parent, child, sibling;  // child: the first one; sibling: the next one; 0 where there is none
   int same;                    // the node that stands for it where paths with the same ids are one
-  int turn;                    // the child that is judged next, where leaves come first
-  bool known;
-  double chance;
+  int above;                   // the node that stands for its parent; -1 over the root
+  bool repeats;                // an earlier sibling has its id
+  double wanted, drafted;      // the laws of its id, once the rows above it are read
+
+  // Where leaves come first:
+  int turn;         // the child that is judged next
+  bool settled;     // its children's rounds are played
+  double entering;  // the chance with which it is entered
+  double chance;    // what all its children's rejections leave of that
   Residual left;
-  Softmax target, draft;
+};
+
+struct Tree {
+  Node* nodes;
+  int count;
+
+  CRT_CODE Node& operator[](int node) const { return nodes[node]; }
 };
 
 // A padded request as it comes in.
@@ -37,56 +49,63 @@ struct Request {
 
 CRT_CODE int64_t bounded(int64_t x, int64_t least, int64_t most) { return x < least ? least : x > most ? most : x; }
 
+// Whether a sibling from `first` on, but before `until` (0: any), has the id.
+CRT_CODE bool tried(const Tree& tree, int first, int until, int64_t token) {
+  for (int child = first; child && child != until; child = tree[child].sibling) {
+    if (tree[child].token == token) return true;
+  }
+  return false;
+}
+
 // Whether two nodes have the same ids before and at them.
-CRT_CODE bool alike(const Node* nodes, int one, int other) {
+CRT_CODE bool alike(const Tree& tree, int one, int other) {
   while (one != other) {
-    if (one == 0 || other == 0 || nodes[one].token != nodes[other].token) return false;
-    one = nodes[one].parent;
-    other = nodes[other].parent;
+    if (one == 0 || other == 0 || tree[one].token != tree[other].token) return false;
+    one = tree[one].parent;
+    other = tree[other].parent;
   }
   return true;
 }
 
-// The first node that stands under `above`, or 0.
-template <class Above> CRT_CODE int next(int after, int count, int above, Above of) {
-  for (int node = after + 1; node < count; ++node) {
-    if (of(node) == above) return node;
+// The first node after `after` that stands under `above`, or 0.
+CRT_CODE int next(const Tree& tree, int after, int above) {
+  for (int node = after + 1; node < tree.count; ++node) {
+    if (tree[node].above == above) return node;
   }
   return 0;
 }
 
-// Fills `nodes`; `merged`: nodes with the same ids before and at them are one, whose children are all of theirs.
-template <class Group> CRT_CODE void grow(const Group& group, const Request& request, Node* nodes, bool merged) {
-  const int count = static_cast<int>(bounded(request.nodes, 1, request.most));
-  const auto parent = [&](int node) { return nodes[node].parent; };
-  const auto above = [&](int node) { return nodes[nodes[node].parent].same; };
-  for (int node = group.rank(); node < count; node += group.size()) {
-    nodes[node].parent = static_cast<int>(node ? bounded(request.parents[node], 0, node - 1) : 0);
-    nodes[node].token = bounded(request.tokens[node], 0, request.vocabulary - 1);
-    nodes[node].same = node;
-    nodes[node].known = false;
-  }
-  group.wait();
-  for (int node = group.rank(); node < count; node += group.size()) {
-    nodes[node].child = next(node, count, node, parent);
-  }
-  group.wait();
-  if (merged) {
-    for (int node = group.rank(); node < count; node += group.size()) {
-      int best = 2 * count;  // a node with children comes before any without: only that one has the draft's law
-      for (int twin = node ? 1 : 0; twin < (node ? count : 1); ++twin) {
-        const int rank = nodes[twin].child ? twin : twin + count;
-        if (rank < best && alike(nodes, node, twin)) best = rank;
-      }
-      nodes[node].same = best % count;
-    }
+// The tree of a request in `nodes`; `merged`: nodes with the same ids before and at them are one, whose children are all
+// of theirs.
+template <class Group> CRT_CODE Tree grow(const Group& group, const Request& request, Node* nodes, bool merged) {
+  const Tree tree{nodes, static_cast<int>(bounded(request.nodes, 1, request.most))};
+  const auto each = [&](auto act) {
+    for (int node = group.rank(); node < tree.count; node += group.size()) act(node);
     group.wait();
-    for (int node = group.rank(); node < count; node += group.size()) nodes[node].child = next(0, count, node, above);
+  };
+  each([&](int node) {
+    tree[node].parent = static_cast<int>(node ? bounded(request.parents[node], 0, node - 1) : 0);
+    tree[node].token = bounded(request.tokens[node], 0, request.vocabulary - 1);
+    tree[node].same = node;
+    tree[node].above = node ? tree[node].parent : -1;
+    tree[node].settled = false;
+  });
+  each([&](int node) { tree[node].child = next(tree, node, node); });
+  if (merged) {
+    each([&](int node) {
+      int best = 2 * tree.count;  // a node with children comes before any without: only that one has the draft's law
+      for (int twin = node ? 1 : 0; twin < (node ? tree.count : 1); ++twin) {
+        const int rank = tree[twin].child ? twin : twin + tree.count;
+        if (rank < best && alike(tree, node, twin)) best = rank;
+      }
+      tree[node].same = best % tree.count;
+    });
+    each([&](int node) { tree[node].above = node ? tree[tree[node].parent].same : -1; });
+    each([&](int node) { tree[node].child = next(tree, 0, node); });
   }
-  for (int node = group.rank(); node < count; node += group.size()) {
-    nodes[node].sibling = node ? next(node, count, above(node), above) : 0;
-  }
-  group.wait();
+  each([&](int node) { tree[node].sibling = node ? next(tree, node, tree[node].above) : 0; });
+  each([&](int node) { tree[node].repeats = node && tried(tree, tree[tree[node].above].child, node, tree[node].token); });
+  return tree;
 }
 
 }  // namespace crt

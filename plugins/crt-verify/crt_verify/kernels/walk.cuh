@@ -2,10 +2,10 @@
 // A request's verdict: a rule judges node after node from the root, or one path after another from the leaves.
 #pragma once
 
-#include "audit.cuh"
 #include "kseq.cuh"
 #include "listed.cuh"
 #include "recursive.cuh"
+#include "shape.cuh"
 #include "traversal.cuh"
 
 namespace crt {
@@ -13,9 +13,9 @@ namespace crt {
 // The order of crt_verify.kernels.names.NAMES.
 enum Rule { SINGLE, MULTIROUND, RECURSIVE, KSEQ, BLOCK, GREEDY, TARGET_ONLY, TRAVERSAL, TRAVERSAL_INDEPENDENT, RULES };
 
-CRT_CODE Needs needs_of(int rule) {
-  return {rule == GREEDY ? LAST : rule == TARGET_ONLY ? NONE : ALL, rule == SINGLE || rule == BLOCK};
-}
+CRT_CODE Reads reads_of(int rule) { return rule == GREEDY ? LAST : rule == TARGET_ONLY ? NONE : ALL; }
+
+CRT_CODE bool of_chains(int rule) { return rule == SINGLE || rule == BLOCK; }
 
 CRT_EITHER bool from_leaves(int rule) { return rule == BLOCK || rule == TRAVERSAL || rule == TRAVERSAL_INDEPENDENT; }
 
@@ -39,10 +39,10 @@ template <class Round> CRT_CODE Step walk(const Round& round, int rule) {
   return step;
 }
 
-// A node judged by itself, and the first fault met there.
+// A node judged by itself, and the fault met there or before the walk.
 struct Judged {
   Step step;
-  int64_t code;
+  int64_t code = NEVER;
 };
 
 static_assert(sizeof(Judged) == 3 * sizeof(int64_t), "as crt_verify.kernels.device makes room for it");
@@ -64,17 +64,17 @@ struct Outcome {
 };
 
 template <class Group>
-CRT_CODE void write(const Group& group, const Outcome& outcome, const Node* nodes, int64_t most, Step step, int64_t code) {
-  const bool sound = code == NEVER;
+CRT_CODE void write(const Group& group, const Outcome& outcome, const Tree& tree, int64_t most, const Judged& end) {
+  const bool sound = end.code == NEVER;
   int length = 0;
-  for (int node = sound ? step.end : 0; node; node = nodes[node].parent) ++length;
+  for (int node = sound ? end.step.end : 0; node; node = tree[node].parent) ++length;
   for (int64_t place = length + group.rank(); place < most - 1; place += group.size()) outcome.path[place] = -1;
   if (group.rank()) return;
   int place = length;
-  for (int node = sound ? step.end : 0; node; node = nodes[node].parent) outcome.path[--place] = node;
+  for (int node = sound ? end.step.end : 0; node; node = tree[node].parent) outcome.path[--place] = node;
   *outcome.length = length;
-  *outcome.final = sound ? step.id : -1;
-  *outcome.fault = sound ? 0 : code;
+  *outcome.final = sound ? end.step.id : -1;
+  *outcome.fault = sound ? 0 : end.code;
 }
 
 // A padded batch of requests: tensors of crt_verify.rules.judge.Rule.verify, all of them contiguous.
@@ -92,21 +92,23 @@ struct Batch {
   CRT_CODE Fallen coins(int64_t row) const { return {accept + row * most, final + row * most}; }
 };
 
+template <class Number> CRT_CODE Rows<Number> rows(const Batch& batch, int64_t row, int rule) {
+  const int64_t first = row * batch.most * batch.vocabulary;
+  return {static_cast<const Number*>(batch.target) + first, static_cast<const Number*>(batch.draft) + first,
+          batch.vocabulary, reads_of(rule)};
+}
+
+// The laws of a request.
 template <class Laws> struct LawsOf;
 
 template <class Number> struct LawsOf<Given<Number>> {
-  static CRT_CODE Given<Number> at(const Batch& batch, int64_t row, int) {
-    const int64_t first = row * batch.most * batch.vocabulary;
-    return {static_cast<const Number*>(batch.target) + first, static_cast<const Number*>(batch.draft) + first,
-            batch.vocabulary};
-  }
+  static CRT_CODE Given<Number> at(const Batch& batch, int64_t row, int rule) { return {rows<Number>(batch, row, rule)}; }
 };
 
 template <class Number> struct LawsOf<Fused<Number>> {
   static CRT_CODE Fused<Number> at(const Batch& batch, int64_t row, int rule) {
-    const int64_t first = row * batch.most * batch.vocabulary;
-    return {static_cast<const Number*>(batch.target) + first, static_cast<const Number*>(batch.draft) + first,
-            batch.vocabulary, static_cast<float>(batch.temperature), needs_of(rule).reads};
+    const double colder = batch.temperature == 0 ? 0 : 1 / batch.temperature;
+    return {rows<Number>(batch, row, rule), static_cast<float>(colder)};
   }
 };
 

@@ -65,7 +65,7 @@ def _sums(
     p: Float[Tensor, "k v"], q: Float[Tensor, "k v"], rho: Float[Tensor, " k"], drafts: Int[Tensor, " k"], bits: int
 ) -> Float[Tensor, " k"]:
     """The sum of (1 - beta)**i over i < K, by doubling: no difference of near numbers, and no logarithm."""
-    beta = total(q.minimum(p / rho[:, None]))
+    beta = total(q.minimum(p * (1 / rho)[:, None]))
     power, miss, sums = torch.ones_like(beta), 1 - beta, torch.zeros_like(beta)
     for bit in reversed(range(bits)):
         sums, power = sums * (1 + power), power * power
