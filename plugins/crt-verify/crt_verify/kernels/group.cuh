@@ -107,13 +107,15 @@ struct Blocks {
     return {first, share.count - first < each ? share.count - first : each};
   }
 
-  // A row's share, held near from `settle` on, until the next one is.
+  // A row's share, held near from `settle` on, until the next one is: whoever read the last one has reduced since.
   template <class Number> CRT_CODE const Number* hold(int which, const Number* row, const Share& share) const {
     const Number* from = row + share.first;
     if (!room) return from;
     Number* held = reinterpret_cast<Number*>(shelf + which * room);
     const auto place = reinterpret_cast<uintptr_t>(from);
-    const int copied = place % 16 == 0 ? pieces<16>(held, from, share.count) : place % 4 == 0 ? pieces<4>(held, from, share.count) : 0;
+    int copied = 0;
+    if (place % 16 == 0) copied = pieces<16>(held, from, share.count);
+    if (!copied && place % 4 == 0) copied = pieces<4>(held, from, share.count);
     for (int x = copied + rank(); x < share.count; x += size()) held[x] = from[x];
     return held;
   }
@@ -162,8 +164,7 @@ struct Blocks {
 
   // Whether this block is the last of so many that come by; what the others had written is there then.
   CRT_CODE bool last(unsigned* arrived, unsigned count) const {
-    unsigned* told = reinterpret_cast<unsigned*>(desk);
-    wait();
+    int64_t* told = fresh<int64_t>();
     if (rank() == 0) {
       __threadfence();
       *told = atomicAdd(arrived, 1u) + 1;

@@ -33,10 +33,9 @@ template <class Number> struct Rows {
     const Number *p = target + node * vocabulary, *q = draft + node * vocabulary;
     const Share share = group.share(vocabulary);
     const bool drafted = reads != NONE && tree[node].child;
-    group.wait();  // for whoever still reads what is held
-    const Held<Number> held{p, q, group.hold(0, p, share), drafted ? group.hold(1, q, share) : q + share.first, share, drafted};
+    const Number *own_p = group.hold(0, p, share), *own_q = drafted ? group.hold(1, q, share) : q + share.first;
     group.settle();
-    return held;
+    return {p, q, own_p, own_q, share, drafted};
   }
 
   // Reads the laws of the children's ids, and notes an id that the draft rules out.
@@ -197,8 +196,10 @@ template <class Number> struct Fused : Rows<Number> {
     found = group.all(found, Joined{colder});
     if (!found.target.sound()) this->note(node, 1);
     if (held.drafted && !found.draft.sound()) this->note(node, 3);
-    this->meet(group, tree, node, held.drafted && found.draft.sound(), law(held.target, 0, found.target), law(held.draft, 0, found.draft));
-    return {law(held.own_target, held.share.first, found.target), law(held.own_draft, held.share.first, found.draft), held.share};
+    const bool drafted = held.drafted && found.draft.sound();
+    this->meet(group, tree, node, drafted, law(held.target, 0, found.target), law(held.draft, 0, found.draft));
+    const int64_t first = held.share.first;
+    return {law(held.own_target, first, found.target), law(held.own_draft, first, found.draft), held.share};
   }
 
   CRT_CODE Law law(const Number* logits, int64_t from, const Softmax& softmax) const {

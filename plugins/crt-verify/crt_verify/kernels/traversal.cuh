@@ -14,7 +14,6 @@ CRT_CODE double entered(double above, const Met& met) {
 }
 
 template <class Round> CRT_CODE void enter(const Round& round, int node, double chance) {
-  round.group.wait();
   if (round.group.rank() == 0) round.tree[node].entering = round.tree[node].chance = chance;
   round.group.wait();
 }
@@ -33,7 +32,6 @@ template <class Round, class Row> CRT_CODE void settle(const Round& round, const
     const double after = kept + 1 - chance > 0 ? kept / (kept + 1 - chance) : 1;
     chance = open && chance > 0 ? after : chance;
   }
-  round.group.wait();
   if (round.group.rank() == 0) {
     tree[node].left = left;
     tree[node].chance = chance;
