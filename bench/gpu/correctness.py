@@ -24,6 +24,8 @@ from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict
 from kept import keep, needs_gpu
 
+from crtcore import Sampling
+
 sys.path.append(str(Path(__file__).resolve().parents[2] / "plugins/crt-verify/tests/kernels"))
 from cases import MANY, REFERENCE, WORDS, Cases, differing, ragged, spoiled, uniform
 
@@ -88,11 +90,11 @@ def fused(number: str, cases: int) -> dict[str, int]:
     for name, (word, keywords) in WORDS.items():
         batch = uniform(ragged(name, seed=4, size=cases), seed=5)
         logits = batch._replace(**{law: getattr(batch, law).log().to(getattr(torch, number)) for law in ("p", "q")})
-        expected = host.rule(word, **keywords).from_logits(*logits, temperature=1.0)
+        expected = host.rule(word, **keywords).from_logits(*logits, sampling=Sampling())
         kernel = device.rule(word, **keywords)
         there = moved(logits)
         for layout in LAYOUTS:
-            verdict = attrs.evolve(kernel, layout=layout).from_logits(*there, temperature=1.0)
+            verdict = attrs.evolve(kernel, layout=layout).from_logits(*there, sampling=Sampling())
             found[f"{name}, {layout}"] = differing(expected, back(verdict))
     return found
 

@@ -187,7 +187,7 @@ class Steps:
         ids = torch.cat([self.last[:, None], trees.tokens[:, 1:]], 1)  # b m
         parents = torch.cat([trees.parents[:, :1], trees.parents[:, 1:].clamp(min=0)], 1)
         logits = self.target.extend(ids, parents)
-        verdict = self._rule.from_logits(trees, logits, self._rows, accept, final, temperature=1.0)
+        verdict = self._rule.from_logits(trees, logits, self._rows, accept, final, sampling=Sampling())
         self.clock("commit")
         self.target.commit(torch.nn.functional.pad(verdict.path, (1, 0)))  # the root is kept too
         self.clock("draft commit")

@@ -27,10 +27,14 @@ from crt_verify.tree import Tree, Trees, batch
 from kept import keep, needs_gpu
 from torch import Tensor
 
+from crtcore import Sampling, probabilities
+
 ROTATED = 2**28
 """Bytes of inputs that take turns at least: several times any cache."""
 ASLEEP = 2 * 10**8
 """Cycles, a tenth of a second: the host queues all rounds meanwhile."""
+TOP_P = 0.9
+DEVICE = "cuda"
 Arms = dict[str, Callable[[int], Any]]
 
 
@@ -88,7 +92,7 @@ def main() -> None:
 
 def bandwidth(rounds: int) -> float:
     """Bytes a second that a copy reads and writes."""
-    source, target = (torch.empty(2**28, device="cuda") for _ in range(2))
+    source, target = (torch.empty(2**28, device=DEVICE) for _ in range(2))
     return 2 * source.nbytes / (microseconds(lambda _: target.copy_(source), rounds) * 1e-6)
 
 
@@ -109,19 +113,22 @@ def drawn(
     parents: tuple[int, ...], size: int, vocabulary: int, seed: int
 ) -> tuple[Trees, Tensor, Tensor, Tensor, Tensor]:
     """Trees whose ids the draft drew, logits of both in bfloat16, and coins."""
-    generator = torch.Generator("cuda").manual_seed(seed)
-    normal = {"generator": generator, "device": "cuda", "dtype": torch.bfloat16}
+    generator = torch.Generator(DEVICE).manual_seed(seed)
+    normal = {"generator": generator, "device": DEVICE, "dtype": torch.bfloat16}
     draft = 3 * torch.randn(size, len(parents), vocabulary, **normal)
     target = draft + torch.randn(draft.shape, **normal)
-    above = torch.tensor(parents, device="cuda").clamp(min=0)
-    tokens = torch.empty(size, len(parents), dtype=torch.int64, device="cuda")
+    above = torch.tensor(parents, device=DEVICE).clamp(min=0)
+    tokens = torch.empty(size, len(parents), dtype=torch.int64, device=DEVICE)
     for node in range(1, len(parents)):
-        race = torch.empty(size, vocabulary, device="cuda").exponential_(generator=generator)
-        tokens[:, node] = (draft[:, above[node]].float() - race.log()).argmax(-1)
+        race = torch.empty(size, vocabulary, device=DEVICE).exponential_(generator=generator)
+        law = probabilities(draft[:, above[node]], Sampling(top_p=TOP_P))  # of ids that no arm rules out
+        tokens[:, node] = (law.log() - race.log()).argmax(-1)
     one = batch([Tree(parents, (-1, *[0] * (len(parents) - 1)))])
     tokens[:, 0] = -1
-    trees = Trees(one.parents.cuda().expand(size, -1).contiguous(), tokens, one.nodes.cuda().expand(size).contiguous())
-    accept, final = (torch.randint(top, tokens.shape, generator=generator, device="cuda") for top in (2**24, 2**32))
+    trees = Trees(
+        one.parents.to(DEVICE).expand(size, -1).contiguous(), tokens, one.nodes.to(DEVICE).expand(size).contiguous()
+    )
+    accept, final = (torch.randint(top, tokens.shape, generator=generator, device=DEVICE) for top in (2**24, 2**32))
     return trees, target, draft, accept, final
 
 
@@ -134,8 +141,8 @@ def measured(parents: tuple[int, ...], size: int, vocabulary: int, rounds: int, 
     arms: Arms = {}
     for name in names:
         arms |= of_rule(name, given, laws)
-    if importlib.util.find_spec("flashinfer") and chain:
-        arms |= flashinfer_arms(given, laws)
+    if importlib.util.find_spec("flashinfer"):
+        arms |= (flashinfer_arms(given, laws) if chain else {}) | cut_first(names[0], given)
     if importlib.util.find_spec("sgl_kernel"):
         arms |= sglang_arms(given, laws)
     found: dict[str, Any] = {name: microseconds(arm, rounds) for name, arm in arms.items()}
@@ -175,13 +182,22 @@ def of_kernel(name: str, ours: device.DeviceRule, given: list[Any], laws: list[A
 
     def fused(place: int) -> Any:
         trees, target, draft, accept, final = given[place % len(given)]
-        return ours.from_logits(trees, target, draft, accept, final, temperature=1.0)
+        return ours.from_logits(trees, target, draft, accept, final, sampling=Sampling())
+
+    def top_p(place: int) -> Any:
+        trees, target, draft, accept, final = given[place % len(given)]
+        return ours.from_logits(trees, target, draft, accept, final, sampling=Sampling(top_p=TOP_P))
 
     def softmax_first(place: int) -> Any:
         trees, target, draft, accept, final = given[place % len(given)]
         return ours.verify(trees, torch.softmax(target.float(), -1), torch.softmax(draft.float(), -1), accept, final)
 
-    return {name: verify, f"{name}, logits": fused, f"{name}, softmax first": softmax_first}
+    return {
+        name: verify,
+        f"{name}, logits": fused,
+        f"{name}, logits, top-p": top_p,
+        f"{name}, softmax first": softmax_first,
+    }
 
 
 def flashinfer_arms(given: list[Any], laws: list[Any]) -> Arms:
@@ -210,6 +226,24 @@ def flashinfer_arms(given: list[Any], laws: list[Any]) -> Arms:
     }
 
 
+def cut_first(name: str, given: list[Any]) -> Arms:
+    """Our verdict after FlashInfer's softmax and top-p of all rows."""
+    from flashinfer import sampling
+
+    ours = device.rule(name)
+
+    def law(logits: Tensor) -> Tensor:
+        rows = sampling.softmax(logits.flatten(0, 1).float(), temperature=1.0)
+        cut: Tensor = sampling.top_p_renorm_probs(rows, TOP_P)
+        return cut.view(logits.shape)
+
+    def arm(place: int) -> Any:
+        trees, target, draft, accept, final = given[place % len(given)]
+        return ours.verify(trees, law(target), law(draft), accept, final)
+
+    return {f"{name}, FlashInfer's softmax and top-p first": arm}
+
+
 def sglang_arms(given: list[Any], laws: list[Any]) -> Arms:
     """The tree kernel of serving engines: `target-only` in our words."""
     from sgl_kernel import tree_speculative_sampling_target_only
@@ -218,12 +252,12 @@ def sglang_arms(given: list[Any], laws: list[Any]) -> Arms:
     parents = given[0][0].parents[0].tolist()
     child = [next((x for x in range(most) if parents[x] == node), -1) for node in range(most)]
     younger = [next((x for x in range(node + 1, most) if parents[x] == parents[node]), -1) for node in range(most)]
-    links = [torch.tensor(each, device="cuda").expand(size, -1).contiguous() for each in (child, younger)]
-    index = torch.arange(size * most, device="cuda").view(size, most)
+    links = [torch.tensor(each, device=DEVICE).expand(size, -1).contiguous() for each in (child, younger)]
+    index = torch.arange(size * most, device=DEVICE).view(size, most)
     coins = [(each[3] / 2**24, each[4][:, 0] / 2**32) for each in given]
-    predicts, accepted = torch.empty(size * most, dtype=torch.int32, device="cuda"), index.int()
-    counts = torch.empty(size, dtype=torch.int32, device="cuda")
-    drafts = torch.zeros(size, most, vocabulary, device="cuda")
+    predicts, accepted = torch.empty(size * most, dtype=torch.int32, device=DEVICE), index.int()
+    counts = torch.empty(size, dtype=torch.int32, device=DEVICE)
+    drafts = torch.zeros(size, most, vocabulary, device=DEVICE)
 
     def judged(place: int, p: Tensor) -> Any:
         tokens = given[place % len(given)][0].tokens

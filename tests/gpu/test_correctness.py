@@ -11,6 +11,8 @@ import pytest
 from crt_verify.kernels import host, listing
 from crt_verify.kernels.names import LAWS, NAMES
 
+from crtcore import Sampling
+
 PARTS = {*NAMES, *LAWS, "commit"} - {"probabilities"}
 
 
@@ -21,8 +23,8 @@ class Warm:
     rule: host.HostRule
     layout: str = "path-serial"
 
-    def from_logits(self, *given: Any, temperature: float) -> Any:
-        return self.rule.from_logits(*given, temperature=1.5 * temperature)
+    def from_logits(self, *given: Any, sampling: Sampling) -> Any:
+        return self.rule.from_logits(*given, sampling=attrs.evolve(sampling, temperature=1.5 * sampling.temperature))
 
 
 @pytest.mark.parametrize(

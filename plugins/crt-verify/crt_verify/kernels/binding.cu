@@ -17,14 +17,14 @@ int64_t* room(const Tensor& tensor) { return static_cast<int64_t*>(tensor.data_p
 // All tensors contiguous and on one device; integers are int64. `judged` has room for `Judged` of every node and then for
 // a number a request. Layout 0 and 0 blocks are chosen.
 void verify(
-    int64_t rule, double temperature, int64_t layout, int64_t blocks, int64_t stream, Tensor parents, Tensor tokens,
-    Tensor nodes, Tensor target, Tensor draft, Tensor accept, Tensor final, Tensor judged, Tensor path, Tensor length,
-    Tensor last, Tensor fault) {
+    int64_t rule, double temperature, int64_t top_k, double top_p, double min_p, int64_t layout, int64_t blocks,
+    int64_t stream, Tensor parents, Tensor tokens, Tensor nodes, Tensor target, Tensor draft, Tensor accept, Tensor final,
+    Tensor judged, Tensor path, Tensor length, Tensor last, Tensor fault) {
   if (!target.size(0)) return;
   const crt::Batch batch{target.size(0), target.size(1), target.size(2), integers(parents), integers(tokens),
                          integers(nodes), target.data_ptr(), draft.data_ptr(), integers(accept), integers(final),
-                         temperature};
-  const int64_t bytes = crt::kept(batch.most);
+                         temperature, top_k, top_p, min_p};
+  const int64_t bytes = crt::kept_bytes(batch.most);
   STD_TORCH_CHECK(bytes <= 40 * 1024, "expected a tree that fits 40 KiB beside its walk, got ", bytes, " bytes of nodes");
   STD_TORCH_CHECK(cudaSetDevice(target.get_device()) == cudaSuccess, "expected a device that can be used");
   auto* each = reinterpret_cast<crt::Judged*>(room(judged));
@@ -42,9 +42,9 @@ void verify(
 
 CRT_DEFINE(CRT_NAMES) {
   library.def(
-      "verify(int rule, float temperature, int layout, int blocks, int stream, Tensor parents, Tensor tokens, "
-      "Tensor nodes, Tensor target, Tensor draft, Tensor accept, Tensor final, Tensor(a!) judged, Tensor(b!) path, "
-      "Tensor(c!) length, Tensor(d!) last, Tensor(e!) fault) -> ()");
+      "verify(int rule, float temperature, int top_k, float top_p, float min_p, int layout, int blocks, int stream, "
+      "Tensor parents, Tensor tokens, Tensor nodes, Tensor target, Tensor draft, Tensor accept, Tensor final, "
+      "Tensor(a!) judged, Tensor(b!) path, Tensor(c!) length, Tensor(d!) last, Tensor(e!) fault) -> ()");
 }
 
 CRT_IMPLEMENT(CRT_NAMES) { library.impl("verify", TORCH_BOX(&verify)); }

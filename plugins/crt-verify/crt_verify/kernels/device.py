@@ -18,10 +18,12 @@ from torch import Tensor
 
 from crt_verify import rules
 from crt_verify.kernels.build import compiled
+from crt_verify.kernels.host import unbanned
 from crt_verify.kernels.names import LAWS, number
 from crt_verify.rules.judge import fitting
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict
+from crtcore import Sampling
 
 JUDGED = 3
 """Integers of `Judged` in walk.cuh."""
@@ -93,7 +95,7 @@ class DeviceRule:
 
         Raises: ValueError if shapes do not fit one another, or if the tensors are on no GPU.
         """
-        return self._verdict(trees, p.float(), q.float(), (accept_coins, final_coins), "probabilities", 1.0)
+        return self._verdict(trees, p.float(), q.float(), (accept_coins, final_coins), "probabilities", Sampling())
 
     def from_logits(
         self,
@@ -103,21 +105,22 @@ class DeviceRule:
         accept_coins: Int[Tensor, "b m"],
         final_coins: Int[Tensor, "b m"],
         *,
-        temperature: float,
+        sampling: Sampling,
     ) -> Verdict:
         """The same of logits, as `HostRule.from_logits` has it.
 
-        Raises: ValueError if shapes or types do not fit one another, or if the tensors are on no GPU.
+        Raises: ValueError as that does, or if the tensors are on no GPU.
         """
+        unbanned(sampling)
         kind = f"logits_{str(target.dtype).removeprefix('torch.')}"
         if target.dtype != draft.dtype or kind not in LAWS:
             raise ValueError(
                 f"expected logits of one type, float32, bfloat16 or float16, got {target.dtype} and {draft.dtype}"
             )
-        return self._verdict(trees, target, draft, (accept_coins, final_coins), kind, temperature)
+        return self._verdict(trees, target, draft, (accept_coins, final_coins), kind, sampling)
 
     def _verdict(
-        self, trees: Trees, p: Tensor, q: Tensor, coins: tuple[Tensor, Tensor], rows: str, temperature: float
+        self, trees: Trees, p: Tensor, q: Tensor, coins: tuple[Tensor, Tensor], rows: str, sampling: Sampling
     ) -> Verdict:
         fitting(trees, p, q, *coins)
         if not p.is_cuda:
@@ -130,7 +133,8 @@ class DeviceRule:
             operator = loaded(rows, "sm_{}{}".format(*torch.cuda.get_device_capability()))
             given = (field.contiguous() for field in (*map(Tensor.long, trees), p, q, *map(Tensor.long, coins)))
             stream = torch.cuda.current_stream().cuda_stream
-            words = (self.number, temperature, LAYOUTS.index(self.layout), self.blocks or 0, stream)
+            law = (sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p)
+            words = (self.number, *law, LAYOUTS.index(self.layout), self.blocks or 0, stream)
             operator(*words, *given, judged, *verdict)
         return verdict
 

@@ -20,6 +20,7 @@ from crt_verify.kernels.names import number
 from crt_verify.rules.judge import fitting
 from crt_verify.tree import Tree, Trees, batch
 from crt_verify.verdict import Verdict
+from crtcore import Sampling
 
 COMPILER = "g++"
 FLAGS = ("-std=c++17", "-O2", "-shared", "-fPIC", "-ffp-contract=off")
@@ -35,6 +36,9 @@ class _Batch(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("size", "most", "vocabulary")),
         *((name, ctypes.c_void_p) for name in ("parents", "tokens", "nodes", "target", "draft", "accept", "final")),
         ("temperature", ctypes.c_double),
+        ("top_k", ctypes.c_int64),
+        ("top_p", ctypes.c_double),
+        ("min_p", ctypes.c_double),
     )
 
 
@@ -87,34 +91,34 @@ class HostRule:
         accept_coins: Int[Tensor, "b m"],
         final_coins: Int[Tensor, "b m"],
         *,
-        temperature: float,
+        sampling: Sampling,
     ) -> Verdict:
-        """The same of logits in float32, bfloat16 or float16: a row's softmax is taken when a walk comes to it.
+        """The same of logits in float32, bfloat16 or float16, whose rows become laws when a walk comes to them.
 
-        Rows that no walk comes to are not looked at, so a fault in them is none.
-        Raises: ValueError if shapes or types do not fit one another.
+        Raises: ValueError if shapes or types do not fit one another, or for banned ids: those logits are to be -inf.
         """
+        unbanned(sampling)
         if target.dtype != draft.dtype or target.dtype == torch.float64 or target.dtype not in NUMBERS:
             raise ValueError(
                 f"expected logits of one type, float32, bfloat16 or float16, got {target.dtype} and {draft.dtype}"
             )
-        return self._verdict(trees, target, draft, (accept_coins, final_coins), temperature=temperature)
+        return self._verdict(trees, target, draft, (accept_coins, final_coins), sampling)
 
-    def law(self, tree: Tree, p: Any, q: Any, *, temperature: float | None = None) -> dict[tuple[int, ...], float]:
+    def law(self, tree: Tree, p: Any, q: Any, *, sampling: Sampling | None = None) -> dict[tuple[int, ...], float]:
         """The law of the outcome for a tree without a fault, by both branches of every coin of the device code.
 
-        Rows are probabilities in float64, or logits if there is a temperature.
+        Rows are probabilities in float64, or logits if there is a sampling.
         Cost: a walk for each subset of the drafted nodes.
         """
         one, size = batch([tree]), len(tree)
-        rows = [torch.as_tensor(law, dtype=torch.float64 if temperature is None else None)[None] for law in (p, q)]
-        given = _given(one, rows[0], rows[1], (one.tokens, one.tokens), temperature or 0.0)
+        rows = [torch.as_tensor(law, dtype=torch.float64 if sampling is None else None)[None] for law in (p, q)]
+        given = _given(one, rows[0], rows[1], (one.tokens, one.tokens), sampling)
         chances, weights = torch.zeros(size, dtype=torch.float64), torch.zeros(rows[0].shape[-1], dtype=torch.int64)
         law: dict[tuple[int, ...], float] = {}
         for accepted in torch.cartesian_prod(torch.ones(1), *[torch.arange(2.0)] * (size - 1)).view(-1, size).byte():
             chances[:] = 0.5  # a coin that is not asked for falls either way
             pointers = (ctypes.c_void_p(x.data_ptr()) for x in (accepted, chances, weights))
-            words = (self.number, NUMBERS.index(rows[0].dtype), temperature is not None)
+            words = (self.number, NUMBERS.index(rows[0].dtype), sampling is not None)
             end = library().crt_branch(ctypes.byref(given), *words, *pointers)
             branch = float(torch.where(accepted.bool(), chances, 1 - chances)[1:].prod())
             for x, each in enumerate((branch * weights.double() / weights.double().sum()).tolist()):
@@ -123,7 +127,7 @@ class HostRule:
         return law
 
     def _verdict(
-        self, trees: Trees, p: Tensor, q: Tensor, coins: tuple[Tensor, Tensor], temperature: float | None = None
+        self, trees: Trees, p: Tensor, q: Tensor, coins: tuple[Tensor, Tensor], sampling: Sampling | None = None
     ) -> Verdict:
         fitting(trees, p, q, *coins)
         trees = Trees(*(field.long().contiguous() for field in trees))
@@ -131,10 +135,10 @@ class HostRule:
         size, most = trees.parents.shape
         verdict = Verdict(*(torch.empty(shape, dtype=torch.int64) for shape in ((size, most - 1), size, size, size)))
         library().crt_verify(
-            ctypes.byref(_given(trees, p, q, coins, temperature or 0.0)),
+            ctypes.byref(_given(trees, p, q, coins, sampling)),
             self.number,
             NUMBERS.index(p.dtype),
-            temperature is not None,
+            sampling is not None,
             self.layout == "node-parallel",
             ctypes.byref(_Outcome(*(field.data_ptr() for field in verdict))),
         )
@@ -150,6 +154,17 @@ def rule(name: str, **keywords: Any) -> HostRule:
     return HostRule(number(name, **keywords))
 
 
-def _given(trees: Trees, p: Tensor, q: Tensor, coins: tuple[Tensor, Tensor], temperature: float = 0.0) -> _Batch:
+def unbanned(sampling: Sampling) -> None:
+    """Lets a sampling without banned ids pass.
+
+    Raises: ValueError otherwise.
+    """
+    if sampling.banned:
+        raise ValueError(f"expected logits with -inf for banned ids, got them by name: {sampling.banned}")
+
+
+def _given(trees: Trees, p: Tensor, q: Tensor, coins: tuple[Tensor, Tensor], sampling: Sampling | None) -> _Batch:
     """A batch as the device code is told it: where its tensors lie, which have to outlive it."""
-    return _Batch(*p.shape, *(field.data_ptr() for field in (*trees, p, q, *coins)), temperature)
+    told = sampling or Sampling()
+    words = (told.temperature, told.top_k, told.top_p, told.min_p)
+    return _Batch(*p.shape, *(field.data_ptr() for field in (*trees, p, q, *coins)), *words)

@@ -20,7 +20,7 @@ unsigned char* shared_memory();  // whoever runs kernels without a device says w
 CRT_EITHER int64_t rounded(int64_t bytes) { return (bytes + 15) / 16 * 16; }
 
 // Bytes of what a block keeps of its request: its nodes, and a verdict of each.
-CRT_EITHER int64_t kept(int64_t most) { return rounded(most * sizeof(Node)) + rounded(most * sizeof(Judged)); }
+CRT_EITHER int64_t kept_bytes(int64_t most) { return rounded(most * sizeof(Node)) + rounded(most * sizeof(Judged)); }
 
 // A request as a group has it.
 template <class Laws> struct Seat {
@@ -32,7 +32,7 @@ template <class Laws> struct Seat {
   int64_t code;
 
   CRT_CODE Seat(const Batch& batch, int rule, int64_t room)
-      : row(blockIdx.x), group(shared_memory(), kept(batch.most), room), laws(), coins(), tree(), code() {
+      : row(blockIdx.x), group(shared_memory(), kept_bytes(batch.most), room), laws(), coins(), tree(), code() {
     row /= group.blocks();
     laws = LawsOf<Laws>::at(batch, row, rule);
     coins = batch.coins(row);

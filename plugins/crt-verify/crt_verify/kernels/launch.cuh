@@ -36,7 +36,7 @@ struct Plan {
 
 // `blocks` 0 and the layout `CHOSEN` are chosen: so that two blocks share a multiprocessor, and none is idle.
 inline Plan planned(const Device& device, const Batch& batch, int rule, int64_t number, int layout, int blocks) {
-  const int64_t fixed = DESK + kept(batch.most), most = device.memory - fixed;
+  const int64_t fixed = DESK + kept_bytes(batch.most), most = device.memory - fixed;
   const auto room = [&](int of) { return rounded(Blocks::part(batch.vocabulary, 0, of).count * number); };
   const int top = device.major >= 9 ? MOST_BLOCKS : 1;
   const int64_t nodes = batch.size * batch.most;

@@ -2,17 +2,13 @@
 // Where rules read the two laws of a node: rows of probabilities, or rows of logits and a temperature.
 #pragma once
 
-#include <cmath>
-
-#include "numbers.cuh"
-#include "steps.cuh"
+#include "cut.cuh"
 
 namespace crt {
 
 constexpr int FAULTS = 9;                  // as many as crt_verify.verdict.FAULTS
 constexpr int64_t NEVER = int64_t(1) << 62;  // later than any fault
 constexpr double TOLERANCE = 1e-3;         // crt_verify.verdict.TOLERANCE
-constexpr double COARSE = 1099511627776.0;   // 2**40: a sum of 2**22 twos is still an integer
 
 enum Reads { ALL, LAST, NONE };  // which children the draft's law must allow
 
@@ -113,27 +109,6 @@ template <class Number> struct Given : Rows<Number> {
   }
 };
 
-// The softmax of a row of logits, taken in one pass.
-struct Softmax {
-  double mass = 0;                     // in units of the highest
-  int64_t first = int64_t(1) << 62;    // the first id of the highest logit
-  float peak = -INFINITY;
-  int32_t nans = 0;
-
-  CRT_CODE bool sound() const { return !nans && peak - peak == 0; }
-
-  CRT_CODE void look(float logit, int64_t x, float colder) {
-    nans += logit != logit;
-    if (logit > peak) {
-      mass = mass * expf((peak - logit) * colder) + 1;
-      peak = logit;
-      first = x;
-    } else if (logit > -INFINITY) {
-      mass += expf((logit - peak) * colder);
-    }
-  }
-};
-
 struct Softmaxes {
   Softmax target, draft;
 };
@@ -161,19 +136,25 @@ struct Joined {
 
 // Rows of logits become laws as a walk comes to them; nothing of a row's size is written to the device's memory.
 template <class Number> struct Fused : Rows<Number> {
-  float colder;  // 1 / temperature, or 0: all on the highest logit
+  Cut cut;
 
   struct Law {
     const Number* logits;
-    int64_t from;  // the id of the first of them
-    Softmax softmax;
+    int64_t from;   // the id of the first of them
     float colder;
+    Softmax softmax;
+    float least;
+    int64_t last;
     double unit;  // the law of the highest
 
     CRT_CODE double operator()(int64_t x) const {
       if (colder == 0) return from + x == softmax.first;
-      return expf((widen(logits[x]) - softmax.peak) * colder) * unit;
+      const float logit = widen(logits[x]);
+      if (logit < least || (logit == least && from + x > last)) return 0;
+      return expf((logit - softmax.peak) * colder) * unit;
     }
+
+    CRT_CODE Law of(const Number* others, int64_t first) const { return {others, first, colder, softmax, least, last, unit}; }
   };
 
   struct Row {
@@ -190,20 +171,24 @@ template <class Number> struct Fused : Rows<Number> {
     const Held<Number> held = this->hold(group, tree, node);
     Softmaxes found{};
     for (int x = group.rank(); x < held.share.count; x += group.size()) {
-      found.target.look(widen(held.own_target[x]), held.share.first + x, colder);
-      if (held.drafted) found.draft.look(widen(held.own_draft[x]), held.share.first + x, colder);
+      found.target.look(widen(held.own_target[x]), held.share.first + x, cut.colder);
+      if (held.drafted) found.draft.look(widen(held.own_draft[x]), held.share.first + x, cut.colder);
     }
-    found = group.all(found, Joined{colder});
+    found = group.all(found, Joined{cut.colder});
     if (!found.target.sound()) this->note(node, 1);
     if (held.drafted && !found.draft.sound()) this->note(node, 3);
     const bool drafted = held.drafted && found.draft.sound();
-    this->meet(group, tree, node, drafted, law(held.target, 0, found.target), law(held.draft, 0, found.draft));
-    const int64_t first = held.share.first;
-    return {law(held.own_target, first, found.target), law(held.own_draft, first, found.draft), held.share};
+    const Row row{law(group, held.own_target, held.share, found.target, found.target.sound()),
+                  law(group, held.own_draft, held.share, found.draft, drafted), held.share};
+    this->meet(group, tree, node, drafted, row.target.of(held.target, 0), row.draft.of(held.draft, 0));
+    return row;
   }
 
-  CRT_CODE Law law(const Number* logits, int64_t from, const Softmax& softmax) const {
-    return {logits, from, softmax, colder, 1 / softmax.mass};
+  template <class Group>
+  CRT_CODE Law law(const Group& group, const Number* logits, const Share& share, const Softmax& softmax, bool sound) const {
+    Kept kept{softmax.mass};
+    if (sound && !cut.keeps_all()) kept = crt::kept(group, logits, share, softmax, cut);
+    return {logits, share.first, cut.colder, softmax, kept.least, kept.last, 1 / kept.mass};
   }
 };
 

@@ -83,7 +83,9 @@ struct Batch {
   const int64_t *parents, *tokens, *nodes;
   const void *target, *draft;
   const int64_t *accept, *final;
-  double temperature;
+  double temperature;  // of logits, and what of their law is kept: as crtcore.Sampling has it
+  int64_t top_k;
+  double top_p, min_p;
 
   CRT_CODE Request request(int64_t row) const {
     return {parents + row * most, tokens + row * most, nodes[row], most, vocabulary};
@@ -107,8 +109,9 @@ template <class Number> struct LawsOf<Given<Number>> {
 
 template <class Number> struct LawsOf<Fused<Number>> {
   static CRT_CODE Fused<Number> at(const Batch& batch, int64_t row, int rule) {
-    const double colder = batch.temperature == 0 ? 0 : 1 / batch.temperature;
-    return {rows<Number>(batch, row, rule), static_cast<float>(colder)};
+    const double colder = batch.temperature == 0 ? 0 : Least()(1 / batch.temperature, 3e38);
+    return {rows<Number>(batch, row, rule),
+            {static_cast<float>(colder), batch.top_k, batch.top_p, static_cast<float>(batch.min_p)}};
   }
 };
 

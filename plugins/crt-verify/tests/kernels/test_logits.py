@@ -10,10 +10,13 @@ import torch
 from crt_verify import Tree
 from crt_verify.tree import batch
 from crt_verify.verdict import Verdict
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from crtcore import Sampling, probabilities
 
+from ..rules.test_exact import FEW
 from .cases import REFERENCE, differing, ragged, uniform
 from .test_host import LAYOUTS, RULES
 
@@ -22,7 +25,9 @@ NUMBERS = (torch.float32, torch.bfloat16, torch.float16)
 VOCABULARY = 300
 
 
-def logits_of(name: str, temperature: float, number: torch.dtype, seed: int = 0) -> tuple[Tree, Tensor, Tensor]:
+def logits_of(
+    name: str, temperature: float, number: torch.dtype, seed: int = 0, sampling: Sampling | None = None
+) -> tuple[Tree, Tensor, Tensor]:
     """A tree of three drafted ids with the logits of both, some of them -inf."""
     generator = torch.Generator().manual_seed(seed)
     draft = torch.randn(4, VOCABULARY, generator=generator) * 3
@@ -31,7 +36,7 @@ def logits_of(name: str, temperature: float, number: torch.dtype, seed: int = 0)
     target[:, 1::7] = -math.inf
     target, draft = target.to(number), draft.to(number)
     parents = (0, 1, 2) if REFERENCE[name].chain else (0, 0, 1)
-    q = probabilities(draft, Sampling(temperature=temperature))
+    q = probabilities(draft, sampling or Sampling(temperature=temperature))
     tokens: list[int] = []
     for parent in parents:
         law = q[parent].clone()
@@ -52,7 +57,7 @@ def test_the_law_from_logits_is_the_references(name: str, number: torch.dtype, t
     tree, target, draft = logits_of(name, temperature, number)
     p, q = (probabilities(rows, Sampling(temperature=temperature)) for rows in (target, draft))
 
-    law = RULES[name].law(tree, target, draft, temperature=temperature)
+    law = RULES[name].law(tree, target, draft, sampling=Sampling(temperature=temperature))
 
     assert apart(law, REFERENCE[name].law(tree, p, q)) <= NEAR
 
@@ -62,10 +67,85 @@ def test_few_of_ten_thousand_verdicts_from_logits_are_others(name: str) -> None:
     cases = uniform(ragged(name, seed=4), seed=5)
     logits = cases._replace(p=cases.p.log(), q=cases.q.log())
 
-    found = RULES[name].from_logits(*logits, temperature=1.0)
+    found = RULES[name].from_logits(*logits, sampling=Sampling())
 
     # a coin falls otherwise at NEAR, a walk meets at most 7: more than 10 rows come at less than 1e-6
     assert differing(REFERENCE[name].verify(*cases), found) <= 10
+
+
+CUTS = {
+    "top-k": Sampling(top_k=5),
+    "top-1": Sampling(top_k=1),
+    "more than there are": Sampling(top_k=1000),
+    "top-p": Sampling(top_p=0.8),
+    "top-0": Sampling(top_p=0.0),
+    "min-p": Sampling(min_p=0.1),
+    "min-1": Sampling(min_p=1.0),
+    "all": Sampling(top_k=9, top_p=0.7, min_p=0.02, temperature=1.5),
+    "cold": Sampling(top_k=3, temperature=0.0),
+}
+
+
+def law_of(row: Tensor, sampling: Sampling) -> Tensor:
+    """The law of one draw by the device code."""
+    law = RULES["single"].law(Tree([-1], [-1]), row[None], row[None], sampling=sampling)
+    return torch.tensor([law.get((x,), 0.0) for x in range(len(row))], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("number", NUMBERS)
+@FEW
+@given(seed=st.integers(0, 2**31), size=st.integers(1, 40), grain=st.sampled_from([0.0, 0.25, 1.0]))
+def test_a_cut_keeps_what_the_reference_keeps(
+    cut: str, number: torch.dtype, seed: int, size: int, grain: float
+) -> None:
+    row = 2 * torch.randn(size, generator=torch.Generator().manual_seed(seed))
+    row = ((row / grain).round() * grain if grain else row).to(number)  # with equal ones, or without
+    row[1:][torch.rand(size - 1, generator=torch.Generator().manual_seed(seed)) < 0.1] = -math.inf
+    p = probabilities(row, CUTS[cut]).double()
+    assume(not on_an_edge(row, CUTS[cut]))
+
+    law = law_of(row, CUTS[cut])
+
+    assert (law - p).abs().sum() / 2 <= NEAR
+
+
+def on_an_edge(row: Tensor, sampling: Sampling) -> bool:
+    """Whether a mass before an id, or a likelihood, is so near to what it is held against that rounding decides."""
+    law = torch.softmax(row.double() / (sampling.temperature or 1), -1).sort(descending=True).values
+    before = (law.cumsum(0) - law)[1:] - (sampling.top_p if sampling.top_p < 1 else math.inf)
+    below = law[law < law[0]] - (sampling.min_p * law[0] or math.inf)
+    return bool((torch.cat([before, below]).abs() < 1e-6).any())
+
+
+@pytest.mark.parametrize("cut", ["top-k", "top-p", "min-p"])
+def test_another_cut_is_told_apart(cut: str) -> None:
+    row = torch.arange(30) / 10
+    others = {"top-k": Sampling(top_k=6), "top-p": Sampling(top_p=0.85), "min-p": Sampling(min_p=0.12)}
+
+    law = law_of(row, CUTS[cut])
+
+    assert (law - probabilities(row, others[cut])).abs().sum() / 2 > NEAR
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_law_of_a_tree_of_cut_laws_is_the_references(name: str) -> None:
+    sampling = Sampling(top_k=20, top_p=0.9, temperature=1.5)
+    tree, target, draft = logits_of(name, 1.0, torch.float32, sampling=sampling)
+    p, q = (probabilities(rows, sampling) for rows in (target, draft))
+
+    law = RULES[name].law(tree, target, draft, sampling=sampling)
+
+    assert apart(law, REFERENCE[name].law(tree, p, q)) <= NEAR
+
+
+def test_banned_ids_are_refused() -> None:
+    tree, target, draft = logits_of("single", 1.0, torch.float32)
+    one, sampling = batch([tree]), Sampling(banned=(3,))
+    coins = torch.zeros_like(one.tokens)
+
+    with pytest.raises(ValueError, match=r"expected logits with -inf for banned ids, got them by name: \(3,\)"):
+        RULES["single"].from_logits(one, target[None], draft[None], coins, coins, sampling=sampling)
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0])
@@ -73,7 +153,7 @@ def test_a_row_of_many_ids_is_near_too(temperature: float) -> None:
     logits = 3 * torch.randn(1, 32_000, generator=torch.Generator().manual_seed(0))
     p = probabilities(logits, Sampling(temperature=temperature))
 
-    law = RULES["single"].law(Tree([-1], [-1]), logits, logits, temperature=temperature)
+    law = RULES["single"].law(Tree([-1], [-1]), logits, logits, sampling=Sampling(temperature=temperature))
 
     assert apart(law, {(x,): each for x, each in enumerate(p[0].tolist())}) <= NEAR
 
@@ -82,7 +162,7 @@ def test_another_temperature_is_told_apart() -> None:
     tree, target, draft = logits_of("recursive", 1.0, torch.float32)
     p, q = (probabilities(rows, Sampling(temperature=1.001)) for rows in (target, draft))
 
-    law = RULES["recursive"].law(tree, target, draft, temperature=1.0)
+    law = RULES["recursive"].law(tree, target, draft, sampling=Sampling())
 
     assert apart(law, REFERENCE["recursive"].law(tree, p, q)) > NEAR
 
@@ -91,7 +171,7 @@ def drawn(name: str, target: Tensor, draft: Tensor, tree: Tree, layout: str) -> 
     one = batch([tree])
     coins = torch.zeros_like(one.tokens)
     judge = attrs.evolve(RULES[name], layout=layout)
-    return judge.from_logits(one, target[None], draft[None], coins, coins, temperature=1.0)
+    return judge.from_logits(one, target[None], draft[None], coins, coins, sampling=Sampling())
 
 
 @pytest.mark.parametrize("name", RULES)

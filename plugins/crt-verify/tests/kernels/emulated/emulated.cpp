@@ -13,6 +13,8 @@ namespace {
 struct Call {
   int64_t rule, number, logits, parallel, held, threads, cluster, seed, size, most, vocabulary;
   double temperature;
+  int64_t top_k;
+  double top_p, min_p;
 };
 
 // The one place that knows the kernels, as `launch` of launch.cuh starts them.
@@ -22,7 +24,7 @@ template <class Laws> void run(const Call& call, const crt::Batch& batch, const 
   const int rule = static_cast<int>(call.rule);
   const int64_t bytes = call.number ? 2 : 4;
   const int64_t room = call.held ? crt::rounded(crt::Blocks::part(batch.vocabulary, 0, cluster).count * bytes) : 0;
-  const size_t shared = crt::DESK + crt::kept(batch.most) + 2 * room;
+  const size_t shared = crt::DESK + crt::kept_bytes(batch.most) + 2 * room;
   if (call.parallel && !crt::from_leaves(rule)) {
     std::vector<crt::Judged> judged(batch.size * nodes);
     std::vector<unsigned> arrived(batch.size);
@@ -56,6 +58,7 @@ template <class T> std::vector<T> read(std::FILE* file, size_t count) {
 }
 
 void write(std::FILE* file, const std::vector<int64_t>& values) {
+  if (values.empty()) return;
   if (std::fwrite(values.data(), sizeof(int64_t), values.size(), file) != values.size()) stop("expected room to write");
 }
 
@@ -65,7 +68,8 @@ void verify(const Call& call, std::FILE* in, std::FILE* out) {
   const auto target = read<char>(in, nodes * call.vocabulary * bytes), draft = read<char>(in, target.size());
   const auto accept = read<int64_t>(in, nodes), final = read<int64_t>(in, nodes);
   const crt::Batch batch{call.size, call.most, call.vocabulary, parents.data(), tokens.data(), counts.data(),
-                         target.data(), draft.data(), accept.data(), final.data(), call.temperature};
+                         target.data(), draft.data(), accept.data(), final.data(), call.temperature,
+                         call.top_k, call.top_p, call.min_p};
   std::vector<int64_t> path(nodes - size), length(size), last(size), fault(size);
   const int64_t before = static_cast<int64_t>(emulated::copied());
   run(call, batch, crt::Outcome{path.data(), length.data(), last.data(), fault.data()});

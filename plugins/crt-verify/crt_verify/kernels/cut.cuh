@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which ids top-k, top-p and min-p keep: all down to a logit, found by halving, and of that logit the first ones.
+// Reference: crtcore.probabilities.
+#pragma once
+
+#include <cmath>
+
+#include "numbers.cuh"
+#include "steps.cuh"
+
+namespace crt {
+
+constexpr double COARSE = 1099511627776.0;  // 2**40: a sum of 2**22 twos is still an integer
+
+// The softmax of a row of logits, taken in one pass.
+struct Softmax {
+  double mass = 0;          // in units of the highest
+  int64_t first = NOWHERE;  // the first id of the highest logit
+  float peak = -INFINITY;
+  int32_t nans = 0;
+
+  CRT_CODE bool sound() const { return !nans && peak - peak == 0; }
+
+  CRT_CODE void look(float logit, int64_t x, float colder) {
+    nans += logit != logit;
+    if (logit > peak) {
+      mass = mass * expf((peak - logit) * colder) + 1;
+      peak = logit;
+      first = x;
+    } else if (logit > -INFINITY) {
+      mass += expf((logit - peak) * colder);
+    }
+  }
+};
+
+// What of a law is drawn from; `colder` is 1 / temperature, or 0: all on the first of the highest.
+struct Cut {
+  float colder;
+  int64_t top_k;  // 0: all
+  double top_p;
+  float min_p;
+
+  CRT_CODE bool keeps_all() const { return colder == 0 || (top_k == 0 && top_p >= 1 && min_p == 0); }
+};
+
+// Ids above a logit, and the first ids of it, up to `last`; `mass` is theirs, in units of the highest.
+struct Kept {
+  double mass;
+  float least = -INFINITY;
+  int64_t last = NOWHERE;
+};
+
+// Numbers in their order, as integers; the lowest bits of a narrower type say nothing.
+template <class Number> struct Order {
+  static constexpr int GRAIN = sizeof(Number) < sizeof(float) ? 13 : 0;  // half has ten bits of fraction, bfloat16 seven
+
+  static CRT_CODE int64_t key(float x) {
+    uint32_t bits;
+    x += 0.0f;  // one zero
+    memcpy(&bits, &x, sizeof x);
+    return (bits >> 31 ? ~bits : bits | 0x80000000u) >> GRAIN;
+  }
+
+  static CRT_CODE float number(int64_t key) {
+    const auto bits = static_cast<uint32_t>(key << GRAIN);
+    return as_float(bits >> 31 ? bits & 0x7FFFFFFFu : ~bits & ~((1u << GRAIN) - 1));
+  }
+};
+
+// How many ids lie above logits, and their mass.
+struct Above {
+  int64_t counts[3], masses[3];
+
+  CRT_CODE Above operator+(const Above& other) const {
+    Above both;
+    for (int each = 0; each < 3; ++each) {
+      both.counts[each] = counts[each] + other.counts[each];
+      both.masses[each] = masses[each] + other.masses[each];
+    }
+    return both;
+  }
+};
+
+// Halves the bracket of the lowest logit twice a pass, as `halve` of kseq.cuh.
+template <class Group, class Number>
+CRT_APART Kept kept(const Group& group, const Number* logits, const Share& share, const Softmax& softmax, const Cut& cut) {
+  using Ordered = Order<Number>;
+  const auto weight = [&](float logit) { return expf((logit - softmax.peak) * cut.colder); };
+  const auto above = [&](const int64_t (&at)[3]) {
+    Above found{};
+    for (int x = group.rank(); x < share.count; x += group.size()) {
+      const float logit = widen(logits[x]);
+      const int64_t own = Ordered::key(logit), mass = static_cast<int64_t>(weight(logit) * COARSE);
+      for (int each = 0; each < 3; ++each) {
+        found.counts[each] += own > at[each];
+        found.masses[each] += own > at[each] ? mass : 0;
+      }
+    }
+    return group.all(found, Sum());
+  };
+  const double most = cut.top_p < 1 ? cut.top_p * softmax.mass * COARSE : INFINITY;
+  const auto goes_on = [&](int64_t at, int64_t count, int64_t mass) {
+    const bool room = (cut.top_k == 0 || count < cut.top_k) && static_cast<double>(mass) < most;
+    return count == 0 || (room && weight(Ordered::number(at)) >= cut.min_p);
+  };
+  int64_t low = Ordered::key(-INFINITY) - 1, high = Ordered::key(softmax.peak);  // of `high` the first id is kept
+  CRT_ROLLED
+  while (high - low > 1) {
+    const int64_t middle = low + (high - low) / 2;
+    const int64_t at[3] = {low + (middle - low) / 2, middle, middle + (high - middle) / 2};
+    const Above found = above(at);
+    for (int each = 0; each < 3; ++each) {
+      if (at[each] <= low || at[each] >= high) continue;
+      (goes_on(at[each], found.counts[each], found.masses[each]) ? high : low) = at[each];
+    }
+  }
+  const Above found = above({high - 1, high, high});
+  const int64_t equals = found.counts[0] - found.counts[1];
+  Kept kept{static_cast<double>(found.masses[1]) / COARSE, Ordered::number(high)};
+  if (equals == 0) return kept;
+  const int64_t each = (found.masses[0] - found.masses[1]) / equals;
+  int64_t room = cut.top_k ? Least()(cut.top_k - found.counts[1], equals) : equals;
+  if (cut.top_p < 1 && each > 0) room = Least()(room, static_cast<int64_t>(ceil((most - found.masses[1]) / each)));
+  room = bounded(room, 1, equals);
+  kept.mass += static_cast<double>(room * each) / COARSE;
+  if (room == equals) return kept;
+  const auto equal = [&](int x) -> int64_t { return Ordered::key(widen(logits[x])) == high; };
+  kept.last = seek(group, share, teams(group, share, equal), equal, [&](int64_t) { return room - 1; });
+  return kept;
+}
+
+}  // namespace crt
