@@ -16,7 +16,7 @@ from torch import Tensor
 from crt_verify import rules
 from crt_verify.kernels import device as gpu
 from crt_verify.kernels import host
-from crt_verify.kernels.build import NotBuilt, version
+from crt_verify.kernels.build import version
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict
 from crtcore.errors import RunError
@@ -86,7 +86,7 @@ def obstacle(device: torch.device, dtype: torch.dtype, nodes: int) -> str | None
         return f"there are no kernels for {device.type}"
     if device.type == "cuda" and dtype == torch.float64:
         return "the kernels take float32 on a GPU, got float64"
-    return untried(device, nodes)
+    return untried(device, 1) or untried(device, nodes)  # a compiler that fails is asked once, not for every size
 
 
 @cache
@@ -97,7 +97,7 @@ def untried(device: torch.device, nodes: int) -> str | None:
     try:
         verdict = _kernels(device, "single", {}).verify(Trees(absent, absent, coins[:, 0] + 1), law, law, coins, coins)
         verdict.fault.tolist()  # waits for a GPU
-    except (NotBuilt, OSError, RuntimeError) as problem:  # no compiler, no folder to compile into, no such GPU
+    except (OSError, RuntimeError) as problem:  # `NotBuilt`, no folder to compile into, no such GPU, too many nodes
         return str(problem) or type(problem).__name__
     return None
 
