@@ -117,10 +117,13 @@ class Run:
         self.report({"event": "reading", **line})
 
     def note_backends(self, role: str, part: object) -> None:
-        """Records the backends that a part's modules ended up with: their attribute `backend`, if it is a text."""
-        for module in part.modules() if isinstance(part, nn.Module) else ():
-            if isinstance(backend := getattr(module, "backend", None), str):
-                self.facts["backends"][f"{role} {type(module).__name__.lower()}"] = backend
+        """Records the backends that a part or its modules ended up with: their attribute `backend`, if it is a text."""
+        told = [(role, part)]
+        if isinstance(part, nn.Module):
+            told = [(f"{role} {type(module).__name__.lower()}", module) for module in part.modules()]
+        for name, each in told:
+            if isinstance(backend := getattr(each, "backend", None), str):
+                self.facts["backends"][name] = backend
 
     def keep(self, tensors: Mapping[str, Tensor]) -> None:
         """Saves the samples that the report shows."""

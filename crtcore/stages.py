@@ -120,23 +120,16 @@ def trained_prior(role: str, plan: Plan, run: Run, dataset: Dataset, *, evaluati
 
 
 def draw(
-    plan: Plan, tokenizer: Tokenizer, prior: Prior, draft: Prior | None, ids: Tensor, condition: Tensor | None
-) -> Drawn:
+    plan: Plan, run: Run, tokenizer: Tokenizer, prior: Prior, ids: Tensor, condition: Tensor | None,
+    *, draft: Prior | None = None,
+) -> Drawn:  # fmt: skip
     """One sample for each row of held-out `ids`, under its condition."""
-    count = len(ids)
-    drawn: Drawn = (
-        plan.parts["decoder"]
-        .build()
-        .draw(
-            prior,
-            ids[:, :0],
-            draft=draft,
-            limits=Limits(length=tokenizer.length),
-            sampling=plan.sampling,
-            condition=condition,
-            seeds=Noise(plan.seed, "draws").seeds(torch.arange(count)).to(ids.device),
-        )
-    )
+    decoder = plan.parts["decoder"].build()
+    drawn: Drawn = decoder.draw(
+        prior, ids[:, :0], draft=draft, limits=Limits(length=tokenizer.length), sampling=plan.sampling,
+        condition=condition, seeds=Noise(plan.seed, "draws").seeds(torch.arange(len(ids))).to(ids.device),
+    )  # fmt: skip
+    run.note_backends("decoder", decoder)
     return drawn
 
 

@@ -17,6 +17,7 @@ from crtcore.report import tables
 from crtcore.testing import benches
 
 ROOT = Path(__file__).parent.parent
+TIMES = ("reference, milliseconds", "host build, milliseconds", "speed ratio")
 README = (ROOT / "README.md").read_text()
 
 
@@ -92,6 +93,21 @@ def test_the_decoders_gains_are_those_of_the_kept_results() -> None:
 
     assert {decoder: cells.strip(" |").split(" | ") for decoder, cells in shown} == told
     assert all(point["accuracy"]["low"] <= 1 <= point["accuracy"]["high"] for point in points)
+
+
+def test_what_a_verdict_takes_is_that_of_the_kept_results() -> None:
+    numbers = json.loads((ROOT / "bench" / "results" / "verification.json").read_text())["numbers"]
+    text = (ROOT / "plugins" / "crt-verify" / "README.md").read_text()
+    shown = re.findall(r"^\| (\d+) \| (\d) \| (.*?) \| ([\d.]+) \| ([\d.]+) \| (.*?) \|$", text, re.MULTILINE)
+
+    def told(*place: str) -> tuple[str, ...]:
+        name = "verdict, {} ids, batch {}, {}".format(*place)
+        reference, host, faster = (numbers[f"{name}, {what}"] for what in TIMES)
+        between = f"{faster['least']:.0f} to {faster['most']:.0f}"
+        return (*place, f"{reference['median']:.2f}", f"{host['median']:.3f}", f"{faster['median']:.0f} ({between})")
+
+    assert len(shown) == 12
+    assert shown == [told(*row[:3]) for row in shown]
 
 
 def test_what_a_regulariser_buys_is_that_of_the_kept_results() -> None:

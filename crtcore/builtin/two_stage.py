@@ -77,7 +77,7 @@ class TwoStageExperiment:
         fitted, held_out = (spread(dataset.sizes[split], self.spec.samples) for split in ("train", "test"))
         known = coded(run, TOKENIZER, dataset, tokenizer, "train").at(fitted)
         ids, condition = encoded(run, dataset, tokenizer, "test", held_out)
-        drawn = draw(plan, tokenizer, prior, draft, ids, condition)
+        drawn = draw(plan, run, tokenizer, prior, ids, condition, draft=draft)
         nats = scored(prior, ids, condition)
         seen = Split(fitted, *known), Split(held_out, ids, condition)
         found = evidence(plan, dataset, tokenizer, *seen, drawn=drawn.ids, id_nats=nats)

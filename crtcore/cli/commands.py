@@ -131,7 +131,7 @@ def _tell(folder: Path, *, as_json: bool, **more: str) -> None:
     for line in sentences(values):
         click.echo(f"found: {line}")
     ran = values["ran_on"] if swept else ran_on([folder])
-    for name, found in (ran["backends"] | ran["settings"]).items():
+    for name, found in (tables.together(ran["backends"]) | ran["settings"]).items():
         click.echo(f"ran on: {name}: {', '.join(found)}")
     for name, found in ((name, found) for facts in ran.values() for name, found in facts.items() if len(found) > 1):
         say(f"warning: the runs differ in {name}: {', '.join(found)}")

@@ -143,6 +143,7 @@ def _write(folder: Path, template: str, *, drawn: list[tuple[str, Path | None]],
         "short": tables.short, "spread": tables.spread, "change": tables.change, "label": tables.label,
         "crosses": tables.crosses, "units": tables.units, "verdicts": tables.verdicts,
         "labels": tables.labels, "measured": tables.measured, "seeds": tables.seeds,
+        "together": tables.together,
     }  # fmt: skip
     shown = [(title, path.name, _inline(path)) for title, path in drawn if path]
     page = environment.get_template(template).render(drawn=shown, spec=_spec(folder), **helpers, **values)

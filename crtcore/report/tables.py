@@ -135,6 +135,17 @@ def titled(name: str, unit: str, between: str = " ") -> str:
     return f"{label(name).removesuffix(f' {unit}')}{between}({unit})"
 
 
+def together(facts: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Facts that are the same told once: of two or three the names, of more the first and how many others there are."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for name, found in facts.items():
+        names.setdefault(tuple(found), []).append(name)
+    return {
+        ", ".join(alike) if len(alike) <= 3 else f"{alike[0]} and {len(alike) - 1} more": list(found)
+        for found, alike in names.items()
+    }
+
+
 def verdicts(sweep: Mapping[str, Any]) -> list[str]:
     """One line for each claim."""
     lines = []

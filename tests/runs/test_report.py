@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from crtcore.builtin.ancestral import AncestralDecoder
 from crtcore.checkpoint import write_json
 from crtcore.cli.commands import main
 from crtcore.errors import RunError
@@ -301,6 +302,36 @@ def test_a_sweep_without_any_result_is_one_clear_error(toy: Describe, runs: Path
 )
 def test_a_number_is_shown_with_what_it_has(value: float, text: str) -> None:
     assert tables.short(value) == text
+
+
+@pytest.mark.parametrize(
+    ("backends", "told"),
+    [
+        ({"prior": ["a"], "decoder": ["b"]}, {"prior": ["a"], "decoder": ["b"]}),
+        ({"prior": ["a"], "decoder": ["b"], "draft": ["a"]}, {"prior, draft": ["a"], "decoder": ["b"]}),
+        ({"prior": ["a"], "draft": ["a", "b"]}, {"prior": ["a"], "draft": ["a", "b"]}),
+        ({name: ["a"] for name in "vwxyz"}, {"v and 4 more": ["a"]}),
+    ],
+    ids=["none", "two", "another value", "many"],
+)
+def test_backends_that_are_the_same_are_told_together(
+    backends: dict[str, list[str]], told: dict[str, list[str]]
+) -> None:
+    assert tables.together(backends) == told
+
+
+def test_what_a_decoder_ran_on_is_printed_and_on_the_page(
+    toy: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AncestralDecoder, "backend", "kernels (by hand)", raising=False)
+    plan = toy().points[0].plan
+    execute(plan, runs)
+
+    result = crt("report", address(plan, runs))
+
+    assert "ran on: decoder: kernels (by hand)\n" in result.stdout
+    row = '<tr><td>decoder</td><td style="text-align: left"><code>kernels (by hand)</code></td></tr>'
+    assert row in (address(plan, runs) / "report.html").read_text()
 
 
 def test_a_sweep_with_a_failed_point_is_one_document_and_status_1(

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import filelock
@@ -15,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crtcore import checkpoint, train
+from crtcore.builtin.ancestral import AncestralDecoder
 from crtcore.builtin.code_length import TwoPartCode
 from crtcore.errors import RunError
 from crtcore.experiment import Plan
 from crtcore.kinds import Measurement
-from crtcore.run import RECORDS, Stopped, address, append, execute, finished, read_records
+from crtcore.run import RECORDS, Run, Stopped, address, append, execute, finished, read_records
 from crtcore.testing.toys import LinearChain
 
 Planned = Callable[..., Plan]
@@ -139,6 +141,25 @@ def test_the_backend_of_a_regulariser_is_told(toy_plan: Planned, runs: Path, mon
 
     about = json.loads((address(plan, runs) / "run.json").read_bytes())
     assert about["backends"] == {"regularizer.0 linearchain": "by hand"}
+
+
+def test_the_backend_of_a_decoder_is_told(toy_plan: Planned, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AncestralDecoder, "backend", "by hand", raising=False)
+    plan = toy_plan()
+
+    execute(plan, runs)
+
+    about = json.loads((address(plan, runs) / "run.json").read_bytes())
+    assert about["backends"] == {"decoder": "by hand"}
+
+
+@pytest.mark.parametrize("backend", [None, 3], ids=str)
+def test_what_is_no_text_is_no_backend(toy_plan: Planned, runs: Path, backend: object) -> None:
+    run = Run(toy_plan(), runs)
+
+    run.note_backends("decoder", SimpleNamespace(backend=backend))
+
+    assert run.facts["backends"] == {}
 
 
 def test_a_stage_that_is_reused_is_said_to_be_and_keeps_its_readings(toy_plan: Planned, runs: Path) -> None:

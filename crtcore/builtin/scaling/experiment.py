@@ -120,7 +120,7 @@ class ScalingExperiment:
         with run.stage(f"{course.name}-drawn-{length}", (*course.reads, "decoder", "sampling"), course.plan) as stage:
             if not stage.finished:
                 with torch.inference_mode():
-                    drawn = draw(course.plan, found.tokenizer, prior, None, *found.test[1:]).ids
+                    drawn = draw(course.plan, run, found.tokenizer, prior, *found.test[1:]).ids
                     nats = scored(prior, *found.test[1:])
                 stage.save(length, {"drawn": drawn, "nats": nats}, {"step": length}, final=True)
             kept = stage.latest()

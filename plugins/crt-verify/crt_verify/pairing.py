@@ -40,8 +40,14 @@ def paired(drafter: Drafter, name: str) -> Rule:
     """
     from crt_verify.rules import rule
 
-    if name == "traversal" and isinstance(drafter, EXACT[name]):
-        return rule(name, replacement=not isinstance(drafter, Branching))
+    return rule(name, **keywords(drafter, name))
+
+
+def keywords(drafter: Drafter, name: str) -> dict[str, bool]:
+    """What the rule called `name` is told of how the drafter draws.
+
+    Raises: ValueError saying why the two do not go together.
+    """
     if name in EXACT and not isinstance(drafter, EXACT[name]):
         raise ValueError(f"expected {_WANTED[name]} for {name!r}, got {drafter}")
-    return rule(name)
+    return {"replacement": not isinstance(drafter, Branching)} if name == "traversal" else {}

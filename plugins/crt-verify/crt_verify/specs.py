@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
 from crt_verify.drafters.drafter import counts
 from crtcore.kinds import DecoderSpec
-from crtcore.spec import at_least
+from crtcore.spec import COSMETIC, at_least
 
 if TYPE_CHECKING:
     from crt_verify.tree_decoder import TreeDecoder
@@ -23,6 +23,9 @@ class TreeDecoding(DecoderSpec):
     drafts: ClassVar[bool] = True
     rule: ClassVar[str]
 
+    verification: Literal["auto", "kernels", "torch"] = attrs.field(default="auto", metadata=COSMETIC)
+    """What judges trees; `auto` is the kernels where they can be compiled, torch elsewhere. The ids are the same."""
+
     @property
     @abc.abstractmethod
     def drafter(self) -> Drafter:
@@ -32,7 +35,7 @@ class TreeDecoding(DecoderSpec):
         """The decoder."""
         from crt_verify.tree_decoder import TreeDecoder
 
-        return TreeDecoder(self.drafter, self.rule)
+        return TreeDecoder(self.drafter, self.rule, self.verification)
 
 
 @attrs.frozen(kw_only=True)

@@ -17,9 +17,9 @@ from crt_verify.coins import Coins, Deck
 from crt_verify.drafters import Drafter
 from crt_verify.drafters.drafting import Drafting
 from crt_verify.drafters.growth import Growth
+from crt_verify.judging import Judge
 from crt_verify.ledger import Ledger
-from crt_verify.pairing import paired
-from crt_verify.rules import Rule
+from crt_verify.pairing import keywords
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict, check
 from crtcore import Limits, Sampling, probabilities
@@ -29,13 +29,18 @@ from crtcore.kinds import Drawn, Prior, Session
 class TreeDecoder:
     """Draws from the target's law with at most one target call an id, by a drafter and a rule that go together.
 
-    Raises: ValueError saying why the two do not.
+    Raises: ValueError saying why the two do not, or if there is no such verification.
     """
 
-    def __init__(self, drafter: Drafter, rule: str) -> None:
+    def __init__(self, drafter: Drafter, rule: str, verification: str = "auto") -> None:
         self.drafter = drafter
         self.growth = drafter.build()
-        self.rule = paired(drafter, rule)
+        self.judge = Judge(rule, keywords(drafter, rule), nodes=drafter.nodes, wanted=verification)
+
+    @property
+    def backend(self) -> str:
+        """What judges, and why; there from the first verdict on."""
+        return self.judge.backend
 
     @torch.no_grad()
     def draw(
@@ -51,7 +56,8 @@ class TreeDecoder:
     ) -> Drawn:
         """Ids after `prompt`; coins go by the position in the sequence at which a round starts, and by node.
 
-        Raises: ValueError if there is no draft, if it has another vocabulary, or if what a prior gives is no law.
+        Raises: ValueError if there is no draft, if it has another vocabulary, or if what a prior gives is no law;
+        RunError if the kernels are wanted by name and cannot be had.
         """
         began = time.perf_counter()
         draft = _fitting(target, draft)
@@ -62,11 +68,11 @@ class TreeDecoder:
         deck = Deck(self.growth, seeds, start, limits.length)
         if limits.length:
             session = target.open(prompt, condition, capacity=capacity, room=self.drafter.nodes)
-            verdict = _first(session, ledger, self.rule, sampling, deck.deal(ledger.count))
+            verdict = _first(session, ledger, self.judge, sampling, deck.deal(ledger.count))
             check(verdict)
         if longest > 0:
             opened = draft.open(prompt, condition, capacity=capacity, room=1 + self.drafter.nodes)
-            sides = _Sides(session, Drafting(opened, ledger.last, sampling), self.growth, self.rule)
+            sides = _Sides(session, Drafting(opened, ledger.last, sampling), self.growth, self.judge)
             draft_calls += ledger.drawing
             while (ledger.drawing & (verdict.fault == 0).all()).any():
                 draft_calls += (ledger.remaining - 1).clamp(0, longest)
@@ -92,7 +98,7 @@ class TreeDecoder:
         draft = _fitting(target, draft)
         p = enumeration.rows_of(target, prompt, sampling, condition)
         q = enumeration.rows_of(draft, prompt, sampling, condition)
-        return enumeration.tree_law(p, q, self.drafter, self.rule, limits)
+        return enumeration.tree_law(p, q, self.drafter, self.judge.reference, limits)
 
 
 class _Sides(NamedTuple):
@@ -101,7 +107,7 @@ class _Sides(NamedTuple):
     target: Session
     draft: Drafting
     growth: Growth
-    rule: Rule
+    judge: Judge
 
 
 def _fitting(target: Prior, draft: Prior | None) -> Prior:
@@ -113,12 +119,12 @@ def _fitting(target: Prior, draft: Prior | None) -> Prior:
     return draft
 
 
-def _first(session: Session, ledger: Ledger, rule: Rule, sampling: Sampling, given: Coins) -> Verdict:
+def _first(session: Session, ledger: Ledger, judge: Judge, sampling: Sampling, given: Coins) -> Verdict:
     """The first id, from the call that read the prompt: a tree of no ids."""
     p = probabilities(session.tip, sampling)[:, None]  # b 1 v
     root = torch.full_like(given.accept[:, :1], -1)  # b 1
     trees = Trees(root, root, torch.ones_like(root[:, 0]))
-    verdict = rule.verify(trees, p, p, given.accept[:, :1], given.final[:, :1])
+    verdict = judge.verify(trees, p, p, given.accept[:, :1], given.final[:, :1])
     ledger.emit(verdict.final[:, None], proposed=verdict.length, accepted=verdict.length)
     return verdict
 
@@ -132,7 +138,7 @@ def _round(sides: _Sides, ledger: Ledger, given: Coins) -> Verdict:
     logits = sides.target.extend(ids, torch.cat([trees.parents[:, :1], trees.parents[:, 1:].clamp(min=0)], 1))
     p = probabilities(logits, sides.draft.sampling)
     nodes = ids.shape[1]
-    verdict = sides.rule.verify(trees, p, drafted.q, given.accept[:, :nodes], given.final[:, :nodes])
+    verdict = sides.judge.verify(trees, p, drafted.q, given.accept[:, :nodes], given.final[:, :nodes])
     there = verdict.path >= 0
     at = verdict.path.clamp(min=0)
     accepted = torch.where(there, trees.tokens.gather(1, at), -1)  # b k

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,28 @@ def test_there_is_a_point_for_each_decoder_and_budget(small: tuple[dict[str, Any
         for name in ("block_efficiency", "mbsu", "accuracy", "bound_fraction"):
             assert point[name]["low"] <= point[name]["mean"] <= point[name]["high"]
         assert point["token_rate"]["mean"] > 0
+
+
+def test_what_judged_is_told_of_every_decoder(small: tuple[dict[str, Any], Path]) -> None:
+    _, folder = small
+
+    told = json.loads((folder / "run.json").read_text())["backends"]
+
+    judges = {name: words for name, words in told.items() if name.startswith("decoder ")}
+    structures = ("sd length=3", "rsd-c branching=2,1", "rsd-c branching=4", "rsd-s width=2 length=2")
+    assert set(judges) == {f"decoder {structure}" for structure in structures}
+    assert all(re.fullmatch(r"kernels \(g\+\+ .* on cpu\)", words) for words in judges.values())
+
+
+def test_what_judges_changes_no_result(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+    other = plan(decoder=[table | {"verification": "torch"} for table in DECODERS])
+
+    result = execute(other, tmp_path)
+
+    told = json.loads((tmp_path / "small" / other.hash / "run.json").read_text())["backends"]
+    assert {words for name, words in told.items() if name.startswith("decoder ")} == {"torch"}
+    assert other.hash == plan().hash
+    assert timeless(result) == timeless(small[0])
 
 
 def test_the_structure_with_the_fewest_calls_on_validation_samples_is_kept(

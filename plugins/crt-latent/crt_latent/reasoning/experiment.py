@@ -84,7 +84,8 @@ class ReasoningExperiment:
             most=-(-material.trace.steps.shape[1] // form.chunking.rate),
         )  # fmt: skip
         answered, outcomes = self._answered(run, dataset, solver, form)
-        run.note_backends("prior", prior)
+        for role, part in (("prior", prior), ("decoder", solver.decoder)):
+            run.note_backends(role, part)
         budgets = {"tokenizer": cost, "prior": spent, "training": cost.plus(spent)}
         for name, each in budgets.items():
             found |= each.measurements(name)

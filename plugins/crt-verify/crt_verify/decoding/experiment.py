@@ -57,7 +57,7 @@ class DecodingExperiment:
             run.facts["dtype"] = self.spec.precision
         pair = Pair(target, draft, plan.sampling, plan.seed)
         entries = [
-            Entry(table["use"], {k: v for k, v in table.items() if k != "use"}, spec)
+            Entry(table["use"], {k: v for k, v in table.items() if k not in ("use", "verification")}, spec)
             for table, spec in zip(plan.document["decoder"], plan.parts["decoder"], strict=True)
         ]
         chosen = self._samples("validation", self.spec.choices, plan, run, dataset)
@@ -124,6 +124,8 @@ class DecodingExperiment:
             turn = best[row % len(best) :] + best[: row % len(best)]  # so that no one always goes first
             for key, told in step(timed + row, [ancestral, *turn], tested.at(slice(row, row + 1)), row).items():
                 seconds[key].append(told["seconds"])
+        for key, each in built:
+            run.note_backends(f"decoder {key}", each)
         return found, seconds
 
     def _try(self, pair: Pair, decoder: Decoder, samples: Samples, first: int) -> Json:

@@ -21,15 +21,17 @@ struct Softmax {
 
   CRT_CODE bool sound() const { return !nans && peak - peak == 0; }
 
-  CRT_CODE void look(float logit, int64_t x, float colder) {
-    nans += logit != logit;
-    if (logit > peak) {
-      mass = mass * expf((peak - logit) * colder) + 1;
-      peak = logit;
-      first = x;
-    } else if (logit > -INFINITY) {
-      mass += expf((logit - peak) * colder);
+  // A thread's part of a row: first its peak, then its mass, so that no thread of a warp goes another way.
+  template <class Group, class Number>
+  CRT_CODE void look(const Group& group, const Number* logits, const Share& share, float colder) {
+    for (int x = group.rank(); x < share.count; x += group.size()) {
+      const float logit = widen(logits[x]);
+      nans += logit != logit;
+      first = logit > peak ? share.first + x : first;
+      peak = logit > peak ? logit : peak;
     }
+    if (peak == -INFINITY) return;
+    for (int x = group.rank(); x < share.count; x += group.size()) mass += expf((widen(logits[x]) - peak) * colder);
   }
 };
 
@@ -52,27 +54,26 @@ struct Kept {
 
 // Numbers in their order, as integers; the lowest bits of a narrower type say nothing.
 template <class Number> struct Order {
-  static constexpr int GRAIN = sizeof(Number) < sizeof(float) ? 13 : 0;  // half has ten bits of fraction, bfloat16 seven
-
-  static CRT_CODE int64_t key(float x) {
+  static CRT_CODE uint32_t key(float x) {
     uint32_t bits;
     x += 0.0f;  // one zero
     memcpy(&bits, &x, sizeof x);
-    return (bits >> 31 ? ~bits : bits | 0x80000000u) >> GRAIN;
+    return (bits >> 31 ? ~bits : bits | 0x80000000u) >> GRAIN<Number>;
   }
 
   static CRT_CODE float number(int64_t key) {
-    const auto bits = static_cast<uint32_t>(key << GRAIN);
-    return as_float(bits >> 31 ? bits & 0x7FFFFFFFu : ~bits & ~((1u << GRAIN) - 1));
+    const auto bits = static_cast<uint32_t>(key) << GRAIN<Number>;
+    return as_float(bits >> 31 ? bits & 0x7FFFFFFFu : ~bits & ~((1u << GRAIN<Number>) - 1));
   }
 };
 
 // How many ids lie above logits, and their mass.
 struct Above {
-  int64_t counts[3], masses[3];
+  int64_t masses[3];
+  int32_t counts[4];  // of which three are used
 
   CRT_CODE Above operator+(const Above& other) const {
-    Above both;
+    Above both{};
     for (int each = 0; each < 3; ++each) {
       both.counts[each] = counts[each] + other.counts[each];
       both.masses[each] = masses[each] + other.masses[each];
@@ -90,7 +91,7 @@ CRT_APART Kept kept(const Group& group, const Number* logits, const Share& share
     Above found{};
     for (int x = group.rank(); x < share.count; x += group.size()) {
       const float logit = widen(logits[x]);
-      const int64_t own = Ordered::key(logit), mass = static_cast<int64_t>(weight(logit) * COARSE);
+      const int64_t own = Ordered::key(logit), mass = static_cast<int64_t>(weight(logit) * static_cast<float>(COARSE));
       for (int each = 0; each < 3; ++each) {
         found.counts[each] += own > at[each];
         found.masses[each] += own > at[each] ? mass : 0;
@@ -103,7 +104,7 @@ CRT_APART Kept kept(const Group& group, const Number* logits, const Share& share
     const bool room = (cut.top_k == 0 || count < cut.top_k) && static_cast<double>(mass) < most;
     return count == 0 || (room && weight(Ordered::number(at)) >= cut.min_p);
   };
-  int64_t low = Ordered::key(-INFINITY) - 1, high = Ordered::key(softmax.peak);  // of `high` the first id is kept
+  int64_t low = static_cast<int64_t>(Ordered::key(-INFINITY)) - 1, high = Ordered::key(softmax.peak);  // of `high` the first id is kept
   CRT_ROLLED
   while (high - low > 1) {
     const int64_t middle = low + (high - low) / 2;
@@ -125,7 +126,7 @@ CRT_APART Kept kept(const Group& group, const Number* logits, const Share& share
   kept.mass += static_cast<double>(room * each) / COARSE;
   if (room == equals) return kept;
   const auto equal = [&](int x) -> int64_t { return Ordered::key(widen(logits[x])) == high; };
-  kept.last = seek(group, share, teams(group, share, equal), equal, [&](int64_t) { return room - 1; });
+  kept.last = seek(group, share, summed(group, share, equal), equal, [&](int64_t) { return room - 1; });
   return kept;
 }
 

@@ -125,6 +125,8 @@ class DeviceRule:
         fitting(trees, p, q, *coins)
         if not p.is_cuda:
             raise ValueError(f"expected tensors on a GPU, got {p.device}; crt_verify.kernels.host runs there")
+        if found := {str(each.device) for each in (*trees, q, *coins)} - {str(p.device)}:
+            raise ValueError(f"expected all tensors on {p.device}, got some on {', '.join(sorted(found))}")
         with torch.cuda.device(p.device):
             size, most = trees.parents.shape
             none = trees.parents.new_empty(0, dtype=torch.int64)

@@ -57,9 +57,9 @@ constexpr int WARP = 32;
 
 #ifdef CRT_BLOCKS
 
-constexpr int MOST_WARPS = 16;   // of a block
-constexpr int MOST_BLOCKS = 8;   // of a cluster: more is not portable
-constexpr int SLOT = 64;         // bytes that a warp, or a block, says at once
+constexpr int MOST_WARPS = 16;  // of a block, a power of two of them
+constexpr int MOST_BLOCKS = 8;  // of a cluster, the same: more is not portable
+constexpr int SLOT = 64;        // bytes that a warp, or a block, says at once
 constexpr int SLOTS = MOST_WARPS + MOST_BLOCKS;
 constexpr int64_t DESK = 2 * SLOTS * SLOT;  // bytes: two sets, used in turn, so that one barrier a reduction is enough
 
@@ -95,9 +95,9 @@ struct Blocks {
   CRT_CODE Share share(int64_t vocabulary) const { return part(vocabulary, block(), blocks()); }
 
   CRT_EITHER static Share part(int64_t vocabulary, int block, int blocks) {
-    const int64_t each = ((vocabulary + blocks - 1) / blocks + 7) / 8 * 8;  // whole pieces of 16 bytes
-    const int64_t first = block * each < vocabulary ? block * each : vocabulary;
-    return {first, static_cast<int>(vocabulary - first < each ? vocabulary - first : each)};
+    const int size = static_cast<int>(vocabulary), each = ((size - 1) / blocks / 8 + 1) * 8;  // whole pieces of 16 bytes
+    const int first = block * each < size ? block * each : size;
+    return {first, size - first < each ? size - first : each};
   }
 
   // The part of a team, a warp, in its block's share.
@@ -126,58 +126,45 @@ struct Blocks {
     wait();
   }
 
+  // Over all threads of all blocks; in each thread the same joins in the same order, so the same bits.
   template <class T, class Join> CRT_CODE T all(T x, Join join) const {
-    x = within(x, join);
     T* slots = fresh<T>();
-    const auto at = [&](int slot) -> T& { return *reinterpret_cast<T*>(reinterpret_cast<unsigned char*>(slots) + slot * SLOT); };
-    if (lane() == 0) at(warp()) = x;
+    x = within(x, join);
+    if (lane() == 0) at(slots, warp()) = x;
     wait();
-    x = at(0);
-    for (int other = 1; other < warps(); ++other) x = join(x, at(other));
+    x = joined(at(slots, lane() % warps()), join, warps());
     if (blocks() == 1) return x;
-    tell(&at(MOST_WARPS + block()), x);
-    x = at(MOST_WARPS);
-    for (int other = 1; other < blocks(); ++other) x = join(x, at(MOST_WARPS + other));
-    return x;
+    tell(&at(slots, MOST_WARPS + block()), x);
+    return joined(at(slots, MOST_WARPS + lane() % blocks()), join, blocks());
   }
 
   // Of a number that a team agrees on.
   CRT_CODE Scanned scan(int64_t x) const {
     int64_t* slots = fresh<int64_t>();
-    constexpr int STEP = SLOT / sizeof(int64_t);
-    if (lane() == 0) slots[warp() * STEP] = x;
+    if (lane() == 0) at(slots, warp()) = x;
     wait();
-    Scanned found{0, 0};
-    for (int other = 0; other < warps(); ++other) {
-      found.all += slots[other * STEP];
-      if (other < warp()) found.before += slots[other * STEP];
-    }
+    x = lane() < warps() ? at(slots, lane()) : 0;
+    const Scanned found{within(lane() < warp() ? x : 0, Sum()), within(x, Sum())};
     if (blocks() == 1) return found;
-    tell(slots + (MOST_WARPS + block()) * STEP, found.all);
-    found.all = 0;
-    for (int other = 0; other < blocks(); ++other) {
-      found.all += slots[(MOST_WARPS + other) * STEP];
-      if (other < block()) found.before += slots[(MOST_WARPS + other) * STEP];
-    }
-    return found;
+    tell(&at(slots, MOST_WARPS + block()), found.all);
+    x = lane() < blocks() ? at(slots, MOST_WARPS + lane()) : 0;
+    return {found.before + within(lane() < block() ? x : 0, Sum()), within(x, Sum())};
   }
 
-  // Whether this block is the last of so many that come by; what the others had written is there then.
+  // Whether this group is the last of so many that come by; what the others had written is there then.
   CRT_CODE bool last(unsigned* arrived, unsigned count) const {
-    int64_t* told = fresh<int64_t>();
-    if (rank() == 0) {
+    int64_t told = 0;
+    if (block() == 0 && rank() == 0) {
       __threadfence();
-      *told = atomicAdd(arrived, 1u) + 1;
+      told = atomicAdd(arrived, 1u) + 1;
       __threadfence();
     }
-    wait();
-    return *told == count;
+    return all(told, Most()) == count;
   }
 
   // Over a team.
   template <class T, class Join> CRT_CODE T within(T x, Join join) const {
-    for (int step = WARP / 2; step; step /= 2) x = join(x, shuffled(x, step));
-    return x;
+    return joined(x, join, WARP);
   }
 
   // The sum over a team's threads up to this one.
@@ -190,6 +177,16 @@ struct Blocks {
   }
 
  private:
+  // Over neighbours, a power of two of them.
+  template <class T, class Join> CRT_CODE static T joined(T x, Join join, int count) {
+    for (int step = count / 2; step; step /= 2) x = join(x, shuffled(x, step));
+    return x;
+  }
+
+  template <class T> CRT_CODE static T& at(T* slots, int slot) {
+    return *reinterpret_cast<T*>(reinterpret_cast<unsigned char*>(slots) + slot * SLOT);
+  }
+
   template <class T> CRT_CODE T* fresh() const {
     static_assert(sizeof(T) <= SLOT && sizeof(T) % sizeof(int64_t) == 0, "a slot holds so many words");
     turn ^= 1;

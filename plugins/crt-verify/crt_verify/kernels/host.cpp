@@ -52,7 +52,8 @@ template <class Laws> Judged one_by_one(const Batch& batch, int rule, int64_t ro
 template <class Laws> void verify(const Batch& batch, int rule, bool parallel, const Outcome& out) {
   std::vector<Node> nodes(batch.most);
   for (int64_t row = 0; row < batch.size; ++row) {
-    Judged end{{}, misshapen(Alone{}, batch.request(row), batch.coins(row), of_chains(rule))};
+    load(Alone{}, batch.request(row), nodes.data());
+    Judged end{{}, misshapen(Alone{}, batch.request(row), nodes.data(), batch.coins(row), of_chains(rule))};
     const Tree tree = grow(Alone{}, batch.request(row), nodes.data(), rule == KSEQ);
     if (end.code == NEVER) {
       const bool each = parallel && !from_leaves(rule);
@@ -66,6 +67,7 @@ template <class Laws> void verify(const Batch& batch, int rule, bool parallel, c
 template <class Laws> int64_t branch(const Batch& batch, int rule, Forced coins) {
   std::vector<Node> nodes(batch.most);
   Laws laws = LawsOf<Laws>::at(batch, 0, rule);
+  load(Alone{}, batch.request(0), nodes.data());
   const Tree tree = grow(Alone{}, batch.request(0), nodes.data(), rule == KSEQ);
   return walk(Round<Alone, Laws, Forced>{Alone{}, laws, coins, tree}, rule).end;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels: a group of blocks a request, or a node. Each is all that is launched for a verdict.
+// The kernels: a group of blocks a request, or a node. One of them is a verdict.
 #pragma once
 
 #include "walk.cuh"
@@ -32,12 +32,14 @@ template <class Laws> struct Seat {
   int64_t code;
 
   CRT_CODE Seat(const Batch& batch, int rule, int64_t room)
-      : row(blockIdx.x), group(shared_memory(), kept_bytes(batch.most), room), laws(), coins(), tree(), code() {
-    row /= group.blocks();
+      : row(), group(shared_memory(), kept_bytes(batch.most), room), laws(), coins(), tree(), code() {
+    row = blockIdx.x / group.blocks();
     laws = LawsOf<Laws>::at(batch, row, rule);
     coins = batch.coins(row);
-    code = misshapen(group, batch.request(row), coins, of_chains(rule));
-    tree = grow(group, batch.request(row), reinterpret_cast<Node*>(shared_memory() + DESK), rule == KSEQ);
+    Node* nodes = reinterpret_cast<Node*>(shared_memory() + DESK);
+    load(group, batch.request(row), nodes);
+    code = misshapen(group, batch.request(row), nodes, coins, of_chains(rule));
+    tree = grow(group, batch.request(row), nodes, rule == KSEQ);
   }
 
   CRT_CODE Round<Blocks, Laws, Fallen> round() { return {group, laws, coins, tree}; }
@@ -55,26 +57,30 @@ __global__ void __launch_bounds__(MOST_THREADS) walk_requests(Batch batch, int r
   if (seat.group.block() == 0) write(seat.group, out.of(seat.row, batch.most), seat.tree, batch.most, end);
 }
 
-// A group a node, for rules that go from the root; the last one to come by follows the walk along them.
-// `judged` has room for every node, `arrived` a 0 for each request.
+// A group a node, for rules that go from the root; the last one to come by follows the walk along them. A childless node
+// is judged only there, if the walk ends at it. `judged` has room for every node, `arrived` a 0 for each request.
 template <class Laws>
 __global__ void __launch_bounds__(MOST_THREADS)
     judge_nodes(Batch batch, int rule, int64_t room, Judged* judged, unsigned* arrived, Outcome out) {
   Seat<Laws> seat(batch, rule, room);
   const int node = blockIdx.y;
-  Judged own{{}, seat.code};
-  if (seat.code == NEVER && node < seat.tree.count) {
+  Judged own{{0, node, -1}, seat.code};
+  if (seat.code == NEVER && node < seat.tree.count && seat.tree[node].child) {
     own.step = judge(seat.round(), rule, node);
     own.code = seat.laws.fault;
   }
-  if (seat.group.block() != 0) return;
   judged += seat.row * batch.most;
-  if (seat.group.rank() == 0) judged[node] = own;
+  if (seat.group.block() == 0 && seat.group.rank() == 0) judged[node] = own;
   if (!seat.group.last(arrived + seat.row, batch.most)) return;
   Judged* near = reinterpret_cast<Judged*>(shared_memory() + DESK + rounded(batch.most * sizeof(Node)));
   for (int each = seat.group.rank(); each < batch.most; each += seat.group.size()) near[each] = judged[each];
   seat.group.wait();
-  write(seat.group, out.of(seat.row, batch.most), seat.tree, batch.most, follow(near));
+  Judged end = follow(near);
+  if (end.code == NEVER && end.step.id < 0) {
+    end.step = judge(seat.round(), rule, end.step.end);
+    end.code = seat.laws.fault;
+  }
+  if (seat.group.block() == 0) write(seat.group, out.of(seat.row, batch.most), seat.tree, batch.most, end);
 }
 
 }  // namespace crt

@@ -46,16 +46,14 @@ inline Plan planned(const Device& device, const Batch& batch, int rule, int64_t 
   const bool fits = nodes * chosen <= 2 * shared * device.processors;  // two turns of all
   const bool at_once = !from_leaves(rule) && (layout ? layout == NODE_PARALLEL : fits);
   while (!blocks && chosen < top && 2 * chosen * (at_once ? nodes : batch.size) <= device.processors) chosen *= 2;
+  const bool alone = shared == 1 || chosen * (at_once ? nodes : batch.size) <= device.processors;  // on a multiprocessor
   const int64_t held = 2 * room(chosen) <= most ? room(chosen) : 0;
-  return {chosen, shared == 1 ? MOST_THREADS : MOST_THREADS / 2, held, fixed + 2 * held, at_once};
+  return {chosen, alone ? MOST_THREADS : MOST_THREADS / 2, held, fixed + 2 * held, at_once};
 }
 
 template <class... Parameters, class... Arguments>
 cudaError_t start(
     void (*kernel)(Parameters...), dim3 grid, const Plan& plan, cudaStream_t stream, const Arguments&... arguments) {
-  const int bytes = static_cast<int>(plan.bytes);
-  const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
-  if (error != cudaSuccess) return error;
   cudaLaunchAttribute cluster;
   cluster.id = cudaLaunchAttributeClusterDimension;
   cluster.val.clusterDim = {static_cast<unsigned>(plan.blocks), 1, 1};
@@ -76,6 +74,11 @@ cudaError_t launch(
     const Outcome& out, cudaStream_t stream) {
   Device device;
   cudaError_t error = Device::current(device);
+  if (error != cudaSuccess) return error;
+  // To the most there is, and of both, so that neither another thread nor a later graph finds less; that loads them, too.
+  constexpr cudaFuncAttribute MOST = cudaFuncAttributeMaxDynamicSharedMemorySize;
+  error = cudaFuncSetAttribute(walk_requests<Laws>, MOST, device.memory);
+  if (error == cudaSuccess) error = cudaFuncSetAttribute(judge_nodes<Laws>, MOST, device.memory);
   if (error != cudaSuccess) return error;
   const Plan plan = planned(device, batch, rule, number, layout, blocks);
   const unsigned requests = static_cast<unsigned>(batch.size * plan.blocks), nodes = static_cast<unsigned>(batch.most);

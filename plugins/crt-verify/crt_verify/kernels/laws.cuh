@@ -30,20 +30,21 @@ template <class Number> struct Rows {
     const Share share = group.share(vocabulary);
     const bool drafted = reads != NONE && tree[node].child;
     const Number *own_p = group.hold(0, p, share), *own_q = drafted ? group.hold(1, q, share) : q + share.first;
-    group.settle();
     return {p, q, own_p, own_q, share, drafted};
   }
 
-  // Reads the laws of the children's ids, and notes an id that the draft rules out.
+  // The laws of the children's ids.
   template <class Group, class P, class Q>
-  CRT_CODE void meet(const Group& group, const Tree& tree, int node, bool drafted, P p, Q q) {
+  CRT_CODE void meet(const Group& group, const Tree& tree, int node, bool drafted, P p, Q q) const {
     for (int child = node + 1 + group.rank(); child < tree.count; child += group.size()) {
       if (tree[child].above != node) continue;
       tree[child].wanted = p(tree[child].token);
       tree[child].drafted = drafted ? q(tree[child].token) : 0;
     }
-    group.wait();
-    if (!drafted) return;
+  }
+
+  // Notes an id that the draft rules out.
+  CRT_CODE void refuse(const Tree& tree, int node) {
     for (int child = tree[node].child; child; child = tree[child].sibling) {
       const bool read = tree[child].parent == node && (reads == ALL || tree[child].sibling == 0);
       if (read && !(tree[child].drafted > 0)) note(node, 5);
@@ -66,10 +67,10 @@ template <class Number> struct Given : Rows<Number> {
   struct Audit {
     int64_t none, sum;
 
-    CRT_CODE void look(double entry) {
+    template <class Entry> CRT_CODE void look(Entry entry) {  // a power of two scales a float as exactly as a double
       const bool some = entry >= 0 && entry - entry == 0;
       none += !some;
-      sum += some ? static_cast<int64_t>(Least()(entry, 2.0) * COARSE) : 0;
+      sum += some ? static_cast<int64_t>(Least()(entry, Entry(2)) * static_cast<Entry>(COARSE)) : 0;
     }
 
     CRT_CODE int reason() const { return none ? 1 : fabs(static_cast<double>(sum) / COARSE - 1) > TOLERANCE ? 2 : 0; }
@@ -92,19 +93,21 @@ template <class Number> struct Given : Rows<Number> {
     return 0 <= p && p <= 1 + TOLERANCE && 0 < q && q <= 1 + TOLERANCE;  // else the row is faulty for sure
   }
 
-  template <class Group> CRT_CODE Row row(const Group& group, const Tree& tree, int node) {
+  template <class Group> CRT_APART Row row(const Group& group, const Tree& tree, int node) {
     const Held<Number> held = this->hold(group, tree, node);
     const Row row{held.own_target, held.own_draft, held.share};
+    this->meet(group, tree, node, held.drafted, [&](int64_t x) -> double { return widen(held.target[x]); },
+               [&](int64_t x) -> double { return widen(held.draft[x]); });
+    group.settle();
     Audits audits{};
     for (int x = group.rank(); x < row.share.count; x += group.size()) {
-      audits.target.look(row.p(x));
-      if (held.drafted) audits.draft.look(row.q(x));
+      audits.target.look(widen(held.own_target[x]));
+      if (held.drafted) audits.draft.look(widen(held.own_draft[x]));
     }
     audits = group.all(audits, Sum());
     if (const int reason = audits.target.reason()) this->note(node, reason);
     if (held.drafted && audits.draft.reason()) this->note(node, 2 + audits.draft.reason());
-    this->meet(group, tree, node, held.drafted, [&](int64_t x) -> double { return widen(held.target[x]); },
-               [&](int64_t x) -> double { return widen(held.draft[x]); });
+    if (held.drafted) this->refuse(tree, node);
     return row;
   }
 };
@@ -167,13 +170,12 @@ template <class Number> struct Fused : Rows<Number> {
 
   CRT_CODE bool glimpse(const Tree&, int, int, double&, double&) const { return false; }  // a law needs its whole row
 
-  template <class Group> CRT_CODE Row row(const Group& group, const Tree& tree, int node) {
+  template <class Group> CRT_APART Row row(const Group& group, const Tree& tree, int node) {
     const Held<Number> held = this->hold(group, tree, node);
+    group.settle();
     Softmaxes found{};
-    for (int x = group.rank(); x < held.share.count; x += group.size()) {
-      found.target.look(widen(held.own_target[x]), held.share.first + x, cut.colder);
-      if (held.drafted) found.draft.look(widen(held.own_draft[x]), held.share.first + x, cut.colder);
-    }
+    found.target.look(group, held.own_target, held.share, cut.colder);
+    if (held.drafted) found.draft.look(group, held.own_draft, held.share, cut.colder);
     found = group.all(found, Joined{cut.colder});
     if (!found.target.sound()) this->note(node, 1);
     if (held.drafted && !found.draft.sound()) this->note(node, 3);
@@ -181,6 +183,8 @@ template <class Number> struct Fused : Rows<Number> {
     const Row row{law(group, held.own_target, held.share, found.target, found.target.sound()),
                   law(group, held.own_draft, held.share, found.draft, drafted), held.share};
     this->meet(group, tree, node, drafted, row.target.of(held.target, 0), row.draft.of(held.draft, 0));
+    group.wait();
+    if (drafted) this->refuse(tree, node);
     return row;
   }
 

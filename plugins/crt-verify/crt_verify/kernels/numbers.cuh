@@ -16,6 +16,11 @@ struct Half {
   uint16_t bits;
 };
 
+// The lowest bits of a widened number, which are 0.
+template <class Number> constexpr int GRAIN = 0;
+template <> constexpr int GRAIN<BFloat16> = 16;
+template <> constexpr int GRAIN<Half> = 13;
+
 CRT_CODE float as_float(uint32_t bits) {
   float x;
   memcpy(&x, &bits, sizeof x);

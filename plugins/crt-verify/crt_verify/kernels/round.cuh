@@ -39,7 +39,7 @@ template <class Group_, class Laws_, class Coins_> struct Round {
 };
 
 // Draws the id of a walk that ends at a node, by the target's law.
-template <class Round, class Row> CRT_CODE Step ended(const Round& round, const Row& row, int node) {
+template <class Round, class Row> CRT_APART Step ended(const Round& round, const Row& row, int node) {
   return {0, node, round.coins.draw(round.group, round.tree, row, node, 0, [](double p, double) { return p; })};
 }
 

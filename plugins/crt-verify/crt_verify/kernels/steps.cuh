@@ -34,44 +34,56 @@ CRT_CODE int64_t total_off(const Group& group, const Tree& tree, const Row& row,
   return sum;
 }
 
+// The part of a thread in its block's share: an odd number of neighbours, which lie in banks of their own.
+template <class Group> CRT_CODE Share piece(const Group& group, const Share& share) {
+  const Share team = group.team(share);
+  const int each = ((team.count - 1) / group.lanes() + 1) | 1, past = static_cast<int>(team.first) + team.count;
+  const int first = static_cast<int>(team.first) + group.lane() * each;
+  return {first < past ? first : past, first < past ? (past - first < each ? past - first : each) : 0};
+}
+
+// A thread's sum of weights by place.
+template <class Group, class Weight> CRT_CODE int64_t summed(const Group& group, const Share& share, Weight weight) {
+  const Share mine = piece(group, share);
+  int64_t own = 0;
+  for (int x = 0; x < mine.count; ++x) own += weight(static_cast<int>(mine.first) + x);
+  return own;
+}
+
 // Where weights by place, in the order of the ids, first sum to more than `mark` of their sum; -1 if that is 0.
-// `own` is a team's sum of them.
+// `own` is a thread's sum of them.
 template <class Group, class Weight, class Mark>
 CRT_CODE int64_t seek(const Group& group, const Share& share, int64_t own, Weight weight, Mark mark_of) {
-  const Scanned sum = group.scan(own);
+  const int64_t upto = group.upto(own), team = group.within(upto, Most());
+  const Scanned sum = group.scan(team);
   if (sum.all == 0) return -1;
-  const Share team = group.team(share);
   const int64_t mark = mark_of(sum.all);
-  int64_t found = NOWHERE, under = sum.before;
-  if (under <= mark && mark < under + own) {
+  int64_t found = NOWHERE;
+  if (sum.before <= mark && mark < sum.before + team) {
+    const int64_t past = sum.before + upto, place = piece(group, share).first;
+    const bool here = past - own <= mark && mark < past;  // in one thread's part, which the team then shares
+    int64_t under = group.within(here ? past - own : 0, Most());
+    const int first = static_cast<int>(group.within(here ? place : 0, Most()));
     CRT_ROLLED
-    for (int run = 0; found == NOWHERE && run < team.count; run += group.lanes()) {
-      const int x = run + group.lane(), place = static_cast<int>(team.first) + x;
-      const int64_t upto = under + group.upto(x < team.count ? weight(place) : 0);
-      found = group.within(upto > mark ? share.first + place : NOWHERE, Least());
-      under = group.within(upto, Most());
+    for (int run = 0; found == NOWHERE && run < share.count; run += group.lanes()) {
+      const int x = first + run + group.lane();
+      const int64_t sum = under + group.upto(x < share.count ? weight(x) : 0);
+      found = group.within(sum > mark ? share.first + x : NOWHERE, Least());
+      under = group.within(sum, Most());
     }
   }
   return group.all(found, Least());
-}
-
-// A team's sum of weights by place.
-template <class Group, class Weight> CRT_CODE int64_t teams(const Group& group, const Share& share, Weight weight) {
-  const Share team = group.team(share);
-  int64_t own = 0;
-  for (int x = group.lane(); x < team.count; x += group.lanes()) own += weight(static_cast<int>(team.first) + x);
-  return group.within(own, Sum());
 }
 
 // The id on which a 32-bit coin falls, or -1 if the weights sum to nothing.
 template <class Group, class Row, class Weight>
 CRT_CODE int64_t pick(const Group& group, const Tree& tree, const Row& row, int off, int64_t coin, Weight weight) {
   const auto stepped = [&](int x) { return steps(weight(row.p(x), row.q(x))); };
-  const Share team = group.team(row.share);
-  const int64_t first = row.share.first + team.first;
-  int64_t own = teams(group, row.share, stepped);
+  const Share mine = piece(group, row.share);
+  int64_t own = summed(group, row.share, stepped);
   for (int child = off; child; child = tree[child].sibling) {
-    const bool here = first <= tree[child].token && tree[child].token < first + team.count;
+    const int64_t place = tree[child].token - row.share.first;
+    const bool here = mine.first <= place && place < mine.first + mine.count;
     if (here && !tree[child].repeats) own -= steps(weight(tree[child].wanted, tree[child].drafted));
   }
   const auto off_children = [&](int x) { return tried(tree, off, 0, row.share.first + x) ? 0 : stepped(x); };

@@ -75,8 +75,17 @@ CRT_CODE int next(const Tree& tree, int after, int above) {
   return 0;
 }
 
-// The tree of a request in `nodes`; `merged`: nodes with the same ids before and at them are one, whose children are all
-// of theirs.
+// Copies what a request says of its nodes, absent ones too, as it is: what is out of all range stays so.
+template <class Group> CRT_CODE void load(const Group& group, const Request& request, Node* nodes) {
+  for (int node = group.rank(); node < request.most; node += group.size()) {
+    nodes[node].token = request.tokens[node];
+    nodes[node].parent = static_cast<int>(bounded(request.parents[node], -2, request.most));
+  }
+  group.wait();
+}
+
+// Makes a tree of loaded nodes; `merged`: nodes with the same ids before and at them are one, whose children are all of
+// theirs.
 template <class Group> CRT_CODE Tree grow(const Group& group, const Request& request, Node* nodes, bool merged) {
   const Tree tree{nodes, static_cast<int>(bounded(request.nodes, 1, request.most))};
   const auto each = [&](auto act) {
@@ -84,8 +93,8 @@ template <class Group> CRT_CODE Tree grow(const Group& group, const Request& req
     group.wait();
   };
   each([&](int node) {
-    tree[node].parent = static_cast<int>(node ? bounded(request.parents[node], 0, node - 1) : 0);
-    tree[node].token = bounded(request.tokens[node], 0, request.vocabulary - 1);
+    tree[node].parent = static_cast<int>(node ? bounded(tree[node].parent, 0, node - 1) : 0);
+    tree[node].token = bounded(tree[node].token, 0, request.vocabulary - 1);
     tree[node].same = node;
     tree[node].above = node ? tree[node].parent : -1;
     tree[node].settled = false;

@@ -1,0 +1,151 @@
+"""Milliseconds of a verdict on a CPU by the torch reference and by the host build of the kernels; what decoding gains.
+
+Verdicts: trees that decoders draw where target and draft are one row of random logits each, a small way apart; the same
+rounds for both, whose verdicts are equal in every bit before anything is timed. Decoding: `rsd-s` with a transformer of
+5M parameters and a draft, untrained but for an output layer that says something, the same ids by both.
+
+Usage: python bench/verification.py [--judged N] [--length N] [--rounds N] [--threads N] [--json]
+"""
+
+import argparse
+import itertools
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from side_by_side import Spread, keep, options, ratio, seconds, show, spread
+from torch import Tensor, nn
+
+import crtcore
+from crtcore import Limits, Sampling
+
+VOCABULARIES, BATCHES = (1024, 32_000), (1, 8)
+TREES: dict[str, tuple[str, dict[str, Any]]] = {
+    "chain 5": ("sd", {"length": 5}),
+    "rsd-c (5,1,1,1,1,1)": ("rsd-c", {"branching": (5, 1, 1, 1, 1, 1)}),
+    "rsd-s (5,6)": ("rsd-s", {"width": 5, "length": 6}),
+}
+SIDES = {"reference": "torch", "host build": "kernels"}
+NOISE = 0.5
+"""Standard deviation of what sets the draft's logits, of spread 2, apart from the target's."""
+SHAPES = {"prior": {"layers": 5, "width": 256, "heads": 4}, "draft": {"layers": 1, "width": 64, "heads": 2}}
+PROMPT = 32
+
+find = crtcore.discover().find
+
+
+def main() -> None:
+    given = options("Verdicts and decoding, by the reference and by the host build.", judged=4, length=96)
+    torch.manual_seed(0)
+    print(f"torch {torch.__version__}, {given.threads} threads, medians of {given.rounds} rounds")
+    with torch.inference_mode():
+        numbers = {"judged": given.judged, "length": given.length, **judging(given)}
+        for size in BATCHES:
+            numbers |= decoding(size, given)
+    keep("verification", [], numbers, given)
+
+
+def judging(given: argparse.Namespace) -> dict[str, Spread]:
+    rows, numbers = [], {}
+    for vocabulary, size, tree in itertools.product(VOCABULARIES, BATCHES, TREES):
+        taken = verdicts(vocabulary, size, tree, given)
+        told = {side: spread([1000 * each for each in times]) for side, times in taken.items()}
+        faster = ratio(taken["reference"], taken["host build"])
+        rows.append(
+            (str(vocabulary), str(size), tree, *(f"{each.median:.3f}" for each in told.values()), f"{faster:.0f}")
+        )
+        name = f"verdict, {vocabulary} ids, batch {size}, {tree}"
+        numbers |= {f"{name}, {side}, milliseconds": each for side, each in told.items()}
+        numbers[f"{name}, speed ratio"] = faster
+    show(("vocabulary", "batch", "tree", *(f"{side}, ms" for side in SIDES), "times the speed"), rows)
+    return numbers
+
+
+def verdicts(vocabulary: int, size: int, tree: str, given: argparse.Namespace) -> dict[str, list[float]]:
+    """Seconds of a verdict by each side, the bits known to be the same."""
+    rounds = judged(vocabulary, size, tree, given.judged)
+    name, words = TREES[tree]
+    judges = {side: find("decoder", name).spec(verification=how, **words).build().judge for side, how in SIDES.items()}
+    for each in rounds:
+        one, other = (judge.verify(*each) for judge in judges.values())
+        assert all(map(torch.equal, one, other)), "the two do not give the same bits"
+    assert judges["host build"].backend.startswith("kernels"), judges["host build"].backend
+    arms = {side: lambda judge=judge: [judge.verify(*each) for each in rounds] for side, judge in judges.items()}
+    return {side: [each / len(rounds) for each in times] for side, times in seconds(arms, given.rounds).items()}
+
+
+def judged(vocabulary: int, size: int, tree: str, count: int) -> list[tuple[Any, ...]]:
+    """What a decoder's rule is given in its first rounds with whole trees."""
+    name, words = TREES[tree]
+    target, draft = (find("prior", "table").spec(order=0).build(vocabulary, 1, None).float() for _ in range(2))
+    target.logits.mul_(2)
+    draft.logits.copy_(target.logits + NOISE * draft.logits)
+    decoder = find("decoder", name).spec(**words).build()
+    found: list[tuple[Any, ...]] = []
+    verify, nodes = decoder.judge.verify, decoder.drafter.nodes
+
+    def noted(trees: Any, p: Tensor, *rest: Tensor) -> Any:
+        if p.shape[1] == nodes and len(found) < count:
+            found.append((trees, p, *rest))
+        return verify(trees, p, *rest)
+
+    decoder.judge.verify = noted
+    drawn(decoder, target, draft, size, (count + 2) * nodes)
+    assert len(found) == count
+    return found
+
+
+def drawn(decoder: Any, target: Any, draft: Any, size: int, length: int) -> Any:
+    return decoder.draw(
+        target, torch.ones(size, PROMPT, dtype=torch.int64), draft=draft, limits=Limits(length=length),
+        sampling=Sampling(), seeds=torch.arange(size),
+    )  # fmt: skip
+
+
+def decoding(size: int, given: argparse.Namespace) -> dict[str, Any]:
+    priors = [find("prior", "transformer").spec(**shape).build(VOCABULARIES[0], 256, None) for shape in SHAPES.values()]
+    for prior in priors:
+        nn.init.normal_(prior.eval().head.weight, std=prior.head.weight.shape[1] ** -0.5)
+    name, words = TREES["rsd-s (5,6)"]
+    decoders = {side: find("decoder", name).spec(verification=how, **words).build() for side, how in SIDES.items()}
+    acts = {side: partial(drawn, decoder, *priors, size, given.length) for side, decoder in decoders.items()}
+    one, other = (act() for act in acts.values())
+    assert torch.equal(one.ids, other.ids), "the two do not draw the same ids"
+    taken = seconds(acts, given.rounds)
+    rates = {side: spread([size * given.length / each for each in times]) for side, times in taken.items()}
+    shares = {side: share(decoders[side].judge, act) for side, act in acts.items()}
+    faster = ratio(taken["reference"], taken["host build"])
+    sizes = " and ".join(f"{sum(each.numel() for each in prior.parameters()) / 1e6:.2g}M" for prior in priors)
+    calls = size * given.length / int(one.target_calls.sum())
+    print(f"\nrsd-s (5,6), batch {size}, {sizes} parameters, {VOCABULARIES[0]} ids, {calls:.2f} ids a call")
+    rows = [(side, f"{rate:.0f}", f"{shares[side]:.1%}") for side, rate in rates.items()]
+    show(("", "ids a second", "share of verdicts"), rows)
+    print(f"times the speed: {faster:.2f}")
+    about = {"ids a call": calls, "speed ratio": faster}
+    about |= {f"{side}, ids a second": rate for side, rate in rates.items()}
+    about |= {f"{side}, share of verdicts": each for side, each in shares.items()}
+    return {f"decoding, batch {size}, {name}": value for name, value in about.items()}
+
+
+def share(judge: Any, act: Callable[[], Any]) -> float:
+    """How much of its time goes into verdicts."""
+    verify, spent = judge.verify, []
+
+    def timed(*words: Any) -> Any:
+        began = time.perf_counter()
+        verdict = verify(*words)
+        spent.append(time.perf_counter() - began)
+        return verdict
+
+    judge.verify = timed
+    began = time.perf_counter()
+    act()
+    whole = time.perf_counter() - began
+    del judge.verify
+    return sum(spent) / whole
+
+
+if __name__ == "__main__":
+    main()
