@@ -4,8 +4,8 @@ Every node reads the whole cache, its ancestors and itself, in one layer of Llam
 another: torch's `scaled_dot_product_attention` with a mask, the same in two parts joined by their log-sum-exp,
 FlexAttention, and xformers where it is installed; the floor is the bytes of the cached keys and values at the bandwidth
 of a copy. Masks are made beforehand, as a step makes them once for all layers. Each way is first compared with a plain
-sum in float32. Medians by CUDA events of replayed CUDA graphs; inputs take turns, so that no cache of the GPU keeps
-them. Without a GPU it says so, and writes nothing.
+sum in float32. Medians by CUDA events of replayed CUDA graphs; a scratch is cleared before each, so that no cache keeps
+what is read. Without a GPU it says so, and writes nothing.
 
 Usage: python bench/gpu/attention.py [--rounds N] [--batch B ...] [--cached C ...]
 
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from kept import keep, needs_gpu
-from speed import ROTATED, SHAPES, bandwidth, microseconds
+from speed import SHAPES, TURNS, bandwidth, microseconds
 from torch import Tensor
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
@@ -206,8 +206,8 @@ def main() -> None:
                 floor = 1e6 * 4 * size * cached * HEADS * WIDTH / rate  # two numbers of two bytes
                 rows.append({"batch": size, "cached": cached, "tree": shape, **found, "floor": floor})
                 print(rows[-1], flush=True)
+                keep("attention", {"bandwidth": rate, "rounds": given.rounds, "errors": errors, "microseconds": rows})
                 torch.cuda.empty_cache()
-    keep("attention", {"bandwidth": rate, "rounds": given.rounds, "errors": errors, "microseconds": rows})
     sys.exit(any(not isinstance(error, str) and name not in right for name, error in errors.items()))
 
 
@@ -221,9 +221,8 @@ def tried(call: Callable[..., float], *given: Any) -> float | str:
 
 def measured(names: list[str], parents: tuple[int, ...], size: int, cached: int, rounds: int) -> dict[str, float | str]:
     """Microseconds of a step by each way."""
-    turns = min(rounds, max(2, ROTATED // (4 * size * cached * HEADS * WIDTH)))
     like = torch.empty(0, device="cuda", dtype=torch.bfloat16)
-    steps = [drawn(parents, size, cached, like=like, seed=seed) for seed in range(turns)]
+    steps = [drawn(parents, size, cached, like=like, seed=seed) for seed in range(TURNS)]
     torch.compiler.reset()
     return {name: tried(timed, WAYS[name], steps, rounds) for name in names}
 

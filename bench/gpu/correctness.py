@@ -35,6 +35,9 @@ LONG = {"nodes": 20, "vocabulary": 1003}
 """Trees for clusters: no share is whole pieces of 16 bytes."""
 FEWER = 10
 """By how much fewer of those there are."""
+WIDE = ({"vocabulary": 50_257}, {"vocabulary": 128_000}, {"vocabulary": 128_000, "blocks": 1})
+"""Rows of a size that is met: as many threads and blocks as are chosen, and one block, which cannot hold them."""
+CUT = Sampling(top_k=300, top_p=0.9, min_p=1e-4)
 NEAR = 10
 """Rows of 10,000 that may differ from logits: a walk meets at most 7 coins, and each falls otherwise at 1e-5."""
 SANITIZED = 300
@@ -54,7 +57,7 @@ def main() -> None:
         print(f"{name}: rows that differ: {found}")
     bad = {name for name, found in wrong.items() if max(found.values()) > (NEAR if "logits" in name else 0)}
     if not given.bare:
-        tools = {tool: sanitized(tool) for tool in ("memcheck", "racecheck")}
+        tools = {tool: sanitized(tool) for tool in ("memcheck", "racecheck", "synccheck")}
         keep("correctness", {"cases": given.cases, "differing": wrong, "sanitizer": tools})
         unclean = not set(tools.values()) <= {"clean", "not run: no compute-sanitizer"}
         rules = {"probabilities"} if not bad & set(WORDS) else set()
@@ -81,6 +84,12 @@ def compared(name: str, cases: int) -> dict[str, int]:
         for layout in LAYOUTS:
             verdict = attrs.evolve(kernel, layout=layout, blocks=blocks).verify(*there)
             found[f"long, {layout}, {blocks}"] = differing(expected, back(verdict))
+    for words in WIDE:
+        wide = ragged(name, seed=7, size=8, nodes=9, vocabulary=words["vocabulary"])
+        expected, there = REFERENCE[name].verify(*wide), moved(wide)
+        for layout in LAYOUTS:
+            verdict = attrs.evolve(kernel, layout=layout, blocks=words.get("blocks")).verify(*there)
+            found[f"wide, {layout}, {words}"] = differing(expected, back(verdict))
     return found
 
 
@@ -96,6 +105,12 @@ def fused(number: str, cases: int) -> dict[str, int]:
         for layout in LAYOUTS:
             verdict = attrs.evolve(kernel, layout=layout).from_logits(*there, sampling=Sampling())
             found[f"{name}, {layout}"] = differing(expected, back(verdict))
+        long = uniform(ragged(name, seed=8, size=cases // FEWER, **LONG), seed=9)
+        logits = long._replace(**{law: getattr(long, law).log().to(getattr(torch, number)) for law in ("p", "q")})
+        expected, there = host.rule(word, **keywords).from_logits(*logits, sampling=CUT), moved(logits)
+        for blocks in BLOCKS[:: len(BLOCKS) - 1] if torch.cuda.get_device_capability() >= (9, 0) else BLOCKS[:1]:
+            verdict = attrs.evolve(kernel, blocks=blocks).from_logits(*there, sampling=CUT)
+            found[f"{name}, cut, {blocks}"] = differing(expected, back(verdict))
     return found
 
 

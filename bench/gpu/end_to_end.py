@@ -221,8 +221,8 @@ def main() -> None:
                 found = measured(given, prompt, asked.rounds, together=together)
                 rows.append({"batch": size, "tree": shape, "one launch": together, **found})
                 print(rows[-1], flush=True)
+                keep("end_to_end", {**vars(asked), "microseconds": rows})
                 torch.cuda.empty_cache()
-    keep("end_to_end", {**vars(asked), "microseconds": rows})
 
 
 def measured(given: Given, prompt: Tensor, rounds: int, *, together: bool) -> dict[str, Any]:

@@ -4,8 +4,9 @@ From probabilities: our kernels, the torch reference on the GPU, FlashInfer's ch
 where they are installed, and the floor, the bytes of the rows that walks read at the bandwidth of a copy. From logits
 in bfloat16: our kernels, and a softmax of all rows before our verdict, FlashInfer's or SGLang's, as serving engines
 have it. Then `recursive` on one tree by layout and blocks, to tell whether what is chosen is the best. Medians by CUDA
-events, queued while the GPU sleeps, so that nothing of the host is in them; inputs take turns, so that no cache keeps
-them. Without a GPU it says so, and writes nothing.
+events, queued while the GPU sleeps, so that the host is in none but the torch reference's, whose launches are more than
+a queue holds; a scratch is cleared before each round, so that no cache keeps rows. What an empty kernel takes is told,
+as it is in every number. Rows are kept as they come. Without a GPU it says so, and writes nothing.
 
 Usage: python bench/gpu/speed.py [--rounds N] [--vocabulary V ...] [--batch B ...]
 """
@@ -29,8 +30,10 @@ from torch import Tensor
 
 from crtcore import Sampling, probabilities
 
-ROTATED = 2**28
-"""Bytes of inputs that take turns at least: several times any cache."""
+SCRATCH = 2**28
+"""Bytes that are cleared before a round: several times any cache."""
+TURNS = 2
+"""Inputs that take turns."""
 ASLEEP = 2 * 10**8
 """Cycles, a tenth of a second: the host queues all rounds meanwhile."""
 TOP_P = 0.9
@@ -73,21 +76,24 @@ def main() -> None:
     given = words.parse_args()
     needs_gpu()
     rate = bandwidth(given.rounds)
-    rows = []
-    for vocabulary in given.vocabulary:
-        for size in given.batch:
-            for shape, parents in SHAPES.items():
-                found = measured(parents, size, vocabulary, given.rounds, rate)
-                rows.append({"vocabulary": vocabulary, "batch": size, "tree": shape, **found})
-                print(rows[-1], flush=True)
-                torch.cuda.empty_cache()
-    choices = [
-        {"vocabulary": vocabulary, "batch": size, **chosen(size, vocabulary, given.rounds)}
-        for vocabulary in given.vocabulary
-        for size in (given.batch[0], min(64, given.batch[-1]))
-    ]
-    print(*choices, sep="\n")
-    keep("speed", {"bandwidth": rate, "rounds": given.rounds, "microseconds": rows, "choices": choices})
+    told: dict[str, Any] = {"bandwidth": rate, "rounds": given.rounds, "microseconds": [], "choices": []}
+    sizes = list(itertools.product(given.vocabulary, given.batch))
+    for vocabulary, size in sizes:
+        for shape, parents in SHAPES.items():
+            found = measured(parents, size, vocabulary, given.rounds, rate)
+            add(told, "microseconds", {"vocabulary": vocabulary, "batch": size, "tree": shape, **found})
+    for vocabulary, size in sizes:
+        if size in (1, 64):
+            choices = chosen(size, vocabulary, given.rounds)
+            add(told, "choices", {"vocabulary": vocabulary, "batch": size, **choices})
+
+
+def add(told: dict[str, Any], table: str, row: dict[str, Any]) -> None:
+    """Prints a row and keeps all there are."""
+    told[table].append(row)
+    print(row, flush=True)
+    keep("speed", told)
+    torch.cuda.empty_cache()
 
 
 def bandwidth(rounds: int) -> float:
@@ -96,12 +102,15 @@ def bandwidth(rounds: int) -> float:
     return 2 * source.nbytes / (microseconds(lambda _: target.copy_(source), rounds) * 1e-6)
 
 
-def microseconds(call: Callable[[int], Any], rounds: int) -> float:
-    """The median of a call, by events; `call` is told which round it is."""
+def microseconds(call: Callable[[int], Any], rounds: int, before: Callable[[], Any] = lambda: None) -> float:
+    """The median of a call, by events; `call` is told which round it is, `before` is not in the time."""
     call(0)
+    scratch = torch.empty(SCRATCH, dtype=torch.int8, device="cuda")
     marks = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(rounds)]
     torch.cuda._sleep(ASLEEP)
     for place, (start, stop) in enumerate(marks):
+        before()
+        scratch.zero_()
         start.record()
         call(place)
         stop.record()
@@ -134,26 +143,33 @@ def drawn(
 
 def measured(parents: tuple[int, ...], size: int, vocabulary: int, rounds: int, rate: float) -> dict[str, Any]:
     chain = parents == SHAPES["chain 5"]
-    turns = max(2, ROTATED // (2 * size * len(parents) * vocabulary * 4))
-    given = [drawn(parents, size, vocabulary, seed) for seed in range(min(turns, rounds))]
-    laws = [tuple(torch.softmax(logits.float(), -1) for logits in each[1:3]) for each in given]
+    given = [drawn(parents, size, vocabulary, seed) for seed in range(TURNS)]
+    laws = [tuple(whole(logits) for logits in each[1:3]) for each in given]
     names = ("single", "block") if chain else ("recursive", "multiround", "kseq", "target-only")
-    arms: Arms = {}
+    arms: Arms = {"an empty kernel": lambda _: given[0][3].new_empty(1).zero_()}
     for name in names:
         arms |= of_rule(name, given, laws)
     if importlib.util.find_spec("flashinfer"):
         arms |= (flashinfer_arms(given, laws) if chain else {}) | cut_first(names[0], given)
     if importlib.util.find_spec("sgl_kernel"):
         arms |= sglang_arms(given, laws)
-    found: dict[str, Any] = {name: microseconds(arm, rounds) for name, arm in arms.items()}
-    found["floor"] = 1e6 * read_bytes(names[0], given[0], laws[0]) / rate
+    found = {name: microseconds(arm, rounds) for name, arm in arms.items()}
+    for name in names:
+        for rows, width in (("", 4), (", logits", 2)):
+            read = [read_rows(name, *each, laws=not rows) for each in zip(given, laws, strict=True)]
+            found[f"{name}{rows}, floor"] = 1e6 * statistics.mean(read) * width * vocabulary / rate
     return found
+
+
+def whole(logits: Tensor) -> Tensor:
+    """The law of logits, as torch has it in one pass."""
+    return torch.softmax(logits, -1, dtype=torch.float32)
 
 
 def chosen(size: int, vocabulary: int, rounds: int) -> dict[str, float]:
     """The times of `recursive` from probabilities and from logits, by layout and blocks."""
-    given = [drawn(SHAPES["rsd-s (5,6)"], size, vocabulary, seed) for seed in range(2)]
-    laws = [tuple(torch.softmax(logits.float(), -1) for logits in each[1:3]) for each in given]
+    given = [drawn(SHAPES["rsd-s (5,6)"], size, vocabulary, seed) for seed in range(TURNS)]
+    laws = [tuple(whole(logits) for logits in each[1:3]) for each in given]
     clusters = torch.cuda.get_device_capability() >= (9, 0)
     found = {}
     for layout, blocks in itertools.product((None, *device.LAYOUTS[1:]), (None, 1, 2, 4, 8) if clusters else (None,)):
@@ -190,7 +206,7 @@ def of_kernel(name: str, ours: device.DeviceRule, given: list[Any], laws: list[A
 
     def softmax_first(place: int) -> Any:
         trees, target, draft, accept, final = given[place % len(given)]
-        return ours.verify(trees, torch.softmax(target.float(), -1), torch.softmax(draft.float(), -1), accept, final)
+        return ours.verify(trees, whole(target), whole(draft), accept, final)
 
     return {
         name: verify,
@@ -206,6 +222,7 @@ def flashinfer_arms(given: list[Any], laws: list[Any]) -> Arms:
 
     ids = [each[0].tokens[:, 1:].int() for each in given]
     drafts = [q[:, :-1].contiguous() for _, q in laws]
+    logits = [(each[1].flatten(0, 1), each[2][:, :-1].flatten(0, 1)) for each in given]
 
     def verify(place: int) -> Any:
         turn = place % len(given)
@@ -213,15 +230,15 @@ def flashinfer_arms(given: list[Any], laws: list[Any]) -> Arms:
 
     def after(softmax: Callable[[Tensor], Tensor]) -> Callable[[int], Any]:
         def arm(place: int) -> Any:
-            _, target, draft, _, _ = given[place % len(given)]
-            p, q = (softmax(logits.flatten(0, 1)).view(logits.shape) for logits in (target, draft[:, :-1].contiguous()))
-            return sampling.chain_speculative_sampling(q, ids[place % len(given)], p)
+            turn = place % len(given)
+            p, q = map(softmax, logits[turn])
+            return sampling.chain_speculative_sampling(q.view_as(drafts[turn]), ids[turn], p.view_as(laws[turn][0]))
 
         return arm
 
     return {
         "FlashInfer": verify,
-        "FlashInfer, torch's softmax first": after(lambda rows: torch.softmax(rows.float(), -1)),
+        "FlashInfer, torch's softmax first": after(whole),
         "FlashInfer, its softmax first": after(lambda rows: sampling.softmax(rows.float(), temperature=1.0)),
     }
 
@@ -257,7 +274,7 @@ def sglang_arms(given: list[Any], laws: list[Any]) -> Arms:
     coins = [(each[3] / 2**24, each[4][:, 0] / 2**32) for each in given]
     predicts, accepted = torch.empty(size * most, dtype=torch.int32, device=DEVICE), index.int()
     counts = torch.empty(size, dtype=torch.int32, device=DEVICE)
-    drafts = torch.zeros(size, most, vocabulary, device=DEVICE)
+    drafts = torch.zeros(size, most, vocabulary, device=DEVICE)  # of which it writes a few entries
 
     def judged(place: int, p: Tensor) -> Any:
         tokens = given[place % len(given)][0].tokens
@@ -266,7 +283,7 @@ def sglang_arms(given: list[Any], laws: list[Any]) -> Arms:
 
     return {
         "SGLang": lambda place: judged(place, laws[place % len(laws)][0]),
-        "SGLang, softmax first": lambda place: judged(place, torch.softmax(given[place % len(given)][1].float(), -1)),
+        "SGLang, softmax first": lambda place: judged(place, whole(given[place % len(given)][1])),
     }
 
 
@@ -274,19 +291,21 @@ LOOKS = ("single", "multiround", "recursive")
 """Rules that read the rows of a node only once its first child is rejected."""
 
 
-def read_bytes(name: str, given: Any, laws: Any) -> int:
-    """Bytes of the rows that walks read, each once: both laws of a node with children, the target's of another."""
+def read_rows(name: str, given: Any, rows: Any, *, laws: bool) -> int:
+    """Rows that walks read, each once: both laws of a node with children, the target's of another.
+
+    `laws`: they are probabilities, of which two can tell enough.
+    """
     trees, _, _, accept, final = given
-    verdict = device.rule(name).verify(trees, *laws, accept, final)
+    verdict = device.rule(name).verify(trees, *rows, accept, final)
     above, node = trees.parents.clamp(min=0), torch.arange(trees.parents.shape[1], device=trees.parents.device)
     inner = torch.zeros_like(trees.tokens).scatter(1, above[:, 1:], 1)
     eldest = torch.full_like(above, len(node)).scatter_reduce(1, above[:, 1:], node[1:].expand_as(above[:, 1:]), "amin")
     nodes = torch.cat([torch.zeros_like(verdict.length)[:, None], verdict.path], 1)  # b k
     after = torch.cat([verdict.path, torch.full_like(verdict.length, -1)[:, None]], 1)
-    there = nodes >= 0
-    seen = (eldest.gather(1, nodes.clamp(min=0)) == after) & (name in LOOKS)
-    rows = torch.where(there & ~seen, 1 + inner.gather(1, nodes.clamp(min=0)), 0)
-    return int(rows.sum()) * 4 * laws[0].shape[-1]
+    seen = (eldest.gather(1, nodes.clamp(min=0)) == after) & (laws and name in LOOKS)
+    read = torch.where((nodes >= 0) & ~seen, 1 + inner.gather(1, nodes.clamp(min=0)) * (name != "target-only"), 0)
+    return int(read.sum())
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -18,30 +17,32 @@ PARTS = {*NAMES, *LAWS, "commit"} - {"probabilities"}
 
 @attrs.frozen
 class Warm:
-    """A rule at another temperature than it is told."""
+    """A rule by its host build, in place of its kernels, at so many times the temperature that it is told."""
 
     rule: host.HostRule
-    layout: str = "path-serial"
+    warmth: float
+    layout: str | None = None
+    blocks: int | None = None
 
     def from_logits(self, *given: Any, sampling: Sampling) -> Any:
-        return self.rule.from_logits(*given, sampling=attrs.evolve(sampling, temperature=1.5 * sampling.temperature))
+        warm = attrs.evolve(sampling, temperature=self.warmth * sampling.temperature)
+        return self.rule.from_logits(*given, sampling=warm)
 
 
-@pytest.mark.parametrize(
-    ("kernel", "low", "high"),
-    [(host.rule, 0, 0), (lambda *names, **keywords: Warm(host.rule(*names, **keywords)), correctness.NEAR + 1, 10_000)],
-    ids=["right", "warm"],
-)
+@pytest.mark.parametrize(("warmth", "low", "high"), [(1, 0, 0), (1.5, correctness.NEAR + 1, 10_000)])
 def test_verdicts_at_another_temperature_are_told_apart(
-    kernel: Callable[..., Any], low: int, high: int, monkeypatch: pytest.MonkeyPatch
+    warmth: float, low: int, high: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crt_verify.kernels.device.rule", kernel)
+    monkeypatch.setattr(
+        "crt_verify.kernels.device.rule", lambda *names, **keywords: Warm(host.rule(*names, **keywords), warmth)
+    )
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (9, 0))
     monkeypatch.setattr(correctness, "moved", lambda cases: cases)
 
     found = correctness.fused("float32", 2000)
 
     assert all(low <= count <= high for count in found.values())
-    assert len(found) == len(NAMES) * len(correctness.LAYOUTS)
+    assert len(found) == len(NAMES) * (len(correctness.LAYOUTS) + 2)
 
 
 @pytest.mark.parametrize(
