@@ -82,7 +82,7 @@ struct Above {
   }
 };
 
-// Halves the bracket of the lowest logit twice a pass, as `halve` of kseq.cuh.
+// Halves the bracket of the lowest logit that is kept twice a pass, as `halve` of kseq.cuh.
 template <class Group, class Number>
 CRT_APART Kept kept(const Group& group, const Number* logits, const Share& share, const Softmax& softmax, const Cut& cut) {
   using Ordered = Order<Number>;
@@ -104,7 +104,8 @@ CRT_APART Kept kept(const Group& group, const Number* logits, const Share& share
     const bool room = (cut.top_k == 0 || count < cut.top_k) && static_cast<double>(mass) < most;
     return count == 0 || (room && weight(Ordered::number(at)) >= cut.min_p);
   };
-  int64_t low = static_cast<int64_t>(Ordered::key(-INFINITY)) - 1, high = Ordered::key(softmax.peak);  // of `high` the first id is kept
+  int64_t low = static_cast<int64_t>(Ordered::key(-INFINITY)) - 1;  // nothing has it
+  int64_t high = Ordered::key(softmax.peak);                        // its first id is kept
   CRT_ROLLED
   while (high - low > 1) {
     const int64_t middle = low + (high - low) / 2;
