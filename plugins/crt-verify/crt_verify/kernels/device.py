@@ -77,7 +77,7 @@ class DeviceRule:
     number: int
     """Which of `names.NAMES`."""
     layout: Literal["path-serial", "node-parallel"] | None = None
-    """As `HostRule.layout`; None: all nodes are judged at once where the GPU holds them in two turns."""
+    """As `HostRule.layout`; None: all nodes are judged at once where that takes the GPU about two turns."""
     blocks: int | None = attrs.field(default=None, validator=attrs.validators.in_((None, 1, 2, 4, 8)))
     """Blocks, a cluster, that share a request's vocabulary, or a node's; None: as many as hold its rows near.
 
