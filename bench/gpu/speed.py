@@ -102,14 +102,13 @@ def bandwidth(rounds: int) -> float:
     return 2 * source.nbytes / (microseconds(lambda _: target.copy_(source), rounds) * 1e-6)
 
 
-def microseconds(call: Callable[[int], Any], rounds: int, before: Callable[[], Any] = lambda: None) -> float:
-    """The median of a call, by events; `call` is told which round it is, `before` is not in the time."""
+def microseconds(call: Callable[[int], Any], rounds: int) -> float:
+    """The median of a call, by events; `call` is told which round it is."""
     call(0)
-    scratch = torch.empty(SCRATCH, dtype=torch.int8, device="cuda")
+    scratch = torch.empty(SCRATCH, dtype=torch.int8, device=DEVICE)
     marks = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(rounds)]
     torch.cuda._sleep(ASLEEP)
     for place, (start, stop) in enumerate(marks):
-        before()
         scratch.zero_()
         start.record()
         call(place)
@@ -172,7 +171,9 @@ def chosen(size: int, vocabulary: int, rounds: int) -> dict[str, float]:
     laws = [tuple(whole(logits) for logits in each[1:3]) for each in given]
     clusters = torch.cuda.get_device_capability() >= (9, 0)
     found = {}
-    for layout, blocks in itertools.product((None, *device.LAYOUTS[1:]), (None, 1, 2, 4, 8) if clusters else (None,)):
+    for layout, blocks in itertools.product(
+        (None, *device.LAYOUTS[1:]), (None, *device.BLOCKS) if clusters else (None,)
+    ):
         kernel = attrs.evolve(device.rule("recursive"), layout=layout, blocks=blocks)
         arms = of_kernel("recursive", kernel, given, laws)
         for name, arm in itertools.islice(arms.items(), 2):
@@ -217,7 +218,7 @@ def of_kernel(name: str, ours: device.DeviceRule, given: list[Any], laws: list[A
 
 
 def flashinfer_arms(given: list[Any], laws: list[Any]) -> Arms:
-    """The chain kernel of serving engines, and their softmax before it where this version has it."""
+    """The chain kernel of serving engines, and a softmax before it."""
     from flashinfer import sampling
 
     ids = [each[0].tokens[:, 1:].int() for each in given]

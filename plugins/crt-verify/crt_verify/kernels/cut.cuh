@@ -3,37 +3,11 @@
 // Reference: crtcore.probabilities.
 #pragma once
 
-#include <cmath>
-
-#include "numbers.cuh"
-#include "steps.cuh"
+#include "softmax.cuh"
 
 namespace crt {
 
 constexpr double COARSE = 1099511627776.0;  // 2**40: a sum of 2**22 twos is still an integer
-
-// The softmax of a row of logits, taken in one pass.
-struct Softmax {
-  double mass = 0;          // in units of the highest
-  int64_t first = NOWHERE;  // the first id of the highest logit
-  float peak = -INFINITY;
-  int32_t nans = 0;
-
-  CRT_CODE bool sound() const { return !nans && peak - peak == 0; }
-
-  // A thread's part of a row: first its peak, then its mass, so that no thread of a warp goes another way.
-  template <class Group, class Number>
-  CRT_CODE void look(const Group& group, const Number* logits, const Share& share, float colder) {
-    for (int x = group.rank(); x < share.count; x += group.size()) {
-      const float logit = widen(logits[x]);
-      nans += logit != logit;
-      first = logit > peak ? share.first + x : first;
-      peak = logit > peak ? logit : peak;
-    }
-    if (peak == -INFINITY) return;
-    for (int x = group.rank(); x < share.count; x += group.size()) mass += expf((widen(logits[x]) - peak) * colder);
-  }
-};
 
 // What of a law is drawn from; `colder` is 1 / temperature, or 0: all on the first of the highest.
 struct Cut {

@@ -29,6 +29,8 @@ JUDGED = 3
 """Integers of `Judged` in walk.cuh."""
 LAYOUTS = (None, "path-serial", "node-parallel")
 """As `Layout` in launch.cuh."""
+BLOCKS = (1, 2, 4, 8)
+"""That a cluster can have."""
 
 
 def compiler() -> str:
@@ -78,7 +80,7 @@ class DeviceRule:
     """Which of `names.NAMES`."""
     layout: Literal["path-serial", "node-parallel"] | None = None
     """As `HostRule.layout`; None: all nodes are judged at once where that takes the GPU about two turns."""
-    blocks: int | None = attrs.field(default=None, validator=attrs.validators.in_((None, 1, 2, 4, 8)))
+    blocks: int | None = attrs.field(default=None, validator=attrs.validators.in_((None, *BLOCKS)))
     """Blocks, a cluster, that share a request's vocabulary, or a node's; None: as many as hold its rows near.
 
     A GPU before sm_90 has no clusters, so one."""

@@ -36,13 +36,13 @@ struct Plan {
 
 // `blocks` 0 and the layout `CHOSEN` are chosen: so that two blocks share a multiprocessor, and none is idle.
 inline Plan planned(const Device& device, const Batch& batch, int rule, int64_t number, int layout, int blocks) {
-  const int64_t fixed = DESK + kept_bytes(batch.most), most = device.memory - fixed;
+  const int64_t fixed = DESK + kept_bytes(batch.most), most = device.memory - fixed, half = most / 2 - fixed;
   const auto room = [&](int of) { return rounded(Blocks::part(batch.vocabulary, 0, of).count * number); };
   const int top = device.major >= 9 ? MOST_BLOCKS : 1;
   const int64_t nodes = batch.size * batch.most;
   int chosen = blocks ? blocks : 1;
-  while (!blocks && chosen < top && 2 * room(chosen) > most / 2 - fixed) chosen *= 2;
-  const int shared = 2 * room(chosen) > most / 2 - fixed ? 1 : 2;  // blocks of a multiprocessor
+  while (!blocks && chosen < top && 2 * room(chosen) > half) chosen *= 2;
+  const int shared = 2 * room(chosen) > half ? 1 : 2;  // blocks of a multiprocessor
   const bool fits = nodes * chosen <= 2 * shared * device.processors;  // two turns of all
   const bool at_once = !from_leaves(rule) && (layout ? layout == NODE_PARALLEL : fits);
   while (!blocks && chosen < top && 2 * chosen * (at_once ? nodes : batch.size) <= device.processors) chosen *= 2;

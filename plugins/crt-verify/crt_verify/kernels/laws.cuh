@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where rules read the two laws of a node: rows of probabilities, or rows of logits and a temperature.
+// Where rules read the two laws of a node: rows of probabilities, or rows of logits and how they are sampled.
 #pragma once
 
 #include "cut.cuh"
 
 namespace crt {
 
-constexpr int FAULTS = 9;                  // as many as crt_verify.verdict.FAULTS
+constexpr int FAULTS = 9;                    // as many as crt_verify.verdict.FAULTS
 constexpr int64_t NEVER = int64_t(1) << 62;  // later than any fault
-constexpr double TOLERANCE = 1e-3;         // crt_verify.verdict.TOLERANCE
+constexpr double TOLERANCE = 1e-3;           // crt_verify.verdict.TOLERANCE
 
 enum Reads { ALL, LAST, NONE };  // which children the draft's law must allow
 
@@ -109,31 +109,6 @@ template <class Number> struct Given : Rows<Number> {
     if (held.drafted && audits.draft.reason()) this->note(node, 2 + audits.draft.reason());
     if (held.drafted) this->refuse(tree, node);
     return row;
-  }
-};
-
-struct Softmaxes {
-  Softmax target, draft;
-};
-
-struct Joined {
-  float colder;
-
-  CRT_CODE Softmax operator()(const Softmax& one, const Softmax& other) const {
-    Softmax both;
-    both.peak = Most()(one.peak, other.peak);
-    both.nans = one.nans + other.nans;
-    both.first = Least()(one.peak == both.peak ? one.first : other.first, other.peak == both.peak ? other.first : one.first);
-    both.mass = at(one, both.peak) + at(other, both.peak);
-    return both;
-  }
-
-  CRT_CODE Softmaxes operator()(const Softmaxes& one, const Softmaxes& other) const {
-    return {(*this)(one.target, other.target), (*this)(one.draft, other.draft)};
-  }
-
-  CRT_CODE double at(const Softmax& part, float peak) const {
-    return part.mass == 0 ? 0 : part.mass * expf((part.peak - peak) * colder);
   }
 };
 

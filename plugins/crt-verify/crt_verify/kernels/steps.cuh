@@ -67,9 +67,9 @@ CRT_CODE int64_t seek(const Group& group, const Share& share, int64_t own, Weigh
     CRT_ROLLED
     for (int run = 0; found == NOWHERE && run < share.count; run += group.lanes()) {
       const int x = first + run + group.lane();
-      const int64_t sum = under + group.upto(x < share.count ? weight(x) : 0);
-      found = group.within(sum > mark ? share.first + x : NOWHERE, Least());
-      under = group.within(sum, Most());
+      const int64_t through = under + group.upto(x < share.count ? weight(x) : 0);
+      found = group.within(through > mark ? share.first + x : NOWHERE, Least());
+      under = group.within(through, Most());
     }
   }
   return group.all(found, Least());
