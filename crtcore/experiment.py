@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import attrs
 import tomli
 
-from crtcore.kinds import KINDS, ExecutorSpec, ExperimentSpec, PriorSpec, Role
+from crtcore.kinds import KINDS, ExecutorSpec, ExperimentSpec, Plan, PriorSpec, Role, digest
 from crtcore.registry import Registry
 from crtcore.settings import Sampling, Training
 from crtcore.spec import Spec
@@ -33,38 +31,6 @@ RESERVED = "stages"
 """A name that would be taken for the folder of shared stages."""
 _WHOLE = ("name", "executor", "sweep", "extends")
 """Top-level keys that no point of a study has of its own."""
-
-
-@attrs.frozen(kw_only=True)
-class Plan:
-    """One run: every part chosen, every field known."""
-
-    name: str
-    seed: int
-    experiment: ExperimentSpec
-    parts: Mapping[str, Any]
-    """Role to its spec; a tuple where the role is many, None where it is absent."""
-    training: Mapping[str, Training]
-    sampling: Sampling
-    document: Mapping[str, Any]
-    """The resolved spec file, defaults written out."""
-    identity: Mapping[str, Any]
-    """What results depend on: the document without name and cosmetic fields."""
-
-    @property
-    def hash(self) -> str:
-        """The address of the run's folder."""
-        return digest(self.identity)
-
-    def excerpt(self, paths: Sequence[str]) -> dict[str, Any]:
-        """The parts of the identity that a stage depends on, by dotted path (`prior.0.width`); None where absent."""
-        found = {}
-        for path in paths:
-            inside: Any = self.identity
-            for step in path.split("."):
-                inside = _inside(inside, step)
-            found[path] = inside
-        return found
 
 
 @attrs.frozen(kw_only=True)
@@ -114,19 +80,6 @@ class Study:
         """The address of the sweep's folder."""
         points = [[point.group, point.plan.hash] for point in self.points]
         return digest({"points": points, "claims": [attrs.asdict(claim) for claim in self.claims]})
-
-
-def _inside(value: Any, step: str) -> Any:
-    """What a table or an array has under a key or a place; None if it has nothing there."""
-    if isinstance(value, list):
-        return value[int(step)] if step.isdigit() and int(step) < len(value) else None
-    return value.get(step) if value is not None else None
-
-
-def digest(values: Mapping[str, Any]) -> str:
-    """Twelve hexadecimal digits that stand for `values`."""
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def load(path: Path, registry: Registry, overrides: Sequence[str] = ()) -> Study:

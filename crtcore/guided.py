@@ -11,6 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crtcore.builtin.specs import Guidance
+from crtcore.errors import RunError
 from crtcore.kinds import Prior, Session
 from crtcore.nn.slots import Ancestry
 
@@ -95,3 +97,13 @@ def twice(rows: Int[Tensor, "b *n"]) -> Int[Tensor, "2*b *n"]:
 def unconditioned(condition: Int[Tensor, " b"]) -> Int[Tensor, " 2*b"]:
     """The conditions, and as many times none."""
     return torch.cat((condition, torch.full_like(condition, -1)))
+
+
+def guided(spec: Guidance, vocabulary: int, length: int, condition: int | None) -> Guided:
+    """The prior inside a spec, guided.
+
+    Raises: RunError if there are no classes.
+    """
+    if condition is None:
+        raise RunError("guided: expected data with classes, got data without; take the prior inside as it is")
+    return Guided(spec.prior.build(vocabulary, length, condition), scale=spec.scale, interval=spec.interval)

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from crtcore import checkpoint
 from crtcore.checkpoint import write, write_json
 from crtcore.errors import RunError
-from crtcore.experiment import Plan, digest, study
-from crtcore.kinds import Json, Measurement, Report
+from crtcore.experiment import study
+from crtcore.kinds import Json, Measurement, Plan, Report, digest
 from crtcore.points import finite, flat
 from crtcore.registry import discover
 from crtcore.toml import Document

@@ -11,11 +11,9 @@ from torch import Tensor, nn
 
 from crtcore.codes import Codes, batches
 from crtcore.errors import RunError
-from crtcore.experiment import Plan
-from crtcore.kinds import Batch, Dataset, Drawn, Evidence, Prior, Tokenizer
+from crtcore.kinds import Batch, Dataset, Drawn, Evidence, Plan, Prior, Run, Tokenizer
 from crtcore.likelihood import CHUNK, counted, nats, scored
 from crtcore.noise import Noise
-from crtcore.run import Run
 from crtcore.settings import Limits
 from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
 

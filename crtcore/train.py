@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from crtcore.checkpoint import Saved
 from crtcore.errors import RunError
-from crtcore.kinds import Encoded, Regularizer
+from crtcore.kinds import Encoded, Regularizer, Stage
 from crtcore.noise import Noise, derive
-from crtcore.run import Stage, Stopped
+from crtcore.run import Stopped
 from crtcore.settings import Optimizer, Training
 
 READINGS = 50

@@ -16,9 +16,9 @@ from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.specs import Shapes
 from crtcore.codes import Codes, Rows, check_round_trip, coded, encoded, spread
 from crtcore.errors import CheckpointError, RunError
-from crtcore.experiment import Plan, study
+from crtcore.experiment import study
 from crtcore.hooks import Component
-from crtcore.kinds import Dataset
+from crtcore.kinds import Dataset, Plan
 from crtcore.registry import Registry
 from crtcore.run import Run, Stopped, execute
 from crtcore.stages import TOKENIZER

@@ -13,7 +13,8 @@ from crt_latent.metamath.spec import of_words
 
 from crtcore import discover
 from crtcore.cost.blank import blank
-from crtcore.experiment import Plan, load
+from crtcore.experiment import load
+from crtcore.kinds import Plan
 from crtcore.run import execute
 
 SPEC = Path(__file__).parent.parent / "specs" / "paper" / "latent-cot-llama.toml"

@@ -9,7 +9,8 @@ import pytest
 from crtcore import discover
 from crtcore.builtin.two_stage import TOKENIZER
 from crtcore.cost.stages import StageCost, costs, outlined
-from crtcore.experiment import Plan, load
+from crtcore.experiment import load
+from crtcore.kinds import Plan
 from crtcore.run import Run, execute
 from crtcore.testing.pictures import paint_many
 

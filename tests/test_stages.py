@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from crtcore.builtin.plugin import crt_components
-from crtcore.experiment import Plan, study
+from crtcore.experiment import study
 from crtcore.hooks import Component
-from crtcore.kinds import Batch, DatasetSpec, Experiment, ExperimentSpec, Findings, Measurement, Role
+from crtcore.kinds import Batch, DatasetSpec, Experiment, ExperimentSpec, Findings, Measurement, Plan, Role
 from crtcore.registry import Registry
 from crtcore.run import Run, execute
 from crtcore.stages import trained_prior

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from crtcore.builtin.specs import Ancestral
 from crtcore.kinds import Drawn, Prior
 from crtcore.noise import Noise
 from crtcore.sampling import pick, probabilities
@@ -105,3 +106,8 @@ def _grow(rows: dict[tuple[int, ...], float], laws: Float[Tensor, "b v"]) -> dic
 def _sound(broken: Tensor) -> None:
     if broken.any():
         raise ValueError(f"row {int(broken.nonzero()[0])}: expected logits with a finite maximum")
+
+
+def ancestral(_: Ancestral) -> AncestralDecoder:
+    """The decoder."""
+    return AncestralDecoder()

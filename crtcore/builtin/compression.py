@@ -7,10 +7,9 @@ from torch import Tensor
 
 from crtcore.builtin.specs import Compression
 from crtcore.codes import batches, spread
-from crtcore.experiment import Plan
 from crtcore.intervals import averaged
-from crtcore.kinds import Dataset, Encoded, Findings, Measurement, Tokenizer
-from crtcore.run import Run, Stopped
+from crtcore.kinds import Dataset, Encoded, Findings, Measurement, Plan, Run, Tokenizer
+from crtcore.run import Stopped
 from crtcore.stages import SHOWN, trained_tokenizer
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 
-from crtcore.errors import RunError
 from crtcore.kinds import (
     BottleneckSpec,
     DatasetSpec,
@@ -15,7 +14,6 @@ from crtcore.kinds import (
     ExecutorSpec,
     ExperimentSpec,
     MetricSpec,
-    Prior,
     PriorSpec,
     Role,
     TradeOff,
@@ -25,24 +23,7 @@ from crtcore.spec import FieldError, at_least, between, each
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from crtcore.builtin.ancestral import AncestralDecoder
-    from crtcore.builtin.code_length import TwoPartCode
-    from crtcore.builtin.compression import CompressionExperiment
-    from crtcore.builtin.digits import DigitImages
-    from crtcore.builtin.frechet import FrechetDistance
-    from crtcore.builtin.fsq import Grid
-    from crtcore.builtin.image_folder import FolderImages
-    from crtcore.builtin.kernel_distance import PolynomialDiscrepancy
-    from crtcore.builtin.local import LocalProcesses
-    from crtcore.builtin.photos import PhotoCrops
-    from crtcore.builtin.python_source import SourceWindows
-    from crtcore.builtin.shapes import ShapeScenes
-    from crtcore.builtin.table import TablePrior
-    from crtcore.builtin.token_files import TokenWindows
-    from crtcore.builtin.two_stage import TwoStageExperiment
-    from crtcore.builtin.with_metas import MetaSamples
-    from crtcore.experiment import Plan
-    from crtcore.guided import Guided
+    from crtcore.kinds import Plan
 
 
 @attrs.frozen(kw_only=True)
@@ -52,48 +33,35 @@ class FSQ(BottleneckSpec):
     Source: Mentzer et al. (2023), arXiv:2309.15505, section 3.
     """
 
+    implementation: ClassVar[str] = "crtcore.builtin.fsq:Grid"
+
     levels: tuple[int, ...] = attrs.field(default=(5, 5, 5), validator=each(at_least(2)))
     """Levels of each channel; their product is the vocabulary, their number the feature width."""
-
-    def build(self) -> Grid:
-        """The grid; it has no parameters."""
-        from crtcore.builtin.fsq import Grid
-
-        return Grid(self)
 
 
 @attrs.frozen(kw_only=True)
 class Table(PriorSpec):
     """A table of logits for every context of a few ids: exact, tiny, for laws and tests."""
 
+    implementation: ClassVar[str] = "crtcore.builtin.table:table"
+
     order: int = attrs.field(default=2, validator=at_least(0))
     """Preceding ids that matter."""
     spread: float = attrs.field(default=1.0, validator=at_least(0))
     """Standard deviation of the logits it starts with."""
-
-    def build(self, vocabulary: int, length: int, condition: int | None) -> TablePrior:
-        """A table of normal logits, (condition + 1) times (vocabulary + 1) to the power of the order."""
-        from crtcore.builtin.table import TablePrior
-
-        return TablePrior.random(self, vocabulary, condition)
 
 
 @attrs.frozen(kw_only=True)
 class Saved(PriorSpec):
     """Another prior, with the weights that a finished stage left: nothing trains it further."""
 
+    implementation: ClassVar[str] = "crtcore.builtin.saved:restored"
     pretrained: ClassVar[bool] = True
 
     folder: str
     """The stage's checkpoint, such as `runs/stages/prior/HASH/final`, from where the command is given."""
     prior: PriorSpec
     """The prior that was trained."""
-
-    def build(self, vocabulary: int, length: int, condition: int | None) -> Prior:
-        """The prior that was trained, for as many ids and classes as then."""
-        from crtcore.builtin.saved import restored
-
-        return restored(self, vocabulary, length, condition)
 
 
 def _weighted(_: object, attribute: attrs.Attribute[PriorSpec], value: PriorSpec) -> None:
@@ -116,6 +84,7 @@ class Guidance(PriorSpec):
     Source: Ho and Salimans (2022), arXiv:2207.12598, eq. 6, where w is scale - 1.
     """
 
+    implementation: ClassVar[str] = "crtcore.guided:guided"
     pretrained: ClassVar[bool] = True
 
     scale: float = attrs.field(validator=at_least(0))
@@ -125,27 +94,12 @@ class Guidance(PriorSpec):
     prior: PriorSpec = attrs.field(validator=_weighted)
     """The prior that is guided."""
 
-    def build(self, vocabulary: int, length: int, condition: int | None) -> Guided:
-        """The prior inside, guided.
-
-        Raises: RunError if there are no classes.
-        """
-        from crtcore.guided import Guided
-
-        if condition is None:
-            raise RunError("guided: expected data with classes, got data without; take the prior inside as it is")
-        return Guided(self.prior.build(vocabulary, length, condition), scale=self.scale, interval=self.interval)
-
 
 @attrs.frozen(kw_only=True)
 class Ancestral(DecoderSpec):
     """One id a call, from the prior's own law: what every other decoder must agree with."""
 
-    def build(self) -> AncestralDecoder:
-        """The decoder."""
-        from crtcore.builtin.ancestral import AncestralDecoder
-
-        return AncestralDecoder()
+    implementation: ClassVar[str] = "crtcore.builtin.ancestral:ancestral"
 
 
 @attrs.frozen(kw_only=True)
@@ -155,18 +109,13 @@ class Digits(DatasetSpec):
     Source: Alpaydin and Kaynak (1998), Optical recognition of handwritten digits, UCI.
     """
 
+    implementation: ClassVar[str] = "crtcore.builtin.digits:DigitImages"
     form: ClassVar[str] = "image"
 
     validation: int = attrs.field(default=200, validator=at_least(1))
     """Images held out for choices; the same ones whatever the seed."""
     test: int = attrs.field(default=400, validator=at_least(1))
     """Images held out for the final numbers; the same ones whatever the seed."""
-
-    def build(self) -> DigitImages:
-        """The images, read from the installed package."""
-        from crtcore.builtin.digits import DigitImages
-
-        return DigitImages(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -177,6 +126,7 @@ class Shapes(DatasetSpec):
     size of the images, so that more samples leave those that were there alone.
     """
 
+    implementation: ClassVar[str] = "crtcore.builtin.shapes:ShapeScenes"
     form: ClassVar[str] = "image"
 
     train: int = attrs.field(default=8000, validator=at_least(1))
@@ -190,12 +140,6 @@ class Shapes(DatasetSpec):
     seed: int = 0
     """Other scenes for another one; the run's own seed changes none."""
 
-    def build(self) -> ShapeScenes:
-        """The scenes, drawn when they are taken."""
-        from crtcore.builtin.shapes import ShapeScenes
-
-        return ShapeScenes(self)
-
 
 @attrs.frozen(kw_only=True)
 class Photos(DatasetSpec):
@@ -206,27 +150,13 @@ class Photos(DatasetSpec):
     Source: van der Walt et al. (2014), scikit-image; faces from Huang et al. (2007), Labeled Faces in the Wild.
     """
 
+    implementation: ClassVar[str] = "crtcore.builtin.photos:PhotoCrops"
     form: ClassVar[str] = "image"
 
     size: int = attrs.field(default=32, validator=between(8, 256))
     """Pixels along each side of a crop."""
     step: int = attrs.field(default=16, validator=at_least(1))
     """Pixels from one training crop to the next; held-out crops do not overlap."""
-
-    def build(self) -> PhotoCrops:
-        """The crops, read from the installed package.
-
-        Raises: RunError if scikit-image is not installed.
-        """
-        try:
-            from crtcore.builtin.photos import PhotoCrops
-        except ModuleNotFoundError as error:
-            if error.name != "skimage":
-                raise
-            raise RunError(
-                "photos: expected scikit-image, got no such package; pip install 'crtcore[photos]'"
-            ) from error
-        return PhotoCrops(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -239,6 +169,7 @@ class ImageFolder(DatasetSpec):
     Source: LlamaGen, dataset/augmentation.py; guided-diffusion, image_datasets.py (the middle).
     """
 
+    implementation: ClassVar[str] = "crtcore.builtin.image_folder:FolderImages"
     form: ClassVar[str] = "image"
 
     folder: str
@@ -255,21 +186,6 @@ class ImageFolder(DatasetSpec):
         """Three channels, square."""
         return 3, self.size, self.size
 
-    def build(self) -> FolderImages:
-        """The images, listed.
-
-        Raises: RunError if pillow is not installed, or the folder is not laid out so.
-        """
-        try:
-            from crtcore.builtin.image_folder import FolderImages
-        except ModuleNotFoundError as error:
-            if error.name != "PIL":
-                raise
-            raise RunError(
-                "image-folder: expected pillow, got no such package; pip install 'crtcore[images]'"
-            ) from error
-        return FolderImages(self)
-
 
 @attrs.frozen(kw_only=True)
 class PythonSource(DatasetSpec):
@@ -279,16 +195,11 @@ class PythonSource(DatasetSpec):
     A window that an earlier split has too, such as a licence, is left out of the later one.
     """
 
+    implementation: ClassVar[str] = "crtcore.builtin.python_source:SourceWindows"
     form: ClassVar[str] = "ids"
 
     length: int = attrs.field(default=256, validator=at_least(2))
     """Bytes of a window; the last one of a file may be shorter."""
-
-    def build(self) -> SourceWindows:
-        """The windows, read from where Python is installed."""
-        from crtcore.builtin.python_source import SourceWindows
-
-        return SourceWindows(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -300,6 +211,7 @@ class TokenFiles(DatasetSpec):
     Source: karpathy/nanoGPT, data/openwebtext/prepare.py.
     """
 
+    implementation: ClassVar[str] = "crtcore.builtin.token_files:TokenWindows"
     form: ClassVar[str] = "ids"
 
     folder: str
@@ -313,15 +225,6 @@ class TokenFiles(DatasetSpec):
     def sample_shape(self) -> tuple[int, ...]:
         """A window."""
         return (self.length,)
-
-    def build(self) -> TokenWindows:
-        """The windows.
-
-        Raises: RunError if a file is not there, has half a token, or is too short.
-        """
-        from crtcore.builtin.token_files import TokenWindows
-
-        return TokenWindows(self)
 
 
 def _of_ids(_: object, attribute: attrs.Attribute[DatasetSpec], value: DatasetSpec) -> None:
@@ -337,6 +240,7 @@ class WithMetas(DatasetSpec):
     Source: Shah et al. (2025), arXiv:2509.16278.
     """
 
+    implementation: ClassVar[str] = "crtcore.builtin.with_metas:MetaSamples"
     form: ClassVar[str] = "ids"
     marked: ClassVar[bool] = True
 
@@ -362,12 +266,6 @@ class WithMetas(DatasetSpec):
         """One more than inside."""
         return None if self.dataset.vocabulary is None else self.dataset.vocabulary + 1
 
-    def build(self) -> MetaSamples:
-        """The dataset inside, and its METAs."""
-        from crtcore.builtin.with_metas import MetaSamples
-
-        return MetaSamples(self)
-
 
 @attrs.frozen(kw_only=True)
 class Frechet(MetricSpec):
@@ -377,14 +275,10 @@ class Frechet(MetricSpec):
     Source: Dowson and Landau (1982); Heusel et al. (2017), arXiv:1706.08500, eq. 6.
     """
 
+    implementation: ClassVar[str] = "crtcore.builtin.frechet:FrechetDistance"
+
     dimensions: int = attrs.field(default=24, validator=at_least(1))
     """Principal components; far fewer than the samples, as the estimate is biased by their number."""
-
-    def build(self) -> FrechetDistance:
-        """The metric."""
-        from crtcore.builtin.frechet import FrechetDistance
-
-        return FrechetDistance(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -395,16 +289,12 @@ class KernelDistance(MetricSpec):
     Source: Bińkowski et al. (2018), arXiv:1801.01401, section 4.
     """
 
+    implementation: ClassVar[str] = "crtcore.builtin.kernel_distance:PolynomialDiscrepancy"
+
     dimensions: int = attrs.field(default=24, validator=at_least(1))
     """Principal components."""
     subsets: int = attrs.field(default=10, validator=at_least(2))
     """Parts of the held-out samples that a number and its interval are over; each of two samples at least."""
-
-    def build(self) -> PolynomialDiscrepancy:
-        """The metric."""
-        from crtcore.builtin.kernel_distance import PolynomialDiscrepancy
-
-        return PolynomialDiscrepancy(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -414,11 +304,7 @@ class CodeLength(MetricSpec):
     The data given the ids is a discretised Gaussian about the reconstruction, its width fitted on training data.
     """
 
-    def build(self) -> TwoPartCode:
-        """The metric."""
-        from crtcore.builtin.code_length import TwoPartCode
-
-        return TwoPartCode()
+    implementation: ClassVar[str] = "crtcore.builtin.code_length:code_length"
 
 
 @attrs.frozen(kw_only=True)
@@ -429,6 +315,7 @@ class Compression(ExperimentSpec):
     drawn once a sample.
     """
 
+    implementation: ClassVar[str] = "crtcore.builtin.compression:CompressionExperiment"
     roles: ClassVar[Mapping[str, Role]] = {
         "dataset": Role("dataset"),
         "tokenizer": Role("tokenizer"),
@@ -446,17 +333,12 @@ class Compression(ExperimentSpec):
         if dataset.form != tokenizer.form:
             yield "tokenizer.use", f"expected a tokenizer of {dataset.form!r} data, got one of {tokenizer.form!r}"
 
-    def build(self) -> CompressionExperiment:
-        """The experiment."""
-        from crtcore.builtin.compression import CompressionExperiment
-
-        return CompressionExperiment(self)
-
 
 @attrs.frozen(kw_only=True)
 class TwoStage(ExperimentSpec):
     """Train a tokenizer, then a prior over its ids; draw ids, decode them, and score both stages on held-out data."""
 
+    implementation: ClassVar[str] = "crtcore.builtin.two_stage:TwoStageExperiment"
     roles: ClassVar[Mapping[str, Role]] = {
         "dataset": Role("dataset"),
         "tokenizer": Role("tokenizer"),
@@ -482,24 +364,14 @@ class TwoStage(ExperimentSpec):
         if decoder.drafts and plan.parts["draft"] is None:
             yield "draft", "expected a table [draft]: this decoder needs a draft prior"
 
-    def build(self) -> TwoStageExperiment:
-        """The experiment."""
-        from crtcore.builtin.two_stage import TwoStageExperiment
-
-        return TwoStageExperiment(self)
-
 
 @attrs.frozen(kw_only=True)
 class Local(ExecutorSpec):
     """Processes on this machine."""
 
+    implementation: ClassVar[str] = "crtcore.builtin.local:LocalProcesses"
+
     workers: int = attrs.field(default=0, validator=at_least(0))
     """Processes at a time; 0 is one for each core."""
     threads: int = attrs.field(default=1, validator=at_least(1))
     """Threads of each process; another number can change the last bits of a result."""
-
-    def build(self) -> LocalProcesses:
-        """The executor."""
-        from crtcore.builtin.local import LocalProcesses
-
-        return LocalProcesses(self)

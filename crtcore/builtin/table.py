@@ -122,3 +122,8 @@ class TableSession:
         """Keeps the columns of `path` and drops every other tentative node."""
         self._slots.commit(self._present.gather(1, path + 1))
         self._keep(path)
+
+
+def table(spec: Table, vocabulary: int, length: int, condition: int | None) -> TablePrior:
+    """A table of normal logits, (condition + 1) times (vocabulary + 1) to the power of the order."""
+    return TablePrior.random(spec, vocabulary, condition)

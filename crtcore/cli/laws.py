@@ -14,7 +14,8 @@ from crtcore.cli.describe import named
 from crtcore.hooks import Component
 from crtcore.registry import Registry, in_one_line
 from crtcore.spec import Spec
-from crtcore.testing.kit import Bench, Law, benches
+from crtcore.testing.benches import benches
+from crtcore.testing.kit import Bench, Law
 
 BROKEN = ("fails", "holds after all")
 """Outcomes that make the trial fail."""

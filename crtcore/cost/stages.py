@@ -5,7 +5,7 @@ Axes: b batch, n ids of a sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from crtcore.cost.blank import blank
 from crtcore.cost.trace import Trace, traced
 from crtcore.errors import RunError
-from crtcore.experiment import Plan
-from crtcore.kinds import DatasetSpec, PriorSpec, Regularizer, Role
+from crtcore.kinds import DatasetSpec, Outline, Plan, PriorSpec, Regularizer, Role, Step
 from crtcore.likelihood import nats
 from crtcore.registry import in_one_line
 from crtcore.settings import Training
@@ -56,30 +55,6 @@ class StageCost(NamedTuple):
     def ids_in_training(self) -> int:
         """Of all samples of all steps."""
         return self.ids * self.training.batch * self.training.steps * self.times
-
-
-class Outline(NamedTuple):
-    """What is known of a dataset."""
-
-    shape: tuple[int, ...]
-    """Axes of a sample."""
-    dtype: torch.dtype
-    classes: int | None
-    vocabulary: int | None
-    unknown: str | None
-    """What is not known, and why."""
-
-
-class Step(NamedTuple):
-    """Parts that learn together, and what they minimise."""
-
-    parts: Mapping[str, object]
-    loss: Callable[[], Tensor]
-    ids: int
-    """Of a sample."""
-    left_out: tuple[str, ...] = ()
-    times: int = 1
-    """How often a run trains the stage."""
 
 
 def outlined(spec: DatasetSpec) -> Outline:

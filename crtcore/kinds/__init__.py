@@ -6,7 +6,8 @@ from crtcore.kinds.bottleneck import Bottleneck, BottleneckSpec, Squeezed
 from crtcore.kinds.dataset import Batch, Dataset, DatasetSpec
 from crtcore.kinds.decoder import Decoder, DecoderSpec, Drawn
 from crtcore.kinds.executor import Done, Executor, ExecutorSpec, Json, Report, Work
-from crtcore.kinds.experiment import Experiment, ExperimentSpec, Figure, Findings, Role, Row, TradeOff
+from crtcore.kinds.experiment import Experiment, ExperimentSpec, Outline, Plan, Role, Run, Stage, Step, digest
+from crtcore.kinds.findings import Figure, Findings, Row, TradeOff
 from crtcore.kinds.metric import Evidence, Measurement, Metric, MetricSpec
 from crtcore.kinds.prior import Prior, PriorSpec, Session, Trunk
 from crtcore.kinds.regularizer import Penalty, Regularizer, RegularizerSpec
@@ -45,7 +46,9 @@ __all__ = [
     "Measurement",
     "Metric",
     "MetricSpec",
+    "Outline",
     "Penalty",
+    "Plan",
     "Prior",
     "PriorSpec",
     "Regularizer",
@@ -53,11 +56,15 @@ __all__ = [
     "Report",
     "Role",
     "Row",
+    "Run",
     "Session",
     "Squeezed",
+    "Stage",
+    "Step",
     "Tokenizer",
     "TokenizerSpec",
     "TradeOff",
     "Trunk",
     "Work",
+    "digest",
 ]

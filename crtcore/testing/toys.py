@@ -22,20 +22,19 @@ from crtcore.spec import at_least
 class Patches(TokenizerSpec):
     """A linear map of every square patch to its feature, and one back."""
 
+    implementation: ClassVar[str] = "crtcore.testing.toys:LinearPatches"
     form: ClassVar[str] = "image"
 
     side: int = attrs.field(default=4, validator=at_least(1))
     """Rows, and columns, of a patch."""
 
-    def build(self, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> LinearPatches:
-        """The tokenizer for images of the size of `sample`, of whose sides the patch's is a divisor."""
-        return LinearPatches(self, bottleneck, sample)
-
 
 class LinearPatches(nn.Module):
     """A feature, and so a code, for each patch."""
 
-    def __init__(self, spec: Patches, bottleneck: Bottleneck, sample: Float[Tensor, "b c y x"]) -> None:
+    def __init__(
+        self, spec: Patches, bottleneck: Bottleneck, sample: Float[Tensor, "b c y x"], vocabulary: int | None = None
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.size = sample.shape[2], sample.shape[3]
@@ -78,9 +77,7 @@ class LinearPatches(nn.Module):
 class Chain(RegularizerSpec):
     """The error of the best linear prediction of each latent from the one before it."""
 
-    def build(self, tokenizer: Tokenizer) -> LinearChain:
-        """The map, as wide as the features of `tokenizer`."""
-        return LinearChain(tokenizer.width)
+    implementation: ClassVar[str] = "crtcore.testing.toys:linear_chain"
 
 
 class LinearChain(nn.Module):
@@ -101,3 +98,8 @@ class LinearChain(nn.Module):
 
         loss, own = error(latents, weight.detach()), error(latents.detach(), weight)
         return Penalty(progress * loss, own, {"prediction_error": own.item()})
+
+
+def linear_chain(_: Chain, tokenizer: Tokenizer) -> LinearChain:
+    """The regulariser for a tokenizer's codes."""
+    return LinearChain(tokenizer.width)

@@ -14,9 +14,9 @@ from torch import Tensor
 from crtcore import checkpoint
 from crtcore.builtin.plugin import crt_components
 from crtcore.errors import RunError
-from crtcore.experiment import Plan, study
+from crtcore.experiment import study
 from crtcore.hooks import Component
-from crtcore.kinds import BottleneckSpec, Squeezed, TokenizerSpec
+from crtcore.kinds import BottleneckSpec, Plan, Squeezed, TokenizerSpec
 from crtcore.noise import Noise
 from crtcore.registry import Registry
 from crtcore.run import address, execute

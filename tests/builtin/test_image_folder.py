@@ -281,7 +281,7 @@ def test_no_pillow_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.delitem(sys.modules, "crtcore.builtin.image_folder")
     monkeypatch.setitem(sys.modules, "PIL", None)
 
-    with pytest.raises(RunError, match=r"image-folder: expected pillow, .* pip install 'crtcore\[images\]'"):
+    with pytest.raises(RunError, match=r"image_folder: expected the module 'PIL', .* pip install"):
         ImageFolder(folder="anywhere").build()
 
 

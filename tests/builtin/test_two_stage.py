@@ -20,9 +20,9 @@ from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.specs import FSQ, Digits
 from crtcore.builtin.table import TablePrior
 from crtcore.errors import RunError
-from crtcore.experiment import Plan, study
+from crtcore.experiment import study
 from crtcore.hooks import Component
-from crtcore.kinds import Batch, BottleneckSpec, DatasetSpec, DecoderSpec, Drawn, MetricSpec, TokenizerSpec
+from crtcore.kinds import Batch, BottleneckSpec, DatasetSpec, DecoderSpec, Drawn, MetricSpec, Plan, TokenizerSpec
 from crtcore.likelihood import nats
 from crtcore.registry import Registry
 from crtcore.run import execute

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crtcore.builtin import specs
-from crtcore.experiment import Plan, Study, load, override, study
+from crtcore.experiment import Study, load, override, study
+from crtcore.kinds import Plan
 from crtcore.registry import Registry
 from crtcore.settings import Sampling
 from crtcore.toml import Document, SpecError, parse

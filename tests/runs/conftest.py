@@ -17,7 +17,7 @@ from hypothesis import settings
 import crtcore.report.page
 import crtcore.run
 from crtcore.builtin.plugin import crt_components
-from crtcore.experiment import Plan, Study, override, study
+from crtcore.experiment import Study, override, study
 from crtcore.hooks import Component
 from crtcore.kinds import (
     Done,
@@ -28,6 +28,7 @@ from crtcore.kinds import (
     Findings,
     Json,
     Measurement,
+    Plan,
     Role,
     Row,
     Work,

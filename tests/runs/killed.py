@@ -16,7 +16,8 @@ from pathlib import Path
 
 import torch
 
-from crtcore.experiment import Plan, load
+from crtcore.experiment import load
+from crtcore.kinds import Plan
 from crtcore.registry import discover
 from crtcore.run import address, execute
 

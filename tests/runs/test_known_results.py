@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import crtcore
-from crtcore.experiment import Plan, digest, load
+from crtcore.experiment import load
+from crtcore.kinds import Plan, digest
 from crtcore.run import Run, execute
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"

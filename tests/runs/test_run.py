@@ -19,8 +19,7 @@ from crtcore import checkpoint, train
 from crtcore.builtin.ancestral import AncestralDecoder
 from crtcore.builtin.code_length import TwoPartCode
 from crtcore.errors import RunError
-from crtcore.experiment import Plan
-from crtcore.kinds import Measurement
+from crtcore.kinds import Measurement, Plan
 from crtcore.run import RECORDS, Run, Stopped, address, append, execute, finished, read_records
 from crtcore.testing.toys import LinearChain
 

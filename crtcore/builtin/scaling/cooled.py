@@ -9,8 +9,7 @@ import attrs
 from torch import nn
 
 from crtcore.builtin.scaling.spec import branch
-from crtcore.experiment import Plan
-from crtcore.run import Run
+from crtcore.kinds import Plan, Run
 from crtcore.settings import Training
 from crtcore.train import Leg, Loss, Part, fit
 

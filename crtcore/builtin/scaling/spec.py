@@ -12,8 +12,7 @@ from crtcore.kinds import ExperimentSpec, Figure, Role
 from crtcore.spec import FieldError, at_least, below
 
 if TYPE_CHECKING:
-    from crtcore.builtin.scaling.experiment import ScalingExperiment
-    from crtcore.experiment import Plan
+    from crtcore.kinds import Plan
     from crtcore.settings import Training
 
 COOLDOWN = 0.2
@@ -40,6 +39,7 @@ class Scaling(ExperimentSpec):
     Source: Ramanujan et al. (2024), arXiv:2412.16326; the cool-downs from Hägele et al. (2024), arXiv:2405.18392.
     """
 
+    implementation: ClassVar[str] = "crtcore.builtin.scaling.experiment:ScalingExperiment"
     roles: ClassVar[Mapping[str, Role]] = {
         "dataset": Role("dataset"),
         "tokenizer": Role("tokenizer"),
@@ -122,9 +122,3 @@ class Scaling(ExperimentSpec):
         if (warm := optimizer.warmup * training.steps) > first:
             message = f"expected the warm-up to end by the first cool-down (step {first}), got one of {warm:g} steps"
             yield "training.prior.optimizer.warmup", message
-
-    def build(self) -> ScalingExperiment:
-        """The experiment."""
-        from crtcore.builtin.scaling.experiment import ScalingExperiment
-
-        return ScalingExperiment(self)

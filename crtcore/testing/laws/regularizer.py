@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import cast
 
-import attrs
 import torch
 from hypothesis import strategies as st
 from jaxtyping import Float
@@ -19,26 +18,19 @@ from crtcore.kinds.tokenizer import Encoded, Tokenizer
 from crtcore.testing.compare import assert_near
 from crtcore.testing.kit import Bench, Offender, law, laws_in
 from crtcore.testing.laws import regularizer_offenders as plants
-from crtcore.testing.toys import Patches
+from crtcore.testing.laws.regularizer_cases import Trial
+from crtcore.testing.toys import LinearPatches, Patches
 from crtcore.train import penalised
 
 STEPS = 3
 """Steps of training that are compared bit for bit."""
 
 
-@attrs.frozen
-class Trial:
-    """A regulariser on trial, and the tokenizer that it was built for."""
-
-    regularizer: Regularizer
-    tokenizer: Tokenizer
-
-
 def subject(spec: RegularizerSpec) -> Trial:
     """The regulariser in float64 for a linear tokenizer of 8 by 8 images, with first values from a fixed seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        tokenizer = Patches().build(FSQ(levels=(5, 5, 5)).build(), torch.zeros(2, 1, 8, 8)).double()
+        tokenizer = LinearPatches(Patches(), FSQ(levels=(5, 5, 5)).build(), torch.zeros(2, 1, 8, 8)).double()
         regularizer = spec.build(tokenizer)
     if isinstance(regularizer, nn.Module):
         regularizer.double()

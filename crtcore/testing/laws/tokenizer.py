@@ -5,8 +5,7 @@ Axes: b batch, k codes of a sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import cast
 
 import attrs
 import safetensors.torch
@@ -20,6 +19,7 @@ from crtcore.kinds.tokenizer import Encoded, Tokenizer, TokenizerSpec
 from crtcore.testing.compare import assert_near
 from crtcore.testing.kit import Bench, Offender, law, laws_in
 from crtcore.testing.laws import tokenizer_offenders as plants
+from crtcore.testing.laws.tokenizer_cases import Form, Trial
 
 
 def images(generator: torch.Generator, samples: int) -> Float[Tensor, "b 1 8 8"]:
@@ -39,26 +39,8 @@ def traces(generator: torch.Generator, samples: int) -> Int[Tensor, "b 21"]:
     return rows
 
 
-class Form(NamedTuple):
-    """A form of data that tokenizers are tried on."""
-
-    draw: Callable[[torch.Generator, int], Tensor]
-    """A generator, and how many samples."""
-    vocabulary: int | None = None
-    """Of the data, if they are ids."""
-
-
 FORMS = {"image": Form(images), "trace": Form(traces, 11)}
 """Each form by its name."""
-
-
-@attrs.frozen
-class Trial:
-    """A tokenizer on trial, and how one is built under another seed."""
-
-    tokenizer: Tokenizer
-    build: Callable[[int], Tokenizer]
-    form: Form
 
 
 @attrs.frozen

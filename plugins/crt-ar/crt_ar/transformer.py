@@ -47,3 +47,8 @@ class AutoregressiveTransformer(Prefixed):
         features = self.begin(ids, condition)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
         return self.states(features, Scope(positions))
+
+
+def transformer(spec: Transformer, vocabulary: int, length: int, condition: int | None) -> AutoregressiveTransformer:
+    """A network with weights of its own; positions have no end, so that the length does not matter."""
+    return AutoregressiveTransformer(spec, vocabulary, condition)

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from crtcore import Sampling, discover
 from crtcore.builtin.table import TablePrior
 from crtcore.errors import RunError
-from crtcore.experiment import Plan, study
+from crtcore.experiment import study
+from crtcore.kinds import Plan
 from crtcore.run import RECORDS, Stopped, execute, read_records
 from crtcore.toml import Document, SpecError
 

@@ -15,9 +15,9 @@ import torch
 from crtcore import checkpoint
 from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.scaling import numbers
-from crtcore.experiment import Plan, study
+from crtcore.experiment import study
 from crtcore.hooks import Component
-from crtcore.kinds import DecoderSpec
+from crtcore.kinds import DecoderSpec, Plan
 from crtcore.registry import Registry
 from crtcore.report.grid import grid
 from crtcore.run import Stopped, execute

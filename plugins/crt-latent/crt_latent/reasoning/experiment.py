@@ -25,14 +25,14 @@ from crt_latent.traces import Trace, delimiters, lengths, parted, weights
 from crtcore import Noise
 from crtcore.codes import spread
 from crtcore.errors import RunError
-from crtcore.kinds import Findings, Measurement, Row
+from crtcore.kinds import Findings, Measurement, Row, Run
 from crtcore.likelihood import nats
-from crtcore.run import Run, Stopped
+from crtcore.run import Stopped
 from crtcore.stages import TOKENIZER, compression, trained_tokenizer
 from crtcore.train import Loss, Part, batch_at, fit, seeded
 
 if TYPE_CHECKING:
-    from crtcore.experiment import Plan
+    from crtcore.kinds import Plan
 
 BUDGETED = 32
 """Steps whose rows are counted, evenly spaced over the training: how many ids an example has."""

@@ -12,9 +12,7 @@ from crtcore.kinds import ExperimentSpec, Figure, Role
 from crtcore.spec import at_least, each
 
 if TYPE_CHECKING:
-    from crt_latent.reasoning.experiment import ReasoningExperiment
-    from crtcore.cost.stages import Outline, Step
-    from crtcore.experiment import Plan
+    from crtcore.kinds import Outline, Plan, Step
 
 
 @attrs.frozen(kw_only=True)
@@ -26,6 +24,7 @@ class LatentReasoning(ExperimentSpec):
     Source: Su et al. (2025), arXiv:2502.03275.
     """
 
+    implementation: ClassVar[str] = "crt_latent.reasoning.experiment:ReasoningExperiment"
     roles: ClassVar[Mapping[str, Role]] = {
         "dataset": Role("dataset"),
         "tokenizer": Role("tokenizer"),
@@ -81,9 +80,3 @@ class LatentReasoning(ExperimentSpec):
             )
         if plan.parts["decoder"].drafts:
             yield "decoder.use", "expected a decoder that needs no draft, such as 'ancestral'"
-
-    def build(self) -> ReasoningExperiment:
-        """The experiment."""
-        from crt_latent.reasoning.experiment import ReasoningExperiment
-
-        return ReasoningExperiment(self)

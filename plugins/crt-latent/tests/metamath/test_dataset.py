@@ -224,7 +224,5 @@ def test_without_the_package_it_is_said_what_to_install(tmp_path: Path, monkeypa
         monkeypatch.delitem(sys.modules, f"crt_latent.metamath.{name}")
     monkeypatch.setitem(sys.modules, "tokenizers", None)
 
-    with pytest.raises(
-        RunError, match=r"metamath: expected tokenizers, got no such package; pip install 'crt-latent\["
-    ):
+    with pytest.raises(RunError, match=r"expected the module 'tokenizers', .* pip install crt-latent"):
         spec.build()

@@ -11,7 +11,8 @@ import pytest
 from crtcore import discover
 from crtcore.cost.stages import costs, outlined
 from crtcore.errors import RunError
-from crtcore.experiment import Plan, study
+from crtcore.experiment import study
+from crtcore.kinds import Plan
 from crtcore.run import RECORDS, Stopped, execute, read_json, read_records
 from crtcore.toml import Document, SpecError
 

@@ -100,3 +100,8 @@ class MetaLanguageModel(Prefixed):
                     nn.init.normal_(module.weight, std=0.02)
         if spec.embedding != "tied":
             nn.init.zeros_(self.head.get_parameter("weight"))  # so that it starts at ln v
+
+
+def meta_transformer(spec: MetaTransformer, vocabulary: int, length: int, condition: int | None) -> MetaLanguageModel:
+    """A network with weights of its own; positions have no end, so that the length does not matter."""
+    return MetaLanguageModel(spec, vocabulary, condition)

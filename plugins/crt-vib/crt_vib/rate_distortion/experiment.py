@@ -16,8 +16,7 @@ from crtcore.errors import RunError
 from crtcore.gaps import Span, along, common
 from crtcore.gaps import mean as over
 from crtcore.intervals import averaged
-from crtcore.kinds import Dataset, Findings, Measurement, Row
-from crtcore.run import Run
+from crtcore.kinds import Dataset, Findings, Measurement, Row, Run
 from crtcore.stages import trained_prior
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float64
     from torch import Tensor
 
-    from crtcore.experiment import Plan
+    from crtcore.kinds import Plan
 
 
 class RateDistortionExperiment:

@@ -10,15 +10,13 @@ from torch import nn
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.reading import Examples
 from crt_vib.rate_distortion.spec import RateDistortion
-from crtcore.cost.stages import Step
 from crtcore.errors import RunError
+from crtcore.kinds import Run, Step
 from crtcore.noise import Noise
-from crtcore.run import Run
 from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
 
 if TYPE_CHECKING:
-    from crtcore.cost.stages import Outline
-    from crtcore.experiment import Plan
+    from crtcore.kinds import Outline, Plan
 
 READS = (
     "seed", "dataset", "experiment.evaluations", "prior", "training.prior",

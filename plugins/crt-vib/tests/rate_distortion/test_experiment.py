@@ -16,8 +16,8 @@ import crtcore.builtin.plugin
 from crtcore import Component, Registry
 from crtcore.cost.stages import costs, outlined
 from crtcore.errors import RunError
-from crtcore.experiment import Plan, study
-from crtcore.kinds import PriorSpec
+from crtcore.experiment import study
+from crtcore.kinds import Plan, PriorSpec
 from crtcore.run import Stopped, execute
 from crtcore.toml import Document, SpecError
 
