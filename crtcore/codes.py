@@ -14,11 +14,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crtcore import checkpoint
-from crtcore.errors import RunError
+from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Run, Stage, Tokenizer
 from crtcore.likelihood import CHUNK
 from crtcore.noise import Noise
-from crtcore.run import Stopped
 
 MANY = 2**18
 """Ids of a split from which on they are kept; fewer are encoded sooner than a file is brought to the disk."""

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from crtcore.experiment import Point
-from crtcore.intervals import interval, paired
+from crtcore.compose.study import Point
 from crtcore.kinds import Figure
 from crtcore.points import parted
+from crtcore.statistics import interval, paired
 
 PLACES = 65
 """Places of a range, evenly spaced, that curves are compared at."""

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import pluggy
 
+from crtcore.errors import in_one_line
 from crtcore.hooks import PROJECT, Component, Hooks, Kernel
 from crtcore.kinds import KINDS
 from crtcore.spec import Spec
@@ -99,11 +100,6 @@ class Registry:
             f"plugin {plugin!r} could not be loaded ({in_one_line(error)})" for plugin, error in self.broken.items()
         ]
         return "; ".join(parts)
-
-
-def in_one_line(error: BaseException) -> str:
-    """An exception in one line: its type and its text."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
 def discover(plugins: Iterable[EntryPoint] | None = None) -> Registry:

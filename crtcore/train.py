@@ -14,10 +14,9 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from crtcore.checkpoint import Saved
-from crtcore.errors import RunError
+from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Encoded, Regularizer, Stage
 from crtcore.noise import Noise, derive
-from crtcore.run import Stopped
 from crtcore.settings import Optimizer, Training
 
 READINGS = 50

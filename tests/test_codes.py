@@ -15,15 +15,16 @@ from crtcore import checkpoint, codes
 from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.specs import Shapes
 from crtcore.codes import Codes, Rows, check_round_trip, coded, encoded, spread
-from crtcore.errors import CheckpointError, RunError
-from crtcore.experiment import study
+from crtcore.compose.document import Document
+from crtcore.compose.plan import study
+from crtcore.errors import CheckpointError, RunError, Stopped
 from crtcore.hooks import Component
 from crtcore.kinds import Dataset, Plan
 from crtcore.registry import Registry
-from crtcore.run import Run, Stopped, execute
+from crtcore.run import Run
+from crtcore.runs.execute import execute
 from crtcore.stages import TOKENIZER
 from crtcore.testing.toys import LinearPatches, Patches
-from crtcore.toml import Document
 
 REGISTRY = Registry.of(
     [

@@ -19,17 +19,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from crtcore import discover
 from crtcore.builtin.plugin import crt_components
 from crtcore.cli import main
+from crtcore.compose.document import Document
+from crtcore.compose.plan import load, study
 from crtcore.cost.blank import blank
 from crtcore.cost.devices import DEVICES, UTILISATION
 from crtcore.cost.stages import StageCost, costs, outlined
 from crtcore.cost.trace import Trace, traced
 from crtcore.errors import RunError
-from crtcore.experiment import load, study
 from crtcore.hooks import Component
 from crtcore.kinds import PriorSpec, RegularizerSpec, Tokenizer
 from crtcore.registry import Registry
 from crtcore.testing.toys import Chain, LinearChain, Patches
-from crtcore.toml import Document
 
 SPECS = Path(__file__).parent.parent / "specs"
 SMOKE = str(SPECS / "smoke.toml")

@@ -12,10 +12,10 @@ from crt_ar.llama.files import write_llama
 from crt_latent.metamath.spec import of_words
 
 from crtcore import discover
+from crtcore.compose.plan import load
 from crtcore.cost.blank import blank
-from crtcore.experiment import load
 from crtcore.kinds import Plan
-from crtcore.run import execute
+from crtcore.runs.execute import execute
 
 SPEC = Path(__file__).parent.parent / "specs" / "paper" / "latent-cot-llama.toml"
 WORDS = ["[UNK]", "What", "is", "plus", "and", "make", *map(str, range(40)), "[BOS]"]

@@ -8,10 +8,11 @@ import pytest
 
 from crtcore import discover
 from crtcore.builtin.two_stage import TOKENIZER
+from crtcore.compose.plan import load
 from crtcore.cost.stages import StageCost, costs, outlined
-from crtcore.experiment import load
 from crtcore.kinds import Plan
-from crtcore.run import Run, execute
+from crtcore.run import Run
+from crtcore.runs.execute import execute
 from crtcore.testing.pictures import paint_many
 
 PAPER = Path(__file__).parent.parent / "specs" / "paper"

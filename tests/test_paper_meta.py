@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crtcore import discover
+from crtcore.compose.structure import structure
 from crtcore.cost.blank import blank
 from crtcore.kinds import Batch, DatasetSpec, PriorSpec
 from crtcore.run import Stage
 from crtcore.settings import Training
-from crtcore.structure import structure
 from crtcore.testing.tokens import write_tokens
 from crtcore.train import Loss, Part, fit, seeded
 

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from crtcore.builtin.plugin import crt_components
-from crtcore.experiment import study
+from crtcore.compose.document import Document
+from crtcore.compose.plan import study
 from crtcore.hooks import Component
 from crtcore.kinds import Batch, DatasetSpec, Experiment, ExperimentSpec, Findings, Measurement, Plan, Role
 from crtcore.registry import Registry
-from crtcore.run import Run, execute
+from crtcore.run import Run
+from crtcore.runs.execute import execute
 from crtcore.stages import trained_prior
-from crtcore.toml import Document
 
 
 class PairRows:

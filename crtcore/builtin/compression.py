@@ -7,10 +7,10 @@ from torch import Tensor
 
 from crtcore.builtin.specs import Compression
 from crtcore.codes import batches, spread
-from crtcore.intervals import averaged
+from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Encoded, Findings, Measurement, Plan, Run, Tokenizer
-from crtcore.run import Stopped
 from crtcore.stages import SHOWN, trained_tokenizer
+from crtcore.statistics import averaged
 
 
 class CompressionExperiment:

@@ -20,10 +20,9 @@ from torch import Tensor
 
 from crtcore.builtin.listing import Listing, listed
 from crtcore.builtin.specs import ImageFolder
-from crtcore.errors import RunError
+from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import Batch
 from crtcore.noise import Noise
-from crtcore.registry import in_one_line
 from crtcore.splits import check
 
 Cut: TypeAlias = Callable[[Image.Image, int], Image.Image]

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from crtcore.builtin.compared import compared
 from crtcore.builtin.specs import KernelDistance
-from crtcore.intervals import averaged
 from crtcore.kinds import Evidence, Measurement
 from crtcore.noise import Noise
+from crtcore.statistics import averaged
 
 
 class PolynomialDiscrepancy:

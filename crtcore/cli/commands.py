@@ -14,11 +14,12 @@ import click
 import crtcore
 from crtcore.cli import describe
 from crtcore.cli.console import Watch, answer, say, show, told
+from crtcore.compose.document import Problem, SpecError
+from crtcore.compose.plan import load
+from crtcore.compose.study import Study
 from crtcore.cost.devices import DEVICES
-from crtcore.errors import RunError
-from crtcore.experiment import Study, load
-from crtcore.registry import Registry, discover, in_one_line
-from crtcore.toml import Problem, SpecError
+from crtcore.errors import RunError, in_one_line
+from crtcore.registry import Registry, discover
 
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else there."
@@ -95,11 +96,12 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
     from crtcore import sweep
     from crtcore.report import page
     from crtcore.run import address
+    from crtcore.runs.summary import gather
 
     with Watch(study, quiet=quiet or as_json) as watch:
         ended = sweep.run(study, runs, watch)
     problem = sweep.failed(study, ended)
-    folder = sweep.gather(study, runs, ended) if study.swept else address(study.points[0].plan, runs)
+    folder = gather(study, runs, ended) if study.swept else address(study.points[0].plan, runs)
     if problem and not ended.results:
         raise problem
     page.render(folder)
@@ -114,8 +116,9 @@ def _tell(folder: Path, *, as_json: bool, **more: str) -> None:
     """Prints the numbers of a finished run or sweep, what they ran on, and where the report is."""
     from crtcore.report import page, tables
     from crtcore.report.sentences import sentences
-    from crtcore.run import RESULT, ran_on, read_json
-    from crtcore.sweep import SWEEP
+    from crtcore.runs.provenance import ran_on
+    from crtcore.runs.records import RESULT, read_json
+    from crtcore.runs.summary import SWEEP
 
     swept = (folder / SWEEP).is_file()
     values = read_json(folder / (SWEEP if swept else RESULT))

@@ -14,10 +14,10 @@ import click
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from crtcore.compose.document import SpecError
+from crtcore.compose.study import Study
 from crtcore.errors import RunError
-from crtcore.experiment import Study
 from crtcore.registry import NameClash, NotInstalled
-from crtcore.toml import SpecError
 
 P = ParamSpec("P")
 

@@ -9,9 +9,9 @@ import click
 from rich.table import Table
 
 from crtcore.cli.console import say, show
+from crtcore.compose.study import Study
 from crtcore.cost.devices import DEVICES, UTILISATION
 from crtcore.cost.stages import StageCost, costs, outlined
-from crtcore.experiment import Study
 from crtcore.kinds import DatasetSpec, Outline
 
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))

@@ -13,12 +13,13 @@ import tomli_w
 from rich.table import Table
 
 from crtcore.cli.console import answer, say, show
+from crtcore.compose.structure import describe, nearest
+from crtcore.errors import in_one_line
 from crtcore.hooks import Component
 from crtcore.kinds import KINDS
-from crtcore.registry import NotInstalled, Registry, in_one_line
+from crtcore.registry import NotInstalled, Registry
 from crtcore.registry import kernels as every_kernel
 from crtcore.spec import Spec
-from crtcore.structure import describe, nearest
 
 
 def listing(registry: Registry, kind: str | None, *, as_json: bool) -> None:

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from crtcore.cli.console import answer, say, show
 from crtcore.cli.describe import named
+from crtcore.errors import in_one_line
 from crtcore.hooks import Component
-from crtcore.registry import Registry, in_one_line
+from crtcore.registry import Registry
 from crtcore.spec import Spec
 from crtcore.testing.benches import benches
 from crtcore.testing.kit import Bench, Law

@@ -12,7 +12,7 @@ import attrs
 import msgspec
 
 from crtcore.cli.describe import field_texts
-from crtcore.experiment import NAME, RESERVED, Claim
+from crtcore.compose.study import NAME, RESERVED, Claim
 from crtcore.hooks import Component
 from crtcore.kinds import KINDS, ExperimentSpec, PriorSpec, Role
 from crtcore.registry import Registry

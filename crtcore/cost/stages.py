@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from crtcore.cost.blank import blank
 from crtcore.cost.trace import Trace, traced
-from crtcore.errors import RunError
+from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import DatasetSpec, Outline, Plan, PriorSpec, Regularizer, Role, Step
 from crtcore.likelihood import nats
-from crtcore.registry import in_one_line
 from crtcore.settings import Training
 from crtcore.train import penalised
 

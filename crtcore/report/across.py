@@ -12,11 +12,11 @@ import matplotlib.figure
 import tomli
 from matplotlib.axes import Axes
 
-from crtcore.experiment import leaves
+from crtcore.compose.document import dotted
+from crtcore.compose.grid import leaves
 from crtcore.report.figures import COLORS, save
 from crtcore.report.grid import MARKERS, PANEL, SMALL
 from crtcore.report.tables import titled, units
-from crtcore.toml import dotted
 
 COLUMNS = 3
 """Panels side by side."""

@@ -16,7 +16,8 @@ from matplotlib.ticker import MaxNLocator
 
 from crtcore import checkpoint
 from crtcore.report.tables import titled
-from crtcore.run import RECORDS, SAMPLES, read_records
+from crtcore.runs import files
+from crtcore.runs.records import RECORDS, SAMPLES, read_records
 
 COLUMNS = 20
 """Samples in a row of a grid."""
@@ -43,7 +44,7 @@ def save(figure: Figure, path: Path) -> Path:
     FigureCanvasAgg(figure)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=150, bbox_inches="tight")
-    checkpoint.write(path, drawn.getvalue())
+    files.write(path, drawn.getvalue())
     return path
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import jinja2
 import tomli
 
-from crtcore.checkpoint import write
 from crtcore.errors import RunError
 from crtcore.kinds import ExperimentSpec
 from crtcore.registry import NotInstalled, discover
@@ -19,8 +18,10 @@ from crtcore.report.across import across
 from crtcore.report.grid import grid
 from crtcore.report.plane import plane
 from crtcore.report.sentences import sentences
-from crtcore.run import RESULT, ran_on, read_json
-from crtcore.sweep import SWEEP
+from crtcore.runs.files import write
+from crtcore.runs.provenance import ran_on
+from crtcore.runs.records import RESULT, read_json
+from crtcore.runs.summary import SWEEP
 
 PAGE = "report.html"
 

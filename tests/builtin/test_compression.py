@@ -13,15 +13,16 @@ from torch import Tensor
 
 from crtcore import checkpoint
 from crtcore.builtin.plugin import crt_components
+from crtcore.compose.document import Document, SpecError
+from crtcore.compose.plan import study
 from crtcore.errors import RunError
-from crtcore.experiment import study
 from crtcore.hooks import Component
 from crtcore.kinds import BottleneckSpec, Plan, Squeezed, TokenizerSpec
 from crtcore.noise import Noise
 from crtcore.registry import Registry
-from crtcore.run import address, execute
+from crtcore.run import address
+from crtcore.runs.execute import execute
 from crtcore.testing.toys import Patches
-from crtcore.toml import Document, SpecError
 
 
 @attrs.frozen(kw_only=True)

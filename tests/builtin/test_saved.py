@@ -15,15 +15,15 @@ from crtcore import checkpoint
 from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.specs import Saved, Table
 from crtcore.builtin.table import TablePrior
+from crtcore.compose.document import Document
+from crtcore.compose.plan import study
 from crtcore.errors import RunError
-from crtcore.experiment import study
 from crtcore.hooks import Component
 from crtcore.kinds import PriorSpec
 from crtcore.registry import Registry
-from crtcore.run import execute
+from crtcore.runs.execute import execute
 from crtcore.testing import obeys
 from crtcore.testing.toys import Patches
-from crtcore.toml import Document
 
 test_a_saved_table = obeys(Saved(folder="the laws bring their own", prior=Table(order=1)))
 

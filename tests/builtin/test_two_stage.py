@@ -19,16 +19,16 @@ from crtcore.builtin.ancestral import AncestralDecoder
 from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.specs import FSQ, Digits
 from crtcore.builtin.table import TablePrior
+from crtcore.compose.document import Document, SpecError
+from crtcore.compose.plan import study
 from crtcore.errors import RunError
-from crtcore.experiment import study
 from crtcore.hooks import Component
 from crtcore.kinds import Batch, BottleneckSpec, DatasetSpec, DecoderSpec, Drawn, MetricSpec, Plan, TokenizerSpec
 from crtcore.likelihood import nats
 from crtcore.registry import Registry
-from crtcore.run import execute
+from crtcore.runs.execute import execute
 from crtcore.spec import Spec
 from crtcore.testing.toys import LinearPatches, Patches
-from crtcore.toml import Document, SpecError
 
 SIZES = {"train": 60, "validation": 20, "test": 30}
 SEEN: dict[str, list[Any]] = {}

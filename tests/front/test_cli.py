@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore.experiment import study
+from crtcore.compose.document import Problem, SpecError, parse
+from crtcore.compose.plan import study
 from crtcore.registry import Registry
-from crtcore.toml import Problem, SpecError, parse
 
 Crt = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crtcore.builtin import specs
-from crtcore.experiment import Study, load, override, study
+from crtcore.compose.document import Document, SpecError, parse
+from crtcore.compose.plan import load, override, study
+from crtcore.compose.study import Study
 from crtcore.kinds import Plan
 from crtcore.registry import Registry
 from crtcore.settings import Sampling
-from crtcore.toml import Document, SpecError, parse
 
 WORDS = 'use = "words"'
 

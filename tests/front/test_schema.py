@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crtcore.cli.schema import schema
-from crtcore.experiment import study
+from crtcore.compose.document import Document, SpecError
+from crtcore.compose.plan import study
+from crtcore.compose.positions import Key
 from crtcore.hooks import Component
 from crtcore.kinds import PriorSpec
 from crtcore.registry import Registry
-from crtcore.toml import Document, Key, SpecError
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +58,7 @@ def test_a_resolved_file_is_accepted(sample: str, registry: Registry, validator:
 
 
 def test_every_example_is_accepted(registry: Registry) -> None:
-    from crtcore.structure import describe
+    from crtcore.compose.structure import describe
 
     whole = schema(registry)
     for _, component in registry:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crtcore.builtin import specs
+from crtcore.compose.structure import LONGEST, Misfit, describe, nearest, structure
 from crtcore.kinds import BottleneckSpec, RegularizerSpec, TokenizerSpec
 from crtcore.registry import Registry
 from crtcore.settings import Limits, Optimizer, Sampling, Training
 from crtcore.spec import Spec
-from crtcore.structure import LONGEST, Misfit, describe, nearest, structure
 
 
 @attrs.frozen(kw_only=True)

@@ -15,9 +15,11 @@ import torch
 from hypothesis import settings
 
 import crtcore.report.page
-import crtcore.run
+import crtcore.runs.execute
 from crtcore.builtin.plugin import crt_components
-from crtcore.experiment import Study, override, study
+from crtcore.compose.document import Document
+from crtcore.compose.plan import override, study
+from crtcore.compose.study import Study
 from crtcore.hooks import Component
 from crtcore.kinds import (
     Done,
@@ -35,7 +37,6 @@ from crtcore.kinds import (
 )
 from crtcore.registry import Registry
 from crtcore.testing.toys import Chain, Patches
-from crtcore.toml import Document
 
 settings.register_profile("runs", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("runs")
@@ -166,7 +167,7 @@ Describe = Callable[..., Study]
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Describe]:
     """Makes a study of toys from `a.b=value` texts."""
-    for module in (crtcore.run, crtcore.report.page):
+    for module in (crtcore.runs.execute, crtcore.report.page):
         monkeypatch.setattr(module, "discover", lambda: REGISTRY)
 
     def make(*overrides: str, text: str = TOY) -> Study:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import torch
 
-from crtcore.experiment import load
+from crtcore.compose.plan import load
 from crtcore.kinds import Plan
 from crtcore.registry import discover
-from crtcore.run import address, execute
+from crtcore.run import address
+from crtcore.runs.execute import execute
 
 
 def child(plan: Plan, runs: Path) -> int:

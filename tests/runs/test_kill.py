@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from crtcore.experiment import load
+from crtcore.compose.plan import load
 from crtcore.registry import discover
-from crtcore.run import execute, work
+from crtcore.runs.execute import execute, work
 
 HERE = Path(__file__).parent
 SPEC = HERE.parents[1] / "specs" / "smoke.toml"

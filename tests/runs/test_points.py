@@ -13,12 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crtcore.compose.study import Study
 from crtcore.errors import RunError
-from crtcore.experiment import Study
 from crtcore.kinds import Experiment, ExperimentSpec, Findings, Measurement, Row
 from crtcore.points import flat, parted
-from crtcore.run import RESULT, address, execute
-from crtcore.sweep import Finished, gather, interval, run, table
+from crtcore.run import address
+from crtcore.runs.execute import execute
+from crtcore.runs.records import RESULT
+from crtcore.runs.summary import gather, table
+from crtcore.sweep import Finished, interval, run
 
 Describe = Callable[..., Study]
 BITS = Measurement(1.5, "bits", 3)

@@ -12,14 +12,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from crtcore.builtin.ancestral import AncestralDecoder
-from crtcore.checkpoint import write_json
 from crtcore.cli.commands import main
+from crtcore.compose.study import Study
 from crtcore.errors import RunError
-from crtcore.experiment import Study
 from crtcore.registry import Registry
 from crtcore.report import page, tables
-from crtcore.run import address, execute
-from crtcore.sweep import Finished, gather, run
+from crtcore.run import address
+from crtcore.runs.execute import execute
+from crtcore.runs.files import write_json
+from crtcore.runs.summary import gather
+from crtcore.sweep import Finished, run
 
 Describe = Callable[..., Study]
 PNG = b"\x89PNG\r\n\x1a\n"

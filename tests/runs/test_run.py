@@ -18,9 +18,12 @@ from hypothesis import strategies as st
 from crtcore import checkpoint, train
 from crtcore.builtin.ancestral import AncestralDecoder
 from crtcore.builtin.code_length import TwoPartCode
-from crtcore.errors import RunError
+from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Measurement, Plan
-from crtcore.run import RECORDS, Run, Stopped, address, append, execute, finished, read_records
+from crtcore.run import Run, address
+from crtcore.runs import files
+from crtcore.runs.execute import execute, finished
+from crtcore.runs.records import RECORDS, append, read_records
 from crtcore.testing.toys import LinearChain
 
 Planned = Callable[..., Plan]
@@ -277,7 +280,7 @@ def test_a_folder_of_something_else_is_told_and_left_alone(plan: Plan, runs: Pat
 @pytest.mark.parametrize("name", ["run.json", "result.json"])
 def test_a_damaged_file_of_a_run_is_named(plan: Plan, runs: Path, name: str, content: bytes) -> None:
     folder = address(plan, runs)
-    checkpoint.write_json(folder / "run.json", {"format": 1, "hash": plan.hash})
+    files.write_json(folder / "run.json", {"format": 1, "hash": plan.hash})
     (folder / name).write_bytes(content)
 
     message = told(lambda: execute(plan, runs))

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from crtcore import sweep
-from crtcore.checkpoint import write_json
-from crtcore.experiment import Study
+from crtcore.compose.study import Study
 from crtcore.report.tables import verdicts
 from crtcore.run import address
-from crtcore.sweep import Finished, claims, failed, gather, interval, paired, run, summary, verdict
+from crtcore.runs.files import write_json
+from crtcore.runs.summary import claims, gather, summary, verdict
+from crtcore.sweep import Finished, failed, interval, paired, run
 
 Describe = Callable[..., Study]
 NUMBERS = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))

@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from crtcore import checkpoint, train
 from crtcore.builtin.fsq import Grid
 from crtcore.builtin.specs import FSQ
-from crtcore.errors import RunError
+from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Encoded, Penalty
 from crtcore.noise import Noise
-from crtcore.run import RECORDS, Stage, Stopped, read_records
+from crtcore.run import Stage
+from crtcore.runs.records import RECORDS, read_records
 from crtcore.settings import Optimizer, Training
 from crtcore.testing.toys import Chain, Patches
 from crtcore.train import Leg, Loss, Part, batch_at, fit, penalised, seeded

@@ -18,11 +18,10 @@ from crtcore.builtin.scaling.spec import Scaling
 from crtcore.builtin.specs import CodeLength, Frechet, KernelDistance
 from crtcore.builtin.whitened import Whitened
 from crtcore.codes import Codes, encoded, spread
-from crtcore.errors import RunError
+from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Evidence, Findings, Measurement, Plan, Run
 from crtcore.likelihood import scored
 from crtcore.noise import Noise
-from crtcore.run import Stopped
 from crtcore.stages import (
     TOKENIZER,
     Split,

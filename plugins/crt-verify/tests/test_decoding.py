@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 
 from crtcore import Sampling, discover
 from crtcore.builtin.table import TablePrior
-from crtcore.errors import RunError
-from crtcore.experiment import study
+from crtcore.compose.document import Document, SpecError
+from crtcore.compose.plan import study
+from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Plan
-from crtcore.run import RECORDS, Stopped, execute, read_records
-from crtcore.toml import Document, SpecError
+from crtcore.runs.execute import execute
+from crtcore.runs.records import RECORDS, read_records
 
 DECODERS: list[dict[str, Any]] = [
     {"use": "sd", "length": 3},

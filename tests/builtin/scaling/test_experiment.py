@@ -15,14 +15,15 @@ import torch
 from crtcore import checkpoint
 from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.scaling import numbers
-from crtcore.experiment import study
+from crtcore.compose.document import Document, SpecError
+from crtcore.compose.plan import study
+from crtcore.errors import Stopped
 from crtcore.hooks import Component
 from crtcore.kinds import DecoderSpec, Plan
 from crtcore.registry import Registry
 from crtcore.report.grid import grid
-from crtcore.run import Stopped, execute
+from crtcore.runs.execute import execute
 from crtcore.testing.toys import Chain, Patches
-from crtcore.toml import Document, SpecError
 
 
 @attrs.frozen(kw_only=True)

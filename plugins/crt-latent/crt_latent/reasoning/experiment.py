@@ -24,10 +24,9 @@ from crt_latent.tasks.task import Task
 from crt_latent.traces import Trace, delimiters, lengths, parted, weights
 from crtcore import Noise
 from crtcore.codes import spread
-from crtcore.errors import RunError
+from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Findings, Measurement, Row, Run
 from crtcore.likelihood import nats
-from crtcore.run import Stopped
 from crtcore.stages import TOKENIZER, compression, trained_tokenizer
 from crtcore.train import Loss, Part, batch_at, fit, seeded
 

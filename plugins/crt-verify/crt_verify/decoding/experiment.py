@@ -16,9 +16,9 @@ from crt_verify.decoding.spec import Decoding
 from crt_verify.decoding.table import Entry, Trials, numbers, points
 from crt_verify.decoding.trial import Pair, step_time, tried
 from crtcore import Noise, discover
-from crtcore.errors import RunError
+from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Decoder, Findings, Json, Run
-from crtcore.run import RECORDS, Stopped, read_records
+from crtcore.runs.records import RECORDS, read_records
 from crtcore.stages import trained_prior
 
 if TYPE_CHECKING:

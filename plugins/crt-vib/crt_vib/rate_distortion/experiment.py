@@ -15,9 +15,9 @@ from crt_vib.rate_distortion.spec import RateDistortion
 from crtcore.errors import RunError
 from crtcore.gaps import Span, along, common
 from crtcore.gaps import mean as over
-from crtcore.intervals import averaged
 from crtcore.kinds import Dataset, Findings, Measurement, Row, Run
 from crtcore.stages import trained_prior
+from crtcore.statistics import averaged
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,9 +16,9 @@ from crt_vib.gaussian.sandwich import sandwich
 from crt_vib.rate_distortion.frontier import Frontier
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.reading import Examples
-from crtcore.intervals import averaged
 from crtcore.kinds import Measurement, Row
 from crtcore.noise import Noise
+from crtcore.statistics import averaged
 
 AMONG = 2048
 """States that the information is estimated among, at most: it cannot be told above the logarithm of their number."""

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from crt_vib.rate_distortion.spec import RateDistortion
 from crtcore.codes import batches, spread
-from crtcore.errors import RunError
+from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Batch, Dataset, Prior, Run, Trunk
-from crtcore.run import Stopped
 
 
 class Prompts(NamedTuple):

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 import crtcore.builtin.plugin
 from crtcore import Component, Registry
+from crtcore.compose.document import Document, SpecError
+from crtcore.compose.plan import study
 from crtcore.cost.stages import costs, outlined
-from crtcore.errors import RunError
-from crtcore.experiment import study
+from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Plan, PriorSpec
-from crtcore.run import Stopped, execute
-from crtcore.toml import Document, SpecError
+from crtcore.runs.execute import execute
 
 SYMBOLS = 4
 

@@ -18,10 +18,10 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn
 
+from crtcore.compose.positions import Key
 from crtcore.kinds import KINDS
 from crtcore.registry import NotInstalled, Registry
 from crtcore.spec import FieldError, Spec
-from crtcore.toml import Key
 
 T = TypeVar("T")
 
