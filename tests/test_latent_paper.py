@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from crt_ar import Llama
 from crt_ar.llama.files import write_llama
 from crt_latent.metamath.spec import of_words
-
 from crtcore import discover
 from crtcore.compose.plan import load
 from crtcore.cost.blank import blank

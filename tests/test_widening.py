@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+
 from crt_ar import Transformer
 from crt_latent.widening import widened
-
 from crtcore import checkpoint
 from crtcore.builtin.specs import Saved
 

@@ -18,12 +18,12 @@ from typing import Any
 
 import attrs
 import torch
+from kept import keep, needs_gpu
+
 from crt_verify.kernels import build, device, host
 from crt_verify.kernels.commit import commit
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict
-from kept import keep, needs_gpu
-
 from crtcore import Sampling
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "plugins/crt-verify/tests/kernels"))

@@ -21,6 +21,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
+from kept import keep, needs_gpu
+from torch import Tensor, nn
+
 from crt_ar.llama.network import LlamaTransformer
 from crt_ar.llama.spec import Llama
 from crt_verify.drafters import Beam, Chain, Drafter
@@ -28,9 +31,6 @@ from crt_verify.drafters.drafting import Drafting
 from crt_verify.kernels import device
 from crt_verify.kernels.commit import commit
 from crt_verify.verdict import Verdict, check
-from kept import keep, needs_gpu
-from torch import Tensor, nn
-
 from crtcore import Sampling
 from crtcore.kinds import Session
 from crtcore.nn.scope import Scope

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from crt_verify.kernels.build import source_hash
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import kept
 import pytest
+
 from crt_verify.kernels.build import source_hash
 
 

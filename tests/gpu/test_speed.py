@@ -8,6 +8,7 @@ import attrs
 import pytest
 import speed
 import torch
+
 from crt_verify.kernels import host
 from crt_verify.tree import Tree, batch
 

@@ -1,5 +1,4 @@
 from crt_ar import FrozenLlama, Llama, LlamaFolder, LlamaGen, Transformer
-
 from crtcore.testing import obeys
 
 test_the_example = obeys(Transformer(layers=2, width=16, heads=2))

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crt_verify.decoding.intervals import ratio, scaled
 from crt_verify.decoding.overlap import overlap
 from crt_verify.decoding.table import Entry, Trials, points
 from crt_verify.decoding.trial import Pair, Round, rounds, tried
 from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
-from hypothesis import given
-from hypothesis import strategies as st
-
 from crtcore import Sampling, discover
 from crtcore.builtin.table import TablePrior
 from crtcore.compose.document import Document, SpecError

@@ -5,11 +5,11 @@ from __future__ import annotations
 import attrs
 import pytest
 import torch
-from crt_vib.lists.spec import NAMES, Lists
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from crt_vib.lists.spec import NAMES, Lists
 from crtcore.testing import obeys
 
 settings.register_profile("lists", deadline=None, max_examples=20)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from crt_vib.meta.attention import MetaAttention
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from crt_vib.meta.attention import MetaAttention
 from crtcore.nn.attention import Attention
 from crtcore.nn.scope import Memory, Scope
 

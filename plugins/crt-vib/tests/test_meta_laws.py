@@ -1,5 +1,4 @@
 from crt_vib.meta.spec import MetaTransformer
-
 from crtcore.settings import Yarn
 from crtcore.testing import obeys
 

@@ -9,14 +9,14 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from crt_vib.meta.attention import MetaAttention
-from crt_vib.meta.spec import MetaTransformer
-from crt_vib.meta.transformer import MetaLanguageModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from crt_vib.meta.attention import MetaAttention
+from crt_vib.meta.spec import MetaTransformer
+from crt_vib.meta.transformer import MetaLanguageModel
 from crtcore.errors import RunError
 from crtcore.nn.attention import Attention
 from crtcore.nn.scope import Scope

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from crt_vq import VQ, Adversarial, Conv
 from crt_vq.adversarial import Adversary, hinge
 from crt_vq.patchgan import patch_discriminator, smallest
-from torch import Tensor, nn
-
 from crtcore.errors import RunError
 from crtcore.kinds import Encoded
 from crtcore.testing.toys import Patches

@@ -14,7 +14,6 @@ from crt_vq import (
     ResidualVQ,
     SimVQ,
 )
-
 from crtcore.testing import obeys
 
 test_cosine_codes = obeys(VQ(codes=16))

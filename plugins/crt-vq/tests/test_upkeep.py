@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from crt_vq import VQ, Causal, Conv
-from crt_vq.codebook import Codebook
 from torch import Tensor
 
+from crt_vq import VQ, Causal, Conv
+from crt_vq.codebook import Codebook
 from crtcore.train import penalised, pulls
 
 

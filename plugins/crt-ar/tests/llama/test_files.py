@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from crt_ar import FrozenLlama, Llama, LlamaFolder
-from crt_ar.llama.files import read_llama, write_llama
-from crt_ar.llama.network import LlamaTransformer
 from torch import Tensor
 from torch.nn import functional
 
+from crt_ar import FrozenLlama, Llama, LlamaFolder
+from crt_ar.llama.files import read_llama, write_llama
+from crt_ar.llama.network import LlamaTransformer
 from crtcore.cost.blank import blank
 from crtcore.errors import RunError
 

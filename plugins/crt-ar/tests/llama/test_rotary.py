@@ -2,11 +2,11 @@ import math
 
 import pytest
 import torch
-from crt_ar.llama.rotary import rotate_stretched, stretched
-from crt_ar.llama.shape import Stretch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crt_ar.llama.rotary import rotate_stretched, stretched
+from crt_ar.llama.shape import Stretch
 from crtcore.nn.rotary import rotate
 
 

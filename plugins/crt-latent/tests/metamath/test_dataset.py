@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+
 from crt_latent.metamath.dataset import SPLITS, MetaMathTraces
 from crt_latent.metamath.entries import split_of
 from crt_latent.metamath.spec import MetaMath, of_words
 from crt_latent.tasks.task import Task
 from crt_latent.traces import parted
-
 from crtcore.errors import RunError
 from crtcore.testing import obeys
 

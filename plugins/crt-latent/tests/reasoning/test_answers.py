@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.reasoning.answers import Solver
-
 from crtcore.builtin.ancestral import AncestralDecoder
 from crtcore.builtin.table import TablePrior
 from crtcore.settings import Sampling

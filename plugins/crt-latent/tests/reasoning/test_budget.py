@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from crt_latent.reasoning.budget import TIMED, budget, step_seconds
 from torch import nn
 
+from crt_latent.reasoning.budget import TIMED, budget, step_seconds
 from crtcore.settings import Training
 from crtcore.train import Loss
 

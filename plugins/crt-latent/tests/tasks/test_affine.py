@@ -7,13 +7,13 @@ from collections import Counter
 
 import pytest
 import torch
+from torch import Tensor
+
 from crt_latent.tasks import generated
 from crt_latent.tasks.affine import Affine
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import AffineChain
 from crt_latent.traces import delimiters, parted, weights
-from torch import Tensor
-
 from crtcore.errors import RunError
 from crtcore.testing import obeys
 

@@ -1,7 +1,6 @@
 """The text tokenizer keeps the laws of its kind."""
 
 from crt_latent.text_chunks.spec import TextChunks
-
 from crtcore.testing import obeys
 
 test_two_ids_a_code = obeys(TextChunks(chunk=4, rate=2, width=8, heads=2))

@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from crt_latent.text_chunks.spec import TextChunks
-from crt_latent.text_chunks.tokenizer import ChunkTokenizer
 from torch import Tensor
 
+from crt_latent.text_chunks.spec import TextChunks
+from crt_latent.text_chunks.tokenizer import ChunkTokenizer
 from crtcore.builtin.specs import FSQ
 from crtcore.spec import FieldError
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crt_verify.kernels.commit import commit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from crt_verify.kernels.commit import commit
 from crtcore.nn.scope import Memory
 
 FEW = settings(max_examples=30, deadline=None, derandomize=True, database=None)

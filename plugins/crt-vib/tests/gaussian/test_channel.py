@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from crt_vib import Gaussian
-from crt_vib.gaussian.channel import GaussianChannel
 from torch import Tensor
 
+from crt_vib import Gaussian
+from crt_vib.gaussian.channel import GaussianChannel
 from crtcore import Noise
 from crtcore.testing import benches
 from crtcore.testing.laws import bottleneck as laws

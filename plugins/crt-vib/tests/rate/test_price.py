@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crt_vib import Rate, RateSquared, RateTarget
 
+from crt_vib import Rate, RateSquared, RateTarget
 from crtcore.kinds import Encoded, RegularizerSpec, Tokenizer
 
 

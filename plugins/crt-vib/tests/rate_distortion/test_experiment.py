@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 import torch
-from crt_vib.plugin import crt_components
 from torch import Tensor, nn
 
 import crtcore.builtin.plugin
+from crt_vib.plugin import crt_components
 from crtcore import Component, Registry
 from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
