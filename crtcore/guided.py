@@ -11,10 +11,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_nn.slots import Ancestry
 from crtcore.builtin.specs import Guidance
 from crtcore.errors import RunError
 from crtcore.kinds import Prior, Session
-from crtcore.nn.slots import Ancestry
 
 
 class Guided(nn.Module):

@@ -26,6 +26,8 @@ from torch import Tensor, nn
 
 from crt_ar.llama.network import LlamaTransformer
 from crt_ar.llama.spec import Llama
+from crt_nn.scope import Scope
+from crt_nn.session import CachedSession
 from crt_verify.drafters import Beam, Chain, Drafter
 from crt_verify.drafters.drafting import Drafting
 from crt_verify.kernels import device
@@ -33,8 +35,6 @@ from crt_verify.kernels.commit import commit
 from crt_verify.verdict import Verdict, check
 from crtcore import Sampling
 from crtcore.kinds import Session
-from crtcore.nn.scope import Scope
-from crtcore.nn.session import CachedSession
 
 VOCABULARY = 32_000
 TARGET = Llama(size="Llama-3.1-8B", layers=32, width=4096, heads=32, key_heads=32, hidden=11008)

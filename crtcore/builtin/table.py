@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crtcore.nn.slots import Slots
+from crt_nn.slots import Slots
 
 if TYPE_CHECKING:
     from crtcore.builtin.specs import Table

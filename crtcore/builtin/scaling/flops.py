@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from crtcore.nn.attention import Attention
+from crt_nn.attention import Attention
 
 
 def parameters(prior: nn.Module) -> int:

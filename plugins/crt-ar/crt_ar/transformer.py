@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from crtcore.nn.attention import Attention
-from crtcore.nn.block import Stack
-from crtcore.nn.prefixed import Prefixed
-from crtcore.nn.scope import Scope
-from crtcore.nn.swiglu import SwiGLU
+from crt_nn.attention import Attention
+from crt_nn.block import Stack
+from crt_nn.prefixed import Prefixed
+from crt_nn.scope import Scope
+from crt_nn.swiglu import SwiGLU
 
 if TYPE_CHECKING:
     from crt_ar.specs import Transformer

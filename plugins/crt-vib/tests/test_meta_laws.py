@@ -1,5 +1,5 @@
+from crt_nn.yarn_settings import Yarn
 from crt_vib.meta.spec import MetaTransformer
-from crtcore.settings import Yarn
 from crtcore.testing import obeys
 
 STRETCHED = Yarn(scale=4, original_length=8)

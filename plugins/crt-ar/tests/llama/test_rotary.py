@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from crt_ar.llama.rotary import rotate_stretched, stretched
 from crt_ar.llama.shape import Stretch
-from crtcore.nn.rotary import rotate
+from crt_nn.rotary import rotate
 
 
 def published(speeds: torch.Tensor, stretch: Stretch) -> torch.Tensor:

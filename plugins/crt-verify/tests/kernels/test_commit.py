@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from crt_nn.scope import Memory
 from crt_verify.kernels.commit import commit
-from crtcore.nn.scope import Memory
 
 FEW = settings(max_examples=30, deadline=None, derandomize=True, database=None)
 BOUND, ROOM = 9, 6

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
+from crt_nn.yarn_settings import Yarn
 from crtcore.kinds import PriorSpec
-from crtcore.settings import Yarn
 from crtcore.spec import FieldError, at_least, divides
 
 if TYPE_CHECKING:

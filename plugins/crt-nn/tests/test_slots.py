@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore.nn.slots import Slots, lineage
+from crt_nn.slots import Slots, lineage
 
 
 def ids(width: int) -> torch.Tensor:

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crtcore.nn.scope import Memory, Scope
-from crtcore.nn.slots import Ancestry, Slots
+from crt_nn.scope import Memory, Scope
+from crt_nn.slots import Ancestry, Slots
 
 
 @runtime_checkable  # so that test-time type checkers accept it

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from crtcore.nn.causal import Causal
+from crt_nn.causal import Causal
 
 
 class Prefixed(Causal):

@@ -3,8 +3,8 @@ import importlib.util
 import pytest
 import torch
 
-from crtcore.nn.attention import Attention
-from crtcore.nn.scope import Scope
+from crt_nn.attention import Attention
+from crt_nn.scope import Scope
 
 SCOPE = Scope(torch.arange(3)[None])
 

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crtcore.nn.backends import Attend, Wanted, choose
-from crtcore.nn.rotary import rotate
-from crtcore.nn.scope import Scope
+from crt_nn.backends import Attend, Wanted, choose
+from crt_nn.rotary import rotate
+from crt_nn.scope import Scope
 
 Turn: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Queries or keys `b t h d` and their positions `b t`, to turned ones."""

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore.nn.rotary import rotate
+from crt_nn.rotary import rotate
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crtcore.nn.rotary import BASE, frequencies, turn
-from crtcore.settings import Yarn
+from crt_nn.rotary import BASE, frequencies, turn
+from crt_nn.yarn_settings import Yarn
 
 
 def rotate_stretched(

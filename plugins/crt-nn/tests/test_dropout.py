@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from crtcore.nn.dropout import Dropout, Thinned
-from crtcore.nn.scope import Scope
-from crtcore.nn.swiglu import SwiGLU
+from crt_nn.dropout import Dropout, Thinned
+from crt_nn.scope import Scope
+from crt_nn.swiglu import SwiGLU
 
 POSITIONS = torch.arange(40).expand(50, -1)
 

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crt_nn.rotary import rotate
+from crt_nn.rotary_yarn import rotate_stretched, slowing
+from crt_nn.yarn_settings import Yarn
 from crtcore import FieldError
-from crtcore.nn.rotary import rotate
-from crtcore.nn.rotary_yarn import rotate_stretched, slowing
-from crtcore.settings import Yarn
 
 CPU = torch.device("cpu")
 YARNS = st.builds(

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from crtcore.nn.norm import RMSNorm
-from crtcore.nn.scope import Scope
+from crt_nn.norm import RMSNorm
+from crt_nn.scope import Scope
 
 Builder: TypeAlias = Callable[[int], nn.Module]
 """A width to a new sub-layer."""

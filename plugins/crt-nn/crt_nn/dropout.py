@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crtcore.nn.scope import Scope
+from crt_nn.scope import Scope
 from crtcore.noise import Noise
 
 

@@ -1,7 +1,7 @@
 import torch
 
-from crtcore.nn.block import Stack
-from crtcore.nn.norm import RMSNorm
+from crt_nn.block import Stack
+from crt_nn.norm import RMSNorm
 
 
 def test_what_is_added_to_the_mean_square_can_be_said() -> None:

@@ -10,8 +10,8 @@ import abc
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from crtcore.nn.scope import Scope
-from crtcore.nn.session import CachedSession
+from crt_nn.scope import Scope
+from crt_nn.session import CachedSession
 
 
 class Causal(nn.Module, abc.ABC):

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crtcore.nn.rotary import frequencies, turn
+from crt_nn.rotary import frequencies, turn
 
 
 def rotate_on_grid(

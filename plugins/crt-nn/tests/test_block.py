@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from crtcore.nn.attention import Attention
-from crtcore.nn.block import Stack
-from crtcore.nn.scope import Memory, Scope
-from crtcore.nn.swiglu import SwiGLU
+from crt_nn.attention import Attention
+from crt_nn.block import Stack
+from crt_nn.scope import Memory, Scope
+from crt_nn.swiglu import SwiGLU
 
 POSITIONS = torch.arange(3).expand(2, -1)
 

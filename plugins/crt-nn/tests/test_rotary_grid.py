@@ -2,8 +2,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore.nn.rotary import rotate
-from crtcore.nn.rotary_grid import rotate_on_grid
+from crt_nn.rotary import rotate
+from crt_nn.rotary_grid import rotate_on_grid
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from crtcore.nn.attention import Attention
-from crtcore.nn.block import Stack
-from crtcore.nn.scope import Scope
-from crtcore.nn.session import CachedSession
+from crt_nn.attention import Attention
+from crt_nn.block import Stack
+from crt_nn.scope import Scope
+from crt_nn.session import CachedSession
 
 PROMPT = torch.tensor([[1, 2], [3, -1]])
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crtcore.nn import backends
+from crt_nn import backends
 
 CPU_TENSOR = torch.zeros(1, 2, 1, 8)
 
