@@ -11,19 +11,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from crtcore import checkpoint, codes
+from crt_run.runs import checkpoint
+from crt_run.runs.execute import execute
+from crt_run.runs.run import Run
+from crt_run.training import ids as codes
+from crt_run.training.ids import Codes, Rows, check_round_trip, coded, encoded, spread
+from crt_run.training.stages import TOKENIZER
 from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.specs import Shapes
-from crtcore.codes import Codes, Rows, check_round_trip, coded, encoded, spread
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.errors import CheckpointError, RunError, Stopped
 from crtcore.hooks import Component
 from crtcore.kinds import Dataset, Plan
 from crtcore.registry import Registry
-from crtcore.run import Run
-from crtcore.runs.execute import execute
-from crtcore.stages import TOKENIZER
 from crtcore.testing.toys import LinearPatches, Patches
 
 REGISTRY = Registry.of(

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from crtcore import FieldError, checkpoint
+from crt_run.runs import checkpoint
+from crtcore import FieldError
 from crtcore.builtin.specs import Guidance, Saved, Table
 from crtcore.builtin.table import TablePrior
 from crtcore.errors import RunError

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from crt_run.runs.execute import execute
+from crt_run.runs.run import Run
 from crtcore import discover
 from crtcore.builtin.two_stage import TOKENIZER
 from crtcore.compose.plan import load
 from crtcore.cost.stages import StageCost, costs, outlined
 from crtcore.kinds import Plan
-from crtcore.run import Run
-from crtcore.runs.execute import execute
 from crtcore.testing.pictures import paint_many
 
 PAPER = Path(__file__).parent.parent / "specs" / "paper"

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import crtcore
-from crtcore.report import tables
+from crt_run.present import tables
 from crtcore.testing import benches
 
 ROOT = Path(__file__).parent.parent

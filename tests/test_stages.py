@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from crt_run.runs.execute import execute
+from crt_run.runs.run import Run
+from crt_run.training.stages import trained_prior
 from crtcore.builtin.plugin import crt_components
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.hooks import Component
 from crtcore.kinds import Batch, DatasetSpec, Experiment, ExperimentSpec, Findings, Measurement, Plan, Role
 from crtcore.registry import Registry
-from crtcore.run import Run
-from crtcore.runs.execute import execute
-from crtcore.stages import trained_prior
 
 
 class PairRows:

@@ -8,7 +8,7 @@ import torch
 
 from crt_ar import Transformer
 from crt_latent.widening import widened
-from crtcore import checkpoint
+from crt_run.runs import checkpoint
 from crtcore.builtin.specs import Saved
 
 SPEC = Transformer(layers=2, width=16, heads=2)

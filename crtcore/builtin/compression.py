@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from crt_run.training.ids import batches, spread
+from crt_run.training.stages import SHOWN, trained_tokenizer
 from crtcore.builtin.specs import Compression
-from crtcore.codes import batches, spread
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Encoded, Findings, Measurement, Plan, Run, Tokenizer
-from crtcore.stages import SHOWN, trained_tokenizer
 from crtcore.statistics import averaged
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from crtcore import checkpoint
+from crt_run.runs import checkpoint
 from crtcore.builtin.specs import Saved
 from crtcore.errors import CheckpointError, RunError
 from crtcore.kinds import Prior

@@ -11,7 +11,6 @@ from crtcore.kinds import (
     BottleneckSpec,
     DatasetSpec,
     DecoderSpec,
-    ExecutorSpec,
     ExperimentSpec,
     MetricSpec,
     PriorSpec,
@@ -363,15 +362,3 @@ class TwoStage(ExperimentSpec):
             yield "tokenizer.use", f"expected a tokenizer of {dataset.form!r} data, got one of {tokenizer.form!r}"
         if decoder.drafts and plan.parts["draft"] is None:
             yield "draft", "expected a table [draft]: this decoder needs a draft prior"
-
-
-@attrs.frozen(kw_only=True)
-class Local(ExecutorSpec):
-    """Processes on this machine."""
-
-    implementation: ClassVar[str] = "crtcore.builtin.local:LocalProcesses"
-
-    workers: int = attrs.field(default=0, validator=at_least(0))
-    """Processes at a time; 0 is one for each core."""
-    threads: int = attrs.field(default=1, validator=at_least(1))
-    """Threads of each process; another number can change the last bits of a result."""

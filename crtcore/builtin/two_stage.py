@@ -8,15 +8,15 @@ from typing import Any
 
 import torch
 
+from crt_run.training.ids import check_round_trip, coded, encoded, spread
+from crt_run.training.stages import TOKENIZER, Split, draw, evidence, keep, modelling, trained_tokenizer
+from crt_run.training.trainer import Part, fit, seeded
 from crtcore.builtin.code_length import unigram_nats
 from crtcore.builtin.specs import TwoStage
-from crtcore.codes import check_round_trip, coded, encoded, spread
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Drawn, Evidence, Findings, Measurement, Metric, Plan, Prior, Run, Tokenizer
 from crtcore.likelihood import scored
 from crtcore.noise import Noise
-from crtcore.stages import TOKENIZER, Split, draw, evidence, keep, modelling, trained_tokenizer
-from crtcore.train import Part, fit, seeded
 
 
 class TwoStageExperiment:

@@ -93,10 +93,10 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
     Raises: RunError if no point has one.
     """
     _needs("run", "torch", "scipy", "matplotlib", "jinja2", "safetensors", "filelock")
-    from crtcore import sweep
+    from crt_run.runs.run import address
+    from crt_run.sweeps import sweep
+    from crt_run.sweeps.summary import gather
     from crtcore.report import page
-    from crtcore.run import address
-    from crtcore.runs.summary import gather
 
     with Watch(study, quiet=quiet or as_json) as watch:
         ended = sweep.run(study, runs, watch)
@@ -114,11 +114,12 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
 
 def _tell(folder: Path, *, as_json: bool, **more: str) -> None:
     """Prints the numbers of a finished run or sweep, what they ran on, and where the report is."""
-    from crtcore.report import page, tables
-    from crtcore.report.sentences import sentences
-    from crtcore.runs.provenance import ran_on
-    from crtcore.runs.records import RESULT, read_json
-    from crtcore.runs.summary import SWEEP
+    from crt_run.present import tables
+    from crt_run.present.sentences import sentences
+    from crt_run.runs.provenance import ran_on
+    from crt_run.runs.records import RESULT, read_json
+    from crt_run.sweeps.summary import SWEEP
+    from crtcore.report import page
 
     swept = (folder / SWEEP).is_file()
     values = read_json(folder / (SWEEP if swept else RESULT))

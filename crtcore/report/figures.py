@@ -14,10 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from crtcore import checkpoint
-from crtcore.report.tables import titled
-from crtcore.runs import files
-from crtcore.runs.records import RECORDS, SAMPLES, read_records
+from crt_run.present.tables import titled
+from crt_run.runs import checkpoint, files
+from crt_run.runs.records import RECORDS, SAMPLES, read_records
 
 COLUMNS = 20
 """Samples in a row of a grid."""

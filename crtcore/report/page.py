@@ -10,18 +10,19 @@ from typing import Any
 import jinja2
 import tomli
 
+from crt_run.present import tables
+from crt_run.present.sentences import sentences
+from crt_run.runs.files import write
+from crt_run.runs.provenance import ran_on
+from crt_run.runs.records import RESULT, read_json
+from crt_run.sweeps.summary import SWEEP
 from crtcore.errors import RunError
 from crtcore.kinds import ExperimentSpec
 from crtcore.registry import NotInstalled, discover
-from crtcore.report import figures, tables
+from crtcore.report import figures
 from crtcore.report.across import across
 from crtcore.report.grid import grid
 from crtcore.report.plane import plane
-from crtcore.report.sentences import sentences
-from crtcore.runs.files import write
-from crtcore.runs.provenance import ran_on
-from crtcore.runs.records import RESULT, read_json
-from crtcore.runs.summary import SWEEP
 
 PAGE = "report.html"
 

@@ -11,12 +11,12 @@ import matplotlib.figure
 import tomli
 from matplotlib.axes import Axes
 
+from crt_run.present.tables import titled, units
 from crtcore.compose.document import dotted
 from crtcore.compose.grid import leaves
 from crtcore.kinds import TradeOff
 from crtcore.report.figures import COLORS, save
 from crtcore.report.grid import MARKERS, PANEL, SMALL
-from crtcore.report.tables import titled, units
 
 MOST = 24
 """Points that are named in the picture."""

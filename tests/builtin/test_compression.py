@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from crtcore import checkpoint
+from crt_run.runs import checkpoint
+from crt_run.runs.execute import execute
+from crt_run.runs.run import address
 from crtcore.builtin.plugin import crt_components
 from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
@@ -20,8 +22,6 @@ from crtcore.hooks import Component
 from crtcore.kinds import BottleneckSpec, Plan, Squeezed, TokenizerSpec
 from crtcore.noise import Noise
 from crtcore.registry import Registry
-from crtcore.run import address
-from crtcore.runs.execute import execute
 from crtcore.testing.toys import Patches
 
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from crtcore import checkpoint
+from crt_run.runs import checkpoint
+from crt_run.runs.execute import execute
 from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.specs import Saved, Table
 from crtcore.builtin.table import TablePrior
@@ -21,7 +22,6 @@ from crtcore.errors import RunError
 from crtcore.hooks import Component
 from crtcore.kinds import PriorSpec
 from crtcore.registry import Registry
-from crtcore.runs.execute import execute
 from crtcore.testing import obeys
 from crtcore.testing.toys import Patches
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from crtcore import checkpoint
+from crt_run.runs import checkpoint
+from crt_run.runs.execute import execute
 from crtcore.builtin.ancestral import AncestralDecoder
 from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.specs import FSQ, Digits
@@ -26,7 +27,6 @@ from crtcore.hooks import Component
 from crtcore.kinds import Batch, BottleneckSpec, DatasetSpec, DecoderSpec, Drawn, MetricSpec, Plan, TokenizerSpec
 from crtcore.likelihood import nats
 from crtcore.registry import Registry
-from crtcore.runs.execute import execute
 from crtcore.spec import Spec
 from crtcore.testing.toys import LinearPatches, Patches
 

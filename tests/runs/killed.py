@@ -16,11 +16,11 @@ from pathlib import Path
 
 import torch
 
+from crt_run.runs.execute import execute
+from crt_run.runs.run import address
 from crtcore.compose.plan import load
 from crtcore.kinds import Plan
 from crtcore.registry import discover
-from crtcore.run import address
-from crtcore.runs.execute import execute
 
 
 def child(plan: Plan, runs: Path) -> int:

@@ -19,9 +19,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from crtcore import checkpoint
+from crt_run.runs import checkpoint, files
 from crtcore.errors import CheckpointError, RunError
-from crtcore.runs import files
 
 FILES = ("tensors.safetensors", "state.json", "manifest.json", "COMMITTED")
 CALLS = 18

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crtcore.gaps import PLACES, Span, along, common, gaps, mean
+from crt_run.present.sentences import gap, sentences
+from crt_run.sweeps.curves import PLACES, Span, along, common, gaps, mean
 from crtcore.kinds import Figure
-from crtcore.report.sentences import gap, sentences
 
 FIGURE = Figure(across="rate", lines="arm", numbers=("loss",), along="weight", references=("floor",))
 Curve = list[tuple[float, float]]

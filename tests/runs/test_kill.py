@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from crt_run.runs.execute import execute, work
 from crtcore.compose.plan import load
 from crtcore.registry import discover
-from crtcore.runs.execute import execute, work
 
 HERE = Path(__file__).parent
 SPEC = HERE.parents[1] / "specs" / "smoke.toml"

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import crtcore
+from crt_run.runs.execute import execute
+from crt_run.runs.run import Run
 from crtcore.compose.plan import load
 from crtcore.kinds import Plan, digest
-from crtcore.run import Run
-from crtcore.runs.execute import execute
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"
 FIRST_STAGES = {

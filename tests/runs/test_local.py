@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from crtcore.builtin.local import LocalProcesses
-from crtcore.builtin.specs import Local
+from crt_run.executors.local import LocalProcesses
+from crt_run.executors.spec import Local
 from crtcore.kinds import Done, Json, Work
 
 HERE = Path(__file__).parent
@@ -127,7 +127,7 @@ def test_closing_before_a_worker_has_begun_waits_for_no_work(work: Work, tmp_pat
 SCRIPT = """\
 import sys
 sys.path.insert(0, sys.argv[1])
-from crtcore.builtin.local import LocalProcesses
+from crt_run.executors.local import LocalProcesses
 from crtcore.builtin.specs import Local
 from pieces import work
 if __name__ == "__main__":

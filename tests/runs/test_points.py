@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crt_run.runs.execute import execute
+from crt_run.runs.records import RESULT
+from crt_run.runs.run import address
+from crt_run.sweeps.points import flat, parted
+from crt_run.sweeps.summary import gather, table
+from crt_run.sweeps.sweep import Finished, interval, run
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.kinds import Experiment, ExperimentSpec, Findings, Measurement, Row
-from crtcore.points import flat, parted
-from crtcore.run import address
-from crtcore.runs.execute import execute
-from crtcore.runs.records import RESULT
-from crtcore.runs.summary import gather, table
-from crtcore.sweep import Finished, interval, run
 
 Describe = Callable[..., Study]
 BITS = Measurement(1.5, "bits", 3)

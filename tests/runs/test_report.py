@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from crt_run.present import tables
+from crt_run.runs.execute import execute
+from crt_run.runs.files import write_json
+from crt_run.runs.run import address
+from crt_run.sweeps.summary import gather
+from crt_run.sweeps.sweep import Finished, run
 from crtcore.builtin.ancestral import AncestralDecoder
 from crtcore.cli.commands import main
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.registry import Registry
-from crtcore.report import page, tables
-from crtcore.run import address
-from crtcore.runs.execute import execute
-from crtcore.runs.files import write_json
-from crtcore.runs.summary import gather
-from crtcore.sweep import Finished, run
+from crtcore.report import page
 
 Describe = Callable[..., Study]
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crtcore import checkpoint, train
+from crt_run.runs import checkpoint, files
+from crt_run.runs.execute import execute, finished
+from crt_run.runs.records import RECORDS, append, read_records
+from crt_run.runs.run import Run, address
+from crt_run.training import trainer as train
 from crtcore.builtin.ancestral import AncestralDecoder
 from crtcore.builtin.code_length import TwoPartCode
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Measurement, Plan
-from crtcore.run import Run, address
-from crtcore.runs import files
-from crtcore.runs.execute import execute, finished
-from crtcore.runs.records import RECORDS, append, read_records
 from crtcore.testing.toys import LinearChain
 
 Planned = Callable[..., Plan]

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from crtcore import sweep
+from crt_run.present.tables import verdicts
+from crt_run.runs.files import write_json
+from crt_run.runs.run import address
+from crt_run.sweeps import sweep
+from crt_run.sweeps.summary import claims, gather, summary, verdict
+from crt_run.sweeps.sweep import Finished, failed, interval, paired, run
 from crtcore.compose.study import Study
-from crtcore.report.tables import verdicts
-from crtcore.run import address
-from crtcore.runs.files import write_json
-from crtcore.runs.summary import claims, gather, summary, verdict
-from crtcore.sweep import Finished, failed, interval, paired, run
 
 Describe = Callable[..., Study]
 NUMBERS = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))

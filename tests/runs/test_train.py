@@ -16,17 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from crtcore import checkpoint, train
+from crt_run.runs import checkpoint
+from crt_run.runs.records import RECORDS, read_records
+from crt_run.runs.run import Stage
+from crt_run.training import trainer as train
+from crt_run.training.trainer import Leg, Loss, Part, batch_at, fit, penalised, seeded
 from crtcore.builtin.fsq import Grid
 from crtcore.builtin.specs import FSQ
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Encoded, Penalty
 from crtcore.noise import Noise
-from crtcore.run import Stage
-from crtcore.runs.records import RECORDS, read_records
 from crtcore.settings import Optimizer, Training
 from crtcore.testing.toys import Chain, Patches
-from crtcore.train import Leg, Loss, Part, batch_at, fit, penalised, seeded
 
 STEPS = 12
 DATA = torch.linspace(-2, 2, 40).reshape(10, 4)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import attrs
 from torch import nn
 
+from crt_run.training.trainer import Leg, Loss, Part, fit
 from crtcore.builtin.scaling.spec import branch
 from crtcore.kinds import Plan, Run
 from crtcore.settings import Training
-from crtcore.train import Leg, Loss, Part, fit
 
 
 class Course(NamedTuple):

@@ -10,19 +10,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from crtcore.builtin.code_length import fitted_width, residual_bits
-from crtcore.builtin.scaling.cooled import Course, cooled
-from crtcore.builtin.scaling.flops import counted, parameters, sample_flops
-from crtcore.builtin.scaling.numbers import BASELINE, REGULARIZED, Arm, Trial, findings
-from crtcore.builtin.scaling.spec import Scaling
-from crtcore.builtin.specs import CodeLength, Frechet, KernelDistance
-from crtcore.builtin.whitened import Whitened
-from crtcore.codes import Codes, encoded, spread
-from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Dataset, Evidence, Findings, Measurement, Plan, Run
-from crtcore.likelihood import scored
-from crtcore.noise import Noise
-from crtcore.stages import (
+from crt_run.training.ids import Codes, encoded, spread
+from crt_run.training.stages import (
     TOKENIZER,
     Split,
     compression,
@@ -34,7 +23,18 @@ from crtcore.stages import (
     taken,
     trained_tokenizer,
 )
-from crtcore.train import seeded
+from crt_run.training.trainer import seeded
+from crtcore.builtin.code_length import fitted_width, residual_bits
+from crtcore.builtin.scaling.cooled import Course, cooled
+from crtcore.builtin.scaling.flops import counted, parameters, sample_flops
+from crtcore.builtin.scaling.numbers import BASELINE, REGULARIZED, Arm, Trial, findings
+from crtcore.builtin.scaling.spec import Scaling
+from crtcore.builtin.specs import CodeLength, Frechet, KernelDistance
+from crtcore.builtin.whitened import Whitened
+from crtcore.errors import RunError, Stopped
+from crtcore.kinds import Dataset, Evidence, Findings, Measurement, Plan, Run
+from crtcore.likelihood import scored
+from crtcore.noise import Noise
 
 
 class Compressed(NamedTuple):

@@ -10,7 +10,7 @@ import torch
 from hypothesis import strategies
 from torch import nn
 
-from crtcore import checkpoint
+from crt_run.runs import checkpoint
 from crtcore.builtin.specs import Guidance, Saved
 from crtcore.kinds.prior import Prior, PriorSpec
 from crtcore.testing.kit import Bench, Offender, law, laws_in

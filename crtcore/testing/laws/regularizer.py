@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from crt_run.training.trainer import penalised
 from crtcore.builtin.specs import FSQ
 from crtcore.kinds.regularizer import Regularizer, RegularizerSpec
 from crtcore.kinds.tokenizer import Encoded, Tokenizer
@@ -20,7 +21,6 @@ from crtcore.testing.kit import Bench, Offender, law, laws_in
 from crtcore.testing.laws import regularizer_offenders as plants
 from crtcore.testing.laws.regularizer_cases import Trial
 from crtcore.testing.toys import LinearPatches, Patches
-from crtcore.train import penalised
 
 STEPS = 3
 """Steps of training that are compared bit for bit."""

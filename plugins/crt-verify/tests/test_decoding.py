@@ -13,6 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crt_run.runs.execute import execute
+from crt_run.runs.records import RECORDS, read_records
 from crt_verify.decoding.intervals import ratio, scaled
 from crt_verify.decoding.overlap import overlap
 from crt_verify.decoding.table import Entry, Trials, points
@@ -24,8 +26,6 @@ from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Plan
-from crtcore.runs.execute import execute
-from crtcore.runs.records import RECORDS, read_records
 
 DECODERS: list[dict[str, Any]] = [
     {"use": "sd", "length": 3},

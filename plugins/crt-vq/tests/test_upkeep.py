@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from crt_run.training.trainer import penalised, pulls
 from crt_vq import VQ, Causal, Conv
 from crt_vq.codebook import Codebook
-from crtcore.train import penalised, pulls
 
 
 def book(entries: list[float], **fields: Any) -> Codebook:

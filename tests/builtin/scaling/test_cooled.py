@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from crt_run.runs.checkpoint import load
+from crt_run.runs.run import Stage
+from crt_run.training.trainer import Loss
 from crtcore.builtin.scaling.cooled import Course, cooled
 from crtcore.builtin.scaling.spec import branch
-from crtcore.checkpoint import load
-from crtcore.run import Stage
 from crtcore.settings import Optimizer, Training
-from crtcore.train import Loss
 
 
 @given(st.integers(2, 10**6))

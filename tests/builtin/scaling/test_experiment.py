@@ -12,7 +12,8 @@ import attrs
 import pytest
 import torch
 
-from crtcore import checkpoint
+from crt_run.runs import checkpoint
+from crt_run.runs.execute import execute
 from crtcore.builtin.plugin import crt_components
 from crtcore.builtin.scaling import numbers
 from crtcore.compose.document import Document, SpecError
@@ -22,7 +23,6 @@ from crtcore.hooks import Component
 from crtcore.kinds import DecoderSpec, Plan
 from crtcore.registry import Registry
 from crtcore.report.grid import grid
-from crtcore.runs.execute import execute
 from crtcore.testing.toys import Chain, Patches
 
 

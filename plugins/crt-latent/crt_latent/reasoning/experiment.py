@@ -22,13 +22,13 @@ from crt_latent.reasoning.numbers import counted, measured
 from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.tasks.task import Task
 from crt_latent.traces import Trace, delimiters, lengths, parted, weights
+from crt_run.training.ids import spread
+from crt_run.training.stages import TOKENIZER, compression, trained_tokenizer
+from crt_run.training.trainer import Loss, Part, batch_at, fit, seeded
 from crtcore import Noise
-from crtcore.codes import spread
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Findings, Measurement, Row, Run
 from crtcore.likelihood import nats
-from crtcore.stages import TOKENIZER, compression, trained_tokenizer
-from crtcore.train import Loss, Part, batch_at, fit, seeded
 
 if TYPE_CHECKING:
     from crtcore.kinds import Plan

@@ -12,14 +12,14 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from crt_run.runs.records import RECORDS, read_records
+from crt_run.training.stages import trained_prior
 from crt_verify.decoding.spec import Decoding
 from crt_verify.decoding.table import Entry, Trials, numbers, points
 from crt_verify.decoding.trial import Pair, step_time, tried
 from crtcore import Noise, discover
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Decoder, Findings, Json, Run
-from crtcore.runs.records import RECORDS, read_records
-from crtcore.stages import trained_prior
 
 if TYPE_CHECKING:
     from crtcore.kinds import Plan

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from crt_run.training.trainer import Loss, Part, batch_at, fit, penalised, seeded
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.reading import Examples
 from crt_vib.rate_distortion.spec import RateDistortion
 from crtcore.errors import RunError
 from crtcore.kinds import Run, Step
 from crtcore.noise import Noise
-from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
 
 if TYPE_CHECKING:
     from crtcore.kinds import Outline, Plan

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from crt_run.training.ids import batches, spread
 from crt_vib.rate_distortion.spec import RateDistortion
-from crtcore.codes import batches, spread
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Batch, Dataset, Prior, Run, Trunk
 

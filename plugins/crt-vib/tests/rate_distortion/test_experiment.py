@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import crtcore.builtin.plugin
+from crt_run.runs.execute import execute
 from crt_vib.plugin import crt_components
 from crtcore import Component, Registry
 from crtcore.compose.document import Document, SpecError
@@ -19,7 +20,6 @@ from crtcore.compose.plan import study
 from crtcore.cost.stages import costs, outlined
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Plan, PriorSpec
-from crtcore.runs.execute import execute
 
 SYMBOLS = 4
 

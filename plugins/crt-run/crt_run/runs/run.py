@@ -11,11 +11,10 @@ import filelock
 import torch
 from torch import Tensor, nn
 
-from crtcore import checkpoint
+from crt_run.runs import checkpoint, files
+from crt_run.runs.records import RECORDS, SAMPLES, append, read_records
 from crtcore.errors import Stopped
 from crtcore.kinds import Json, Plan, Report, digest
-from crtcore.runs import files
-from crtcore.runs.records import RECORDS, SAMPLES, append, read_records
 
 PATIENCE = 0.5
 """Seconds that a process waits for another's folder before it looks whether it was asked to stop."""

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from crtcore.checkpoint import Saved
+from crt_run.runs.checkpoint import Saved
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Encoded, Regularizer, Stage
 from crtcore.noise import Noise, derive

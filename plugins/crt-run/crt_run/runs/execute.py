@@ -14,17 +14,17 @@ from typing import Any
 import tomli_w
 import torch
 
-from crtcore import checkpoint
+from crt_run.runs import checkpoint
+from crt_run.runs.files import write, write_json
+from crt_run.runs.provenance import git_state, versions
+from crt_run.runs.records import RESULT, read_json
+from crt_run.runs.run import Run, address, alone
+from crt_run.sweeps.points import finite, flat
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Json, Measurement, Plan, Report
-from crtcore.points import finite, flat
 from crtcore.registry import discover
-from crtcore.run import Run, address, alone
-from crtcore.runs.files import write, write_json
-from crtcore.runs.provenance import git_state, versions
-from crtcore.runs.records import RESULT, read_json
 
 FORMAT = 1
 """Version of the run folder's form."""

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from crt_run.runs import files
 from crtcore.errors import RunError
 from crtcore.kinds import Json
-from crtcore.runs import files
 
 RESULT = "result.json"
 RECORDS = "records.jsonl"

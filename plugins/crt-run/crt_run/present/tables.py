@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from crtcore.points import parted
+from crt_run.sweeps.points import parted
 
 
 def comparison(sweep: Mapping[str, Any]) -> Table:

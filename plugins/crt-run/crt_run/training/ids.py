@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from crtcore import checkpoint
+from crt_run.runs import checkpoint
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Run, Stage, Tokenizer
 from crtcore.likelihood import CHUNK

@@ -13,8 +13,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from crt_run.runs.files import _ASIDE, _sync, _write, aside_of, dumped, writing
 from crtcore.errors import CheckpointError, in_one_line
-from crtcore.runs.files import _ASIDE, _sync, _write, aside_of, dumped, writing
 
 MARK = "COMMITTED"
 _MANIFEST = "manifest.json"

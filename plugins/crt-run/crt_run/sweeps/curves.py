@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from crt_run.sweeps.points import parted
 from crtcore.compose.study import Point
 from crtcore.kinds import Figure
-from crtcore.points import parted
 from crtcore.statistics import interval, paired
 
 PLACES = 65

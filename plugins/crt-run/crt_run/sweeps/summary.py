@@ -9,14 +9,14 @@ from typing import Any
 import attrs
 import tomli_w
 
+from crt_run.runs.files import write, write_json
+from crt_run.runs.provenance import ran_on
+from crt_run.runs.run import address
+from crt_run.sweeps.curves import gaps
+from crt_run.sweeps.points import parted
+from crt_run.sweeps.sweep import Finished
 from crtcore.compose.study import BASELINE, Point, Study
-from crtcore.gaps import gaps
-from crtcore.points import parted
-from crtcore.run import address
-from crtcore.runs.files import write, write_json
-from crtcore.runs.provenance import ran_on
 from crtcore.statistics import CONFIDENCE, interval, paired, two_level
-from crtcore.sweep import Finished
 
 SWEEP = "sweep.json"
 

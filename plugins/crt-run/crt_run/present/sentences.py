@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from crtcore.report.tables import change, crosses, label, short
+from crt_run.present.tables import change, crosses, label, short
 
 
 def sentences(values: Mapping[str, Any]) -> list[str]:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from crt_run.runs.execute import finished, work
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.kinds import Json
-from crtcore.runs.execute import finished, work
 
 
 class Finished(NamedTuple):

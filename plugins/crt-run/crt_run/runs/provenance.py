@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
-from crtcore.runs.records import read_json
+from crt_run.runs.records import read_json
 
 _SETTINGS = ("device", "dtype", "threads", "machine", "python", "git")
 

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple
 
-from crtcore.builtin.specs import Local
+from crt_run.executors.spec import Local
 from crtcore.kinds import Done, Json, Work
 
 DIED = "a worker process died (killed, or out of memory); give the same command again"

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from crtcore.codes import Codes, batches
+from crt_run.training.ids import Codes, batches
+from crt_run.training.trainer import Loss, Part, batch_at, fit, penalised, seeded
 from crtcore.errors import RunError
 from crtcore.kinds import Batch, Dataset, Drawn, Evidence, Plan, Prior, Run, Tokenizer
 from crtcore.likelihood import CHUNK, counted, nats, scored
 from crtcore.noise import Noise
 from crtcore.settings import Limits
-from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
 
 TOKENIZER = ("seed", "dataset", "tokenizer", "bottleneck", "regularizer", "training.tokenizer")
 """What the tokenizer stage depends on."""
