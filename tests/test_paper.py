@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from crt_data.pictures import paint_many
 from crt_run.runs.execute import execute
 from crt_run.runs.run import Run
 from crtcore import discover
@@ -13,7 +14,6 @@ from crtcore.builtin.two_stage import TOKENIZER
 from crtcore.compose.plan import load
 from crtcore.cost.stages import StageCost, costs, outlined
 from crtcore.kinds import Plan
-from crtcore.testing.pictures import paint_many
 
 PAPER = Path(__file__).parent.parent / "specs" / "paper"
 CRT, LLAMAGEN = "crt-imagenet-256", "llamagen-imagenet-256"

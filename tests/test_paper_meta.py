@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_data.tokens import write_tokens
 from crt_run.runs.run import Stage
 from crt_run.training.trainer import Loss, Part, fit, seeded
 from crtcore import discover
@@ -21,7 +22,6 @@ from crtcore.compose.structure import structure
 from crtcore.cost.blank import blank
 from crtcore.kinds import Batch, DatasetSpec, PriorSpec
 from crtcore.settings import Training
-from crtcore.testing.tokens import write_tokens
 
 FILE = Path(__file__).parent.parent / "specs" / "paper" / "meta-tokens-152m.toml"
 SPEC: Mapping[str, Any] = tomllib.loads(FILE.read_text())

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from crt_data.specs import TokenFiles
 from crtcore import FieldError
-from crtcore.builtin.specs import Digits, PythonSource, TokenFiles, WithMetas
+from crtcore.builtin.specs import Digits, PythonSource, WithMetas
 from crtcore.builtin.with_metas import MetaSamples, lots
 from crtcore.kinds import Batch, DatasetSpec
 from crtcore.testing import obeys

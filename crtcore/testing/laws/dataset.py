@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 from jaxtyping import Int
 from torch import Tensor
 
-from crtcore.builtin.specs import ImageFolder, TokenFiles, WithMetas
+from crt_data.pictures import paint_many
+from crt_data.specs import ImageFolder, TokenFiles
+from crt_data.tokens import write_tokens
+from crtcore.builtin.specs import WithMetas
 from crtcore.kinds import Batch, Dataset, DatasetSpec
 from crtcore.testing.compare import ROOM
 from crtcore.testing.kit import Bench, Offender, law, laws_in
 from crtcore.testing.laws import dataset_offenders as plants
 from crtcore.testing.laws.dataset_offenders import Built
-from crtcore.testing.pictures import paint_many
-from crtcore.testing.tokens import write_tokens
 
 SPLITS = ("train", "validation", "test")
 CROWD = 512

@@ -18,8 +18,8 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 from torch import Tensor
 
-from crtcore.builtin.listing import Listing, listed
-from crtcore.builtin.specs import ImageFolder
+from crt_data.listing import Listing, listed
+from crt_data.specs import ImageFolder
 from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import Batch
 from crtcore.noise import Noise

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from crtcore.builtin import token_files
-from crtcore.builtin.specs import TokenFiles, WithMetas
+from crt_data import token_files
+from crt_data.specs import TokenFiles
+from crtcore.builtin.specs import WithMetas
 from crtcore.errors import RunError
 from crtcore.testing import obeys
 

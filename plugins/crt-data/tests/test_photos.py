@@ -10,9 +10,9 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from crtcore.builtin import photos
-from crtcore.builtin.photos import FACES, PHOTOGRAPHS, crops, pictures
-from crtcore.builtin.specs import Photos
+from crt_data import photos
+from crt_data.photos import FACES, PHOTOGRAPHS, crops, pictures
+from crt_data.specs import Photos
 from crtcore.errors import RunError
 from crtcore.testing import obeys
 
@@ -124,7 +124,7 @@ def test_a_scikit_image_without_a_photograph_is_refused(monkeypatch: pytest.Monk
 
 
 def test_no_scikit_image_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "crtcore.builtin.photos")
+    monkeypatch.delitem(sys.modules, "crt_data.photos")
     monkeypatch.setitem(sys.modules, "skimage", None)
 
     with pytest.raises(RunError, match=r"photos: expected the module 'skimage', .* pip install"):

@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from crtcore.builtin import image_folder
-from crtcore.builtin.image_folder import centred, cropped, shrunk
-from crtcore.builtin.specs import ImageFolder
+from crt_data import image_folder
+from crt_data.image_folder import centred, cropped, shrunk
+from crt_data.pictures import paint, paint_many
+from crt_data.specs import ImageFolder
 from crtcore.errors import RunError
 from crtcore.testing import obeys
-from crtcore.testing.pictures import paint, paint_many
 
 LARGEST = 2**32 - 1
 
@@ -278,7 +278,7 @@ def test_too_few_images_for_a_split_are_refused(tmp_path: Path) -> None:
 
 
 def test_no_pillow_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "crtcore.builtin.image_folder")
+    monkeypatch.delitem(sys.modules, "crt_data.image_folder")
     monkeypatch.setitem(sys.modules, "PIL", None)
 
     with pytest.raises(RunError, match=r"image_folder: expected the module 'PIL', .* pip install"):

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from crtcore.builtin.specs import TokenFiles
+from crt_data.specs import TokenFiles
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
 from crtcore.splits import check

@@ -18,7 +18,7 @@ from skimage.io import imread
 from torch import Tensor
 from torch.nn import functional
 
-from crtcore.builtin.specs import Photos
+from crt_data.specs import Photos
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
 from crtcore.splits import check
