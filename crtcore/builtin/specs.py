@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
@@ -153,46 +153,6 @@ class PythonSource(DatasetSpec):
 
     length: int = attrs.field(default=256, validator=at_least(2))
     """Bytes of a window; the last one of a file may be shorter."""
-
-
-def _of_ids(_: object, attribute: attrs.Attribute[DatasetSpec], value: DatasetSpec) -> None:
-    if value.form != "ids":
-        raise FieldError(attribute.name, f"expected a dataset of form 'ids', got one of form {value.form!r}")
-
-
-@attrs.frozen(kw_only=True)
-class WithMetas(DatasetSpec):
-    """Another dataset of ids with METAs, one id more than it has, at random places; none of them is to be foretold.
-
-    Their places in a sample are even over all sets of so many, and hang on the seed, the split and the index alone.
-    Source: Shah et al. (2025), arXiv:2509.16278.
-    """
-
-    implementation: ClassVar[str] = "crtcore.builtin.with_metas:MetaSamples"
-    form: ClassVar[str] = "ids"
-    marked: ClassVar[bool] = True
-
-    dataset: DatasetSpec = attrs.field(validator=_of_ids)
-    """The dataset that has none."""
-    share: float = attrs.field(default=0.1, validator=between(0, 1))
-    """METAs of a sample for each of its ids, k in the source; the number is rounded."""
-    counted: Literal["text", "whole"] = "text"
-    """Which ids `share` is of: `text`, which METAs make longer, or the `whole`, off whose end they push as many ids."""
-    seed: int = 0
-    """Other places for another one; the run's own seed changes none."""
-
-    @property
-    def sample_shape(self) -> tuple[int, ...] | None:
-        """That of the dataset inside, longer by the METAs where the share is of its text."""
-        inner = self.dataset.sample_shape
-        if inner is None or self.counted == "whole":
-            return inner
-        return (inner[0] + round(self.share * inner[0]),)
-
-    @property
-    def vocabulary(self) -> int | None:
-        """One more than inside."""
-        return None if self.dataset.vocabulary is None else self.dataset.vocabulary + 1
 
 
 @attrs.frozen(kw_only=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 from crt_data.pictures import paint_many
 from crt_data.specs import ImageFolder, TokenFiles
 from crt_data.tokens import write_tokens
-from crtcore.builtin.specs import WithMetas
+from crt_vib.with_metas.spec import WithMetas
 from crtcore.kinds import Batch, Dataset, DatasetSpec
 from crtcore.testing.compare import ROOM
 from crtcore.testing.kit import Bench, Offender, law, laws_in

@@ -10,7 +10,7 @@ import torch
 
 from crt_data import token_files
 from crt_data.specs import TokenFiles
-from crtcore.builtin.specs import WithMetas
+from crt_vib.with_metas.spec import WithMetas
 from crtcore.errors import RunError
 from crtcore.testing import obeys
 

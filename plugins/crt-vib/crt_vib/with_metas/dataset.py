@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
-from crtcore.builtin.specs import WithMetas
+from crt_vib.with_metas.spec import WithMetas
 from crtcore.kinds import Batch
 from crtcore.noise import Noise
 
