@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_cost.blank import blank
 from crt_data.tokens import write_tokens
 from crt_run.runs.run import Stage
 from crt_run.training.trainer import Loss, Part, fit, seeded
 from crtcore import discover
 from crtcore.compose.structure import structure
-from crtcore.cost.blank import blank
 from crtcore.kinds import Batch, DatasetSpec, PriorSpec
 from crtcore.settings import Training
 

@@ -12,12 +12,12 @@ from typing import Any
 import click
 
 import crtcore
+from crt_cost.devices import DEVICES
 from crtcore.cli import describe
 from crtcore.cli.console import Watch, answer, say, show, told
 from crtcore.compose.document import Problem, SpecError
 from crtcore.compose.plan import load
 from crtcore.compose.study import Study
-from crtcore.cost.devices import DEVICES
 from crtcore.errors import RunError, in_one_line
 from crtcore.registry import Registry, discover
 
@@ -180,7 +180,7 @@ def check(spec: Path, overrides: tuple[str, ...], cost: bool, device: str | None
     ]
     if cost:
         _needs("run", "torch", "numpy", "jaxtyping", "safetensors", "filelock")
-        from crtcore.cli import costs
+        from crt_cost import command as costs
 
         found = costs.costed(study, device)
         points = [{**point, "cost": stages} for point, stages in zip(points, found, strict=True)]

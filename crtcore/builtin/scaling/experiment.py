@@ -10,6 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from crt_cost.flops import counted, parameters, sample_flops
 from crt_run.training.ids import Codes, encoded, spread
 from crt_run.training.stages import (
     TOKENIZER,
@@ -26,7 +27,6 @@ from crt_run.training.stages import (
 from crt_run.training.trainer import seeded
 from crtcore.builtin.code_length import fitted_width, residual_bits
 from crtcore.builtin.scaling.cooled import Course, cooled
-from crtcore.builtin.scaling.flops import counted, parameters, sample_flops
 from crtcore.builtin.scaling.numbers import BASELINE, REGULARIZED, Arm, Trial, findings
 from crtcore.builtin.scaling.spec import Scaling
 from crtcore.builtin.specs import CodeLength, Frechet, KernelDistance

@@ -15,7 +15,7 @@ from torch.nn import functional
 from crt_ar import FrozenLlama, Llama, LlamaFolder
 from crt_ar.llama.files import read_llama, write_llama
 from crt_ar.llama.network import LlamaTransformer
-from crtcore.cost.blank import blank
+from crt_cost.blank import blank
 from crtcore.errors import RunError
 
 LAYERS, WIDTH, HEADS, KEY_HEADS, HIDDEN, IDS_KNOWN, START = 2, 32, 4, 2, 24, 11, 9

@@ -58,7 +58,7 @@ class LatentReasoning(ExperimentSpec):
         """A step of the prior over rows as wide as the widest trace, with codes and bracket in its vocabulary."""
         if stage != "prior":
             return None
-        from crtcore.cost.stages import modelling
+        from crt_cost.stages import modelling
 
         alphabet = (data.vocabulary or 0) + (plan.parts["bottleneck"].build().vocabulary or 0) + 2
         return modelling(plan.parts["prior"], stage, plan.training["prior"], data, (alphabet, data.shape[-1]))

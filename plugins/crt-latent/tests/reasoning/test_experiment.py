@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from crt_cost.stages import costs, outlined
 from crt_run.runs.execute import execute
 from crt_run.runs.records import RECORDS, read_json, read_records
 from crtcore import discover
 from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
-from crtcore.cost.stages import costs, outlined
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Plan
 

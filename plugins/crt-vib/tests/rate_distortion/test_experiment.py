@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 import crtcore.builtin.plugin
+from crt_cost.stages import costs, outlined
 from crt_run.runs.execute import execute
 from crt_vib.plugin import crt_components
 from crtcore import Component, Registry
 from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
-from crtcore.cost.stages import costs, outlined
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Plan, PriorSpec
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from crt_cost.blank import blank
+from crt_cost.trace import Trace, traced
 from crt_run.training.trainer import penalised
-from crtcore.cost.blank import blank
-from crtcore.cost.trace import Trace, traced
 from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import DatasetSpec, Outline, Plan, PriorSpec, Regularizer, Role, Step
 from crtcore.likelihood import nats

@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from crt_cost.blank import blank
+from crt_cost.devices import DEVICES, UTILISATION
+from crt_cost.stages import StageCost, costs, outlined
+from crt_cost.trace import Trace, traced
 from crtcore import discover
 from crtcore.builtin.plugin import crt_components
 from crtcore.cli import main
 from crtcore.compose.document import Document
 from crtcore.compose.plan import load, study
-from crtcore.cost.blank import blank
-from crtcore.cost.devices import DEVICES, UTILISATION
-from crtcore.cost.stages import StageCost, costs, outlined
-from crtcore.cost.trace import Trace, traced
 from crtcore.errors import RunError
 from crtcore.hooks import Component
 from crtcore.kinds import PriorSpec, RegularizerSpec, Tokenizer
@@ -290,7 +290,7 @@ def test_what_does_not_fit_a_device_is_said() -> None:
 
 
 def test_points_that_differ_in_their_seed_alone_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from crtcore.cli import costs as command
+    from crt_cost import command as command
 
     counted: list[int] = []
 

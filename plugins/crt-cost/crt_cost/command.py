@@ -8,10 +8,10 @@ from typing import Any
 import click
 from rich.table import Table
 
+from crt_cost.devices import DEVICES, UTILISATION
+from crt_cost.stages import StageCost, costs, outlined
 from crtcore.cli.console import say, show
 from crtcore.compose.study import Study
-from crtcore.cost.devices import DEVICES, UTILISATION
-from crtcore.cost.stages import StageCost, costs, outlined
 from crtcore.kinds import DatasetSpec, Outline
 
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))

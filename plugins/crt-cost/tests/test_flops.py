@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_cost.flops import counted, parameters, sample_flops
 from crt_nn.attention import Attention
 from crt_nn.block import Stack
 from crt_nn.scope import Scope
 from crt_nn.swiglu import SwiGLU
-from crtcore.builtin.scaling.flops import counted, parameters, sample_flops
 
 
 class Small(nn.Module):
