@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from crt_scaling.spec import Scaling
 from crtcore.builtin import specs
-from crtcore.builtin.scaling.spec import Scaling
 from crtcore.hooks import Component, hookimpl
 
 

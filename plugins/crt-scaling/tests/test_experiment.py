@@ -14,8 +14,8 @@ import torch
 
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
+from crt_scaling import numbers
 from crtcore.builtin.plugin import crt_components
-from crtcore.builtin.scaling import numbers
 from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
 from crtcore.errors import Stopped

@@ -15,8 +15,8 @@ from torch import nn
 from crt_run.runs.checkpoint import load
 from crt_run.runs.run import Stage
 from crt_run.training.trainer import Loss
-from crtcore.builtin.scaling.cooled import Course, cooled
-from crtcore.builtin.scaling.spec import branch
+from crt_scaling.cooled import Course, cooled
+from crt_scaling.spec import branch
 from crtcore.settings import Optimizer, Training
 
 

@@ -39,7 +39,7 @@ class Scaling(ExperimentSpec):
     Source: Ramanujan et al. (2024), arXiv:2412.16326; the cool-downs from Hägele et al. (2024), arXiv:2405.18392.
     """
 
-    implementation: ClassVar[str] = "crtcore.builtin.scaling.experiment:ScalingExperiment"
+    implementation: ClassVar[str] = "crt_scaling.experiment:ScalingExperiment"
     roles: ClassVar[Mapping[str, Role]] = {
         "dataset": Role("dataset"),
         "tokenizer": Role("tokenizer"),

@@ -25,10 +25,10 @@ from crt_run.training.stages import (
     trained_tokenizer,
 )
 from crt_run.training.trainer import seeded
+from crt_scaling.cooled import Course, cooled
+from crt_scaling.numbers import BASELINE, REGULARIZED, Arm, Trial, findings
+from crt_scaling.spec import Scaling
 from crtcore.builtin.code_length import fitted_width, residual_bits
-from crtcore.builtin.scaling.cooled import Course, cooled
-from crtcore.builtin.scaling.numbers import BASELINE, REGULARIZED, Arm, Trial, findings
-from crtcore.builtin.scaling.spec import Scaling
 from crtcore.builtin.specs import CodeLength, Frechet, KernelDistance
 from crtcore.builtin.whitened import Whitened
 from crtcore.errors import RunError, Stopped

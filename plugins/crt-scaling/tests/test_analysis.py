@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crtcore.builtin.scaling.analysis import FEWEST, Law, Spot, fitted, frontier, saving
+from crt_scaling.analysis import FEWEST, Law, Spot, fitted, frontier, saving
 
 SPOTS = st.lists(
     st.builds(Spot, st.floats(1e6, 1e15), st.floats(0.1, 1e3)), min_size=1, max_size=30, unique_by=lambda spot: spot[0]

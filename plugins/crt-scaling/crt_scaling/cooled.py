@@ -9,7 +9,7 @@ import attrs
 from torch import nn
 
 from crt_run.training.trainer import Leg, Loss, Part, fit
-from crtcore.builtin.scaling.spec import branch
+from crt_scaling.spec import branch
 from crtcore.kinds import Plan, Run
 from crtcore.settings import Training
 
