@@ -93,10 +93,10 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
     Raises: RunError if no point has one.
     """
     _needs("run", "torch", "scipy", "matplotlib", "jinja2", "safetensors", "filelock")
+    from crt_report import page
     from crt_run.runs.run import address
     from crt_run.sweeps import sweep
     from crt_run.sweeps.summary import gather
-    from crtcore.report import page
 
     with Watch(study, quiet=quiet or as_json) as watch:
         ended = sweep.run(study, runs, watch)
@@ -114,12 +114,12 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
 
 def _tell(folder: Path, *, as_json: bool, **more: str) -> None:
     """Prints the numbers of a finished run or sweep, what they ran on, and where the report is."""
+    from crt_report import page
     from crt_run.present import tables
     from crt_run.present.sentences import sentences
     from crt_run.runs.provenance import ran_on
     from crt_run.runs.records import RESULT, read_json
     from crt_run.sweeps.summary import SWEEP
-    from crtcore.report import page
 
     swept = (folder / SWEEP).is_file()
     values = read_json(folder / (SWEEP if swept else RESULT))
@@ -149,7 +149,7 @@ def _tell(folder: Path, *, as_json: bool, **more: str) -> None:
 def report(folder: Path, as_json: bool) -> None:
     """Draw the report of a finished run or sweep again, and print its numbers."""
     _needs("run", "torch", "scipy", "matplotlib", "jinja2", "safetensors")
-    from crtcore.report import page
+    from crt_report import page
 
     page.render(folder)
     _tell(folder, as_json=as_json)

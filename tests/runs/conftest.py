@@ -14,8 +14,8 @@ import tomli
 import torch
 from hypothesis import settings
 
+import crt_report.page
 import crt_run.runs.execute
-import crtcore.report.page
 from crtcore.builtin.plugin import crt_components
 from crtcore.compose.document import Document
 from crtcore.compose.plan import override, study
@@ -167,7 +167,7 @@ Describe = Callable[..., Study]
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Describe]:
     """Makes a study of toys from `a.b=value` texts."""
-    for module in (crt_run.runs.execute, crtcore.report.page):
+    for module in (crt_run.runs.execute, crt_report.page):
         monkeypatch.setattr(module, "discover", lambda: REGISTRY)
 
     def make(*overrides: str, text: str = TOY) -> Study:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import tomli_w
 
-from crtcore.report.across import Standing, across, placed
+from crt_report.across import Standing, across, placed
 
 WEIGHTS: dict[str, Any] = {
     "baseline": {"regularizer.0.weight": 0, "training.tokenizer.steps": 20},

@@ -9,8 +9,8 @@ from typing import Any
 import matplotlib.figure
 import pytest
 
+from crt_report import grid
 from crtcore.kinds import Figure
-from crtcore.report import grid
 
 FIGURE = Figure(across="budget", lines="decoder", numbers=("speed", "cost"), columns=("temperature",))
 Draw = Callable[..., matplotlib.figure.Figure]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from crt_report.plane import placed, plane
 from crtcore.kinds import TradeOff
-from crtcore.report.plane import placed, plane
 
 TRADED = TradeOff(across="rate_nats", up="error", joined="bottleneck.use")
 SPEC = """\
@@ -86,7 +86,7 @@ def test_both_numbers_and_their_intervals_are_drawn(tmp_path: Path, monkeypatch:
         seen["labels"] = axis.get_xlabel(), axis.get_ylabel()
         return path
 
-    monkeypatch.setattr("crtcore.report.plane.save", save)
+    monkeypatch.setattr("crt_report.plane.save", save)
 
     plane(FOUND, SPEC, TRADED, tmp_path / "plane.png")
 

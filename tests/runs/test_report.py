@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from crt_report import page
 from crt_run.present import tables
 from crt_run.runs.execute import execute
 from crt_run.runs.files import write_json
@@ -22,7 +23,6 @@ from crtcore.cli.commands import main
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.registry import Registry
-from crtcore.report import page
 
 Describe = Callable[..., Study]
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -12,6 +12,7 @@ import attrs
 import pytest
 import torch
 
+from crt_report.grid import grid
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crt_scaling import numbers
@@ -22,7 +23,6 @@ from crtcore.errors import Stopped
 from crtcore.hooks import Component
 from crtcore.kinds import DecoderSpec, Plan
 from crtcore.registry import Registry
-from crtcore.report.grid import grid
 from crtcore.testing.toys import Chain, Patches
 
 

@@ -10,6 +10,10 @@ from typing import Any
 import jinja2
 import tomli
 
+from crt_report import figures
+from crt_report.across import across
+from crt_report.grid import grid
+from crt_report.plane import plane
 from crt_run.present import tables
 from crt_run.present.sentences import sentences
 from crt_run.runs.files import write
@@ -19,10 +23,6 @@ from crt_run.sweeps.summary import SWEEP
 from crtcore.errors import RunError
 from crtcore.kinds import ExperimentSpec
 from crtcore.registry import NotInstalled, discover
-from crtcore.report import figures
-from crtcore.report.across import across
-from crtcore.report.grid import grid
-from crtcore.report.plane import plane
 
 PAGE = "report.html"
 
@@ -138,7 +138,7 @@ def _spec(folder: Path) -> str:
 
 def _write(folder: Path, template: str, *, drawn: list[tuple[str, Path | None]], **values: Any) -> Path:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("crtcore.report"), autoescape=True, undefined=jinja2.StrictUndefined,
+        loader=jinja2.PackageLoader("crt_report"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     helpers: Mapping[str, Any] = {

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from crt_report.figures import COLORS, save
 from crt_run.present.tables import label, measured, titled
 from crt_run.sweeps.points import parted
 from crtcore.kinds import Figure
-from crtcore.report.figures import COLORS, save
 
 MARKERS = "os^Dv*P"
 """Seven, so that with twelve colours no two of 84 lines look alike."""

@@ -11,12 +11,12 @@ import matplotlib.figure
 import tomli
 from matplotlib.axes import Axes
 
+from crt_report.figures import COLORS, save
+from crt_report.grid import MARKERS, PANEL, SMALL
 from crt_run.present.tables import titled, units
 from crtcore.compose.document import dotted
 from crtcore.compose.grid import leaves
 from crtcore.kinds import TradeOff
-from crtcore.report.figures import COLORS, save
-from crtcore.report.grid import MARKERS, PANEL, SMALL
 
 MOST = 24
 """Points that are named in the picture."""

@@ -12,11 +12,11 @@ import matplotlib.figure
 import tomli
 from matplotlib.axes import Axes
 
+from crt_report.figures import COLORS, save
+from crt_report.grid import MARKERS, PANEL, SMALL
 from crt_run.present.tables import titled, units
 from crtcore.compose.document import dotted
 from crtcore.compose.grid import leaves
-from crtcore.report.figures import COLORS, save
-from crtcore.report.grid import MARKERS, PANEL, SMALL
 
 COLUMNS = 3
 """Panels side by side."""
