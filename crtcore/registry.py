@@ -18,7 +18,7 @@ from crtcore.hooks import PROJECT, Component, Hooks, Kernel
 from crtcore.kinds import KINDS
 from crtcore.spec import Spec
 
-BUILTIN = EntryPoint(name="crtcore", value="crtcore.builtin.plugin", group=PROJECT)
+BUILTIN = EntryPoint(name="crtcore", value="crt_basics.plugin", group=PROJECT)
 
 
 class NameClash(ValueError):

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from crt_basics.datasets.specs import Shapes
+from crt_basics.plugin import crt_components
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crt_run.runs.run import Run
 from crt_run.training import ids as codes
 from crt_run.training.ids import Codes, Rows, check_round_trip, coded, encoded, spread
 from crt_run.training.stages import TOKENIZER
-from crtcore.builtin.plugin import crt_components
-from crtcore.builtin.specs import Shapes
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.errors import CheckpointError, RunError, Stopped

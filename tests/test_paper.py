@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from crt_basics.experiments.two_stage import TOKENIZER
 from crt_cost.stages import StageCost, costs, outlined
 from crt_data.pictures import paint_many
 from crt_run.runs.execute import execute
 from crt_run.runs.run import Run
 from crtcore import discover
-from crtcore.builtin.two_stage import TOKENIZER
 from crtcore.compose.plan import load
 from crtcore.kinds import Plan
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from crt_basics.plugin import crt_components
 from crt_run.runs.execute import execute
 from crt_run.runs.run import Run
 from crt_run.training.stages import trained_prior
-from crtcore.builtin.plugin import crt_components
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.hooks import Component

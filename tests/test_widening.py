@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from crt_ar import Transformer
+from crt_basics.priors.specs import Saved
 from crt_latent.widening import widened
 from crt_run.runs import checkpoint
-from crtcore.builtin.specs import Saved
 
 SPEC = Transformer(layers=2, width=16, heads=2)
 

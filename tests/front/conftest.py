@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
-from crtcore.builtin.plugin import crt_components
+from crt_basics.plugin import crt_components
 from crtcore.registry import Registry
 
 settings.register_profile("front", deadline=None, derandomize=bool(os.environ.get("CI")))

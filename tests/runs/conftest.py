@@ -16,7 +16,7 @@ from hypothesis import settings
 
 import crt_report.page
 import crt_run.runs.execute
-from crtcore.builtin.plugin import crt_components
+from crt_basics.plugin import crt_components
 from crtcore.compose.document import Document
 from crtcore.compose.plan import override, study
 from crtcore.compose.study import Study

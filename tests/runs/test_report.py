@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from crt_basics.decoders.ancestral import AncestralDecoder
 from crt_report import page
 from crt_run.present import tables
 from crt_run.runs.execute import execute
@@ -18,7 +19,6 @@ from crt_run.runs.files import write_json
 from crt_run.runs.run import address
 from crt_run.sweeps.summary import gather
 from crt_run.sweeps.sweep import Finished, run
-from crtcore.builtin.ancestral import AncestralDecoder
 from crtcore.cli.commands import main
 from crtcore.compose.study import Study
 from crtcore.errors import RunError

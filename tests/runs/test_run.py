@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crt_basics.decoders.ancestral import AncestralDecoder
+from crt_basics.metrics.code_length import TwoPartCode
 from crt_run.runs import checkpoint, files
 from crt_run.runs.execute import execute, finished
 from crt_run.runs.records import RECORDS, append, read_records
 from crt_run.runs.run import Run, address
 from crt_run.training import trainer as train
-from crtcore.builtin.ancestral import AncestralDecoder
-from crtcore.builtin.code_length import TwoPartCode
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Measurement, Plan
 from crtcore.testing.toys import LinearChain

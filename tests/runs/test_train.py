@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from crt_basics.bottlenecks.fsq import Grid
+from crt_basics.bottlenecks.specs import FSQ
 from crt_run.runs import checkpoint
 from crt_run.runs.records import RECORDS, read_records
 from crt_run.runs.run import Stage
 from crt_run.training import trainer as train
 from crt_run.training.trainer import Leg, Loss, Part, batch_at, fit, penalised, seeded
-from crtcore.builtin.fsq import Grid
-from crtcore.builtin.specs import FSQ
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Encoded, Penalty
 from crtcore.noise import Noise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crtcore.builtin.specs import FSQ
+from crt_basics.bottlenecks.specs import FSQ
 from crtcore.testing import obeys
 
 test_odd_levels = obeys(FSQ(levels=(5, 5, 5)))

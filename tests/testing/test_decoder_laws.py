@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crtcore.builtin.specs import Ancestral
+from crt_basics.decoders.specs import Ancestral
 from crtcore.testing import Law, Offender, obeys
 from crtcore.testing.laws.decoder import BENCH
 

@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import strategies as st
 
-from crtcore.builtin.specs import FSQ, Frechet
+from crt_basics.bottlenecks.specs import FSQ
+from crt_basics.metrics.specs import Frechet
 from crtcore.cli import commands, main
 from crtcore.cli import laws as command
 from crtcore.hooks import Component

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from crtcore.builtin.specs import FSQ, Digits
+from crt_basics.bottlenecks.specs import FSQ
+from crt_basics.datasets.specs import Digits
 from crtcore.spec import Spec
 from crtcore.testing import Bench, Law, Offender, benches
 from crtcore.testing.toys import Chain, Patches

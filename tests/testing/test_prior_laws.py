@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from crtcore.builtin.specs import Table
-from crtcore.builtin.table import TablePrior
+from crt_basics.priors.specs import Table
+from crt_basics.priors.table import TablePrior
 from crtcore.testing import Law, Offender, obeys
 from crtcore.testing.laws.prior import BENCH
 

@@ -13,7 +13,7 @@ import torch
 from hypothesis import strategies
 from scipy.stats import chi2
 
-from crtcore.builtin.table import TablePrior
+from crt_basics.priors.table import TablePrior
 from crtcore.kinds.decoder import Decoder, DecoderSpec, Drawn
 from crtcore.sampling import probabilities
 from crtcore.settings import Limits, Sampling

@@ -14,7 +14,7 @@ import torch
 from hypothesis import strategies
 from torch import Tensor
 
-from crtcore.builtin.table import TablePrior
+from crt_basics.priors.table import TablePrior
 from crtcore.kinds.prior import Prior
 from crtcore.sampling import probabilities
 from crtcore.settings import Limits, Sampling

@@ -10,8 +10,8 @@ import torch
 from hypothesis import strategies
 from torch import nn
 
+from crt_basics.priors.specs import Guidance, Saved
 from crt_run.runs import checkpoint
-from crtcore.builtin.specs import Guidance, Saved
 from crtcore.kinds.prior import Prior, PriorSpec
 from crtcore.testing.kit import Bench, Offender, law, laws_in
 from crtcore.testing.laws import prior_offenders as plants

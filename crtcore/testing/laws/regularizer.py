@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from crt_basics.bottlenecks.specs import FSQ
 from crt_run.training.trainer import penalised
-from crtcore.builtin.specs import FSQ
 from crtcore.kinds.regularizer import Regularizer, RegularizerSpec
 from crtcore.kinds.tokenizer import Encoded, Tokenizer
 from crtcore.testing.compare import assert_near

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from crtcore.builtin.specs import FSQ
+from crt_basics.bottlenecks.specs import FSQ
 from crtcore.kinds.tokenizer import Encoded, Tokenizer, TokenizerSpec
 from crtcore.testing.compare import assert_near
 from crtcore.testing.kit import Bench, Offender, law, laws_in

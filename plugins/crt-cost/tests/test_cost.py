@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from crt_basics.plugin import crt_components
 from crt_cost.blank import blank
 from crt_cost.devices import DEVICES, UTILISATION
 from crt_cost.stages import StageCost, costs, outlined
 from crt_cost.trace import Trace, traced
 from crtcore import discover
-from crtcore.builtin.plugin import crt_components
 from crtcore.cli import main
 from crtcore.compose.document import Document
 from crtcore.compose.plan import load, study

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from crt_basics.metrics.frechet import frechet_distance
 from crt_fidelity import Fidelity, scores
 from crt_fidelity.pixels import eight_bit
 from crt_fidelity.random_convolutions import LAYER, NAME, RandomConvolutions
-from crtcore.builtin.frechet import frechet_distance
 
 from .sets import Bytes, evidence, images
 

@@ -10,6 +10,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from crt_basics.metrics.code_length import fitted_width, residual_bits
+from crt_basics.metrics.specs import CodeLength, Frechet, KernelDistance
+from crt_basics.metrics.whitened import Whitened
 from crt_cost.flops import counted, parameters, sample_flops
 from crt_run.training.ids import Codes, encoded, spread
 from crt_run.training.stages import (
@@ -28,9 +31,6 @@ from crt_run.training.trainer import seeded
 from crt_scaling.cooled import Course, cooled
 from crt_scaling.numbers import BASELINE, REGULARIZED, Arm, Trial, findings
 from crt_scaling.spec import Scaling
-from crtcore.builtin.code_length import fitted_width, residual_bits
-from crtcore.builtin.specs import CodeLength, Frechet, KernelDistance
-from crtcore.builtin.whitened import Whitened
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Evidence, Findings, Measurement, Plan, Run
 from crtcore.likelihood import scored

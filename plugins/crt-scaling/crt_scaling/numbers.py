@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from crt_basics.metrics.frechet import frechet_distance
 from crt_scaling.analysis import Spot, fitted, frontier, saving
-from crtcore.builtin.frechet import frechet_distance
 from crtcore.kinds import Findings, Measurement, Row
 from crtcore.noise import Noise
 

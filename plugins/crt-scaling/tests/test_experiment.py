@@ -12,11 +12,11 @@ import attrs
 import pytest
 import torch
 
+from crt_basics.plugin import crt_components
 from crt_report.grid import grid
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crt_scaling import numbers
-from crtcore.builtin.plugin import crt_components
 from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
 from crtcore.errors import Stopped

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crt_basics.priors.table import TablePrior
 from crt_run.runs.execute import execute
 from crt_run.runs.records import RECORDS, read_records
 from crt_verify.decoding.intervals import ratio, scaled
@@ -21,7 +22,6 @@ from crt_verify.decoding.table import Entry, Trials, points
 from crt_verify.decoding.trial import Pair, Round, rounds, tried
 from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
 from crtcore import Sampling, discover
-from crtcore.builtin.table import TablePrior
 from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
 from crtcore.errors import RunError, Stopped

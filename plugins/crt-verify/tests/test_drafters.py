@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 from torch import Tensor
 
+from crt_basics.priors.table import TablePrior
 from crt_verify.bounds import acceptance_bound, greedy_bound, level_bounds, path_bounds
 from crt_verify.coins import Deck
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, draft_law, draws
@@ -26,7 +27,6 @@ from crt_verify.drafters.growth import Drafted
 from crt_verify.drafters.race import arrivals
 from crt_verify.tree import Tree
 from crtcore import FieldError, Sampling, pick, probabilities
-from crtcore.builtin.table import TablePrior
 
 from .strategies import KINDS, Pair, pairs
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from crt_basics.datasets.specs import Digits, PythonSource
 from crt_data.specs import TokenFiles
 from crt_vib.with_metas.dataset import MetaSamples, lots
 from crt_vib.with_metas.spec import WithMetas
 from crtcore import FieldError
-from crtcore.builtin.specs import Digits, PythonSource
 from crtcore.kinds import Batch, DatasetSpec
 from crtcore.testing import obeys
 

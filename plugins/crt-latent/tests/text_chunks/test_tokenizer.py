@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from crt_basics.bottlenecks.specs import FSQ
 from crt_latent.text_chunks.spec import TextChunks
 from crt_latent.text_chunks.tokenizer import ChunkTokenizer
-from crtcore.builtin.specs import FSQ
 from crtcore.spec import FieldError
 
 THINK, ANSWER, END = 8, 9, 10

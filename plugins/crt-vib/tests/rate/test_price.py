@@ -40,7 +40,7 @@ def test_the_mean_rate_has_its_price(spec: RegularizerSpec, loss: float, slope: 
 @pytest.fixture
 def tokenizer() -> Tokenizer:
     """Any will do."""
-    from crtcore.builtin.specs import FSQ
+    from crt_basics.bottlenecks.specs import FSQ
     from crtcore.testing.toys import Patches
 
     return Patches().build(FSQ().build(), torch.zeros(2, 1, 8, 8))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import crtcore.builtin.plugin
+import crt_basics.plugin
 from crt_cost.stages import costs, outlined
 from crt_run.runs.execute import execute
 from crt_vib.plugin import crt_components
@@ -62,7 +62,7 @@ class Oracle(PriorSpec):
 
 REGISTRY = Registry.of(
     [
-        *(("crtcore", component) for component in crtcore.builtin.plugin.crt_components()),
+        *(("crtcore", component) for component in crt_basics.plugin.crt_components()),
         *(("crt-vib", component) for component in crt_components()),
         ("toys", Component("oracle", spec=Oracle, summary="names the answer", examples=(Oracle(),))),
     ]
