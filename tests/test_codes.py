@@ -13,6 +13,7 @@ from torch import Tensor
 
 from crt_basics.datasets.specs import Shapes
 from crt_basics.plugin import crt_components
+from crt_laws.toys import LinearPatches, Patches
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crt_run.runs.run import Run
@@ -25,7 +26,6 @@ from crtcore.errors import CheckpointError, RunError, Stopped
 from crtcore.hooks import Component
 from crtcore.kinds import Dataset, Plan
 from crtcore.registry import Registry
-from crtcore.testing.toys import LinearPatches, Patches
 
 REGISTRY = Registry.of(
     [

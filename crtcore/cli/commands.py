@@ -237,7 +237,7 @@ def kernels(as_json: bool) -> None:
 def laws(name: str | None, as_json: bool) -> int:
     """Try the laws of its kind on every installed component, or on NAME (or KIND/NAME)."""
     _needs("testing", "torch", "hypothesis")
-    from crtcore.cli.laws import trial
+    from crt_laws.command import trial
 
     registry = discover()
     _warn(registry)

@@ -17,6 +17,7 @@ from hypothesis import settings
 import crt_report.page
 import crt_run.runs.execute
 from crt_basics.plugin import crt_components
+from crt_laws.toys import Chain, Patches
 from crtcore.compose.document import Document
 from crtcore.compose.plan import override, study
 from crtcore.compose.study import Study
@@ -36,7 +37,6 @@ from crtcore.kinds import (
     Work,
 )
 from crtcore.registry import Registry
-from crtcore.testing.toys import Chain, Patches
 
 settings.register_profile("runs", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("runs")

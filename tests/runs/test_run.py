@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from crt_basics.decoders.ancestral import AncestralDecoder
 from crt_basics.metrics.code_length import TwoPartCode
+from crt_laws.toys import LinearChain
 from crt_run.runs import checkpoint, files
 from crt_run.runs.execute import execute, finished
 from crt_run.runs.records import RECORDS, append, read_records
@@ -24,7 +25,6 @@ from crt_run.runs.run import Run, address
 from crt_run.training import trainer as train
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Measurement, Plan
-from crtcore.testing.toys import LinearChain
 
 Planned = Callable[..., Plan]
 

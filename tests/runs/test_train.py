@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from crt_basics.bottlenecks.fsq import Grid
 from crt_basics.bottlenecks.specs import FSQ
+from crt_laws.toys import Chain, Patches
 from crt_run.runs import checkpoint
 from crt_run.runs.records import RECORDS, read_records
 from crt_run.runs.run import Stage
@@ -27,7 +28,6 @@ from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Encoded, Penalty
 from crtcore.noise import Noise
 from crtcore.settings import Optimizer, Training
-from crtcore.testing.toys import Chain, Patches
 
 STEPS = 12
 DATA = torch.linspace(-2, 2, 40).reshape(10, 4)

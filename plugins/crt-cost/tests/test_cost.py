@@ -21,6 +21,7 @@ from crt_cost.blank import blank
 from crt_cost.devices import DEVICES, UTILISATION
 from crt_cost.stages import StageCost, costs, outlined
 from crt_cost.trace import Trace, traced
+from crt_laws.toys import Chain, LinearChain, Patches
 from crtcore import discover
 from crtcore.cli import main
 from crtcore.compose.document import Document
@@ -29,7 +30,6 @@ from crtcore.errors import RunError
 from crtcore.hooks import Component
 from crtcore.kinds import PriorSpec, RegularizerSpec, Tokenizer
 from crtcore.registry import Registry
-from crtcore.testing.toys import Chain, LinearChain, Patches
 
 SPECS = Path(__file__).parent.parent / "specs"
 SMOKE = str(SPECS / "smoke.toml")

@@ -17,8 +17,8 @@ from crt_data import image_folder
 from crt_data.image_folder import centred, cropped, shrunk
 from crt_data.pictures import paint, paint_many
 from crt_data.specs import ImageFolder
+from crt_laws import obeys
 from crtcore.errors import RunError
-from crtcore.testing import obeys
 
 LARGEST = 2**32 - 1
 

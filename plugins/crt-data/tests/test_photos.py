@@ -13,8 +13,8 @@ from torch import Tensor
 from crt_data import photos
 from crt_data.photos import FACES, PHOTOGRAPHS, crops, pictures
 from crt_data.specs import Photos
+from crt_laws import obeys
 from crtcore.errors import RunError
-from crtcore.testing import obeys
 
 test_the_usual_crops = obeys(Photos())
 test_large_crops_that_do_not_overlap = obeys(Photos(size=96, step=200))

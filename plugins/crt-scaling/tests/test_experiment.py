@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from crt_basics.plugin import crt_components
+from crt_laws.toys import Chain, Patches
 from crt_report.grid import grid
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
@@ -23,7 +24,6 @@ from crtcore.errors import Stopped
 from crtcore.hooks import Component
 from crtcore.kinds import DecoderSpec, Plan
 from crtcore.registry import Registry
-from crtcore.testing.toys import Chain, Patches
 
 
 @attrs.frozen(kw_only=True)

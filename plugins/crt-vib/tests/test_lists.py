@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from crt_laws import obeys
 from crt_vib.lists.spec import NAMES, Lists
-from crtcore.testing import obeys
 
 settings.register_profile("lists", deadline=None, max_examples=20)
 settings.load_profile("lists")

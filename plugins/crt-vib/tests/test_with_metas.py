@@ -13,11 +13,11 @@ from torch import Tensor
 
 from crt_basics.datasets.specs import Digits, PythonSource
 from crt_data.specs import TokenFiles
+from crt_laws import obeys
 from crt_vib.with_metas.dataset import MetaSamples, lots
 from crt_vib.with_metas.spec import WithMetas
 from crtcore import FieldError
 from crtcore.kinds import Batch, DatasetSpec
-from crtcore.testing import obeys
 
 test_metas_beside_the_text = obeys(WithMetas(dataset=PythonSource(length=32)))
 test_metas_that_push_text_out = obeys(WithMetas(dataset=PythonSource(length=32), share=0.25, counted="whole", seed=1))

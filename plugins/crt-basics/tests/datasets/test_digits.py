@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from crt_basics.datasets import digits
 from crt_basics.datasets.digits import DigitImages
 from crt_basics.datasets.specs import Digits
-from crtcore.testing import obeys
+from crt_laws import obeys
 
 test_the_usual_split = obeys(Digits())
 test_the_least_held_out = obeys(Digits(validation=1, test=1))

@@ -14,8 +14,8 @@ import torch
 
 from crt_basics.datasets.python_source import SPLITS, SourceWindows, split_of
 from crt_basics.datasets.specs import PythonSource
+from crt_laws import obeys
 from crtcore.errors import RunError
-from crtcore.testing import obeys
 
 test_the_usual_windows = obeys(PythonSource())
 test_short_windows = obeys(PythonSource(length=16))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from crt_basics.datasets.shapes import COLORS, DARK, FINE, FORMS, UNITS, background, covered
 from crt_basics.datasets.specs import Shapes
-from crtcore.testing import obeys
+from crt_laws import obeys
 
 test_the_usual_scenes = obeys(Shapes())
 test_the_smallest_scenes = obeys(Shapes(train=1, validation=1, test=1, size=8, seed=-5))

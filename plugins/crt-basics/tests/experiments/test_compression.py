@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from crt_basics.plugin import crt_components
+from crt_laws.toys import Patches
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crt_run.runs.run import address
@@ -22,7 +23,6 @@ from crtcore.hooks import Component
 from crtcore.kinds import BottleneckSpec, Plan, Squeezed, TokenizerSpec
 from crtcore.noise import Noise
 from crtcore.registry import Registry
-from crtcore.testing.toys import Patches
 
 
 @attrs.frozen(kw_only=True)

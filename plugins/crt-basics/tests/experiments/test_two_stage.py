@@ -19,6 +19,7 @@ from crt_basics.datasets.specs import Digits
 from crt_basics.decoders.ancestral import AncestralDecoder
 from crt_basics.plugin import crt_components
 from crt_basics.priors.table import TablePrior
+from crt_laws.toys import LinearPatches, Patches
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crtcore.compose.document import Document, SpecError
@@ -29,7 +30,6 @@ from crtcore.kinds import Batch, BottleneckSpec, DatasetSpec, DecoderSpec, Drawn
 from crtcore.likelihood import nats
 from crtcore.registry import Registry
 from crtcore.spec import Spec
-from crtcore.testing.toys import LinearPatches, Patches
 
 SIZES = {"train": 60, "validation": 20, "test": 30}
 SEEN: dict[str, list[Any]] = {}

@@ -10,10 +10,10 @@ import torch
 from crt_basics.priors.guided import Guided
 from crt_basics.priors.specs import Guidance, Saved, Table
 from crt_basics.priors.table import TablePrior
+from crt_laws import obeys
 from crt_run.runs import checkpoint
 from crtcore import FieldError
 from crtcore.errors import RunError
-from crtcore.testing import obeys
 
 SAVED = Saved(folder="the laws bring their own", prior=Table(order=1))
 

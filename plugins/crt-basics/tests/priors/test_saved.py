@@ -14,6 +14,8 @@ from torch import Tensor
 from crt_basics.plugin import crt_components
 from crt_basics.priors.specs import Saved, Table
 from crt_basics.priors.table import TablePrior
+from crt_laws import obeys
+from crt_laws.toys import Patches
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crtcore.compose.document import Document
@@ -22,8 +24,6 @@ from crtcore.errors import RunError
 from crtcore.hooks import Component
 from crtcore.kinds import PriorSpec
 from crtcore.registry import Registry
-from crtcore.testing import obeys
-from crtcore.testing.toys import Patches
 
 test_a_saved_table = obeys(Saved(folder="the laws bring their own", prior=Table(order=1)))
 

@@ -12,8 +12,8 @@ from crt_latent.metamath.entries import split_of
 from crt_latent.metamath.spec import MetaMath, of_words
 from crt_latent.tasks.task import Task
 from crt_latent.traces import parted
+from crt_laws import obeys
 from crtcore.errors import RunError
-from crtcore.testing import obeys
 
 WORDS = ["[UNK]", "What", "is", "plus", "and", "make", "####", "The", "answer", "is:", *map(str, range(60))]
 THINK, ANSWER, END = range(len(WORDS), len(WORDS) + 3)

@@ -12,7 +12,7 @@ from crt_latent.tasks.arithmetic import Digits, digits_of, number
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import Arithmetic
 from crt_latent.traces import parted
-from crtcore.testing import obeys
+from crt_laws import obeys
 
 SUMS = Arithmetic(digits=3, train=400, validation=40, test=40)
 PRODUCTS = Arithmetic(operation="multiplication", digits=4, train=400, validation=40, test=40)

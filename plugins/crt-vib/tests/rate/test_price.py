@@ -41,6 +41,6 @@ def test_the_mean_rate_has_its_price(spec: RegularizerSpec, loss: float, slope: 
 def tokenizer() -> Tokenizer:
     """Any will do."""
     from crt_basics.bottlenecks.specs import FSQ
-    from crtcore.testing.toys import Patches
+    from crt_laws.toys import Patches
 
     return Patches().build(FSQ().build(), torch.zeros(2, 1, 8, 8))

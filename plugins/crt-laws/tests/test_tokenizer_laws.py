@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from crtcore.testing import obeys
-from crtcore.testing.toys import Patches
+from crt_laws import obeys
+from crt_laws.toys import Patches
 
 test_patches_of_a_quarter = obeys(Patches())
 test_patches_of_a_pixel = obeys(Patches(side=1))

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from crt_laws import obeys
+from crt_laws.laws.dataset import BENCH, ids_are_below_their_vocabulary
 from crtcore.kinds import Batch, DatasetSpec
-from crtcore.testing import obeys
-from crtcore.testing.laws.dataset import BENCH, ids_are_below_their_vocabulary
 
 SIZE = 20
 

@@ -13,14 +13,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from crt_basics.bottlenecks.specs import FSQ
+from crt_laws.compare import assert_near
+from crt_laws.kit import Bench, Offender, law, laws_in
+from crt_laws.laws import regularizer_offenders as plants
+from crt_laws.laws.regularizer_cases import Trial
+from crt_laws.toys import LinearPatches, Patches
 from crt_run.training.trainer import penalised
 from crtcore.kinds.regularizer import Regularizer, RegularizerSpec
 from crtcore.kinds.tokenizer import Encoded, Tokenizer
-from crtcore.testing.compare import assert_near
-from crtcore.testing.kit import Bench, Offender, law, laws_in
-from crtcore.testing.laws import regularizer_offenders as plants
-from crtcore.testing.laws.regularizer_cases import Trial
-from crtcore.testing.toys import LinearPatches, Patches
 
 STEPS = 3
 """Steps of training that are compared bit for bit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crtcore.testing import obeys
-from crtcore.testing.toys import Chain
+from crt_laws import obeys
+from crt_laws.toys import Chain
 
 test_a_linear_chain = obeys(Chain())

@@ -3,8 +3,8 @@ import torch
 
 from crt_basics.priors.specs import Table
 from crt_basics.priors.table import TablePrior
-from crtcore.testing import Law, Offender, obeys
-from crtcore.testing.laws.prior import BENCH
+from crt_laws import Law, Offender, obeys
+from crt_laws.laws.prior import BENCH
 
 test_a_table_of_single_ids = obeys(Table(order=0))
 test_a_table_of_two_ids_before = obeys(Table(order=2))

@@ -13,7 +13,7 @@ from crtcore.kinds.regularizer import Penalty
 from crtcore.kinds.tokenizer import Encoded
 
 if TYPE_CHECKING:
-    from crtcore.testing.laws.regularizer_cases import Trial
+    from crt_laws.laws.regularizer_cases import Trial
 
 
 class Altered(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from crtcore.kinds.tokenizer import Encoded, Tokenizer
 
 if TYPE_CHECKING:
-    from crtcore.testing.laws.tokenizer_cases import Trial
+    from crt_laws.laws.tokenizer_cases import Trial
 
 
 class Altered(nn.Module):

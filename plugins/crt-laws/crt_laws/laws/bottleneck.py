@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from crt_laws.compare import ROOM, assert_near
+from crt_laws.kit import Bench, Offender, law, laws_in
+from crt_laws.laws import bottleneck_offenders as plants
+from crt_laws.laws.bottleneck_decoder import entropy, labels, shortfall, told
 from crtcore.kinds.bottleneck import Bottleneck, BottleneckSpec
 from crtcore.noise import Noise
-from crtcore.testing.compare import ROOM, assert_near
-from crtcore.testing.kit import Bench, Offender, law, laws_in
-from crtcore.testing.laws import bottleneck_offenders as plants
-from crtcore.testing.laws.bottleneck_decoder import entropy, labels, shortfall, told
 
 
 @attrs.frozen

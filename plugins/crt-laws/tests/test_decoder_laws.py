@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from crt_basics.decoders.specs import Ancestral
-from crtcore.testing import Law, Offender, obeys
-from crtcore.testing.laws.decoder import BENCH
+from crt_laws import Law, Offender, obeys
+from crt_laws.laws.decoder import BENCH
 
 test_ancestral_decoding = obeys(Ancestral())
 

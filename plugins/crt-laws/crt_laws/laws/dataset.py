@@ -19,12 +19,12 @@ from torch import Tensor
 from crt_data.pictures import paint_many
 from crt_data.specs import ImageFolder, TokenFiles
 from crt_data.tokens import write_tokens
+from crt_laws.compare import ROOM
+from crt_laws.kit import Bench, Offender, law, laws_in
+from crt_laws.laws import dataset_offenders as plants
+from crt_laws.laws.dataset_offenders import Built
 from crt_vib.with_metas.spec import WithMetas
 from crtcore.kinds import Batch, Dataset, DatasetSpec
-from crtcore.testing.compare import ROOM
-from crtcore.testing.kit import Bench, Offender, law, laws_in
-from crtcore.testing.laws import dataset_offenders as plants
-from crtcore.testing.laws.dataset_offenders import Built
 
 SPLITS = ("train", "validation", "test")
 CROWD = 512

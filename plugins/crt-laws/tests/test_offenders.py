@@ -8,9 +8,9 @@ import pytest
 
 from crt_basics.bottlenecks.specs import FSQ
 from crt_basics.datasets.specs import Digits
+from crt_laws import Bench, Law, Offender, benches
+from crt_laws.toys import Chain, Patches
 from crtcore.spec import Spec
-from crtcore.testing import Bench, Law, Offender, benches
-from crtcore.testing.toys import Chain, Patches
 
 SOUND: tuple[Spec, ...] = (FSQ(levels=(5, 4)), Patches(), Chain(), Digits(validation=30, test=50))
 

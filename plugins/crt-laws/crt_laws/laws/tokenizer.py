@@ -15,11 +15,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crt_basics.bottlenecks.specs import FSQ
+from crt_laws.compare import assert_near
+from crt_laws.kit import Bench, Offender, law, laws_in
+from crt_laws.laws import tokenizer_offenders as plants
+from crt_laws.laws.tokenizer_cases import Form, Trial
 from crtcore.kinds.tokenizer import Encoded, Tokenizer, TokenizerSpec
-from crtcore.testing.compare import assert_near
-from crtcore.testing.kit import Bench, Offender, law, laws_in
-from crtcore.testing.laws import tokenizer_offenders as plants
-from crtcore.testing.laws.tokenizer_cases import Form, Trial
 
 
 def images(generator: torch.Generator, samples: int) -> Float[Tensor, "b 1 8 8"]:

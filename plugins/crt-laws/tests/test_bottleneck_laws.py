@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crt_basics.bottlenecks.specs import FSQ
-from crtcore.testing import obeys
+from crt_laws import obeys
 
 test_odd_levels = obeys(FSQ(levels=(5, 5, 5)))
 test_odd_and_even_levels = obeys(FSQ(levels=(8, 5, 4)))

@@ -11,11 +11,11 @@ from hypothesis import strategies
 from torch import nn
 
 from crt_basics.priors.specs import Guidance, Saved
+from crt_laws.kit import Bench, Offender, law, laws_in
+from crt_laws.laws import prior_offenders as plants
+from crt_laws.laws.prior_scripts import CLASSES, LENGTH, VOCABULARY, Blind, Draw, agree
 from crt_run.runs import checkpoint
 from crtcore.kinds.prior import Prior, PriorSpec
-from crtcore.testing.kit import Bench, Offender, law, laws_in
-from crtcore.testing.laws import prior_offenders as plants
-from crtcore.testing.laws.prior_scripts import CLASSES, LENGTH, VOCABULARY, Blind, Draw, agree
 
 SEEDS = strategies.integers(0, 2**31 - 1)
 BATCHES = strategies.integers(1, 3)

@@ -9,14 +9,14 @@ from hypothesis.errors import HypothesisException
 from rich.table import Table
 from rich.text import Text
 
+from crt_laws.benches import benches
+from crt_laws.kit import Bench, Law
 from crtcore.cli.console import answer, say, show
 from crtcore.cli.describe import named
 from crtcore.errors import in_one_line
 from crtcore.hooks import Component
 from crtcore.registry import Registry
 from crtcore.spec import Spec
-from crtcore.testing.benches import benches
-from crtcore.testing.kit import Bench, Law
 
 BROKEN = ("fails", "holds after all")
 """Outcomes that make the trial fail."""

@@ -22,7 +22,7 @@ from crtcore.spec import at_least
 class Patches(TokenizerSpec):
     """A linear map of every square patch to its feature, and one back."""
 
-    implementation: ClassVar[str] = "crtcore.testing.toys:LinearPatches"
+    implementation: ClassVar[str] = "crt_laws.toys:LinearPatches"
     form: ClassVar[str] = "image"
 
     side: int = attrs.field(default=4, validator=at_least(1))
@@ -77,7 +77,7 @@ class LinearPatches(nn.Module):
 class Chain(RegularizerSpec):
     """The error of the best linear prediction of each latent from the one before it."""
 
-    implementation: ClassVar[str] = "crtcore.testing.toys:linear_chain"
+    implementation: ClassVar[str] = "crt_laws.toys:linear_chain"
 
 
 class LinearChain(nn.Module):

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from crt_basics.bottlenecks.specs import FSQ
 from crt_basics.metrics.specs import Frechet
+from crt_laws import command as command
+from crt_laws.kit import Bench, law
+from crt_laws.laws import bottleneck
+from crt_laws.laws.bottleneck_offenders import after
 from crtcore.cli import commands, main
-from crtcore.cli import laws as command
 from crtcore.hooks import Component
 from crtcore.kinds import BottleneckSpec
 from crtcore.registry import Registry, discover
 from crtcore.spec import Spec
-from crtcore.testing.kit import Bench, law
-from crtcore.testing.laws import bottleneck
-from crtcore.testing.laws.bottleneck_offenders import after
 
 FINITE = "rate-and-loss-are-finite"
 

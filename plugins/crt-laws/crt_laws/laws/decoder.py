@@ -14,12 +14,9 @@ from hypothesis import strategies
 from scipy.stats import chi2
 
 from crt_basics.priors.table import TablePrior
-from crtcore.kinds.decoder import Decoder, DecoderSpec, Drawn
-from crtcore.sampling import probabilities
-from crtcore.settings import Limits, Sampling
-from crtcore.testing.kit import Bench, Offender, law, laws_in
-from crtcore.testing.laws import decoder_offenders as plants
-from crtcore.testing.laws.decoder_cases import (
+from crt_laws.kit import Bench, Offender, law, laws_in
+from crt_laws.laws import decoder_offenders as plants
+from crt_laws.laws.decoder_cases import (
     BATCHES,
     LENGTHS,
     LIMITS,
@@ -32,6 +29,9 @@ from crtcore.testing.laws.decoder_cases import (
     cut,
     joint,
 )
+from crtcore.kinds.decoder import Decoder, DecoderSpec, Drawn
+from crtcore.sampling import probabilities
+from crtcore.settings import Limits, Sampling
 
 ROWS = 30_000
 FALSE_ALARM = 1e-6

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from crt_laws.kit import Bench, Law
+from crt_laws.laws import bottleneck, dataset, decoder, prior, regularizer, tokenizer
 from crtcore.spec import Spec
-from crtcore.testing.kit import Bench, Law
-from crtcore.testing.laws import bottleneck, dataset, decoder, prior, regularizer, tokenizer
 
 
 def benches() -> dict[str, Bench]:
