@@ -21,7 +21,9 @@ from torch.nn import functional
 
 import crtcore
 from crt_run.runs.run import Stage
-from crt_run.training.trainer import Loss, Part, Trainer, batch_at
+from crt_run.training.losses import Loss
+from crt_run.training.order import batch_at
+from crt_run.training.trainer import Part, Trainer
 from crtcore import Noise, Optimizer, Training
 from crtcore.likelihood import nats
 

@@ -9,7 +9,7 @@ import time
 import torch
 
 import crtcore
-from crt_run.training.trainer import penalised
+from crt_run.training.losses import penalised
 
 BATCH, ROUNDS, STEPS = 64, 9, 20
 

@@ -42,7 +42,7 @@ class Spec:
         """
         return resolve(self.implementation)(self, *args, **kwargs)
 
-    def trial(self, folder: Path) -> Self:
+    def example_in(self, folder: Path) -> Self:
         """What laws are tried on: this spec, reading what it has just put into an empty folder, if it reads files."""
         return self
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
-from jaxtyping import Float
-from scipy.stats import t as student
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from crtcore.kinds import Measurement
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
 
 CONFIDENCE = 0.95
 DRAWS = 2000
@@ -23,6 +22,8 @@ DRAWS = 2000
 
 def averaged(values: Float[Tensor, " b"], unit: str) -> Measurement:
     """Mean and t interval over samples; no interval from one."""
+    from scipy.stats import t as student
+
     mean, count = float(values.mean()), len(values)
     if count < 2:
         return Measurement(mean, unit, count)
@@ -32,6 +33,8 @@ def averaged(values: Float[Tensor, " b"], unit: str) -> Measurement:
 
 def interval(values: list[float]) -> dict[str, Any]:
     """Mean and t interval over seeds; no interval from one."""
+    from scipy.stats import t as student
+
     count = len(values)
     mean = math.fsum(values) / count
     if count < 2:
@@ -58,6 +61,8 @@ def two_level(values: Mapping[int, Sequence[float]], others: Mapping[int, Sequen
     fewer than two seeds are shared, or samples differ in number.
     Source: Davison and Hinkley (1997), Bootstrap Methods and their Application, section 3.8.
     """
+    import numpy as np
+
     pairs = [(value, others[seed]) for seed, value in values.items() if seed in others]
     if len(pairs) < 2 or len({len(each) for pair in pairs for each in pair}) != 1:
         return None

@@ -17,7 +17,9 @@ from torch.nn import functional
 from crt_cost.blank import blank
 from crt_data.tokens import write_tokens
 from crt_run.runs.run import Stage
-from crt_run.training.trainer import Loss, Part, fit, seeded
+from crt_run.training.losses import Loss
+from crt_run.training.order import seeded
+from crt_run.training.trainer import Part, fit
 from crtcore import discover
 from crtcore.compose.structure import structure
 from crtcore.kinds import Batch, DatasetSpec, PriorSpec

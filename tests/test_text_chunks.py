@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from crt_laws.laws.tokenizer import traces
-from crt_run.training.trainer import penalised
+from crt_run.training.losses import penalised
 from crtcore import discover
 
 

@@ -104,7 +104,7 @@ def study(document: Document, registry: Registry) -> Study:
         name=base.values["name"],
         points=tuple(points),
         claims=claims,
-        executor=executor or registry.find("executor", "local").spec(),  # type: ignore[arg-type]
+        executor=executor,
         swept=sweep is not None,
         document=document.values,
     )

@@ -56,7 +56,8 @@ class Study:
     name: str
     points: tuple[Point, ...]
     claims: tuple[Claim, ...]
-    executor: ExecutorSpec
+    executor: ExecutorSpec | None
+    """Where its points run; None: on this machine."""
     swept: bool
     """True: the file has a `[sweep]`."""
     document: Mapping[str, Any]

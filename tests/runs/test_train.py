@@ -23,7 +23,9 @@ from crt_run.runs import checkpoint
 from crt_run.runs.records import RECORDS, read_records
 from crt_run.runs.run import Stage
 from crt_run.training import trainer as train
-from crt_run.training.trainer import Leg, Loss, Part, batch_at, fit, penalised, seeded
+from crt_run.training.losses import Loss, penalised
+from crt_run.training.order import batch_at, seeded
+from crt_run.training.trainer import Leg, Part, fit
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Encoded, Penalty
 from crtcore.noise import Noise

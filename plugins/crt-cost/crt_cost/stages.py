@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from crt_cost.blank import blank
 from crt_cost.trace import Trace, traced
-from crt_run.training.trainer import penalised
+from crt_run.training.losses import penalised
 from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import DatasetSpec, Outline, Plan, PriorSpec, Regularizer, Role, Step
 from crtcore.likelihood import nats

@@ -290,7 +290,7 @@ def test_what_does_not_fit_a_device_is_said() -> None:
 
 
 def test_points_that_differ_in_their_seed_alone_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from crt_cost import command as command
+    from crt_cost import table as command
 
     counted: list[int] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import attrs
@@ -9,7 +10,7 @@ import attrs
 from crtcore.kinds import (
     DatasetSpec,
 )
-from crtcore.spec import at_least, between
+from crtcore.spec import at_least, between, resolve
 
 if TYPE_CHECKING:
     pass
@@ -55,6 +56,11 @@ class ImageFolder(DatasetSpec):
     seed: int = 0
     """Other crops for another one; the run's own seed changes none."""
 
+    def example_in(self, folder: Path) -> ImageFolder:
+        """Sixty small pictures of each of two classes."""
+        resolve("crt_data.pictures:paint_many")(folder, ("ape", "bee"), 60)
+        return attrs.evolve(self, folder=str(folder))
+
     @property
     def sample_shape(self) -> tuple[int, ...]:
         """Three channels, square."""
@@ -79,6 +85,12 @@ class TokenFiles(DatasetSpec):
     """Tokens of a window."""
     vocabulary: int = attrs.field(default=50_257, validator=between(1, 2**16))
     """Tokens run from 0 up to this; the default is GPT-2's."""
+
+    def example_in(self, folder: Path) -> TokenFiles:
+        """Random tokens."""
+        write = resolve("crt_data.tokens:write_tokens")
+        write(folder, self.vocabulary, train=300 * self.length, val=90 * self.length)
+        return attrs.evolve(self, folder=str(folder))
 
     @property
     def sample_shape(self) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from crt_basics.bottlenecks.specs import FSQ
 from crt_basics.metrics.specs import Frechet
-from crt_laws import command as command
+from crt_laws import trial as command
 from crt_laws.kit import Bench, law
 from crt_laws.laws import bottleneck
 from crt_laws.laws.bottleneck_offenders import after

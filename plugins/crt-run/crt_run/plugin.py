@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from crt_run.executors.spec import Local
 from crtcore.hooks import Component, hookimpl
 
@@ -12,3 +14,11 @@ def crt_components() -> list[Component]:
     return [
         Component("local", spec=Local, summary="processes on this machine", examples=(Local(),)),
     ]
+
+
+@hookimpl
+def crt_commands() -> list[click.Command]:
+    """`crt run` and `crt sweep`."""
+    from crt_run.cli.commands import run, sweep
+
+    return [run, sweep]

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import attrs
 from torch import nn
 
-from crt_run.training.trainer import Leg, Loss, Part, fit
+from crt_run.training.losses import Loss
+from crt_run.training.trainer import Leg, Part, fit
 from crt_scaling.spec import branch
 from crtcore.kinds import Plan, Run
 from crtcore.settings import Training

@@ -15,6 +15,7 @@ from crt_basics.metrics.specs import CodeLength, Frechet, KernelDistance
 from crt_basics.metrics.whitened import Whitened
 from crt_cost.flops import counted, parameters, sample_flops
 from crt_run.training.ids import Codes, encoded, spread
+from crt_run.training.order import seeded
 from crt_run.training.stages import (
     TOKENIZER,
     Split,
@@ -27,7 +28,6 @@ from crt_run.training.stages import (
     taken,
     trained_tokenizer,
 )
-from crt_run.training.trainer import seeded
 from crt_scaling.cooled import Course, cooled
 from crt_scaling.numbers import BASELINE, REGULARIZED, Arm, Trial, findings
 from crt_scaling.spec import Scaling

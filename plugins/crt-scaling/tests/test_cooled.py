@@ -14,7 +14,7 @@ from torch import nn
 
 from crt_run.runs.checkpoint import load
 from crt_run.runs.run import Stage
-from crt_run.training.trainer import Loss
+from crt_run.training.losses import Loss
 from crt_scaling.cooled import Course, cooled
 from crt_scaling.spec import branch
 from crtcore.settings import Optimizer, Training

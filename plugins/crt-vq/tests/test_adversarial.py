@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from crt_laws.toys import Patches
-from crt_run.training.trainer import detached
+from crt_run.training.losses import detached
 from crt_vq import VQ, Adversarial, Conv
 from crt_vq.adversarial import Adversary, hinge
 from crt_vq.patchgan import patch_discriminator, smallest

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crt_run.training.trainer import penalised, pulls
+from crt_run.training.losses import penalised, pulls
 from crt_vq import VQ, Causal, Conv
 from crt_vq.codebook import Codebook
 

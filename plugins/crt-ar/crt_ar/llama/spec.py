@@ -78,7 +78,7 @@ class LlamaFolder(PriorSpec):
     recompute: bool = attrs.field(default=False, metadata=COSMETIC)
     """Compute each block twice in training, and keep far less of it in memory."""
 
-    def trial(self, folder: Path) -> LlamaFolder:
+    def example_in(self, folder: Path) -> LlamaFolder:
         """A small one."""
         return attrs.evolve(self, folder=_small(folder / "llama"))
 
@@ -95,7 +95,7 @@ class FrozenLlama(PriorSpec):
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
     """What computes attention; `auto` is xformers where it is installed and runs, torch's own elsewhere."""
 
-    def trial(self, folder: Path) -> FrozenLlama:
+    def example_in(self, folder: Path) -> FrozenLlama:
         """A small one."""
         return attrs.evolve(self, folder=_small(folder / "llama"))
 

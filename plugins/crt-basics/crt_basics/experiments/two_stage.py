@@ -11,8 +11,9 @@ import torch
 from crt_basics.experiments.specs import TwoStage
 from crt_basics.metrics.code_length import unigram_nats
 from crt_run.training.ids import check_round_trip, coded, encoded, spread
+from crt_run.training.order import seeded
 from crt_run.training.stages import TOKENIZER, Split, draw, evidence, keep, modelling, trained_tokenizer
-from crt_run.training.trainer import Part, fit, seeded
+from crt_run.training.trainer import Part, fit
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Drawn, Evidence, Findings, Measurement, Metric, Plan, Prior, Run, Tokenizer
 from crtcore.likelihood import scored

@@ -11,6 +11,7 @@ from crt_basics.priors.specs import Saved
 from crt_run.runs import checkpoint
 from crtcore.errors import CheckpointError, RunError
 from crtcore.kinds import Prior
+from crtcore.kinds.prior import EXAMPLE, PriorSpec
 
 
 def restored(spec: Saved, vocabulary: int, length: int, condition: int | None) -> Prior:
@@ -65,3 +66,10 @@ def forms(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     return {
         name: f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}" for name, tensor in tensors.items()
     }
+
+
+def write_example(folder: Path, spec: PriorSpec) -> None:
+    """Writes the first values of a prior as the stage that trained it would leave them."""
+    prior = spec.build(*EXAMPLE)
+    assert isinstance(prior, nn.Module)
+    checkpoint.save(folder, {f"part.prior.{name}": value for name, value in prior.state_dict().items()}, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import attrs
@@ -9,7 +10,7 @@ import attrs
 from crtcore.kinds import (
     PriorSpec,
 )
-from crtcore.spec import FieldError, at_least
+from crtcore.spec import FieldError, at_least, resolve
 
 if TYPE_CHECKING:
     pass
@@ -38,6 +39,12 @@ class Saved(PriorSpec):
     """The stage's checkpoint, such as `runs/stages/prior/HASH/final`, from where the command is given."""
     prior: PriorSpec
     """The prior that was trained."""
+
+    def example_in(self, folder: Path) -> Saved:
+        """The weights of a prior inside that was built and not trained."""
+        prior = self.prior.example_in(folder / "inner")
+        resolve("crt_basics.priors.saved:write_example")(folder / "final", prior)
+        return attrs.evolve(self, prior=prior, folder=str(folder / "final"))
 
 
 def _weighted(_: object, attribute: attrs.Attribute[PriorSpec], value: PriorSpec) -> None:
@@ -69,3 +76,7 @@ class Guidance(PriorSpec):
     """First position that is guided, and the one behind the last; there 0 is no end."""
     prior: PriorSpec = attrs.field(validator=_weighted)
     """The prior that is guided."""
+
+    def example_in(self, folder: Path) -> Guidance:
+        """An example of the prior inside, guided."""
+        return attrs.evolve(self, prior=self.prior.example_in(folder))

@@ -35,7 +35,7 @@ class MetaMath(DatasetSpec):
     length: int = attrs.field(default=1024, validator=at_least(8))
     """The most ids of a trace, its three delimiters included."""
 
-    def trial(self, folder: Path) -> MetaMath:
+    def example_in(self, folder: Path) -> MetaMath:
         """Sixty sums, and a tokenizer of words."""
         sums = [
             {

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import nn
 
 from crt_run.training.ids import spread
-from crt_run.training.trainer import Loss
+from crt_run.training.losses import Loss
 from crtcore.kinds import Measurement
 from crtcore.settings import Training
 

@@ -23,8 +23,10 @@ from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.tasks.task import Task
 from crt_latent.traces import Trace, delimiters, lengths, parted, weights
 from crt_run.training.ids import spread
+from crt_run.training.losses import Loss
+from crt_run.training.order import batch_at, seeded
 from crt_run.training.stages import TOKENIZER, compression, trained_tokenizer
-from crt_run.training.trainer import Loss, Part, batch_at, fit, seeded
+from crt_run.training.trainer import Part, fit
 from crtcore import Noise
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Findings, Measurement, Row, Run

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from crt_latent.reasoning.budget import TIMED, budget, step_seconds
-from crt_run.training.trainer import Loss
+from crt_run.training.losses import Loss
 from crtcore.settings import Training
 
 

@@ -16,14 +16,10 @@ from hypothesis import strategies as st
 from jaxtyping import Int
 from torch import Tensor
 
-from crt_data.pictures import paint_many
-from crt_data.specs import ImageFolder, TokenFiles
-from crt_data.tokens import write_tokens
 from crt_laws.compare import ROOM
 from crt_laws.kit import Bench, Offender, law, laws_in
 from crt_laws.laws import dataset_offenders as plants
 from crt_laws.laws.dataset_offenders import Built
-from crt_vib.with_metas.spec import WithMetas
 from crtcore.kinds import Batch, Dataset, DatasetSpec
 
 SPLITS = ("train", "validation", "test")
@@ -54,26 +50,13 @@ def subject(spec: DatasetSpec) -> Built:
     One that reads files finds some.
     """
     folder = TemporaryDirectory()
-    spec = readable(spec, Path(folder.name))
+    spec = spec.example_in(Path(folder.name))
     built = []
     for seed in (0, 1):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             built.append(spec.build())
     return Built(built[0], built[1], spec.form, folder)
-
-
-def readable(spec: DatasetSpec, folder: Path) -> DatasetSpec:
-    """`spec`; one that reads files finds some in `folder`, which has to be empty."""
-    if isinstance(spec, ImageFolder):
-        paint_many(folder, ("ape", "bee"), 60)
-        return attrs.evolve(spec, folder=str(folder))
-    if isinstance(spec, TokenFiles):
-        write_tokens(folder, spec.vocabulary, train=300 * spec.length, val=90 * spec.length)
-        return attrs.evolve(spec, folder=str(folder))
-    if isinstance(spec, WithMetas):
-        return attrs.evolve(spec, dataset=readable(spec.dataset, folder))
-    return spec.trial(folder)
 
 
 def keys(data: Tensor) -> list[bytes]:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import attrs
 import torch
 from hypothesis import strategies
 from torch import nn
 
-from crt_basics.priors.specs import Guidance, Saved
 from crt_laws.kit import Bench, Offender, law, laws_in
 from crt_laws.laws import prior_offenders as plants
 from crt_laws.laws.prior_scripts import CLASSES, LENGTH, VOCABULARY, Blind, Draw, agree
-from crt_run.runs import checkpoint
 from crtcore.kinds.prior import Prior, PriorSpec
 
 SEEDS = strategies.integers(0, 2**31 - 1)
@@ -28,24 +25,12 @@ def subject(spec: PriorSpec) -> Prior:
     """The prior in float64, every parameter moved by noise: an output layer that starts at 0 would keep any law."""
     with torch.random.fork_rng(devices=[]), TemporaryDirectory() as folder:
         torch.manual_seed(0)
-        prior = readable(spec, Path(folder)).build(VOCABULARY, LENGTH, CLASSES)
+        prior = spec.example_in(Path(folder)).build(VOCABULARY, LENGTH, CLASSES)
         if isinstance(prior, nn.Module):
             prior.double().eval().requires_grad_(False)
             for parameter in prior.parameters():
                 parameter.add_(0.3 * torch.randn_like(parameter))
     return prior
-
-
-def readable(spec: PriorSpec, folder: Path) -> PriorSpec:
-    """`spec`; one that reads files finds some in `folder`, which has to be empty."""
-    if isinstance(spec, Guidance):
-        return attrs.evolve(spec, prior=readable(spec.prior, folder))
-    if not isinstance(spec, Saved):
-        return spec.trial(folder)
-    inner = readable(spec.prior, folder / "inner").build(VOCABULARY, LENGTH, CLASSES)
-    assert isinstance(inner, nn.Module)
-    checkpoint.save(folder / "final", {f"part.prior.{name}": value for name, value in inner.state_dict().items()}, {})
-    return attrs.evolve(spec, folder=str(folder / "final"))
 
 
 @law("prior", seed=SEEDS, batch=BATCHES, length=strategies.integers(0, LENGTH))

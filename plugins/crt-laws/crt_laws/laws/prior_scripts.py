@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from crtcore.kinds.prior import Prior
+from crtcore.kinds.prior import EXAMPLE, Prior
 
-VOCABULARY, LENGTH, CLASSES = 5, 9, 3  # a square length, for priors over grids
+VOCABULARY, LENGTH, CLASSES = EXAMPLE
 
 
 def agree(actual: Tensor, expected: Tensor) -> None:

@@ -18,7 +18,7 @@ from crt_laws.kit import Bench, Offender, law, laws_in
 from crt_laws.laws import regularizer_offenders as plants
 from crt_laws.laws.regularizer_cases import Trial
 from crt_laws.toys import LinearPatches, Patches
-from crt_run.training.trainer import penalised
+from crt_run.training.losses import penalised
 from crtcore.kinds.regularizer import Regularizer, RegularizerSpec
 from crtcore.kinds.tokenizer import Encoded, Tokenizer
 

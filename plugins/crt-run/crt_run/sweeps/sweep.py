@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from crt_run.executors.spec import Local
 from crt_run.runs.execute import finished, work
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
@@ -40,7 +41,7 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None]) -> Finish
     pieces = [{"document": dict(study.points[index].plan.document), "runs": str(runs)} for index in left]
     if not left:
         return Finished(results, problems)
-    working = study.executor.build().run(work, pieces, lambda place, event: report(left[place], event))
+    working = (study.executor or Local()).build().run(work, pieces, lambda place, event: report(left[place], event))
     try:
         for ended in working:
             index = left[ended.place]

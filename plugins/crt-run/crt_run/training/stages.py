@@ -10,7 +10,9 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from crt_run.training.ids import Codes, batches
-from crt_run.training.trainer import Loss, Part, batch_at, fit, penalised, seeded
+from crt_run.training.losses import Loss, penalised
+from crt_run.training.order import batch_at, seeded
+from crt_run.training.trainer import Part, fit
 from crtcore.errors import RunError
 from crtcore.kinds import Batch, Dataset, Drawn, Evidence, Plan, Prior, Run, Tokenizer
 from crtcore.likelihood import CHUNK, counted, nats, scored

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import lru_cache
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Int
 from torch import Tensor, nn
 
 from crt_run.runs.checkpoint import Saved
+from crt_run.training.losses import Loss, pulls
 from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Encoded, Regularizer, Stage
-from crtcore.noise import Noise, derive
+from crtcore.kinds import Stage
 from crtcore.settings import Optimizer, Training
 
 READINGS = 50
@@ -30,17 +27,6 @@ class Part(NamedTuple):
     optimizer: Optimizer
 
 
-class Loss(NamedTuple):
-    """What one step minimises, and numbers worth recording."""
-
-    total: Tensor
-    readings: Mapping[str, float | Tensor]
-    terms: Mapping[str, Tensor] = MappingProxyType({})
-    """Terms of the total whose gradients are recorded apart from the rest's, which goes by `tokenizer`."""
-    features: Tensor | None = None
-    """Where those gradients are looked at; None if nowhere."""
-
-
 class Leg(NamedTuple):
     """Which part of a training a stage is: by default, the whole."""
 
@@ -51,26 +37,6 @@ class Leg(NamedTuple):
 
 
 WHOLE = Leg()
-
-
-@contextmanager
-def seeded(seed: int, name: str) -> Iterator[None]:
-    """First values of the part called `name` come from a seed of its own; torch's generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, name))
-        yield
-
-
-def batch_at(noise: Noise, size: int, batch: int, step: int) -> Int[Tensor, " batch"]:
-    """The samples of a step: epoch after epoch, each in an order of its own, whatever was done before."""
-    start, stop = step * batch, (step + 1) * batch
-    epochs = range(start // size, (stop - 1) // size + 1)
-    return torch.cat([_order(noise, size, each)[max(start - each * size, 0) : stop - each * size] for each in epochs])
-
-
-@lru_cache(maxsize=2)  # a batch lies in one epoch or two, and so does the next one
-def _order(noise: Noise, size: int, epoch: int) -> Int[Tensor, " size"]:
-    return noise.order(size, epoch)
 
 
 def fit(
@@ -261,59 +227,3 @@ def _course(settings: Optimizer, progress: float) -> float:
         return 1.0
     rest = (progress - settings.warmup) / max(1 - settings.warmup, 1e-9)
     return 0.5 * (1 + math.cos(math.pi * min(rest, 1.0)))
-
-
-def penalised(
-    data: Tensor, encoded: Encoded, regularizers: Mapping[str, tuple[Regularizer, float]], progress: float
-) -> Loss:
-    """The tokenizer's loss plus every regulariser's: `weight * loss + own`.
-
-    At weight 0 a regulariser is called on a detached `Encoded`: it still learns, and the tokenizer sees nothing.
-    """
-    total = encoded.loss
-    terms: dict[str, Tensor] = {}
-    readings: dict[str, float | Tensor] = {"distortion": encoded.distortion.mean(), "rate": encoded.rate.mean()}
-    for name, (regularizer, weight) in regularizers.items():
-        penalty = regularizer(data, encoded if weight else detached(encoded), progress)
-        if weight:
-            terms[name] = weight * penalty.loss
-        total = total + penalty.own + terms.get(name, 0)
-        readings |= {f"{name}.{key}": value for key, value in penalty.readings.items()}
-    return Loss(total, readings, terms, encoded.features)
-
-
-@contextmanager
-def pulls(loss: Loss) -> Iterator[dict[str, Tensor]]:
-    """The norms of the gradients at the features, of each term and of the rest, once the total is propagated inside.
-
-    The rest's is what the total's has more than the terms', so that no part of the loss is propagated back twice
-    whose hooks might do something at it.
-    """
-    norms: dict[str, Tensor] = {}
-    features = loss.features
-    if features is None or not features.requires_grad:
-        yield norms
-        return
-    gradients = {name: _gradient(term, features) for name, term in loss.terms.items()}
-
-    def told(total: Tensor) -> None:
-        norms["tokenizer"] = (total - sum(gradients.values())).norm()
-        norms.update({name: gradient.norm() for name, gradient in gradients.items()})
-
-    handle = features.register_hook(told)  # type: ignore[no-untyped-call]
-    try:
-        yield norms
-    finally:
-        handle.remove()
-
-
-def _gradient(term: Tensor, features: Tensor) -> Tensor:
-    if not term.requires_grad:
-        return torch.zeros_like(features)
-    (gradient,) = torch.autograd.grad(term, features, retain_graph=True, allow_unused=True, materialize_grads=True)
-    return gradient
-
-
-def detached(encoded: Encoded) -> Encoded:
-    """The same values, out of the gradient's reach."""
-    return Encoded._make(value if value is None else value.detach() for value in encoded)

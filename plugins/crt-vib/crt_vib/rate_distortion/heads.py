@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from crt_run.training.trainer import Loss, Part, batch_at, fit, penalised, seeded
+from crt_run.training.losses import Loss, penalised
+from crt_run.training.order import batch_at, seeded
+from crt_run.training.trainer import Part, fit
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.reading import Examples
 from crt_vib.rate_distortion.spec import RateDistortion

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
@@ -40,6 +41,10 @@ class WithMetas(DatasetSpec):
     """Which ids `share` is of: `text`, which METAs make longer, or the `whole`, off whose end they push as many ids."""
     seed: int = 0
     """Other places for another one; the run's own seed changes none."""
+
+    def example_in(self, folder: Path) -> WithMetas:
+        """An example of the dataset inside."""
+        return attrs.evolve(self, dataset=self.dataset.example_in(folder))
 
     @property
     def sample_shape(self) -> tuple[int, ...] | None:
