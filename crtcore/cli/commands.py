@@ -113,13 +113,3 @@ def list_(kind: str | None, as_json: bool) -> None:
 def show_(name: str, as_json: bool) -> None:
     """Show a component, NAME or KIND/NAME: what it is, its fields, an example."""
     describe.showing(discover(), name, as_json=as_json)
-
-
-@main.command()
-@as_json
-@reports_errors
-def schema(as_json: bool) -> None:
-    """Print the JSON Schema of spec files, for editors, with everything installed."""
-    from crtcore.cli.schema import schema as made
-
-    answer(made(discover()))

@@ -18,7 +18,7 @@ def crt_components() -> list[Component]:
 
 @hookimpl
 def crt_commands() -> list[click.Command]:
-    """`crt run` and `crt sweep`."""
-    from crt_run.cli.commands import run, sweep
+    """`crt run`, `crt sweep` and `crt schema`."""
+    from crt_run.cli.commands import run, schema, sweep
 
-    return [run, sweep]
+    return [run, sweep, schema]

@@ -10,7 +10,7 @@ from crt_run.training.ids import batches, spread
 from crt_run.training.stages import SHOWN, trained_tokenizer
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Encoded, Findings, Measurement, Plan, Run, Tokenizer
-from crtcore.statistics import averaged
+from crt_run.statistics import averaged
 
 
 class CompressionExperiment:

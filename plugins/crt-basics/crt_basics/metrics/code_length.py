@@ -11,7 +11,7 @@ from torch import Tensor
 
 from crt_basics.metrics.specs import CodeLength
 from crtcore.kinds import Evidence, Measurement
-from crtcore.statistics import averaged
+from crt_run.statistics import averaged
 
 ROUNDING = 0.01
 """Farthest from a level, in levels, that data on the levels may lie: more than float32 takes off any of 65,536."""

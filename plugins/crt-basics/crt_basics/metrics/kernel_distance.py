@@ -13,7 +13,7 @@ from crt_basics.metrics.compared import compared
 from crt_basics.metrics.specs import KernelDistance
 from crtcore.kinds import Evidence, Measurement
 from crtcore.noise import Noise
-from crtcore.statistics import averaged
+from crt_run.statistics import averaged
 
 
 class PolynomialDiscrepancy:

@@ -15,7 +15,7 @@ from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.reasoning.answers import Answers
 from crt_latent.traces import Trace, lengths
 from crtcore.kinds import Measurement
-from crtcore.statistics import CONFIDENCE, averaged
+from crt_run.statistics import CONFIDENCE, averaged
 
 
 class Counts(NamedTuple):

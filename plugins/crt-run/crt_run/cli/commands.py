@@ -86,3 +86,13 @@ def _listeners(folder: Path) -> list[tuple[str, Path]]:
     for plugin, error in broken.items():
         say(f"warning: plugin {plugin!r} could not report on {folder} ({in_one_line(error)})")
     return made
+
+
+@click.command()
+@as_json
+@reports_errors
+def schema(as_json: bool) -> None:
+    """Print the JSON Schema of spec files, for editors, with everything installed."""
+    from crt_run.cli.schema import schema as made
+
+    answer(made(discover()))

@@ -16,7 +16,7 @@ from crt_run.sweeps.curves import gaps
 from crt_run.sweeps.points import parted
 from crt_run.sweeps.sweep import Finished
 from crtcore.compose.study import BASELINE, Point, Study
-from crtcore.statistics import CONFIDENCE, interval, paired, two_level
+from crt_run.statistics import CONFIDENCE, interval, paired, two_level
 
 SWEEP = "sweep.json"
 

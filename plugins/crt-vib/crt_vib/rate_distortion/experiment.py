@@ -17,7 +17,7 @@ from crt_vib.rate_distortion.reading import Examples, answered, read
 from crt_vib.rate_distortion.spec import RateDistortion
 from crtcore.errors import RunError
 from crtcore.kinds import Dataset, Findings, Measurement, Row, Run
-from crtcore.statistics import averaged
+from crt_run.statistics import averaged
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,7 +18,7 @@ from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.reading import Examples
 from crtcore.kinds import Measurement, Row
 from crtcore.noise import Noise
-from crtcore.statistics import averaged
+from crt_run.statistics import averaged
 
 AMONG = 2048
 """States that the information is estimated among, at most: it cannot be told above the logarithm of their number."""

@@ -8,7 +8,7 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore.cli.schema import schema
+from crt_run.cli.schema import schema
 from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
 from crtcore.compose.positions import Key

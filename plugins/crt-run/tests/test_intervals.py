@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from crtcore.statistics import averaged, two_level
+from crt_run.statistics import averaged, two_level
 
 
 def test_a_mean_over_samples_has_the_interval_of_student() -> None:
