@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterable
+from functools import cached_property
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +26,34 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name; the front's own cannot be replaced."""
-        return super().get_command(ctx, cmd_name) or self._brought().get(cmd_name)
+        return super().get_command(ctx, cmd_name) or self._brought.get(cmd_name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands, sorted."""
-        return sorted({*super().list_commands(ctx), *self._brought()})
+        return sorted({*super().list_commands(ctx), *self._brought})
 
+    @cached_property
     def _brought(self) -> dict[str, click.Command]:
-        brought, broken = answers("crt_commands")
+        commands, broken = brought()
         for plugin, error in broken.items():
             say(f"warning: plugin {plugin!r} could not be loaded ({in_one_line(error)})")
-        return {str(command.name): command for _, commands in brought for command in commands}
+        return commands
+
+
+def brought(
+    plugins: Iterable[EntryPoint] | None = None,
+) -> tuple[dict[str, click.Command], dict[str, BaseException]]:
+    """The commands that installed packages bring by name, and the packages that bring none for a fault of theirs."""
+    answered, broken = answers("crt_commands", plugins)
+    commands: dict[str, click.Command] = {}
+    for plugin, given in answered:
+        if not isinstance(given, list | tuple) or not all(isinstance(each, click.Command) for each in given):
+            broken[plugin] = TypeError(f"crt_commands: expected a list of click commands, got {given!r}")
+        elif taken := [str(each.name) for each in given if each.name in commands]:
+            broken[plugin] = ValueError(f"another package brings the command {taken[0]!r}")
+        else:
+            commands |= {str(each.name): each for each in given}
+    return commands, broken
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -24,9 +24,9 @@ KINDS: Mapping[str, type[Spec]] = {
 """Kind to the base of its specs."""
 
 __all__ = [
-    "Batch", "Bottleneck", "BottleneckSpec", "Dataset", "DatasetSpec", "Decoder", "DecoderSpec", "Done", "Drawn",
-    "Encoded", "Evidence", "Executor", "ExecutorSpec", "Experiment", "ExperimentSpec", "Figure", "Findings",
-    "Json", "KINDS", "Measurement", "Metric", "MetricSpec", "Outline", "Penalty", "Plan", "Prior", "PriorSpec",
-    "Regularizer", "RegularizerSpec", "Report", "Role", "Row", "Run", "Session", "Squeezed", "Stage", "Step",
-    "Tokenizer", "TokenizerSpec", "TradeOff", "Trunk", "Work", "digest",
+    "KINDS", "Batch", "Bottleneck", "BottleneckSpec", "Dataset", "DatasetSpec", "Decoder", "DecoderSpec", "Done",
+    "Drawn", "Encoded", "Evidence", "Executor", "ExecutorSpec", "Experiment", "ExperimentSpec", "Figure",
+    "Findings", "Json", "Measurement", "Metric", "MetricSpec", "Outline", "Penalty", "Plan", "Prior",
+    "PriorSpec", "Regularizer", "RegularizerSpec", "Report", "Role", "Row", "Run", "Session", "Squeezed",
+    "Stage", "Step", "Tokenizer", "TokenizerSpec", "TradeOff", "Trunk", "Work", "digest",
 ]  # fmt: skip

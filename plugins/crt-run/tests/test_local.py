@@ -128,7 +128,7 @@ SCRIPT = """\
 import sys
 sys.path.insert(0, sys.argv[1])
 from crt_run.executors.local import LocalProcesses
-from crtcore.builtin.specs import Local
+from crt_run.executors.spec import Local
 from pieces import work
 if __name__ == "__main__":
     pieces = [{"wait": sys.argv[2], "save": float(sys.argv[3])}] * 2

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from crt_basics.experiments.specs import Compression
+from crt_run.statistics import averaged
 from crt_run.training.ids import batches, spread
 from crt_run.training.stages import SHOWN, trained_tokenizer
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Encoded, Findings, Measurement, Plan, Run, Tokenizer
-from crt_run.statistics import averaged
 
 
 class CompressionExperiment:

@@ -10,8 +10,8 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from crt_basics.metrics.specs import CodeLength
-from crtcore.kinds import Evidence, Measurement
 from crt_run.statistics import averaged
+from crtcore.kinds import Evidence, Measurement
 
 ROUNDING = 0.01
 """Farthest from a level, in levels, that data on the levels may lie: more than float32 takes off any of 65,536."""

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from crt_basics.metrics.compared import compared
 from crt_basics.metrics.specs import KernelDistance
+from crt_run.statistics import averaged
 from crtcore.kinds import Evidence, Measurement
 from crtcore.noise import Noise
-from crt_run.statistics import averaged
 
 
 class PolynomialDiscrepancy:

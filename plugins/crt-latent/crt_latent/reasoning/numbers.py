@@ -14,8 +14,8 @@ from torch import Tensor
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.reasoning.answers import Answers
 from crt_latent.traces import Trace, lengths
-from crtcore.kinds import Measurement
 from crt_run.statistics import CONFIDENCE, averaged
+from crtcore.kinds import Measurement
 
 
 class Counts(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from crtcore.cli.console import as_json, needs, overrides, reports_errors, say, spec_file, warn
+from crtcore.cli.console import answer, as_json, needs, overrides, reports_errors, say, spec_file, warn
 from crtcore.compose.document import Problem, SpecError
 from crtcore.compose.plan import load
 from crtcore.compose.study import Study

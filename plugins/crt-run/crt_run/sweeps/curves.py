@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from crt_run.statistics import interval, paired
 from crt_run.sweeps.points import parted
 from crtcore.compose.study import Point
 from crtcore.kinds import Figure
-from crt_run.statistics import interval, paired
 
 PLACES = 65
 """Places of a range, evenly spaced, that curves are compared at."""

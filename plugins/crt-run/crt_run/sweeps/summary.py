@@ -12,11 +12,11 @@ import tomli_w
 from crt_run.runs.files import write, write_json
 from crt_run.runs.provenance import ran_on
 from crt_run.runs.run import address
+from crt_run.statistics import CONFIDENCE, interval, paired, two_level
 from crt_run.sweeps.curves import gaps
 from crt_run.sweeps.points import parted
 from crt_run.sweeps.sweep import Finished
 from crtcore.compose.study import BASELINE, Point, Study
-from crt_run.statistics import CONFIDENCE, interval, paired, two_level
 
 SWEEP = "sweep.json"
 

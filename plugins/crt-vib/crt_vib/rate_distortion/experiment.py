@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from crt_run.statistics import averaged
 from crt_run.sweeps.curves import Span, along, common
 from crt_run.sweeps.curves import mean as over
 from crt_run.training.stages import trained_prior
@@ -17,7 +18,6 @@ from crt_vib.rate_distortion.reading import Examples, answered, read
 from crt_vib.rate_distortion.spec import RateDistortion
 from crtcore.errors import RunError
 from crtcore.kinds import Dataset, Findings, Measurement, Row, Run
-from crt_run.statistics import averaged
 
 if TYPE_CHECKING:
     import numpy as np

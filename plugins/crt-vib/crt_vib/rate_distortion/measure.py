@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float64, Int
 from torch import Tensor
 
+from crt_run.statistics import averaged
 from crt_vib.gaussian.posterior import Posterior
 from crt_vib.gaussian.sandwich import sandwich
 from crt_vib.rate_distortion.frontier import Frontier
@@ -18,7 +19,6 @@ from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.reading import Examples
 from crtcore.kinds import Measurement, Row
 from crtcore.noise import Noise
-from crt_run.statistics import averaged
 
 AMONG = 2048
 """States that the information is estimated among, at most: it cannot be told above the logarithm of their number."""
