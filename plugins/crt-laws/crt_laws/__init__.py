@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crt_laws.benches import benches, obeys
+    from crt_laws.conformance import benches, obeys
     from crt_laws.kit import Bench, Law, Offender, law
 
 __all__ = ["Bench", "Law", "Offender", "benches", "law", "obeys"]
 
-_HOME = dict.fromkeys(("benches", "obeys"), "crt_laws.benches")
+_HOME = dict.fromkeys(("benches", "obeys"), "crt_laws.conformance")
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from hypothesis.errors import HypothesisException
 from rich.table import Table
 from rich.text import Text
 
-from crt_laws.benches import benches
+from crt_laws.conformance import benches
 from crt_laws.kit import Bench, Law
 from crtcore.cli.console import answer, say, show
 from crtcore.cli.describe import named

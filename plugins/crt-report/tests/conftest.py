@@ -1,7 +1,19 @@
-"""One thread, and shape annotations that are checked as the tests run."""
+"""What the tests share: a small study of toys, one thread, and an interrupt that stops."""
 
-import jaxtyping
+from __future__ import annotations
+
+import os
+import signal
+
 import torch
+from hypothesis import settings
 
-torch.set_num_threads(1)  # more are far slower on a loaded machine
-jaxtyping.install_import_hook(["crt_report"], "beartype.beartype")
+from crt_laws.toy_studies import runs, scan, toy, toy_plan
+
+__all__ = ["runs", "scan", "toy", "toy_plan"]
+
+settings.register_profile("runs", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("runs")
+torch.set_num_threads(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what it puts in the background so
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from crt_run.runs.execute import execute
 from crt_run.runs.records import RESULT
 from crt_run.runs.run import address
+from crt_run.statistics import interval
 from crt_run.sweeps.points import flat, parted
 from crt_run.sweeps.summary import gather, table
-from crt_run.sweeps.sweep import Finished, interval, run
+from crt_run.sweeps.sweep import Finished, run
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.kinds import Experiment, ExperimentSpec, Findings, Measurement, Row

@@ -17,9 +17,10 @@ from scipy import stats
 from crt_run.present.tables import verdicts
 from crt_run.runs.files import write_json
 from crt_run.runs.run import address
+from crt_run.statistics import interval, paired
 from crt_run.sweeps import sweep
 from crt_run.sweeps.summary import claims, gather, summary, verdict
-from crt_run.sweeps.sweep import Finished, failed, interval, paired, run
+from crt_run.sweeps.sweep import Finished, failed, run
 from crtcore.compose.study import Study
 
 Describe = Callable[..., Study]

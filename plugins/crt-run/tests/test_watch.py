@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crtcore.cli.console import Watch
+from crt_run.cli.watch import Watch
 
 
 @pytest.fixture

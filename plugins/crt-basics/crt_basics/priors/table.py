@@ -24,7 +24,7 @@ class TablePrior(nn.Module):
     A context is a number in base v + 1, the latest id its last digit; the digit v stands for "before the first id".
     """
 
-    def __init__(self, logits: Float[Tensor, "classes+1 contexts v"]) -> None:
+    def __init__(self, logits: Float[Tensor, "c contexts v"]) -> None:
         super().__init__()
         self.vocabulary = logits.shape[-1]
         self.order = 0
