@@ -19,6 +19,7 @@ from torch import Tensor
 
 import crtcore
 from crtcore import Limits, Sampling
+from crtcore.kinds import Request
 
 CODES, CLASSES = 16_384, 1_000
 SHOWN = 16
@@ -39,10 +40,8 @@ def main() -> None:
     nothing = torch.empty(given.batch, 0, dtype=torch.int64)
 
     def ours(length: int = given.length, temperature: float = 1.0) -> Tensor:
-        return decoder.draw(
-            prior, nothing, draft=None, condition=classes, seeds=torch.arange(given.batch),
-            limits=Limits(length=length), sampling=Sampling(temperature=temperature),
-        ).ids  # fmt: skip
+        request = Request(nothing, Limits(length=length), Sampling(temperature=temperature), classes)
+        return decoder.generate(prior, request).ids
 
     def theirs(length: int = given.length, *, sample: bool = True) -> Tensor:
         whole = {"top_k": 0} if sample else {}  # it would keep 50 ids

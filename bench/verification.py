@@ -19,7 +19,8 @@ from side_by_side import Spread, keep, options, ratio, seconds, show, spread
 from torch import Tensor, nn
 
 import crtcore
-from crtcore import Limits, Sampling
+from crtcore import Limits
+from crtcore.kinds import Request
 
 VOCABULARIES, BATCHES = (1024, 32_000), (1, 8)
 TREES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -98,10 +99,8 @@ def judged(vocabulary: int, size: int, tree: str, count: int) -> list[tuple[Any,
 
 
 def drawn(decoder: Any, target: Any, draft: Any, size: int, length: int) -> Any:
-    return decoder.draw(
-        target, torch.ones(size, PROMPT, dtype=torch.int64), draft=draft, limits=Limits(length=length),
-        sampling=Sampling(), seeds=torch.arange(size),
-    )  # fmt: skip
+    request = Request(torch.ones(size, PROMPT, dtype=torch.int64), Limits(length=length))
+    return decoder.generate(target, request, draft=draft)
 
 
 def decoding(size: int, given: argparse.Namespace) -> dict[str, Any]:

@@ -20,7 +20,7 @@ CHUNK = 256
 def nats(
     prior: Prior,
     ids: Int[Tensor, "b n"],
-    condition: Int[Tensor, " b"] | None,
+    class_ids: Int[Tensor, " b"] | None,
     weight: Float[Tensor, "b n"] | None = None,
 ) -> Float[Tensor, " b"]:
     """What each sample's ids cost the prior, each id as often as its `weight` says; None: all count alike.
@@ -31,7 +31,7 @@ def nats(
     from torch import nn
 
     wanted = nn.functional.pad(ids, (0, 1), value=-1)  # b n+1
-    logits = prior(ids, condition).flatten(0, 1)
+    logits = prior(ids, class_ids).flatten(0, 1)
     cost = nn.functional.cross_entropy(logits, wanted.flatten(), ignore_index=-1, reduction="none").view_as(wanted)
     return cost.sum(1) if weight is None else (cost[:, :-1] * weight).sum(1)
 
@@ -39,7 +39,7 @@ def nats(
 def scored(
     prior: Prior,
     ids: Int[Tensor, "b n"],
-    condition: Int[Tensor, " b"] | None,
+    class_ids: Int[Tensor, " b"] | None,
     weight: Float[Tensor, "b n"] | None = None,
 ) -> Float[Tensor, " b"]:
     """What each sample's ids cost the prior, a few samples at a time and without a gradient."""
@@ -51,7 +51,7 @@ def scored(
             [
                 nats(
                     prior, ids[rows],
-                    None if condition is None else condition[rows],
+                    None if class_ids is None else class_ids[rows],
                     None if weight is None else weight[rows],
                 )
                 for rows in chunks

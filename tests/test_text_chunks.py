@@ -39,7 +39,7 @@ def test_causal_pulls_at_the_codes_that_are_there_and_no_others() -> None:
 
     penalty = regularizer(tokenizer)(batch(4), encoded, 1.0)
 
-    (pull,) = torch.autograd.grad(penalty.loss, encoded.compared)
+    (pull,) = torch.autograd.grad(penalty.loss, encoded.latents)
     assert pull[encoded.mask].abs().max() > 0
     assert not pull[~encoded.mask].any()
 
@@ -56,7 +56,7 @@ def test_causal_makes_codes_easier_to_foretell() -> None:
             loss = penalised(batch(64), tokenizer(batch(64)), {"causal": (head, weight)}, 1.0)
             loss.total.backward()
             optimizer.step()
-        errors.append(loss.readings["causal.prediction_error"])
+        errors.append(loss.metrics["causal.prediction_error"])
 
     assert errors[1] < 0.7 * errors[0]
 

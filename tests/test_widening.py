@@ -23,7 +23,7 @@ def test_a_saved_transformer_keeps_its_law_over_more_ids(tmp_path: Path) -> None
     checkpoint.save(tmp_path / "final", {f"part.prior.{name}": each for name, each in prior.state_dict().items()}, {})
     weights = Saved(folder=str(tmp_path / "final"), prior=SPEC).build(7, 20, None).state_dict()
 
-    wide = widened(SPEC, weights, before=7, after=7 + 64 + 2, length=20, condition=None)
+    wide = widened(SPEC, weights, before=7, after=7 + 64 + 2, length=20, classes=None)
 
     ids = torch.randint(7, (3, 12))
     torch.testing.assert_close(wide(ids)[..., :7], prior(ids))

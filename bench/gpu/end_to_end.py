@@ -117,7 +117,7 @@ class Posed:
     """A session whose logits are replaced by those of one law, once they are computed."""
 
     def __init__(self, session: Session, logits: Tensor, together: Together | None, clock: Clock, *parts: str) -> None:
-        self.session, self.tip = session, session.tip
+        self.session, self.next_logits = session, session.next_logits
         self._logits, self._together, self._clock, self._parts = logits, together, clock, parts
 
     def extend(self, ids: Tensor, parents: Tensor | None = None) -> Tensor:
@@ -166,14 +166,14 @@ class Steps:
         def opened(prior: LlamaTransformer, logits: Tensor, room: int, *parts: str) -> Posed:
             shelves = Together(prior, rows, 1 + capacity + room) if together else None
             session = CachedSession(shelves or prior, prompt, None, capacity=capacity, room=room)
-            return Posed(session, logits.to(session.tip), shelves, clock, *parts)
+            return Posed(session, logits.to(session.next_logits), shelves, clock, *parts)
 
         target, draft = laws(given.overlap, given.target.vocabulary)
         self.target = opened(given.target, target, nodes, "target forward", "verification")
         self.draft = opened(given.draft, draft, 1 + nodes, "draft forward", "sampling")
         self.last = torch.zeros_like(prompt[:, 0])
         self.drafting = Drafting(self.draft, self.last, Sampling())
-        self._rows = draft.to(self.target.tip).expand(rows, nodes, -1).contiguous()  # b m v
+        self._rows = draft.to(self.target.next_logits).expand(rows, nodes, -1).contiguous()  # b m v
         self._generator = torch.Generator(prompt.device).manual_seed(0)
 
     @torch.no_grad()

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 
-from crtcore.kinds.bottleneck import Bottleneck, BottleneckSpec, Squeezed
+from crtcore.kinds.bottleneck import Bottleneck, BottleneckOutput, BottleneckSpec
 from crtcore.kinds.dataset import Batch, Dataset, DatasetSpec
-from crtcore.kinds.decoder import Decoder, DecoderSpec, Drawn
+from crtcore.kinds.decoder import Decoder, DecoderSpec, Generation, Request
 from crtcore.kinds.executor import Done, Executor, ExecutorSpec, Json, Report, Work
 from crtcore.kinds.experiment import Experiment, ExperimentSpec, Outline, Plan, Role, Run, Stage, Step, digest
 from crtcore.kinds.findings import Figure, Findings, Row, TradeOff
 from crtcore.kinds.metric import Evidence, Measurement, Metric, MetricSpec
 from crtcore.kinds.prior import Prior, PriorSpec, Session, Trunk
-from crtcore.kinds.regularizer import Penalty, Regularizer, RegularizerSpec
+from crtcore.kinds.regularizer import Regularizer, RegularizerOutput, RegularizerSpec
 from crtcore.kinds.tokenizer import Encoded, Tokenizer, TokenizerSpec
 from crtcore.spec import Spec
 
@@ -24,9 +24,9 @@ KINDS: Mapping[str, type[Spec]] = {
 """Kind to the base of its specs."""
 
 __all__ = [
-    "KINDS", "Batch", "Bottleneck", "BottleneckSpec", "Dataset", "DatasetSpec", "Decoder", "DecoderSpec", "Done",
-    "Drawn", "Encoded", "Evidence", "Executor", "ExecutorSpec", "Experiment", "ExperimentSpec", "Figure",
-    "Findings", "Json", "Measurement", "Metric", "MetricSpec", "Outline", "Penalty", "Plan", "Prior",
-    "PriorSpec", "Regularizer", "RegularizerSpec", "Report", "Role", "Row", "Run", "Session", "Squeezed",
-    "Stage", "Step", "Tokenizer", "TokenizerSpec", "TradeOff", "Trunk", "Work", "digest",
+    "KINDS", "Batch", "Bottleneck", "BottleneckOutput", "BottleneckSpec", "Dataset", "DatasetSpec", "Decoder",
+    "DecoderSpec", "Done", "Encoded", "Evidence", "Executor", "ExecutorSpec", "Experiment", "ExperimentSpec",
+    "Figure", "Findings", "Generation", "Json", "Measurement", "Metric", "MetricSpec", "Outline", "Plan",
+    "Prior", "PriorSpec", "Regularizer", "RegularizerOutput", "RegularizerSpec", "Report", "Request", "Role", "Row",
+    "Run", "Session", "Stage", "Step", "Tokenizer", "TokenizerSpec", "TradeOff", "Trunk", "Work", "digest",
 ]  # fmt: skip

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from crtcore.noise import Noise
 
 
-class Squeezed(NamedTuple):
+class BottleneckOutput(NamedTuple):
     """What a bottleneck lets through."""
 
     codes: Float[Tensor, "b k d"]
     """Carry the gradient."""
-    compared: Float[Tensor, "b k d"]
+    latents: Float[Tensor, "b k d"]
     """The features where codes are compared with them."""
     ids: Int[Tensor, "b k"] | None
     """None if the codes are continuous."""
@@ -45,7 +45,7 @@ class Bottleneck(Protocol):
     def vocabulary(self) -> int | None:
         """Ids run from 0 up to this; None for continuous codes."""
 
-    def __call__(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> Squeezed:
+    def __call__(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
         """The codes of `features` and what they cost."""
 
     def lookup(self, ids: Int[Tensor, "b k"]) -> Float[Tensor, "b k d"]:

@@ -19,7 +19,7 @@ class Batch(NamedTuple):
 
     data: Tensor
     """b ...; images are b c h w, float, -1 to 1; ids are b n, int64, -1 where absent."""
-    condition: Int[Tensor, " b"] | None
+    class_ids: Int[Tensor, " b"] | None
     """A class for each sample; -1: none."""
     weight: Float[Tensor, "b n"] | None
     """Loss weight of each target id; None: all count alike."""

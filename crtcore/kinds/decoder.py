@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checka
 
 import attrs
 
+from crtcore.settings import Sampling
 from crtcore.spec import Spec
 
 if TYPE_CHECKING:
@@ -16,10 +17,30 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from crtcore.kinds.prior import Prior
-    from crtcore.settings import Limits, Sampling
+    from crtcore.settings import Limits
 
 
-class Drawn(NamedTuple):
+class Request(NamedTuple):
+    """What a decoder is asked for: the rows to generate, and how."""
+
+    prompt: Int[Tensor, "b n"]
+    """Ids that each row goes on from; -1 where absent."""
+    limits: Limits
+    sampling: Sampling = Sampling()
+    class_ids: Int[Tensor, " b"] | None = None
+    """A class for each row, -1 for none; None: no row has one."""
+    seeds: Int[Tensor, " b"] | None = None
+    """A seed for each row; None: row i has seed i."""
+
+    @property
+    def row_seeds(self) -> Int[Tensor, " b"]:
+        """The seed of each row."""
+        import torch
+
+        return torch.arange(len(self.prompt), device=self.prompt.device) if self.seeds is None else self.seeds
+
+
+class Generation(NamedTuple):
     """What a decoder drew and what it took."""
 
     ids: Int[Tensor, "b n"]
@@ -40,30 +61,16 @@ class Drawn(NamedTuple):
 class Decoder(Protocol):
     """Draws from the law of a prior and no other."""
 
-    def draw(
-        self,
-        target: Prior,
-        prompt: Int[Tensor, "b n"],
-        *,
-        draft: Prior | None,
-        limits: Limits,
-        sampling: Sampling,
-        condition: Int[Tensor, " b"] | None = None,
-        seeds: Int[Tensor, " b"],
-    ) -> Drawn:
-        """Ids after `prompt`; a row depends on its own seed, prompt and condition alone, not on its neighbours."""
+    def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
+        """Ids after the prompt of each row, which depend on its own prompt, class and seed, and on no neighbour."""
 
-    def law(
-        self,
-        target: Prior,
-        prompt: Int[Tensor, "1 n"],
-        *,
-        draft: Prior | None,
-        limits: Limits,
-        sampling: Sampling,
-        condition: Int[Tensor, "1"] | None = None,
+    def distribution(
+        self, target: Prior, request: Request, *, draft: Prior | None = None
     ) -> dict[tuple[int, ...], float]:
-        """The exact law of what `draw` emits, in float64, by following every branch; tiny vocabularies only."""
+        """The exact distribution of what `generate` emits for one row, in float64, by following every branch.
+
+        For tiny vocabularies only; seeds do not matter.
+        """
 
 
 @attrs.frozen(kw_only=True)

@@ -119,7 +119,7 @@ class Stage(Protocol):
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any], *, final: bool = False) -> None:
         """Commits a checkpoint, then drops the older ones."""
 
-    def record(self, step: int, steps: int, readings: Mapping[str, float]) -> None:
+    def record(self, step: int, steps: int, metrics: Mapping[str, float]) -> None:
         """Appends readings to the stage's records, and to the run's."""
 
 

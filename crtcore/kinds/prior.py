@@ -25,7 +25,7 @@ class Session(Protocol):
     the tip. Shapes alone decide the work: no method reads a tensor's value on the host.
     """
 
-    tip: Float[Tensor, "b v"]
+    next_logits: Float[Tensor, "b v"]
     """Logits after what is committed; there from `open` on."""
 
     def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None = None) -> Float[Tensor, "b t v"]:
@@ -47,14 +47,14 @@ class Prior(Protocol):
     vocabulary: int
     """Ids run from 0 up to this."""
 
-    def __call__(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
+    def __call__(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
         """Logits; row i is the law of id i given those before it, row n that of the next.
 
         Every row has a finite maximum; -inf is allowed. Rows after a row's last id mean nothing.
         """
 
     def open(
-        self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
     ) -> Session:
         """A session that has committed `ids`, for at most `capacity` committed ids a row and `room` tentative columns.
 
@@ -67,7 +67,7 @@ class Prior(Protocol):
 class Trunk(Prior, Protocol):
     """A prior whose insides a bottleneck can read."""
 
-    def hidden(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
+    def hidden(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
         """The hidden state at each id, from which the logits after it come."""
 
 
@@ -91,7 +91,7 @@ class PriorSpec(Spec):
     pretrained: ClassVar[bool] = False
     """True: it brings its weights, so that no stage trains it."""
 
-    def build(self, vocabulary: int, length: int, condition: int | None) -> Prior:
-        """The prior over `vocabulary` ids, sequences up to `length`, and `condition` classes (None: unconditional)."""
-        built: Prior = super().build(vocabulary, length, condition)
+    def build(self, vocabulary: int, length: int, classes: int | None) -> Prior:
+        """The prior over `vocabulary` ids, sequences up to `length`, and `classes` classes (None: unconditional)."""
+        built: Prior = super().build(vocabulary, length, classes)
         return built

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from crtcore.kinds.tokenizer import Encoded, Tokenizer
 
 
-class Penalty(NamedTuple):
+class RegularizerOutput(NamedTuple):
     """What a regulariser adds to stage 1."""
 
     loss: Float[Tensor, ""]
     """For the tokenizer; its gradient stays out of the regulariser's own parameters, and may be taken twice a step."""
-    own: Float[Tensor, ""]
+    own_loss: Float[Tensor, ""]
     """For its own parameters alone; its gradient stays out of the tokenizer."""
-    readings: dict[str, float]
+    metrics: dict[str, float]
     """Numbers worth recording."""
 
 
@@ -31,7 +31,7 @@ class Penalty(NamedTuple):
 class Regularizer(Protocol):
     """Says what stage 2 will find hard."""
 
-    def __call__(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
+    def __call__(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
         """The penalty of a batch, `progress` (0 to 1) of the way through training."""
 
 

@@ -23,7 +23,7 @@ class Encoded(NamedTuple):
     """A batch on its way through a tokenizer."""
 
     features: Float[Tensor, "b n w"]
-    compared: Float[Tensor, "b k d"]
+    latents: Float[Tensor, "b k d"]
     """The features where codes are compared with them."""
     codes: Float[Tensor, "b k d"]
     ids: Int[Tensor, "b k"] | None
@@ -51,13 +51,13 @@ class Tokenizer(Protocol):
     length: int
     """The most ids of a sample."""
 
-    def __call__(self, data: Tensor, condition: Int[Tensor, " b"] | None = None) -> Encoded:
+    def __call__(self, data: Tensor, class_ids: Int[Tensor, " b"] | None = None) -> Encoded:
         """The whole way, data to reconstruction, with everything met on it."""
 
-    def encode(self, data: Tensor, condition: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
+    def encode(self, data: Tensor, class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
         """The ids of `data`."""
 
-    def decode(self, ids: Int[Tensor, "b k"], condition: Int[Tensor, " b"] | None = None) -> Tensor:
+    def decode(self, ids: Int[Tensor, "b k"], class_ids: Int[Tensor, " b"] | None = None) -> Tensor:
         """The data that `ids` stand for."""
 
 

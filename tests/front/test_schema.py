@@ -153,7 +153,7 @@ def test_two_specs_of_one_class_name_are_kept_apart() -> None:
     def named(name: str) -> Component:
         fields = {name: attrs.field(type=int, default=1)}
         made = attrs.make_class("Same", fields, bases=(PriorSpec,), frozen=True, kw_only=True)
-        made.build = lambda self, vocabulary, length, condition: None
+        made.build = lambda self, vocabulary, length, class_ids: None
         made.__abstractmethods__ = frozenset()
         made.__qualname__ = f"Same_{name}.Same"
         return Component(name, spec=made, summary=name, examples=(made(),))

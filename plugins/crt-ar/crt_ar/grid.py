@@ -37,7 +37,7 @@ class GridTransformer(Prefixed):
     seed: Tensor
     steps: Tensor
 
-    def __init__(self, spec: LlamaGen, vocabulary: int, length: int, condition: int | None) -> None:
+    def __init__(self, spec: LlamaGen, vocabulary: int, length: int, classes: int | None) -> None:
         super().__init__()
         side = math.isqrt(length)
         if not side or side**2 != length:
@@ -47,7 +47,7 @@ class GridTransformer(Prefixed):
             )
         layers, width, heads = spec.shape
         self.vocabulary = vocabulary
-        self.classes = condition or 0
+        self.classes = classes or 0
         self.label_dropout = spec.label_dropout
         self.embedding = nn.Embedding(vocabulary, width)
         self.prefixes = nn.Embedding(self.classes + 1, width)
@@ -73,21 +73,21 @@ class GridTransformer(Prefixed):
         states: Tensor = self.stack(self.dropout(features, scope), scope)
         return states
 
-    def passed(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def passed(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """The normalised last states at the prefix and at each id; in training, of the next step."""
         step = None
         if self.training:
             step, self.steps = self.steps, self.steps + 1
-            condition = None if condition is None else self._unlabelled(condition, step)
-        features = self.begin(ids, condition)
+            class_ids = None if class_ids is None else self._unlabelled(class_ids, step)
+        features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
         return self.states(features, Scope(positions, step=step))
 
-    def _unlabelled(self, condition: Int[Tensor, " b"], step: Int[Tensor, ""]) -> Int[Tensor, " b"]:
+    def _unlabelled(self, class_ids: Int[Tensor, " b"], step: Int[Tensor, ""]) -> Int[Tensor, " b"]:
         """The conditions of a step of training, some of them -1."""
-        rows = torch.arange(len(condition), device=condition.device)
+        rows = torch.arange(len(class_ids), device=class_ids.device)
         kept = Noise(self.seed, "label dropout").bits(step, rows) >= int(self.label_dropout * 2**32)
-        return condition.where(kept, -1)
+        return class_ids.where(kept, -1)
 
 
 def rotate_behind_prefix(

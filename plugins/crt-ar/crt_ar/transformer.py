@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 class AutoregressiveTransformer(Prefixed):
     """The law of the next id given a class and the ids before."""
 
-    def __init__(self, spec: Transformer, vocabulary: int, condition: int | None) -> None:
+    def __init__(self, spec: Transformer, vocabulary: int, classes: int | None) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        self.classes = condition or 0
+        self.classes = classes or 0
         self.embedding = nn.Embedding(vocabulary, spec.width)
         self.prefixes = nn.Embedding(self.classes + 1, spec.width)
         hidden = spec.hidden or 8 * -(-spec.width // 3)
@@ -42,13 +42,13 @@ class AutoregressiveTransformer(Prefixed):
         states: Tensor = self.stack(features, scope)
         return states
 
-    def passed(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def passed(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """The normalised last states at the prefix and at each id."""
-        features = self.begin(ids, condition)
+        features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
         return self.states(features, Scope(positions))
 
 
-def transformer(spec: Transformer, vocabulary: int, length: int, condition: int | None) -> AutoregressiveTransformer:
+def transformer(spec: Transformer, vocabulary: int, length: int, classes: int | None) -> AutoregressiveTransformer:
     """A network with weights of its own; positions have no end, so that the length does not matter."""
-    return AutoregressiveTransformer(spec, vocabulary, condition)
+    return AutoregressiveTransformer(spec, vocabulary, classes)

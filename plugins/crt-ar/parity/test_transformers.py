@@ -48,7 +48,7 @@ def test_caches_give_the_same_logits_id_by_id_in_float32() -> None:
     theirs = llama(READ[:, :1], use_cache=True)
 
     for place in range(LENGTH):
-        torch.testing.assert_close(session.tip, theirs.logits[:, -1], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(session.next_logits, theirs.logits[:, -1], rtol=1e-5, atol=1e-5)
         session.extend(IDS[:, place : place + 1])
         session.commit(torch.zeros(3, 1, dtype=torch.int64))
         theirs = llama(READ[:, place + 1 : place + 2], past_key_values=theirs.past_key_values, use_cache=True)

@@ -99,7 +99,7 @@ def test_a_session_drops_nothing_even_in_training() -> None:
 
     session = prior.open(IDS, CLASSES, capacity=4, room=0)
 
-    torch.testing.assert_close(session.tip, prior.eval()(IDS, CLASSES)[:, -1])
+    torch.testing.assert_close(session.next_logits, prior.eval()(IDS, CLASSES)[:, -1])
 
 
 @pytest.mark.parametrize("field", sorted(STILL))

@@ -14,10 +14,10 @@ SPEC = Transformer(layers=2, width=8, heads=2, hidden=12)
 IDS = torch.tensor([[0, 3, 1, 4], [2, 2, 0, 1]])
 
 
-def built(condition: int | None = 3) -> AutoregressiveTransformer:
+def built(classes: int | None = 3) -> AutoregressiveTransformer:
     """Moved away from where it starts, as logits are all 0 there."""
     torch.manual_seed(0)
-    prior = SPEC.build(5, 8, condition).double().requires_grad_(False)
+    prior = SPEC.build(5, 8, classes).double().requires_grad_(False)
     for parameter in prior.parameters():
         parameter.add_(0.3 * torch.randn_like(parameter))
     return prior
@@ -51,10 +51,10 @@ def attended(stream: Tensor, inward: Tensor, heads: int) -> Tensor:
     return torch.stack(rows)
 
 
-def reference(prior: AutoregressiveTransformer, ids: list[int], condition: int) -> Tensor:
+def reference(prior: AutoregressiveTransformer, ids: list[int], classes: int) -> Tensor:
     """The same transformer, one row, written from the equations."""
     weights = prior.state_dict()
-    stream = torch.stack([weights["prefixes.weight"][condition], *(weights["embedding.weight"][id_] for id_ in ids)])
+    stream = torch.stack([weights["prefixes.weight"][classes], *(weights["embedding.weight"][id_] for id_ in ids)])
     for layer in range(SPEC.layers):
         block = {name.split(".", 3)[3]: value for name, value in weights.items() if f"blocks.{layer}." in name}
         features = normalised(stream, block["norms.0.gain"])
@@ -69,17 +69,17 @@ def reference(prior: AutoregressiveTransformer, ids: list[int], condition: int) 
 
 
 @pytest.mark.parametrize("condition", [0, 2])
-def test_logits_are_those_of_the_equations(condition: int) -> None:
+def test_logits_are_those_of_the_equations(classes: int) -> None:
     prior = built()
 
-    logits = prior(IDS, torch.full((2,), condition))
+    logits = prior(IDS, torch.full((2,), classes))
 
     for row, ids in enumerate(IDS.tolist()):
-        torch.testing.assert_close(logits[row], reference(prior, ids, condition), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(logits[row], reference(prior, ids, classes), rtol=1e-9, atol=1e-9)
 
 
 def test_the_last_prefix_is_unconditional() -> None:
-    prior = built(condition=3)
+    prior = built(class_ids=3)
 
     torch.testing.assert_close(prior(IDS)[0], reference(prior, IDS[0].tolist(), 3), rtol=1e-9, atol=1e-9)
 
@@ -109,7 +109,7 @@ def test_hidden_states_give_the_logits_after_their_ids() -> None:
 
 
 def test_a_prior_without_classes_refuses_a_condition() -> None:
-    prior = built(condition=None)
+    prior = built(classes=None)
 
     for use in (prior, prior.hidden):
         with pytest.raises(ValueError, match="expected no condition, as this prior was built without classes"):
@@ -125,13 +125,13 @@ def test_the_feed_forward_width_follows_the_width() -> None:
 def test_training_finds_what_repeats() -> None:
     torch.manual_seed(0)
     prior = SPEC.build(5, 8, 2)
-    condition = torch.tensor([0, 1])
+    class_ids = torch.tensor([0, 1])
     ids = torch.tensor([[0, 1, 2, 3, 4, 0, 1], [4, 3, 2, 1, 0, 4, 3]])  # up in class 0, down in class 1
     optimizer = torch.optim.Adam(prior.parameters(), lr=0.02)
 
     for _ in range(40):
         optimizer.zero_grad()
-        loss = functional.cross_entropy(prior(ids, condition)[:, :-1].flatten(0, 1), ids.flatten())
+        loss = functional.cross_entropy(prior(ids, class_ids)[:, :-1].flatten(0, 1), ids.flatten())
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 

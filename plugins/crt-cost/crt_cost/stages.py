@@ -129,11 +129,11 @@ def _compressing(plan: Plan, data: Outline, tokenizer: Any, training: Training) 
             regularizers[f"regularizer.{index}"] = spec.build(tokenizer), spec.weight
         except RunError as error:  # such as weights that lie elsewhere
             left_out.append(f"regularizer.{index}: {error}")
-    batch, condition = _batch(data, training)
+    batch, class_ids = _batch(data, training)
     parts = {"tokenizer": tokenizer} | {name: regularizer for name, (regularizer, _) in regularizers.items()}
     return Step(
         parts,
-        lambda: penalised(batch, tokenizer(batch, condition), regularizers, 1.0).total,
+        lambda: penalised(batch, tokenizer(batch, class_ids), regularizers, 1.0).total,
         tokenizer.length,
         tuple(left_out),
     )
@@ -150,9 +150,9 @@ def modelling(spec: PriorSpec, name: str, training: Training, data: Outline, ids
     """A step of a prior over rows of a vocabulary and a length."""
     vocabulary, length = ids
     prior = spec.build(vocabulary, length, data.classes)
-    condition = _batch(data, training)[1]
+    class_ids = _batch(data, training)[1]
     rows = torch.zeros(training.batch, length, dtype=torch.int64)
-    return Step({name: prior}, lambda: nats(prior, rows, condition).mean(), length)
+    return Step({name: prior}, lambda: nats(prior, rows, class_ids).mean(), length)
 
 
 def _cost(stage: str, training: Training, step: Step) -> StageCost:

@@ -116,12 +116,12 @@ def test_every_stage_of_a_plan_is_counted() -> None:
 def test_parameters_and_operations_are_those_of_the_parts_with_contents() -> None:
     (point,) = load(Path(SMOKE), discover()).points
     prior: Any = point.plan.parts["prior"].build(16, 16, 10)
-    ids, condition = torch.zeros(32, 16, dtype=torch.int64), torch.zeros(32, dtype=torch.int64)
+    ids, class_ids = torch.zeros(32, 16, dtype=torch.int64), torch.zeros(32, dtype=torch.int64)
 
     cost = smoke()[1]
 
     with FlopCounterMode(display=False) as counter:
-        functional.cross_entropy(prior(ids, condition)[:, :-1].mT, ids, reduction="sum").backward()
+        functional.cross_entropy(prior(ids, class_ids)[:, :-1].mT, ids, reduction="sum").backward()
     parameters = sum(weight.numel() for weight in prior.parameters())
     assert cost.parameters == {"prior": parameters}
     attention = 2 * 2 * 32 * 17 * 17 * 16 * 3.5  # which torch does not count on a CPU; back, it is two and a half times
@@ -151,7 +151,7 @@ def test_a_prior_of_three_billion_is_counted_in_little_memory() -> None:
 class Peeking(PriorSpec):
     """A prior that no shape alone can take through a step."""
 
-    def build(self, vocabulary: int, length: int, condition: int | None) -> Any:
+    def build(self, vocabulary: int, length: int, classes: int | None) -> Any:
         return PeekingPrior(vocabulary)
 
 
@@ -161,7 +161,7 @@ class PeekingPrior(nn.Module):
         self.vocabulary = vocabulary
         self.logits = nn.Parameter(torch.zeros(vocabulary))
 
-    def forward(self, ids: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
         return self.logits[ids.numpy()]
 
 

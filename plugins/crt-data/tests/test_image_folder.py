@@ -107,8 +107,8 @@ def test_every_crop_of_an_image_is_another_sample_under_its_class(halves: Path) 
     batch = dataset.take("train", torch.arange(5) * images + 150)
 
     assert len({crop.numpy().tobytes() for crop in batch.data}) == 5
-    assert batch.condition is not None
-    assert batch.condition.tolist() == [1] * 5
+    assert batch.class_ids is not None
+    assert batch.class_ids.tolist() == [1] * 5
 
 
 def test_another_seed_has_other_crops(halves: Path) -> None:

@@ -15,7 +15,7 @@ from crtcore.kinds import PriorSpec
 
 
 def widened(
-    spec: PriorSpec, weights: Mapping[str, Tensor], *, before: int, after: int, length: int, condition: int | None
+    spec: PriorSpec, weights: Mapping[str, Tensor], *, before: int, after: int, length: int, classes: int | None
 ) -> Any:
     """The prior that `spec` builds over `after` ids, with the trained `weights` of the same spec over `before` ids.
 
@@ -26,7 +26,7 @@ def widened(
     """
     if after < before:
         raise ValueError(f"expected at least the {before} ids that were trained, got {after}")
-    prior = spec.build(after, length, condition)
+    prior = spec.build(after, length, classes)
     if not isinstance(prior, nn.Module):
         raise ValueError(f"expected a prior with weights to widen, got {type(prior).__name__}")
     own = prior.state_dict()

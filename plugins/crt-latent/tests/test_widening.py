@@ -24,11 +24,11 @@ class Bigram(nn.Module):
         self.inner = nn.Linear(width, width)
         self.head = nn.Linear(width, vocabulary)
 
-    def forward(self, ids: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
         logits: Tensor = self.head(self.inner(self.embedding(ids)))
         return logits
 
-    def open(self, ids: Tensor, condition: Tensor | None = None, *, capacity: int, room: int) -> Any:
+    def open(self, ids: Tensor, class_ids: Tensor | None = None, *, capacity: int, room: int) -> Any:
         raise NotImplementedError
 
 
@@ -36,7 +36,7 @@ class Bigram(nn.Module):
 class BigramSpec(PriorSpec):
     width: int = 4
 
-    def build(self, vocabulary: int, length: int, condition: int | None) -> Prior:
+    def build(self, vocabulary: int, length: int, classes: int | None) -> Prior:
         return Bigram(vocabulary, self.width)
 
 
@@ -47,7 +47,7 @@ def trained(vocabulary: int = 5) -> Bigram:
 
 def widen(weights: Mapping[str, Tensor], before: int = 5, after: int = 8) -> Bigram:
     torch.manual_seed(1)
-    found: Bigram = widened(BigramSpec(), weights, before=before, after=after, length=9, condition=None)
+    found: Bigram = widened(BigramSpec(), weights, before=before, after=after, length=9, classes=None)
     return found
 
 
@@ -118,8 +118,8 @@ def test_fewer_ids_are_refused() -> None:
 def test_a_prior_without_weights_is_refused() -> None:
     @attrs.frozen(kw_only=True)
     class Weightless(PriorSpec):
-        def build(self, vocabulary: int, length: int, condition: int | None) -> Any:
+        def build(self, vocabulary: int, length: int, classes: int | None) -> Any:
             return object()
 
     with pytest.raises(ValueError, match="expected a prior with weights to widen, got object"):
-        widened(Weightless(), {}, before=1, after=2, length=1, condition=None)
+        widened(Weightless(), {}, before=1, after=2, length=1, classes=None)

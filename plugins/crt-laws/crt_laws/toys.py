@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crtcore.kinds import Bottleneck, Encoded, Penalty, RegularizerSpec, Tokenizer, TokenizerSpec
+from crtcore.kinds import Bottleneck, Encoded, RegularizerOutput, RegularizerSpec, Tokenizer, TokenizerSpec
 from crtcore.spec import at_least
 
 
@@ -53,22 +53,22 @@ class LinearPatches(nn.Module):
     def _image(self, codes: Float[Tensor, "b n w"]) -> Float[Tensor, "b c y x"]:
         return functional.fold(self.outward(codes).mT, self.size, self.spec.side, stride=self.spec.side)
 
-    def forward(self, data: Float[Tensor, "b c y x"], condition: Int[Tensor, " b"] | None = None) -> Encoded:
+    def forward(self, data: Float[Tensor, "b c y x"], class_ids: Int[Tensor, " b"] | None = None) -> Encoded:
         """The whole way there and back."""
         features = self._features(data)
-        codes, compared, ids, rate, loss = self.bottleneck(features)
+        codes, latents, ids, rate, loss = self.bottleneck(features)
         image = self._image(codes)
         distortion = (image - data).square().flatten(1).mean(1)
         mask = torch.ones(codes.shape[:2], dtype=torch.bool)
-        return Encoded(features, compared, codes, ids, mask, image, distortion, rate, distortion.mean() + loss)
+        return Encoded(features, latents, codes, ids, mask, image, distortion, rate, distortion.mean() + loss)
 
-    def encode(self, data: Float[Tensor, "b c y x"], condition: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b n"]:
+    def encode(self, data: Float[Tensor, "b c y x"], class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b n"]:
         """The ids of the patches."""
         ids = self.bottleneck(self._features(data)).ids
         assert ids is not None
         return ids
 
-    def decode(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
+    def decode(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
         """The images that `ids` stand for."""
         return self._image(self.bottleneck.lookup(ids))
 
@@ -87,9 +87,9 @@ class LinearChain(nn.Module):
         super().__init__()
         self.map = nn.Linear(width, width, bias=False)
 
-    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
+    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
         """The mean squared error, for either side with the other held still."""
-        latents, weight = encoded.compared, self.map.weight
+        latents, weight = encoded.latents, self.map.weight
         present = encoded.mask[:, 1:]
 
         def error(latents: Tensor, weight: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class LinearChain(nn.Module):
             return errors[present].sum() / present.sum().clamp(min=1)
 
         loss, own = error(latents, weight.detach()), error(latents.detach(), weight)
-        return Penalty(progress * loss, own, {"prediction_error": own.item()})
+        return RegularizerOutput(progress * loss, own, {"prediction_error": own.item()})
 
 
 def linear_chain(_: Chain, tokenizer: Tokenizer) -> LinearChain:

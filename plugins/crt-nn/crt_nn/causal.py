@@ -22,7 +22,7 @@ class Causal(nn.Module, abc.ABC):
     embedding: nn.Embedding
 
     @abc.abstractmethod
-    def begin(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """Features of the first position and the ids.
 
         Raises: ValueError if there is a condition and the prior was built without classes.
@@ -37,25 +37,25 @@ class Causal(nn.Module, abc.ABC):
         """Logits after each position."""
 
     @abc.abstractmethod
-    def passed(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def passed(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """The normalised last states at the first position and at each id, in a pass over whole samples."""
 
-    def forward(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
+    def forward(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
         """Logits after the first position and after each id.
 
         Raises: ValueError if there is a condition and the prior was built without classes.
         """
-        return self.logits(self.passed(ids, condition))
+        return self.logits(self.passed(ids, class_ids))
 
-    def hidden(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
+    def hidden(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
         """The normalised last state at each id."""
-        return self.passed(ids, condition)[:, 1:]
+        return self.passed(ids, class_ids)[:, 1:]
 
     def open(
-        self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
     ) -> CachedSession:
         """A session with cached keys and values."""
-        return CachedSession(self, ids, condition, capacity=capacity, room=room)
+        return CachedSession(self, ids, class_ids, capacity=capacity, room=room)
 
     def embed(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
         """Features of ids; an absent one passes for id 0, as none that is there looks at it."""

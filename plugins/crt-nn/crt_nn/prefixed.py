@@ -20,13 +20,13 @@ class Prefixed(Causal):
     head: nn.Module
     """States to logits."""
 
-    def begin(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """Features of the prefix and the ids."""
-        if condition is None:
-            condition = ids.new_full((len(ids),), -1)
+        if class_ids is None:
+            class_ids = ids.new_full((len(ids),), -1)
         elif not self.classes:
             raise ValueError("expected no condition, as this prior was built without classes, got one")
-        prefix: Tensor = self.prefixes(condition.where(condition >= 0, self.classes))
+        prefix: Tensor = self.prefixes(class_ids.where(class_ids >= 0, self.classes))
         return torch.cat((prefix[:, None], self.embed(ids)), 1)
 
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:

@@ -20,7 +20,7 @@ from crt_nn.slots import Ancestry, Slots
 class Network(Protocol):
     """What a session needs of a transformer."""
 
-    def begin(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b p+n w"]:
+    def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b p+n w"]:
         """Input features of a prefix of at least one position, then of ids, where id -1 is any harmless one."""
 
     def embed(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
@@ -39,7 +39,7 @@ class CachedSession:
     Slots are written beyond what a row has committed before they are read, so stale ones do no harm.
     """
 
-    tip: Float[Tensor, "b v"]
+    next_logits: Float[Tensor, "b v"]
     _ancestry: Ancestry
     _logits: list[Tensor]
     """After the tip, and after each `extend`'s nodes."""
@@ -49,22 +49,22 @@ class CachedSession:
         self,
         network: Network,
         ids: Int[Tensor, "b n"],
-        condition: Int[Tensor, " b"] | None,
+        class_ids: Int[Tensor, " b"] | None,
         *,
         capacity: int,
         room: int,
     ) -> None:
         self._network = network
         self._slots = Slots(ids, capacity=capacity, room=room)
-        features = network.begin(ids, condition)  # b p+n w
+        features = network.begin(ids, class_ids)  # b p+n w
         self._prefix = features.shape[1] - ids.shape[1]
         self._memory = Memory(self._prefix + capacity + room)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
         told = torch.nn.functional.pad(ids, (self._prefix, 0), value=-1)  # b p+n
         states = network.states(features, Scope(positions, memory=self._memory, ids=told))
         last = (self._count - 1)[:, None, None].expand(-1, 1, states.shape[-1])
-        self.tip = network.logits(states.gather(1, last))[:, 0]
-        self._forget(self.tip[:, None])
+        self.next_logits = network.logits(states.gather(1, last))[:, 0]
+        self._forget(self.next_logits[:, None])
 
     @property
     def _count(self) -> Int[Tensor, " b"]:
@@ -103,9 +103,9 @@ class CachedSession:
         self._memory.move(self._bound + path.clamp(min=0), target)
         last = torch.cat((torch.full_like(length, -1)[:, None], path), 1).gather(1, length[:, None]) + 1  # b 1
         self._slots.commit(path >= 0)
-        tip = self._slots.said(self._after(last[:, 0])[:, None])  # b 1 v
-        self.tip = tip[:, 0]
-        self._forget(tip)
+        next_logits = self._slots.said(self._after(last[:, 0])[:, None])  # b 1 v
+        self.next_logits = next_logits[:, 0]
+        self._forget(next_logits)
 
     def _after(self, last: Int[Tensor, " b"]) -> Float[Tensor, "b v"]:
         """The logits after a node of each row, where 0 is the tip.
@@ -119,9 +119,9 @@ class CachedSession:
             chosen, first = torch.where((last >= first)[:, None], here, chosen), first + logits.shape[1]
         return chosen
 
-    def _forget(self, tip: Float[Tensor, "b 1 v"]) -> None:
+    def _forget(self, next_logits: Float[Tensor, "b 1 v"]) -> None:
         """Begins again with no tentative node."""
-        self._ancestry, self._logits = Ancestry(tip), [tip]
+        self._ancestry, self._logits = Ancestry(next_logits), [next_logits]
 
     def _packed(self, path: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
         """The path with absent nodes taken out and what is left moved to the left."""

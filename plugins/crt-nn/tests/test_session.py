@@ -20,7 +20,7 @@ class Network(nn.Module):
         self.table = nn.Parameter(torch.randn(4, 8))
         self.stack = Stack(8, 2, [lambda width: Attention(width, heads=2)])
 
-    def begin(self, ids: Tensor, condition: Tensor | None) -> Tensor:
+    def begin(self, ids: Tensor, class_ids: Tensor | None) -> Tensor:
         return torch.cat((self.prefix.expand(len(ids), -1, -1), self.embed(ids)), 1)
 
     def embed(self, ids: Tensor) -> Tensor:
@@ -56,8 +56,8 @@ def test_an_absent_column_in_a_path_commits_nothing() -> None:
 
     session.commit(torch.tensor([[0, 1, 2], [0, 1, 2]]))
 
-    torch.testing.assert_close(session.tip[0], network.last([1, 2, 0, 3]), rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(session.tip[1], network.last([3, 1]), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(session.next_logits[0], network.last([1, 2, 0, 3]), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(session.next_logits[1], network.last([3, 1]), rtol=1e-9, atol=1e-9)
 
 
 def test_a_path_may_end_in_any_of_several_extensions() -> None:
@@ -70,7 +70,7 @@ def test_a_path_may_end_in_any_of_several_extensions() -> None:
     session.commit(torch.tensor([[0, 1, 2], [0, 1, -1], [-1, -1, -1]]))
 
     for row, ids in enumerate([[1, 0, 1, 2], [2, 0, 1], [3]]):
-        torch.testing.assert_close(session.tip[row], network.last(ids), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(session.next_logits[row], network.last(ids), rtol=1e-9, atol=1e-9)
 
 
 def test_a_commit_of_no_width_drops_what_is_tentative() -> None:
@@ -95,8 +95,8 @@ def test_sessions_run_in_every_type_and_mode(dtype: torch.dtype, mode: type[torc
 
     tolerance = torch.finfo(dtype).eps ** 0.575
     torch.testing.assert_close(logits[1, 0], network.last([3, 1]).detach(), rtol=tolerance, atol=tolerance)
-    assert torch.equal(session.tip[0], logits[0, 0])
-    assert not session.tip.requires_grad
+    assert torch.equal(session.next_logits[0], logits[0, 0])
+    assert not session.next_logits.requires_grad
 
 
 def test_the_prompt_must_fit_the_capacity() -> None:
@@ -130,6 +130,6 @@ def test_a_row_that_outgrows_its_capacity_says_nothing_wrong() -> None:
 
     logits = session.extend(PROMPT[:, :1])
 
-    assert session.tip[0].isnan().all()
+    assert session.next_logits[0].isnan().all()
     assert logits[0].isnan().all()
     assert logits[1].isfinite().all()

@@ -18,7 +18,7 @@ from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crt_run.runs.run import Run
 from crt_run.training import ids as codes
-from crt_run.training.ids import Codes, Rows, check_round_trip, coded, encoded, spread
+from crt_run.training.ids import Rows, StoredIds, check_round_trip, coded, encoded, spread
 from crt_run.training.stages import TOKENIZER
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
@@ -67,12 +67,12 @@ class Watched(LinearPatches):
     seen = 0
     brighter = 0.0
 
-    def encode(self, data: Tensor, condition: Tensor | None = None) -> Tensor:
+    def encode(self, data: Tensor, class_ids: Tensor | None = None) -> Tensor:
         self.seen += len(data)
-        return super().encode(data, condition)
+        return super().encode(data, class_ids)
 
-    def decode(self, ids: Tensor, condition: Tensor | None = None) -> Tensor:
-        return super().decode(ids, condition) + self.brighter
+    def decode(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
+        return super().decode(ids, class_ids) + self.brighter
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
     return made
 
 
-Take = Callable[[], Codes]
+Take = Callable[[], StoredIds]
 
 
 @pytest.fixture
@@ -103,19 +103,19 @@ def take(run: Run, dataset: Dataset, tokenizer: Watched) -> Take:
     return lambda: coded(run, TOKENIZER, dataset, tokenizer, "train")
 
 
-def all_of(kept: Codes) -> tuple[Tensor, Tensor | None]:
+def all_of(kept: StoredIds) -> tuple[Tensor, Tensor | None]:
     return kept.at(torch.arange(len(kept.ids)))
 
 
 def test_kept_ids_are_those_that_are_encoded(run: Run, dataset: Dataset, tokenizer: Watched, take: Take) -> None:
-    ids, condition = all_of(take())
+    ids, class_ids = all_of(take())
 
     wanted, classes = encoded(run, dataset, tokenizer, "train", torch.arange(50))
     assert torch.equal(ids, wanted)
-    assert condition is not None
+    assert class_ids is not None
     assert classes is not None
-    assert torch.equal(condition, classes)
-    assert ids.dtype == condition.dtype == torch.int64
+    assert torch.equal(class_ids, classes)
+    assert ids.dtype == class_ids.dtype == torch.int64
 
 
 def test_rows_come_in_the_order_they_are_asked_for(take: Take) -> None:
@@ -170,9 +170,9 @@ def test_ids_are_read_from_their_file_and_not_copied(take: Take) -> None:
         opened.seek(-2, 2)
         opened.write(b"\x07\x00")
 
-    ids, condition = all_of(kept)
-    assert condition is not None
-    assert 7 in (int(ids[15, -1]), int(condition[15]))
+    ids, class_ids = all_of(kept)
+    assert class_ids is not None
+    assert 7 in (int(ids[15, -1]), int(class_ids[15]))
 
 
 def test_a_stopped_extraction_goes_on_with_the_next_file(

@@ -27,7 +27,7 @@ from crt_run.training.losses import Loss, penalised
 from crt_run.training.order import batch_at, seeded
 from crt_run.training.trainer import Leg, Part, fit
 from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Encoded, Penalty
+from crtcore.kinds import Encoded, RegularizerOutput
 from crtcore.noise import Noise
 from crtcore.settings import Optimizer, Training
 
@@ -450,9 +450,9 @@ class Foreign(nn.Module):
         super().__init__()
         self.head = nn.Linear(2, 1)
 
-    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
-        return Penalty(
-            1e6 * encoded.compared.square().sum(), self.head(encoded.features).square().mean(), {"size": 1.0}
+    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
+        return RegularizerOutput(
+            1e6 * encoded.latents.square().sum(), self.head(encoded.features).square().mean(), {"size": 1.0}
         )
 
 
@@ -512,9 +512,9 @@ def test_the_readings_name_their_regulariser(tmp_path: Path) -> None:
     assert line.keys() >= {"stage", "step", "steps", "distortion", "rate", "gradient_norm.tokenizer"}
 
 
-def shrink(data: Tensor, encoded: Encoded, progress: float) -> Penalty:
+def shrink(data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
     """Penalises long codes, and has nothing to learn."""
-    return Penalty(encoded.codes.square().sum(), torch.zeros(()), {})
+    return RegularizerOutput(encoded.codes.square().sum(), torch.zeros(()), {})
 
 
 def test_gradients_at_the_features_are_told_apart() -> None:

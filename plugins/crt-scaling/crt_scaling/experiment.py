@@ -14,15 +14,15 @@ from crt_basics.metrics.code_length import fitted_width, residual_bits
 from crt_basics.metrics.specs import CodeLength, Frechet, KernelDistance
 from crt_basics.metrics.whitened import Whitened
 from crt_cost.flops import counted, parameters, sample_flops
-from crt_run.training.ids import Codes, encoded, spread
+from crt_run.training.ids import StoredIds, encoded, spread
 from crt_run.training.order import seeded
 from crt_run.training.stages import (
     TOKENIZER,
     Split,
     compression,
     decoded,
-    draw,
     evidence,
+    generated,
     keep,
     modelling,
     taken,
@@ -93,7 +93,7 @@ class ScalingExperiment:
         for index, spec in enumerate(plan.parts["prior"]):
             with seeded(plan.seed, f"prior.{index}"):
                 prior = spec.build(found.tokenizer.vocabulary, found.tokenizer.length, dataset.classes).to(run.device)
-            codes = Codes(found.train.ids, found.train.condition, None)
+            codes = StoredIds(found.train.ids, found.train.class_ids, None)
             objective = modelling(prior, codes, noise=noise, batch=training.batch)
             reads = (*TOKENIZER, f"prior.{index}", "training.prior")
             course = Course(f"{found.name}-prior-{index}", reads, plan, training, objective)
@@ -118,14 +118,14 @@ class ScalingExperiment:
         with run.stage(f"{course.name}-drawn-{length}", (*course.reads, "decoder", "sampling"), course.plan) as stage:
             if not stage.finished:
                 with torch.inference_mode():
-                    drawn = draw(course.plan, run, found.tokenizer, prior, *found.test[1:]).ids
+                    drawn = generated(course.plan, run, found.tokenizer, prior, *found.test[1:]).ids
                     nats = scored(prior, *found.test[1:])
                 stage.save(length, {"drawn": drawn, "nats": nats}, {"step": length}, final=True)
             kept = stage.latest()
         assert kept is not None
         with torch.inference_mode():
-            generated = decoded(found.tokenizer, kept.tensors["drawn"].to(run.device), found.test.condition, image=True)
-        shown = found.evidence._replace(generated=generated, id_nats=kept.tensors["nats"])
+            images = decoded(found.tokenizer, kept.tensors["drawn"].to(run.device), found.test.class_ids, image=True)
+        shown = found.evidence._replace(generated=images, id_nats=kept.tensors["nats"])
         keep(run, shown)
         return shown
 

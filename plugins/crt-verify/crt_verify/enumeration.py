@@ -23,13 +23,13 @@ Rows = Callable[[Ids], Tensor]
 """Emitted ids to the float64 law of the next one."""
 
 
-def rows_of(prior: Prior, prompt: Int[Tensor, "1 n"], sampling: Sampling, condition: Int[Tensor, "1"] | None) -> Rows:
+def rows_of(prior: Prior, prompt: Int[Tensor, "1 n"], sampling: Sampling, class_ids: Int[Tensor, "1"] | None) -> Rows:
     """The laws a prior gives after a prompt, by a full pass each, remembered."""
     start = prompt[prompt >= 0]
 
     @cache
     def row(emitted: Ids) -> Float[Tensor, " v"]:
-        logits = prior(torch.cat([start, start.new_tensor(emitted)])[None], condition)[0, -1]
+        logits = prior(torch.cat([start, start.new_tensor(emitted)])[None], class_ids)[0, -1]
         return probabilities(logits.double(), sampling)
 
     return row

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crtcore import Limits
-from crtcore.kinds import Drawn
+from crtcore.kinds import Generation
 
 
 class Ledger:
@@ -52,9 +52,9 @@ class Ledger:
         stopped = torch.isin(kept, self.stop).any(-1)
         self.drawing = self.drawing & ~stopped & (size > 0) & (self.count < self.limits.length)
 
-    def drawn(self, draft_calls: Int[Tensor, " b"], seconds: float) -> Drawn:
+    def drawn(self, draft_calls: Int[Tensor, " b"], seconds: float) -> Generation:
         """The decoder's answer."""
         empty = self.ids.new_zeros((len(self.ids), 0))
         accepted = torch.stack(self.accepted, 1) if self.accepted else empty  # b s
         calls = (accepted >= 0).sum(-1)
-        return Drawn(self.ids[:, :-1], accepted, calls, draft_calls, self.proposed, seconds)
+        return Generation(self.ids[:, :-1], accepted, calls, draft_calls, self.proposed, seconds)

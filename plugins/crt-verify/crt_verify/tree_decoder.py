@@ -9,8 +9,6 @@ import time
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from crt_verify import enumeration
 from crt_verify.coins import Coins, Deck
@@ -23,8 +21,8 @@ from crt_verify.pairing import keywords
 from crt_verify.specs import TreeDecoding
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict, check
-from crtcore import Limits, Sampling, probabilities
-from crtcore.kinds import Drawn, Prior, Session
+from crtcore import Sampling, probabilities
+from crtcore.kinds import Generation, Prior, Request, Session
 
 
 class TreeDecoder:
@@ -44,17 +42,7 @@ class TreeDecoder:
         return self.judge.backend
 
     @torch.no_grad()
-    def draw(
-        self,
-        target: Prior,
-        prompt: Int[Tensor, "b n"],
-        *,
-        draft: Prior | None,
-        limits: Limits,
-        sampling: Sampling,
-        condition: Int[Tensor, " b"] | None = None,
-        seeds: Int[Tensor, " b"],
-    ) -> Drawn:
+    def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
         """Ids after `prompt`; coins go by the position in the sequence at which a round starts, and by node.
 
         Raises: ValueError if there is no draft, if it has another vocabulary, or if what a prior gives is no law;
@@ -62,17 +50,18 @@ class TreeDecoder:
         """
         began = time.perf_counter()
         draft = _fitting(target, draft)
+        prompt, limits, sampling, class_ids = request.prompt, request.limits, request.sampling, request.class_ids
         start = (prompt >= 0).sum(-1)
         ledger, draft_calls = Ledger(start, limits), torch.zeros_like(start)
         longest = min(len(self.growth.widths), limits.length - 1)
         capacity = prompt.shape[1] + limits.length - 1
-        deck = Deck(self.growth, seeds, start, limits.length)
+        deck = Deck(self.growth, request.row_seeds, start, limits.length)
         if limits.length:
-            session = target.open(prompt, condition, capacity=capacity, room=self.drafter.nodes)
+            session = target.open(prompt, class_ids, capacity=capacity, room=self.drafter.nodes)
             verdict = _first(session, ledger, self.judge, sampling, deck.deal(ledger.count))
             check(verdict)
         if longest > 0:
-            opened = draft.open(prompt, condition, capacity=capacity, room=1 + self.drafter.nodes)
+            opened = draft.open(prompt, class_ids, capacity=capacity, room=1 + self.drafter.nodes)
             sides = _Sides(session, Drafting(opened, ledger.last, sampling), self.growth, self.judge)
             draft_calls += ledger.drawing
             while (ledger.drawing & (verdict.fault == 0).all()).any():
@@ -82,24 +71,17 @@ class TreeDecoder:
         return ledger.drawn(draft_calls, time.perf_counter() - began)
 
     @torch.no_grad()
-    def law(
-        self,
-        target: Prior,
-        prompt: Int[Tensor, "1 n"],
-        *,
-        draft: Prior | None,
-        limits: Limits,
-        sampling: Sampling,
-        condition: Int[Tensor, "1"] | None = None,
+    def distribution(
+        self, target: Prior, request: Request, *, draft: Prior | None = None
     ) -> dict[tuple[int, ...], float]:
-        """The exact law of the emitted row: every tree the draft can propose, both branches of every coin.
+        """The exact distribution of the emitted row: every tree the draft can propose, both branches of every coin.
 
-        Raises: ValueError as `draw` does, or if there are too many rows to enumerate, or if the trees cannot be.
+        Raises: ValueError as `generate` does, or if there are too many rows to enumerate, or if the trees cannot be.
         """
         draft = _fitting(target, draft)
-        p = enumeration.rows_of(target, prompt, sampling, condition)
-        q = enumeration.rows_of(draft, prompt, sampling, condition)
-        return enumeration.tree_law(p, q, self.drafter, self.judge.reference, limits)
+        p = enumeration.rows_of(target, request.prompt, request.sampling, request.class_ids)
+        q = enumeration.rows_of(draft, request.prompt, request.sampling, request.class_ids)
+        return enumeration.tree_law(p, q, self.drafter, self.judge.reference, request.limits)
 
 
 class _Sides(NamedTuple):
@@ -122,7 +104,7 @@ def _fitting(target: Prior, draft: Prior | None) -> Prior:
 
 def _first(session: Session, ledger: Ledger, judge: Judge, sampling: Sampling, given: Coins) -> Verdict:
     """The first id, from the call that read the prompt: a tree of no ids."""
-    p = probabilities(session.tip, sampling)[:, None]  # b 1 v
+    p = probabilities(session.next_logits, sampling)[:, None]  # b 1 v
     root = torch.full_like(given.accept[:, :1], -1)  # b 1
     trees = Trees(root, root, torch.ones_like(root[:, 0]))
     verdict = judge.verify(trees, p, p, given.accept[:, :1], given.final[:, :1])

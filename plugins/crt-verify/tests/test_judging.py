@@ -26,6 +26,7 @@ from crt_verify.tree_decoder import TreeDecoder
 from crt_verify.verdict import Verdict
 from crtcore import Limits, Sampling
 from crtcore.errors import RunError
+from crtcore.kinds import Request
 
 from .test_tree_decoder import PAIRS, SMALL, table
 
@@ -44,8 +45,8 @@ DECODERS = [
 
 def draws(decoder: TreeDecoder, target: TablePrior, draft: TablePrior, sampling: Sampling) -> list[Any]:
     """What a batch of prompts of several lengths is continued by, and what it took."""
-    limits, seeds = Limits(length=12, stop=(4,)), torch.arange(len(PROMPT))
-    drawn = decoder.draw(target, PROMPT, draft=draft, limits=limits, sampling=sampling, seeds=seeds)
+    request = Request(PROMPT, Limits(length=12, stop=(4,)), sampling)
+    drawn = decoder.generate(target, request, draft=draft)
     return [field.tolist() for field in drawn[:-1]]  # all but the seconds
 
 

@@ -17,7 +17,7 @@ from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Path
 from crt_verify.pairing import EXACT, paired
 from crt_verify.tree_decoder import TreeDecoder
 from crtcore import Limits, Sampling, probabilities
-from crtcore.kinds import Drawn, Session
+from crtcore.kinds import Generation, Request, Session
 
 SMALL: dict[type[Drafter], Drafter] = {
     Chain: Chain(length=2),
@@ -36,10 +36,10 @@ def table(seed: int, vocabulary: int = 3, spread: float = 1.0) -> TablePrior:
     return TablePrior(spread * logits)
 
 
-def draw(decoder: TreeDecoder, target: Any, draft: Any, rows: int, limits: Limits, **options: Any) -> Drawn:
+def draw(decoder: TreeDecoder, target: Any, draft: Any, rows: int, limits: Limits, **options: Any) -> Generation:
     """Rows after a prompt of one id."""
-    prompt, seeds = torch.ones(rows, 1, dtype=torch.int64), torch.arange(rows)
-    return decoder.draw(target, prompt, draft=draft, limits=limits, sampling=Sampling(**options), seeds=seeds)
+    request = Request(torch.ones(rows, 1, dtype=torch.int64), limits, Sampling(**options))
+    return decoder.generate(target, request, draft=draft)
 
 
 def ancestral(target: TablePrior, limits: Limits) -> dict[tuple[int, ...], float]:
@@ -102,13 +102,13 @@ class Counted:
     def __init__(self, prior: TablePrior) -> None:
         self.prior, self.vocabulary, self.calls = prior, prior.vocabulary, 0
 
-    def __call__(self, ids: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.prior(ids, condition)
+    def __call__(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
+        return self.prior(ids, class_ids)
 
-    def open(self, ids: Tensor, condition: Tensor | None = None, *, capacity: int, room: int) -> Session:
+    def open(self, ids: Tensor, class_ids: Tensor | None = None, *, capacity: int, room: int) -> Session:
         self.calls += 1
-        self.session = self.prior.open(ids, condition, capacity=capacity, room=room)
-        self.tip = self.session.tip
+        self.session = self.prior.open(ids, class_ids, capacity=capacity, room=room)
+        self.next_logits = self.session.next_logits
         return self
 
     def extend(self, ids: Tensor, parents: Tensor | None = None) -> Tensor:
@@ -117,7 +117,7 @@ class Counted:
 
     def commit(self, path: Tensor) -> None:
         self.session.commit(path)
-        self.tip = self.session.tip
+        self.next_logits = self.session.next_logits
 
 
 @pytest.mark.parametrize("drafter", SMALL.values(), ids=str)

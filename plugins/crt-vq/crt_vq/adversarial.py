@@ -16,7 +16,7 @@ from crt_vq.patchgan import patch_discriminator, smallest
 from crt_vq.sides import carrying
 from crt_vq.specs import Adversarial
 from crtcore.errors import RunError
-from crtcore.kinds import Encoded, Penalty, Tokenizer
+from crtcore.kinds import Encoded, RegularizerOutput, Tokenizer
 
 STEADY, MOST = 1e-4, 1e4
 """What is added to the divisor of the adaptive weight, and the largest there is."""
@@ -40,7 +40,7 @@ class Adversary(nn.Module):
         # In a tuple it is no parameter of its own.
         self._last = (_last_weight(tokenizer),)
 
-    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
+    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
         """Minus the mean logit of reconstructions for the tokenizer, the hinge loss for the judge.
 
         Before `start` both are 0, and the judge is not asked. The judge's batch norms see data and reconstructions
@@ -50,7 +50,7 @@ class Adversary(nn.Module):
         """
         if progress < self.spec.start:
             nothing = encoded.distortion.new_zeros(())
-            return Penalty(nothing, nothing, {})
+            return RegularizerOutput(nothing, nothing, {})
         with torch.enable_grad():
             source = encoded.reconstruction.detach().requires_grad_()
             fake = self.judge(source)
@@ -61,7 +61,7 @@ class Adversary(nn.Module):
         if self.spec.adaptive and encoded.loss.requires_grad:
             factor = self._factor(encoded, gradient)
             loss, told = factor * loss, told | {"adaptive_weight": factor.item()}
-        return Penalty(loss, hinge(real, fake), told)
+        return RegularizerOutput(loss, hinge(real, fake), told)
 
     def _factor(self, encoded: Encoded, gradient: Float[Tensor, "b c y x"]) -> Float[Tensor, ""]:
         """How much larger the gradient of the tokenizer's loss is than this one's, at the tokenizer's last weight."""

@@ -16,7 +16,7 @@ from crt_vq.readings import readings
 from crt_vq.sides import sides
 from crt_vq.space import latents_in
 from crt_vq.specs import Causal
-from crtcore.kinds import Encoded, Penalty, Tokenizer
+from crtcore.kinds import Encoded, RegularizerOutput, Tokenizer
 
 
 class CausalForesight(nn.Module):
@@ -34,7 +34,7 @@ class CausalForesight(nn.Module):
         errors = misfit(self.spec, self.foreteller(context, mask), self.foreteller.foretold(target))
         return mean_present(errors, self.foreteller.foretold(mask))
 
-    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
+    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
         """The error: for the encoder with the head held still, for the head with the latents held still.
 
         Source: Ramanujan et al. (2024), arXiv:2412.16326.
@@ -44,7 +44,7 @@ class CausalForesight(nn.Module):
         rise = self.spec.rise(progress)
         pull = rise * gradient.norm().item()
         told = {"prediction_error": own.item(), "latent_gradient_norm": pull, **readings(encoded)}
-        return Penalty(loss=rise * loss, own=own, readings=told)
+        return RegularizerOutput(loss=rise * loss, own_loss=own, metrics=told)
 
 
 def causal(spec: Causal, tokenizer: Tokenizer) -> CausalForesight:

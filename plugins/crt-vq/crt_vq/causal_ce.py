@@ -16,7 +16,7 @@ from crt_vq.readings import readings
 from crt_vq.sides import sides
 from crt_vq.space import latents_in
 from crt_vq.specs import CausalCE
-from crtcore.kinds import Encoded, Penalty, Tokenizer
+from crtcore.kinds import Encoded, RegularizerOutput, Tokenizer
 
 
 class CausalCrossEntropy(nn.Module):
@@ -40,7 +40,7 @@ class CausalCrossEntropy(nn.Module):
         targets = self.foreteller.foretold(ids).where(present, 0)
         return mean_present(functional.cross_entropy(logits.mT, targets, reduction="none"), present)
 
-    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
+    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
         """The error: for the encoder with the head held still, for the head with the latents held still.
 
         Raises: ValueError if there are no ids.
@@ -54,7 +54,7 @@ class CausalCrossEntropy(nn.Module):
         rise = self.spec.rise(progress)
         pull = rise * gradient.norm().item()
         told = {"cross_entropy": own.item(), "latent_gradient_norm": pull, **readings(encoded)}
-        return Penalty(loss=rise * loss, own=own, readings=told)
+        return RegularizerOutput(loss=rise * loss, own_loss=own, metrics=told)
 
 
 def causal_ce(spec: CausalCE, tokenizer: Tokenizer) -> CausalCrossEntropy:

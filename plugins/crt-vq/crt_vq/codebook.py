@@ -17,7 +17,7 @@ from crt_vq.pull import pull
 from crt_vq.rotation import rotated
 from crt_vq.specs import VQ
 from crt_vq.upkeep import Upkeep
-from crtcore.kinds import Squeezed
+from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
 
@@ -58,7 +58,7 @@ class Codebook(nn.Module):
         """The ids of the nearest codes, the smaller one of two as near."""
         return nearest(features, self.compared(self.entries.detach()))
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> Squeezed:
+    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
         """Nearest codes; the gradient passes straight through, or turned onto the code.
 
         Entries that are averaged, revived or started by k-means change when the loss is propagated back in training,
@@ -80,7 +80,7 @@ class Codebook(nn.Module):
             loss.register_hook(lambda _: self._keep_up(met, named))  # type: ignore[no-untyped-call]
         rate = compared.new_full((len(ids),), ids.shape[1] * math.log(self.spec.codes))
         # The added term is exactly 0, so that codes are the entries bit for bit.
-        return Squeezed(codes.detach() + (through - through.detach()), compared, ids, rate, loss)
+        return BottleneckOutput(codes.detach() + (through - through.detach()), compared, ids, rate, loss)
 
     def _keep_up(self, met: Float[Tensor, "f w"], named: Int[Tensor, " f"]) -> None:
         assert self.upkeep

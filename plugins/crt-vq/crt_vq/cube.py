@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from crt_vq import bits
 from crt_vq.specs import LFQ
-from crtcore.kinds import Squeezed
+from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
 
@@ -37,7 +37,7 @@ class Cube(nn.Module):
         """
         return bits.corners(bits.spelt(ids, self.width), self.unit)
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> Squeezed:
+    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
         """Signs, that of 0 being -1; the gradient passes straight through.
 
         Units: rate in nats, ln 2 for each channel; no noise is used.
@@ -46,12 +46,12 @@ class Cube(nn.Module):
         if features.shape[-1] != self.width:
             raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
         with torch.autocast(features.device.type, enabled=False):
-            compared = features.to(torch.promote_types(features.dtype, self.unit.dtype))
-            positive = compared.detach() > 0
-            corners = bits.corners(positive, compared)
-            loss = self.spec.commitment * (compared - corners).square().mean()
+            latents = features.to(torch.promote_types(features.dtype, self.unit.dtype))
+            positive = latents.detach() > 0
+            corners = bits.corners(positive, latents)
+            loss = self.spec.commitment * (latents - corners).square().mean()
             # -|feature - corner|^2 differs by 4 times the feature between the two values of a bit.
-            loss = loss + self.spec.entropy * bits.entropy_gap(4 * compared / self.spec.temperature)
-        rate = compared.new_full((len(compared),), compared.shape[1] * self.width * math.log(2))
+            loss = loss + self.spec.entropy * bits.entropy_gap(4 * latents / self.spec.temperature)
+        rate = latents.new_full((len(latents),), latents.shape[1] * self.width * math.log(2))
         # The added term is exactly 0, so that codes are the corners bit for bit.
-        return Squeezed(corners + (compared - compared.detach()), compared, bits.numbered(positive), rate, loss)
+        return BottleneckOutput(corners + (latents - latents.detach()), latents, bits.numbered(positive), rate, loss)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crtcore.errors import RunError
-from crtcore.kinds import Bottleneck, Encoded, Squeezed, TokenizerSpec
+from crtcore.kinds import Bottleneck, BottleneckOutput, Encoded, TokenizerSpec
 
 Network: TypeAlias = Callable[[int, int], nn.Module]
 """The channels that go in and those that come out, to a network."""
@@ -75,20 +75,20 @@ class GridTokenizer(nn.Module):
         image: Tensor = self.decoder(cells.reshape(*cells.shape[:2], *self.grid))
         return image
 
-    def forward(self, data: Float[Tensor, "b c y x"], condition: Int[Tensor, " b"] | None = None) -> Encoded:
+    def forward(self, data: Float[Tensor, "b c y x"], class_ids: Int[Tensor, " b"] | None = None) -> Encoded:
         """The image to its reconstruction, with everything met on the way.
 
         Units: distortion is the squared error of an element, in the data's own unit, whatever error the loss has.
         """
         features = self._features(data)
-        squeezed: Squeezed = self.bottleneck(features)
+        squeezed: BottleneckOutput = self.bottleneck(features)
         reconstruction = self._image(squeezed.codes)
         difference = reconstruction - data
         distortion = difference.square().flatten(1).mean(1)
         error = difference.abs() if self.loss == "l1" else distortion
         return Encoded(
             features=features,
-            compared=squeezed.compared,
+            latents=squeezed.latents,
             codes=squeezed.codes,
             ids=squeezed.ids,
             mask=torch.ones(squeezed.codes.shape[:2], dtype=torch.bool, device=data.device),
@@ -98,7 +98,7 @@ class GridTokenizer(nn.Module):
             loss=error.mean() + squeezed.loss,
         )
 
-    def encode(self, data: Float[Tensor, "b c y x"], condition: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
+    def encode(self, data: Float[Tensor, "b c y x"], class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
         """The ids of the grid's cells, all of a cell's in a row.
 
         Raises: ValueError if the bottleneck's codes are continuous.
@@ -109,7 +109,7 @@ class GridTokenizer(nn.Module):
             raise ValueError("expected a bottleneck with ids, got one whose codes are continuous")
         return ids
 
-    def decode(self, ids: Int[Tensor, "b k"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
+    def decode(self, ids: Int[Tensor, "b k"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
         """The images that `ids` stand for.
 
         Raises: ValueError if a cell has no id: an image has all of them.

@@ -15,7 +15,7 @@ from torch.nn import functional
 from crt_vq.nearest import nearest
 from crt_vq.pull import pull
 from crt_vq.specs import SimVQ
-from crtcore.kinds import Squeezed
+from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
 
@@ -46,7 +46,7 @@ class MappedCodebook(nn.Module):
         """
         return functional.embedding(ids, self.table())
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> Squeezed:
+    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
         """Nearest mapped codes; the gradient passes straight through.
 
         Units: rate in nats, ln v for each feature; no noise is used.
@@ -55,11 +55,11 @@ class MappedCodebook(nn.Module):
         if features.shape[-1] != self.width:
             raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
         with torch.autocast(features.device.type, enabled=False):
-            compared = features.to(torch.promote_types(features.dtype, self.frozen.dtype))
+            latents = features.to(torch.promote_types(features.dtype, self.frozen.dtype))
             table = self.table()
-            ids = nearest(compared, table)
+            ids = nearest(latents, table)
             codes = functional.embedding(ids, table)
-            loss = pull(compared, codes, self.spec.commitment)
-        rate = compared.new_full((len(ids),), ids.shape[1] * math.log(self.spec.codes))
+            loss = pull(latents, codes, self.spec.commitment)
+        rate = latents.new_full((len(ids),), ids.shape[1] * math.log(self.spec.codes))
         # The added term is exactly 0, so that codes are what `lookup` gives.
-        return Squeezed(codes.detach() + (compared - compared.detach()), compared, ids, rate, loss)
+        return BottleneckOutput(codes.detach() + (latents - latents.detach()), latents, ids, rate, loss)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from crt_vq.lpips import Distance
 from crt_vq.specs import Perceptual
 from crt_vq.vgg import SEED, learned_weights, random_weights
-from crtcore.kinds import Encoded, Penalty, Tokenizer
+from crtcore.kinds import Encoded, RegularizerOutput, Tokenizer
 
 
 class PerceptualDistance(nn.Module):
@@ -30,10 +30,10 @@ class PerceptualDistance(nn.Module):
             )
         self.distance = Distance(weights, spec.stages)
 
-    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
+    def forward(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
         """The mean distance of a reconstruction from its data."""
         distance = self.distance(encoded.reconstruction, data).mean()
-        return Penalty(loss=distance, own=distance.new_zeros(()), readings={"distance": distance.item()})
+        return RegularizerOutput(loss=distance, own_loss=distance.new_zeros(()), metrics={"distance": distance.item()})
 
 
 def perceptual(spec: Perceptual, _: Tokenizer) -> PerceptualDistance:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from crt_vq.nearest import nearest_few
 from crt_vq.specs import Perturbed
-from crtcore.kinds import Squeezed
+from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
 
@@ -43,7 +43,7 @@ class NearbySwaps(nn.Module):
         """The codes that `ids` name."""
         return self.bottleneck.lookup(ids)
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> Squeezed:
+    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
         """The other bottleneck's codes, some of them swapped in training, with the gradient of those they replace.
 
         A code that carries no gradient is never swapped: `encode` names the nearest codes in training too. Without
@@ -60,7 +60,7 @@ class NearbySwaps(nn.Module):
         swapped, ranks = self.draws(squeezed.ids, noise)
         # Half precision makes far codes tie.
         with torch.autocast(features.device.type, enabled=False):
-            near = nearest_few(squeezed.compared[swapped], self._table(), self.spec.neighbours)
+            near = nearest_few(squeezed.latents[swapped], self._table(), self.spec.neighbours)
         chosen = near.gather(-1, ranks[swapped].unsqueeze(-1)).squeeze(-1)
         ids = squeezed.ids.masked_scatter(swapped, chosen)
         met = squeezed.codes.detach()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from crt_vq.codebook import Codebook
 from crt_vq.specs import VQ, ResidualVQ
-from crtcore.kinds import Squeezed
+from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
 
@@ -43,7 +43,7 @@ class ResidualCodebooks(nn.Module):
         found = [self.book(level).lookup(ids[:, level::depth]) for level in range(depth)]
         return torch.stack(found, 2).flatten(1, 2)
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> Squeezed:
+    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
         """The codes of every feature; the gradient of their sum passes straight through, by way of the first.
 
         Units: rate in nats, the logarithm of the vocabulary for each code; no noise is used.
@@ -55,13 +55,13 @@ class ResidualCodebooks(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             for level in range(self.spec.depth):
                 levels.append(self.book(level)(rest))
-                rest = levels[-1].compared - levels[-1].codes.detach()
+                rest = levels[-1].latents - levels[-1].codes.detach()
         first, *deeper = levels
         codes = torch.stack([first.codes, *(level.codes.detach() for level in deeper)], 2)  # b n depth w
-        compared = torch.stack([first.compared, *(level.compared.detach() for level in deeper)], 2)
-        return Squeezed(
+        latents = torch.stack([first.latents, *(level.latents.detach() for level in deeper)], 2)
+        return BottleneckOutput(
             codes=codes.flatten(1, 2),
-            compared=compared.flatten(1, 2),
+            latents=latents.flatten(1, 2),
             ids=torch.stack([level.ids for level in levels], 2).flatten(1, 2),
             rate=torch.stack([level.rate for level in levels]).sum(0),
             loss=torch.stack([level.loss for level in levels]).sum(),

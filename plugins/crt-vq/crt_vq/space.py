@@ -21,7 +21,7 @@ def latents_in(encoded: Encoded, space: Space) -> Float[Tensor, "b k d"]:
     Raises: ValueError if features as they are are wanted, but there is not one for each code.
     """
     if space == "compared":
-        return encoded.compared
+        return encoded.latents
     if space == "straight-through":
         return encoded.codes
     if encoded.features.shape[:2] != encoded.mask.shape:

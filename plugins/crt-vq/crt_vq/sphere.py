@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from crt_vq import bits
 from crt_vq.specs import BSQ
-from crtcore.kinds import Squeezed
+from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
 
@@ -38,7 +38,7 @@ class Sphere(nn.Module):
         """
         return bits.corners(bits.spelt(ids, self.width), self.unit) / math.sqrt(self.width)
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> Squeezed:
+    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
         """Signs on the sphere, that of 0 being negative; the gradient passes straight through.
 
         Units: rate in nats, ln 2 for each channel; no noise is used.
@@ -48,13 +48,13 @@ class Sphere(nn.Module):
             raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
         with torch.autocast(features.device.type, enabled=False):
             precise = features.to(torch.promote_types(features.dtype, self.unit.dtype))
-            compared = functional.normalize(precise, dim=-1)
-            positive = compared.detach() > 0
-            corners = bits.corners(positive, compared) / math.sqrt(self.width)
-            loss = self.spec.commitment * (compared - corners).square().mean()
+            latents = functional.normalize(precise, dim=-1)
+            positive = latents.detach() > 0
+            corners = bits.corners(positive, latents) / math.sqrt(self.width)
+            loss = self.spec.commitment * (latents - corners).square().mean()
             # -|feature - corner|^2 differs by 4 times this between the two values of a bit.
-            slopes = compared / math.sqrt(self.width)
+            slopes = latents / math.sqrt(self.width)
             loss = loss + self.spec.entropy * bits.entropy_gap(4 * slopes / self.spec.temperature)
-        rate = compared.new_full((len(compared),), compared.shape[1] * self.width * math.log(2))
+        rate = latents.new_full((len(latents),), latents.shape[1] * self.width * math.log(2))
         # The added term is exactly 0, so that codes are the corners bit for bit.
-        return Squeezed(corners + (compared - compared.detach()), compared, bits.numbered(positive), rate, loss)
+        return BottleneckOutput(corners + (latents - latents.detach()), latents, bits.numbered(positive), rate, loss)

@@ -63,11 +63,11 @@ def test_either_side_s_loss_and_gradient_are_worked_out_by_hand() -> None:
 
     # Logits: 2 and 0.5 of data, -3 and 0.25 of reconstructions.
     assert penalty.loss.item() == -(-3 + 0.25) / 2
-    assert penalty.own.item() == (0.25 + 0.625) / 2
+    assert penalty.own_loss.item() == (0.25 + 0.625) / 2
     assert torch.autograd.grad(penalty.loss, made, retain_graph=True)[0].flatten().tolist() == [-0.25, -0.25]
-    (own,) = torch.autograd.grad(penalty.own, regularizer.judge.factor)
+    (own,) = torch.autograd.grad(penalty.own_loss, regularizer.judge.factor)
     assert own.item() == (-1 / 2 + 0.5 / 2) / 2  # data at 1 is under 1, the reconstruction at 0.5 is over -1
-    assert penalty.readings == {"real_logit": 1.25, "fake_logit": -1.375}
+    assert penalty.metrics == {"real_logit": 1.25, "fake_logit": -1.375}
 
 
 def test_each_side_learns_from_its_own_loss_alone() -> None:
@@ -81,10 +81,10 @@ def test_each_side_learns_from_its_own_loss_alone() -> None:
     assert gradient.any()
     judge = list(regularizer.parameters())
     assert torch.autograd.grad(penalty.loss, judge, retain_graph=True, allow_unused=True) == (None,) * len(judge)
-    own = torch.autograd.grad(penalty.own, judge, retain_graph=True)
+    own = torch.autograd.grad(penalty.own_loss, judge, retain_graph=True)
     assert all(each.any() for each in own[:-1])  # inside both margins the last shift moves both means alike
     ours = list(made.parameters())
-    assert torch.autograd.grad(penalty.own, ours, allow_unused=True) == (None,) * len(ours)
+    assert torch.autograd.grad(penalty.own_loss, ours, allow_unused=True) == (None,) * len(ours)
 
 
 @pytest.mark.parametrize(("progress", "started"), [(0.0, False), (0.49, False), (0.5, True), (1.0, True)])
@@ -95,8 +95,8 @@ def test_before_the_start_neither_side_counts(progress: float, started: bool) ->
 
     penalty = regularizer(IMAGES, made(IMAGES), progress)
 
-    assert (penalty.loss.requires_grad, penalty.own.requires_grad) == (started, started)
-    assert bool(penalty.own != 0) == started
+    assert (penalty.loss.requires_grad, penalty.own_loss.requires_grad) == (started, started)
+    assert bool(penalty.own_loss != 0) == started
     after = regularizer.state_dict().values()
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True)) == (not started)
 
@@ -114,9 +114,9 @@ def test_the_adaptive_weight_evens_the_gradients_at_the_last_layer() -> None:
         for loss in (reached.loss, ours.loss, even.loss)
     ]
     factor = norms[0] / (norms[1] + 1e-4)
-    assert even.readings["adaptive_weight"] == pytest.approx(factor, rel=1e-5)
+    assert even.metrics["adaptive_weight"] == pytest.approx(factor, rel=1e-5)
     assert norms[2] == pytest.approx(factor * norms[1], rel=1e-5)
-    assert even.own == ours.own
+    assert even.own_loss == ours.own_loss
 
 
 def test_the_adaptive_weight_has_an_end() -> None:
@@ -126,7 +126,7 @@ def test_the_adaptive_weight_has_an_end() -> None:
 
     penalty = regularizer(IMAGES, reached._replace(loss=1e9 * reached.loss), 1.0)
 
-    assert penalty.readings["adaptive_weight"] == 1e4
+    assert penalty.metrics["adaptive_weight"] == 1e4
 
 
 def test_the_adaptive_weight_leaves_the_upkeep_of_codes_alone() -> None:
@@ -145,8 +145,8 @@ def test_at_weight_0_the_judge_learns_and_no_weight_is_adapted() -> None:
     penalty = regularizer(IMAGES, detached(made(IMAGES)), 1.0)
 
     assert not penalty.loss.requires_grad
-    assert penalty.own.requires_grad
-    assert penalty.readings.keys() == {"real_logit", "fake_logit"}
+    assert penalty.own_loss.requires_grad
+    assert penalty.metrics.keys() == {"real_logit", "fake_logit"}
 
 
 def test_the_tokenizer_s_weights_are_not_the_judge_s() -> None:

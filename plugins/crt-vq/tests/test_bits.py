@@ -39,7 +39,7 @@ def test_wide_ids_are_exact(spec: Any) -> None:
 def test_features_on_the_sphere_have_length_one() -> None:
     squeezed = BSQ(width=5).build()(7 * torch.ones(1, 2, 5))
 
-    torch.testing.assert_close(squeezed.compared.norm(dim=-1), torch.ones(1, 2))
+    torch.testing.assert_close(squeezed.latents.norm(dim=-1), torch.ones(1, 2))
     torch.testing.assert_close(squeezed.codes.norm(dim=-1), torch.ones(1, 2))
 
 
@@ -76,7 +76,7 @@ def test_the_loss_has_the_entropies_of_all_codes_listed(spec: Any) -> None:
     squeezed = corners(torch.cat([half, -half], 1))
 
     codes = corners.lookup(torch.arange(8)[None])
-    squares = (squeezed.compared[0, :, None] - codes).square().sum(-1)
+    squares = (squeezed.latents[0, :, None] - codes).square().sum(-1)
     own = torch.special.entr((-squares / 2.0).softmax(-1)).sum(-1).mean()
     assert squeezed.loss.item() == pytest.approx(0.5 * (own.item() - math.log(8)))
 

@@ -57,7 +57,7 @@ def test_the_error_of_two_latents_is_that_of_the_second(reduction: str, error: f
 
     penalty = doubling(reduction=reduction)(torch.zeros(1), encoded(latents), 1.0)
 
-    assert penalty.loss.item() == penalty.own.item() == error
+    assert penalty.loss.item() == penalty.own_loss.item() == error
 
 
 def test_a_learned_first_latent_adds_the_error_of_the_first() -> None:
@@ -65,7 +65,7 @@ def test_a_learned_first_latent_adds_the_error_of_the_first() -> None:
 
     penalty = doubling(first="learned")(torch.zeros(1), encoded(latents), 1.0)
 
-    assert penalty.own.item() == (12.5 + (1**2 + 2**2) / 2) / 2
+    assert penalty.own_loss.item() == (12.5 + (1**2 + 2**2) / 2) / 2
 
 
 def test_the_error_is_a_mean_over_present_positions() -> None:
@@ -73,13 +73,13 @@ def test_the_error_is_a_mean_over_present_positions() -> None:
 
     penalty = doubling()(torch.zeros(2), batch._replace(mask=torch.tensor([[True, True], [True, False]])), 1.0)
 
-    assert penalty.own.item() == 12.5
+    assert penalty.own_loss.item() == 12.5
 
 
 def test_a_sample_of_one_latent_has_no_error() -> None:
     penalty = foresight(length=1)(torch.zeros(2), encoded(drawn(2, 1, 3)), 1.0)
 
-    assert penalty.loss.item() == penalty.own.item() == 0
+    assert penalty.loss.item() == penalty.own_loss.item() == 0
 
 
 @pytest.mark.parametrize("fields", [{}, {"layers": 0}, {"error": "cosine"}], ids=str)
@@ -90,10 +90,10 @@ def test_constant_latents_can_be_foretold(fields: dict[str, Any]) -> None:
 
     for _ in range(300):
         optimizer.zero_grad()
-        regularizer(torch.zeros(4), batch, 0.0).own.backward()
+        regularizer(torch.zeros(4), batch, 0.0).own_loss.backward()
         optimizer.step()
 
-    assert regularizer(torch.zeros(4), batch, 0.0).own.item() < 1e-4
+    assert regularizer(torch.zeros(4), batch, 0.0).own_loss.item() < 1e-4
 
 
 @pytest.mark.parametrize("fields", CHOICES, ids=str)
@@ -106,9 +106,9 @@ def test_both_gradients_are_those_of_the_plain_error(fields: dict[str, Any]) -> 
     expected = torch.autograd.grad(plain, [latents, *parameters])
 
     penalty = regularizer(torch.zeros(2), batch, 1.0)
-    got = torch.autograd.grad(penalty.loss + penalty.own, [latents, *parameters])
+    got = torch.autograd.grad(penalty.loss + penalty.own_loss, [latents, *parameters])
 
-    assert penalty.loss.item() == penalty.own.item() == plain.item()
+    assert penalty.loss.item() == penalty.own_loss.item() == plain.item()
     for one, other in zip(got, expected, strict=True):
         torch.testing.assert_close(one, other)
 
@@ -130,7 +130,7 @@ def test_detaching_changes_neither_the_error_nor_what_the_head_learns() -> None:
     batch = encoded(drawn(2, 5, 3))
     regularizers = [foresight(detach=detach) for detach in ("none", "target", "input")]
 
-    owns = [regularizer(torch.zeros(2), batch, 1.0).own for regularizer in regularizers]
+    owns = [regularizer(torch.zeros(2), batch, 1.0).own_loss for regularizer in regularizers]
 
     plain, *others = [
         torch.autograd.grad(own, list(regularizer.parameters()))
@@ -143,10 +143,10 @@ def test_detaching_changes_neither_the_error_nor_what_the_head_learns() -> None:
 
 @pytest.mark.parametrize(
     ("space", "reached"),
-    [("raw", ["features"]), ("compared", ["compared"]), ("straight-through", ["codes"])],
+    [("raw", ["features"]), ("compared", ["latents"]), ("straight-through", ["codes"])],
 )
 def test_the_gradient_is_where_the_space_says(space: str, reached: list[str]) -> None:
-    leaves = {name: drawn(2, 5, 3).requires_grad_() for name in ("features", "compared", "codes")}
+    leaves = {name: drawn(2, 5, 3).requires_grad_() for name in ("features", "latents", "codes")}
     batch = encoded(drawn(2, 5, 3))._replace(**leaves)
 
     foresight(space=space)(torch.zeros(2), batch, 1.0).loss.backward()
@@ -174,8 +174,8 @@ def squeezed(features: Tensor, space: Any) -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     codebook, regularizer = VQ(codes=16, width=3).build().double(), foresight(layers=0, space=space)
     regularizer.foreteller.head.bias.data.zero_()  # type: ignore[operator]
-    codes, compared, ids, _, _ = codebook(features)
-    batch = encoded(features)._replace(compared=compared, codes=codes)
+    codes, latents, ids, _, _ = codebook(features)
+    batch = encoded(features)._replace(latents=latents, codes=codes)
     assert ids is not None
     return regularizer(torch.zeros(2), batch, 1.0).loss, ids
 
@@ -242,13 +242,13 @@ def test_the_weight_rises_linearly_over_the_ramp_once_it_starts(
 
     penalty = regularizer(torch.zeros(2), batch, progress)
 
-    assert penalty.loss.item() == pytest.approx(share * penalty.own.item())
+    assert penalty.loss.item() == pytest.approx(share * penalty.own_loss.item())
 
 
 def test_without_a_ramp_the_weight_is_whole_from_the_start() -> None:
     penalty = foresight(ramp=0.0)(torch.zeros(2), encoded(drawn(2, 5, 3)), 0.0)
 
-    assert penalty.loss.item() == penalty.own.item() > 0
+    assert penalty.loss.item() == penalty.own_loss.item() > 0
 
 
 def test_the_head_learns_where_no_gradient_is_recorded_for_the_tokenizer() -> None:
@@ -257,7 +257,7 @@ def test_the_head_learns_where_no_gradient_is_recorded_for_the_tokenizer() -> No
     penalty = regularizer(torch.zeros(2), encoded(drawn(2, 5, 3)), 0.5)
 
     assert not penalty.loss.requires_grad
-    assert penalty.own.requires_grad
+    assert penalty.own_loss.requires_grad
 
 
 def test_the_readings_tell_the_error_and_the_pull_on_the_latents() -> None:
@@ -266,8 +266,8 @@ def test_the_readings_tell_the_error_and_the_pull_on_the_latents() -> None:
 
     (gradient,) = torch.autograd.grad(penalty.loss, latents)
 
-    assert penalty.readings["prediction_error"] == penalty.own.item()
-    assert penalty.readings["latent_gradient_norm"] == pytest.approx(gradient.norm().item())
-    assert penalty.readings.keys() - {"prediction_error", "latent_gradient_norm"} == {
+    assert penalty.metrics["prediction_error"] == penalty.own_loss.item()
+    assert penalty.metrics["latent_gradient_norm"] == pytest.approx(gradient.norm().item())
+    assert penalty.metrics.keys() - {"prediction_error", "latent_gradient_norm"} == {
         "latent_norm", "codes_used", "unigram_entropy",
     }  # fmt: skip

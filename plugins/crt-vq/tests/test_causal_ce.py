@@ -45,7 +45,7 @@ def test_the_error_of_two_ids_is_that_of_the_second() -> None:
 
     penalty = scoring()(torch.zeros(1), encoded(latents, [[2, 1]]), 1.0)
 
-    assert penalty.loss.item() == penalty.own.item() == pytest.approx(math.log(8 / 5))
+    assert penalty.loss.item() == penalty.own_loss.item() == pytest.approx(math.log(8 / 5))
 
 
 def test_a_learned_first_latent_adds_the_error_of_the_first() -> None:
@@ -53,7 +53,7 @@ def test_a_learned_first_latent_adds_the_error_of_the_first() -> None:
 
     penalty = scoring(first="learned")(torch.zeros(1), encoded(latents, [[2, 1]]), 1.0)
 
-    assert penalty.own.item() == pytest.approx((math.log(3) + math.log(8 / 5)) / 2)
+    assert penalty.own_loss.item() == pytest.approx((math.log(3) + math.log(8 / 5)) / 2)
 
 
 def test_absent_ids_do_not_count() -> None:
@@ -61,13 +61,13 @@ def test_absent_ids_do_not_count() -> None:
 
     penalty = scoring()(torch.zeros(2), encoded(latents, [[2, 1], [0, -1]]), 1.0)
 
-    assert penalty.own.item() == pytest.approx(math.log(8 / 5))
+    assert penalty.own_loss.item() == pytest.approx(math.log(8 / 5))
 
 
 def test_a_sample_of_one_id_has_no_error() -> None:
     penalty = foresight()(torch.zeros(2), encoded(drawn(2, 1, 2), [[0], [1]]), 1.0)
 
-    assert penalty.loss.item() == penalty.own.item() == 0
+    assert penalty.loss.item() == penalty.own_loss.item() == 0
 
 
 def test_ids_that_follow_from_the_one_before_can_be_foretold() -> None:
@@ -78,10 +78,10 @@ def test_ids_that_follow_from_the_one_before_can_be_foretold() -> None:
 
     for _ in range(100):
         optimizer.zero_grad()
-        regularizer(torch.zeros(2), batch, 0.0).own.backward()
+        regularizer(torch.zeros(2), batch, 0.0).own_loss.backward()
         optimizer.step()
 
-    assert regularizer(torch.zeros(2), batch, 0.0).own.item() < 0.02
+    assert regularizer(torch.zeros(2), batch, 0.0).own_loss.item() < 0.02
 
 
 def test_the_context_alone_gets_a_gradient() -> None:
@@ -111,15 +111,15 @@ def test_the_weight_rises_as_that_of_causal_does() -> None:
 
     penalty = regularizer(torch.zeros(1), encoded(drawn(1, 2, 2), [[0, 1]]), 0.6)
 
-    assert penalty.loss.item() == pytest.approx(0.5 * penalty.own.item())
+    assert penalty.loss.item() == pytest.approx(0.5 * penalty.own_loss.item())
 
 
 def test_the_readings_tell_the_cross_entropy_and_how_codes_are_used() -> None:
     penalty = foresight()(torch.zeros(1), encoded(drawn(1, 2, 2), [[0, 1]]), 1.0)
 
-    assert penalty.readings["cross_entropy"] == penalty.own.item()
-    assert penalty.readings["codes_used"] == 2
-    assert penalty.readings["unigram_entropy"] == pytest.approx(math.log(2))
+    assert penalty.metrics["cross_entropy"] == penalty.own_loss.item()
+    assert penalty.metrics["codes_used"] == 2
+    assert penalty.metrics["unigram_entropy"] == pytest.approx(math.log(2))
 
 
 def test_continuous_codes_are_refused() -> None:

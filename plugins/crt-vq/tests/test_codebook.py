@@ -47,7 +47,7 @@ def test_cosine_ignores_the_length_of_features() -> None:
     near, far = codebook(sample), codebook(1000 * sample)
 
     assert torch.equal(near.ids, far.ids)
-    torch.testing.assert_close(near.compared, far.compared)
+    torch.testing.assert_close(near.latents, far.latents)
 
 
 def test_cosine_codes_have_length_one() -> None:
@@ -100,7 +100,7 @@ def test_quantising_is_exact_under_autocast() -> None:
 def test_half_precision_features_are_compared_in_the_entries_own() -> None:
     squeezed = VQ(codes=64).build()(torch.randn(2, 3, 8, dtype=torch.bfloat16))
 
-    assert squeezed.compared.dtype == torch.float32
+    assert squeezed.latents.dtype == torch.float32
 
 
 def test_another_width_is_refused() -> None:

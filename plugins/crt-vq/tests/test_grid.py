@@ -11,7 +11,7 @@ from torch import Tensor
 from crt_vq import VQ, Conv, ResidualVQ
 from crtcore import Noise
 from crtcore.errors import RunError
-from crtcore.kinds import Squeezed
+from crtcore.kinds import BottleneckOutput
 
 
 class Pass:
@@ -22,9 +22,9 @@ class Pass:
         self.width = 6
         self.vocabulary: int | None = None
 
-    def __call__(self, features: Tensor, noise: Noise | None = None) -> Squeezed:
+    def __call__(self, features: Tensor, noise: Noise | None = None) -> BottleneckOutput:
         codes = features.repeat(1, 2, 1)[:, : self.count]
-        return Squeezed(codes, codes, None, features.new_zeros(len(features)), features.new_zeros(()))
+        return BottleneckOutput(codes, codes, None, features.new_zeros(len(features)), features.new_zeros(()))
 
     def lookup(self, ids: Tensor) -> Tensor:
         raise NotImplementedError

@@ -114,7 +114,7 @@ def test_the_gradient_reaches_the_encoder_and_there_is_nothing_to_learn() -> Non
     assert gradient.any()
     assert list(regularizer.parameters()) == []
     assert regularizer.state_dict() == {}
-    assert penalty.readings == {"distance": penalty.loss.item()}
+    assert penalty.metrics == {"distance": penalty.loss.item()}
 
 
 def test_features_that_are_0_have_a_gradient_that_is_a_number() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from crt_vq import LFQ, VQ, Conv, Perturbed, ResidualVQ
 from crt_vq.perturbed import NearbySwaps
 from crtcore import Noise
-from crtcore.kinds import BottleneckSpec, Squeezed
+from crtcore.kinds import BottleneckOutput, BottleneckSpec
 
 
 def swapping(**fields: Any) -> NearbySwaps:
@@ -30,7 +30,7 @@ def features(samples: int = 64) -> Tensor:
     return torch.tensor([[[1.0], [24.0], [16.0]]], dtype=torch.float64).repeat(samples, 1, 1).requires_grad_()
 
 
-def ids(squeezed: Squeezed) -> Tensor:
+def ids(squeezed: BottleneckOutput) -> Tensor:
     """The ids, which there are."""
     assert squeezed.ids is not None
     return squeezed.ids
@@ -95,7 +95,7 @@ def test_rate_loss_and_compared_features_are_those_before_the_swap() -> None:
 
     assert torch.equal(plain.rate, squeezed.rate)
     assert torch.equal(plain.loss, squeezed.loss)
-    assert torch.equal(plain.compared, squeezed.compared)
+    assert torch.equal(plain.latents, squeezed.latents)
 
 
 @pytest.mark.parametrize("fields", [{"share": 0.0}, {"swapped": 0.0}, {"neighbours": 1}], ids=str)
@@ -216,8 +216,8 @@ class Whole:
     width = 1
     vocabulary = None
 
-    def __call__(self, features: Tensor, noise: Noise | None = None) -> Squeezed:
-        return Squeezed(features, features, None, features.new_zeros(len(features)), features.new_zeros(()))
+    def __call__(self, features: Tensor, noise: Noise | None = None) -> BottleneckOutput:
+        return BottleneckOutput(features, features, None, features.new_zeros(len(features)), features.new_zeros(()))
 
     def lookup(self, ids: Tensor) -> Tensor:
         raise AssertionError(ids)

@@ -34,7 +34,7 @@ def test_autocast_changes_no_bit(spec: BottleneckSpec, seed: int, scale: float) 
 
     assert torch.equal(found, bottleneck.lookup(plain.ids))
     assert all(torch.equal(left, right) for left, right in zip(mixed, plain, strict=True))
-    assert mixed.codes.dtype == mixed.compared.dtype == mixed.rate.dtype == mixed.loss.dtype == torch.float32
+    assert mixed.codes.dtype == mixed.latents.dtype == mixed.rate.dtype == mixed.loss.dtype == torch.float32
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -45,7 +45,7 @@ def test_half_precision_features_are_compared_in_float32(spec: BottleneckSpec) -
     with torch.autocast("cpu", torch.bfloat16):
         squeezed = bottleneck(features)
 
-    assert torch.equal(squeezed.compared, bottleneck(features.float()).compared)
+    assert torch.equal(squeezed.latents, bottleneck(features.float()).latents)
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -31,7 +31,7 @@ def test_a_level_is_given_what_those_before_it_left() -> None:
     assert squeezed.ids is not None
     assert squeezed.ids.tolist() == [[1, 2, 3, 3]]
     assert squeezed.codes.flatten().tolist() == [10.0, 2.0, 30.0, -1.0]
-    assert squeezed.compared.flatten().tolist() == pytest.approx([12.1, 2.1, 29.0, -1.0])
+    assert squeezed.latents.flatten().tolist() == pytest.approx([12.1, 2.1, 29.0, -1.0])
 
 
 def test_the_gradient_of_the_sum_passes_once() -> None:

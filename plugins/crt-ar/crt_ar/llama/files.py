@@ -29,7 +29,7 @@ _COMPUTED = "rotary_emb.inv_freq"
 def read_llama(
     folder: str | Path,
     vocabulary: int | None = None,
-    condition: int | None = None,
+    classes: int | None = None,
     *,
     attention: Wanted = "auto",
     recompute: bool = False,
@@ -50,7 +50,7 @@ def read_llama(
         )
     with torch.device("meta"):  # first values would be drawn in vain
         prior = LlamaTransformer(
-            config.shape, vocabulary or known, condition, start=config.start, attention=attention, recompute=recompute
+            config.shape, vocabulary or known, classes, start=config.start, attention=attention, recompute=recompute
         )
     empty = {name: torch.empty(weight.shape) for name, weight in prior.named_parameters()}
     prior.load_state_dict(empty, assign=True)

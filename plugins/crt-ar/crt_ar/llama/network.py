@@ -33,7 +33,7 @@ class LlamaTransformer(Causal):
         self,
         shape: LlamaShape,
         vocabulary: int,
-        condition: int | None,
+        classes: int | None,
         *,
         start: int,
         attention: Wanted = "auto",
@@ -44,7 +44,7 @@ class LlamaTransformer(Causal):
             raise RunError(f"llama: expected a start id from 0 to {vocabulary - 1}, got {start}")
         self.shape = shape
         self.vocabulary = vocabulary
-        self.classes = condition or 0
+        self.classes = classes or 0
         self.first = start
         self.embedding = nn.Embedding(vocabulary, shape.width)
         self.prefixes = nn.Embedding(self.classes, shape.width) if self.classes else None
@@ -59,14 +59,14 @@ class LlamaTransformer(Causal):
         self.stack = Stack(shape.width, shape.layers, builders, recompute=recompute, epsilon=shape.epsilon)
         self.head = None if shape.tied else nn.Linear(shape.width, vocabulary, bias=False)
 
-    def begin(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """Features of the start, or of the class, and the ids."""
         first = self.embedding(ids.new_full((len(ids), 1), self.first))  # b 1 w
-        if condition is not None:
+        if class_ids is not None:
             if self.prefixes is None:
                 raise ValueError("expected no condition, as this prior was built without classes, got one")
-            named = self.prefixes(condition.clamp(min=0))[:, None]
-            first = torch.where((condition >= 0)[:, None, None], named, first)
+            named = self.prefixes(class_ids.clamp(min=0))[:, None]
+            first = torch.where((class_ids >= 0)[:, None, None], named, first)
         return torch.cat((first, self.embed(ids)), 1)
 
     def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
@@ -78,9 +78,9 @@ class LlamaTransformer(Causal):
         """Logits after each position."""
         return functional.linear(states, (self.embedding if self.head is None else self.head).weight)
 
-    def passed(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def passed(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """The normalised last states at the start and at each id."""
-        features = self.begin(ids, condition)
+        features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
         return self.states(features, Scope(positions))
 

@@ -9,11 +9,11 @@ from crtcore.likelihood import nats
 IDS = torch.tensor([[0, 3, 1, 4], [2, 2, 0, 1]])
 
 
-def built(condition: int | None = None) -> LlamaTransformer:
+def built(classes: int | None = None) -> LlamaTransformer:
     """Moved away from where it starts, as an output layer of its own gives 0 there."""
     torch.manual_seed(0)
     spec = Llama(size="Llama-3.1-8B", layers=2, width=16, heads=4, key_heads=2, hidden=24, start=2)
-    prior = spec.build(5, 0, condition).requires_grad_(False)
+    prior = spec.build(5, 0, classes).requires_grad_(False)
     for parameter in prior.parameters():
         parameter.add_(0.3 * torch.randn_like(parameter))
     return prior
@@ -30,7 +30,7 @@ def test_row_0_is_what_follows_the_start_id_alone() -> None:
 
 
 def test_a_class_stands_where_the_start_id_would() -> None:
-    prior = built(condition=3)
+    prior = built(class_ids=3)
 
     logits = prior(IDS, torch.tensor([1, -1]))
 
@@ -80,7 +80,7 @@ def test_bfloat16_is_near_and_its_session_is_as_its_own_full_pass() -> None:
 
     room = torch.finfo(torch.bfloat16).eps ** 0.575
     torch.testing.assert_close(logits.float(), expected, rtol=room, atol=room)
-    torch.testing.assert_close(session.tip, logits[:, 2], rtol=room, atol=room)
+    torch.testing.assert_close(session.next_logits, logits[:, 2], rtol=room, atol=room)
     torch.testing.assert_close(extended, logits[:, 3:], rtol=room, atol=room)
 
 

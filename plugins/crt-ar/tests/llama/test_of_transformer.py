@@ -67,11 +67,11 @@ def llama(weights: dict[str, Tensor], ids: Tensor) -> Tensor:
 @pytest.mark.parametrize("classes", [[0, 2, 4], [-1, 1, -1]])
 def test_the_same_weights_give_llamas_logits_in_float32(classes: list[int]) -> None:
     prior = built()
-    condition = torch.tensor(classes)
+    class_ids = torch.tensor(classes)
 
-    logits = prior(IDS, condition)
+    logits = prior(IDS, class_ids)
 
-    prefix = CODES + condition.where(condition >= 0, CLASSES)
+    prefix = CODES + class_ids.where(class_ids >= 0, CLASSES)
     expected = llama(llama_weights(prior), torch.cat((prefix[:, None], IDS), 1))
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 

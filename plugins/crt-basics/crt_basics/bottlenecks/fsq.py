@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crt_basics.bottlenecks.specs import FSQ
-from crtcore.kinds import Squeezed
+from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
 _MARGIN = 1e-3  # appendix A.1, `eps`
@@ -56,7 +56,7 @@ class Grid(nn.Module):
         steps = ids.unsqueeze(-1) // self.strides % self.levels - self.levels // 2  # b n w
         return steps / self.reach
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> Squeezed:
+    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
         """Rounded channels; the gradient passes straight through the rounding.
 
         Units: rate in nats, the logarithm of the vocabulary for each feature; no noise is used.
@@ -69,8 +69,8 @@ class Grid(nn.Module):
             bounded = self.bound(features.to(torch.promote_types(features.dtype, self.reach.dtype)))
         rounded = bounded.detach().round()
         ids = ((rounded.long() + self.levels // 2) * self.strides).sum(-1)
-        compared = bounded / self.reach
+        latents = bounded / self.reach
         # The added term is exactly 0, so that codes are what `lookup` gives, bit for bit.
-        codes = rounded / self.reach + (compared - compared.detach())
-        rate = compared.new_full((len(ids),), ids.shape[1] * math.log(math.prod(self.spec.levels)))
-        return Squeezed(codes, compared, ids, rate, compared.new_zeros(()))
+        codes = rounded / self.reach + (latents - latents.detach())
+        rate = latents.new_full((len(ids),), ids.shape[1] * math.log(math.prod(self.spec.levels)))
+        return BottleneckOutput(codes, latents, ids, rate, latents.new_zeros(()))

@@ -38,8 +38,8 @@ def _measured(plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> d
     distortions: list[Tensor] = []
     errors: list[Tensor] = []
     for batch in batches(dataset, "test", spread(dataset.sizes["test"])):
-        condition = None if batch.condition is None else batch.condition.to(run.device)
-        encoded = tokenizer(batch.data.to(run.device), condition)
+        class_ids = None if batch.class_ids is None else batch.class_ids.to(run.device)
+        encoded = tokenizer(batch.data.to(run.device), class_ids)
         if image and not rates:
             _keep(run, batch.data, encoded)
         rates.append(encoded.rate.double().cpu())

@@ -12,10 +12,10 @@ from crt_basics.experiments.specs import TwoStage
 from crt_basics.metrics.code_length import unigram_nats
 from crt_run.training.ids import check_round_trip, coded, encoded, spread
 from crt_run.training.order import seeded
-from crt_run.training.stages import TOKENIZER, Split, draw, evidence, keep, modelling, trained_tokenizer
+from crt_run.training.stages import TOKENIZER, Split, evidence, generated, keep, modelling, trained_tokenizer
 from crt_run.training.trainer import Part, fit
 from crtcore.errors import Stopped
-from crtcore.kinds import Dataset, Drawn, Evidence, Findings, Measurement, Metric, Plan, Prior, Run, Tokenizer
+from crtcore.kinds import Dataset, Evidence, Findings, Generation, Measurement, Metric, Plan, Prior, Run, Tokenizer
 from crtcore.likelihood import scored
 from crtcore.noise import Noise
 
@@ -76,10 +76,10 @@ class TwoStageExperiment:
     ) -> dict[str, Measurement]:  # fmt: skip
         fitted, held_out = (spread(dataset.sizes[split], self.spec.samples) for split in ("train", "test"))
         known = coded(run, TOKENIZER, dataset, tokenizer, "train").at(fitted)
-        ids, condition = encoded(run, dataset, tokenizer, "test", held_out)
-        drawn = draw(plan, run, tokenizer, prior, ids, condition, draft=draft)
-        nats = scored(prior, ids, condition)
-        seen = Split(fitted, *known), Split(held_out, ids, condition)
+        ids, class_ids = encoded(run, dataset, tokenizer, "test", held_out)
+        drawn = generated(plan, run, tokenizer, prior, ids, class_ids, draft=draft)
+        nats = scored(prior, ids, class_ids)
+        seen = Split(fitted, *known), Split(held_out, ids, class_ids)
         found = evidence(plan, dataset, tokenizer, *seen, drawn=drawn.ids, id_nats=nats)
         keep(run, found)
         numbers: dict[str, Measurement] = {}
@@ -88,7 +88,7 @@ class TwoStageExperiment:
         return numbers | _own(found, drawn)
 
 
-def _own(found: Evidence, drawn: Drawn) -> dict[str, Measurement]:
+def _own(found: Evidence, drawn: Generation) -> dict[str, Measurement]:
     scale, unit = (1.0, "squared data units") if found.levels is None else ((found.levels - 1) / 2, "squared levels")
     error = (found.real.double() - found.reconstructed).square().mean() * scale**2
     emitted = int((drawn.ids >= 0).sum())

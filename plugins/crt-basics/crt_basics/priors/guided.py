@@ -32,20 +32,20 @@ class Guided(nn.Module):
         self.scale = scale
         self.interval = interval
 
-    def forward(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
+    def forward(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
         """Guided logits after the prefix and after each id."""
-        if condition is None or self.scale == 1:
-            return self.prior(ids, condition)
-        logits = self.prior(twice(ids), unconditioned(condition))  # 2b n+1 v
+        if class_ids is None or self.scale == 1:
+            return self.prior(ids, class_ids)
+        logits = self.prior(twice(ids), unconditioned(class_ids))  # 2b n+1 v
         return self.mixed(logits, torch.arange(logits.shape[1], device=ids.device).expand(len(ids), -1))
 
     def open(
-        self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
     ) -> Session:
         """A session that has committed `ids`."""
-        if condition is None or self.scale == 1:
-            return self.prior.open(ids, condition, capacity=capacity, room=room)
-        session = self.prior.open(twice(ids), unconditioned(condition), capacity=capacity, room=room)
+        if class_ids is None or self.scale == 1:
+            return self.prior.open(ids, class_ids, capacity=capacity, room=room)
+        session = self.prior.open(twice(ids), unconditioned(class_ids), capacity=capacity, room=room)
         return GuidedSession(self, session, ids)
 
     def mixed(self, logits: Float[Tensor, "2*b t v"], positions: Int[Tensor, "b t"]) -> Float[Tensor, "b t v"]:
@@ -60,7 +60,7 @@ class Guided(nn.Module):
 class GuidedSession:
     """A session of 2b rows, the latter half of them without a condition, that answers for b."""
 
-    tip: Float[Tensor, "b v"]
+    next_logits: Float[Tensor, "b v"]
 
     def __init__(self, guided: Guided, session: Session, ids: Int[Tensor, "b n"]) -> None:
         self._guided = guided
@@ -70,7 +70,7 @@ class GuidedSession:
 
     def _start(self) -> None:
         self._ancestry = Ancestry(self._position)
-        self.tip = self._guided.mixed(self._session.tip[:, None], self._position)[:, 0]
+        self.next_logits = self._guided.mixed(self._session.next_logits[:, None], self._position)[:, 0]
 
     def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None = None) -> Float[Tensor, "b t v"]:
         """Adds tentative nodes and returns the guided logits after each."""
@@ -94,16 +94,16 @@ def twice(rows: Int[Tensor, "b *n"]) -> Int[Tensor, "2*b *n"]:
     return torch.cat((rows, rows))
 
 
-def unconditioned(condition: Int[Tensor, " b"]) -> Int[Tensor, " 2*b"]:
+def unconditioned(class_ids: Int[Tensor, " b"]) -> Int[Tensor, " 2*b"]:
     """The conditions, and as many times none."""
-    return torch.cat((condition, torch.full_like(condition, -1)))
+    return torch.cat((class_ids, torch.full_like(class_ids, -1)))
 
 
-def guided(spec: Guidance, vocabulary: int, length: int, condition: int | None) -> Guided:
+def guided(spec: Guidance, vocabulary: int, length: int, classes: int | None) -> Guided:
     """The prior inside a spec, guided.
 
     Raises: RunError if there are no classes.
     """
-    if condition is None:
+    if classes is None:
         raise RunError("guided: expected data with classes, got data without; take the prior inside as it is")
-    return Guided(spec.prior.build(vocabulary, length, condition), scale=spec.scale, interval=spec.interval)
+    return Guided(spec.prior.build(vocabulary, length, classes), scale=spec.scale, interval=spec.interval)

@@ -14,14 +14,14 @@ from crtcore.kinds import Prior
 from crtcore.kinds.prior import EXAMPLE, PriorSpec
 
 
-def restored(spec: Saved, vocabulary: int, length: int, condition: int | None) -> Prior:
+def restored(spec: Saved, vocabulary: int, length: int, classes: int | None) -> Prior:
     """The prior inside `spec`, with the weights in its folder.
 
     Raises: RunError if the folder holds no committed checkpoint as it was written, or the weights of another prior.
     """
     folder = Path(spec.folder).absolute()
     weights = kept(folder)
-    prior = spec.prior.build(vocabulary, length, condition)
+    prior = spec.prior.build(vocabulary, length, classes)
     if not isinstance(prior, nn.Module):
         raise RunError(f"saved: expected a prior with weights to load from {folder}, got {type(prior).__name__}")
     wanted, found = forms(prior.state_dict()), forms(weights)
@@ -30,7 +30,7 @@ def restored(spec: Saved, vocabulary: int, length: int, condition: int | None) -
             raise RunError(
                 f"saved: {folder}: expected {name!r} to be {wanted.get(name, 'absent')}, "
                 f"got {found.get(name, 'absent')}; name the prior that was trained, over {vocabulary} ids "
-                f"and {condition or 'no'} classes"
+                f"and {classes or 'no'} classes"
             )
     prior.load_state_dict(weights)
     return prior

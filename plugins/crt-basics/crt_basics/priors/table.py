@@ -35,12 +35,12 @@ class TablePrior(nn.Module):
         self.logits = nn.Parameter(logits.double())
 
     @classmethod
-    def random(cls, spec: Table, vocabulary: int, condition: int | None) -> TablePrior:
+    def random(cls, spec: Table, vocabulary: int, classes: int | None) -> TablePrior:
         """Normal logits from torch's generator."""
-        shape = (condition or 0) + 1, (vocabulary + 1) ** spec.order, vocabulary
+        shape = (classes or 0) + 1, (vocabulary + 1) ** spec.order, vocabulary
         return cls(spec.spread * torch.randn(shape, dtype=torch.float64))
 
-    def forward(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
+    def forward(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
         """The table's rows.
 
         Raises: ValueError if there is a condition and the table has no classes.
@@ -48,41 +48,41 @@ class TablePrior(nn.Module):
         padded = functional.pad(ids.clamp(min=0), (self.order, 0), value=self.vocabulary)
         places = (self.vocabulary + 1) ** torch.arange(self.order - 1, -1, -1, device=ids.device)
         contexts = (padded.unfold(1, self.order, 1) * places).sum(-1)  # b n+1
-        return self.logits[self.rows(ids, condition)[:, None], contexts]
+        return self.logits[self.rows(ids, class_ids)[:, None], contexts]
 
-    def rows(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Int[Tensor, " b"]:
+    def rows(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Int[Tensor, " b"]:
         """The part of the table for each condition; the last one is unconditional."""
         last = len(self.logits) - 1
-        if condition is None:
+        if class_ids is None:
             return ids.new_full((len(ids),), last)
         if last == 0:
             raise ValueError("expected no condition, as this prior was built without classes, got one")
-        return condition.where(condition >= 0, last)
+        return class_ids.where(class_ids >= 0, last)
 
     def open(
-        self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
     ) -> TableSession:
         """A session that has committed `ids`."""
-        return TableSession(self, ids, condition, capacity=capacity, room=room)
+        return TableSession(self, ids, class_ids, capacity=capacity, room=room)
 
 
 class TableSession:
     """Keeps the context of the tip and of each tentative node."""
 
-    tip: Float[Tensor, "b v"]
+    next_logits: Float[Tensor, "b v"]
 
     @torch.no_grad()
     def __init__(
         self,
         table: TablePrior,
         ids: Int[Tensor, "b n"],
-        condition: Int[Tensor, " b"] | None,
+        class_ids: Int[Tensor, " b"] | None,
         *,
         capacity: int,
         room: int,
     ) -> None:
         self._table = table
-        self._rows = table.rows(ids, condition)[:, None]  # b 1
+        self._rows = table.rows(ids, class_ids)[:, None]  # b 1
         self._slots = Slots(ids, capacity=capacity, room=room)
         self._contexts = ids.new_full((len(ids), 1), table.logits.shape[1] - 1)  # b 1+m; the first one is the tip's
         self._present = self._contexts < 0  # b 1+m
@@ -103,7 +103,7 @@ class TableSession:
         last = functional.pad(path, (1, 0), value=-1).gather(1, (path >= 0).sum(-1)[:, None])  # b 1
         self._contexts = self._contexts.gather(1, last + 1)
         self._present = self._contexts < 0
-        self.tip = self._slots.said(self._table.logits[self._rows, self._contexts])[:, 0]
+        self.next_logits = self._slots.said(self._table.logits[self._rows, self._contexts])[:, 0]
 
     @torch.no_grad()
     def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None = None) -> Float[Tensor, "b t v"]:
@@ -124,6 +124,6 @@ class TableSession:
         self._keep(path)
 
 
-def table(spec: Table, vocabulary: int, length: int, condition: int | None) -> TablePrior:
+def table(spec: Table, vocabulary: int, length: int, classes: int | None) -> TablePrior:
     """A table of normal logits, (condition + 1) times (vocabulary + 1) to the power of the order."""
-    return TablePrior.random(spec, vocabulary, condition)
+    return TablePrior.random(spec, vocabulary, classes)

@@ -38,7 +38,7 @@ def test_every_level_is_reached_and_none_beyond(levels: tuple[int, ...]) -> None
 def test_an_odd_bound_is_the_scaled_hyperbolic_tangent() -> None:
     features = torch.tensor([[[-0.7], [0.0], [1.3]]], dtype=torch.float64)
 
-    compared = FSQ(levels=(5,)).build().double()(features).compared
+    compared = FSQ(levels=(5,)).build().double()(features).latents
 
     torch.testing.assert_close(compared, features.tanh() * 2 * (1 - 1e-3) / 2)
 
@@ -47,7 +47,7 @@ def test_an_even_bound_is_shifted_by_half_a_level() -> None:
     features = torch.tensor([[[-0.7], [0.0], [1.3]]], dtype=torch.float64)
     half = 3 * (1 - 1e-3) / 2
 
-    compared = FSQ(levels=(4,)).build().double()(features).compared
+    compared = FSQ(levels=(4,)).build().double()(features).latents
 
     torch.testing.assert_close(compared, ((features + math.tan(0.5 / half)).tanh() * half - 0.5) / 2)
 

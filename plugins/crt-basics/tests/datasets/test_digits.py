@@ -24,9 +24,9 @@ test_the_least_to_train_on = obeys(Digits(validation=1000, test=796))
 def rows(dataset: DigitImages, split: str) -> list[tuple[int, ...]]:
     """The images of a split as grey levels, each followed by its digit."""
     batch = dataset.take(split, torch.arange(dataset.sizes[split]))
-    assert batch.condition is not None
+    assert batch.class_ids is not None
     levels = ((batch.data + 1) * 8).flatten(1).long()
-    return [(*image, label) for image, label in zip(levels.tolist(), batch.condition.tolist(), strict=True)]
+    return [(*image, label) for image, label in zip(levels.tolist(), batch.class_ids.tolist(), strict=True)]
 
 
 def test_the_splits_hold_every_image_of_scikit_learn_once() -> None:

@@ -29,8 +29,8 @@ def cover(form: str, *, reach: int = 100, size: int = 32, place: tuple[int, int]
 
 def levels(**fields: Any) -> tuple[Tensor, Tensor]:
     batch = Shapes(**fields).build().take("train", torch.arange(200))
-    assert batch.condition is not None
-    return ((batch.data.double() + 1) * 127.5).round().long(), batch.condition
+    assert batch.class_ids is not None
+    return ((batch.data.double() + 1) * 127.5).round().long(), batch.class_ids
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -137,7 +137,7 @@ def test_sizes_and_places_fill_their_ranges() -> None:
 
 def test_every_class_is_met_about_as_often() -> None:
     """5,000 draws, 200 of each class expected: 100 or 300 are over seven standard deviations off."""
-    labels = Shapes().build().take("train", torch.arange(5000)).condition
+    labels = Shapes().build().take("train", torch.arange(5000)).class_ids
     assert labels is not None
 
     times = labels.bincount(minlength=25)

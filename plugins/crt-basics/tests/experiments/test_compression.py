@@ -20,7 +20,7 @@ from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
 from crtcore.errors import RunError
 from crtcore.hooks import Component
-from crtcore.kinds import BottleneckSpec, Plan, Squeezed, TokenizerSpec
+from crtcore.kinds import BottleneckOutput, BottleneckSpec, Plan, TokenizerSpec
 from crtcore.noise import Noise
 from crtcore.registry import Registry
 
@@ -36,9 +36,9 @@ class Loud(BottleneckSpec):
 class LoudCodes(torch.nn.Module):
     width, vocabulary = 3, None
 
-    def forward(self, features: Tensor, noise: Noise | None = None) -> Squeezed:
+    def forward(self, features: Tensor, noise: Noise | None = None) -> BottleneckOutput:
         rate = features.square().flatten(1).mean(1)
-        return Squeezed(features, features, None, rate, features.new_zeros(()))
+        return BottleneckOutput(features, features, None, rate, features.new_zeros(()))
 
 
 @attrs.frozen(kw_only=True)

@@ -26,7 +26,17 @@ from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
 from crtcore.errors import RunError
 from crtcore.hooks import Component
-from crtcore.kinds import Batch, BottleneckSpec, DatasetSpec, DecoderSpec, Drawn, MetricSpec, Plan, TokenizerSpec
+from crtcore.kinds import (
+    Batch,
+    BottleneckSpec,
+    DatasetSpec,
+    DecoderSpec,
+    Generation,
+    MetricSpec,
+    Plan,
+    Request,
+    TokenizerSpec,
+)
 from crtcore.likelihood import nats
 from crtcore.registry import Registry
 from crtcore.spec import Spec
@@ -105,9 +115,9 @@ class WatchedPatches(LinearPatches):
         see("first weights", self.inward.weight.detach().clone())
         see("tokenizer", self)
 
-    def decode(self, ids: Tensor, condition: Tensor | None = None) -> Tensor:
-        see("decoded conditions", condition)
-        return self.gain * super().decode(ids, condition)
+    def decode(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
+        see("decoded conditions", class_ids)
+        return self.gain * super().decode(ids, class_ids)
 
 
 @attrs.frozen(kw_only=True)
@@ -119,11 +129,11 @@ class WatchedDraws(DecoderSpec):
 
 
 class WatchedAncestral(AncestralDecoder):
-    def draw(self, target: Any, prompt: Tensor, **rest: Any) -> Drawn:
+    def generate(self, target: Any, request: Request, *, draft: Any = None) -> Generation:
         see("target", target)
-        see("drawn conditions", rest["condition"])
-        see("draw seeds", rest["seeds"])
-        drawn = super().draw(target, prompt, **rest)
+        see("drawn classes", request.class_ids)
+        see("draw seeds", request.row_seeds)
+        drawn = super().generate(target, request, draft=draft)
         see("drawn", drawn.ids)
         return drawn
 
@@ -301,10 +311,10 @@ def test_another_seed_has_other_first_values_batches_and_draws(tmp_path: Path) -
 def test_nats_are_the_sum_of_minus_log_p_and_absent_ids_cost_nothing() -> None:
     law = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]], dtype=torch.float64)
     prior = TablePrior(law.log()[:, None])
-    ids, condition = torch.tensor([[0, 1, 2], [2, -1, -1], [-1, -1, -1]]), torch.tensor([0, 1, 1])
+    ids, class_ids = torch.tensor([[0, 1, 2], [2, -1, -1], [-1, -1, -1]]), torch.tensor([0, 1, 1])
 
     with torch.no_grad():
-        found = nats(prior, ids, condition)
+        found = nats(prior, ids, class_ids)
 
     assert found.tolist() == pytest.approx([-math.log(0.5 * 0.25 * 0.25), -math.log(0.7), 0], abs=1e-12)
 
@@ -317,8 +327,8 @@ def test_the_condition_reaches_the_prior_the_decoder_and_the_tokenizer(tmp_path:
     told, untold = (float(nats(prior, ids, given).detach().mean()) / math.log(2) for given in (labels, None))
     assert numbers["id_code_length_bits"]["value"] == pytest.approx(told, rel=1e-12)
     assert told != untold
-    assert torch.equal(SEEN["drawn conditions"][0], labels)
-    assert [condition.tolist() for condition in SEEN["decoded conditions"][-2:]] == [labels.tolist()] * 2
+    assert torch.equal(SEEN["drawn classes"][0], labels)
+    assert [class_ids.tolist() for class_ids in SEEN["decoded conditions"][-2:]] == [labels.tolist()] * 2
 
 
 def test_codes_used_are_those_of_held_out_images(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ def test_scale_1_is_the_prior_itself_bit_for_bit() -> None:
 
     assert torch.equal(guided(IDS, CLASSES), prior(IDS, CLASSES))
     assert torch.equal(
-        guided.open(IDS, CLASSES, capacity=3, room=0).tip, prior.open(IDS, CLASSES, capacity=3, room=0).tip
+        guided.open(IDS, CLASSES, capacity=3, room=0).next_logits,
+        prior.open(IDS, CLASSES, capacity=3, room=0).next_logits,
     )
 
 

@@ -35,7 +35,7 @@ Keep = Callable[[Mapping[str, Tensor]], Saved]
 class Weightless(PriorSpec):
     """A prior that is no module."""
 
-    def build(self, vocabulary: int, length: int, condition: int | None) -> Any:
+    def build(self, vocabulary: int, length: int, classes: int | None) -> Any:
         return object()
 
 

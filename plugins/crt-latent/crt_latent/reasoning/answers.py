@@ -17,7 +17,7 @@ from torch.nn import functional
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.traces import closed_up, delimiters, lengths
 from crtcore import Noise
-from crtcore.kinds import Decoder, Prior
+from crtcore.kinds import Decoder, Prior, Request
 from crtcore.settings import Limits, Sampling
 
 
@@ -81,7 +81,5 @@ class Solver(NamedTuple):
     ) -> Int[Tensor, "b e"]:
         sampling = attrs.evolve(self.sampling, banned=(*self.sampling.banned, *banned))
         seeds = Noise(self.seed, "answers").seeds(torch.arange(len(prompts), device=prompts.device))
-        return self.decoder.draw(
-            self.prior, prompts, draft=None, limits=Limits(length=length, stop=tuple(stop)), sampling=sampling,
-            seeds=seeds,
-        ).ids  # fmt: skip
+        limits = Limits(length=length, stop=tuple(stop))
+        return self.decoder.generate(self.prior, Request(prompts, limits, sampling, seeds=seeds)).ids

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from crt_latent.text_chunks.networks import Gist, Mixer, Reader
 from crt_latent.traces import Trace, joined, parted
-from crtcore.kinds import Bottleneck, Encoded, Squeezed
+from crtcore.kinds import Bottleneck, BottleneckOutput, Encoded
 
 if TYPE_CHECKING:
     from crt_latent.text_chunks.spec import TextChunks
@@ -78,14 +78,14 @@ class ChunkTokenizer(nn.Module):
         mask = torch.unflatten(steps >= 0, 2, (-1, self.spec.rate)).any(-1).flatten(1)  # b q
         return _spread(found, here).flatten(1, 2).where(mask[..., None], 0), mask
 
-    def _squeezed(self, features: Float[Tensor, "b q w"], mask: Bool[Tensor, "b q"]) -> Squeezed:
+    def _squeezed(self, features: Float[Tensor, "b q w"], mask: Bool[Tensor, "b q"]) -> BottleneckOutput:
         """What the bottleneck makes of the features that are there, in their rows again."""
-        found: Squeezed = self.bottleneck(features[mask][None])
+        found: BottleneckOutput = self.bottleneck(features[mask][None])
         wide = mask.repeat_interleave(self.share, 1)  # b k
         count = mask.sum(1)
-        return Squeezed(
+        return BottleneckOutput(
             codes=_spread(found.codes[0], wide),
-            compared=_spread(found.compared[0], wide),
+            latents=_spread(found.latents[0], wide),
             ids=None if found.ids is None else _spread(found.ids[0] + 1, wide) - 1,
             rate=found.rate * count / count.sum().clamp(min=1),
             loss=found.loss,
@@ -110,7 +110,7 @@ class ChunkTokenizer(nn.Module):
         rows = joined(Trace(steps[:, :0], steps, steps[:, :0]), self.text)
         return functional.pad(rows, (0, self.span - rows.shape[1]), value=-1)
 
-    def forward(self, data: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Encoded:
+    def forward(self, data: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Encoded:
         """The trace to codes, and to what they say of its steps when the prompt is not known.
 
         Units: distortion in nats an id of the steps, from a decoder that is told the prompt if `prompted`; the
@@ -128,7 +128,7 @@ class ChunkTokenizer(nn.Module):
         aside = nats_an_id(blind, steps).mean() if self.spec.prompted else 0
         return Encoded(
             features=features,
-            compared=squeezed.compared,
+            latents=squeezed.latents,
             codes=squeezed.codes,
             ids=squeezed.ids,
             mask=mask.repeat_interleave(self.share, 1),
@@ -138,7 +138,7 @@ class ChunkTokenizer(nn.Module):
             loss=distortion.mean() + aside + squeezed.loss,
         )
 
-    def encode(self, data: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
+    def encode(self, data: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
         """The ids of the steps' codes.
 
         Raises: ValueError if a row is no trace, or the bottleneck's codes are continuous.
@@ -149,7 +149,7 @@ class ChunkTokenizer(nn.Module):
             raise ValueError("expected a bottleneck with ids, got one whose codes are continuous")
         return ids
 
-    def decode(self, ids: Int[Tensor, "b k"], condition: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b n"]:
+    def decode(self, ids: Int[Tensor, "b k"], class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b n"]:
         """The steps that `ids` stand for, in a trace without prompt and solution."""
         codes, mask = self._looked_up(ids)
         return self._text(self._logits(codes, mask, self.gist.none.expand(len(ids), -1)), mask)

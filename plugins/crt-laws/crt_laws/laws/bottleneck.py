@@ -149,7 +149,7 @@ def no_other_code_is_nearer(bottleneck: Bottleneck, batch: Batch, seed: int) -> 
     if squeezed.ids is not None and bottleneck.vocabulary is not None:
         generator = torch.Generator().manual_seed(seed)
         others = bottleneck.lookup(torch.randint(bottleneck.vocabulary, squeezed.ids.shape, generator=generator))
-        near, far = ((codes - squeezed.compared).norm(dim=-1) for codes in (squeezed.codes, others))
+        near, far = ((codes - squeezed.latents).norm(dim=-1) for codes in (squeezed.codes, others))
         assert (near <= far + ROOM).all()
 
 
@@ -163,7 +163,7 @@ def the_gradient_passes_straight_through(bottleneck: Bottleneck, batch: Batch, s
         generator = torch.Generator().manual_seed(seed)
         wanted = torch.randn(squeezed.codes.shape, generator=generator, dtype=torch.float64)
         (through,) = torch.autograd.grad(squeezed.codes, features, wanted, retain_graph=True)
-        (straight,) = torch.autograd.grad(squeezed.compared, features, wanted)
+        (straight,) = torch.autograd.grad(squeezed.latents, features, wanted)
         assert_near(through, straight)
 
 
@@ -189,8 +189,8 @@ def shapes_and_types_agree(bottleneck: Bottleneck, batch: Batch) -> None:
     features = batch.features(bottleneck)
     squeezed = bottleneck(features)
 
-    assert squeezed.codes.dtype == squeezed.compared.dtype == squeezed.rate.dtype == features.dtype
-    assert squeezed.codes.shape == squeezed.compared.shape
+    assert squeezed.codes.dtype == squeezed.latents.dtype == squeezed.rate.dtype == features.dtype
+    assert squeezed.codes.shape == squeezed.latents.shape
     assert squeezed.rate.shape == (len(features),)
     assert squeezed.loss.shape == ()
     if squeezed.ids is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 from torch import Tensor
 
-from crtcore.kinds.bottleneck import Bottleneck, Squeezed
+from crtcore.kinds.bottleneck import Bottleneck, BottleneckOutput
 from crtcore.noise import Noise
 
 
@@ -16,7 +16,7 @@ class Altered:
     """A bottleneck with one thing changed."""
 
     inner: Bottleneck
-    squeeze: Callable[[Callable[[Tensor], Squeezed], Tensor], Squeezed] | None
+    squeeze: Callable[[Callable[[Tensor], BottleneckOutput], Tensor], BottleneckOutput] | None
     look: Callable[[Bottleneck, Tensor], Tensor] | None
     vocabulary: int | None
 
@@ -25,10 +25,10 @@ class Altered:
         """The width of the one within."""
         return self.inner.width
 
-    def __call__(self, features: Tensor, noise: Noise | None = None) -> Squeezed:
+    def __call__(self, features: Tensor, noise: Noise | None = None) -> BottleneckOutput:
         """Changed, if that is what is changed."""
 
-        def sound(features: Tensor) -> Squeezed:
+        def sound(features: Tensor) -> BottleneckOutput:
             return self.inner(features, noise)
 
         return self.squeeze(sound, features) if self.squeeze else sound(features)
@@ -39,7 +39,7 @@ class Altered:
 
 
 def altered(
-    squeeze: Callable[[Callable[[Tensor], Squeezed], Tensor], Squeezed] | None = None,
+    squeeze: Callable[[Callable[[Tensor], BottleneckOutput], Tensor], BottleneckOutput] | None = None,
     look: Callable[[Bottleneck, Tensor], Tensor] | None = None,
     vocabulary: int | None = None,
 ) -> Callable[[Bottleneck], Altered]:
@@ -47,7 +47,7 @@ def altered(
     return lambda inner: Altered(inner, squeeze, look, inner.vocabulary if vocabulary is None else vocabulary)
 
 
-def after(change: Callable[[Squeezed], Squeezed]) -> Callable[[Bottleneck], Altered]:
+def after(change: Callable[[BottleneckOutput], BottleneckOutput]) -> Callable[[Bottleneck], Altered]:
     """Changes what a sound bottleneck lets through."""
     return altered(squeeze=lambda sound, features: change(sound(features)))
 
@@ -55,15 +55,15 @@ def after(change: Callable[[Squeezed], Squeezed]) -> Callable[[Bottleneck], Alte
 def leaking(share: float) -> Callable[[Bottleneck], Altered]:
     """Makes a sound bottleneck let all through that it compares, without ids, at a share of its rate."""
 
-    def leak(sound: Callable[[Tensor], Squeezed], features: Tensor) -> Squeezed:
+    def leak(sound: Callable[[Tensor], BottleneckOutput], features: Tensor) -> BottleneckOutput:
         squeezed = sound(features)
-        return squeezed._replace(codes=squeezed.compared, ids=None, rate=share * squeezed.rate)
+        return squeezed._replace(codes=squeezed.latents, ids=None, rate=share * squeezed.rate)
 
     return lambda inner: Altered(inner, leak, None, None)
 
 
-def opposite(sound: Callable[[Tensor], Squeezed], features: Tensor) -> Squeezed:
+def opposite(sound: Callable[[Tensor], BottleneckOutput], features: Tensor) -> BottleneckOutput:
     """The codes of the features' mirror image."""
     squeezed = sound(-features)
-    compared = -squeezed.compared
-    return squeezed._replace(compared=compared, codes=squeezed.codes.detach() + compared - compared.detach())
+    latents = -squeezed.latents
+    return squeezed._replace(latents=latents, codes=squeezed.codes.detach() + latents - latents.detach())

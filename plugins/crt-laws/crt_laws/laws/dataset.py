@@ -66,9 +66,9 @@ def keys(data: Tensor) -> list[bytes]:
 
 def part_of(batch: Batch, rows: slice) -> Batch:
     """Some rows of a batch."""
-    condition, weight = batch.condition, batch.weight
+    class_ids, weight = batch.class_ids, batch.weight
     return Batch(
-        batch.data[rows], None if condition is None else condition[rows], None if weight is None else weight[rows]
+        batch.data[rows], None if class_ids is None else class_ids[rows], None if weight is None else weight[rows]
     )
 
 
@@ -167,14 +167,14 @@ def ids_are_below_their_vocabulary(built: Built, draw: Draw) -> None:
 def conditions_are_classes(built: Built, draw: Draw) -> None:
     """There is a condition for each sample, from -1 up to the classes, if and only if there are classes."""
     indices = draw.indices(built.dataset)
-    condition, classes = built.dataset.take(draw.split, indices).condition, built.dataset.classes
+    class_ids, classes = built.dataset.take(draw.split, indices).class_ids, built.dataset.classes
 
-    assert (condition is None) == (classes is None)
-    if condition is not None and classes is not None:
-        assert condition.shape == indices.shape
-        assert condition.dtype == torch.int64
-        assert condition.min() >= -1
-        assert condition.max() < classes
+    assert (class_ids is None) == (classes is None)
+    if class_ids is not None and classes is not None:
+        assert class_ids.shape == indices.shape
+        assert class_ids.dtype == torch.int64
+        assert class_ids.min() >= -1
+        assert class_ids.max() < classes
 
 
 @law("dataset", split=st.sampled_from(SPLITS), beyond=st.integers(0, 3), below=st.booleans())

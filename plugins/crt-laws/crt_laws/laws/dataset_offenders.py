@@ -97,7 +97,7 @@ def between_levels(inner: Dataset, split: str, indices: Tensor) -> Batch:
 def one_class_more(inner: Dataset, split: str, indices: Tensor) -> Batch:
     """Conditions beyond the classes."""
     batch = inner.take(split, indices)
-    return batch._replace(condition=None if batch.condition is None else batch.condition + 1 + (inner.classes or 0))
+    return batch._replace(class_ids=None if batch.class_ids is None else batch.class_ids + 1 + (inner.classes or 0))
 
 
 def wrapping(inner: Dataset, split: str, indices: Tensor) -> Batch:

@@ -29,7 +29,7 @@ from crt_laws.laws.decoder_cases import (
     cut,
     joint,
 )
-from crtcore.kinds.decoder import Decoder, DecoderSpec, Drawn
+from crtcore.kinds.decoder import Decoder, DecoderSpec, Generation, Request
 from crtcore.sampling import probabilities
 from crtcore.settings import Limits, Sampling
 
@@ -43,21 +43,19 @@ def subject(spec: DecoderSpec) -> Decoder:
     return spec.build()
 
 
-def draw(decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling) -> Drawn:
+def draw(decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling) -> Generation:
     """The rows of a batch."""
     target, draft = tables.build()
-    return decoder.draw(
-        target, batch.prompt(tables.vocabulary), draft=draft, limits=limits, sampling=sampling,
-        condition=batch.condition(), seeds=batch.seeds(),
-    )  # fmt: skip
+    request = Request(batch.prompt(tables.vocabulary), limits, sampling, batch.class_ids(), batch.seeds())
+    return decoder.generate(target, request, draft=draft)
 
 
-def texts(drawn: Drawn) -> list[tuple[int, ...]]:
+def texts(drawn: Generation) -> list[tuple[int, ...]]:
     """The emitted rows, without absent ids."""
     return [tuple(x for x in row if x >= 0) for row in drawn.ids.tolist()]
 
 
-def histories(drawn: Drawn) -> list[tuple[object, ...]]:
+def histories(drawn: Generation) -> list[tuple[object, ...]]:
     """All that is told of each row, without absent entries."""
     accepted = [tuple(x for x in row if x >= 0) for row in drawn.accepted.tolist()]
     counts = [drawn.target_calls.tolist(), drawn.draft_calls.tolist(), drawn.proposed.tolist()]
@@ -68,11 +66,11 @@ def histories(drawn: Drawn) -> list[tuple[object, ...]]:
 def its_law_is_the_targets(decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling) -> None:
     """`law` is the target's joint law of whole rows, to a total variation of 1e-12, whatever the draft."""
     target, draft = tables.build()
-    prompt, condition = batch.prompt(tables.vocabulary)[:1], batch.condition()[:1]
+    prompt, class_ids = batch.prompt(tables.vocabulary)[:1], batch.class_ids()[:1]
 
-    told = decoder.law(target, prompt, draft=draft, limits=limits, sampling=sampling, condition=condition)
+    told = decoder.distribution(target, Request(prompt, limits, sampling, class_ids), draft=draft)
 
-    true = joint(target, prompt, limits=limits, sampling=sampling, condition=condition)
+    true = joint(target, prompt, limits=limits, sampling=sampling, class_ids=class_ids)
     assert sum(abs(told.get(row, 0) - true.get(row, 0)) for row in told | true) / 2 <= 1e-12
 
 
@@ -84,10 +82,8 @@ def draws_follow_the_law(decoder: Decoder) -> None:
     target, draft = tables.build()
     prompt = torch.tensor([[1]])
 
-    told = decoder.law(target, prompt, draft=draft, limits=limits, sampling=sampling)
-    drawn = decoder.draw(
-        target, prompt.expand(ROWS, -1), draft=draft, limits=limits, sampling=sampling, seeds=torch.arange(ROWS)
-    )
+    told = decoder.distribution(target, Request(prompt, limits, sampling), draft=draft)
+    drawn = decoder.generate(target, Request(prompt.expand(ROWS, -1), limits, sampling), draft=draft)
 
     cells = pooled(Counter(texts(drawn)), told)
     score = 2 * sum(seen * math.log(seen / due) for seen, due in cells if seen)
@@ -115,7 +111,7 @@ def impossible_ids_never_come_out(
     prompts = batch.prompt(tables.vocabulary)
     for row, text in enumerate(texts(drawn)):
         ids = torch.tensor([[x for x in prompts[row].tolist() if x >= 0] + list(text)], dtype=torch.int64)
-        laws = probabilities(target(ids, batch.condition()[row : row + 1]), sampling)[0]
+        laws = probabilities(target(ids, batch.class_ids()[row : row + 1]), sampling)[0]
         assert all(laws[place - len(text) - 1, x] > 0 for place, x in enumerate(text))
 
 
@@ -129,9 +125,10 @@ def neighbours_do_not_matter(
 
     def part(rows: torch.Tensor) -> list[tuple[object, ...]]:
         return histories(
-            decoder.draw(
-                target, prompt[rows], draft=draft, limits=limits, sampling=sampling,
-                condition=batch.condition()[rows], seeds=batch.seeds()[rows],
+            decoder.generate(
+                target,
+                Request(prompt[rows], limits, sampling, batch.class_ids()[rows], batch.seeds()[rows]),
+                draft=draft,
             )
         )  # fmt: skip
 
@@ -150,10 +147,7 @@ def absent_prompt_ids_do_not_matter(
     prompt = batch.prompt(tables.vocabulary)
 
     narrow, wide = (
-        decoder.draw(
-            target, ids, draft=draft, limits=limits, sampling=sampling,
-            condition=batch.condition(), seeds=batch.seeds(),
-        )
+        decoder.generate(target, Request(ids, limits, sampling, batch.class_ids(), batch.seeds()), draft=draft)
         for ids in (prompt, torch.nn.functional.pad(prompt, (0, 2), value=-1))
     )  # fmt: skip
 
@@ -211,7 +205,7 @@ def at_temperature_zero_the_likeliest_comes_out(decoder: Decoder, tables: Tables
     prompts = batch.prompt(tables.vocabulary)
     for row, text in enumerate(texts(drawn)):
         ids = torch.tensor([[x for x in prompts[row].tolist() if x >= 0] + list(text)], dtype=torch.int64)
-        best = target(ids, batch.condition()[row : row + 1])[0].argmax(-1).tolist()
+        best = target(ids, batch.class_ids()[row : row + 1])[0].argmax(-1).tolist()
         assert list(text) == best[len(best) - 1 - length : -1]
 
 
@@ -225,9 +219,10 @@ def a_ban_is_an_id_less(
     less = [TablePrior(prior.logits.detach().index_fill(-1, torch.tensor(banned), -math.inf)) for prior in priors]
 
     told, done = (
-        decoder.draw(
-            target, batch.prompt(tables.vocabulary), draft=draft, limits=limits, sampling=asked,
-            condition=batch.condition(), seeds=batch.seeds(),
+        decoder.generate(
+            target,
+            Request(batch.prompt(tables.vocabulary), limits, asked, batch.class_ids(), batch.seeds()),
+            draft=draft,
         )
         for (target, draft), asked in ((priors, attrs.evolve(sampling, banned=(banned,))), (less, sampling))
     )  # fmt: skip

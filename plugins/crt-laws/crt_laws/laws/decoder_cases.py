@@ -63,7 +63,7 @@ class Batch:
         rows = [[x % vocabulary for x in row] + [-1] * (width - len(row)) for row in self.prompts]
         return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), width)
 
-    def condition(self) -> Tensor:
+    def class_ids(self) -> Tensor:
         """A class a row; -1 is none."""
         return torch.arange(len(self.prompts)) % (CLASSES + 1) - 1
 
@@ -102,13 +102,13 @@ SAMPLINGS = WARM | strategies.just(Sampling(temperature=0))
 
 
 def joint(
-    target: Prior, prompt: Tensor, *, limits: Limits, sampling: Sampling, condition: Tensor
+    target: Prior, prompt: Tensor, *, limits: Limits, sampling: Sampling, class_ids: Tensor
 ) -> dict[tuple[int, ...], float]:
     """The target's law of the rows after one prompt: every sequence of full length, cut at its first stop id."""
     every = list(itertools.product(range(target.vocabulary), repeat=limits.length))
     rows = torch.tensor(every, dtype=torch.int64).reshape(len(every), limits.length)
     start = prompt[prompt >= 0]
-    logits = target(torch.cat([start.expand(len(rows), -1), rows], 1), condition.expand(len(rows)))
+    logits = target(torch.cat([start.expand(len(rows), -1), rows], 1), class_ids.expand(len(rows)))
     laws = probabilities(logits.detach().double(), sampling)[:, len(start) : -1]  # b n v
     chances = laws.gather(-1, rows[..., None])[..., 0].prod(-1).tolist()
     total: Counter[tuple[int, ...]] = Counter()

@@ -12,37 +12,37 @@ import attrs
 import torch
 from torch import Tensor
 
-from crtcore.kinds.decoder import Decoder, Drawn
+from crtcore.kinds.decoder import Decoder, Generation, Request
+from crtcore.kinds.prior import Prior
 from crtcore.settings import Limits
-
-Asked = dict[str, Any]
-"""What a decoder is asked, by parameter."""
 
 
 class Spoiled:
-    """A decoder that changes what its `draw` or its `law` is asked, or what `draw` tells."""
+    """A decoder that changes what its `generate` or its `distribution` is asked, or what `generate` returns."""
 
     def __init__(
         self,
         decoder: Decoder,
         *,
-        ask: Callable[[Asked], Asked] = lambda asked: asked,
-        tell: Callable[[Drawn], Drawn] = lambda drawn: drawn,
-        ask_law: Callable[[Asked], Asked] = lambda asked: asked,
+        ask: Callable[[Request], Request] = lambda asked: asked,
+        tell: Callable[[Generation], Generation] = lambda drawn: drawn,
+        ask_law: Callable[[Request], Request] = lambda asked: asked,
     ) -> None:
         self._decoder, self._ask, self._tell, self._ask_law = decoder, ask, tell, ask_law
 
-    def draw(self, target: Any, prompt: Tensor, **asked: Any) -> Drawn:
-        """The sound decoder's answer, one thing changed."""
-        return self._tell(self._decoder.draw(**self._ask({"target": target, "prompt": prompt, **asked})))
+    def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
+        """What the sound decoder generates, one thing changed."""
+        return self._tell(self._decoder.generate(target, self._ask(request), draft=draft))
 
-    def law(self, target: Any, prompt: Tensor, **asked: Any) -> dict[tuple[int, ...], float]:
-        """The sound decoder's law, one thing changed."""
-        return self._decoder.law(**self._ask_law({"target": target, "prompt": prompt, **asked}))
+    def distribution(
+        self, target: Prior, request: Request, *, draft: Prior | None = None
+    ) -> dict[tuple[int, ...], float]:
+        """The sound decoder's distribution, one thing changed."""
+        return self._decoder.distribution(target, self._ask_law(request), draft=draft)
 
 
-def _whole(asked: Asked) -> Asked:
-    return asked | {"sampling": attrs.evolve(asked["sampling"], top_k=0, top_p=1.0, min_p=0.0)}
+def _whole(asked: Request) -> Request:
+    return asked._replace(sampling=attrs.evolve(asked.sampling, top_k=0, top_p=1.0, min_p=0.0))
 
 
 def forgetful(decoder: Decoder) -> Spoiled:
@@ -57,22 +57,22 @@ def untruncated(decoder: Decoder) -> Spoiled:
 
 def thrifty(decoder: Decoder) -> Spoiled:
     """Makes one seed do for 64."""
-    return Spoiled(decoder, ask=lambda asked: asked | {"seeds": asked["seeds"] & ~63})
+    return Spoiled(decoder, ask=lambda asked: asked._replace(seeds=asked.row_seeds & ~63))
 
 
 def sociable(decoder: Decoder) -> Spoiled:
     """Adds a row's place to its seed."""
-    return Spoiled(decoder, ask=lambda asked: asked | {"seeds": asked["seeds"] + torch.arange(len(asked["seeds"]))})
+    return Spoiled(decoder, ask=lambda asked: asked._replace(seeds=asked.row_seeds + torch.arange(len(asked.prompt))))
 
 
 def padded(decoder: Decoder) -> Spoiled:
     """Adds the width of the prompts to every seed."""
-    return Spoiled(decoder, ask=lambda asked: asked | {"seeds": asked["seeds"] + asked["prompt"].shape[1]})
+    return Spoiled(decoder, ask=lambda asked: asked._replace(seeds=asked.row_seeds + asked.prompt.shape[1]))
 
 
 def talkative(decoder: Decoder) -> Spoiled:
     """Goes on behind a stop id."""
-    return Spoiled(decoder, ask=lambda asked: asked | {"limits": Limits(length=asked["limits"].length)})
+    return Spoiled(decoder, ask=lambda asked: asked._replace(limits=Limits(length=asked.limits.length)))
 
 
 def lukewarm(decoder: Decoder) -> Spoiled:
@@ -81,15 +81,15 @@ def lukewarm(decoder: Decoder) -> Spoiled:
         decoder,
         ask=lambda asked: (
             asked
-            if asked["sampling"].temperature
-            else asked | {"sampling": attrs.evolve(asked["sampling"], temperature=0.5)}
+            if asked.sampling.temperature
+            else asked._replace(sampling=attrs.evolve(asked.sampling, temperature=0.5))
         ),
     )
 
 
 def lenient(decoder: Decoder) -> Spoiled:
     """Bans nothing."""
-    return Spoiled(decoder, ask=lambda asked: asked | {"sampling": attrs.evolve(asked["sampling"], banned=())})
+    return Spoiled(decoder, ask=lambda asked: asked._replace(sampling=attrs.evolve(asked.sampling, banned=())))
 
 
 def flattering(decoder: Decoder) -> Spoiled:
@@ -102,12 +102,12 @@ def moody(decoder: Decoder) -> Spoiled:
     last: list[Tensor] = []
     again = False
 
-    def ask(asked: Asked) -> Asked:
+    def ask(asked: Request) -> Request:
         nonlocal again
-        now = [asked["prompt"], asked["seeds"]]
+        now = [asked.prompt, asked.row_seeds]
         again = not again and len(last) == 2 and all(map(torch.equal, last, now))
         last[:] = now
-        return asked | {"seeds": asked["seeds"] + again}
+        return asked._replace(seeds=asked.row_seeds + again)
 
     return Spoiled(decoder, ask=ask)
 
@@ -118,16 +118,21 @@ class Choosy:
 
     decoder: Decoder
 
-    def draw(self, target: Any, prompt: Tensor, *, seeds: Tensor, **asked: Any) -> Drawn:
+    def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
         """One of two rows."""
-        left, right = (self.decoder.draw(target, prompt, seeds=seeds ^ mask, **asked) for mask in (0, 1 << 40))
+        left, right = (
+            self.decoder.generate(target, request._replace(seeds=request.row_seeds ^ mask), draft=draft)
+            for mask in (0, 1 << 40)
+        )
         first = (left.ids[:, :1] <= right.ids[:, :1]).all(-1)  # b
 
         def either(a: Any, b: Any) -> Any:
             return torch.where(first.reshape(-1, *[1] * (a.ndim - 1)), a, b) if isinstance(a, Tensor) else a
 
-        return Drawn(*map(either, left, right))
+        return Generation(*map(either, left, right))
 
-    def law(self, target: Any, prompt: Tensor, **asked: Any) -> dict[tuple[int, ...], float]:
-        """The law of one row."""
-        return self.decoder.law(target, prompt, **asked)
+    def distribution(
+        self, target: Prior, request: Request, *, draft: Prior | None = None
+    ) -> dict[tuple[int, ...], float]:
+        """The distribution of one row."""
+        return self.decoder.distribution(target, request, draft=draft)

@@ -40,7 +40,7 @@ def every_row_has_a_finite_maximum(prior: Prior, seed: int, batch: int, length: 
     ids = draw.ragged(length)
     meant = torch.arange(length + 1) <= (ids >= 0).sum(-1, keepdim=True)  # b n+1
 
-    logits = prior(ids, draw.condition())
+    logits = prior(ids, draw.class_ids())
 
     assert logits.shape == (batch, length + 1, prior.vocabulary)
     assert logits.amax(-1)[meant].isfinite().all()  # amax passes NaN on
@@ -50,31 +50,31 @@ def every_row_has_a_finite_maximum(prior: Prior, seed: int, batch: int, length: 
 def later_ids_do_not_matter(prior: Prior, seed: int, batch: int, length: int) -> None:
     """Other ids from a place on leave that row and those before it as they are."""
     draw = Draw(seed, batch)
-    ids, others, condition = draw.ids(length), draw.ids(length), draw.condition()
+    ids, others, class_ids = draw.ids(length), draw.ids(length), draw.class_ids()
     place = int(draw.below(length))
     changed = torch.cat((ids[:, :place], others[:, place:]), 1)
 
-    agree(prior(changed, condition)[:, : place + 1], prior(ids, condition)[:, : place + 1])
+    agree(prior(changed, class_ids)[:, : place + 1], prior(ids, class_ids)[:, : place + 1])
 
 
 @law("prior", seed=SEEDS, batch=strategies.integers(2, 4), length=LENGTHS)
 def neighbours_do_not_matter(prior: Prior, seed: int, batch: int, length: int) -> None:
     """A row of a ragged batch has the logits it has alone."""
     draw = Draw(seed, batch)
-    ids, condition = draw.ragged(length), draw.condition()
+    ids, class_ids = draw.ragged(length), draw.class_ids()
     rows = int((ids[0] >= 0).sum()) + 1
 
-    agree(prior(ids, condition)[:1, :rows], prior(ids[:1], condition[:1])[:, :rows])
+    agree(prior(ids, class_ids)[:1, :rows], prior(ids[:1], class_ids[:1])[:, :rows])
 
 
 @law("prior", seed=SEEDS, length=strategies.integers(0, LENGTH - 1))
 def absent_ids_do_not_matter(prior: Prior, seed: int, length: int) -> None:
     """Absent ids at the right end leave the rows before them as they are."""
     draw = Draw(seed, 1)
-    ids, condition = draw.ids(length), draw.condition()
+    ids, class_ids = draw.ids(length), draw.class_ids()
     wide = torch.cat((ids, torch.full((1, LENGTH - length), -1)), 1)
 
-    agree(prior(wide, condition)[:, : length + 1], prior(ids, condition))
+    agree(prior(wide, class_ids)[:, : length + 1], prior(ids, class_ids))
 
 
 @law("prior", seed=SEEDS, batch=BATCHES, length=LENGTHS)
@@ -84,7 +84,9 @@ def no_condition_is_minus_one(prior: Prior, seed: int, batch: int, length: int) 
     none = torch.full((batch,), -1)
 
     agree(prior(ids), prior(ids, none))
-    agree(prior.open(ids, capacity=LENGTH, room=1).tip, prior.open(ids, none, capacity=LENGTH, room=1).tip)
+    agree(
+        prior.open(ids, capacity=LENGTH, room=1).next_logits, prior.open(ids, none, capacity=LENGTH, room=1).next_logits
+    )
 
 
 @law("prior", seed=SEEDS, batch=BATCHES, prompt=strategies.integers(0, LENGTH))
@@ -179,11 +181,11 @@ def calls_in_any_order_equal_the_full_pass(
 def shapes_alone_decide_the_work(prior: Prior, seed: int, batch: int, prompt: int, width: int) -> None:
     """Opening, extending and committing read no scalar on the host and make no shape from values."""
     draw = Draw(seed, batch)
-    ids, condition, new, parents = draw.ragged(prompt), draw.condition(), draw.ragged(width), draw.tree(0, width)
+    ids, class_ids, new, parents = draw.ragged(prompt), draw.class_ids(), draw.ragged(width), draw.tree(0, width)
     path = draw.path(parents, width)
 
     with Blind():  # type: ignore[no-untyped-call]
-        session = prior.open(ids, condition, capacity=LENGTH, room=LENGTH)
+        session = prior.open(ids, class_ids, capacity=LENGTH, room=LENGTH)
         session.extend(new, parents)
         session.extend(new[:, :1])
         session.commit(path)
@@ -198,7 +200,7 @@ def capacity_is_of_a_row(prior: Prior, seed: int, batch: int) -> None:
         session.extend(draw.ids(3))
         session.commit(torch.tensor([[0, 1, 2], *[[0, -1, -1] if column == 0 else [-1] * 3] * (batch - 1)]))
 
-    logits = torch.cat((session.tip[:, None], session.extend(draw.ids(3))), 1)
+    logits = torch.cat((session.next_logits[:, None], session.extend(draw.ids(3))), 1)
 
     assert logits[0].isnan().all(), "a row that outgrew its capacity has logits"
     assert logits[1:].amax(-1).isfinite().all(), "a row within its capacity has none"

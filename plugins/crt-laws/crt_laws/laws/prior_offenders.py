@@ -28,12 +28,12 @@ class SpoiledSession:
         *,
         ask: Ask = lambda ids, parents, _: (ids, parents),
         keep: Keep = lambda path, _: path,
-        tell: Tell = lambda _, tip, __: tip,
+        tell: Tell = lambda _, next_logits, __: next_logits,
     ) -> None:
         self._session, self._ask, self._keep, self._tell = session, ask, keep, tell
-        self._first, self._commits = session.tip, 0
-        self._logits = session.tip[:, None]
-        self.tip = tell(session.tip, session.tip, 0)
+        self._first, self._commits = session.next_logits, 0
+        self._logits = session.next_logits[:, None]
+        self.next_logits = tell(session.next_logits, session.next_logits, 0)
 
     def extend(self, ids: Tensor, parents: Tensor | None = None) -> Tensor:
         """The sound session's answer to what it is asked instead."""
@@ -46,9 +46,9 @@ class SpoiledSession:
         self._commits += 1
         self._session.commit(self._keep(path, self._commits))
         last = functional.pad(path, (1, 0), value=-1).gather(1, (path >= 0).sum(-1)[:, None]) + 1  # b 1
-        tip = self._logits[torch.arange(len(path)), last[:, 0]]
-        self._logits = tip[:, None]
-        self.tip = self._tell(self._first, tip, self._commits)
+        next_logits = self._logits[torch.arange(len(path)), last[:, 0]]
+        self._logits = next_logits[:, None]
+        self.next_logits = self._tell(self._first, next_logits, self._commits)
 
 
 class SpoiledPrior:
@@ -64,13 +64,13 @@ class SpoiledPrior:
         self.vocabulary = prior.vocabulary
         self._prior, self._call, self._session = prior, call, session
 
-    def __call__(self, ids: Tensor, condition: Tensor | None = None) -> Tensor:
+    def __call__(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
         """The sound logits, changed."""
-        return self._call(self._prior(ids, condition), ids, condition)
+        return self._call(self._prior(ids, class_ids), ids, class_ids)
 
-    def open(self, ids: Tensor, condition: Tensor | None = None, *, capacity: int, room: int) -> Session:
+    def open(self, ids: Tensor, class_ids: Tensor | None = None, *, capacity: int, room: int) -> Session:
         """The sound session, spoiled."""
-        return self._session(self._prior.open(ids, condition, capacity=capacity, room=room))
+        return self._session(self._prior.open(ids, class_ids, capacity=capacity, room=room))
 
 
 class _Mute:
@@ -78,7 +78,7 @@ class _Mute:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.tip = torch.full_like(session.tip, float("-inf"))
+        self.next_logits = torch.full_like(session.next_logits, float("-inf"))
 
     def extend(self, ids: Tensor, parents: Tensor | None = None) -> Tensor:
         return torch.full_like(self._session.extend(ids, parents), float("-inf"))
@@ -113,14 +113,14 @@ def padded(prior: Prior) -> Prior:
 
 def particular(prior: Prior) -> Prior:
     """No condition is another thing than a condition of -1."""
-    return SpoiledPrior(prior, call=lambda logits, _, condition: logits + (condition is None))
+    return SpoiledPrior(prior, call=lambda logits, _, class_ids: logits + (class_ids is None))
 
 
 def late(prior: Prior) -> Prior:
     """The tip is wrong until something is committed."""
 
-    def tell(_: Tensor, tip: Tensor, commits: int) -> Tensor:
-        return tip if commits else tip + 1
+    def tell(_: Tensor, next_logits: Tensor, commits: int) -> Tensor:
+        return next_logits if commits else next_logits + 1
 
     return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, tell=tell))
 

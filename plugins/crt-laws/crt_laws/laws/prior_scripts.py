@@ -52,7 +52,7 @@ class Draw:
         """Rows of ids, absent from a random place on."""
         return self.ids(width).where(torch.arange(width) < self.below(width + 1, self.batch, 1), -1)
 
-    def condition(self) -> Tensor:
+    def class_ids(self) -> Tensor:
         """A class for each row, or -1."""
         return self.below(CLASSES + 1, self.batch) - 1
 
@@ -78,16 +78,16 @@ class Draw:
 
     def replay(self, prior: Prior, prompt: int) -> Replay:
         """A session after ragged prompts of at most `prompt` ids."""
-        return Replay(prior, self.ragged(prompt), self.condition())
+        return Replay(prior, self.ragged(prompt), self.class_ids())
 
 
 class Replay:
     """Drives a session and follows it on the host: every node's whole sequence is known, and scored by a full pass."""
 
-    def __init__(self, prior: Prior, prompt: Tensor, condition: Tensor) -> None:
+    def __init__(self, prior: Prior, prompt: Tensor, class_ids: Tensor) -> None:
         self.prior = prior
-        self.condition = condition
-        self.session = prior.open(prompt, condition, capacity=LENGTH, room=LENGTH)
+        self.class_ids = class_ids
+        self.session = prior.open(prompt, class_ids, capacity=LENGTH, room=LENGTH)
         self.committed = [[id_ for id_ in row if id_ >= 0] for row in prompt.tolist()]
         self._start()
 
@@ -98,7 +98,7 @@ class Replay:
 
     def _truth(self, row: int, path: list[int]) -> Tensor:
         ids = torch.tensor([self.committed[row] + path], dtype=torch.int64)
-        return self.prior(ids, self.condition[row : row + 1])[0, -1]
+        return self.prior(ids, self.class_ids[row : row + 1])[0, -1]
 
     def extend(self, ids: Tensor, parents: Tensor | None = None) -> None:
         """Extends the session and checks the logits after every node that is there."""
@@ -124,5 +124,5 @@ class Replay:
 
     def check_tip(self) -> None:
         """The tip is the full pass's last row."""
-        for row, tip in enumerate(self.session.tip):
-            agree(tip, self._truth(row, []))
+        for row, next_logits in enumerate(self.session.next_logits):
+            agree(next_logits, self._truth(row, []))

@@ -83,7 +83,7 @@ def own_stays_out_of_the_tokenizer(trial: Trial, seed: int, progress: float) -> 
 
     penalty = trial.regularizer(data, encoded, progress)
 
-    assert not reaches(penalty.own, floating(encoded))
+    assert not reaches(penalty.own_loss, floating(encoded))
 
 
 @law("regularizer", seed=SEEDS)
@@ -125,7 +125,7 @@ def batch_order_does_not_matter(trial: Trial, seed: int, progress: float, order:
     one, other = trial.regularizer(data, encoded, progress), trial.regularizer(data[order], shuffled, progress)
 
     assert_near(one.loss, other.loss)
-    assert_near(one.own, other.own)
+    assert_near(one.own_loss, other.own_loss)
 
 
 @law("regularizer", seed=SEEDS, progress=PROGRESS, lengths=st.tuples(*[st.integers(0, 4)] * 3))
@@ -138,14 +138,14 @@ def absent_positions_do_not_matter(trial: Trial, seed: int, progress: float, len
     noise = torch.randn(mask.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     other = absent._replace(
         features=encoded.features + noise.where(~mask, 0)[..., None],
-        compared=encoded.compared + noise.where(~mask, 0)[..., None],
+        latents=encoded.latents + noise.where(~mask, 0)[..., None],
         codes=encoded.codes + noise.where(~mask, 0)[..., None],
     )
 
     penalties = [trial.regularizer(data, version, progress) for version in (absent, other)]
 
     assert_near(penalties[0].loss, penalties[1].loss)
-    assert_near(penalties[0].own, penalties[1].own)
+    assert_near(penalties[0].own_loss, penalties[1].own_loss)
 
 
 @law("regularizer", seed=SEEDS, progress=PROGRESS)
@@ -155,10 +155,10 @@ def penalties_are_finite_numbers(trial: Trial, seed: int, progress: float) -> No
 
     penalty = trial.regularizer(data, trial.tokenizer(data), progress)
 
-    for amount in (penalty.loss, penalty.own):
+    for amount in (penalty.loss, penalty.own_loss):
         assert amount.shape == ()
         assert amount.isfinite()
-    for reading in penalty.readings.values():
+    for reading in penalty.metrics.values():
         assert type(reading) is float
         assert torch.tensor(reading).isfinite()
 
@@ -185,7 +185,8 @@ OFFENDERS = (
         loss_stays_out_of_its_parameters, plants.altered(lambda self, _, penalty: {"loss": penalty.loss * self.scale})
     ),
     Offender(
-        own_stays_out_of_the_tokenizer, plants.altered(lambda _, encoded, penalty: {"own": penalty.own + encoded.loss})
+        own_stays_out_of_the_tokenizer,
+        plants.altered(lambda _, encoded, penalty: {"own_loss": penalty.own_loss + encoded.loss}),
     ),
     Offender(weight_zero_is_the_baseline, plants.altered(plants.decay)),
     Offender(
@@ -194,9 +195,9 @@ OFFENDERS = (
     ),
     Offender(
         absent_positions_do_not_matter,
-        plants.altered(lambda _, encoded, penalty: {"loss": penalty.loss + encoded.compared.square().mean()}),
+        plants.altered(lambda _, encoded, penalty: {"loss": penalty.loss + encoded.latents.square().mean()}),
     ),
-    Offender(penalties_are_finite_numbers, plants.altered(lambda _, __, penalty: {"readings": {"loss": penalty.loss}})),
+    Offender(penalties_are_finite_numbers, plants.altered(lambda _, __, penalty: {"metrics": {"loss": penalty.loss}})),
     Offender(
         the_tokenizer_is_not_touched, plants.altered(plants.nudge), also=frozenset({weight_zero_is_the_baseline.name})
     ),

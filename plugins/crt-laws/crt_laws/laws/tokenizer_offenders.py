@@ -24,17 +24,17 @@ class Altered(nn.Module):
         self.width, self.length = inner.width, inner.length
         self.vocabulary: int = changes.get("vocabulary", inner.vocabulary)
 
-    def forward(self, data: Tensor, condition: Tensor | None = None) -> Encoded:
+    def forward(self, data: Tensor, class_ids: Tensor | None = None) -> Encoded:
         """The whole way, changed by `call`."""
         encoded: Encoded = self.changes.get("call", lambda inner, data: inner(data))(self.inner, data)
         return encoded
 
-    def encode(self, data: Tensor, condition: Tensor | None = None) -> Tensor:
+    def encode(self, data: Tensor, class_ids: Tensor | None = None) -> Tensor:
         """The first half, changed by `encode`."""
         ids: Tensor = self.changes.get("encode", lambda inner, data: inner.encode(data))(self.inner, data)
         return ids
 
-    def decode(self, ids: Tensor, condition: Tensor | None = None) -> Tensor:
+    def decode(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
         """The second half, changed by `decode`."""
         data: Tensor = self.changes.get("decode", lambda inner, ids: inner.decode(ids))(self.inner, ids)
         return data

@@ -48,9 +48,9 @@ class Stage:
             if older != here:
                 checkpoint.remove(older)
 
-    def record(self, step: int, steps: int, readings: Mapping[str, float]) -> None:
+    def record(self, step: int, steps: int, metrics: Mapping[str, float]) -> None:
         """Appends readings to the stage's records, and to the run's."""
-        line = {"stage": self.name, "step": step, "steps": steps, **readings}
+        line = {"stage": self.name, "step": step, "steps": steps, **metrics}
         append(self.folder / RECORDS, line)
         self.run.record(line)
 

@@ -49,22 +49,22 @@ class Rows:
         return found.long().to(self.device)
 
 
-class Codes(NamedTuple):
+class StoredIds(NamedTuple):
     """A split as a prior sees it."""
 
     ids: Tensor | Rows
     """b n"""
-    condition: Tensor | Rows | None
+    class_ids: Tensor | Rows | None
     """b"""
     folder: Path | None
     """Where they are kept; None: nowhere."""
 
     def at(self, chosen: Int[Tensor, " b"]) -> tuple[Int[Tensor, "b n"], Int[Tensor, " b"] | None]:
         """The ids and conditions of some samples."""
-        return self.ids[chosen], None if self.condition is None else self.condition[chosen]
+        return self.ids[chosen], None if self.class_ids is None else self.class_ids[chosen]
 
 
-def coded(run: Run, reads: tuple[str, ...], dataset: Dataset, tokenizer: Tokenizer, split: str) -> Codes:
+def coded(run: Run, reads: tuple[str, ...], dataset: Dataset, tokenizer: Tokenizer, split: str) -> StoredIds:
     """The ids and conditions of a whole split; where there are many, from the disk, and kept there if they are not yet.
 
     `reads` are the plan's paths that the tokenizer depends on.
@@ -72,13 +72,13 @@ def coded(run: Run, reads: tuple[str, ...], dataset: Dataset, tokenizer: Tokeniz
     """
     size = dataset.sizes[split]
     if size * tokenizer.length < MANY:
-        return Codes(*encoded(run, dataset, tokenizer, split, spread(size)), None)
+        return StoredIds(*encoded(run, dataset, tokenizer, split, spread(size)), None)
     with run.stage(f"ids-{split}", reads) as stage:
         parts = [_part(run, stage, dataset, tokenizer, split, first) for first in range(0, size, PART)]
         if not stage.finished:
             stage.save(len(parts), {}, {"samples": size, "checksum": dataset.checksum}, final=True)
     conditions = [part["condition"] for part in parts if "condition" in part]
-    return Codes(
+    return StoredIds(
         Rows([part["ids"] for part in parts], run.device),
         Rows(conditions, run.device) if conditions else None,
         stage.folder,
@@ -97,10 +97,10 @@ def encoded(
         for batch in batches(dataset, split, rows):
             if batch.weight is not None:
                 raise RunError("dataset: expected target ids that all count alike, got loss weights")
-            condition = None if batch.condition is None else batch.condition.to(run.device)
-            ids.append(tokenizer.encode(batch.data.to(run.device), condition))
-            conditions.append(condition)
-    known = [condition for condition in conditions if condition is not None]
+            class_ids = None if batch.class_ids is None else batch.class_ids.to(run.device)
+            ids.append(tokenizer.encode(batch.data.to(run.device), class_ids))
+            conditions.append(class_ids)
+    known = [class_ids for class_ids in conditions if class_ids is not None]
     return torch.cat(ids).clone(), torch.cat(known) if known else None
 
 
@@ -124,10 +124,10 @@ def _part(run: Run, stage: Stage, dataset: Dataset, tokenizer: Tokenizer, split:
     if not checkpoint.committed(folder):
         if run.stopping():
             raise Stopped
-        ids, condition = encoded(run, dataset, tokenizer, split, rows)
+        ids, class_ids = encoded(run, dataset, tokenizer, split, rows)
         narrow = torch.int16 if tokenizer.vocabulary <= 2**15 else torch.int32
         checkpoint.save(
-            folder, {"ids": ids.to(narrow)} | ({} if condition is None else {"condition": condition.int()}), about
+            folder, {"ids": ids.to(narrow)} | ({} if class_ids is None else {"condition": class_ids.int()}), about
         )
     kept = checkpoint.mapped(folder)
     if kept.state != about:
@@ -135,7 +135,7 @@ def _part(run: Run, stage: Stage, dataset: Dataset, tokenizer: Tokenizer, split:
     return kept.tensors
 
 
-def check_round_trip(run: Run, dataset: Dataset, tokenizer: Tokenizer, split: str, codes: Codes) -> None:
+def check_round_trip(run: Run, dataset: Dataset, tokenizer: Tokenizer, split: str, codes: StoredIds) -> None:
     """Tries a few batches of a split whose ids are kept: encoded again they must be the same, decoded the same data.
 
     Which ones hangs on the plan's seed; how many of all is told in the run's facts.
@@ -149,22 +149,22 @@ def check_round_trip(run: Run, dataset: Dataset, tokenizer: Tokenizer, split: st
     for start in starts.tolist():
         rows = torch.arange(start, min(start + CHUNK, size))
         batch = dataset.take(split, rows)
-        kept, condition = codes.at(rows)
-        _same(codes.folder, tokenizer, batch.data.to(run.device), kept, condition)
+        kept, class_ids = codes.at(rows)
+        _same(codes.folder, tokenizer, batch.data.to(run.device), kept, class_ids)
         tried += len(rows)
     told = f"{tried} of {size} samples ({tried / size:.2%}) encoded again, all as they were kept"
     run.facts.setdefault("round_trip", {})[split] = told
 
 
 def _same(
-    folder: Path, tokenizer: Tokenizer, data: Tensor, kept: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None
+    folder: Path, tokenizer: Tokenizer, data: Tensor, kept: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None
 ) -> None:
     with torch.inference_mode():
-        again = tokenizer.encode(data, condition)
+        again = tokenizer.encode(data, class_ids)
         if not torch.equal(again, kept):
             share = (again == kept).double().mean() if again.shape == kept.shape else 0
             raise _strange(folder, folder, f"ids that come out again, got {share:.2%} of them in {len(kept)} samples")
-        gap = (tokenizer.decode(kept, condition) - tokenizer(data, condition).reconstruction).abs().max()
+        gap = (tokenizer.decode(kept, class_ids) - tokenizer(data, class_ids).reconstruction).abs().max()
         if not gap <= NEAR:
             message = f"ids that decode to the tokenizer's own reconstruction to {NEAR}, got them {gap:.2g} off"
             raise _strange(folder, folder, message)

@@ -17,7 +17,7 @@ class Loss(NamedTuple):
     """What one step minimises, and numbers worth recording."""
 
     total: Tensor
-    readings: Mapping[str, float | Tensor]
+    metrics: Mapping[str, float | Tensor]
     terms: Mapping[str, Tensor] = MappingProxyType({})
     """Terms of the total whose gradients are recorded apart from the rest's, which goes by `tokenizer`."""
     features: Tensor | None = None
@@ -33,14 +33,14 @@ def penalised(
     """
     total = encoded.loss
     terms: dict[str, Tensor] = {}
-    readings: dict[str, float | Tensor] = {"distortion": encoded.distortion.mean(), "rate": encoded.rate.mean()}
+    metrics: dict[str, float | Tensor] = {"distortion": encoded.distortion.mean(), "rate": encoded.rate.mean()}
     for name, (regularizer, weight) in regularizers.items():
         penalty = regularizer(data, encoded if weight else detached(encoded), progress)
         if weight:
             terms[name] = weight * penalty.loss
-        total = total + penalty.own + terms.get(name, 0)
-        readings |= {f"{name}.{key}": value for key, value in penalty.readings.items()}
-    return Loss(total, readings, terms, encoded.features)
+        total = total + penalty.own_loss + terms.get(name, 0)
+        metrics |= {f"{name}.{key}": value for key, value in penalty.metrics.items()}
+    return Loss(total, metrics, terms, encoded.features)
 
 
 @contextmanager

@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from crt_run.training.ids import Codes, batches
+from crt_run.training.ids import StoredIds, batches
 from crt_run.training.losses import Loss, penalised
 from crt_run.training.order import batch_at, seeded
 from crt_run.training.trainer import Part, fit
 from crtcore.errors import RunError
-from crtcore.kinds import Batch, Dataset, Drawn, Evidence, Plan, Prior, Run, Tokenizer
+from crtcore.kinds import Batch, Dataset, Evidence, Generation, Plan, Prior, Request, Run, Tokenizer
 from crtcore.likelihood import CHUNK, counted, nats, scored
 from crtcore.noise import Noise
 from crtcore.settings import Limits
@@ -56,7 +56,7 @@ def compression(plan: Plan, run: Run, dataset: Dataset) -> Compression:
     def objective(step: int, progress: float) -> Loss:
         batch = dataset.take("train", batch_at(noise, dataset.sizes["train"], training.batch, step))
         data = batch.data.to(run.device)
-        return penalised(data, tokenizer(data, _to(batch.condition, run)), regularizers, progress)
+        return penalised(data, tokenizer(data, _to(batch.class_ids, run)), regularizers, progress)
 
     return Compression(tokenizer, parts, objective)
 
@@ -82,7 +82,7 @@ def trained_tokenizer(
     return tokenizer.eval()
 
 
-def modelling(prior: Prior, codes: Codes, *, noise: Noise, batch: int) -> Callable[[int, float], Loss]:
+def modelling(prior: Prior, codes: StoredIds, *, noise: Noise, batch: int) -> Callable[[int, float], Loss]:
     """What a prior minimises: the nats of a sample's ids, in batches of an order of their own."""
 
     def objective(step: int, progress: float) -> Loss:
@@ -119,18 +119,17 @@ def trained_prior(role: str, plan: Plan, run: Run, dataset: Dataset, *, evaluati
     return prior.eval()
 
 
-def draw(
-    plan: Plan, run: Run, tokenizer: Tokenizer, prior: Prior, ids: Tensor, condition: Tensor | None,
+def generated(
+    plan: Plan, run: Run, tokenizer: Tokenizer, prior: Prior, ids: Tensor, class_ids: Tensor | None,
     *, draft: Prior | None = None,
-) -> Drawn:  # fmt: skip
-    """One sample for each row of held-out `ids`, under its condition."""
+) -> Generation:  # fmt: skip
+    """One sample for each row of held-out `ids`, of its class."""
     decoder = plan.parts["decoder"].build()
-    drawn: Drawn = decoder.draw(
-        prior, ids[:, :0], draft=draft, limits=Limits(length=tokenizer.length), sampling=plan.sampling,
-        condition=condition, seeds=Noise(plan.seed, "draws").seeds(torch.arange(len(ids))).to(ids.device),
-    )  # fmt: skip
+    seeds = Noise(plan.seed, "draws").seeds(torch.arange(len(ids))).to(ids.device)
+    request = Request(ids[:, :0], Limits(length=tokenizer.length), plan.sampling, class_ids, seeds)
+    made: Generation = decoder.generate(prior, request, draft=draft)
     run.note_backends("decoder", decoder)
-    return drawn
+    return made
 
 
 class Split(NamedTuple):
@@ -138,7 +137,7 @@ class Split(NamedTuple):
 
     rows: Int[Tensor, " b"]
     ids: Int[Tensor, "b n"]
-    condition: Int[Tensor, " b"] | None
+    class_ids: Int[Tensor, " b"] | None
 
 
 def evidence(
@@ -148,10 +147,10 @@ def evidence(
     image = plan.parts["dataset"].form == "image"
     return Evidence(
         train=taken(dataset, "train", train.rows),
-        train_reconstructed=decoded(tokenizer, train.ids, train.condition, image=image),
+        train_reconstructed=decoded(tokenizer, train.ids, train.class_ids, image=image),
         real=taken(dataset, "test", test.rows),
-        reconstructed=decoded(tokenizer, test.ids, test.condition, image=image),
-        generated=decoded(tokenizer, drawn, test.condition, image=image),
+        reconstructed=decoded(tokenizer, test.ids, test.class_ids, image=image),
+        generated=decoded(tokenizer, drawn, test.class_ids, image=image),
         ids=test.ids.cpu(),
         id_nats=id_nats.cpu(),
         vocabulary=tokenizer.vocabulary,
@@ -169,19 +168,19 @@ def taken(dataset: Dataset, split: str, rows: Int[Tensor, " b"]) -> Tensor:
     return torch.cat([batch.data for batch in batches(dataset, split, rows)])
 
 
-def decoded(tokenizer: Tokenizer, ids: Tensor, condition: Tensor | None, *, image: bool) -> Tensor:
+def decoded(tokenizer: Tokenizer, ids: Tensor, class_ids: Tensor | None, *, image: bool) -> Tensor:
     """What `ids` stand for; images are cut to the range they are shown and scored in."""
     chunks = torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
-    data = torch.cat([tokenizer.decode(ids[chosen], _at(condition, chosen)) for chosen in chunks]).cpu()
+    data = torch.cat([tokenizer.decode(ids[chosen], _at(class_ids, chosen)) for chosen in chunks]).cpu()
     return data.clamp(-1, 1) if image else data
 
 
-def _at(condition: Tensor | None, chosen: Tensor) -> Tensor | None:
-    return None if condition is None else condition[chosen]
+def _at(class_ids: Tensor | None, chosen: Tensor) -> Tensor | None:
+    return None if class_ids is None else class_ids[chosen]
 
 
-def _to(condition: Tensor | None, run: Run) -> Tensor | None:
-    return None if condition is None else condition.to(run.device)
+def _to(class_ids: Tensor | None, run: Run) -> Tensor | None:
+    return None if class_ids is None else class_ids.to(run.device)
 
 
 def _on(batch: Batch, run: Run) -> Batch:

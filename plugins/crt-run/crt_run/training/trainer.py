@@ -152,11 +152,11 @@ class Trainer:
 
     def record(self, loss: Loss) -> None:
         """Records the step's readings."""
-        readings = {name: float(torch.as_tensor(value).detach()) for name, value in loss.readings.items()}
+        metrics = {name: float(torch.as_tensor(value).detach()) for name, value in loss.metrics.items()}
         norms = {f"gradient_norm.{name}": float(norm) for name, norm in self.norms.items()}
         norms |= {f"feature_gradient_norm.{name}": float(norm) for name, norm in self.pulls.items()}
         start = {"start": self.start} if self.start else {}
-        told = {"loss": float(loss.total.detach()), **readings, **norms, **start}
+        told = {"loss": float(loss.total.detach()), **metrics, **norms, **start}
         self.stage.record(self.step, self.training.steps, told)
 
     def save(self, *, final: bool = False) -> None:

@@ -32,11 +32,11 @@ class Samples(NamedTuple):
     """Held-out samples long enough to be continued."""
 
     ids: Int[Tensor, "b n"]
-    condition: Int[Tensor, " b"] | None
+    class_ids: Int[Tensor, " b"] | None
 
     def at(self, row: slice) -> Samples:
         """Some of them."""
-        return Samples(self.ids[row], None if self.condition is None else self.condition[row])
+        return Samples(self.ids[row], None if self.class_ids is None else self.class_ids[row])
 
 
 class DecodingExperiment:
@@ -65,7 +65,7 @@ class DecodingExperiment:
         with torch.inference_mode():
             trials, seconds = self._trials(run, pair, entries, chosen, tested)
             given = tested.at(slice(0, 1))
-            times = [step_time(prior, given.ids[:, : self.spec.prompt], given.condition) for prior in (target, draft)]
+            times = [step_time(prior, given.ids[:, : self.spec.prompt], given.class_ids) for prior in (target, draft)]
             told = Trials(pair, *tested, self.spec.prompt, trials, seconds, times[1] / times[0])
             findings = Findings(numbers(told), points(told, entries))
         for role, part in (("target", target), ("draft", draft)):
@@ -87,7 +87,7 @@ class DecodingExperiment:
                 f"got {int(long.sum())} of {size}; samples here have up to {batch.data.shape[1]} ids"
             )
         ids = batch.data[long][:count, :whole].to(run.device)
-        return Samples(ids, None if batch.condition is None else batch.condition[long][:count].to(run.device))
+        return Samples(ids, None if batch.class_ids is None else batch.class_ids[long][:count].to(run.device))
 
     def _trials(
         self, run: Run, pair: Pair, entries: list[Entry], chosen: Samples, tested: Samples
@@ -129,7 +129,7 @@ class DecodingExperiment:
         return found, seconds
 
     def _try(self, pair: Pair, decoder: Decoder, samples: Samples, first: int) -> Json:
-        return tried(pair, decoder, samples.ids[:, : self.spec.prompt], samples.condition, self.spec.length, first)
+        return tried(pair, decoder, samples.ids[:, : self.spec.prompt], samples.class_ids, self.spec.length, first)
 
 
 def groups(entries: list[Entry]) -> dict[tuple[str, int], list[int]]:

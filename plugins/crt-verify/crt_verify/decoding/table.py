@@ -61,7 +61,7 @@ class Trials(NamedTuple):
     pair: Pair
     ids: Int[Tensor, "b n"]
     """The samples: prompts and their true continuations."""
-    condition: Int[Tensor, " b"] | None
+    class_ids: Int[Tensor, " b"] | None
     prompt: int
     """Ids of a prompt."""
     told: Mapping[str, Json]
@@ -100,7 +100,7 @@ def numbers(trials: Trials) -> dict[str, Measurement]:
 
 
 def _nats(prior: Prior, trials: Trials) -> Measurement:
-    costs = scored(prior, trials.ids, trials.condition).tolist()
+    costs = scored(prior, trials.ids, trials.class_ids).tolist()
     return ratio(costs, [trials.ids.shape[1]] * len(costs), "nats")
 
 
@@ -160,9 +160,9 @@ def _reached(trials: Trials, entry: Entry, played: list[list[Round]]) -> Measure
     count = len(trials.seconds[entry.key])
     drawn = trials.ids.new_tensor(trials.told[entry.key]["ids"][:count])
     texts = torch.cat([trials.ids[:count, : trials.prompt], drawn], 1)
-    condition = None if trials.condition is None else trials.condition[:count]
+    class_ids = None if trials.class_ids is None else trials.class_ids[:count]
     pair = trials.pair
-    p, q = (probabilities(prior(texts, condition), pair.sampling) for prior in (pair.target, pair.draft))  # b n v
+    p, q = (probabilities(prior(texts, class_ids), pair.sampling) for prior in (pair.target, pair.draft))  # b n v
     got, most = [], []
     for row, mine in enumerate(played[:count]):
         starts = [trials.prompt + each.emitted for each in mine]

@@ -14,7 +14,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from crtcore import Limits, Noise, Sampling
-from crtcore.kinds import Decoder, Json, Prior
+from crtcore.kinds import Decoder, Json, Prior, Request
 
 
 class Pair(NamedTuple):
@@ -45,16 +45,15 @@ def tried(
     pair: Pair,
     decoder: Decoder,
     prompts: Int[Tensor, "b n"],
-    condition: Int[Tensor, " b"] | None,
+    class_ids: Int[Tensor, " b"] | None,
     length: int,
     first: int = 0,
 ) -> Json:
     """`length` ids after each prompt, as plain values; sample i draws by seed `first + i`."""
     places = torch.arange(first, first + len(prompts))
-    drawn = decoder.draw(
-        pair.target, prompts, draft=pair.draft, limits=Limits(length=length), sampling=pair.sampling,
-        condition=condition, seeds=Noise(pair.seed, "continuations").seeds(places).to(prompts.device),
-    )  # fmt: skip
+    seeds = Noise(pair.seed, "continuations").seeds(places).to(prompts.device)
+    request = Request(prompts, Limits(length=length), pair.sampling, class_ids, seeds)
+    drawn = decoder.generate(pair.target, request, draft=pair.draft)
     accepted = [[each for each in row if each >= 0] for row in drawn.accepted.tolist()]
     return {"ids": drawn.ids.tolist(), "accepted": accepted, "seconds": drawn.seconds}
 
@@ -79,9 +78,9 @@ def rounds(accepted: list[int], length: int, levels: int) -> list[Round]:
     return told
 
 
-def step_time(prior: Prior, prompt: Int[Tensor, "1 n"], condition: Int[Tensor, "1"] | None, times: int = 30) -> float:
+def step_time(prior: Prior, prompt: Int[Tensor, "1 n"], class_ids: Int[Tensor, "1"] | None, times: int = 30) -> float:
     """The median time of a call for one more id, in seconds."""
-    session, taken = prior.open(prompt, condition, capacity=prompt.shape[1] + times, room=1), []
+    session, taken = prior.open(prompt, class_ids, capacity=prompt.shape[1] + times, room=1), []
     for _ in range(times):
         began = time.perf_counter()
         float(session.extend(prompt[:, -1:])[0, 0, 0])  # waits for the device

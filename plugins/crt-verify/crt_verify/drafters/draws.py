@@ -42,7 +42,7 @@ def off_top(q: Float[Tensor, "*b v"], coins: Int[Tensor, "*b k"]) -> Int[Tensor,
     return torch.cat([torch.where(ranked[..., :sure] > 0, top, -1), short, last], -1)
 
 
-class Drawn(NamedTuple):
+class Generation(NamedTuple):
     """Draws without replacement."""
 
     ids: Int[Tensor, "*b k"]
@@ -50,7 +50,7 @@ class Drawn(NamedTuple):
     """Share of the row that was left to draw from, in float64; 0 where nothing was."""
 
 
-def in_order(q: Float[Tensor, "*b v"], coins: Int[Tensor, "*b k"]) -> Drawn:
+def in_order(q: Float[Tensor, "*b v"], coins: Int[Tensor, "*b k"]) -> Generation:
     """Draws without replacement, and what each was drawn from."""
     rest = q.double()
     whole = rest.sum(-1)
@@ -62,4 +62,4 @@ def in_order(q: Float[Tensor, "*b v"], coins: Int[Tensor, "*b k"]) -> Drawn:
         ids.append(torch.where(total == 0, -1, drawn))  # of a row that is no law, some id: the verifier names the fault
         left.append(total / whole)
         rest = rest.scatter(-1, drawn[..., None], 0.0)
-    return Drawn(torch.stack(ids, -1), torch.stack(left, -1))
+    return Generation(torch.stack(ids, -1), torch.stack(left, -1))

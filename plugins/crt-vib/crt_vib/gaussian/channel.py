@@ -16,7 +16,7 @@ from crt_vib.gaussian.normal import normal
 from crt_vib.gaussian.posterior import Posterior
 from crt_vib.gaussian.prior import Mixture, Standard
 from crt_vib.gaussian.spec import Gaussian
-from crtcore.kinds import Squeezed
+from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
 _LEAST = 1e-6
@@ -64,7 +64,7 @@ class GaussianChannel(nn.Module):
         """
         raise ValueError("expected a bottleneck with ids, got one whose codes are continuous")
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> Squeezed:
+    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
         """A code drawn for each feature, and its divergence from the prior; the mean is what is compared.
 
         Several calls with other noise are several samples. Without `noise`, codes follow from the seed drawn at the
@@ -80,7 +80,7 @@ class GaussianChannel(nn.Module):
             rate = self._charged(self.prior(posterior, codes)).sum((1, 2))
         if noise is None and self.training and codes.requires_grad:
             codes.register_hook(self._step)  # type: ignore[no-untyped-call]
-        return Squeezed(codes, mean, None, rate, mean.new_zeros(()))
+        return BottleneckOutput(codes, mean, None, rate, mean.new_zeros(()))
 
     @property
     def dtype(self) -> torch.dtype:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class MetaLanguageModel(Prefixed):
     """The law of the next id given a class and the ids before, METAs among them."""
 
-    def __init__(self, spec: MetaTransformer, vocabulary: int, condition: int | None) -> None:
+    def __init__(self, spec: MetaTransformer, vocabulary: int, classes: int | None) -> None:
         super().__init__()
         if vocabulary < 2:
             raise RunError(
@@ -40,7 +40,7 @@ class MetaLanguageModel(Prefixed):
             )
         self.vocabulary = vocabulary
         self.meta = vocabulary - 1
-        self.classes = condition or 0
+        self.classes = classes or 0
         self.positions_at_meta = spec.positions_at_meta
         with torch.random.fork_rng(devices=[]):  # how many numbers it takes to build them, first values do not hang on
             self.embedding = nn.Embedding(vocabulary, spec.width)
@@ -59,9 +59,9 @@ class MetaLanguageModel(Prefixed):
         states: Tensor = self.stack(features, scope)
         return states
 
-    def passed(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def passed(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """The normalised last states at the prefix and at each id."""
-        features = self.begin(ids, condition)
+        features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
         return self.states(features, Scope(positions, ids=nn.functional.pad(ids, (1, 0), value=-1)))
 
@@ -102,6 +102,6 @@ class MetaLanguageModel(Prefixed):
             nn.init.zeros_(self.head.get_parameter("weight"))  # so that it starts at ln v
 
 
-def meta_transformer(spec: MetaTransformer, vocabulary: int, length: int, condition: int | None) -> MetaLanguageModel:
+def meta_transformer(spec: MetaTransformer, vocabulary: int, length: int, classes: int | None) -> MetaLanguageModel:
     """A network with weights of its own; positions have no end, so that the length does not matter."""
-    return MetaLanguageModel(spec, vocabulary, condition)
+    return MetaLanguageModel(spec, vocabulary, classes)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from crt_vib.rate.spec import Rate, RateSquared, RateTarget
-from crtcore.kinds import Encoded, Penalty, Tokenizer
+from crtcore.kinds import Encoded, RegularizerOutput, Tokenizer
 
 
 class Price:
@@ -16,13 +16,13 @@ class Price:
     def __init__(self, charge: Callable[[Tensor], Tensor]) -> None:
         self.charge = charge
 
-    def __call__(self, data: Tensor, encoded: Encoded, progress: float) -> Penalty:
+    def __call__(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
         """The charge; there is nothing of its own to learn.
 
         Units: of nats, or of their square.
         """
         loss = self.charge(encoded.rate.mean())
-        return Penalty(loss, loss.new_zeros(()), {"price": loss.item()})
+        return RegularizerOutput(loss, loss.new_zeros(()), {"price": loss.item()})
 
 
 def plain_rate(_: Rate, __: Tokenizer) -> Price:

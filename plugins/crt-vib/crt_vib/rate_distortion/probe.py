@@ -54,7 +54,7 @@ class Probe(nn.Module):
         cost = nn.functional.cross_entropy(logits, answers, reduction="none")
         mask = torch.ones(squeezed.codes.shape[:2], dtype=torch.bool, device=states.device)
         return Encoded(
-            features, squeezed.compared, squeezed.codes, squeezed.ids, mask,
+            features, squeezed.latents, squeezed.codes, squeezed.ids, mask,
             logits, cost, squeezed.rate, cost.mean() + squeezed.loss,
         )  # fmt: skip
 

@@ -22,7 +22,7 @@ class Prompts(NamedTuple):
     """What is given of rows."""
 
     ids: Int[Tensor, "b n"]
-    condition: Int[Tensor, " b"] | None
+    class_ids: Int[Tensor, " b"] | None
     place: Int[Tensor, " b"]
     """Where the state is read: at the last id that is given."""
     answers: Int[Tensor, " b"]
@@ -53,8 +53,8 @@ def prompts(batch: Batch, *, meta: int | None, distance: int, at_meta: bool) -> 
         place = place + 1
         given = nn.functional.pad(given, (0, 1), value=-1).scatter(1, place[:, None], meta)
     width = int(place.max()) + 1 if len(place) else 0
-    condition = None if batch.condition is None else batch.condition[enough]
-    return Prompts(given[:, :width], condition, place, answers)
+    class_ids = None if batch.class_ids is None else batch.class_ids[enough]
+    return Prompts(given[:, :width], class_ids, place, answers)
 
 
 def read(
@@ -72,7 +72,7 @@ def read(
             if spec.read == "case":
                 states = nn.functional.one_hot(dataset.cases(given.ids), cases)
             else:
-                states = prior.hidden(given.ids, given.condition)[torch.arange(len(given.ids)), given.place]
+                states = prior.hidden(given.ids, given.class_ids)[torch.arange(len(given.ids)), given.place]
             found.append(Examples(states.float(), given.answers))
     if (count := sum(len(each.answers) for each in found)) < 2:
         raise RunError(
@@ -92,7 +92,7 @@ def answered(
     found = []
     with torch.inference_mode():
         for given in _given(spec, dataset, split, run, meta=meta):
-            logits = prior(given.ids, given.condition)[torch.arange(len(given.ids)), given.place + 1]
+            logits = prior(given.ids, given.class_ids)[torch.arange(len(given.ids)), given.place + 1]
             found.append(logits.argmax(-1) == given.answers)
     return torch.cat(found)
 

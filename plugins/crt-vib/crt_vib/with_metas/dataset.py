@@ -45,7 +45,7 @@ class MetaSamples:
         absent = torch.arange(width) >= length[:, None]
         ids = spread(batch.data, chosen).masked_fill(chosen, self.vocabulary - 1).masked_fill(absent, -1)
         inner = torch.ones(batch.data.shape) if batch.weight is None else batch.weight
-        return Batch(ids, batch.condition, spread(inner, chosen).masked_fill(chosen | absent, 0))
+        return Batch(ids, batch.class_ids, spread(inner, chosen).masked_fill(chosen | absent, 0))
 
     def _metas(self, ids: Int[Tensor, "*b"]) -> Int[Tensor, "*b"]:
         """How many METAs go with so many ids."""

@@ -92,12 +92,12 @@ def test_codes_scatter_about_the_mean_by_the_width() -> None:
 
     squeezed = channel(vectors(4096, places=4), Noise(3, "test"))
 
-    errors = (squeezed.codes - squeezed.compared) / 0.5
+    errors = (squeezed.codes - squeezed.latents) / 0.5
     count = errors.numel()
     # Five standard deviations of mean and variance: false alarms at 6e-7 each.
     assert errors.mean().item() == pytest.approx(0, abs=5 / count**0.5)
     assert errors.square().mean().item() == pytest.approx(1, abs=5 * (2 / count) ** 0.5)
-    assert (squeezed.compared == 1).all()
+    assert (squeezed.latents == 1).all()
 
 
 def test_the_gradient_of_a_code_is_that_of_mean_and_width() -> None:
@@ -238,7 +238,7 @@ def test_means_in_place_of_codes_are_caught_by_law(law: Any, components: int) ->
     sound = benches()["bottleneck"].subject(Gaussian(width=6, latent=4, components=components))
 
     with pytest.raises(AssertionError):
-        law.attempt(after(lambda squeezed: squeezed._replace(codes=squeezed.compared, rate=squeezed.rate / 4))(sound))
+        law.attempt(after(lambda squeezed: squeezed._replace(codes=squeezed.latents, rate=squeezed.rate / 4))(sound))
 
 
 def test_a_quarter_of_the_rate_that_is_due_is_caught_by_law() -> None:

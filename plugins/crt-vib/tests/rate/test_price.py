@@ -33,8 +33,8 @@ def test_the_mean_rate_has_its_price(spec: RegularizerSpec, loss: float, slope: 
     assert float(penalty.loss) == loss
     assert batch.rate.grad is not None
     assert batch.rate.grad.tolist() == [slope / 2, slope / 2]
-    assert float(penalty.own) == 0
-    assert penalty.readings == {"price": loss}
+    assert float(penalty.own_loss) == 0
+    assert penalty.metrics == {"price": loss}
 
 
 @pytest.fixture

@@ -32,17 +32,17 @@ class Named(nn.Module):
         self.vocabulary = vocabulary
         self.blind = blind
 
-    def hidden(self, ids: Tensor, condition: Tensor | None = None) -> Tensor:
+    def hidden(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
         """The same state everywhere."""
         item = torch.where(ids[:, 0] == ids[:, 5], ids[:, 1], ids[:, 3])
         return nn.functional.one_hot(item, SYMBOLS).float()[:, None].expand(-1, ids.shape[1], -1)
 
-    def forward(self, ids: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
         """What the state says; the first symbol to the blind."""
         state = self.hidden(ids)[:, :1] * (not self.blind)
         return nn.functional.pad(state, (0, self.vocabulary - SYMBOLS)).expand(-1, ids.shape[1] + 1, -1)
 
-    def open(self, ids: Tensor, condition: Tensor | None = None, *, capacity: int, room: int) -> Any:
+    def open(self, ids: Tensor, class_ids: Tensor | None = None, *, capacity: int, room: int) -> Any:
         """Nothing: nobody draws from it."""
         raise NotImplementedError
 
@@ -55,7 +55,7 @@ class Oracle(PriorSpec):
 
     blind: bool = False
 
-    def build(self, vocabulary: int, length: int, condition: int | None) -> Any:
+    def build(self, vocabulary: int, length: int, classes: int | None) -> Any:
         """The model."""
         return Named(vocabulary, self.blind)
 

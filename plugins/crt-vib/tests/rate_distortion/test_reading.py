@@ -27,8 +27,8 @@ def batches(draw: st.DrawFn) -> Batch:
 def by_hand(batch: Batch, distance: int, at_meta: bool) -> list[tuple[list[int], int, int]]:
     """What is given of each row that is long enough, its answer, and its class."""
     found = []
-    assert batch.condition is not None
-    for row, label in zip(batch.data.tolist(), batch.condition.tolist(), strict=True):
+    assert batch.class_ids is not None
+    for row, label in zip(batch.data.tolist(), batch.class_ids.tolist(), strict=True):
         ordinary = [place for place, each in enumerate(row) if 0 <= each < META]
         if len(ordinary) > distance:
             given = row[: ordinary[-1 - distance] + 1] + [META] * at_meta
@@ -40,9 +40,9 @@ def by_hand(batch: Batch, distance: int, at_meta: bool) -> list[tuple[list[int],
 def test_rows_are_given_up_to_the_id_that_is_read(batch: Batch, distance: int, at_meta: bool) -> None:
     found = prompts(batch, meta=META, distance=distance, at_meta=at_meta)
 
-    assert found.condition is not None
+    assert found.class_ids is not None
     given = [[each for each in row if each >= 0] for row in found.ids.tolist()]
-    assert list(zip(given, found.answers.tolist(), found.condition.tolist(), strict=True)) == by_hand(
+    assert list(zip(given, found.answers.tolist(), found.class_ids.tolist(), strict=True)) == by_hand(
         batch, distance, at_meta
     )
     assert found.place.tolist() == [len(row) - 1 for row in given]
