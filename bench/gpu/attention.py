@@ -7,7 +7,7 @@ of a copy. Masks are made beforehand, as a step makes them once for all layers. 
 sum in float32. Medians by CUDA events of replayed CUDA graphs; a scratch is cleared before each, so that no cache keeps
 what is read. Without a GPU it says so, and writes nothing.
 
-Usage: python bench/gpu/attention.py [--rounds N] [--batch B ...] [--cached C ...]
+Usage: python bench/gpu/attention.py [--rounds N] [--batch B ...] [--cached C ...] [--heads H]
 
 Axes: b requests, t nodes, s cached positions and nodes, h heads, d head width.
 """
@@ -21,8 +21,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
-from kept import keep, needs_gpu
-from speed import SHAPES, TURNS, bandwidth, microseconds
+from kept import keep
+from machine import here
+from speed import SHAPES, TURNS, bandwidth
 from torch import Tensor
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
@@ -191,9 +192,9 @@ def main() -> None:
     words.add_argument("--rounds", type=int, default=30)
     words.add_argument("--batch", type=int, nargs="+", default=[1, 8, 64])
     words.add_argument("--cached", type=int, nargs="+", default=[1024, 4096])
+    words.add_argument("--heads", type=int, default=HEADS)
     given = words.parse_args()
-    needs_gpu()
-    like = torch.empty(0, device="cuda", dtype=torch.bfloat16)
+    like = torch.empty(0, device=here().device, dtype=torch.bfloat16)
     errors = {name: tried(worst, way, like) for name, way in WAYS.items()}
     print(errors, flush=True)
     right = [name for name, error in errors.items() if not isinstance(error, str) and error <= ROUNDINGS]
@@ -202,12 +203,14 @@ def main() -> None:
     for size in given.batch:
         for cached in given.cached:
             for shape, parents in SHAPES.items():
-                found = measured(right, parents, size, cached, given.rounds)
-                floor = 1e6 * 4 * size * cached * HEADS * WIDTH / rate  # two numbers of two bytes
+                found = measured(right, Case(parents, size, cached, given.heads), given.rounds)
+                floor = 1e6 * 4 * size * cached * given.heads * WIDTH / rate  # two numbers of two bytes
                 rows.append({"batch": size, "cached": cached, "tree": shape, **found, "floor": floor})
                 print(rows[-1], flush=True)
                 keep("attention", {"bandwidth": rate, "rounds": given.rounds, "errors": errors, "microseconds": rows})
-                torch.cuda.empty_cache()
+                here().finish()
+    told = {name: error if isinstance(error, str) else round(error, 1) for name, error in errors.items()}
+    print(f"{len(rows)} rows; errors in roundings, of which {ROUNDINGS} are allowed: {told}")
     sys.exit(any(not isinstance(error, str) and name not in right for name, error in errors.items()))
 
 
@@ -219,29 +222,28 @@ def tried(call: Callable[..., float], *given: Any) -> float | str:
         return f"not run: {next(iter(str(problem).splitlines()), type(problem).__name__)}"
 
 
-def measured(names: list[str], parents: tuple[int, ...], size: int, cached: int, rounds: int) -> dict[str, float | str]:
+class Case(NamedTuple):
+    """Requests of a table's row."""
+
+    parents: tuple[int, ...]
+    size: int
+    cached: int
+    heads: int
+
+
+def measured(names: list[str], case: Case, rounds: int) -> dict[str, float | str]:
     """Microseconds of a step by each way."""
-    like = torch.empty(0, device="cuda", dtype=torch.bfloat16)
-    steps = [drawn(parents, size, cached, like=like, seed=seed) for seed in range(TURNS)]
+    like = torch.empty(0, device=here().device, dtype=torch.bfloat16)
+    steps = [drawn(*case[:3], like=like, heads=case.heads, seed=seed) for seed in range(TURNS)]
     torch.compiler.reset()
     return {name: tried(timed, WAYS[name], steps, rounds) for name in names}
 
 
 def timed(way: Callable[[Step], Call], steps: list[Step], rounds: int) -> float:
-    """Microseconds of a step by one way."""
-    graphs = captured(way(steps[0]), steps)
-    return microseconds(lambda place: graphs[place % len(graphs)].replay(), rounds)
-
-
-def captured(call: Call, steps: list[Step]) -> list[torch.cuda.CUDAGraph]:
-    """A graph of each step, as a server would replay it."""
-    graphs = []
-    for step in steps:
-        call(step)  # compiles
-        graphs.append(torch.cuda.CUDAGraph())
-        with torch.cuda.graph(graphs[-1]):
-            call(step)
-    return graphs
+    """Microseconds of a step by one way, captured as a server would replay it."""
+    call = way(steps[0])
+    graphs = [here().captured(lambda step=step: call(step)) for step in steps]
+    return here().microseconds(lambda place: graphs[place % len(graphs)](), rounds)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,22 @@
+"""The trees on which device code is compared, and the comparison: those of crt-verify's own tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from crt_verify.tree import Trees
+from machine import here
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "plugins/crt-verify/tests/kernels"))
+from cases import MANY, REFERENCE, WORDS, Cases, differing, ragged, spoiled, uniform
+
+__all__ = ["LAYOUTS", "MANY", "REFERENCE", "WORDS", "Cases", "differing", "moved", "ragged", "spoiled", "uniform"]
+
+LAYOUTS = ("path-serial", "node-parallel")
+
+
+def moved(cases: Cases) -> Cases:
+    """Cases on the machine that judges them."""
+    there = here().device
+    return Cases(Trees(*(field.to(there) for field in cases.trees)), *(field.to(there) for field in cases[1:]))
