@@ -11,6 +11,7 @@ Usage: python bench/gpu/correctness.py [--cases N] [--wide V ...] [--only RULE .
 from __future__ import annotations
 
 import argparse
+import io
 import multiprocessing
 import shutil
 import sys
@@ -73,10 +74,10 @@ def main() -> None:
         ThreadPoolExecutor() as threads,
     ):
         peer = None if given.bare else threads.submit(flashinfer)
-        jobs = {name: workers.submit(of_rows, name, given.cases, given.wide, blocks) for name in given.only}
+        jobs = {name: workers.submit(packed, of_rows, name, given.cases, given.wide, blocks) for name in given.only}
         found["compiled"] = compiled()
         print(f"compiled, seconds: {found['compiled']}", flush=True)
-        fused = {name: workers.submit(of_logits, name, given.cases, blocks) for name in given.only}
+        fused = {name: workers.submit(packed, of_logits, name, given.cases, blocks) for name in given.only}
         for name, rows in judged(jobs, fused):
             wrong.setdefault(name, {}).update(rows)
             print(f"{name}: rows that differ: {rows}", flush=True)
@@ -123,6 +124,18 @@ def compiled() -> dict[str, Any]:
     return {"for": target, **seconds}
 
 
+def packed(job: Callable[..., Any], *given: Any) -> bytes:
+    """What a job gives, by value: tensors that processes share each take a file and room in shared memory."""
+    made = io.BytesIO()
+    torch.save(job(*given), made)
+    return made.getvalue()
+
+
+def unpacked(job: Future[bytes]) -> Any:
+    """What a job gave."""
+    return torch.load(io.BytesIO(job.result()), weights_only=False)
+
+
 def of_rows(name: str, cases: int, wide: list[int], blocks: tuple[int, ...]) -> list[Expected]:
     """What a rule has to say of trees with probabilities, by its reference."""
     torch.set_num_threads(1)
@@ -164,13 +177,13 @@ def of_logits(name: str, cases: int, blocks: tuple[int, ...]) -> dict[str, list[
 
 
 def judged(
-    rows: Mapping[str, Future[list[Expected]]], logits: Mapping[str, Future[dict[str, list[Expected]]]]
+    rows: Mapping[str, Future[bytes]], logits: Mapping[str, Future[bytes]]
 ) -> Iterable[tuple[str, dict[str, int]]]:
     """Part by part, the rows in which the kernels' verdicts are others."""
     for name, job in rows.items():
-        yield name, apart(name, job.result())
+        yield name, apart(name, unpacked(job))
     for name, fused in logits.items():
-        for number, batches in fused.result().items():
+        for number, batches in unpacked(fused).items():
             yield f"logits_{number}", apart(name, batches)
 
 

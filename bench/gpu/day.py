@@ -44,6 +44,10 @@ class Part(NamedTuple):
     """Something that is run."""
 
     name: str
+    what: str
+    """What it is about."""
+    stand_in: str
+    """What it runs on in a rehearsal."""
     command: tuple[str, ...]
     """Behind the interpreter: a script and its words."""
     small: tuple[str, ...]
@@ -55,31 +59,50 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part("facts", ("facts.py",), ("--rounds", "2", "--side", "128"), 10, 45),
-    Part("correctness", ("correctness.py",), ("--cases", "100", "--wide", "500"), 60, 150),
-    Part("graphs", ("graphs.py",), ("--cases", "50"), 20, 60),
-    Part("speed", ("speed.py",), ("--rounds", "2", "--vocabulary", "64", "--batch", "1", "64"), 40, 140),
     Part(
-        "attention",
+        "facts", "the device, its versions and rates", "a CPU",
+        ("facts.py",), ("--rounds", "2", "--side", "128"),
+        10, 45,
+    ),
+    Part(
+        "correctness", "kernels compiled, and compared with the reference", "the host build; kernels compiled, not run",
+        ("correctness.py",), ("--cases", "100", "--wide", "500"),
+        60, 150,
+    ),
+    Part(
+        "graphs", "verdicts and commits captured and replayed", "the host build; what a capture forbids is refused",
+        ("graphs.py",), ("--cases", "50"),
+        20, 60,
+    ),
+    Part(
+        "speed", "tables of verdicts", "the host build",
+        ("speed.py",), ("--rounds", "2", "--vocabulary", "64", "--batch", "1", "64"),
+        40, 140,
+    ),
+    Part(
+        "attention", "ways of tree attention", "torch on a CPU",
         ("attention.py", "--rounds", "20", "--batch", "1", "64"),
         ("--rounds", "1", "--batch", "1", "--cached", "16", "--heads", "2"),
         30, 90,
     ),
     Part(
-        "end_to_end",
-        ("end_to_end.py", "--rounds", "15"),
-        ("--rounds", "2", "--pair", "small", "--batch", "2", "--cached", "8"),
+        "end_to_end", "whole decoding steps", "torch on a CPU and the host build",
+        ("end_to_end.py", "--rounds", "15"), ("--rounds", "2", "--pair", "small", "--batch", "2", "--cached", "8"),
         40, 110,
     ),
     Part(
-        "images",
+        "images", "image sampling, eager and by graphs", "torch on a CPU; what a capture forbids is refused",
         ("images.py",),
         ("--size", "small", "--codes", "64", "--side", "4", "--batch", "4", "--rounds", "1", "--backend", "aot_eager"),
         30, 90,
     ),
-    Part("sanitizer", ("sanitizer.py",), (), 30, 90),
     Part(
-        "training",
+        "sanitizer", "memcheck and racecheck", "the emulated kernels, under the sanitizers of g++",
+        ("sanitizer.py",), (),
+        30, 90,
+    ),
+    Part(
+        "training", "a study of CRT's weight", "torch on a CPU",
         ("training.py",),
         (
             "--seeds", "2", "--set", "dataset.train=400", "--set", "dataset.validation=32", "--set", "dataset.test=200",
@@ -97,6 +120,8 @@ class Ended(NamedTuple):
     """What became of a part."""
 
     name: str
+    what: str
+    """What it was about, and in a rehearsal what it ran on."""
     status: str
     """`ran`, or what went wrong, or why it was not run."""
     seconds: float
@@ -105,8 +130,8 @@ class Ended(NamedTuple):
 
     def __str__(self) -> str:
         if self.status.startswith("not run"):
-            return f"{self.name}: {self.status}"
-        return f"{self.name}: {self.status} in {self.seconds:.1f} s: {self.last[-LAST:]}"
+            return f"{self.name} ({self.what}): {self.status}"
+        return f"{self.name} ({self.what}): {self.status} in {self.seconds:.1f} s: {self.last[-LAST:]}"
 
 
 def main() -> None:
@@ -125,7 +150,7 @@ def main() -> None:
     until = time.monotonic() + 60 * given.minutes
     chosen = [part for part in PARTS if not given.only or part.name in given.only]
     if given.rehearse:
-        chosen = [part._replace(command=(*part.command, *part.small), most=SLOWER * part.most) for part in chosen]
+        chosen = [rehearsed(part) for part in chosen]
     with tempfile.TemporaryDirectory(prefix="gpu-day-") as scratch:
         print(prepared := prepare(Path(scratch), given.wheels), flush=True)
         environment = surroundings(Path(scratch), rehearsed=given.rehearse, out=given.out)
@@ -133,6 +158,12 @@ def main() -> None:
         logs = Path(given.out or scratch)
         ended = day(chosen, until, environment, logs, prepared, told=not given.out)
     sys.exit(any(each.status.startswith(("failed", "stopped")) for each in ended))
+
+
+def rehearsed(part: Part) -> Part:
+    """A part shrunk, and what it then runs on."""
+    command, what = (*part.command, *part.small), f"{part.what}; on {part.stand_in}"
+    return part._replace(command=command, what=what, most=SLOWER * part.most)
 
 
 def day(
@@ -155,7 +186,9 @@ def day(
         log = logs / "gpu-day.log"
         if left < part.least:
             ended.append(
-                Ended(part.name, f"not run: {max(left, 0):.0f} s are left, and it needs {part.least}", 0.0, "")
+                Ended(
+                    part.name, part.what, f"not run: {max(left, 0):.0f} s are left, and it needs {part.least}", 0.0, ""
+                )
             )
         else:
             ended.append(run(part, min(part.most, left), environment, log))
@@ -191,7 +224,7 @@ def run(part: Part, seconds: float, environment: Mapping[str, str], log: Path) -
             except subprocess.TimeoutExpired:
                 became = f"stopped at its limit of {seconds:.0f} s"
     printed = log.read_bytes()[start:].decode(errors="replace").strip().split("\n")
-    return Ended(part.name, became, round(time.monotonic() - began, 1), printed[-1])
+    return Ended(part.name, part.what, became, round(time.monotonic() - began, 1), printed[-1])
 
 
 @contextmanager
@@ -267,6 +300,7 @@ def surroundings(scratch: Path, *, rehearsed: bool, out: Path | None) -> dict[st
         "HF_HUB_OFFLINE": "1",
         "TMPDIR": str(scratch),
         "FLASHINFER_WORKSPACE_BASE": str(scratch),
+        "PATH": os.pathsep.join([os.environ["PATH"], "/usr/local/cuda/bin"]),  # where tools usually are
         **toolkit(scratch),
     }
     if rehearsed:

@@ -53,7 +53,8 @@ def sanitized(tool: str, cases: int, rules: list[str]) -> str:
         return "not run: no compute-sanitizer"
     script = Path(__file__).with_name("correctness.py")
     arguments = ["--bare", "--cases", str(cases), "--wide", str(WIDE), "--only", *rules]
-    return ended([path, "--tool", tool, "--error-exitcode", str(UNCLEAN), sys.executable, str(script), *arguments])
+    words = ["--tool", tool, "--target-processes", "application-only", "--error-exitcode", str(UNCLEAN)]
+    return ended([path, *words, sys.executable, str(script), *arguments])
 
 
 def emulated(tool: str) -> str:

@@ -114,11 +114,11 @@ def goals(rows: list[dict[str, Any]]) -> list[str]:
         ("logits 4 times as fast as a softmax first", 4, 1, ratios(rows, ", softmax first", ", logits")),
         (
             "a verdict in 20 us, batch 1, 128,000 ids, rsd-s (5,6)",
-            20, -1, [row["recursive"] for row in rows if at_hand.items() <= row.items()],
+            20, -1, [row["recursive"] for row in rows if at_hand.items() <= row.items() and timed_at(row, "recursive")],
         ),
         (
             "a chain as fast as FlashInfer's kernel",
-            1, 1, [row["FlashInfer"] / row["single"] for row in rows if isinstance(row.get("FlashInfer"), float)],
+            1, 1, [row["FlashInfer"] / row["single"] for row in rows if timed_at(row, "FlashInfer", "single")],
         ),
     ]  # fmt: skip
     return [
@@ -131,7 +131,13 @@ def goals(rows: list[dict[str, Any]]) -> list[str]:
 def ratios(rows: list[dict[str, Any]], over: str, under: str) -> list[float]:
     """One column over another, for every rule that has both."""
     rules = ("single", "block", "recursive", "multiround", "kseq", "target-only")
-    return [row[f"{rule}{over}"] / row[f"{rule}{under}"] for row in rows for rule in rules if f"{rule}{under}" in row]
+    pairs = [(row, f"{rule}{over}", f"{rule}{under}") for row in rows for rule in rules]
+    return [row[one] / row[other] for row, one, other in pairs if timed_at(row, one, other)]
+
+
+def timed_at(row: dict[str, Any], *columns: str) -> bool:
+    """Whether a row has a time in each of these columns, and not why there is none."""
+    return all(isinstance(row.get(column), float) for column in columns)
 
 
 def bandwidth(rounds: int) -> float:
@@ -177,15 +183,29 @@ def measured(parents: tuple[int, ...], size: int, vocabulary: int, rounds: int, 
     for name in names:
         arms |= of_rule(name, given, laws)
     if importlib.util.find_spec("flashinfer") and not here().rehearsed:
-        arms |= (flashinfer_arms(given, laws) if chain else {}) | cut_first(names[0], given)
+        arms |= peer("FlashInfer", lambda: flashinfer_arms(given, laws)) if chain else {}
+        arms |= peer(f"{names[0]}, FlashInfer's softmax and top-p first", lambda: cut_first(names[0], given))
     if importlib.util.find_spec("sgl_kernel") and not here().rehearsed:
-        arms |= sglang_arms(given, laws)
+        arms |= peer("SGLang", lambda: sglang_arms(given, laws))
     found = {name: timed(arm, SLOW if name.endswith(", torch") else rounds) for name, arm in arms.items()}
     for name in names:
         for rows, width in (("", 4), (", logits", 2)):
             read = [read_rows(name, *each, laws=not rows) for each in zip(given, laws, strict=True)]
             found[f"{name}{rows}, floor"] = 1e6 * statistics.mean(read) * width * vocabulary / rate
     return found
+
+
+def peer(name: str, made: Callable[[], Arms]) -> Arms:
+    """The arms of another package, or one that says why there are none."""
+    try:
+        return made()
+    except Exception as problem:  # a package that does not fit raises anything
+        reason = problem
+
+        def fails(_: int) -> None:
+            raise reason
+
+        return {name: fails}
 
 
 def timed(arm: Callable[[int], Any], rounds: int) -> Any:

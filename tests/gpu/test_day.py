@@ -32,7 +32,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def part(scripts: Path, name: str, code: str, *, least: int = 1, most: float = 30) -> Part:
     (scripts / f"{name}.py").write_text(f"import sys; sys.path.append({str(BENCHES)!r})\n{code}")
-    return Part(name, (f"{name}.py",), (), least, most)  # type: ignore[arg-type]
+    return Part(name, "a script", "a CPU", (f"{name}.py",), (), least, most)  # type: ignore[arg-type]
 
 
 def run(parts: list[Part], tmp_path: Path, seconds: float = 60, **environment: str) -> dict[str, day.Ended]:
@@ -57,7 +57,7 @@ def test_a_part_that_crashes_leaves_the_others(
     assert [each.status for each in ended.values()] == ["failed: status 1", "ran"]
     assert [told(kept, name)["rows"] for name in ("breaks", "goes")] == [[1], [1]]
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" in ")[0] for line in lines] == ["breaks: failed: status 1", "goes: ran"]
+    assert [line.split(" in ")[0] for line in lines] == ["breaks (a script): failed: status 1", "goes (a script): ran"]
     assert lines[0].endswith("ValueError: no such thing")
     assert lines[1].endswith("all of it")
 
@@ -125,7 +125,7 @@ def test_parts_that_no_longer_fit_are_named(
 
     assert [each.status.split(":")[0] for each in ended.values()] == ["stopped at its limit of 1 s", "not run", "ran"]
     assert ended["large"].status.endswith("s are left, and it needs 50")
-    assert "large: not run: " in capsys.readouterr().out
+    assert "large (a script): not run: " in capsys.readouterr().out
     assert told(kept)["parts"]["large"]["status"] == ended["large"].status
 
 
@@ -149,7 +149,8 @@ def test_a_day_that_is_cut_off_loses_nothing_that_was_kept(
     code = (
         "import day, pathlib, sys\n"
         f"day.HERE = pathlib.Path({str(scripts)!r})\n"
-        "day.PARTS = tuple(day.Part(name, (f'{name}.py',), (), 1, 60) for name in ('first', 'second'))\n"
+        "made = [day.Part(name, 'a script', 'a CPU', (f'{name}.py',), (), 1, 60) for name in ('first', 'second')]\n"
+        "day.PARTS = tuple(made)\n"
         "day.signal.signal(day.signal.SIGTERM, lambda *_: sys.exit('stopped'))\n"
         f"sys.argv = ['day.py', '--out', {str(out)!r}, '--wheels', {str(tmp_path)!r}]\n"
         "day.main()\n"
@@ -217,3 +218,16 @@ def test_a_rehearsal_shrinks_every_part_that_has_a_size() -> None:
     sizes = {part.name for part in day.PARTS if part.small}
 
     assert sizes == {part.name for part in day.PARTS} - {"sanitizer"}  # whose emulation is one of the tests
+
+
+def test_the_command_rehearses_a_part_from_plain_sources(kept: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHES / "day.py"), "--rehearse", "--only", "facts", "--wheels", str(tmp_path)]
+
+    ended = subprocess.run([*command, "--out", str(tmp_path / "out")], check=False, capture_output=True, text=True)
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    sources, line = ended.stdout.splitlines()
+    assert sources.startswith("sources of crtcore, crt-ar, ")
+    assert line.startswith("facts (the device, its versions and rates; on a CPU): ran in ")
+    assert told(kept, "facts")["rehearsed"]
+    assert (told(kept)["rehearsed"], told(kept)["parts"]["facts"]["status"]) == (True, "ran")

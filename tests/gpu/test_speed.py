@@ -107,3 +107,12 @@ def test_an_arm_that_cannot_run_says_why_and_leaves_the_others() -> None:
     found = speed.timed(fails, 1)
 
     assert found == "not run: no compiler"
+
+
+def test_arms_of_a_package_that_does_not_fit_say_why() -> None:
+    def missing() -> speed.Arms:
+        raise ImportError("no such library")
+
+    arms = speed.peer("FlashInfer", missing)
+
+    assert {name: speed.timed(arm, 1) for name, arm in arms.items()} == {"FlashInfer": "not run: no such library"}

@@ -1,4 +1,4 @@
-"""Results of GPU benches that are kept are a GPU's, of the kernels and the scripts as they are; one that lacks is named."""
+"""Kept results of GPU benches are a GPU's, of the kernels and scripts as they are; one that lacks is named."""
 
 from __future__ import annotations
 
@@ -85,5 +85,5 @@ def test_a_rehearsal_is_no_result(bench: Path) -> None:
 def test_a_result_that_lacks_is_named(bench: Path) -> None:
     (bench / "results" / "gpu-new.json").unlink()
 
-    with pytest.raises(pytest.skip.Exception, match="no GPU result of new is kept: .* has not run it on a GPU"):
+    with pytest.raises(pytest.skip.Exception, match=r"no GPU result of new is kept: .* has not run it on a GPU"):
         wrong(bench, "new")
