@@ -19,6 +19,7 @@ import importlib
 import itertools
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -221,8 +222,8 @@ def main() -> None:
             ]
             keep("attention", {"bandwidth": rate, "rounds": given.rounds, "errors": errors, "microseconds": rows})
             here().finish()
-    told = {name: error if isinstance(error, str) else round(error, 1) for name, error in errors.items()}
-    print(f"{len(cases)} rows; errors in roundings, of which {ROUNDINGS} are allowed: {told}")
+    shown = {name: error if isinstance(error, str) else round(error, 1) for name, error in errors.items()}
+    print(f"{len(cases)} rows; errors in roundings, of which {ROUNDINGS} are allowed: {shown}")
     sys.exit(any(not isinstance(error, str) and error > ROUNDINGS for error in errors.values()))
 
 
@@ -254,7 +255,7 @@ def measured(names: list[str], case: Case, rounds: int) -> dict[str, float | str
 def timed(way: Callable[[Step], Call], steps: list[Step], rounds: int) -> float:
     """Microseconds of a step by one way, captured as a server would replay it."""
     call = way(steps[0])
-    graphs = [here().captured(lambda step=step: call(step)) for step in steps]
+    graphs = [here().captured(partial(call, step)) for step in steps]
     return here().microseconds(lambda place: graphs[place % len(graphs)](), rounds)
 
 

@@ -9,7 +9,16 @@ from crt_verify.tree import Trees
 from machine import here
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "plugins/crt-verify/tests/kernels"))
-from cases import MANY, REFERENCE, WORDS, Cases, differing, ragged, spoiled, uniform
+from cases import (  # type: ignore[import-not-found, unused-ignore]
+    MANY,
+    REFERENCE,
+    WORDS,
+    Cases,
+    differing,
+    ragged,
+    spoiled,
+    uniform,
+)
 
 __all__ = ["LAYOUTS", "MANY", "REFERENCE", "WORDS", "Cases", "differing", "moved", "ragged", "spoiled", "uniform"]
 
@@ -17,6 +26,6 @@ LAYOUTS = ("path-serial", "node-parallel")
 
 
 def moved(cases: Cases) -> Cases:
-    """Cases on the machine that judges them."""
+    """Cases on the machine whose kernels are compared."""
     there = here().device
     return Cases(Trees(*(field.to(there) for field in cases.trees)), *(field.to(there) for field in cases[1:]))

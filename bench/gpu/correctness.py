@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import attrs
@@ -78,7 +79,7 @@ def main() -> None:
         found["compiled"] = compiled()
         print(f"compiled, seconds: {found['compiled']}", flush=True)
         fused = {name: workers.submit(packed, of_logits, name, given.cases, blocks) for name in given.only}
-        for name, rows in judged(jobs, fused):
+        for name, rows in comparisons(jobs, fused):
             wrong.setdefault(name, {}).update(rows)
             print(f"{name}: rows that differ: {rows}", flush=True)
             if not given.bare:
@@ -91,8 +92,8 @@ def main() -> None:
         keep("correctness", found)
         if not here().rehearsed:
             note(wrong.keys(), bad)
-    told = f"differ: {', '.join(bad)}" if bad else "equal"
-    print(f"{sum(map(len, wrong.values()))} comparisons, of {given.cases} trees and fewer larger ones: {told}")
+    outcome = f"differ: {', '.join(bad)}" if bad else "equal"
+    print(f"{sum(map(len, wrong.values()))} comparisons, of {given.cases} trees and fewer larger ones: {outcome}")
     sys.exit(bool(bad))
 
 
@@ -109,7 +110,7 @@ def compiled() -> dict[str, Any]:
         host.library()
         return {"the kernels": "not compiled: no nvcc"}
     target = REHEARSED if here().rehearsed else "sm_{}{}".format(*torch.cuda.get_device_capability())
-    parts: dict[str, Callable[[], Any]] = {rows: lambda rows=rows: device.library(rows, [target]) for rows in LAWS}
+    parts: dict[str, Callable[[], Any]] = {rows: partial(device.library, rows, [target]) for rows in LAWS}
     parts |= {"commit": lambda: device.built("commit.cu", "commit", [target]), "host": host.library}
 
     def taken(part: Callable[[], Any]) -> float:
@@ -140,7 +141,7 @@ def of_rows(name: str, cases: int, wide: list[int], blocks: tuple[int, ...]) -> 
     """What a rule has to say of trees with probabilities, by its reference."""
     torch.set_num_threads(1)
     sound = ragged(name, seed=1, size=cases)
-    layouts = tuple({"layout": layout} for layout in LAYOUTS)
+    layouts: tuple[dict[str, Any], ...] = tuple({"layout": layout} for layout in LAYOUTS)
     batches: list[tuple[str, Cases, tuple[Mapping[str, Any], ...]]] = [
         ("ragged", sound, layouts),
         ("spoilt", spoiled(sound, seed=2), layouts),
@@ -176,7 +177,7 @@ def of_logits(name: str, cases: int, blocks: tuple[int, ...]) -> dict[str, list[
     return found
 
 
-def judged(
+def comparisons(
     rows: Mapping[str, Future[bytes]], logits: Mapping[str, Future[bytes]]
 ) -> Iterable[tuple[str, dict[str, int]]]:
     """Part by part, the rows in which the kernels' verdicts are others."""

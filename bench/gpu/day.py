@@ -128,6 +128,11 @@ class Ended(NamedTuple):
     last: str
     """The last line that it printed."""
 
+    @property
+    def wrong(self) -> bool:
+        """Whether it failed or took too long."""
+        return self.status.startswith(("failed", "stopped"))
+
     def __str__(self) -> str:
         if self.status.startswith("not run"):
             return f"{self.name} ({self.what}): {self.status}"
@@ -156,8 +161,8 @@ def main() -> None:
         environment = surroundings(Path(scratch), rehearsed=given.rehearse, out=given.out)
         os.environ.update({name: environment[name] for name in (results.OUT,) if name in environment})
         logs = Path(given.out or scratch)
-        ended = day(chosen, until, environment, logs, prepared, told=not given.out)
-    sys.exit(any(each.status.startswith(("failed", "stopped")) for each in ended))
+        ended = day(chosen, until, environment, logs, prepared, verbose=not given.out)
+    sys.exit(any(each.wrong for each in ended))
 
 
 def rehearsed(part: Part) -> Part:
@@ -173,65 +178,55 @@ def day(
     logs: Path,
     prepared: str = "",
     *,
-    told: bool = False,
+    verbose: bool = False,
 ) -> list[Ended]:
     """Runs parts until a moment of the monotonic clock, and keeps what became of each as soon as that is known.
 
-    `told`: what a part that went wrong had printed is printed, as no log is kept.
+    `verbose`: the end of what a failed part printed is shown, as no log is kept.
     """
     began, began_at = time.monotonic(), datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    log = logs / "gpu-day.log"
+    about = {"began": began_at, "prepared": prepared, "rehearsed": environment.get(REHEARSED) == "1"}
     ended: list[Ended] = []
     for part in parts:
-        left = until - time.monotonic()
-        log = logs / "gpu-day.log"
-        if left < part.least:
-            ended.append(
-                Ended(
-                    part.name, part.what, f"not run: {max(left, 0):.0f} s are left, and it needs {part.least}", 0.0, ""
-                )
-            )
-        else:
-            ended.append(run(part, min(part.most, left), environment, log))
+        ended.append(run(part, until - time.monotonic(), environment, log))
         print(ended[-1], flush=True)
-        if told and ended[-1].status != "ran" and not ended[-1].status.startswith("not run"):
+        if verbose and ended[-1].wrong:
             print(log.read_text()[-4000:], flush=True)
         seconds = round(time.monotonic() - began, 1)
-        results.write(
-            "day",
-            {
-                "began": began_at,
-                "prepared": prepared,
-                "rehearsed": environment.get(REHEARSED) == "1",
-                "seconds": seconds,
-                "parts": {each.name: each._asdict() for each in ended},
-            },
-        )
+        results.write("day", {**about, "seconds": seconds, "parts": {each.name: each._asdict() for each in ended}})
     return ended
 
 
-def run(part: Part, seconds: float, environment: Mapping[str, str], log: Path) -> Ended:
-    """A part, and all the processes that it starts, for so long at most."""
-    script, *words = part.command
+def run(part: Part, left: float, environment: Mapping[str, str], log: Path) -> Ended:
+    """A part, and all the processes that it starts, for as long as it may take and is left."""
+    if left < part.least:
+        return Ended(
+            part.name, part.what, f"not run: {max(left, 0):.0f} s are left, and it needs {part.least}", 0.0, ""
+        )
+    seconds, (script, *words) = min(part.most, left), part.command
     began = time.monotonic()
-    with log.open("ab") as said:
-        said.write(f"\n=== {part.name}\n".encode())
-        said.flush()
-        start = said.tell()
-        with alive([sys.executable, str(HERE / script), *words], environment, said) as process:
+    with log.open("ab") as output:
+        output.write(f"\n=== {part.name}\n".encode())
+        output.flush()
+        start = output.tell()
+        with alive([sys.executable, str(HERE / script), *words], environment, output) as process:
             try:
-                status = process.wait(seconds)
-                became = "ran" if status == 0 else f"failed: status {status}"
+                code = process.wait(seconds)
+                status = "ran" if code == 0 else f"failed: status {code}"
             except subprocess.TimeoutExpired:
-                became = f"stopped at its limit of {seconds:.0f} s"
-    printed = log.read_bytes()[start:].decode(errors="replace").strip().split("\n")
-    return Ended(part.name, part.what, became, round(time.monotonic() - began, 1), printed[-1])
+                status = f"stopped at its limit of {seconds:.0f} s"
+    last = log.read_bytes()[start:].decode(errors="replace").strip().split("\n")[-1]
+    if status == "ran" and last.startswith("not run: "):
+        status = last
+    return Ended(part.name, part.what, status, round(time.monotonic() - began, 1), last)
 
 
 @contextmanager
-def alive(command: Sequence[str], environment: Mapping[str, str], said: Any) -> Iterator[subprocess.Popen[bytes]]:
+def alive(command: Sequence[str], environment: Mapping[str, str], output: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a group of its own, of which nothing is left afterwards, whatever happens in between."""
     process = subprocess.Popen(
-        command, env={**os.environ, **environment}, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        command, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
         process_group=0,
     )  # fmt: skip
     try:

@@ -255,8 +255,8 @@ def main() -> None:
         )
         for name in asked.pair
     }
-    told = ", ".join(f"{name} {'not run' if share is None else f'{share:.1%}'}" for name, share in shares.items())
-    print(f"{len(rows)} rows; share of verification and commits in a step, at most (goal for 7B: 2 %): {told}")
+    listed = ", ".join(f"{name} {'not run' if share is None else f'{share:.1%}'}" for name, share in shares.items())
+    print(f"{len(rows)} rows; share of verification and commits in a step, at most (goal for 7B: 2 %): {listed}")
 
 
 def built(pair: Pair) -> tuple[LlamaTransformer, LlamaTransformer]:

@@ -50,15 +50,18 @@ def replayed(name: str, layout: str, number: torch.dtype | None, size: int) -> i
     kernel = attrs.evolve(here().rule(word, **keywords), layout=layout)
     first, other = (moved(rows(ragged(name, seed=seed, size=size), number)) for seed in (1, 2))
 
-    def judge(cases: Cases) -> Any:
+    def verdict(cases: Cases) -> Any:
         return kernel.verify(*cases) if number is None else kernel.from_logits(*cases, sampling=CUT)
 
-    again = here().captured(lambda: judge(first))
-    expected = judge(other)
+    again = here().captured(lambda: verdict(first))
+    expected = verdict(other)
     put(first, other)
     found = again()
     here().finish()
-    return differing(type(found)(*(field.cpu() for field in expected)), type(found)(*(field.cpu() for field in found)))
+    count: int = differing(
+        type(found)(*(field.cpu() for field in expected)), type(found)(*(field.cpu() for field in found))
+    )
+    return count
 
 
 def rows(cases: Cases, number: torch.dtype | None) -> Cases:

@@ -44,8 +44,9 @@ Draw: TypeAlias = Callable[[Tensor], Tensor]
 
 def spec_of(size: str) -> LlamaGen:
     """LlamaGen's B, or a small one to try the bench itself."""
-    small = {"layers": 2, "width": 32, "heads": 2} if size == "small" else {}
-    return LlamaGen(size="B", attention="sdpa", **small)
+    if size == "small":
+        return LlamaGen(layers=2, width=32, heads=2, attention="sdpa")
+    return LlamaGen(size="B", attention="sdpa")
 
 
 def coins_of(batch: int, length: int) -> Tensor:
@@ -56,7 +57,8 @@ def coins_of(batch: int, length: int) -> Tensor:
 
 def eager(prior: Prior, batch: int, length: int) -> Draw:
     """The decoder `ancestral`, as it is."""
-    decoder = crtcore.discover().find("decoder", "ancestral").spec().build()
+    spec: Any = crtcore.discover().find("decoder", "ancestral").spec()
+    decoder = spec.build()
     nothing = torch.empty(batch, 0, dtype=torch.int64, device=here().device)
     seeds = torch.arange(batch, device=here().device)
 
@@ -262,8 +264,8 @@ def first_apart(ids: Tensor, expected: Tensor) -> float:
     Behind it a row is another image, as each id hangs on those before.
     """
     same = (ids == expected).long().cumprod(-1)
-    judged = same.sum() + (same[:, -1] == 0).sum()
-    return float(same.sum() / judged)
+    compared = same.sum() + (same[:, -1] == 0).sum()
+    return float(same.sum() / compared)
 
 
 def taken(draw: Draw, classes: Tensor) -> float:

@@ -66,6 +66,7 @@ class Gpu:
 
     device = "cuda"
     rehearsed = False
+    blocks: tuple[int, ...]
 
     def __init__(self) -> None:
         self.name = torch.cuda.get_device_name()
@@ -79,15 +80,15 @@ class Gpu:
         """The median, queued while the GPU sleeps; a scratch is cleared before each, so that no cache keeps rows."""
         call(0)
         scratch = torch.empty(SCRATCH, dtype=torch.int8, device=self.device)
-        marks = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(rounds)]
-        torch.cuda._sleep(ASLEEP)
+        marks = [[event() for _ in range(2)] for _ in range(rounds)]
+        torch.cuda._sleep(ASLEEP)  # type: ignore[no-untyped-call]
         for place, (start, stop) in enumerate(marks):
             scratch.zero_()
             start.record()
             call(place)
             stop.record()
         torch.cuda.synchronize()
-        return 1e3 * statistics.median(start.elapsed_time(stop) for start, stop in marks)
+        return 1e3 * float(statistics.median(start.elapsed_time(stop) for start, stop in marks))
 
     def captured(self, call: Callable[[], Any], *, opaque: bool = False) -> Callable[[], Any]:
         """The replay of a CUDA graph of a call."""
@@ -105,9 +106,9 @@ class Gpu:
 
     def mark(self) -> Any:
         """An event at this place of the stream."""
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        return event
+        now = event()
+        now.record()
+        return now
 
     def between(self, start: Any, stop: Any) -> float:
         """As the events have it."""
@@ -117,6 +118,11 @@ class Gpu:
         """Waits for the GPU, and gives memory back to it."""
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
+
+
+def event() -> Any:
+    """One that takes the time."""
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
 @attrs.frozen
@@ -145,7 +151,7 @@ class Rehearsal:
     name = "a CPU, in a rehearsal"
     device = "cpu"
     rehearsed = True
-    blocks = kernels.BLOCKS
+    blocks: tuple[int, ...] = kernels.BLOCKS
 
     def rule(self, word: str, **keywords: Any) -> Any:
         """The host build."""
@@ -166,7 +172,7 @@ class Rehearsal:
         Raises: Forbidden if a CUDA graph could not hold it.
         """
         call()  # what is made once may ask for anything
-        with nullcontext() if opaque else Capture():
+        with nullcontext() if opaque else Capture():  # type: ignore[no-untyped-call]
             made = call()
 
         def again() -> Any:
@@ -197,7 +203,7 @@ class Forbidden(RuntimeError):
     """A CUDA graph cannot hold what was asked for."""
 
 
-class Capture(TorchDispatchMode):
+class Capture(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """What a capture forbids is an error: whatever waits for values on the GPU, or copies from the CPU's pages."""
 
     supports_higher_order_operators = True

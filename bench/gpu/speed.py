@@ -87,8 +87,8 @@ def main() -> None:
         if size in (1, 64):
             choices = chosen(size, vocabulary, given.rounds)
             add(kept, "choices", {"vocabulary": vocabulary, "batch": size, **choices})
-    told = "; ".join(goals(kept["microseconds"])) or "no row is about one"
-    print(f"{len(kept['microseconds'])} rows; goals: {'those of a GPU' if here().rehearsed else told}")
+    reached = "; ".join(goals(kept["microseconds"])) or "no row is about one"
+    print(f"{len(kept['microseconds'])} rows; goals: {'those of a GPU' if here().rehearsed else reached}")
 
 
 def in_order(sizes: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -151,7 +151,7 @@ def drawn(
 ) -> tuple[Trees, Tensor, Tensor, Tensor, Tensor]:
     """Trees whose ids the draft drew, logits of both in bfloat16, and coins."""
     generator = torch.Generator(here().device).manual_seed(seed)
-    normal = {"generator": generator, "device": here().device, "dtype": torch.bfloat16}
+    normal: Any = {"generator": generator, "device": here().device, "dtype": torch.bfloat16}
     draft = 3 * torch.randn(size, len(parents), vocabulary, **normal)
     target = draft + torch.randn(draft.shape, **normal)
     above = torch.tensor(parents, device=here().device).clamp(min=0)
@@ -237,7 +237,7 @@ def chosen(size: int, vocabulary: int, rounds: int) -> dict[str, float]:
 
 
 def of_rule(name: str, given: list[Any], laws: list[Any]) -> Arms:
-    reference = rule(name)
+    reference: Any = rule(name)
 
     def torch_verify(place: int) -> Any:
         trees, _, _, accept, final = given[place % len(given)]
@@ -274,7 +274,7 @@ def of_kernel(name: str, ours: Any, given: list[Any], laws: list[Any]) -> Arms:
 
 def flashinfer_arms(given: list[Any], laws: list[Any]) -> Arms:
     """The chain kernel of serving engines, and a softmax before it."""
-    from flashinfer import sampling
+    from flashinfer import sampling  # type: ignore[import-not-found, unused-ignore]
 
     ids = [each[0].tokens[:, 1:].int() for each in given]
     drafts = [q[:, :-1].contiguous() for _, q in laws]
@@ -301,7 +301,7 @@ def flashinfer_arms(given: list[Any], laws: list[Any]) -> Arms:
 
 def cut_first(name: str, given: list[Any]) -> Arms:
     """Our verdict after FlashInfer's softmax and top-p of all rows."""
-    from flashinfer import sampling
+    from flashinfer import sampling  # type: ignore[import-not-found, unused-ignore]
 
     ours = here().rule(name)
 
@@ -319,7 +319,9 @@ def cut_first(name: str, given: list[Any]) -> Arms:
 
 def sglang_arms(given: list[Any], laws: list[Any]) -> Arms:
     """The tree kernel of serving engines: `target-only` in our words."""
-    from sgl_kernel import tree_speculative_sampling_target_only
+    from sgl_kernel import (  # type: ignore[import-not-found, unused-ignore]
+        tree_speculative_sampling_target_only,
+    )
 
     size, most, vocabulary = laws[0][0].shape
     parents = given[0][0].parents[0].tolist()

@@ -1,4 +1,4 @@
-"""The bench of correctness tells verdicts apart, and says of no kernel that it ran which did not."""
+"""The bench of correctness notices other verdicts, and says of no kernel that it ran which did not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Warm(HostInPlace):
 
 
 @pytest.mark.parametrize(("warmth", "low", "high"), [(1, 0, 0), (1.5, correctness.NEAR + 1, 10_000)])
-def test_verdicts_at_another_temperature_are_told_apart(
+def test_verdicts_at_another_temperature_are_counted(
     warmth: float, low: int, high: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = correctness.of_logits("recursive", 2000, BLOCKS)
@@ -44,7 +44,7 @@ def test_verdicts_at_another_temperature_are_told_apart(
 
 
 @pytest.mark.parametrize(("other", "differ"), [("recursive", False), ("multiround", True)])
-def test_verdicts_of_another_rule_are_told_apart(other: str, differ: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verdicts_of_another_rule_are_counted(other: str, differ: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = correctness.of_rows("recursive", 200, [300], BLOCKS)
     monkeypatch.setattr(type(here()), "rule", lambda *_, **__: HostInPlace(host.rule(other)))
 

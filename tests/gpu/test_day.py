@@ -39,7 +39,7 @@ def run(parts: list[Part], tmp_path: Path, seconds: float = 60, **environment: s
     return {each.name: each for each in day.day(parts, time.monotonic() + seconds, environment, tmp_path)}
 
 
-def told(kept: Path, name: str = "day") -> dict[str, Any]:
+def result(kept: Path, name: str = "day") -> dict[str, Any]:
     found: dict[str, Any] = json.loads((kept / f"gpu-{name}.json").read_text())
     return found
 
@@ -55,7 +55,7 @@ def test_a_part_that_crashes_leaves_the_others(
     ended = run(parts, tmp_path)
 
     assert [each.status for each in ended.values()] == ["failed: status 1", "ran"]
-    assert [told(kept, name)["rows"] for name in ("breaks", "goes")] == [[1], [1]]
+    assert [result(kept, name)["rows"] for name in ("breaks", "goes")] == [[1], [1]]
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" in ")[0] for line in lines] == ["breaks (a script): failed: status 1", "goes (a script): ran"]
     assert lines[0].endswith("ValueError: no such thing")
@@ -91,7 +91,7 @@ def test_a_part_that_hangs_is_killed_with_its_children_and_leaves_the_others(
     ended = run(parts, tmp_path)
 
     assert [each.status for each in ended.values()] == ["stopped at its limit of 2 s", "ran"]
-    assert told(kept, "hangs")["rows"] == [1]
+    assert result(kept, "hangs")["rows"] == [1]
     deadline = time.monotonic() + 5
     while not gone(int(child.read_text())) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -126,7 +126,7 @@ def test_parts_that_no_longer_fit_are_named(
     assert [each.status.split(":")[0] for each in ended.values()] == ["stopped at its limit of 1 s", "not run", "ran"]
     assert ended["large"].status.endswith("s are left, and it needs 50")
     assert "large (a script): not run: " in capsys.readouterr().out
-    assert told(kept)["parts"]["large"]["status"] == ended["large"].status
+    assert result(kept)["parts"]["large"]["status"] == ended["large"].status
 
 
 def test_a_part_gets_no_more_than_what_is_left(scripts: Path, kept: Path, tmp_path: Path) -> None:
@@ -175,6 +175,13 @@ def test_a_day_that_is_cut_off_loses_nothing_that_was_kept(
     while not gone(int(mark.read_text())) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert gone(int(mark.read_text()))
+
+
+def test_a_part_that_needs_a_gpu_and_has_none_did_not_run(scripts: Path, kept: Path, tmp_path: Path) -> None:
+    ended = run([part(scripts, "needs", "print('not run: no GPU')")], tmp_path)
+
+    assert str(ended["needs"]) == "needs (a script): not run: no GPU"
+    assert result(kept)["parts"]["needs"]["status"] == "not run: no GPU"
 
 
 def test_few_files_come_home_and_are_unpacked(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,5 +236,5 @@ def test_the_command_rehearses_a_part_from_plain_sources(kept: Path, tmp_path: P
     sources, line = ended.stdout.splitlines()
     assert sources.startswith("sources of crtcore, crt-ar, ")
     assert line.startswith("facts (the device, its versions and rates; on a CPU): ran in ")
-    assert told(kept, "facts")["rehearsed"]
-    assert (told(kept)["rehearsed"], told(kept)["parts"]["facts"]["status"]) == (True, "ran")
+    assert result(kept, "facts")["rehearsed"]
+    assert (result(kept)["rehearsed"], result(kept)["parts"]["facts"]["status"]) == (True, "ran")

@@ -135,9 +135,9 @@ def test_a_part_that_comes_again_is_added_and_time_between_steps_is_not() -> Non
 def test_the_share_leaves_out_what_only_the_bench_does() -> None:
     parts = {"verification": 1.0, "commit": 2.0, "draft commit": 3.0, REPLACED: 50.0, "target forward": 94.0}
 
-    told = summary([parts])
+    parted = summary([parts])
 
-    assert told["share"] == pytest.approx(0.06)
+    assert parted["share"] == pytest.approx(0.06)
 
 
 @pytest.mark.parametrize(("name", "size"), [("7B", 6_738_415_616), ("135M", 134_515_008)])

@@ -1,4 +1,4 @@
-"""The bench of image sampling: every way draws the ids of `ancestral`, and a wrong memory is told apart."""
+"""The bench of image sampling: every way draws the ids of `ancestral`, and a wrong memory shows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_way_draws_the_ids_of_ancestral(way: Any, prior: Any) -> None:
     assert not torch.equal(ids, expected(first))
 
 
-def test_a_step_that_sees_what_is_behind_it_is_told_apart(prior: Any) -> None:
+def test_a_step_that_sees_what_is_behind_it_shows(prior: Any) -> None:
     stepper = Stepper(prior, BATCH, LENGTH)
     sound = stepper.states
     stepper.states = lambda features, positions, visible: sound(features, positions, torch.ones_like(visible))
@@ -44,7 +44,7 @@ def test_a_step_that_sees_what_is_behind_it_is_told_apart(prior: Any) -> None:
     assert found < images.NEAR
 
 
-def test_other_coins_are_told_apart(prior: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_coins_show(prior: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "coins_of", lambda batch, length: coins_of(batch + 1, length)[1:])
     classes = torch.arange(BATCH)
 
@@ -56,7 +56,7 @@ def test_other_coins_are_told_apart(prior: Any, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("ids", "share"), [([[1, 2, 3]], 1.0), ([[1, 9, 9]], 1 / 2), ([[9, 2, 3]], 0.0), ([[1, 2, 3], [1, 2, 9]], 5 / 6)]
 )
-def test_a_row_is_judged_up_to_its_first_other_id(ids: list[list[int]], share: float) -> None:
+def test_a_row_counts_up_to_its_first_other_id(ids: list[list[int]], share: float) -> None:
     found = first_apart(torch.tensor(ids), torch.tensor([[1, 2, 3]] * len(ids)))
 
     assert found == pytest.approx(share)

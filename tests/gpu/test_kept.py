@@ -21,11 +21,11 @@ BENCHES = Path(day.__file__).parent
 def test_a_result_names_its_machine_its_versions_its_script_and_kernels(kept: Path) -> None:
     keep("attention", [1.5])
 
-    told = json.loads((kept / "gpu-attention.json").read_text())
+    result = json.loads((kept / "gpu-attention.json").read_text())
     script = hashlib.sha256((BENCHES / "attention.py").read_bytes()).hexdigest()
-    assert (told["device"], told["rehearsed"], told["results"]) == (machine.here().name, True, [1.5])
-    assert (told["source"], told["script"], told["tree"]) == (source_hash(), script[:16], tree_hash())
-    assert {"torch", "cuda", "python", "made", "versions"} <= told.keys()
+    assert (result["device"], result["rehearsed"], result["results"]) == (machine.here().name, True, [1.5])
+    assert (result["source"], result["script"], result["tree"]) == (source_hash(), script[:16], tree_hash())
+    assert {"torch", "cuda", "python", "made", "versions"} <= result.keys()
 
 
 def test_every_bench_that_keeps_something_is_a_part_of_the_day() -> None:

@@ -54,7 +54,7 @@ def test_a_replayed_verdict_is_that_of_the_trees_that_are_there(rule: str, numbe
     assert graphs.replayed(rule, "path-serial", number, 200) == 0
 
 
-def test_a_replay_of_the_first_trees_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_of_the_first_trees_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphs, "put", lambda *_: None)
 
     assert graphs.replayed("recursive", "path-serial", None, 200) > 0
