@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import images
 import pytest
 import torch
-from images import Stepper, built, by_steps, coins_of, compiled, eager, first_apart, measured, stepped, whole
+from images import Stepper, built, by_steps, coins_of, compiled, eager, first_apart, stepped, times, whole
 
 BATCH, SIDE = 4, 4
 LENGTH = SIDE**2
@@ -16,7 +18,7 @@ LENGTH = SIDE**2
 
 @pytest.fixture(scope="module")
 def prior() -> Any:
-    return built("small", 64, LENGTH).float()
+    return built("small", 64, LENGTH)
 
 
 @pytest.mark.parametrize("way", [whole, stepped, compiled])
@@ -62,11 +64,37 @@ def test_a_row_counts_up_to_its_first_other_id(ids: list[list[int]], share: floa
     assert found == pytest.approx(share)
 
 
-def test_a_way_that_cannot_run_says_why_and_leaves_the_others(prior: Any) -> None:
-    given = argparse.Namespace(side=SIDE, rounds=1, backend="no such compiler")
+def test_a_way_that_cannot_run_says_why_and_leaves_the_others(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["--size", "small", "--codes", "64", "--side", "4", "--batch", "2", "--rounds", "1"]
+    monkeypatch.setattr(sys, "argv", ["images.py", *words, "--backend", "no such compiler"])
 
-    rows = list(measured(prior, BATCH, given))
+    with pytest.raises(SystemExit) as ended:
+        images.main()
 
-    assert [row["way"] for row in rows] == list(images.WAYS)
-    assert [row.get("right") for row in rows] == [True, True, True, None]
-    assert "no such compiler" in rows[-1]["not run"]
+    found = json.loads((kept / "gpu-images.json").read_text())["results"]
+    assert ended.value.code == 0
+    assert list(found["alike"].values())[:3] == [1.0, 1.0, 1.0]
+    assert "no such compiler" in found["alike"]["graph of a compiled step"]
+    assert [row["way"] for row in found["rows"]] == list(images.WAYS)[:3]
+    assert list(found["times eager"]) == ["graph of a draw, batch 2", "graph of a step, batch 2"]
+
+
+def test_a_way_that_draws_other_ids_is_not_timed(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "compared", lambda way, *_: 0.1 if way is whole else 1.0)
+    words = ["--size", "small", "--codes", "64", "--side", "4", "--batch", "2", "--rounds", "1"]
+    monkeypatch.setattr(sys, "argv", ["images.py", *words, "--backend", "aot_eager"])
+
+    with pytest.raises(SystemExit) as ended:
+        images.main()
+
+    rows = json.loads((kept / "gpu-images.json").read_text())["results"]["rows"]
+    assert ended.value.code == 1
+    assert "graph of a draw" not in {row["way"] for row in rows}
+
+
+def test_a_way_is_held_against_eager_at_its_batch() -> None:
+    rates = [(1, "eager", 2.0), (1, "graph of a step", 7.0), (8, "eager", "not run: x"), (8, "graph of a step", 9.0)]
+
+    found = times([dict(zip(("batch", "way", "images a second"), each, strict=True)) for each in rates])
+
+    assert found == {"graph of a step, batch 1": 3.5}
