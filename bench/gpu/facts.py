@@ -1,7 +1,7 @@
 """What this GPU is: its name and memory, the versions of what runs on it, and the rates of a copy and of a product.
 
-The copy counts bytes read and bytes written; the product is one of two square matrices in bfloat16. Without a GPU it
-says so, and writes nothing.
+Packages that are carried are imported; one that is there and does not import is a failure. The copy counts bytes read
+and bytes written; the product is one of two square matrices in bfloat16. Without a GPU it says so, and writes nothing.
 
 Usage: python bench/gpu/facts.py [--rounds N] [--side N]
 """
@@ -9,8 +9,10 @@ Usage: python bench/gpu/facts.py [--rounds N] [--side N]
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import shutil
 import subprocess
+import sys
 from typing import Any
 
 import torch
@@ -19,6 +21,9 @@ from kept import keep
 from machine import here
 from speed import bandwidth
 
+ABSENT = "not installed"
+MODULES = ("cattrs", "msgspec", "tomli", "tomli_w", "tvm_ffi", "xformers.ops", "flashinfer")
+"""What is carried, as it is imported."""
 TOOLS = (device.compiler(), "compute-sanitizer", "ncu")
 
 
@@ -28,12 +33,28 @@ def main() -> None:
     words.add_argument("--side", type=int, default=8192)
     given = words.parse_args()
     found: dict[str, Any] = {"machine": described(), "tools": {tool: version(tool) for tool in TOOLS}}
+    found["imports"] = {module: imported(module) for module in MODULES}
     keep("facts", found)
     found["bytes a second of a copy"] = bandwidth(given.rounds)
     found["operations a second of a product"] = rate(given.side, given.rounds)
     keep("facts", found)
     copied, product = found["bytes a second of a copy"] / 1e12, found["operations a second of a product"] / 1e12
+    broken = {module: problem for module, problem in found["imports"].items() if problem not in ("fine", ABSENT)}
+    absent = [module for module, problem in found["imports"].items() if problem == ABSENT]
+    print(f"imports: broken: {broken or 'none'}; not installed: {', '.join(absent) or 'none'}")
     print(f"{here().name}, torch {torch.__version__}: a copy {copied:.2f} TB/s, a product {product:.0f} TFLOP/s")
+    sys.exit(bool(broken))
+
+
+def imported(module: str) -> str:
+    """How the import of a package goes."""
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
+        return ABSENT
+    try:
+        importlib.import_module(module)
+    except Exception as problem:  # a package that does not fit raises anything
+        return f"{type(problem).__name__}: {problem}"
+    return "fine"
 
 
 def described() -> dict[str, Any]:
