@@ -13,9 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from crt_vib.rate_distortion.frontier import exact
 from side_by_side import keep, options, show
 from torch import Tensor, nn
+
+from crt_vib.rate_distortion.frontier import exact
 
 CLASSES, NOISE = 16, 0.2
 RATE, SQUARED = (0.35, 0.5, 0.55, 0.62, 0.67), (0.03, 0.11, 0.14, 0.18, 0.25, 0.4, 1.0)

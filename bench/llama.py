@@ -3,10 +3,11 @@
 from typing import Any
 
 import torch
-from crt_ar.llama.of_transformer import llama_shape, llama_weights
-from crt_ar.transformer import AutoregressiveTransformer
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from crt_ar.llama.of_transformer import llama_shape, llama_weights
+from crt_ar.transformer import AutoregressiveTransformer
 
 
 def llama_of(prior: AutoregressiveTransformer) -> Any:

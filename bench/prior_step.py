@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import crtcore
+from crt_run.runs.run import Stage
+from crt_run.training.losses import Loss
+from crt_run.training.order import batch_at
+from crt_run.training.trainer import Part, Trainer
 from crtcore import Noise, Optimizer, Training
 from crtcore.likelihood import nats
-from crtcore.run import Stage
-from crtcore.train import Loss, Part, Trainer, batch_at
 
 SAMPLES, CLASSES = 4_096, 10
 PEERS = ("plain loop", "transformers, plain loop")

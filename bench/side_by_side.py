@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from crtcore.run import git_state, versions
+from crt_run.runs.provenance import git_state, versions
 
 RESULTS = Path(__file__).parent / "results"
 

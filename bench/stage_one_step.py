@@ -9,7 +9,7 @@ import time
 import torch
 
 import crtcore
-from crtcore.train import penalised
+from crt_run.training.losses import penalised
 
 BATCH, ROUNDS, STEPS = 64, 9, 20
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from time import process_time
 
 import torch
+
 from crt_latent.tasks.graph import depths, drawn
 from crt_latent.tasks.maze import Keys, world_from
 from crt_latent.tasks.rooms import needs_a_key, search

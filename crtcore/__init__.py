@@ -16,22 +16,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Component",
-    "FieldError",
-    "Limits",
-    "NameClash",
-    "Noise",
-    "NotInstalled",
-    "Optimizer",
-    "Registry",
-    "Sampling",
-    "Spec",
-    "Training",
-    "discover",
-    "hookimpl",
-    "pick",
-    "probabilities",
-]
+    "Component", "FieldError", "Limits", "NameClash", "Noise", "NotInstalled", "Optimizer", "Registry",
+    "Sampling", "Spec", "Training", "discover", "hookimpl", "pick", "probabilities",
+]  # fmt: skip
 
 _NEED_TORCH = {"Noise": "crtcore.noise", "pick": "crtcore.sampling", "probabilities": "crtcore.sampling"}
 

@@ -1,13 +1,18 @@
-"""The hook by which a package brings components."""
+"""The hooks by which a package brings components and commands, and hears of finished runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 import pluggy
 
 from crtcore.spec import Spec
+
+if TYPE_CHECKING:
+    import click
 
 PROJECT = "crtcore"
 """pluggy's project name, and the entry-point group."""
@@ -46,22 +51,6 @@ class Component:
         return self.spec.kind
 
 
-@attrs.frozen(kw_only=True)
-class Kernel:
-    """A kernel, and how far it has come on this machine with its sources as they are."""
-
-    name: str
-    summary: str
-    architectures: tuple[str, ...]
-    """What it is written for."""
-    compiled: tuple[str, ...]
-    """What it has been compiled for."""
-    host_compiled: bool
-    """Whether its code has been compiled for the CPU."""
-    ran: str
-    """What it has run on, or `not run` with the reason."""
-
-
 class Hooks:
     """What a plugin may implement."""
 
@@ -70,5 +59,9 @@ class Hooks:
         """The components this package brings: pure data, no torch, nothing registered on the way."""
 
     @hookspec
-    def crt_kernels(self) -> list[Kernel]:  # type: ignore[empty-body]
-        """The kernels this package brings: pure data again, nothing compiled on the way."""
+    def crt_commands(self) -> list[click.Command]:  # type: ignore[empty-body]
+        """The commands this package adds to `crt`: nothing heavy is imported before one of them runs."""
+
+    @hookspec
+    def crt_run_finished(self, folder: Path) -> Path | None:
+        """Called once a run or a sweep in `folder` has a result; returns the file that was made of it, if any."""

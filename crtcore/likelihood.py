@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
-
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
+
     from crtcore.kinds import Prior
 
 CHUNK = 256
@@ -29,6 +28,8 @@ def nats(
     Cost: the logits are read as they lie, the row behind the last id too; moving or cutting them first takes twice the
     time of a whole training step where the vocabulary is large.
     """
+    from torch import nn
+
     wanted = nn.functional.pad(ids, (0, 1), value=-1)  # b n+1
     logits = prior(ids, condition).flatten(0, 1)
     cost = nn.functional.cross_entropy(logits, wanted.flatten(), ignore_index=-1, reduction="none").view_as(wanted)
@@ -42,6 +43,8 @@ def scored(
     weight: Float[Tensor, "b n"] | None = None,
 ) -> Float[Tensor, " b"]:
     """What each sample's ids cost the prior, a few samples at a time and without a gradient."""
+    import torch
+
     with torch.inference_mode():
         chunks = torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
         return torch.cat(

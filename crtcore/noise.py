@@ -7,10 +7,12 @@ Source: Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3; Philo
 from __future__ import annotations
 
 import zlib
+from typing import TYPE_CHECKING
 
-import torch
-from jaxtyping import Int
-from torch import Tensor
+if TYPE_CHECKING:
+    from jaxtyping import Int
+    from torch import Tensor
+
 
 _WORD = 0xFFFFFFFF
 _MULTIPLIERS = 0xD2511F53, 0xCD9E8D57  # Salmon et al., table 2
@@ -23,6 +25,8 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Te
     Cost: ten operations a round, as both products are taken at once. A product of two words has 64 bits: as an int64
     it wraps round, and its halves are those of the unwrapped one.
     """
+    import torch
+
     like = counter[0]
     multipliers, weyl = (
         torch.tensor(pair, device=like.device).view(2, *[1] * like.dim()) for pair in (_MULTIPLIERS, _WEYL)
@@ -41,6 +45,8 @@ class Noise:
     """A stream of random integers under `seed` (a number, or a tensor with one for each sample)."""
 
     def __init__(self, seed: int | Int[Tensor, "..."], stream: str) -> None:
+        import torch
+
         self.seed = torch.as_tensor(seed, dtype=torch.int64)
         self.stream = stream
 
@@ -50,12 +56,16 @@ class Noise:
 
     def shorts(self, size: int, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "... size"]:
         """`size` 16-bit integers for up to two indices: many at an eighth of the cost of `bits`."""
+        import torch
+
         rounds = torch.arange(-(-size // 8), device=self.seed.device)
         places = [torch.as_tensor(index, device=self.seed.device)[..., None] for index in indices]
         words = torch.stack(Noise(self.seed[..., None], self.stream)._words(*places, rounds), -1)  # ... rounds 4
         return torch.stack((words & 0xFFFF, words >> 16), -1).flatten(-3)[..., :size]
 
     def _words(self, *indices: int | Int[Tensor, "..."]) -> tuple[Int[Tensor, "..."], ...]:
+        import torch
+
         if len(indices) > 3:
             raise ValueError(f"expected at most 3 indices, got {len(indices)}")
         device = self.seed.device
@@ -77,6 +87,8 @@ class Noise:
 
     def order(self, size: int, *indices: int) -> Int[Tensor, " size"]:
         """A permutation of `size` things for up to two indices."""
+        import torch
+
         return torch.argsort(self.bits(torch.arange(size), *indices), stable=True)
 
 

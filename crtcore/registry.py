@@ -13,11 +13,10 @@ from typing import Any
 import attrs
 import pluggy
 
-from crtcore.hooks import PROJECT, Component, Hooks, Kernel
+from crtcore.errors import in_one_line
+from crtcore.hooks import PROJECT, Component, Hooks
 from crtcore.kinds import KINDS
 from crtcore.spec import Spec
-
-BUILTIN = EntryPoint(name="crtcore", value="crtcore.builtin.plugin", group=PROJECT)
 
 
 class NameClash(ValueError):
@@ -101,11 +100,6 @@ class Registry:
         return "; ".join(parts)
 
 
-def in_one_line(error: BaseException) -> str:
-    """An exception in one line: its type and its text."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
-
-
 def discover(plugins: Iterable[EntryPoint] | None = None) -> Registry:
     """The registry of everything installed; imports no torch.
 
@@ -117,7 +111,7 @@ def discover(plugins: Iterable[EntryPoint] | None = None) -> Registry:
     manager.add_hookspecs(Hooks)
     brought: list[tuple[str, Component]] = []
     broken: dict[str, BaseException] = {}
-    for entry in (BUILTIN, *(entry_points(group=PROJECT) if plugins is None else plugins)):
+    for entry in entry_points(group=PROJECT) if plugins is None else plugins:
         try:
             with contextlib.redirect_stdout(sys.stderr):  # what a command prints is its answer alone
                 brought += [(entry.name, component) for component in _brought(manager, entry)]
@@ -126,30 +120,22 @@ def discover(plugins: Iterable[EntryPoint] | None = None) -> Registry:
     return Registry.of(brought, broken)
 
 
-def kernels(plugins: Iterable[EntryPoint] | None = None) -> tuple[list[tuple[str, Kernel]], dict[str, BaseException]]:
-    """(plugin, kernel) pairs of everything installed, and what plugins that could not tell theirs raised."""
-    brought: list[tuple[str, Kernel]] = []
+def answers(
+    hook: str, plugins: Iterable[EntryPoint] | None = None, **given: Any
+) -> tuple[list[tuple[str, Any]], dict[str, BaseException]]:
+    """(plugin, answer) pairs of everything installed that implements a hook, and what plugins raised instead."""
+    brought: list[tuple[str, Any]] = []
     broken: dict[str, BaseException] = {}
-    for entry in (BUILTIN, *(entry_points(group=PROJECT) if plugins is None else plugins)):
+    for entry in entry_points(group=PROJECT) if plugins is None else plugins:
         manager = pluggy.PluginManager(PROJECT)
         manager.add_hookspecs(Hooks)
         try:
             with contextlib.redirect_stdout(sys.stderr):  # as in `discover`
                 manager.register(entry.load(), entry.name)
-                brought += [(entry.name, kernel) for answer in manager.hook.crt_kernels() for kernel in _told(answer)]
+                brought += [(entry.name, answer) for answer in getattr(manager.hook, hook)(**given)]
         except (Exception, SystemExit) as error:
             broken[_unused(entry.name, broken)] = error
     return brought, broken
-
-
-def _told(answer: object) -> list[Kernel]:
-    """What a hook returned, if it is a list of kernels.
-
-    Raises: TypeError if it is not.
-    """
-    if not isinstance(answer, list | tuple) or not all(isinstance(kernel, Kernel) for kernel in answer):
-        raise TypeError(f"crt_kernels: expected a list of Kernel, got {answer!r}")
-    return list(answer)
 
 
 def _brought(manager: pluggy.PluginManager, entry: EntryPoint) -> list[Component]:

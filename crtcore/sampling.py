@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from crtcore.settings import Sampling
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from torch import Tensor
 
 
 def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[Tensor, "... v"]:
@@ -16,6 +18,8 @@ def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[T
     A row whose largest logit, of those not banned, is not finite becomes NaN.
     Raises: ValueError if a banned id is not below v, or every id is banned.
     """
+    import torch
+
     logits = logits if logits.dtype == torch.float64 else logits.float()
     if sampling.banned:
         logits = logits.index_fill(-1, _below(logits.shape[-1], sampling.banned).to(logits.device), -torch.inf)
@@ -39,6 +43,8 @@ def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[T
 
 def _below(vocabulary: int, banned: tuple[int, ...]) -> Int[Tensor, " k"]:
     """The banned ids, once it is known that the vocabulary has them and others."""
+    import torch
+
     if max(banned) >= vocabulary:
         raise ValueError(f"sampling.banned: expected ids below the vocabulary, {vocabulary}, got {max(banned)}")
     if len(set(banned)) == vocabulary:
@@ -51,6 +57,8 @@ def pick(weights: Float[Tensor, "... v"], coins: Int[Tensor, "..."]) -> Int[Tens
 
     The weights become multiples of 2**-60, so that the sum has no order and an id of weight 0 cannot come out.
     """
+    import torch
+
     wide = weights.to(torch.promote_types(weights.dtype, torch.float32))  # which a power of two leaves exact
     steps = (wide * 2.0**60).long().cumsum_(-1)  # ... v
     total = steps[..., -1]

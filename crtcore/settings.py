@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 
-from crtcore.spec import COSMETIC, FieldError, above, at_least, below, between
+from crtcore.spec import COSMETIC, above, at_least, below, between
 
 
 @attrs.frozen(kw_only=True)
@@ -75,30 +75,3 @@ class Limits:
     """Most ids to emit, a stop id included."""
     stop: tuple[int, ...] = ()
     """Ids after which a row ends; the id itself is emitted."""
-
-
-def _slower(settings: Yarn, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0 < value < settings.beta_fast:
-        message = f"expected more than 0 and less than beta_fast ({settings.beta_fast}), got {value!r}"
-        raise FieldError(attribute.name, message)
-
-
-@attrs.frozen(kw_only=True)
-class Yarn:
-    """How rotary positions are stretched beyond the length that they were trained at.
-
-    Source: Peng et al. (2023), arXiv:2309.00071, section 3; defaults as in jquesnelle/yarn.
-    """
-
-    scale: float = attrs.field(default=1.0, validator=at_least(1))
-    """How many times the original length positions are to reach; 1 is plain rotary positions."""
-    original_length: int = attrs.field(default=2048, validator=at_least(8))
-    """Positions trained at."""
-    extrapolation: float = attrs.field(default=1.0, validator=between(0, 1))
-    """Share of the kept speeds that is kept indeed; 0 slows every pair down alike."""
-    attention_factor: float = attrs.field(default=1.0, validator=above(0))
-    """Multiplies queries and keys, beside 1 + 0.1 ln(scale)."""
-    beta_fast: float = attrs.field(default=32.0, validator=above(0))
-    """Pairs that turn more often than this in the original length keep their speed."""
-    beta_slow: float = attrs.field(default=1.0, validator=_slower)
-    """Pairs that turn less often than this are slowed down by the scale."""

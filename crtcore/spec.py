@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import abc
+import importlib
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias
 
 import attrs
+
+from crtcore.errors import RunError
 
 Validator: TypeAlias = "Callable[[Any, attrs.Attribute[Any], Any], None]"
 
@@ -26,14 +28,41 @@ class FieldError(ValueError):
 
 
 @attrs.frozen(kw_only=True)
-class Spec(abc.ABC):
+class Spec:
     """Base of every description that a TOML table can hold."""
 
     kind: ClassVar[str]
+    implementation: ClassVar[str]
+    """What `build` calls with the spec and what else it is given: `package.module:name`."""
 
-    def trial(self, folder: Path) -> Self:
+    def build(self, *args: Any, **kwargs: Any) -> Any:
+        """The component, made by its implementation, which is imported here and nowhere before.
+
+        Raises: RunError if a package that the implementation needs is not installed.
+        """
+        return resolve(self.implementation)(self, *args, **kwargs)
+
+    def example_in(self, folder: Path) -> Self:
         """What laws are tried on: this spec, reading what it has just put into an empty folder, if it reads files."""
         return self
+
+
+def resolve(name: str) -> Any:
+    """What `package.module:name` names.
+
+    Raises: RunError if a package that the module needs is not installed.
+    """
+    module, _, inside = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), inside)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == module.partition(".")[0]:
+            raise  # a wrong name, and no package that is missing
+        package = module.partition(".")[0].replace("_", "-")
+        raise RunError(
+            f"{module}: expected the module {error.name!r}, which {package} depends on, got no such module; "
+            f"pip install {package}"
+        ) from error
 
 
 def at_least(low: float) -> Validator:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from jaxtyping import Int
-from torch import Tensor
+if TYPE_CHECKING:
+    from jaxtyping import Int
+    from torch import Tensor
 
 
 def check(sizes: Mapping[str, int], split: str, indices: Int[Tensor, " b"]) -> None:

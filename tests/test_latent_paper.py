@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from crt_ar import Llama
 from crt_ar.llama.files import write_llama
+from crt_cost.blank import blank
 from crt_latent.metamath.spec import of_words
-
+from crt_run.runs.execute import execute
 from crtcore import discover
-from crtcore.cost.blank import blank
-from crtcore.experiment import Plan, load
-from crtcore.run import execute
+from crtcore.compose.plan import load
+from crtcore.kinds import Plan
 
 SPEC = Path(__file__).parent.parent / "specs" / "paper" / "latent-cot-llama.toml"
 WORDS = ["[UNK]", "What", "is", "plus", "and", "make", *map(str, range(40)), "[BOS]"]

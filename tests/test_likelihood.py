@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from crtcore.builtin.table import TablePrior
+from crt_basics.priors.table import TablePrior
 from crtcore.likelihood import CHUNK, counted, nats, scored
 
 settings.register_profile("likelihood", deadline=None)

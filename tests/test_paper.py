@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from crt_basics.experiments.two_stage import TOKENIZER
+from crt_cost.stages import StageCost, costs, outlined
+from crt_data.pictures import paint_many
+from crt_run.runs.execute import execute
+from crt_run.runs.run import Run
 from crtcore import discover
-from crtcore.builtin.two_stage import TOKENIZER
-from crtcore.cost.stages import StageCost, costs, outlined
-from crtcore.experiment import Plan, load
-from crtcore.run import Run, execute
-from crtcore.testing.pictures import paint_many
+from crtcore.compose.plan import load
+from crtcore.kinds import Plan
 
 PAPER = Path(__file__).parent.parent / "specs" / "paper"
 CRT, LLAMAGEN = "crt-imagenet-256", "llamagen-imagenet-256"

@@ -14,14 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_cost.blank import blank
+from crt_data.tokens import write_tokens
+from crt_run.runs.run import Stage
+from crt_run.training.losses import Loss
+from crt_run.training.order import seeded
+from crt_run.training.trainer import Part, fit
 from crtcore import discover
-from crtcore.cost.blank import blank
+from crtcore.compose.structure import structure
 from crtcore.kinds import Batch, DatasetSpec, PriorSpec
-from crtcore.run import Stage
 from crtcore.settings import Training
-from crtcore.structure import structure
-from crtcore.testing.tokens import write_tokens
-from crtcore.train import Loss, Part, fit, seeded
 
 FILE = Path(__file__).parent.parent / "specs" / "paper" / "meta-tokens-152m.toml"
 SPEC: Mapping[str, Any] = tomllib.loads(FILE.read_text())

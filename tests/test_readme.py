@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import crtcore
-from crtcore.report import tables
-from crtcore.testing import benches
+from crt_laws import benches
+from crt_run.present import tables
 
 ROOT = Path(__file__).parent.parent
 TIMES = ("reference, milliseconds", "host build, milliseconds", "speed ratio")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crtcore import discover
-from crtcore.experiment import load
+from crtcore.compose.plan import load
 
 SPECS = sorted((Path(__file__).parent.parent / "specs").rglob("*.toml"))
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from crt_laws.laws.tokenizer import traces
+from crt_run.training.losses import penalised
 from crtcore import discover
-from crtcore.testing.laws.tokenizer import traces
-from crtcore.train import penalised
 
 
 def made(bottleneck: str, **fields: Any) -> Any:

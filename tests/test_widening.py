@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from crt_ar import Transformer
-from crt_latent.widening import widened
 
-from crtcore import checkpoint
-from crtcore.builtin.specs import Saved
+from crt_ar import Transformer
+from crt_basics.priors.specs import Saved
+from crt_latent.widening import widened
+from crt_run.runs import checkpoint
 
 SPEC = Transformer(layers=2, width=16, heads=2)
 

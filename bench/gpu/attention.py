@@ -29,8 +29,8 @@ from speed import SHAPES, TURNS, bandwidth
 from torch import Tensor
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-from crtcore.nn.backends import XFORMERS, bias, obstacle, sdpa
-from crtcore.nn.slots import Ancestry
+from crt_nn.backends import XFORMERS, bias, obstacle, sdpa
+from crt_nn.slots import Ancestry
 
 HEADS, WIDTH = 32, 128
 """Of Llama-7B."""

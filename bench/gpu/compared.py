@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from crt_verify.tree import Trees
 from machine import here
+
+from crt_verify.tree import Trees
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "plugins/crt-verify/tests/kernels"))
 from cases import (  # type: ignore[import-not-found, unused-ignore]

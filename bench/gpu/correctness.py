@@ -24,14 +24,14 @@ from typing import Any, NamedTuple
 import attrs
 import torch
 from compared import LAYOUTS, MANY, REFERENCE, WORDS, Cases, differing, moved, ragged, spoiled, uniform
-from crt_verify.kernels import build, device, host
-from crt_verify.kernels.commit import commit
-from crt_verify.kernels.names import LAWS
-from crt_verify.verdict import Verdict
 from kept import keep
 from machine import here
 from peers import flashinfer
 
+from crt_verify.kernels import build, device, host
+from crt_verify.kernels.commit import commit
+from crt_verify.kernels.names import LAWS
+from crt_verify.verdict import Verdict
 from crtcore import Sampling
 
 LONG = {"nodes": 20, "vocabulary": 1003}

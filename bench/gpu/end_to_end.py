@@ -22,20 +22,20 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
-from crt_ar.llama.network import LlamaTransformer
-from crt_ar.llama.shape import LlamaShape
-from crt_verify.drafters import Beam, Chain, Drafter
-from crt_verify.drafters.drafting import Drafting
-from crt_verify.kernels.commit import commit
-from crt_verify.verdict import Verdict, check
 from kept import keep
 from machine import here
 from torch import Tensor, nn
 
+from crt_ar.llama.network import LlamaTransformer
+from crt_ar.llama.shape import LlamaShape
+from crt_nn.scope import Scope
+from crt_nn.session import CachedSession
+from crt_verify.drafters import Beam, Chain, Drafter
+from crt_verify.drafters.drafting import Drafting
+from crt_verify.kernels.commit import commit
+from crt_verify.verdict import Verdict, check
 from crtcore import Sampling
 from crtcore.kinds import Session
-from crtcore.nn.scope import Scope
-from crtcore.nn.session import CachedSession
 
 
 class Pair(NamedTuple):

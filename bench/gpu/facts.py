@@ -16,10 +16,11 @@ import sys
 from typing import Any
 
 import torch
-from crt_verify.kernels import device
 from kept import keep
 from machine import here
 from speed import bandwidth
+
+from crt_verify.kernels import device
 
 ABSENT = "not installed"
 MODULES = ("cattrs", "msgspec", "tomli", "tomli_w", "tvm_ffi", "xformers.ops", "flashinfer")

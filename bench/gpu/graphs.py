@@ -15,11 +15,11 @@ from typing import Any
 import attrs
 import torch
 from compared import LAYOUTS, WORDS, Cases, differing, moved, ragged
-from crt_verify.kernels.commit import commit
 from kept import keep
 from machine import here
 from torch import Tensor
 
+from crt_verify.kernels.commit import commit
 from crtcore import Sampling
 
 CUT = Sampling(top_p=0.9)

@@ -22,15 +22,15 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import torch
-from crt_ar.specs import LlamaGen
 from kept import keep
 from machine import here
 from torch import Tensor, nn
 
 import crtcore
+from crt_ar.specs import LlamaGen
+from crt_nn.scope import Scope
 from crtcore import Limits, Sampling
 from crtcore.kinds import Prior
-from crtcore.nn.scope import Scope
 from crtcore.noise import Noise
 from crtcore.sampling import pick, probabilities
 

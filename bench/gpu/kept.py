@@ -11,8 +11,9 @@ from typing import Any
 
 import results
 import torch
-from crt_verify.kernels.build import source_hash
 from machine import here
+
+from crt_verify.kernels.build import source_hash
 
 NAMED = ("triton", "xformers", "flashinfer-python", "sgl-kernel", "transformers", "numpy")
 """Packages whose versions are kept where they are installed."""

@@ -17,10 +17,11 @@ from typing import Any, Literal, Protocol
 
 import attrs
 import torch
-from crt_verify.kernels import device as kernels
-from crt_verify.kernels import host
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from crt_verify.kernels import device as kernels
+from crt_verify.kernels import host
 
 REHEARSED = "CRT_GPU_REHEARSED"
 """The environment variable that puts the CPU in place of a GPU, where it is 1."""

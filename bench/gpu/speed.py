@@ -23,13 +23,13 @@ from typing import Any
 
 import attrs
 import torch
-from crt_verify import rule
-from crt_verify.kernels import device
-from crt_verify.tree import Tree, Trees, batch
 from kept import keep
 from machine import here
 from torch import Tensor
 
+from crt_verify import rule
+from crt_verify.kernels import device
+from crt_verify.tree import Tree, Trees, batch
 from crtcore import Sampling, probabilities
 
 TURNS = 2

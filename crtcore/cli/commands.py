@@ -1,11 +1,12 @@
-"""The commands of `crt`."""
+"""The commands of `crt`: those of the front, and those that installed packages bring."""
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import shlex
 import sys
+from collections.abc import Iterable
+from functools import cached_property
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,49 @@ import click
 
 import crtcore
 from crtcore.cli import describe
-from crtcore.cli.console import Watch, answer, say, show, told
-from crtcore.cost.devices import DEVICES
-from crtcore.errors import RunError
-from crtcore.experiment import Study, load
-from crtcore.registry import Registry, discover, in_one_line
-from crtcore.toml import Problem, SpecError
-
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else there."
-)
-overrides = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one value, such as bottleneck.codes=128."
-)
-spec_file = click.argument("spec", type=click.Path(path_type=Path))
-runs_folder = click.option(
-    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go."
-)
-quiet = click.option("--quiet", is_flag=True, help="Plain lines instead of a progress bar.")
+from crtcore.cli.console import answer, as_json, overrides, reports_errors, say, spec_file, warn
+from crtcore.compose.plan import load
+from crtcore.compose.study import Study
+from crtcore.errors import RunError, in_one_line
+from crtcore.registry import answers, discover
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """A group whose further commands come from installed packages, which are asked once one is needed."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; the front's own cannot be replaced."""
+        return super().get_command(ctx, cmd_name) or self._brought.get(cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, sorted."""
+        return sorted({*super().list_commands(ctx), *self._brought})
+
+    @cached_property
+    def _brought(self) -> dict[str, click.Command]:
+        commands, broken = brought()
+        for plugin, error in broken.items():
+            say(f"warning: plugin {plugin!r} could not be loaded ({in_one_line(error)})")
+        return commands
+
+
+def brought(
+    plugins: Iterable[EntryPoint] | None = None,
+) -> tuple[dict[str, click.Command], dict[str, BaseException]]:
+    """The commands that installed packages bring by name, and the packages that bring none for a fault of theirs."""
+    answered, broken = answers("crt_commands", plugins)
+    commands: dict[str, click.Command] = {}
+    for plugin, given in answered:
+        if not isinstance(given, list | tuple) or not all(isinstance(each, click.Command) for each in given):
+            broken[plugin] = TypeError(f"crt_commands: expected a list of click commands, got {given!r}")
+        elif taken := [str(each.name) for each in given if each.name in commands]:
+            broken[plugin] = ValueError(f"another package brings the command {taken[0]!r}")
+        else:
+            commands |= {str(each.name): each for each in given}
+    return commands, broken
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(crtcore.__version__, prog_name="crt")
 def main() -> None:
     """Compression against generation: compose, run and check experiments."""
@@ -42,129 +65,39 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal without such characters
 
 
-def _needs(extra: str, *modules: str) -> None:
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing:
-        raise RunError(f"this command needs {', '.join(missing)}: pip install 'crtcore[{extra}]'")
-
-
-def _warn(registry: Registry) -> None:
-    for plugin, error in registry.broken.items():
-        say(f"warning: plugin {plugin!r} could not be loaded ({in_one_line(error)})")
-
-
 @main.command()
 @spec_file
 @overrides
-@runs_folder
+@click.option("--cost", is_flag=True, help="Estimate what each stage costs, as `crt cost` does.")
+@click.option("--device", help="With --cost: how long that takes on one of these.")
 @as_json
-@quiet
-@told
-def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> int:
-    """Run a spec file, or go on where it stopped; a finished one shows its result."""
-    registry = discover()
-    _warn(registry)
-    return _study(load(spec, registry, overrides), runs, as_json=as_json, quiet=quiet)
-
-
-@main.command()
-@spec_file
-@overrides
-@runs_folder
-@as_json
-@quiet
-@told
-def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> int:
-    """Run every point of a spec file's [sweep], as `run` does."""
-    registry = discover()
-    _warn(registry)
-    study = load(spec, registry, overrides)
-    if not study.swept:
-        raise SpecError(
-            [Problem(str(spec), ("sweep",), f"expected a table, got none; `crt run {spec}` runs one point")]
-        )
-    return _study(study, runs, as_json=as_json, quiet=quiet)
-
-
-def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
-    """Runs a study, writes its report, prints its numbers; 1 if a point has no result.
-
-    Raises: RunError if no point has one.
-    """
-    _needs("run", "torch", "scipy", "matplotlib", "jinja2", "safetensors", "filelock")
-    from crtcore import sweep
-    from crtcore.report import page
-    from crtcore.run import address
-
-    with Watch(study, quiet=quiet or as_json) as watch:
-        ended = sweep.run(study, runs, watch)
-    problem = sweep.failed(study, ended)
-    folder = sweep.gather(study, runs, ended) if study.swept else address(study.points[0].plan, runs)
-    if problem and not ended.results:
-        raise problem
-    page.render(folder)
-    command = shlex.join(["crt", *sys.argv[1:]])
-    _tell(folder, as_json=as_json, command=command, **({"error": str(problem)} if problem else {}))
-    if problem:
-        say(str(problem))
-    return int(problem is not None)
-
-
-def _tell(folder: Path, *, as_json: bool, **more: str) -> None:
-    """Prints the numbers of a finished run or sweep, what they ran on, and where the report is."""
-    from crtcore.report import page, tables
-    from crtcore.report.sentences import sentences
-    from crtcore.run import RESULT, ran_on, read_json
-    from crtcore.sweep import SWEEP
-
-    swept = (folder / SWEEP).is_file()
-    values = read_json(folder / (SWEEP if swept else RESULT))
-    if as_json:
-        answer({**values, "folder": str(folder), "report": str(folder / page.PAGE), **more})
-        return
-    if tables.units(values) if swept else values["numbers"]:
-        show(tables.comparison(values) if swept else tables.single(values))
-    if "points" in values:
-        show(tables.points(values))
-    for line in tables.verdicts(values) if swept else ():
-        click.echo(f"claim: {line}")
-    for line in sentences(values):
-        click.echo(f"found: {line}")
-    ran = values["ran_on"] if swept else ran_on([folder])
-    for name, found in (tables.together(ran["backends"]) | ran["settings"]).items():
-        click.echo(f"ran on: {name}: {', '.join(found)}")
-    for name, found in ((name, found) for facts in ran.values() for name, found in facts.items() if len(found) > 1):
-        say(f"warning: the runs differ in {name}: {', '.join(found)}")
-    click.echo(f"report: {folder / page.PAGE}")
-
-
-@main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@as_json
-@told
-def report(folder: Path, as_json: bool) -> None:
-    """Draw the report of a finished run or sweep again, and print its numbers."""
-    _needs("run", "torch", "scipy", "matplotlib", "jinja2", "safetensors")
-    from crtcore.report import page
-
-    page.render(folder)
-    _tell(folder, as_json=as_json)
-
-
-@main.command()
-@spec_file
-@overrides
-@click.option("--cost", is_flag=True, help="Tell what each stage would cost to train.")
-@click.option("--device", type=click.Choice(list(DEVICES)), help="With --cost: how long that takes on one of these.")
-@as_json
-@told
-def check(spec: Path, overrides: tuple[str, ...], cost: bool, device: str | None, as_json: bool) -> None:
-    """Check a spec file without running it: everything wrong with it, or what it would run and cost."""
-    if device and not cost:
+@click.pass_context
+@reports_errors
+def check(
+    context: click.Context, spec: Path, overrides: tuple[str, ...], cost: bool, device: str | None, as_json: bool
+) -> None:
+    """Check a spec file without running it: everything wrong with it, or what it would run."""
+    if cost:
+        command = main.get_command(context, "cost")
+        if command is None:
+            raise RunError("this option needs crt-cost: pip install crt-cost")
+        words = [str(spec), *(word for each in overrides for word in ("--set", each))]
+        words += ["--device", device] if device else []
+        command.main([*words, *(["--json"] if as_json else [])], prog_name="crt cost")
+    if device:
         raise click.UsageError("expected --cost beside --device")
     registry = discover()
     study = load(spec, registry, overrides)
-    points: list[dict[str, Any]] = [
+    if as_json:
+        answer(outline(study))
+        return
+    warn(registry)
+    click.echo(summary(spec, study))
+
+
+def outline(study: Study) -> dict[str, Any]:
+    """A study as plain values: its points with their steps, and the resolved spec of each."""
+    points = [
         {
             "arm": point.arm,
             "grid": list(point.grid),
@@ -174,26 +107,20 @@ def check(spec: Path, overrides: tuple[str, ...], cost: bool, device: str | None
         }
         for point in study.points
     ]
-    if cost:
-        _needs("run", "torch", "numpy", "jaxtyping", "safetensors", "filelock")
-        from crtcore.cli import costs
+    return {"name": study.name, "points": points, "spec": [dict(point.plan.document) for point in study.points]}
 
-        found = costs.costed(study, device)
-        points = [{**point, "cost": stages} for point, stages in zip(points, found, strict=True)]
-    if as_json:
-        answer({"name": study.name, "points": points, "spec": [dict(point.plan.document) for point in study.points]})
-        return
-    _warn(registry)
+
+def summary(spec: Path, study: Study) -> str:
+    """One line on a study with nothing wrong."""
     steps = sum(point.plan.experiment.training_steps(point.plan) for point in study.points)
-    click.echo(f"{spec}: right; {len(points)} run(s), {steps} training steps")
-    if cost:
-        costs.tell(study, found, device)
+    count = len(study.points)
+    return f"{spec}: ok; {count} {'run' if count == 1 else 'runs'}, {steps:,} training steps"
 
 
 @main.command("list")
 @click.argument("kind", required=False)
 @as_json
-@told
+@reports_errors
 def list_(kind: str | None, as_json: bool) -> None:
     """List the installed components, of one KIND or of all."""
     describe.listing(discover(), kind, as_json=as_json)
@@ -202,39 +129,7 @@ def list_(kind: str | None, as_json: bool) -> None:
 @main.command("show")
 @click.argument("name")
 @as_json
-@told
+@reports_errors
 def show_(name: str, as_json: bool) -> None:
     """Show a component, NAME or KIND/NAME: what it is, its fields, an example."""
     describe.showing(discover(), name, as_json=as_json)
-
-
-@main.command()
-@as_json
-@told
-def schema(as_json: bool) -> None:
-    """Print the JSON Schema of spec files, for editors, with everything installed."""
-    from crtcore.cli.schema import schema as made
-
-    answer(made(discover()))
-
-
-@main.command()
-@as_json
-@told
-def kernels(as_json: bool) -> None:
-    """List the installed kernels: what they are compiled for, and what they have run on."""
-    describe.kernels(as_json=as_json)
-
-
-@main.command()
-@click.argument("name", required=False)
-@as_json
-@told
-def laws(name: str | None, as_json: bool) -> int:
-    """Try the laws of its kind on every installed component, or on NAME (or KIND/NAME)."""
-    _needs("testing", "torch", "hypothesis")
-    from crtcore.cli.laws import trial
-
-    registry = discover()
-    _warn(registry)
-    return trial(registry, name, as_json=as_json)

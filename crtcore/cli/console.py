@@ -1,31 +1,39 @@
-"""What the command line prints, and where: results on stdout, everything else on stderr."""
+"""What every command shares: its options, where it prints, and how it ends.
+
+Results go to stdout, everything else to stderr.
+"""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import signal
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import click
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from crtcore.errors import RunError
-from crtcore.experiment import Study
-from crtcore.registry import NameClash, NotInstalled
-from crtcore.toml import SpecError
+from crtcore.compose.document import SpecError
+from crtcore.errors import RunError, in_one_line
+from crtcore.registry import NameClash, NotInstalled, Registry
 
 P = ParamSpec("P")
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else there."
+)
+overrides = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one value, such as bottleneck.codes=128."
+)
+spec_file = click.argument("spec", type=click.Path(path_type=Path))
 
 INTERRUPTED = 130
 PREEMPTED = 75
 """Exit status after SIGTERM: saved, give the same command again (EX_TEMPFAIL)."""
-PLAIN_EVERY = 10.0
-"""Seconds between plain progress lines of one run."""
 
 
 class Terminated(BaseException):
@@ -48,7 +56,7 @@ def answer(values: Any) -> None:
     click.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def told(command: Callable[P, int | None]) -> Callable[P, None]:
+def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
     """Ends a command with its exit status, and any expected error with its message: no traceback."""
 
     @functools.wraps(command)
@@ -83,70 +91,14 @@ def _terminate(*_: Any) -> None:
     raise Terminated
 
 
-class Watch:
-    """Shows how far a study is: bars on a terminal, plain lines elsewhere."""
+def needs(extra: str, *modules: str) -> None:
+    """Raises: RunError with what to install if a module is missing."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise RunError(f"this command needs {', '.join(missing)}: pip install 'crtcore[{extra}]'")
 
-    def __init__(self, study: Study, *, quiet: bool) -> None:
-        self.study = study
-        self.steps = {
-            index: point.plan.experiment.training_steps(point.plan) for index, point in enumerate(study.points)
-        }
-        self.console = Console(stderr=True)
-        self.plain = quiet or not self.console.is_terminal
-        self.done = 0
-        self.tasks: dict[int, TaskID] = {}
-        self.last: dict[int, float] = {}
-        self.reached: dict[tuple[int, str], int] = {}
-        self.advanced: dict[int, int] = {}
-        self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            console=self.console, disable=self.plain,
-        )  # fmt: skip
-        self.total = self.bar.add_task("all steps", total=sum(self.steps.values()))
 
-    def __enter__(self) -> Watch:
-        say(
-            f"{self.study.name}: {len(self.study.points)} run(s), {sum(self.steps.values())} training steps at most; "
-            f"what is finished is not done again"
-        )
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def __call__(self, index: int, event: Mapping[str, Any]) -> None:
-        """Takes an event of a run."""
-        if event["event"] == "reading":
-            self._reading(index, event)
-        elif event["event"] == "finished":
-            self._finished(index, event)
-
-    def _name(self, index: int) -> str:
-        point = self.study.points[index]
-        return point.label if self.study.swept else point.plan.name
-
-    def _reading(self, index: int, event: Mapping[str, Any]) -> None:
-        more = event["step"] - self.reached.get((index, event["stage"]), event.get("start", 0))
-        self.reached[index, event["stage"]] = event["step"]
-        self.advanced[index] = self.advanced.get(index, 0) + more
-        if not self.plain:
-            if index not in self.tasks:
-                self.tasks[index] = self.bar.add_task(self._name(index), total=self.steps[index])
-            self.bar.advance(self.tasks[index], more)
-            self.bar.update(self.tasks[index], description=f"{self._name(index)}: {event['stage']}")
-            self.bar.advance(self.total, more)
-        elif time.monotonic() - self.last.get(index, 0) > PLAIN_EVERY:
-            self.last[index] = time.monotonic()
-            say(f"{self._name(index)}: {event['stage']} {event['step']}/{event['steps']}")
-
-    def _finished(self, index: int, event: Mapping[str, Any]) -> None:
-        self.done += 1
-        self.bar.advance(self.total, self.steps[index] - self.advanced.get(index, 0))
-        if index in self.tasks:
-            self.bar.remove_task(self.tasks.pop(index))
-        if self.plain:
-            how = "finished before" if event.get("again") else "finished"
-            if problem := event.get("problem"):
-                how = problem if self.study.swept else "failed"
-            say(f"{self._name(index)}: {how} ({self.done}/{len(self.study.points)})")
+def warn(registry: Registry) -> None:
+    """Names the plugins that could not be loaded."""
+    for plugin, error in registry.broken.items():
+        say(f"warning: plugin {plugin!r} could not be loaded ({in_one_line(error)})")

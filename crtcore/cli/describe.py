@@ -13,12 +13,12 @@ import tomli_w
 from rich.table import Table
 
 from crtcore.cli.console import answer, say, show
+from crtcore.compose.structure import describe, nearest
+from crtcore.errors import in_one_line
 from crtcore.hooks import Component
 from crtcore.kinds import KINDS
-from crtcore.registry import NotInstalled, Registry, in_one_line
-from crtcore.registry import kernels as every_kernel
+from crtcore.registry import NotInstalled, Registry
 from crtcore.spec import Spec
-from crtcore.structure import describe, nearest
 
 
 def listing(registry: Registry, kind: str | None, *, as_json: bool) -> None:
@@ -42,25 +42,6 @@ def listing(registry: Registry, kind: str | None, *, as_json: bool) -> None:
         table.add_column(column)
     for plugin, component in chosen:
         table.add_row(component.kind, component.name, plugin, component.summary)
-    show(table)
-    for plugin, error in broken.items():
-        say(f"warning: plugin {plugin!r} could not be loaded ({error})")
-
-
-def kernels(*, as_json: bool) -> None:
-    """Prints every kernel, what it is compiled for and what it has run on."""
-    found, failed = every_kernel()
-    broken = {plugin: in_one_line(error) for plugin, error in failed.items()}
-    if as_json:
-        answer({"kernels": [{"plugin": plugin, **attrs.asdict(kernel)} for plugin, kernel in found], "broken": broken})
-        return
-    table = Table(box=None, pad_edge=False)
-    for column in ("kernel", "from", "written for", "compiled for", "on the host", "ran"):
-        table.add_column(column)
-    for plugin, kernel in found:
-        built = ", ".join(kernel.compiled) or "nothing yet"
-        host = "compiled" if kernel.host_compiled else "not yet compiled"
-        table.add_row(kernel.name, plugin, ", ".join(kernel.architectures), built, host, kernel.ran)
     show(table)
     for plugin, error in broken.items():
         say(f"warning: plugin {plugin!r} could not be loaded ({error})")

@@ -6,7 +6,8 @@ from crtcore.kinds.bottleneck import Bottleneck, BottleneckSpec, Squeezed
 from crtcore.kinds.dataset import Batch, Dataset, DatasetSpec
 from crtcore.kinds.decoder import Decoder, DecoderSpec, Drawn
 from crtcore.kinds.executor import Done, Executor, ExecutorSpec, Json, Report, Work
-from crtcore.kinds.experiment import Experiment, ExperimentSpec, Figure, Findings, Role, Row, TradeOff
+from crtcore.kinds.experiment import Experiment, ExperimentSpec, Outline, Plan, Role, Run, Stage, Step, digest
+from crtcore.kinds.findings import Figure, Findings, Row, TradeOff
 from crtcore.kinds.metric import Evidence, Measurement, Metric, MetricSpec
 from crtcore.kinds.prior import Prior, PriorSpec, Session, Trunk
 from crtcore.kinds.regularizer import Penalty, Regularizer, RegularizerSpec
@@ -23,41 +24,9 @@ KINDS: Mapping[str, type[Spec]] = {
 """Kind to the base of its specs."""
 
 __all__ = [
-    "KINDS",
-    "Batch",
-    "Bottleneck",
-    "BottleneckSpec",
-    "Dataset",
-    "DatasetSpec",
-    "Decoder",
-    "DecoderSpec",
-    "Done",
-    "Drawn",
-    "Encoded",
-    "Evidence",
-    "Executor",
-    "ExecutorSpec",
-    "Experiment",
-    "ExperimentSpec",
-    "Figure",
-    "Findings",
-    "Json",
-    "Measurement",
-    "Metric",
-    "MetricSpec",
-    "Penalty",
-    "Prior",
-    "PriorSpec",
-    "Regularizer",
-    "RegularizerSpec",
-    "Report",
-    "Role",
-    "Row",
-    "Session",
-    "Squeezed",
-    "Tokenizer",
-    "TokenizerSpec",
-    "TradeOff",
-    "Trunk",
-    "Work",
-]
+    "KINDS", "Batch", "Bottleneck", "BottleneckSpec", "Dataset", "DatasetSpec", "Decoder", "DecoderSpec", "Done",
+    "Drawn", "Encoded", "Evidence", "Executor", "ExecutorSpec", "Experiment", "ExperimentSpec", "Figure",
+    "Findings", "Json", "Measurement", "Metric", "MetricSpec", "Outline", "Penalty", "Plan", "Prior",
+    "PriorSpec", "Regularizer", "RegularizerSpec", "Report", "Role", "Row", "Run", "Session", "Squeezed",
+    "Stage", "Step", "Tokenizer", "TokenizerSpec", "TradeOff", "Trunk", "Work", "digest",
+]  # fmt: skip

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import abc
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import attrs
 
+from crtcore.kinds.findings import Figure, Findings, TradeOff
+from crtcore.settings import Sampling, Training
 from crtcore.spec import Spec
 
 if TYPE_CHECKING:
-    from crtcore.cost.stages import Outline, Step
-    from crtcore.experiment import Plan
-    from crtcore.kinds.metric import Measurement
-    from crtcore.run import Run
+    import torch
+    from torch import Tensor
 
 
 class Role(NamedTuple):
@@ -27,54 +29,129 @@ class Role(NamedTuple):
     optional: bool = False
 
 
-class Row(NamedTuple):
-    """One point of an experiment's table."""
+@attrs.frozen(kw_only=True)
+class Plan:
+    """One run: every part chosen, every field known."""
 
-    labels: Mapping[str, str | int | float]
-    """What tells it from the others; every row has the same names."""
-    numbers: Mapping[str, Measurement]
-    """What was measured there."""
+    name: str
+    seed: int
+    experiment: ExperimentSpec
+    parts: Mapping[str, Any]
+    """Role to its spec; a tuple where the role is many, None where it is absent."""
+    training: Mapping[str, Training]
+    sampling: Sampling
+    document: Mapping[str, Any]
+    """The resolved spec file, defaults written out."""
+    identity: Mapping[str, Any]
+    """What results depend on: the document without name and cosmetic fields."""
 
+    @property
+    def hash(self) -> str:
+        """The address of the run's folder."""
+        return digest(self.identity)
 
-class Findings(NamedTuple):
-    """What an experiment leaves."""
-
-    numbers: Mapping[str, Measurement]
-    """What it comes to as a whole."""
-    points: Sequence[Row] = ()
-    """Its table, where one number does not say it."""
-    notes: Sequence[str] = ()
-    """What a reader has to be told beside, a sentence each."""
-    outcomes: Mapping[str, Sequence[float]] = MappingProxyType({})
-    """What some of the numbers are the mean of: a value for each held-out sample, the same samples in every arm."""
-
-
-class Figure(NamedTuple):
-    """How a table of points is drawn: panels in a grid."""
-
-    across: str
-    """On the horizontal axis: a label that is a number, or with `along` a number that is measured."""
-    lines: str
-    """The label that tells lines apart; `arm` tells those of a sweep, and a run has one."""
-    numbers: tuple[str, ...]
-    """What is measured; a row of panels each."""
-    columns: tuple[str, ...] = ()
-    """The labels that tell columns of panels apart."""
-    log: bool = False
-    """True: the horizontal axis is logarithmic, for labels above 0."""
-    along: str | None = None
-    """The label whose values a line runs through, if `across` is measured; a sweep then tells gaps between arms."""
-    references: tuple[str, ...] = ()
-    """Numbers of all points that are drawn as one black line each, such as a bound where its measured number is."""
+    def excerpt(self, paths: Sequence[str]) -> dict[str, Any]:
+        """The parts of the identity that a stage depends on, by dotted path (`prior.0.width`); None where absent."""
+        found = {}
+        for path in paths:
+            inside: Any = self.identity
+            for step in path.split("."):
+                inside = _inside(inside, step)
+            found[path] = inside
+        return found
 
 
-class TradeOff(NamedTuple):
-    """Two numbers that the report of a sweep draws against each other."""
+def _inside(value: Any, step: str) -> Any:
+    """What a table or an array has under a key or a place; None if it has nothing there."""
+    if isinstance(value, list):
+        return value[int(step)] if step.isdigit() and int(step) < len(value) else None
+    return value.get(step) if value is not None else None
 
-    across: str
-    up: str
-    joined: str
-    """The setting, by dotted path, that the arms on one line have in common."""
+
+def digest(values: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits that stand for `values`."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class Outline(NamedTuple):
+    """What is known of a dataset before a stage is costed."""
+
+    shape: tuple[int, ...]
+    """Axes of a sample."""
+    dtype: torch.dtype
+    classes: int | None
+    vocabulary: int | None
+    unknown: str | None
+    """What is not known, and why."""
+
+
+class Step(NamedTuple):
+    """Parts that learn together, and what they minimise."""
+
+    parts: Mapping[str, object]
+    loss: Callable[[], Tensor]
+    ids: int
+    """Of a sample."""
+    left_out: tuple[str, ...] = ()
+    times: int = 1
+    """How often a run trains the stage."""
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """A trained thing, addressed by what it depends on, that any run may use."""
+
+    name: str
+    folder: Path
+
+    @property
+    def run(self) -> Run:
+        """The run that uses it."""
+
+    @property
+    def finished(self) -> bool:
+        """True: its final weights are there."""
+
+    def latest(self) -> Any:
+        """The newest checkpoint with its `tensors` and `state`, the final one if there is one; None: there is none."""
+
+    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any], *, final: bool = False) -> None:
+        """Commits a checkpoint, then drops the older ones."""
+
+    def record(self, step: int, steps: int, readings: Mapping[str, float]) -> None:
+        """Appends readings to the stage's records, and to the run's."""
+
+
+@runtime_checkable
+class Run(Protocol):
+    """The folder that an experiment works in."""
+
+    plan: Plan
+    runs: Path
+    """The folder of all runs."""
+    folder: Path
+    """This run's own."""
+    device: torch.device
+    facts: dict[str, Any]
+    """What ran, for `run.json`."""
+    stopping: Callable[[], bool]
+    """True once the run is asked to stop."""
+
+    def stage(self, name: str, reads: tuple[str, ...], of: Plan | None = None) -> AbstractContextManager[Stage]:
+        """The stage called `name`, which depends on what the plan has at the paths `reads`; one process at a time.
+
+        `of` is the plan that is read, where an experiment trains by another than the run's own.
+        """
+
+    def record(self, line: Mapping[str, Any]) -> None:
+        """Appends a line to the run's records, and reports it."""
+
+    def note_backends(self, role: str, part: object) -> None:
+        """Records the backends that a part or its modules ended up with: their attribute `backend`, if it is a text."""
+
+    def keep(self, tensors: Mapping[str, Tensor]) -> None:
+        """Saves the samples that the report shows."""
 
 
 @runtime_checkable
@@ -115,6 +192,7 @@ class ExperimentSpec(Spec):
         """What does not fit together: dotted path and message of each."""
         return ()
 
-    @abc.abstractmethod
     def build(self) -> Experiment:
         """The experiment."""
+        built: Experiment = super().build()
+        return built

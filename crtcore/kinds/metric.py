@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import attrs
@@ -62,6 +61,7 @@ class MetricSpec(Spec):
 
     kind: ClassVar[str] = "metric"
 
-    @abc.abstractmethod
     def build(self) -> Metric:
         """The metric."""
+        built: Metric = super().build()
+        return built

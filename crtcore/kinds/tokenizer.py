@@ -6,7 +6,6 @@ Id -1 means absent, only at the right end of a row.
 
 from __future__ import annotations
 
-import abc
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import attrs
@@ -70,6 +69,7 @@ class TokenizerSpec(Spec):
     form: ClassVar[str]
     """The form of data it takes: `image` (b c h w, float, -1 to 1), `ids` (b n) or `trace` (ids in delimited parts)."""
 
-    @abc.abstractmethod
     def build(self, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> Tokenizer:
         """The tokenizer for data shaped like `sample`, owner of `bottleneck`; `vocabulary` is that of ids."""
+        built: Tokenizer = super().build(bottleneck, sample, vocabulary)
+        return built

@@ -13,7 +13,9 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
-from crtcore.builtin.plugin import crt_components
+from crt_basics import plugin as basics
+from crt_data import plugin as data
+from crt_run import plugin as engine
 from crtcore.registry import Registry
 
 settings.register_profile("front", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -97,10 +99,10 @@ def planted() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def registry(planted: ModuleType) -> Registry:
-    """The built-in components and the plugin's."""
-    return Registry.of(
-        [*(("crtcore", component) for component in crt_components()), *(("planted", c) for c in planted.COMPONENTS)]
-    )
+    """Components of this repository that need no files, and the plugin's."""
+    plugins = {"basics": basics, "data": data, "run": engine}
+    brought = [(name, component) for name, plugin in plugins.items() for component in plugin.crt_components()]
+    return Registry.of([*brought, *(("planted", component) for component in planted.COMPONENTS)])
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import attrs
+import click
 
-from crtcore.hooks import Component, Kernel, hookimpl
+from crtcore.cli.console import answer, reports_errors
+from crtcore.hooks import Component, hookimpl
 from crtcore.kinds import BottleneckSpec, DecoderSpec, RegularizerSpec, TokenizerSpec
 from crtcore.settings import Optimizer
 from crtcore.spec import COSMETIC, above, at_least, divides
@@ -102,12 +104,14 @@ def crt_components() -> list[Component]:
     return COMPONENTS
 
 
+@click.command()
+@reports_errors
+def fold() -> None:
+    """Fold."""
+    answer({"folded": True})
+
+
 @hookimpl
-def crt_kernels() -> list[Kernel]:
-    """A kernel that nothing has run."""
-    return [
-        Kernel(
-            name="fold", summary="folds", architectures=("sm_80", "sm_90"), compiled=("sm_90",), host_compiled=False,
-            ran="not run: no GPU",
-        )
-    ]  # fmt: skip
+def crt_commands() -> list[click.Command]:
+    """A command."""
+    return [fold]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore.experiment import study
+from crtcore.compose.document import Problem, SpecError, parse
+from crtcore.compose.plan import study
 from crtcore.registry import Registry
-from crtcore.toml import Problem, SpecError, parse
 
 Crt = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -66,21 +66,25 @@ def test_list_tells_every_component_and_where_it_is_from(crt: Crt) -> None:
     rows = answered(crt("list", "--json"))["components"]
 
     assert {"kind": "tokenizer", "name": "patches", "plugin": "planted", "summary": "squares"} in rows
-    assert [row["plugin"] for row in rows if row["name"] == "fsq"] == ["crtcore"]
+    assert [row["plugin"] for row in rows if row["name"] == "fsq"] == ["basics"]
 
 
-def test_kernels_tells_how_far_each_has_come(crt: Crt) -> None:
-    told = answered(crt("kernels", "--json"))
-
-    (fold,) = [kernel for kernel in told["kernels"] if kernel["plugin"] == "planted"]
-    assert (fold["name"], fold["compiled"], fold["ran"]) == ("fold", ["sm_90"], "not run: no GPU")
+def test_a_plugin_brings_a_command(crt: Crt) -> None:
+    assert answered(crt("fold")) == {"folded": True}
 
 
-def test_a_plugin_that_cannot_tell_its_kernels_is_named(crt: Crt) -> None:
-    ended = crt("kernels", broken="1 / 0")
+def test_a_plugin_that_cannot_bring_its_commands_is_named(crt: Crt) -> None:
+    ended = crt("fold", broken="1 / 0")
 
-    assert "not run: no GPU" in ended.stdout
+    assert ended.returncode == 0
     assert ended.stderr == "warning: plugin 'unlucky' could not be loaded (ZeroDivisionError: division by zero)\n"
+
+
+def test_a_command_that_is_not_there_is_named(crt: Crt) -> None:
+    ended = crt("unfold")
+
+    assert ended.returncode == 2
+    assert "No such command 'unfold'" in ended.stderr
 
 
 def test_show_tells_fields_with_defaults_and_an_example_that_is_toml(crt: Crt) -> None:

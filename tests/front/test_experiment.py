@@ -10,11 +10,13 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crtcore.builtin import specs
-from crtcore.experiment import Plan, Study, load, override, study
+from crt_basics.priors.specs import Guidance, Saved, Table
+from crtcore.compose.document import Document, SpecError, parse
+from crtcore.compose.plan import load, override, study
+from crtcore.compose.study import Study
+from crtcore.kinds import Plan
 from crtcore.registry import Registry
 from crtcore.settings import Sampling
-from crtcore.toml import Document, SpecError, parse
 
 WORDS = 'use = "words"'
 
@@ -45,7 +47,7 @@ def test_a_file_becomes_one_plan(sample: str, registry: Registry) -> None:
     found = plan(sample, registry)
 
     assert (found.name, found.seed) == ("sample", 3)
-    assert found.parts["prior"] == specs.Table(order=1)
+    assert found.parts["prior"] == Table(order=1)
     assert [part.weight for part in found.parts["regularizer"]] == [0.5, 1.0]
     assert found.parts["draft"] is None
     assert {stage: training.steps for stage, training in found.training.items()} == {"tokenizer": 20, "prior": 30}
@@ -248,7 +250,7 @@ UNTRAINED = "[training.prior]\nsteps = 30\n"
 def test_a_prior_that_brings_its_weights_needs_no_training(sample: str, registry: Registry) -> None:
     found = plan(sample.replace('use = "table"', SAVED).replace(UNTRAINED, ""), registry)
 
-    assert found.parts["prior"] == specs.Saved(folder="final", prior=specs.Table(order=1))
+    assert found.parts["prior"] == Saved(folder="final", prior=Table(order=1))
     assert list(found.training) == ["tokenizer"]
 
 
@@ -290,8 +292,8 @@ def test_a_guided_prior_needs_no_training_either(sample: str, registry: Registry
 
     found = plan(text, registry)
 
-    inside = specs.Saved(folder="final", prior=specs.Table(order=1))
-    assert found.parts["prior"] == specs.Guidance(scale=2.0, interval=(1, 9), prior=inside)
+    inside = Saved(folder="final", prior=Table(order=1))
+    assert found.parts["prior"] == Guidance(scale=2.0, interval=(1, 9), prior=inside)
     assert list(found.training) == ["tokenizer"]
 
 
@@ -315,7 +317,7 @@ def test_entries_of_an_array_are_told_in_the_order_of_their_index(sample: str, r
 
 def test_a_file_without_an_experiment_says_what_there_is(registry: Registry) -> None:
     assert refused("name = 'x'", registry) == [
-        "spec.toml: expected a table [experiment], got none; installed: compression, scaling, two-stage"
+        "spec.toml: expected a table [experiment], got none; installed: compression, two-stage"
     ]
 
 

@@ -10,11 +10,14 @@ from typing import Any
 import attrs
 import pytest
 
-from crtcore.builtin import specs
+from crt_basics.bottlenecks.specs import FSQ
+from crt_basics.metrics.specs import CodeLength
+from crtcore.cli.commands import brought
 from crtcore.hooks import PROJECT, Component
 from crtcore.kinds import BottleneckSpec
-from crtcore.registry import NameClash, NotInstalled, Registry, discover, kernels
+from crtcore.registry import NameClash, NotInstalled, Registry, discover
 
+BASICS = EntryPoint(name="basics", value="crt_basics.plugin", group=PROJECT)
 Plant = Callable[[str, str], EntryPoint]
 
 GOOD = """
@@ -69,11 +72,11 @@ def test_names_are_sorted_and_of_one_kind(registry: Registry) -> None:
 
 
 def test_find_gives_the_component_of_that_kind_and_name(registry: Registry) -> None:
-    assert registry.find("bottleneck", "fsq").spec is specs.FSQ
+    assert registry.find("bottleneck", "fsq").spec is FSQ
 
 
 def test_a_spec_knows_the_name_of_its_component(registry: Registry) -> None:
-    assert registry.name(specs.CodeLength()) == "code-length"
+    assert registry.name(CodeLength()) == "code-length"
 
 
 def test_what_is_not_there_is_named_with_its_neighbour_and_what_is(registry: Registry) -> None:
@@ -143,13 +146,8 @@ def test_a_registry_keeps_its_own_copy_of_what_is_broken() -> None:
     assert list(registry.broken) == ["one"]
 
 
-def test_the_core_alone_brings_something_for_seven_kinds() -> None:
-    registry = discover([])
-
-    assert {component.kind for _, component in registry} == {
-        "bottleneck", "prior", "decoder", "dataset", "metric", "experiment", "executor",
-    }  # fmt: skip
-    assert not registry.broken
+def test_the_core_alone_brings_no_component() -> None:
+    assert list(discover([])) == []
 
 
 def test_a_plugin_brings_its_components_under_its_own_name(plant: Plant) -> None:
@@ -188,7 +186,7 @@ def test_a_broken_plugin_is_kept_and_named_and_stops_nobody(plant: Plant, sort: 
     registry = discover([before, plant("bad", text), after])
 
     assert list(registry.broken) == ["bad"]
-    assert registry.names("bottleneck") == ["fsq", "one", "two"]
+    assert registry.names("bottleneck") == ["one", "two"]
     with pytest.raises(NotInstalled) as caught:
         registry.find("prior", "gpt")
     assert "plugin 'bad' could not be loaded" in caught.value.args[0]
@@ -218,7 +216,7 @@ def test_of_two_plugins_of_one_name_the_second_is_broken(plant: Plant) -> None:
 
     registry = discover([first, EntryPoint(name="one", value=second.value, group=PROJECT)])
 
-    assert registry.names("bottleneck") == ["fsq", "one"]
+    assert registry.names("bottleneck") == ["one"]
     assert "another plugin is called 'one'" in str(registry.broken["one"])
 
 
@@ -227,7 +225,7 @@ def test_one_module_as_two_plugins_is_loaded_once(plant: Plant) -> None:
 
     registry = discover([first, EntryPoint(name="two", value=first.value, group=PROJECT), plant("three", "")])
 
-    assert registry.names("bottleneck") == ["fsq", "one"]
+    assert registry.names("bottleneck") == ["one"]
     assert list(registry.broken) == ["two"]
 
 
@@ -246,9 +244,9 @@ def test_plugins_that_bring_one_name_clash(plant: Plant) -> None:
         discover([plant("one", text), plant("two", text)])
 
 
-def test_a_plugin_cannot_shadow_a_built_in_component(plant: Plant) -> None:
-    with pytest.raises(NameClash, match="bottleneck 'fsq' comes from both 'crtcore' and 'one'"):
-        discover([plant("one", GOOD.replace("NAME", "fsq"))])
+def test_a_plugin_cannot_shadow_a_component_of_another(plant: Plant) -> None:
+    with pytest.raises(NameClash, match="bottleneck 'fsq' comes from both 'basics' and 'one'"):
+        discover([BASICS, plant("one", GOOD.replace("NAME", "fsq"))])
 
 
 def test_what_a_plugin_prints_goes_to_stderr(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
@@ -275,27 +273,39 @@ def test_the_test_plugin_is_whole(planted: ModuleType, registry: Registry) -> No
     assert {component.name for component in planted.COMPONENTS} <= {component.name for _, component in registry}
 
 
-KERNEL = """
-    from crtcore.hooks import Kernel, hookimpl
+COMMAND = """
+    import click
+    from crtcore.hooks import hookimpl
+
+    @click.command("fold")
+    def fold():
+        "Fold."
 
     @hookimpl
-    def crt_kernels():
-        return [Kernel(name="k", summary="", architectures=(), compiled=(), host_compiled=True, ran="not run: no GPU")]
+    def crt_commands():
+        return [fold]
 """
 
 
 @pytest.mark.parametrize("wrong", ["return 7; [", "return [7]; [", "raise KeyError('gone'); ["])
-def test_a_plugin_whose_kernels_are_wrong_is_named_and_stops_nobody(plant: Plant, wrong: str) -> None:
-    entries = [plant("bad", KERNEL.replace("return [", wrong)), plant("good", KERNEL), plant("none", GOOD)]
+def test_a_plugin_whose_commands_are_wrong_is_named_and_stops_nobody(plant: Plant, wrong: str) -> None:
+    entries = [plant("bad", COMMAND.replace("return [", wrong)), plant("good", COMMAND), plant("none", GOOD)]
 
-    found, broken = kernels(entries)
+    commands, broken = brought(entries)
 
-    assert [(plugin, kernel.name) for plugin, kernel in found] == [("good", "k")]
+    assert list(commands) == ["fold"]
     assert list(broken) == ["bad"]
 
 
-def test_kernels_stand_beside_components(plant: Plant) -> None:
-    entry = plant("both", KERNEL + GOOD.replace("NAME", "mine"))
+def test_a_command_that_another_plugin_brings_is_refused(plant: Plant) -> None:
+    commands, broken = brought([plant("one", COMMAND), plant("two", COMMAND)])
 
-    assert discover([entry]).names("bottleneck") == ["fsq", "mine"]
-    assert [kernel.name for _, kernel in kernels([entry])[0]] == ["k"]
+    assert list(commands) == ["fold"]
+    assert "another package brings the command 'fold'" in str(broken["two"])
+
+
+def test_commands_stand_beside_components(plant: Plant) -> None:
+    entry = plant("both", COMMAND + GOOD.replace("NAME", "mine"))
+
+    assert discover([entry]).names("bottleneck") == ["mine"]
+    assert list(brought([entry])[0]) == ["fold"]

@@ -6,12 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crtcore.builtin import specs
+from crt_basics.bottlenecks.specs import FSQ
+from crt_basics.datasets.specs import Digits, Shapes
+from crt_basics.decoders.specs import Ancestral
+from crt_basics.experiments.specs import TwoStage
+from crt_basics.metrics.specs import CodeLength, Frechet, KernelDistance
+from crt_basics.priors.specs import Table
+from crt_data.specs import Photos
+from crt_run.executors.spec import Local
+from crtcore.compose.structure import LONGEST, Misfit, describe, nearest, structure
 from crtcore.kinds import BottleneckSpec, RegularizerSpec, TokenizerSpec
 from crtcore.registry import Registry
 from crtcore.settings import Limits, Optimizer, Sampling, Training
 from crtcore.spec import Spec
-from crtcore.structure import LONGEST, Misfit, describe, nearest, structure
 
 
 @attrs.frozen(kw_only=True)
@@ -224,17 +231,17 @@ OPTIMIZERS = st.builds(
     beta1=st.floats(0, 0.99), beta2=st.floats(0, 0.99), weight_decay=REALS, clip=REALS,
 )  # fmt: skip
 BUILTIN = st.one_of(
-    st.builds(specs.FSQ, levels=st.lists(st.integers(2, 9), min_size=1).map(tuple)),
-    st.builds(specs.Table, order=st.integers(0, 2**62), spread=REALS),
-    st.builds(specs.Ancestral),
-    st.builds(specs.Digits, validation=st.integers(1, 999), test=st.integers(1, 999)),
-    st.builds(specs.Photos, size=st.integers(8, 256), step=st.integers(1, 99)),
-    st.builds(specs.Shapes, train=st.integers(1, 999), size=st.integers(8, 1024), seed=st.integers(-(2**62), 2**62)),
-    st.builds(specs.Frechet, dimensions=st.integers(1, 99)),
-    st.builds(specs.KernelDistance, dimensions=st.integers(1, 99), subsets=st.integers(2, 99)),
-    st.builds(specs.CodeLength),
-    st.builds(specs.TwoStage, evaluations=st.integers(1, 99)),
-    st.builds(specs.Local, workers=st.integers(0, 9), threads=st.integers(1, 9)),
+    st.builds(FSQ, levels=st.lists(st.integers(2, 9), min_size=1).map(tuple)),
+    st.builds(Table, order=st.integers(0, 2**62), spread=REALS),
+    st.builds(Ancestral),
+    st.builds(Digits, validation=st.integers(1, 999), test=st.integers(1, 999)),
+    st.builds(Photos, size=st.integers(8, 256), step=st.integers(1, 99)),
+    st.builds(Shapes, train=st.integers(1, 999), size=st.integers(8, 1024), seed=st.integers(-(2**62), 2**62)),
+    st.builds(Frechet, dimensions=st.integers(1, 99)),
+    st.builds(KernelDistance, dimensions=st.integers(1, 99), subsets=st.integers(2, 99)),
+    st.builds(CodeLength),
+    st.builds(TwoStage, evaluations=st.integers(1, 99)),
+    st.builds(Local, workers=st.integers(0, 9), threads=st.integers(1, 9)),
 )
 
 

@@ -11,7 +11,8 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore.toml import LARGEST, Document, Key, Problem, Scanner, SpecError, dotted, merged, parse, read, undotted
+from crtcore.compose.document import LARGEST, Document, Problem, SpecError, dotted, merged, parse, read, undotted
+from crtcore.compose.positions import Key, Scanner
 
 COMMENTS = st.sampled_from(["", "", "  # a ] \" ''' [[ = }", "\t#", ' # """'])
 SPACES = st.sampled_from(["", " ", "\t", "  "])

@@ -8,10 +8,10 @@ from typing import Any
 import attrs
 import correctness
 import pytest
-from crt_verify.kernels import host, listing
-from crt_verify.kernels.names import LAWS, NAMES
 from machine import HostInPlace, here
 
+from crt_verify.kernels import host, listing
+from crt_verify.kernels.names import LAWS, NAMES
 from crtcore import Sampling
 
 PARTS = {*NAMES, *LAWS, "commit"} - {"probabilities"}

@@ -10,12 +10,13 @@ from typing import NamedTuple
 import end_to_end
 import pytest
 import torch
+from end_to_end import DRAFTERS, END, PAIRS, REPLACED, Clock, Given, Steps, built, laws, summary
+from torch import Tensor
+
 from crt_ar.llama.network import LlamaTransformer
 from crt_ar.llama.spec import Llama
 from crt_verify.drafters import Beam, Chain, Drafter
 from crt_verify.kernels import host
-from end_to_end import DRAFTERS, END, PAIRS, REPLACED, Clock, Given, Steps, built, laws, summary
-from torch import Tensor
 
 PARTS = {"sampling", "draft forward", "target forward", REPLACED, "verification", "commit", "draft commit"}
 SMALL: dict[str, tuple[Drafter, str]] = {

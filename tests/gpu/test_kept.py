@@ -12,8 +12,9 @@ import day
 import machine
 import pytest
 import results
-from crt_verify.kernels.build import source_hash
 from kept import keep, tree_hash
+
+from crt_verify.kernels.build import source_hash
 
 BENCHES = Path(day.__file__).parent
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import speed
 import torch
-from crt_verify.tree import Tree, batch
 from machine import here
+
+from crt_verify.tree import Tree, batch
 
 
 @pytest.fixture(autouse=True)

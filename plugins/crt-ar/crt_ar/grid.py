@@ -13,14 +13,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from crt_nn.attention import Attention
+from crt_nn.block import Stack
+from crt_nn.dropout import Dropout, Thinned
+from crt_nn.prefixed import Prefixed
+from crt_nn.rotary_grid import rotate_on_grid
+from crt_nn.scope import Scope
+from crt_nn.swiglu import SwiGLU
 from crtcore.errors import RunError
-from crtcore.nn.attention import Attention
-from crtcore.nn.block import Stack
-from crtcore.nn.dropout import Dropout, Thinned
-from crtcore.nn.prefixed import Prefixed
-from crtcore.nn.rotary_grid import rotate_on_grid
-from crtcore.nn.scope import Scope
-from crtcore.nn.swiglu import SwiGLU
 from crtcore.noise import Noise
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
@@ -11,8 +11,7 @@ from crtcore.kinds import PriorSpec
 from crtcore.spec import COSMETIC, FieldError, at_least, below, divides
 
 if TYPE_CHECKING:
-    from crt_ar.grid import GridTransformer
-    from crt_ar.transformer import AutoregressiveTransformer
+    pass
 
 
 def _even(spec: Transformer, attribute: attrs.Attribute[Any], heads: int) -> None:
@@ -27,6 +26,8 @@ class Transformer(PriorSpec):
     Source: Touvron et al. (2023), arXiv:2302.13971, section 2.2; Sun et al. (2024), arXiv:2406.06525, section 2.2.
     """
 
+    implementation: ClassVar[str] = "crt_ar.transformer:transformer"
+
     layers: int = attrs.field(default=2, validator=at_least(1))
     """Blocks of attention and feed-forward."""
     width: int = attrs.field(default=64, validator=at_least(2))
@@ -37,12 +38,6 @@ class Transformer(PriorSpec):
     """Channels inside a feed-forward layer; 0 is 8/3 of the width, rounded up to a multiple of 8."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
     """What computes attention; `auto` is xformers where it is installed and runs, torch's own elsewhere."""
-
-    def build(self, vocabulary: int, length: int, condition: int | None) -> AutoregressiveTransformer:
-        """The transformer; `length` is no limit, as its positions are rotary."""
-        from crt_ar.transformer import AutoregressiveTransformer
-
-        return AutoregressiveTransformer(self, vocabulary, condition)
 
 
 def _cut(spec: LlamaGen, attribute: attrs.Attribute[Any], _: int) -> None:
@@ -63,6 +58,8 @@ class LlamaGen(PriorSpec):
 
     Source: Sun et al. (2024), arXiv:2406.06525, section 2.2; FoundationVision/LlamaGen, autoregressive/models/gpt.py.
     """
+
+    implementation: ClassVar[str] = "crt_ar.grid:GridTransformer"
 
     size: Size = "B"
     """Layers, width and heads by name: `52M` to `3.1B`, or LlamaGen's `B`, `L`, `XL`, `XXL` and `3B`."""
@@ -90,12 +87,3 @@ class LlamaGen(PriorSpec):
         """Layers, width and heads."""
         named = SHAPES[self.size]
         return Shape(self.layers or named.layers, self.width or named.width, self.heads or named.heads)
-
-    def build(self, vocabulary: int, length: int, condition: int | None) -> GridTransformer:
-        """The transformer; `length` is the number of cells.
-
-        Raises: RunError if it is not a square number.
-        """
-        from crt_ar.grid import GridTransformer
-
-        return GridTransformer(self, vocabulary, length, condition)

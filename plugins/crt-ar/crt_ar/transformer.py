@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from crtcore.nn.attention import Attention
-from crtcore.nn.block import Stack
-from crtcore.nn.prefixed import Prefixed
-from crtcore.nn.scope import Scope
-from crtcore.nn.swiglu import SwiGLU
+from crt_nn.attention import Attention
+from crt_nn.block import Stack
+from crt_nn.prefixed import Prefixed
+from crt_nn.scope import Scope
+from crt_nn.swiglu import SwiGLU
 
 if TYPE_CHECKING:
     from crt_ar.specs import Transformer
@@ -47,3 +47,8 @@ class AutoregressiveTransformer(Prefixed):
         features = self.begin(ids, condition)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
         return self.states(features, Scope(positions))
+
+
+def transformer(spec: Transformer, vocabulary: int, length: int, condition: int | None) -> AutoregressiveTransformer:
+    """A network with weights of its own; positions have no end, so that the length does not matter."""
+    return AutoregressiveTransformer(spec, vocabulary, condition)

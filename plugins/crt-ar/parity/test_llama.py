@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from crt_ar.llama.files import read_llama, write_llama
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from crt_ar.llama.files import read_llama, write_llama
 
 LENGTH, IDS_KNOWN, START = 48, 300, 298
 IDS = torch.randint(IDS_KNOWN, (3, LENGTH), generator=torch.Generator().manual_seed(0))

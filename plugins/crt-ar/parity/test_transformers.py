@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+from transformers import LlamaConfig, LlamaForCausalLM
+
 from crt_ar import Transformer
 from crt_ar.llama.of_transformer import llama_shape, llama_weights
 from crt_ar.transformer import AutoregressiveTransformer
-from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM
 
 LENGTH, CODES, CLASSES = 48, 300, 7
 CONDITION = torch.tensor([0, 6, -1])

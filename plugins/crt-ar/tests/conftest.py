@@ -4,4 +4,4 @@ import jaxtyping
 import torch
 
 torch.set_num_threads(1)  # more are far slower on a loaded machine
-jaxtyping.install_import_hook(["crt_ar", "crtcore.nn"], "beartype.beartype")
+jaxtyping.install_import_hook(["crt_ar", "crt_nn"], "beartype.beartype")

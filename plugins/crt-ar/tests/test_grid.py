@@ -5,12 +5,12 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from crt_ar import LlamaGen
-from crt_ar.grid import GridTransformer
-from crt_ar.sizes import Size
 from torch import Tensor
 from torch.nn import functional
 
+from crt_ar import LlamaGen
+from crt_ar.grid import GridTransformer
+from crt_ar.sizes import Size
 from crtcore.errors import RunError
 
 TINY: dict[str, Any] = {"layers": 2, "width": 8, "heads": 2}

@@ -1,6 +1,5 @@
 from crt_ar import FrozenLlama, Llama, LlamaFolder, LlamaGen, Transformer
-
-from crtcore.testing import obeys
+from crt_laws import obeys
 
 test_the_example = obeys(Transformer(layers=2, width=16, heads=2))
 test_one_layer_of_narrow_heads = obeys(Transformer(layers=1, width=8, heads=4, hidden=12))

@@ -3,8 +3,8 @@ import sys
 from typing import Any
 
 import pytest
-from crt_ar import LlamaGen, Transformer, plugin
 
+from crt_ar import LlamaGen, Transformer, plugin
 from crtcore import FieldError, Registry, Spec
 
 

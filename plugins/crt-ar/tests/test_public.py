@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from torch import Tensor
+
 from crt_ar import LlamaGen
 from crt_ar.grid import GridTransformer
 from crt_ar.public import load_llamagen, save_llamagen
-from torch import Tensor
 
 LAYERS, WIDTH, HEADS, SIDE, CODES, CLASSES = 2, 16, 2, 3, 11, 3
 IDS = torch.tensor([[0, 3, 1, 10, 2, 2, 7, 5], [9, 2, 0, 1, 8, 8, 8, 4]])

@@ -4,10 +4,11 @@ import sys
 
 import pytest
 import torch
-from crt_ar import Transformer
-from crt_ar.transformer import AutoregressiveTransformer
 from torch import Tensor
 from torch.nn import functional
+
+from crt_ar import Transformer
+from crt_ar.transformer import AutoregressiveTransformer
 
 SPEC = Transformer(layers=2, width=8, heads=2, hidden=12)
 IDS = torch.tensor([[0, 3, 1, 4], [2, 2, 0, 1]])

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import attrs
 
-from crtcore.errors import RunError
 from crtcore.kinds import MetricSpec
 from crtcore.spec import FieldError, each
 
 if TYPE_CHECKING:
-    from crt_fidelity.scores import FidelityScores
+    pass
 
 Number: TypeAlias = Literal["fid", "kid", "prc", "isc"]
 """As torch-fidelity calls them: Fréchet and kernel distance, precision and recall, Inception score."""
@@ -72,6 +69,8 @@ class Fidelity(MetricSpec):
     arXiv:1801.01401; Salimans et al. (2016), arXiv:1606.03498; Kynkäänniemi et al. (2019), arXiv:1904.06991.
     """
 
+    implementation: ClassVar[str] = "crt_fidelity.installed:fidelity"
+
     extractor: Literal["inception", "random-convolutions"]
     """What makes features of images: the field's Inception, or a small fixed network for trials on a desk."""
     weights: str = attrs.field(default="", validator=_weighed)
@@ -80,20 +79,3 @@ class Fidelity(MetricSpec):
     """What images are compared with: `held-out`, `train`, or .npz files with `mu` and `sigma` of the same features."""
     numbers: tuple[Number, ...] = attrs.field(default=("fid", "kid", "prc"), validator=_answerable)
     """Which numbers; `isc` is Inception's alone, and an .npz file serves `fid` alone."""
-
-    def build(self) -> FidelityScores:
-        """The metric, with its extractor and the stored statistics read.
-
-        Raises: RunError if torch-fidelity or torchvision cannot be imported, or a file is not what it should be.
-        """
-        try:
-            importlib.import_module("torch_fidelity")
-        except Exception as error:  # a torchvision of another torch raises RuntimeError
-            raise RunError(
-                f"fidelity: expected torch-fidelity and a torchvision that fits torch {version('torch')}, "
-                f"got {type(error).__name__}: {error}; pip install torch-fidelity, and torchvision from where torch "
-                "came from, which is --index-url https://download.pytorch.org/whl/cpu for its CPU builds"
-            ) from error
-        from crt_fidelity.scores import FidelityScores
-
-        return FidelityScores(self)

@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 
 import pytest
 import torch
-from crt_fidelity import inception as module
-from crt_fidelity.inception import inception
 from torch_fidelity import FeatureExtractorBase
 
+from crt_fidelity import inception as module
+from crt_fidelity.inception import inception
 from crtcore.errors import RunError
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crt_fidelity.moments import stored
 
+from crt_fidelity.moments import stored
 from crtcore.errors import RunError
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crt_fidelity.pixels import eight_bit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from crt_fidelity.pixels import eight_bit
 
 
 @settings(deadline=None)

@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 import pytest
-from crt_fidelity import Fidelity, plugin
 
+from crt_fidelity import Fidelity, plugin
 from crtcore import FieldError, Registry
 from crtcore.errors import RunError
 

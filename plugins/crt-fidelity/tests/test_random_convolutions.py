@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crt_fidelity.random_convolutions import LAYER, NAME, RandomConvolutions
 from torch import Tensor
 from torch.nn import functional
+
+from crt_fidelity.random_convolutions import LAYER, NAME, RandomConvolutions
 
 KERNEL = [-0.4295832754534028, 0.12952298153054922]
 """The first entries, kept so that the extractor is not changed unawares."""

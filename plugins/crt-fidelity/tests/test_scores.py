@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 import torch_fidelity
-from crt_fidelity import Fidelity, scores
-from crt_fidelity.pixels import eight_bit
-from crt_fidelity.random_convolutions import LAYER, NAME, RandomConvolutions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from crtcore.builtin.frechet import frechet_distance
+from crt_basics.metrics.frechet import frechet_distance
+from crt_fidelity import Fidelity, scores
+from crt_fidelity.pixels import eight_bit
+from crt_fidelity.random_convolutions import LAYER, NAME, RandomConvolutions
 
 from .sets import Bytes, evidence, images
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from torch import Tensor
+
 from crt_latent.export import export
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.mixing.mixed import Chunking, mixed
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import AffineChain
 from crt_latent.traces import joined, parted
-from torch import Tensor
-
 from crtcore.errors import RunError
 
 CODES = torch.arange(12.0).view(6, 2)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crt_latent.traces import Trace, between, closed_up, delimiters, joined, lengths, parted, weights
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+
+from crt_latent.traces import Trace, between, closed_up, delimiters, joined, lengths, parted, weights
 
 VOCABULARY = 9
 CODES = 20

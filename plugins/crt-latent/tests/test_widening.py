@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from crt_latent.widening import widened
 from torch import Tensor, nn
 
+from crt_latent.widening import widened
 from crtcore.kinds import Prior, PriorSpec
 
 

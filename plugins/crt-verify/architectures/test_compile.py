@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+
 from crt_verify.kernels import device
 from crt_verify.kernels.listing import ARCHITECTURES, kernels
 from crt_verify.tree import Trees

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import click
+
 from crt_verify import specs
 from crt_verify.decoding.spec import Decoding
-from crt_verify.kernels import listing
-from crtcore.hooks import Component, Kernel, hookimpl
+from crtcore.hooks import Component, hookimpl
 
 
 @hookimpl
@@ -68,6 +69,8 @@ def crt_components() -> list[Component]:
 
 
 @hookimpl
-def crt_kernels() -> list[Kernel]:
-    """The rules as device code."""
-    return listing.kernels()
+def crt_commands() -> list[click.Command]:
+    """`crt kernels`."""
+    from crt_verify.kernels.command import kernels
+
+    return [kernels]

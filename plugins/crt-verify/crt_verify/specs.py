@@ -13,13 +13,14 @@ from crtcore.kinds import DecoderSpec
 from crtcore.spec import COSMETIC, at_least
 
 if TYPE_CHECKING:
-    from crt_verify.tree_decoder import TreeDecoder
+    pass
 
 
 @attrs.frozen(kw_only=True)
 class TreeDecoding(DecoderSpec):
     """Base of the decoders by draft trees: what is drafted, and the rule that judges it."""
 
+    implementation: ClassVar[str] = "crt_verify.tree_decoder:tree_decoder"
     drafts: ClassVar[bool] = True
     rule: ClassVar[str]
 
@@ -30,12 +31,6 @@ class TreeDecoding(DecoderSpec):
     @abc.abstractmethod
     def drafter(self) -> Drafter:
         """How trees are drawn from the draft."""
-
-    def build(self) -> TreeDecoder:
-        """The decoder."""
-        from crt_verify.tree_decoder import TreeDecoder
-
-        return TreeDecoder(self.drafter, self.rule, self.verification)
 
 
 @attrs.frozen(kw_only=True)

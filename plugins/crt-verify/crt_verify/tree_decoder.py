@@ -20,6 +20,7 @@ from crt_verify.drafters.growth import Growth
 from crt_verify.judging import Judge
 from crt_verify.ledger import Ledger
 from crt_verify.pairing import keywords
+from crt_verify.specs import TreeDecoding
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict, check
 from crtcore import Limits, Sampling, probabilities
@@ -151,3 +152,8 @@ def _round(sides: _Sides, ledger: Ledger, given: Coins) -> Verdict:
     places = torch.where(there, drafted.places.gather(1, at), -1)
     sides.draft.keep(places, accepted, ledger.last, ledger.drawing)
     return verdict
+
+
+def tree_decoder(spec: TreeDecoding) -> TreeDecoder:
+    """The decoder that a spec pairs."""
+    return TreeDecoder(spec.drafter, spec.rule, spec.verification)

@@ -12,9 +12,10 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 import torch
-from crt_verify.tree import Tree
 from hypothesis import strategies as st
 from torch import Tensor
+
+from crt_verify.tree import Tree
 
 Ids = tuple[int, ...]
 Row = npt.NDArray[np.float64]

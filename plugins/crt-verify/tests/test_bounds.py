@@ -12,12 +12,13 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import torch
-from crt_verify.bounds import acceptance_bound, fixed_bound, greedy_bound, level_bounds, path_bounds
-from crt_verify.tree import Tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 from torch import Tensor
+
+from crt_verify.bounds import acceptance_bound, fixed_bound, greedy_bound, level_bounds, path_bounds
+from crt_verify.tree import Tree
 
 from .strategies import Pair, pairs
 

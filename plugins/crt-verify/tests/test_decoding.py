@@ -10,20 +10,22 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crt_basics.priors.table import TablePrior
+from crt_run.runs.execute import execute
+from crt_run.runs.records import RECORDS, read_records
 from crt_verify.decoding.intervals import ratio, scaled
 from crt_verify.decoding.overlap import overlap
 from crt_verify.decoding.table import Entry, Trials, points
 from crt_verify.decoding.trial import Pair, Round, rounds, tried
 from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
-from hypothesis import given
-from hypothesis import strategies as st
-
 from crtcore import Sampling, discover
-from crtcore.builtin.table import TablePrior
-from crtcore.errors import RunError
-from crtcore.experiment import Plan, study
-from crtcore.run import RECORDS, Stopped, execute, read_records
-from crtcore.toml import Document, SpecError
+from crtcore.compose.document import Document, SpecError
+from crtcore.compose.plan import study
+from crtcore.errors import RunError, Stopped
+from crtcore.kinds import Plan
 
 DECODERS: list[dict[str, Any]] = [
     {"use": "sd", "length": 3},

@@ -13,6 +13,12 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2
+from torch import Tensor
+
+from crt_basics.priors.table import TablePrior
 from crt_verify.bounds import acceptance_bound, greedy_bound, level_bounds, path_bounds
 from crt_verify.coins import Deck
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, draft_law, draws
@@ -20,13 +26,7 @@ from crt_verify.drafters.drafting import Drafting
 from crt_verify.drafters.growth import Drafted
 from crt_verify.drafters.race import arrivals
 from crt_verify.tree import Tree
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import chi2
-from torch import Tensor
-
 from crtcore import FieldError, Sampling, pick, probabilities
-from crtcore.builtin.table import TablePrior
 
 from .strategies import KINDS, Pair, pairs
 

@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crt_basics.priors.table import TablePrior
 from crt_verify import judging, specs
 from crt_verify.drafters import Chain, Drafter
 from crt_verify.judging import Judge
@@ -20,11 +24,7 @@ from crt_verify.kernels import host
 from crt_verify.kernels.build import version
 from crt_verify.tree_decoder import TreeDecoder
 from crt_verify.verdict import Verdict
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from crtcore import Limits, Sampling
-from crtcore.builtin.table import TablePrior
 from crtcore.errors import RunError
 
 from .test_tree_decoder import PAIRS, SMALL, table

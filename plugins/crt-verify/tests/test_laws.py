@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from crt_laws import obeys
 from crt_verify import plugin, specs
-
-from crtcore.testing import obeys
 
 _BEAM = next(each for each in plugin.crt_components() if each.name == "rsd-s")
 

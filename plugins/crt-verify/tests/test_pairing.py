@@ -14,6 +14,11 @@ from functools import cache
 import attrs
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from crt_basics.priors.table import TablePrior
 from crt_verify import rules
 from crt_verify.bounds import acceptance_bound, fixed_bound, greedy_bound, level_bounds, path_bounds
 from crt_verify.coins import Deck
@@ -24,12 +29,7 @@ from crt_verify.rules import Rule
 from crt_verify.rules.forest import Forest
 from crt_verify.rules.plan import Plan
 from crt_verify.tree import Tree
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import Tensor
-
 from crtcore import Sampling
-from crtcore.builtin.table import TablePrior
 
 from .strategies import Ids, Pair, pairs
 

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
+
 from crt_verify import plugin
 from crt_verify.specs import TreeDecoding
-
 from crtcore import FieldError, Registry
 
 COMPONENTS = plugin.crt_components()

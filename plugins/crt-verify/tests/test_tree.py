@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from crt_verify import Tree
 from crt_verify.tree import batch
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
-from crt_verify.pairing import EXACT, paired
-from crt_verify.tree_decoder import TreeDecoder
 from scipy.stats import chi2
 from torch import Tensor
 
+from crt_basics.priors.table import TablePrior
+from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
+from crt_verify.pairing import EXACT, paired
+from crt_verify.tree_decoder import TreeDecoder
 from crtcore import Limits, Sampling, probabilities
-from crtcore.builtin.table import TablePrior
 from crtcore.kinds import Drawn, Session
 
 SMALL: dict[type[Drafter], Drafter] = {

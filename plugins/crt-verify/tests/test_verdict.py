@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from crt_verify.verdict import TOLERANCE, unsound
 
 

@@ -7,6 +7,7 @@ from crt_vib.lists.spec import Lists
 from crt_vib.meta.spec import MetaTransformer
 from crt_vib.rate.spec import Rate, RateSquared, RateTarget
 from crt_vib.rate_distortion.spec import RateDistortion
+from crt_vib.with_metas.spec import WithMetas
 from crtcore import Component, hookimpl
 
 
@@ -58,5 +59,14 @@ def crt_components() -> list[Component]:
             spec=RateDistortion,
             summary="what a hidden state tells of an answer, by the nats it may cost",
             examples=(RateDistortion(weights=(0.4, 0.6)),),
+        ),
+        Component(
+            "with-metas",
+            spec=WithMetas,
+            summary="another dataset of ids, with meta-tokens at random places",
+            examples=(
+                WithMetas(dataset=Lists(train=600, validation=200, test=200)),
+                WithMetas(dataset=Lists(train=600, validation=200, test=200), share=0.25, counted="whole", seed=1),
+            ),
         ),
     ]

@@ -1,8 +1,7 @@
 """The components keep the laws of their kinds."""
 
+from crt_laws import obeys
 from crt_vib import Gaussian, Rate, RateSquared, RateTarget
-
-from crtcore.testing import obeys
 
 ESTIMATED = {"rate-and-loss-are-finite": "the rate of one sample is an estimate, which can be less than 0"}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import attrs
 import pytest
 import torch
-from crt_vib.lists.spec import NAMES, Lists
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from crtcore.testing import obeys
+from crt_laws import obeys
+from crt_vib.lists.spec import NAMES, Lists
 
 settings.register_profile("lists", deadline=None, max_examples=20)
 settings.load_profile("lists")

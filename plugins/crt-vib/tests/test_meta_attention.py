@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from crt_vib.meta.attention import MetaAttention
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from crtcore.nn.attention import Attention
-from crtcore.nn.scope import Memory, Scope
+from crt_nn.attention import Attention
+from crt_nn.scope import Memory, Scope
+from crt_vib.meta.attention import MetaAttention
 
 META, WIDTH, HEADS = 2, 8, 2
 IDS = st.lists(st.lists(st.sampled_from([-1, 0, META]), min_size=7, max_size=7), min_size=1, max_size=3)

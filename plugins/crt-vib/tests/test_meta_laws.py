@@ -1,7 +1,6 @@
+from crt_laws import obeys
+from crt_nn.yarn_settings import Yarn
 from crt_vib.meta.spec import MetaTransformer
-
-from crtcore.settings import Yarn
-from crtcore.testing import obeys
 
 STRETCHED = Yarn(scale=4, original_length=8)
 

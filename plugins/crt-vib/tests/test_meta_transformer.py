@@ -9,18 +9,18 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from crt_vib.meta.attention import MetaAttention
-from crt_vib.meta.spec import MetaTransformer
-from crt_vib.meta.transformer import MetaLanguageModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from crt_nn.attention import Attention
+from crt_nn.scope import Scope
+from crt_nn.yarn_settings import Yarn
+from crt_vib.meta.attention import MetaAttention
+from crt_vib.meta.spec import MetaTransformer
+from crt_vib.meta.transformer import MetaLanguageModel
 from crtcore.errors import RunError
-from crtcore.nn.attention import Attention
-from crtcore.nn.scope import Scope
-from crtcore.settings import Yarn
 
 SPEC = MetaTransformer(layers=2, width=8, heads=2, hidden=12)
 META = 5

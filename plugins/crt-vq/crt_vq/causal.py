@@ -16,7 +16,7 @@ from crt_vq.readings import readings
 from crt_vq.sides import sides
 from crt_vq.space import latents_in
 from crt_vq.specs import Causal
-from crtcore.kinds import Encoded, Penalty
+from crtcore.kinds import Encoded, Penalty, Tokenizer
 
 
 class CausalForesight(nn.Module):
@@ -45,3 +45,8 @@ class CausalForesight(nn.Module):
         pull = rise * gradient.norm().item()
         told = {"prediction_error": own.item(), "latent_gradient_norm": pull, **readings(encoded)}
         return Penalty(loss=rise * loss, own=own, readings=told)
+
+
+def causal(spec: Causal, tokenizer: Tokenizer) -> CausalForesight:
+    """The regulariser for a tokenizer's codes."""
+    return CausalForesight(spec, tokenizer.width, tokenizer.length)

@@ -16,7 +16,7 @@ from crt_vq.readings import readings
 from crt_vq.sides import sides
 from crt_vq.space import latents_in
 from crt_vq.specs import CausalCE
-from crtcore.kinds import Encoded, Penalty
+from crtcore.kinds import Encoded, Penalty, Tokenizer
 
 
 class CausalCrossEntropy(nn.Module):
@@ -55,3 +55,8 @@ class CausalCrossEntropy(nn.Module):
         pull = rise * gradient.norm().item()
         told = {"cross_entropy": own.item(), "latent_gradient_norm": pull, **readings(encoded)}
         return Penalty(loss=rise * loss, own=own, readings=told)
+
+
+def causal_ce(spec: CausalCE, tokenizer: Tokenizer) -> CausalCrossEntropy:
+    """The regulariser for a tokenizer's ids."""
+    return CausalCrossEntropy(spec, tokenizer.width, tokenizer.length, tokenizer.vocabulary)

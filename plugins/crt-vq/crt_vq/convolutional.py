@@ -5,11 +5,15 @@ Axes: b batch, c channels, y rows and x columns.
 
 from __future__ import annotations
 
+from functools import partial
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_vq.grid import GridTokenizer
 from crt_vq.specs import Conv
+from crtcore.kinds import Bottleneck
 
 
 class Residual(nn.Module):
@@ -43,3 +47,10 @@ def decoder(spec: Conv, inward: int, outward: int) -> nn.Sequential:
         layers += [Residual(spec.channels) for _ in range(spec.blocks)]
         layers += [nn.Conv2d(spec.channels, 4 * spec.channels, 1), nn.PixelShuffle(2), nn.SiLU()]
     return nn.Sequential(*layers, nn.Conv2d(spec.channels, outward, 3, padding=1))
+
+
+def conv(spec: Conv, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> GridTokenizer:
+    """A tokenizer of grids with these networks."""
+    return GridTokenizer(
+        spec, bottleneck, sample, halvings=spec.halvings, encoder=partial(encoder, spec), decoder=partial(decoder, spec)
+    )

@@ -21,7 +21,7 @@ class Head(nn.Module):
         super().__init__()
         self.embed = nn.Linear(latent, spec.width)
         self.positions = nn.Parameter(torch.randn(length, spec.width) / 10)
-        # On one CPU thread torch's own layer takes two thirds of the time of `crtcore.nn`'s, whose rotary positions,
+        # On one CPU thread torch's own layer takes two thirds of the time of `crt_nn`'s, whose rotary positions,
         # cache and backends are of no use to a head of fixed length that is thrown away.
         layer = partial(nn.TransformerEncoderLayer, dropout=0.0, batch_first=True, norm_first=True)
         self.layers = nn.ModuleList(layer(spec.width, spec.heads, 2 * spec.width) for _ in range(spec.layers))

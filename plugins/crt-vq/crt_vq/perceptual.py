@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from crt_vq.lpips import Distance
 from crt_vq.specs import Perceptual
 from crt_vq.vgg import SEED, learned_weights, random_weights
-from crtcore.kinds import Encoded, Penalty
+from crtcore.kinds import Encoded, Penalty, Tokenizer
 
 
 class PerceptualDistance(nn.Module):
@@ -34,3 +34,8 @@ class PerceptualDistance(nn.Module):
         """The mean distance of a reconstruction from its data."""
         distance = self.distance(encoded.reconstruction, data).mean()
         return Penalty(loss=distance, own=distance.new_zeros(()), readings={"distance": distance.item()})
+
+
+def perceptual(spec: Perceptual, _: Tokenizer) -> PerceptualDistance:
+    """The regulariser; every tokenizer of images has the same."""
+    return PerceptualDistance(spec)

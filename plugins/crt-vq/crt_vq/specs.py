@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
@@ -12,20 +11,7 @@ from crtcore.settings import Optimizer
 from crtcore.spec import FieldError, above, at_least, below, between, divides, each
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from crt_vq.adversarial import Adversary
-    from crt_vq.causal import CausalForesight
-    from crt_vq.causal_ce import CausalCrossEntropy
-    from crt_vq.codebook import Codebook
-    from crt_vq.cube import Cube
-    from crt_vq.grid import GridTokenizer
-    from crt_vq.mapped import MappedCodebook
-    from crt_vq.perceptual import PerceptualDistance
-    from crt_vq.perturbed import NearbySwaps
-    from crt_vq.residual import ResidualCodebooks
-    from crt_vq.sphere import Sphere
-    from crtcore.kinds import Bottleneck, Tokenizer
+    pass
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +20,8 @@ class VQ(BottleneckSpec):
 
     Source: van den Oord et al. (2017), arXiv:1711.00937, eq. 1 and 3; Yu et al. (2021), arXiv:2110.04627, on cosine.
     """
+
+    implementation: ClassVar[str] = "crt_vq.codebook:Codebook"
 
     codes: int = attrs.field(validator=at_least(2))
     """Entries in the codebook."""
@@ -52,12 +40,6 @@ class VQ(BottleneckSpec):
     gradient: Literal["straight", "rotation"] = "straight"
     """How the codes' gradient reaches features: as it is, or turned and scaled as the feature is to become its code."""
 
-    def build(self) -> Codebook:
-        """A codebook with random entries."""
-        from crt_vq.codebook import Codebook
-
-        return Codebook(self)
-
 
 @attrs.frozen(kw_only=True)
 class SimVQ(BottleneckSpec):
@@ -66,18 +48,14 @@ class SimVQ(BottleneckSpec):
     Source: Zhu et al. (2024), arXiv:2411.02038.
     """
 
+    implementation: ClassVar[str] = "crt_vq.mapped:MappedCodebook"
+
     codes: int = attrs.field(validator=at_least(2))
     """Entries in the codebook."""
     width: int = attrs.field(default=8, validator=at_least(1))
     """Channels of one code."""
     commitment: float = attrs.field(default=0.25, validator=at_least(0))
     """Weight of the loss that moves features."""
-
-    def build(self) -> MappedCodebook:
-        """A codebook with random entries and a random map."""
-        from crt_vq.mapped import MappedCodebook
-
-        return MappedCodebook(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -87,6 +65,8 @@ class ResidualVQ(BottleneckSpec):
     Source: Zeghidour et al. (2021), arXiv:2107.03312, section III-C; Lee et al. (2022), arXiv:2203.01941.
     """
 
+    implementation: ClassVar[str] = "crt_vq.residual:ResidualCodebooks"
+
     codes: int = attrs.field(validator=at_least(2))
     """Entries in each codebook."""
     width: int = attrs.field(default=8, validator=at_least(1))
@@ -95,12 +75,6 @@ class ResidualVQ(BottleneckSpec):
     """Codebooks, and so ids a feature."""
     commitment: float = attrs.field(default=0.25, validator=at_least(0))
     """Weight of the loss that moves features."""
-
-    def build(self) -> ResidualCodebooks:
-        """Codebooks with random entries, none shared between levels."""
-        from crt_vq.residual import ResidualCodebooks
-
-        return ResidualCodebooks(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -124,11 +98,7 @@ class LFQ(BinarySpec):
     Source: Yu et al. (2023), arXiv:2310.05737, section 3.1.
     """
 
-    def build(self) -> Cube:
-        """The corners of a cube; there are no parameters."""
-        from crt_vq.cube import Cube
-
-        return Cube(self)
+    implementation: ClassVar[str] = "crt_vq.cube:Cube"
 
 
 @attrs.frozen(kw_only=True)
@@ -138,11 +108,7 @@ class BSQ(BinarySpec):
     Source: Zhao et al. (2024), arXiv:2406.07548, section 4.
     """
 
-    def build(self) -> Sphere:
-        """The corners of a cube inside the sphere; there are no parameters."""
-        from crt_vq.sphere import Sphere
-
-        return Sphere(self)
+    implementation: ClassVar[str] = "crt_vq.sphere:Sphere"
 
 
 @attrs.frozen(kw_only=True)
@@ -151,6 +117,8 @@ class Perturbed(BottleneckSpec):
 
     Source: Qiu et al. (2025), arXiv:2503.08354, and github.com/lxa9867/ImageFolder, latent_perturbation.py.
     """
+
+    implementation: ClassVar[str] = "crt_vq.perturbed:NearbySwaps"
 
     bottleneck: BottleneckSpec
     """The other bottleneck, with one code for each feature; its losses are taken before any swap."""
@@ -161,20 +129,12 @@ class Perturbed(BottleneckSpec):
     share: float = attrs.field(default=0.1, validator=between(0, 1))
     """Probability that a sample is chosen (beta)."""
 
-    def build(self) -> NearbySwaps:
-        """The other bottleneck, wrapped.
-
-        Raises: ValueError if it has no ids, more than one for a feature, or fewer codes than `neighbours`.
-        """
-        from crt_vq.perturbed import NearbySwaps
-
-        return NearbySwaps(self)
-
 
 @attrs.frozen(kw_only=True)
 class Conv(TokenizerSpec):
     """A small convolutional tokenizer of images."""
 
+    implementation: ClassVar[str] = "crt_vq.convolutional:conv"
     form: ClassVar[str] = "image"
 
     channels: int = attrs.field(default=32, validator=at_least(1))
@@ -184,16 +144,6 @@ class Conv(TokenizerSpec):
     blocks: int = attrs.field(default=1, validator=at_least(0))
     """Residual blocks a scale, in the encoder and in the decoder."""
 
-    def build(self, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> GridTokenizer:
-        """The tokenizer for images of the size of `sample`."""
-        from crt_vq.convolutional import decoder, encoder
-        from crt_vq.grid import GridTokenizer
-
-        return GridTokenizer(
-            self, bottleneck, sample,
-            halvings=self.halvings, encoder=partial(encoder, self), decoder=partial(decoder, self),
-        )  # fmt: skip
-
 
 @attrs.frozen(kw_only=True)
 class VQGAN(TokenizerSpec):
@@ -202,6 +152,7 @@ class VQGAN(TokenizerSpec):
     Source: Sun et al. (2024), arXiv:2406.06525, section 2.1; Esser et al. (2020), arXiv:2012.09841, appendix.
     """
 
+    implementation: ClassVar[str] = "crt_vq.vqgan:vqgan"
     form: ClassVar[str] = "image"
 
     channels: int = attrs.field(default=128, validator=at_least(1))
@@ -219,16 +170,6 @@ class VQGAN(TokenizerSpec):
     def halvings(self) -> int:
         """Times that height and width are halved."""
         return len(self.multipliers) - 1
-
-    def build(self, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> GridTokenizer:
-        """The tokenizer for images of the size of `sample`."""
-        from crt_vq.grid import GridTokenizer
-        from crt_vq.vqgan import decoder, encoder
-
-        return GridTokenizer(
-            self, bottleneck, sample,
-            halvings=self.halvings, encoder=partial(encoder, self), decoder=partial(decoder, self), loss=self.loss,
-        )  # fmt: skip
 
 
 def _permutation(_: Any, attribute: attrs.Attribute[Any], order: tuple[int, ...]) -> None:
@@ -278,6 +219,8 @@ class Causal(ForesightSpec):
     Source: Ramanujan et al. (2024), arXiv:2412.16326; of what it leaves open, the defaults are best supported.
     """
 
+    implementation: ClassVar[str] = "crt_vq.causal:causal"
+
     space: Literal["compared", "raw", "straight-through"] = "compared"
     """Where latents are predicted: features as they are compared with codes, `raw` as the encoder gives them, or codes.
 
@@ -291,12 +234,6 @@ class Causal(ForesightSpec):
     detach: Literal["none", "target", "input"] = "none"
     """What gets no gradient: `target` leaves the context to carry what follows, `input` the latents to be foreseen."""
 
-    def build(self, tokenizer: Tokenizer) -> CausalForesight:
-        """The head for the latents of `tokenizer`."""
-        from crt_vq.causal import CausalForesight
-
-        return CausalForesight(self, tokenizer.width, tokenizer.length)
-
 
 @attrs.frozen(kw_only=True)
 class CausalCE(ForesightSpec):
@@ -306,17 +243,10 @@ class CausalCE(ForesightSpec):
     scheduled sampling; logits are a linear map, as in github.com/mahdip72/vq_encoder_decoder, not products with codes.
     """
 
+    implementation: ClassVar[str] = "crt_vq.causal_ce:causal_ce"
+
     space: Literal["compared", "raw", "straight-through"] = "straight-through"
     """What the head reads: features as they are compared with codes, `raw` as the encoder gives them, or codes."""
-
-    def build(self, tokenizer: Tokenizer) -> CausalCrossEntropy:
-        """The head for the ids of `tokenizer`.
-
-        Raises: ValueError if it has none.
-        """
-        from crt_vq.causal_ce import CausalCrossEntropy
-
-        return CausalCrossEntropy(self, tokenizer.width, tokenizer.length, tokenizer.vocabulary)
 
 
 @attrs.frozen(kw_only=True)
@@ -326,19 +256,12 @@ class Perceptual(RegularizerSpec):
     Source: Zhang et al. (2018), arXiv:1801.03924.
     """
 
+    implementation: ClassVar[str] = "crt_vq.perceptual:perceptual"
+
     weights: str = ""
     """Folder with torchvision's `vgg16-397923af.pth` and lpips' `vgg.pth`; without, a fixed random network is taken."""
     stages: int = attrs.field(default=5, validator=between(1, 5))
     """Stages of the network that are compared: all, or the first few, as images under 16 by 16 need it."""
-
-    def build(self, tokenizer: Tokenizer) -> PerceptualDistance:
-        """The distance, the same for every tokenizer of images.
-
-        Raises: RunError if a folder is named whose files are not there, or not what they should be.
-        """
-        from crt_vq.perceptual import PerceptualDistance
-
-        return PerceptualDistance(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -347,6 +270,8 @@ class Adversarial(RegularizerSpec):
 
     Source: Esser et al. (2020), arXiv:2012.09841, section 3.1; the defaults are LlamaGen's, arXiv:2406.06525.
     """
+
+    implementation: ClassVar[str] = "crt_vq.adversarial:Adversary"
 
     weight: float = attrs.field(default=0.5, validator=at_least(0))
     """Multiplies the loss that the tokenizer sees; 0 leaves the tokenizer bit for bit alone."""
@@ -363,12 +288,3 @@ class Adversarial(RegularizerSpec):
 
     The source counts perceptual losses to the tokenizer's own; here those of other regularisers are left out.
     """
-
-    def build(self, tokenizer: Tokenizer) -> Adversary:
-        """The discriminator for the images of `tokenizer`.
-
-        Raises: RunError if it makes no images, has no ids to make one from, or makes images that are too small.
-        """
-        from crt_vq.adversarial import Adversary
-
-        return Adversary(self, tokenizer)

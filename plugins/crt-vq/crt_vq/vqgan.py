@@ -7,12 +7,15 @@ Source: github.com/FoundationVision/LlamaGen, tokenizer/tokenizer_image/vq_model
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_vq.grid import GridTokenizer
 from crt_vq.specs import VQGAN
+from crtcore.kinds import Bottleneck
 
 
 def normalisation(channels: int) -> nn.GroupNorm:
@@ -111,3 +114,16 @@ def decoder(spec: VQGAN, inward: int, outward: int) -> nn.Sequential:
         layers += _blocks(before, width, spec.blocks + 1, attends=level == 0)
         layers += [] if level == spec.halvings else [doubling(width)]
     return nn.Sequential(*layers, *_end(widths[-1], outward))
+
+
+def vqgan(spec: VQGAN, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> GridTokenizer:
+    """A tokenizer of grids with these networks."""
+    return GridTokenizer(
+        spec,
+        bottleneck,
+        sample,
+        halvings=spec.halvings,
+        encoder=partial(encoder, spec),
+        decoder=partial(decoder, spec),
+        loss=spec.loss,
+    )

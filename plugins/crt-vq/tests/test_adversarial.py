@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
+from crt_laws.toys import Patches
+from crt_run.training.losses import detached
 from crt_vq import VQ, Adversarial, Conv
 from crt_vq.adversarial import Adversary, hinge
 from crt_vq.patchgan import patch_discriminator, smallest
-from torch import Tensor, nn
-
 from crtcore.errors import RunError
 from crtcore.kinds import Encoded
-from crtcore.testing.toys import Patches
-from crtcore.train import detached
 
 IMAGES = 2 * torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 1
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from crt_vq import BSQ, LFQ, bits
 
 BOTH = pytest.mark.parametrize("spec", [LFQ, BSQ])

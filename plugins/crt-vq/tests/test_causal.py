@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from crt_vq import VQ, Causal, Conv, ResidualVQ
-from crt_vq.causal import CausalForesight
 from torch import Tensor
 from torch.nn import functional
 
+from crt_vq import VQ, Causal, Conv, ResidualVQ
+from crt_vq.causal import CausalForesight
 from crtcore.kinds import Encoded
 
 CHOICES = [

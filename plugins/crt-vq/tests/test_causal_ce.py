@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from crt_vq import VQ, CausalCE, Conv
-from crt_vq.causal_ce import CausalCrossEntropy
 from torch import Tensor
 
+from crt_vq import VQ, CausalCE, Conv
+from crt_vq.causal_ce import CausalCrossEntropy
 from crtcore.kinds import Encoded
 
 

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from torch import Tensor
+
 from crt_vq import VQ
 from crt_vq.codebook import Codebook
-from torch import Tensor
 
 
 def book(entries: list[list[float]], **fields: Any) -> Codebook:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from crt_vq import Causal
-from crt_vq.foreteller import Foreteller, mean_present
 from torch import Tensor
 
+from crt_vq import Causal
+from crt_vq.foreteller import Foreteller, mean_present
 from crtcore import FieldError
 
 ORDER = (3, 0, 4, 2, 1)

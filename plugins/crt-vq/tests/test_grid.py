@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from crt_vq import VQ, Conv, ResidualVQ
 from torch import Tensor
 
+from crt_vq import VQ, Conv, ResidualVQ
 from crtcore import Noise
 from crtcore.errors import RunError
 from crtcore.kinds import Squeezed

@@ -1,5 +1,6 @@
 """The components keep the laws of their kinds."""
 
+from crt_laws import obeys
 from crt_vq import (
     BSQ,
     LFQ,
@@ -14,8 +15,6 @@ from crt_vq import (
     ResidualVQ,
     SimVQ,
 )
-
-from crtcore.testing import obeys
 
 test_cosine_codes = obeys(VQ(codes=16))
 test_euclidean_codes = obeys(VQ(codes=16, width=4, compare="euclidean"))

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+
 from crt_vq import Causal
 from crt_vq.misfit import FLOOR, misfit, outputs
-
 from crtcore import FieldError
 
 LATENT = torch.tensor([[[1.0, 2.0]]], dtype=torch.float64)

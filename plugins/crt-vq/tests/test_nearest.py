@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from crt_vq import VQ, nearest
 from torch import Tensor
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from crt_vq import VQ, nearest
 
 
 class Largest(TorchDispatchMode):

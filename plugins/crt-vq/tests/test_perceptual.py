@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
 from crt_vq import VQ, Conv, Perceptual
 from crt_vq.lpips import MEAN, SPREAD, Distance
 from crt_vq.vgg import BACKBONE, HEADS, STAGES, random_weights, shapes
-from torch import Tensor
-
 from crtcore.errors import RunError
 from crtcore.kinds import Encoded
 

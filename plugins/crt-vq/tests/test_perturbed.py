@@ -7,10 +7,10 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from crt_vq import LFQ, VQ, Conv, Perturbed, ResidualVQ
-from crt_vq.perturbed import NearbySwaps
 from torch import Tensor
 
+from crt_vq import LFQ, VQ, Conv, Perturbed, ResidualVQ
+from crt_vq.perturbed import NearbySwaps
 from crtcore import Noise
 from crtcore.kinds import BottleneckSpec, Squeezed
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crt_vq import plugin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crt_vq import plugin
 from crtcore.kinds import BottleneckSpec
 
 SPECS = [

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from crt_vq import LFQ, VQ, VQGAN, Conv
-from crt_vq.public import load_llamagen_tokenizer, save_llamagen_tokenizer
 from torch import Tensor
 from torch.nn import functional
+
+from crt_vq import LFQ, VQ, VQGAN, Conv
+from crt_vq.public import load_llamagen_tokenizer, save_llamagen_tokenizer
 
 CHANNELS, MULTIPLIERS, LATENT, CODES, WIDTH = 32, (1, 2), 8, 11, 4
 IMAGES = 2 * torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1)) - 1

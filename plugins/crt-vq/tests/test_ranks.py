@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from crt_vq import VQ
 from torch import Tensor, distributed
+
+from crt_vq import VQ
 
 STEPS, RANKS, SECONDS = 3, 2, 120
 BOOKS: dict[str, dict[str, Any]] = {

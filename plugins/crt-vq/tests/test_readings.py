@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
-from crt_vq.readings import readings, usage
 from torch import Tensor
 
+from crt_vq.readings import readings, usage
 from crtcore.kinds import Encoded
 
 

@@ -6,9 +6,10 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+
 from crt_vq import ResidualVQ
 from crt_vq.residual import ResidualCodebooks
-from torch import Tensor
 
 
 def two_levels() -> ResidualCodebooks:

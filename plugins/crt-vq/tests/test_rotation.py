@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+
 from crt_vq import VQ
 from crt_vq.rotation import rotated
 

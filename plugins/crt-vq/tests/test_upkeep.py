@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from crt_vq import VQ, Causal, Conv
-from crt_vq.codebook import Codebook
 from torch import Tensor
 
-from crtcore.train import penalised, pulls
+from crt_run.training.losses import penalised, pulls
+from crt_vq import VQ, Causal, Conv
+from crt_vq.codebook import Codebook
 
 
 def book(entries: list[float], **fields: Any) -> Codebook:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
 from crt_vq import VQ, VQGAN, ResidualVQ
 from crt_vq.vqgan import decoder, encoder, halving
-from torch import Tensor
 
 
 def small(bottleneck: Any = None, **fields: Any) -> Any:

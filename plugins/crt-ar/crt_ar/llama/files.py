@@ -16,8 +16,8 @@ from torch._subclasses import FakeTensor
 from crt_ar.llama.config import NAME, config_of, read_config, table
 from crt_ar.llama.layout import EMBEDDING, HEAD, Place, places, published, put
 from crt_ar.llama.network import LlamaTransformer
+from crt_nn.backends import Wanted
 from crtcore.errors import RunError
-from crtcore.nn.backends import Wanted
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARD = 5 * 10**9

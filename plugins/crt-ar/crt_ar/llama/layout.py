@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from crtcore.nn.attention import Attention
-from crtcore.nn.block import Stack
+from crt_nn.attention import Attention
+from crt_nn.block import Stack
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 _IN_A_BLOCK = {

@@ -14,13 +14,13 @@ from torch.nn import functional
 
 from crt_ar.llama.rotary import rotate_stretched
 from crt_ar.llama.shape import LlamaShape
+from crt_nn.attention import Attention
+from crt_nn.backends import Wanted
+from crt_nn.block import Builder, Stack
+from crt_nn.causal import Causal
+from crt_nn.scope import Scope
+from crt_nn.swiglu import SwiGLU
 from crtcore.errors import RunError
-from crtcore.nn.attention import Attention
-from crtcore.nn.backends import Wanted
-from crtcore.nn.block import Builder, Stack
-from crtcore.nn.causal import Causal
-from crtcore.nn.scope import Scope
-from crtcore.nn.swiglu import SwiGLU
 
 
 class LlamaTransformer(Causal):

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from crt_ar.llama.layout import EMBEDDING, HEAD, places, published
 from crt_ar.transformer import AutoregressiveTransformer
-from crtcore.nn.attention import Attention
-from crtcore.nn.rotary import BASE
+from crt_nn.attention import Attention
+from crt_nn.rotary import BASE
 
 
 def llama_shape(prior: AutoregressiveTransformer) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from crt_ar.llama.shape import Stretch
-from crtcore.nn.rotary import frequencies, rotate_at
+from crt_nn.rotary import frequencies, rotate_at
 
 
 def rotate_stretched(

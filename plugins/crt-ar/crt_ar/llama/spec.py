@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import attrs
 
 from crt_ar.llama.shape import SHAPES, LlamaShape, LlamaSize
 from crtcore.kinds import PriorSpec
-from crtcore.spec import COSMETIC, FieldError, at_least
-
-if TYPE_CHECKING:
-    from crt_ar.llama.network import LlamaTransformer
+from crtcore.spec import COSMETIC, FieldError, at_least, resolve
 
 
 def _cut(spec: Llama, attribute: attrs.Attribute[Any], _: int) -> None:
@@ -35,6 +32,8 @@ class Llama(PriorSpec):
     It has no prefix but the embedding of a start id; where there are classes, theirs stand in its place.
     Source: Dubey et al. (2024), arXiv:2407.21783, section 3.2.
     """
+
+    implementation: ClassVar[str] = "crt_ar.llama.build:new_llama"
 
     size: LlamaSize = "Llama-3.2-1B"
     """All that makes one Llama another by name, tied embeddings and rotary positions too."""
@@ -61,19 +60,6 @@ class Llama(PriorSpec):
         own = {name: getattr(self, name) for name in ("layers", "width", "heads", "key_heads", "hidden")}
         return SHAPES[self.size]._replace(**{name: value for name, value in own.items() if value})
 
-    def build(self, vocabulary: int, length: int, condition: int | None) -> LlamaTransformer:
-        """The transformer; `length` is no limit, as its positions are rotary.
-
-        Raises: RunError if the start id is not in the vocabulary.
-        """
-        from crt_ar.llama.network import LlamaTransformer
-
-        prior = LlamaTransformer(
-            self.shape, vocabulary, condition, start=self.start, attention=self.attention, recompute=self.recompute
-        )
-        prior.wake()
-        return prior
-
 
 @attrs.frozen(kw_only=True)
 class LlamaFolder(PriorSpec):
@@ -83,6 +69,8 @@ class LlamaFolder(PriorSpec):
     `bos_token_id`, or a class, which begins as that.
     """
 
+    implementation: ClassVar[str] = "crt_ar.llama.build:llama_in_folder"
+
     folder: str
     """Where `config.json` and `model.safetensors`, or its shards, are, from where the command is given."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
@@ -90,16 +78,7 @@ class LlamaFolder(PriorSpec):
     recompute: bool = attrs.field(default=False, metadata=COSMETIC)
     """Compute each block twice in training, and keep far less of it in memory."""
 
-    def build(self, vocabulary: int, length: int, condition: int | None) -> LlamaTransformer:
-        """The transformer; `length` is no limit, as its positions are rotary.
-
-        Raises: RunError if the folder holds no whole Llama, or its vocabulary is larger than that of the data.
-        """
-        from crt_ar.llama.files import read_llama
-
-        return read_llama(self.folder, vocabulary, condition, attention=self.attention, recompute=self.recompute)
-
-    def trial(self, folder: Path) -> LlamaFolder:
+    def example_in(self, folder: Path) -> LlamaFolder:
         """A small one."""
         return attrs.evolve(self, folder=_small(folder / "llama"))
 
@@ -108,6 +87,7 @@ class LlamaFolder(PriorSpec):
 class FrozenLlama(PriorSpec):
     """The Llama in a folder of yours, as `llama-folder` reads it, and nothing trains it further."""
 
+    implementation: ClassVar[str] = "crt_ar.llama.build:frozen_llama"
     pretrained: ClassVar[bool] = True
 
     folder: str
@@ -115,22 +95,12 @@ class FrozenLlama(PriorSpec):
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
     """What computes attention; `auto` is xformers where it is installed and runs, torch's own elsewhere."""
 
-    def build(self, vocabulary: int, length: int, condition: int | None) -> LlamaTransformer:
-        """The transformer as it lies there.
-
-        Raises: RunError if the folder holds no whole Llama, or its vocabulary is larger than that of the data.
-        """
-        from crt_ar.llama.files import read_llama
-
-        return read_llama(self.folder, vocabulary, condition, attention=self.attention).requires_grad_(False)
-
-    def trial(self, folder: Path) -> FrozenLlama:
+    def example_in(self, folder: Path) -> FrozenLlama:
         """A small one."""
         return attrs.evolve(self, folder=_small(folder / "llama"))
 
 
 def _small(folder: Path) -> str:
-    from crt_ar.llama.files import write_llama
-
-    write_llama(folder, Llama(layers=2, width=16, heads=4, key_heads=2, hidden=24).build(4, 0, None))
+    llama: Any = Llama(layers=2, width=16, heads=4, key_heads=2, hidden=24).build(4, 0, None)
+    resolve("crt_ar.llama.files:write_llama")(folder, llama)
     return str(folder)

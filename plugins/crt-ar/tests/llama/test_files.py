@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from crt_ar import FrozenLlama, Llama, LlamaFolder
-from crt_ar.llama.files import read_llama, write_llama
-from crt_ar.llama.network import LlamaTransformer
 from torch import Tensor
 from torch.nn import functional
 
-from crtcore.cost.blank import blank
+from crt_ar import FrozenLlama, Llama, LlamaFolder
+from crt_ar.llama.files import read_llama, write_llama
+from crt_ar.llama.network import LlamaTransformer
+from crt_cost.blank import blank
 from crtcore.errors import RunError
 
 LAYERS, WIDTH, HEADS, KEY_HEADS, HIDDEN, IDS_KNOWN, START = 2, 32, 4, 2, 24, 11, 9

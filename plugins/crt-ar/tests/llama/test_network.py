@@ -1,9 +1,9 @@
 import pytest
 import torch
-from crt_ar import Llama
-from crt_ar.llama.network import LlamaTransformer
 from torch import Tensor
 
+from crt_ar import Llama
+from crt_ar.llama.network import LlamaTransformer
 from crtcore.likelihood import nats
 
 IDS = torch.tensor([[0, 3, 1, 4], [2, 2, 0, 1]])

@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
+
 from crt_ar import Transformer
 from crt_ar.llama.of_transformer import llama_shape, llama_weights
 from crt_ar.transformer import AutoregressiveTransformer
-from torch import Tensor
-from torch.nn import functional
 
 LAYERS, WIDTH, HEADS, HIDDEN, CODES, CLASSES = 3, 32, 4, 40, 17, 5
 IDS = torch.randint(CODES, (3, 20), generator=torch.Generator().manual_seed(0))

@@ -2,12 +2,12 @@ import math
 
 import pytest
 import torch
-from crt_ar.llama.rotary import rotate_stretched, stretched
-from crt_ar.llama.shape import Stretch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore.nn.rotary import rotate
+from crt_ar.llama.rotary import rotate_stretched, stretched
+from crt_ar.llama.shape import Stretch
+from crt_nn.rotary import rotate
 
 
 def published(speeds: torch.Tensor, stretch: Stretch) -> torch.Tensor:

@@ -1,9 +1,9 @@
 import pytest
 import torch
+
 from crt_ar import Llama
 from crt_ar.llama.network import LlamaTransformer
 from crt_ar.llama.shape import SHAPES, LlamaSize
-
 from crtcore import FieldError
 from crtcore.errors import RunError
 

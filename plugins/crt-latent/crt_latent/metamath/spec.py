@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from crtcore.errors import RunError
 from crtcore.kinds import DatasetSpec
 from crtcore.spec import at_least
 
 if TYPE_CHECKING:
-    from crt_latent.metamath.dataset import MetaMathTraces
+    pass
 
 
 @attrs.frozen(kw_only=True)
@@ -26,6 +25,7 @@ class MetaMath(DatasetSpec):
     Source: Yu et al. (2023), arXiv:2309.12284; the file MetaMathQA-395K.json.
     """
 
+    implementation: ClassVar[str] = "crt_latent.metamath.dataset:MetaMathTraces"
     form: ClassVar[str] = "trace"
 
     file: str
@@ -35,22 +35,7 @@ class MetaMath(DatasetSpec):
     length: int = attrs.field(default=1024, validator=at_least(8))
     """The most ids of a trace, its three delimiters included."""
 
-    def build(self) -> MetaMathTraces:
-        """The traces, tokenized anew each time.
-
-        Raises: RunError if the package tokenizers is not installed, or a file is not what it should be.
-        """
-        try:
-            from crt_latent.metamath.dataset import MetaMathTraces
-        except ModuleNotFoundError as error:
-            if error.name != "tokenizers":
-                raise
-            raise RunError(
-                "metamath: expected tokenizers, got no such package; pip install 'crt-latent[text]'"
-            ) from error
-        return MetaMathTraces(self)
-
-    def trial(self, folder: Path) -> MetaMath:
+    def example_in(self, folder: Path) -> MetaMath:
         """Sixty sums, and a tokenizer of words."""
         sums = [
             {

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from crtcore.errors import RunError
-from crtcore.registry import in_one_line
+from crtcore.errors import RunError, in_one_line
 
 NAME = "tokenizer.json"
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from torch import nn
 
-from crtcore.codes import spread
+from crt_run.training.ids import spread
+from crt_run.training.losses import Loss
 from crtcore.kinds import Measurement
 from crtcore.settings import Training
-from crtcore.train import Loss
 
 TIMED = 5
 """Steps that are timed, after one that is not; evenly spaced over the training, as rows can change in length."""

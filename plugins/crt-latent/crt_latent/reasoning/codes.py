@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from crt_latent.mixing.mixed import Chunking
+from crt_run.training.ids import batches, spread
 from crtcore import Noise
-from crtcore.codes import batches, spread
 from crtcore.kinds import Dataset
 
 BASE = 1_000_003

@@ -22,17 +22,18 @@ from crt_latent.reasoning.numbers import counted, measured
 from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.tasks.task import Task
 from crt_latent.traces import Trace, delimiters, lengths, parted, weights
+from crt_run.training.ids import spread
+from crt_run.training.losses import Loss
+from crt_run.training.order import batch_at, seeded
+from crt_run.training.stages import TOKENIZER, compression, trained_tokenizer
+from crt_run.training.trainer import Part, fit
 from crtcore import Noise
-from crtcore.codes import spread
-from crtcore.errors import RunError
-from crtcore.kinds import Findings, Measurement, Row
+from crtcore.errors import RunError, Stopped
+from crtcore.kinds import Findings, Measurement, Row, Run
 from crtcore.likelihood import nats
-from crtcore.run import Run, Stopped
-from crtcore.stages import TOKENIZER, compression, trained_tokenizer
-from crtcore.train import Loss, Part, batch_at, fit, seeded
 
 if TYPE_CHECKING:
-    from crtcore.experiment import Plan
+    from crtcore.kinds import Plan
 
 BUDGETED = 32
 """Steps whose rows are counted, evenly spaced over the training: how many ids an example has."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from crt_latent.traces import lengths, parted
-from crtcore.codes import batches, spread
+from crt_run.training.ids import batches, spread
 from crtcore.kinds import Dataset, Measurement
 
 

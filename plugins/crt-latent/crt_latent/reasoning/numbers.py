@@ -14,7 +14,7 @@ from torch import Tensor
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.reasoning.answers import Answers
 from crt_latent.traces import Trace, lengths
-from crtcore.intervals import CONFIDENCE, averaged
+from crt_run.statistics import CONFIDENCE, averaged
 from crtcore.kinds import Measurement
 
 

@@ -12,9 +12,7 @@ from crtcore.kinds import ExperimentSpec, Figure, Role
 from crtcore.spec import at_least, each
 
 if TYPE_CHECKING:
-    from crt_latent.reasoning.experiment import ReasoningExperiment
-    from crtcore.cost.stages import Outline, Step
-    from crtcore.experiment import Plan
+    from crtcore.kinds import Outline, Plan, Step
 
 
 @attrs.frozen(kw_only=True)
@@ -26,6 +24,7 @@ class LatentReasoning(ExperimentSpec):
     Source: Su et al. (2025), arXiv:2502.03275.
     """
 
+    implementation: ClassVar[str] = "crt_latent.reasoning.experiment:ReasoningExperiment"
     roles: ClassVar[Mapping[str, Role]] = {
         "dataset": Role("dataset"),
         "tokenizer": Role("tokenizer"),
@@ -59,7 +58,7 @@ class LatentReasoning(ExperimentSpec):
         """A step of the prior over rows as wide as the widest trace, with codes and bracket in its vocabulary."""
         if stage != "prior":
             return None
-        from crtcore.cost.stages import modelling
+        from crt_cost.stages import modelling
 
         alphabet = (data.vocabulary or 0) + (plan.parts["bottleneck"].build().vocabulary or 0) + 2
         return modelling(plan.parts["prior"], stage, plan.training["prior"], data, (alphabet, data.shape[-1]))
@@ -81,9 +80,3 @@ class LatentReasoning(ExperimentSpec):
             )
         if plan.parts["decoder"].drafts:
             yield "decoder.use", "expected a decoder that needs no draft, such as 'ancestral'"
-
-    def build(self) -> ReasoningExperiment:
-        """The experiment."""
-        from crt_latent.reasoning.experiment import ReasoningExperiment
-
-        return ReasoningExperiment(self)

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from crt_latent.tasks.coins import below
+from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import AffineChain
 from crt_latent.tasks.task import Traced
 from crt_latent.traces import Trace
@@ -107,3 +108,8 @@ class Affine:
             row = int(wrong.nonzero()[0, 0])
             raise ValueError(f"row {row}: expected values and signs in turn, then '=', got {prompt[row].tolist()}")
         return problems
+
+
+def affine_chain(spec: AffineChain) -> GeneratedTask:
+    """The task."""
+    return GeneratedTask(spec, Affine(spec))

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crt_latent.tasks.coins import below
+from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import Arithmetic
 from crt_latent.tasks.task import Traced
 from crt_latent.traces import Trace
@@ -109,3 +110,8 @@ def number(digits: Int[Tensor, "*b d"]) -> Int[Tensor, "*b"]:
 def digits_of(number: Int[Tensor, " b"], count: int) -> Int[Tensor, "b d"]:
     """The first `count` digits of each number."""
     return number[:, None] // BASE ** torch.arange(count) % BASE
+
+
+def arithmetic(spec: Arithmetic) -> GeneratedTask:
+    """The task."""
+    return GeneratedTask(spec, Digits(spec))

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from crt_latent.tasks.coins import below, orders
+from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.prose import Prose
 from crt_latent.tasks.spec import Deduction
 from crt_latent.tasks.task import Traced
@@ -133,3 +134,8 @@ def entailed(prompt: Sequence[str]) -> bool:
     except (IndexError, ValueError):
         raise ValueError(f"expected facts and a question that they answer, got {' '.join(prompt)!r}") from None
     return said == asked
+
+
+def deduction(spec: Deduction) -> GeneratedTask:
+    """The task."""
+    return GeneratedTask(spec, Ontology(spec))

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from crt_latent.tasks.coins import bits, orders
+from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.prose import Prose
 from crt_latent.tasks.spec import Graph
 from crt_latent.tasks.task import Traced
@@ -193,3 +194,8 @@ def _picked(choices: Bool[Tensor, "b v"], coins: Int[Tensor, " b"]) -> Int[Tenso
 
 def _mark(like: Int[Tensor, "*b"], mark: str) -> Int[Tensor, "*b"]:
     return torch.full_like(like, MARKS.index(mark))
+
+
+def graph(spec: Graph) -> GeneratedTask:
+    """The task."""
+    return GeneratedTask(spec, Reachability(spec))

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from crt_latent.tasks.coins import below, bits, orders
+from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.prose import Prose
 from crt_latent.tasks.rooms import COLORS, MOVES, ROOM, SIDE, Found, State, World, arrives, needs_a_key, search
 from crt_latent.tasks.spec import Maze
@@ -146,3 +147,8 @@ def _cell(word: str) -> int:
     if word != f"c{number}":
         raise ValueError(f"expected a cell, got {word!r}")
     return number
+
+
+def maze(spec: Maze) -> GeneratedTask:
+    """The task."""
+    return GeneratedTask(spec, Keys(spec))

@@ -11,7 +11,7 @@ from crtcore.kinds import DatasetSpec
 from crtcore.spec import at_least, between
 
 if TYPE_CHECKING:
-    from crt_latent.tasks.generated import GeneratedTask
+    pass
 
 DELIMITERS = 3
 """Ids of a row that are between its parts and behind them."""
@@ -57,6 +57,8 @@ class AffineChain(TaskSpec):
     have none, or steps · verbosity · log2 fillers; given the problem, nothing else has any.
     """
 
+    implementation: ClassVar[str] = "crt_latent.tasks.affine:affine_chain"
+
     modulus: int = attrs.field(default=10, validator=at_least(2))
     """Values are below this, one id each."""
     steps: int = attrs.field(default=4, validator=at_least(1))
@@ -71,13 +73,6 @@ class AffineChain(TaskSpec):
         """Two ids an operation and two more, the steps, and two of the solution."""
         return 2 * self.steps + 2 + self.steps * (self.verbosity + 6) + 2
 
-    def build(self) -> GeneratedTask:
-        """The problems, drawn when they are taken."""
-        from crt_latent.tasks.affine import Affine
-        from crt_latent.tasks.generated import GeneratedTask
-
-        return GeneratedTask(self, Affine(self))
-
 
 @attrs.frozen(kw_only=True)
 class Arithmetic(TaskSpec):
@@ -88,6 +83,8 @@ class Arithmetic(TaskSpec):
     number, r_i being the sum of what has been found. A problem has 2 log2 (9 · 10^(digits - 1)) bits; given it, nothing
     else has any. a + b and b + a are for the same split.
     """
+
+    implementation: ClassVar[str] = "crt_latent.tasks.arithmetic:arithmetic"
 
     operation: Literal["addition", "multiplication"] = "addition"
     """What is done with the numbers."""
@@ -105,13 +102,6 @@ class Arithmetic(TaskSpec):
         step = 7 if self.operation == "addition" else 3 * self.digits + 5
         return 2 * self.digits + 2 + self.digits * step + self.solution
 
-    def build(self) -> GeneratedTask:
-        """The problems, drawn when they are taken."""
-        from crt_latent.tasks.arithmetic import Digits
-        from crt_latent.tasks.generated import GeneratedTask
-
-        return GeneratedTask(self, Digits(self))
-
 
 @attrs.frozen(kw_only=True)
 class Deduction(TaskSpec):
@@ -126,6 +116,8 @@ class Deduction(TaskSpec):
     Source: Saparov and He (2022), arXiv:2210.01240, in a form of our own.
     """
 
+    implementation: ClassVar[str] = "crt_latent.tasks.deduction:deduction"
+
     hops: int = attrs.field(default=3, validator=at_least(1))
     """Steps from the first concept to the last of a chain."""
     distractors: int = attrs.field(default=2, validator=at_least(0))
@@ -135,13 +127,6 @@ class Deduction(TaskSpec):
     def longest(self) -> int:
         """Facts of five ids, or six with `not`; who is asked about, and what; the hops, what comes of them; a word."""
         return (self.distractors + 1) * (5 * self.hops + 6) + 4 + 5 + 4 * self.hops + 5 + 1
-
-    def build(self) -> GeneratedTask:
-        """The problems, drawn when they are taken."""
-        from crt_latent.tasks.deduction import Ontology
-        from crt_latent.tasks.generated import GeneratedTask
-
-        return GeneratedTask(self, Ontology(self))
 
 
 @attrs.frozen(kw_only=True)
@@ -159,6 +144,8 @@ class Graph(TaskSpec):
     Source: after the appendix of Hao et al. (2024), arXiv:2412.06769, from memory; not the published generator.
     """
 
+    implementation: ClassVar[str] = "crt_latent.tasks.graph:graph"
+
     nodes: int = attrs.field(default=23, validator=between(4, 31))
     """Nodes of a graph, the two roots among them."""
     hops: int = attrs.field(default=3, validator=at_least(1))
@@ -174,13 +161,6 @@ class Graph(TaskSpec):
         """Five ids an edge and six of the question, four a hop, and a name."""
         return 5 * self.edges + 6 + 4 * self.hops + 1
 
-    def build(self) -> GeneratedTask:
-        """The problems, drawn when they are taken."""
-        from crt_latent.tasks.generated import GeneratedTask
-        from crt_latent.tasks.graph import Reachability
-
-        return GeneratedTask(self, Reachability(self))
-
 
 @attrs.frozen(kw_only=True)
 class Maze(TaskSpec):
@@ -195,6 +175,8 @@ class Maze(TaskSpec):
     it, the order of the search is open.
     """
 
+    implementation: ClassVar[str] = "crt_latent.tasks.maze:maze"
+
     expansions: int = attrs.field(default=64, validator=between(2, 1024))
     """States that a search may take up; five ids each."""
 
@@ -202,10 +184,3 @@ class Maze(TaskSpec):
     def longest(self) -> int:
         """Four doors, three keys, two ends; the expansions; and a move less than those."""
         return 4 * 5 + 3 * 4 + 2 * 3 + 5 * self.expansions + self.expansions - 1
-
-    def build(self) -> GeneratedTask:
-        """The problems, drawn when they are taken."""
-        from crt_latent.tasks.generated import GeneratedTask
-        from crt_latent.tasks.maze import Keys
-
-        return GeneratedTask(self, Keys(self))

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crt_latent.text_chunks.spec import TextChunks
-from crtcore.nn.attention import Attention
-from crtcore.nn.block import Stack
-from crtcore.nn.scope import Scope
-from crtcore.nn.swiglu import SwiGLU
+from crt_nn.attention import Attention
+from crt_nn.block import Stack
+from crt_nn.scope import Scope
+from crt_nn.swiglu import SwiGLU
 
 
 class Mixer(nn.Module):

@@ -10,10 +10,7 @@ from crtcore.kinds import TokenizerSpec
 from crtcore.spec import FieldError, at_least, divides
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from crt_latent.text_chunks.tokenizer import ChunkTokenizer
-    from crtcore.kinds import Bottleneck
+    pass
 
 
 def _even(spec: TextChunks, attribute: attrs.Attribute[Any], heads: int) -> None:
@@ -29,6 +26,7 @@ class TextChunks(TokenizerSpec):
     Source: Su et al. (2025), arXiv:2502.03275; depth, width and how the prompt enters are ours, as it does not say.
     """
 
+    implementation: ClassVar[str] = "crt_latent.text_chunks.tokenizer:ChunkTokenizer"
     form: ClassVar[str] = "trace"
 
     chunk: int = attrs.field(default=16, validator=at_least(1))
@@ -43,12 +41,3 @@ class TextChunks(TokenizerSpec):
     """Attention heads; each has width / heads channels, an even number."""
     prompted: bool = True
     """The codes are trained beside a decoder that is told the prompt, and need not repeat it."""
-
-    def build(self, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> ChunkTokenizer:
-        """The tokenizer for rows as wide as those of `sample`.
-
-        Raises: ValueError if there is no vocabulary, or rows are too narrow for any steps.
-        """
-        from crt_latent.text_chunks.tokenizer import ChunkTokenizer
-
-        return ChunkTokenizer(self, bottleneck, sample, vocabulary)

@@ -1,9 +1,10 @@
 from fractions import Fraction
 
 import pytest
-from crt_latent.metamath.answers import same, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from crt_latent.metamath.answers import same, value
 
 DIGITS = st.integers(-(10**9), 10**9)
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+
 from crt_latent.metamath.dataset import SPLITS, MetaMathTraces
 from crt_latent.metamath.entries import split_of
 from crt_latent.metamath.spec import MetaMath, of_words
 from crt_latent.tasks.task import Task
 from crt_latent.traces import parted
-
+from crt_laws import obeys
 from crtcore.errors import RunError
-from crtcore.testing import obeys
 
 WORDS = ["[UNK]", "What", "is", "plus", "and", "make", "####", "The", "answer", "is:", *map(str, range(60))]
 THINK, ANSWER, END = range(len(WORDS), len(WORDS) + 3)
@@ -224,7 +224,5 @@ def test_without_the_package_it_is_said_what_to_install(tmp_path: Path, monkeypa
         monkeypatch.delitem(sys.modules, f"crt_latent.metamath.{name}")
     monkeypatch.setitem(sys.modules, "tokenizers", None)
 
-    with pytest.raises(
-        RunError, match=r"metamath: expected tokenizers, got no such package; pip install 'crt-latent\["
-    ):
+    with pytest.raises(RunError, match=r"expected the module 'tokenizers', .* pip install crt-latent"):
         spec.build()

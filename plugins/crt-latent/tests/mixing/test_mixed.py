@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.mixing.mixed import Chunking, mixed, unmixed, whole_chunks
 from crt_latent.mixing.replacement import leftmost
 from crt_latent.traces import Trace, delimiters, joined, lengths, parted, weights
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import Tensor
 
 TEXT = 12
 ALPHABET = Alphabet(TEXT, codes=30)

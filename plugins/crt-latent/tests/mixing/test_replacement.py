@@ -6,11 +6,11 @@ from functools import partial
 
 import pytest
 import torch
-from crt_latent.mixing.replacement import CEILINGS, Occasion, curriculum, everything, poisson, randomised
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from crt_latent.mixing.replacement import CEILINGS, Occasion, curriculum, everything, poisson, randomised
 from crtcore import Noise
 
 LENGTH = 16

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
+
+from crt_basics.decoders.ancestral import AncestralDecoder
+from crt_basics.priors.table import TablePrior
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.reasoning.answers import Solver
-
-from crtcore.builtin.ancestral import AncestralDecoder
-from crtcore.builtin.table import TablePrior
 from crtcore.settings import Sampling
 
 ALPHABET = Alphabet(5, 2)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from crt_latent.reasoning.budget import TIMED, budget, step_seconds
 from torch import nn
 
+from crt_latent.reasoning.budget import TIMED, budget, step_seconds
+from crt_run.training.losses import Loss
 from crtcore.settings import Training
-from crtcore.train import Loss
 
 
 def test_steps_are_timed_all_over_a_training_and_leave_nothing_behind() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
-from crt_latent.mixing.mixed import Chunking
-from crt_latent.reasoning.codes import hashed, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Int
 from torch import Tensor
+
+from crt_latent.mixing.mixed import Chunking
+from crt_latent.reasoning.codes import hashed, shuffled
 
 SEEDS = st.integers(0, 2**32)
 

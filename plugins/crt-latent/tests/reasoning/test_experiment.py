@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from crt_cost.stages import costs, outlined
+from crt_run.runs.execute import execute
+from crt_run.runs.records import RECORDS, read_json, read_records
 from crtcore import discover
-from crtcore.cost.stages import costs, outlined
-from crtcore.errors import RunError
-from crtcore.experiment import Plan, study
-from crtcore.run import RECORDS, Stopped, execute, read_json, read_records
-from crtcore.toml import Document, SpecError
+from crtcore.compose.document import Document, SpecError
+from crtcore.compose.plan import study
+from crtcore.errors import RunError, Stopped
+from crtcore.kinds import Plan
 
 EXPERIMENT: dict[str, Any] = {"use": "latent-reasoning", "tested": 5, "ceilings": [0, 8, 16]}
 SMALL: dict[str, Any] = {

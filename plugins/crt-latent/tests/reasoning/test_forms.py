@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.mixing.mixed import Chunking
 from crt_latent.mixing.replacement import Occasion
 from crt_latent.reasoning.forms import Form, internalised
 from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.traces import Trace, lengths, parted
-from hypothesis import given
-from hypothesis import strategies as st
-
 from crtcore import Noise
 
 ALPHABET = Alphabet(9, 4)  # text 0 to 5, delimiters 6 to 8, codes 9 to 12, bracket 13 and 14

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.mixing.mixed import Chunking, mixed
 from crt_latent.reasoning.answers import Answers
 from crt_latent.reasoning.numbers import counted, measured, share
 from crt_latent.traces import Trace, joined
-from hypothesis import given
-from hypothesis import strategies as st
 
 ALPHABET = Alphabet(9, 4)
 

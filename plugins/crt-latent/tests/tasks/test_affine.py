@@ -7,15 +7,15 @@ from collections import Counter
 
 import pytest
 import torch
+from torch import Tensor
+
 from crt_latent.tasks import generated
 from crt_latent.tasks.affine import Affine
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import AffineChain
 from crt_latent.traces import delimiters, parted, weights
-from torch import Tensor
-
+from crt_laws import obeys
 from crtcore.errors import RunError
-from crtcore.testing import obeys
 
 test_chains = obeys(AffineChain(train=600, validation=60, test=60))
 test_chains_among_drawn_fillers = obeys(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crt_latent.tasks.arithmetic import Digits, digits_of, number
-from crt_latent.tasks.generated import GeneratedTask
-from crt_latent.tasks.spec import Arithmetic
-from crt_latent.traces import parted
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from crtcore.testing import obeys
+from crt_latent.tasks.arithmetic import Digits, digits_of, number
+from crt_latent.tasks.generated import GeneratedTask
+from crt_latent.tasks.spec import Arithmetic
+from crt_latent.traces import parted
+from crt_laws import obeys
 
 SUMS = Arithmetic(digits=3, train=400, validation=40, test=40)
 PRODUCTS = Arithmetic(operation="multiplication", digits=4, train=400, validation=40, test=40)

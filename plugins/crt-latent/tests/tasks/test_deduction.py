@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+
 from crt_latent.tasks.deduction import Ontology, entailed
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import Deduction
 from crt_latent.traces import parted
-from torch import Tensor
-
-from crtcore.testing import obeys
+from crt_laws import obeys
 
 SPEC = Deduction(hops=3, distractors=2, train=300, validation=40, test=40)
 

@@ -6,13 +6,13 @@ import functools
 
 import pytest
 import torch
+from torch import Tensor
+
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.graph import Reachability, depths, drawn, reached, searched
 from crt_latent.tasks.spec import Graph
 from crt_latent.traces import parted
-from torch import Tensor
-
-from crtcore.testing import obeys
+from crt_laws import obeys
 
 SPEC = Graph(nodes=14, hops=2, train=120, validation=20, test=20)
 

@@ -6,14 +6,14 @@ import functools
 
 import pytest
 import torch
+
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.maze import Keys, optimal, world_from, world_of
 from crt_latent.tasks.rooms import MOVES, State, World, after, arrives, needs_a_key, search
 from crt_latent.tasks.spec import Maze
 from crt_latent.tasks.task import Traced
 from crt_latent.traces import parted
-
-from crtcore.testing import obeys
+from crt_laws import obeys
 
 SPEC = Maze(expansions=40, train=60, validation=3, test=3)
 

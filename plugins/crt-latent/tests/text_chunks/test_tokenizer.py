@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
-from crt_latent.text_chunks.spec import TextChunks
-from crt_latent.text_chunks.tokenizer import ChunkTokenizer
 from torch import Tensor
 
-from crtcore.builtin.specs import FSQ
+from crt_basics.bottlenecks.specs import FSQ
+from crt_latent.text_chunks.spec import TextChunks
+from crt_latent.text_chunks.tokenizer import ChunkTokenizer
 from crtcore.spec import FieldError
 
 THINK, ANSWER, END = 8, 9, 10

@@ -12,17 +12,17 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from crt_run.runs.records import RECORDS, read_records
+from crt_run.training.stages import trained_prior
 from crt_verify.decoding.spec import Decoding
 from crt_verify.decoding.table import Entry, Trials, numbers, points
 from crt_verify.decoding.trial import Pair, step_time, tried
 from crtcore import Noise, discover
-from crtcore.errors import RunError
-from crtcore.kinds import Dataset, Decoder, Findings, Json
-from crtcore.run import RECORDS, Run, Stopped, read_records
-from crtcore.stages import trained_prior
+from crtcore.errors import RunError, Stopped
+from crtcore.kinds import Dataset, Decoder, Findings, Json, Run
 
 if TYPE_CHECKING:
-    from crtcore.experiment import Plan
+    from crtcore.kinds import Plan
 
 TRIALS = "decoding"
 """The stage that trials are recorded under."""
@@ -99,7 +99,7 @@ class DecodingExperiment:
         done = {line["step"]: line["trials"] for line in read_records(run.folder / RECORDS) if line["stage"] == TRIALS}
         rivals = [index for group in groups(entries).values() if len(group) > 1 for index in group]
         built = [(entry.key, entry.spec.build()) for entry in entries]
-        ancestral = "ancestral", discover().find("decoder", "ancestral").spec().build()  # type: ignore[attr-defined]
+        ancestral = "ancestral", discover().find("decoder", "ancestral").spec().build()
         timed = len(rivals) + 1 + len(groups(entries))
         steps = timed + self.spec.timed
 

@@ -12,8 +12,7 @@ from crtcore.kinds import ExperimentSpec, Figure, Role
 from crtcore.spec import at_least
 
 if TYPE_CHECKING:
-    from crt_verify.decoding.experiment import DecodingExperiment
-    from crtcore.experiment import Plan
+    from crtcore.kinds import Plan
 
 
 @attrs.frozen(kw_only=True)
@@ -25,6 +24,7 @@ class Decoding(ExperimentSpec):
     Source: Jeon et al. (2024), arXiv:2402.14160, section 5.
     """
 
+    implementation: ClassVar[str] = "crt_verify.decoding.experiment:DecodingExperiment"
     roles: ClassVar[Mapping[str, Role]] = {
         "dataset": Role("dataset"),
         "prior": Role("prior"),
@@ -66,9 +66,3 @@ class Decoding(ExperimentSpec):
             if not isinstance(decoder, TreeDecoding):
                 got = plan.document["decoder"][index]["use"]
                 yield f"decoder.{index}.use", f"expected a decoder by draft trees, as 'sd' or 'rsd-s' is, got {got!r}"
-
-    def build(self) -> DecodingExperiment:
-        """The experiment."""
-        from crt_verify.decoding.experiment import DecodingExperiment
-
-        return DecodingExperiment(self)

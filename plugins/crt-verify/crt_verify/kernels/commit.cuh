@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys and values of accepted nodes move behind those that a row has committed.
-// Reference: crtcore.nn.session.CachedSession.commit.
+// Reference: crt_nn.session.CachedSession.commit.
 #pragma once
 
 #include "group.cuh"

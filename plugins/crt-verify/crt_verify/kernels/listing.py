@@ -6,12 +6,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from crt_verify.kernels.build import noted
 from crt_verify.kernels.names import LAWS, NAMES
-from crtcore.hooks import Kernel
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 """What it is compiled for where nobody says otherwise."""
+
+
+@attrs.frozen(kw_only=True)
+class Kernel:
+    """A kernel, and how far it has come on this machine with its sources as they are."""
+
+    name: str
+    summary: str
+    architectures: tuple[str, ...]
+    """What it is written for."""
+    compiled: tuple[str, ...]
+    """What it has been compiled for."""
+    host_compiled: bool
+    """Whether its code has been compiled for the CPU."""
+    ran: str
+    """What it has run on, or `not run` with the reason."""
 
 
 def kernels() -> list[Kernel]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
+
 from crt_verify.rules import rule as reference_rule
 from crt_verify.rules.forest import ACCEPT, FINAL, Forest
 from crt_verify.rules.judge import Rule
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict
-from torch import Tensor
 
 WORDS: dict[str, tuple[str, dict[str, bool]]] = {
     name: (name, {}) for name in ("single", "multiround", "recursive", "kseq", "block", "greedy", "target-only")

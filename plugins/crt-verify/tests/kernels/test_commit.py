@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crt_verify.kernels.commit import commit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from crtcore.nn.scope import Memory
+from crt_nn.scope import Memory
+from crt_verify.kernels.commit import commit
 
 FEW = settings(max_examples=30, deadline=None, derandomize=True, database=None)
 BOUND, ROOM = 9, 6

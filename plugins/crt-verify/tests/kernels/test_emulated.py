@@ -16,13 +16,13 @@ from typing import Literal, NamedTuple
 
 import pytest
 import torch
+from torch import Tensor
+
 from crt_verify.kernels import build, host
 from crt_verify.kernels.names import NAMES
 from crt_verify.rules.forest import ACCEPT, FINAL, Forest
 from crt_verify.tree import Tree, batch
 from crt_verify.verdict import Verdict
-from torch import Tensor
-
 from crtcore import Sampling
 
 from ..rules.test_reading import readings

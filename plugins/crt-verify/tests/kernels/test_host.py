@@ -9,14 +9,15 @@ from pathlib import Path
 import attrs
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from crt_verify.kernels import build, host
 from crt_verify.kernels.host import HostRule
 from crt_verify.kernels.names import NAMES
 from crt_verify.rules.forest import ACCEPT, FINAL
 from crt_verify.tree import batch
 from crt_verify.verdict import FAULTS
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ..rules.test_exact import CHAINS, CHILDREN, FEW, INDEPENDENT, SHAPES, distance, emitted, rows, trees
 from ..strategies import Pair, drafts, pairs

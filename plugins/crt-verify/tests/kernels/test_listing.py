@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from crt_verify.kernels import build
 from crt_verify.kernels.listing import kernels
 from crt_verify.kernels.names import NAMES

@@ -7,13 +7,13 @@ import math
 import attrs
 import pytest
 import torch
-from crt_verify import Tree
-from crt_verify.tree import batch
-from crt_verify.verdict import Verdict
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from crt_verify import Tree
+from crt_verify.tree import batch
+from crt_verify.verdict import Verdict
 from crtcore import Sampling, probabilities
 
 from ..rules.test_exact import FEW

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from crt_verify.kernels.build import source_hash
 
 BENCH = Path(__file__).resolve().parents[4] / "bench"

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from crt_verify import Tree, rule
 from crt_verify.rules import kseq
 from crt_verify.rules.forest import Forest
 from crt_verify.tree import batch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ..strategies import Ids, Pair, Row, pairs
 

@@ -14,15 +14,16 @@ from typing import Any
 import attrs
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
 from crt_verify import Tree, rule
 from crt_verify.rules import NAMES, Rule
 from crt_verify.rules.forest import Forest
 from crt_verify.rules.plan import Plan
 from crt_verify.tree import Trees, batch
 from crt_verify.verdict import FAULTS, Verdict, check
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import Tensor
 
 from ..strategies import Draft, Ids, drafts
 

@@ -13,6 +13,10 @@ from typing import NamedTuple
 import attrs
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
 from crt_verify import Tree, rule
 from crt_verify.rules import judge as judging
 from crt_verify.rules.forest import ACCEPT, FINAL, Forest
@@ -20,9 +24,6 @@ from crt_verify.rules.judge import Rule
 from crt_verify.rules.plan import Plan
 from crt_verify.tree import Trees, batch
 from crt_verify.verdict import FAULTS, TOLERANCE, Verdict, check
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import Tensor
 
 from ..kernels.cases import REFERENCE, Cases, differing, ragged, spoiled
 from ..strategies import Draft, drafts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
@@ -10,7 +10,7 @@ from crtcore.kinds import BottleneckSpec
 from crtcore.spec import at_least
 
 if TYPE_CHECKING:
-    from crt_vib.gaussian.channel import GaussianChannel
+    pass
 
 
 @attrs.frozen(kw_only=True)
@@ -20,6 +20,8 @@ class Gaussian(BottleneckSpec):
     Its codes are continuous: there are no ids. What the rate costs is said by a regulariser such as `rate`.
     Source: Alemi et al. (2017), arXiv:1612.00410; free bits from Kingma et al. (2016), arXiv:1606.04934.
     """
+
+    implementation: ClassVar[str] = "crt_vib.gaussian.channel:GaussianChannel"
 
     width: int = attrs.field(validator=at_least(1))
     """Channels of a feature."""
@@ -38,9 +40,3 @@ class Gaussian(BottleneckSpec):
 
     Under a prior of several components, of the code as a whole.
     """
-
-    def build(self) -> GaussianChannel:
-        """The bottleneck, its width near 1 and its mean near 0 for every feature."""
-        from crt_vib.gaussian.channel import GaussianChannel
-
-        return GaussianChannel(self)

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float64
 
-    from crt_vib.lists.dataset import NamedLists
-
 NAMES = 8
 """Symbols that lists are called by."""
 
@@ -44,6 +42,7 @@ class Lists(Foretold):
     answers stay even over the symbols in each.
     """
 
+    implementation: ClassVar[str] = "crt_vib.lists.dataset:NamedLists"
     marked: ClassVar[bool] = True
 
     lists: int = attrs.field(default=5, validator=between(2, NAMES))
@@ -75,9 +74,3 @@ class Lists(Foretold):
         from crt_vib.frontiers.pointer import noisy_pointer
 
         return noisy_pointer(self.symbols, self.noise)
-
-    def build(self) -> NamedLists:
-        """The rows, drawn when they are taken."""
-        from crt_vib.lists.dataset import NamedLists
-
-        return NamedLists(self)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from crtcore.nn.scope import Scope
+from crt_nn.scope import Scope
 
 
 def places_of(meta: int, scope: Scope) -> Bool[Tensor, "b t"]:

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crtcore.nn.scope import Scope
+from crt_nn.scope import Scope
 
 
 class Rectified(nn.Module):

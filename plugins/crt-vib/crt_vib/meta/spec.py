@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
+from crt_nn.yarn_settings import Yarn
 from crtcore.kinds import PriorSpec
-from crtcore.settings import Yarn
 from crtcore.spec import FieldError, at_least, divides
 
 if TYPE_CHECKING:
-    from crt_vib.meta.transformer import MetaLanguageModel
+    pass
 
 
 def _even(spec: MetaTransformer, attribute: attrs.Attribute[Any], heads: int) -> None:
@@ -25,6 +25,8 @@ class MetaTransformer(PriorSpec):
 
     Source: Shah, Gupta, Ramji and Chaudhari (2025), arXiv:2509.16278; RMS norms and the wiring before them are ours.
     """
+
+    implementation: ClassVar[str] = "crt_vib.meta.transformer:meta_transformer"
 
     layers: int = attrs.field(default=2, validator=at_least(1))
     """Blocks of attention, second attention and feed-forward."""
@@ -47,12 +49,3 @@ class MetaTransformer(PriorSpec):
     embedding alone, or that with the output layer's weights, which start as GPT-2's and not with unit variance."""
     yarn: Yarn = Yarn()
     """How rotary positions are stretched."""
-
-    def build(self, vocabulary: int, length: int, condition: int | None) -> MetaLanguageModel:
-        """The model; `length` is no limit, as its positions are rotary.
-
-        Raises: RunError if the vocabulary has no id beside META.
-        """
-        from crt_vib.meta.transformer import MetaLanguageModel
-
-        return MetaLanguageModel(self, vocabulary, condition)

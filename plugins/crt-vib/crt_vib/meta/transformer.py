@@ -12,17 +12,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from crt_nn.attention import Attention
+from crt_nn.block import Builder, Stack
+from crt_nn.prefixed import Prefixed
+from crt_nn.rotary_yarn import rotate_stretched
+from crt_nn.scope import Scope
+from crt_nn.swiglu import SwiGLU
 from crt_vib.meta.attention import MetaAttention, places_of
 from crt_vib.meta.relu import Rectified
 from crt_vib.meta.shift import Shift
 from crt_vib.meta.tied import Tied
 from crtcore.errors import RunError
-from crtcore.nn.attention import Attention
-from crtcore.nn.block import Builder, Stack
-from crtcore.nn.prefixed import Prefixed
-from crtcore.nn.rotary_yarn import rotate_stretched
-from crtcore.nn.scope import Scope
-from crtcore.nn.swiglu import SwiGLU
 
 if TYPE_CHECKING:
     from crt_vib.meta.spec import MetaTransformer
@@ -100,3 +100,8 @@ class MetaLanguageModel(Prefixed):
                     nn.init.normal_(module.weight, std=0.02)
         if spec.embedding != "tied":
             nn.init.zeros_(self.head.get_parameter("weight"))  # so that it starts at ln v
+
+
+def meta_transformer(spec: MetaTransformer, vocabulary: int, length: int, condition: int | None) -> MetaLanguageModel:
+    """A network with weights of its own; positions have no end, so that the length does not matter."""
+    return MetaLanguageModel(spec, vocabulary, condition)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from crtcore.kinds import Encoded, Penalty
+from crt_vib.rate.spec import Rate, RateSquared, RateTarget
+from crtcore.kinds import Encoded, Penalty, Tokenizer
 
 
 class Price:
@@ -22,3 +23,18 @@ class Price:
         """
         loss = self.charge(encoded.rate.mean())
         return Penalty(loss, loss.new_zeros(()), {"price": loss.item()})
+
+
+def plain_rate(_: Rate, __: Tokenizer) -> Price:
+    """The rate itself."""
+    return Price(lambda rate: rate)
+
+
+def squared_rate(_: RateSquared, __: Tokenizer) -> Price:
+    """The square of the rate."""
+    return Price(lambda rate: rate.square())
+
+
+def distance_to_target(spec: RateTarget, _: Tokenizer) -> Price:
+    """How far the rate is from what it is to be."""
+    return Price(lambda rate: (rate - spec.target).abs())

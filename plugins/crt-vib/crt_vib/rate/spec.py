@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from crtcore.kinds import RegularizerSpec, Tokenizer
+from crtcore.kinds import RegularizerSpec
 from crtcore.spec import at_least
 
 if TYPE_CHECKING:
-    from crt_vib.rate.price import Price
+    pass
 
 
 @attrs.frozen(kw_only=True)
@@ -20,11 +20,7 @@ class Rate(RegularizerSpec):
     Source: Alemi et al. (2017), arXiv:1612.00410, eq. 17; Higgins et al. (2017), beta-VAE.
     """
 
-    def build(self, tokenizer: Tokenizer) -> Price:
-        """The objective; it has no parameters."""
-        from crt_vib.rate.price import Price
-
-        return Price(lambda rate: rate)
+    implementation: ClassVar[str] = "crt_vib.rate.price:plain_rate"
 
 
 @attrs.frozen(kw_only=True)
@@ -35,22 +31,14 @@ class RateSquared(RegularizerSpec):
     Source: Kolchinsky, Tracey and Van Kuyk (2019), arXiv:1808.07593.
     """
 
-    def build(self, tokenizer: Tokenizer) -> Price:
-        """The objective; it has no parameters."""
-        from crt_vib.rate.price import Price
-
-        return Price(lambda rate: rate.square())
+    implementation: ClassVar[str] = "crt_vib.rate.price:squared_rate"
 
 
 @attrs.frozen(kw_only=True)
 class RateTarget(RegularizerSpec):
     """How far the mean rate of a batch is from a target: one run for one rate."""
 
+    implementation: ClassVar[str] = "crt_vib.rate.price:distance_to_target"
+
     target: float = attrs.field(validator=at_least(0))
     """Nats of a sample."""
-
-    def build(self, tokenizer: Tokenizer) -> Price:
-        """The objective; it has no parameters."""
-        from crt_vib.rate.price import Price
-
-        return Price(lambda rate: (rate - self.target).abs())

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from crt_run.statistics import averaged
+from crt_run.sweeps.curves import Span, along, common
+from crt_run.sweeps.curves import mean as over
+from crt_run.training.stages import trained_prior
 from crt_vib.lists.spec import Foretold
 from crt_vib.rate_distortion.frontier import exact
 from crt_vib.rate_distortion.heads import trained
@@ -13,19 +17,14 @@ from crt_vib.rate_distortion.measure import gaps, information, label_nats, row, 
 from crt_vib.rate_distortion.reading import Examples, answered, read
 from crt_vib.rate_distortion.spec import RateDistortion
 from crtcore.errors import RunError
-from crtcore.gaps import Span, along, common
-from crtcore.gaps import mean as over
-from crtcore.intervals import averaged
-from crtcore.kinds import Dataset, Findings, Measurement, Row
-from crtcore.run import Run
-from crtcore.stages import trained_prior
+from crtcore.kinds import Dataset, Findings, Measurement, Row, Run
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Bool, Float64
     from torch import Tensor
 
-    from crtcore.experiment import Plan
+    from crtcore.kinds import Plan
 
 
 class RateDistortionExperiment:

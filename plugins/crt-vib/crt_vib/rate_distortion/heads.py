@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from crt_run.training.losses import Loss, penalised
+from crt_run.training.order import batch_at, seeded
+from crt_run.training.trainer import Part, fit
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.reading import Examples
 from crt_vib.rate_distortion.spec import RateDistortion
-from crtcore.cost.stages import Step
 from crtcore.errors import RunError
+from crtcore.kinds import Run, Step
 from crtcore.noise import Noise
-from crtcore.run import Run
-from crtcore.train import Loss, Part, batch_at, fit, penalised, seeded
 
 if TYPE_CHECKING:
-    from crtcore.cost.stages import Outline
-    from crtcore.experiment import Plan
+    from crtcore.kinds import Outline, Plan
 
 READS = (
     "seed", "dataset", "experiment.evaluations", "prior", "training.prior",

@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float64, Int
 from torch import Tensor
 
+from crt_run.statistics import averaged
 from crt_vib.gaussian.posterior import Posterior
 from crt_vib.gaussian.sandwich import sandwich
 from crt_vib.rate_distortion.frontier import Frontier
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.reading import Examples
-from crtcore.intervals import averaged
 from crtcore.kinds import Measurement, Row
 from crtcore.noise import Noise
 

@@ -12,11 +12,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from crt_run.training.ids import batches, spread
 from crt_vib.rate_distortion.spec import RateDistortion
-from crtcore.codes import batches, spread
-from crtcore.errors import RunError
-from crtcore.kinds import Batch, Dataset, Prior, Trunk
-from crtcore.run import Run, Stopped
+from crtcore.errors import RunError, Stopped
+from crtcore.kinds import Batch, Dataset, Prior, Run, Trunk
 
 
 class Prompts(NamedTuple):

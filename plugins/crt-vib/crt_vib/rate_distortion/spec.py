@@ -9,12 +9,10 @@ import attrs
 
 from crt_vib.lists.spec import Foretold
 from crtcore.kinds import ExperimentSpec, Figure, Role
-from crtcore.spec import FieldError, at_least, between, each
+from crtcore.spec import FieldError, at_least, between, each, resolve
 
 if TYPE_CHECKING:
-    from crt_vib.rate_distortion.experiment import RateDistortionExperiment
-    from crtcore.cost.stages import Outline, Step
-    from crtcore.experiment import Plan
+    from crtcore.kinds import Outline, Plan, Step
 
 
 def _apart(_: object, attribute: attrs.Attribute[Any], value: tuple[float, ...]) -> None:
@@ -37,6 +35,7 @@ class RateDistortion(ExperimentSpec):
     Source: Shah et al. (2025), arXiv:2509.16278; Alemi et al. (2017), arXiv:1612.00410.
     """
 
+    implementation: ClassVar[str] = "crt_vib.rate_distortion.experiment:RateDistortionExperiment"
     roles: ClassVar[Mapping[str, Role]] = {
         "dataset": Role("dataset"),
         "prior": Role("prior"),
@@ -85,9 +84,8 @@ class RateDistortion(ExperimentSpec):
         """A step of a bottleneck with its prediction of the answer."""
         if stage != "bottleneck":
             return None
-        from crt_vib.rate_distortion.heads import rehearsed
-
-        return rehearsed(self, plan, data)
+        made: Step = resolve("crt_vib.rate_distortion.heads:rehearsed")(self, plan, data)
+        return made
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: data that are no ids, a META that is not there, a weight that nobody reads."""
@@ -107,9 +105,3 @@ class RateDistortion(ExperimentSpec):
         if (weight := plan.parts["regularizer"].weight) != 1:
             message = f"expected 1, as experiment.weights say what the regulariser is weighed by, got {weight!r}"
             yield "regularizer.weight", message
-
-    def build(self) -> RateDistortionExperiment:
-        """The experiment."""
-        from crt_vib.rate_distortion.experiment import RateDistortionExperiment
-
-        return RateDistortionExperiment(self)

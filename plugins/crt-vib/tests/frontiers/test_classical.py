@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from crt_vib.frontiers.classical import binary_rate, gaussian_rate, rate_distortion, water_filling
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from crt_vib.frontiers.classical import binary_rate, gaussian_rate, rate_distortion, water_filling
 
 RULES = settings(deadline=None, derandomize=True, database=None, max_examples=50)
 HAMMING = 1 - np.eye(2)

@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from crt_vib.frontiers.classical import binary_entropy
 from crt_vib.frontiers.discrete import frontier, informations, mutual
 from crt_vib.frontiers.envelope import least_distortion
 from crt_vib.frontiers.pointer import noisy_pointer
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 RULES = settings(deadline=None, derandomize=True, database=None, max_examples=50)
 POINTER = noisy_pointer(16, 0.2)

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from crt_vib.frontiers.discrete import informations
-from crt_vib.frontiers.erasure import erased, floor
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from crt_vib.frontiers.discrete import informations
+from crt_vib.frontiers.erasure import erased, floor
 
 RULES = settings(deadline=None, derandomize=True, database=None, max_examples=50)
 

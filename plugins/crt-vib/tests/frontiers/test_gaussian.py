@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from crt_vib.frontiers.gaussian import breaks, channel, entropy, information, onset, optimum, squared_correlations
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from crt_vib.frontiers.gaussian import breaks, channel, entropy, information, onset, optimum, squared_correlations
 
 RULES = settings(deadline=None, derandomize=True, database=None, max_examples=50)
 SPECTRA = st.lists(st.floats(0.01, 0.99), min_size=1, max_size=4).map(np.array)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import nn
+
 from crt_vib import Gaussian
 from crt_vib.frontiers.discrete import frontier
 from crt_vib.frontiers.pointer import noisy_pointer
-from torch import nn
-
 from crtcore import Noise
 
 BETA = 0.5

@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from crt_vib import Gaussian
-from crt_vib.frontiers.gaussian import entropy, onset, optimum, squared_correlations
-from crt_vib.gaussian.channel import GaussianChannel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from crt_vib import Gaussian
+from crt_vib.frontiers.gaussian import entropy, onset, optimum, squared_correlations
+from crt_vib.gaussian.channel import GaussianChannel
 from crtcore import Noise
 
 RULES = settings(deadline=None, derandomize=True, database=None, max_examples=50)

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from crt_vib import Gaussian
-from crt_vib.gaussian.channel import GaussianChannel
 from torch import Tensor
 
+from crt_laws import benches
+from crt_laws.laws import bottleneck as laws
+from crt_laws.laws.bottleneck_offenders import after
+from crt_vib import Gaussian
+from crt_vib.gaussian.channel import GaussianChannel
 from crtcore import Noise
-from crtcore.testing import benches
-from crtcore.testing.laws import bottleneck as laws
-from crtcore.testing.laws.bottleneck_offenders import after
 
 
 def built(**fields: Any) -> GaussianChannel:

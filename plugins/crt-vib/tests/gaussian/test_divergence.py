@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
-from crt_vib.gaussian.divergence import divergence
-from crt_vib.gaussian.posterior import density
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from crt_vib.gaussian.divergence import divergence
+from crt_vib.gaussian.posterior import density
 
 RULES = settings(deadline=None, derandomize=True, database=None, max_examples=50)
 NUMBERS = st.floats(-3, 3)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import torch
+
 from crt_vib.gaussian.normal import normal
 
 

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from crt_vib.gaussian.posterior import Posterior
 from crt_vib.gaussian.sandwich import Sandwich, sandwich
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crt_vib import Rate, RateSquared, RateTarget
 
+from crt_vib import Rate, RateSquared, RateTarget
 from crtcore.kinds import Encoded, RegularizerSpec, Tokenizer
 
 
@@ -40,7 +40,7 @@ def test_the_mean_rate_has_its_price(spec: RegularizerSpec, loss: float, slope: 
 @pytest.fixture
 def tokenizer() -> Tokenizer:
     """Any will do."""
-    from crtcore.builtin.specs import FSQ
-    from crtcore.testing.toys import Patches
+    from crt_basics.bottlenecks.specs import FSQ
+    from crt_laws.toys import Patches
 
     return Patches().build(FSQ().build(), torch.zeros(2, 1, 8, 8))

@@ -9,17 +9,17 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 import torch
-from crt_vib.plugin import crt_components
 from torch import Tensor, nn
 
-import crtcore.builtin.plugin
+import crt_basics.plugin
+from crt_cost.stages import costs, outlined
+from crt_run.runs.execute import execute
+from crt_vib.plugin import crt_components
 from crtcore import Component, Registry
-from crtcore.cost.stages import costs, outlined
-from crtcore.errors import RunError
-from crtcore.experiment import Plan, study
-from crtcore.kinds import PriorSpec
-from crtcore.run import Stopped, execute
-from crtcore.toml import Document, SpecError
+from crtcore.compose.document import Document, SpecError
+from crtcore.compose.plan import study
+from crtcore.errors import RunError, Stopped
+from crtcore.kinds import Plan, PriorSpec
 
 SYMBOLS = 4
 
@@ -62,7 +62,7 @@ class Oracle(PriorSpec):
 
 REGISTRY = Registry.of(
     [
-        *(("crtcore", component) for component in crtcore.builtin.plugin.crt_components()),
+        *(("crtcore", component) for component in crt_basics.plugin.crt_components()),
         *(("crt-vib", component) for component in crt_components()),
         ("toys", Component("oracle", spec=Oracle, summary="names the answer", examples=(Oracle(),))),
     ]

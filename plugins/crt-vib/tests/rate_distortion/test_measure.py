@@ -6,11 +6,12 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from crt_vib import Lists
 from crt_vib.rate_distortion.frontier import Frontier, exact
 from crt_vib.rate_distortion.measure import Told, gaps, label_nats, row
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 settings.register_profile("measure", deadline=None)
 settings.load_profile("measure")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from crt_vib.rate_distortion.reading import prompts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crt_vib.rate_distortion.reading import prompts
 from crtcore.kinds import Batch
 
 settings.register_profile("reading", deadline=None)

@@ -1,1 +1,0 @@
-"""The smallest component of each kind, so that every plugin can be tried alone."""

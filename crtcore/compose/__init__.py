@@ -1,0 +1,1 @@
+"""The language of spec files: TOML with positions, strict structuring, sweeps, and the plans that come of them."""

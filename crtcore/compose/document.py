@@ -1,0 +1,190 @@
+"""TOML files with `extends`, to one document that knows where each value was written."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tomli
+
+from crtcore.compose.positions import Key, Scanner
+
+LARGEST = 1 << 20
+"""Bytes of the largest file that is read."""
+DEEPEST = 50
+"""Levels of tables and arrays inside one another that are read."""
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
+
+
+class Problem(NamedTuple):
+    """One thing wrong with a document."""
+
+    where: str
+    """File and line, or the command-line option."""
+    path: Key
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.where, dotted(self.path), self.message) if part)
+
+
+class SpecError(ValueError):
+    """Everything that is wrong with a document."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Document(NamedTuple):
+    """Values, and where each of them was written."""
+
+    values: dict[str, Any]
+    origins: dict[Key, str]
+
+    def where(self, path: Key) -> str:
+        """Where the value at `path`, or the nearest thing around it, was written."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.origins:
+                return self.origins[path[:end]]
+        return ""
+
+    def put(self, path: Key, value: Any, origin: str) -> None:
+        """Sets the value at `path`, making tables on the way.
+
+        Raises: LookupError if the path leads through something that is no table or to no entry of an array.
+        """
+        inside: Any = self.values
+        for depth, step in enumerate(path):
+            here, last = path[: depth + 1], depth == len(path) - 1
+            if isinstance(inside, list):
+                if not isinstance(step, int) or step >= len(inside):
+                    raise LookupError(f"{dotted(path[:depth])} has {len(inside)} entries, and none is called {step!r}")
+            elif not isinstance(inside, dict):
+                raise LookupError(f"{dotted(path[:depth])} is no table")
+            elif step not in inside and not last:
+                if any(isinstance(later, int) for later in path[depth + 1 :]):
+                    raise LookupError(f"there is no {dotted(here)}, and so no entry of it")
+                inside[step] = {}
+                self.origins[here] = origin
+            if last:
+                inside[step] = copy.deepcopy(value)
+            else:
+                inside = inside[step]
+        for known in [known for known in self.origins if known[: len(path)] == path]:
+            del self.origins[known]
+        self.origins[path] = origin
+
+
+def dotted(path: Key) -> str:
+    """`path` as it is written: `regularizer.0.weight`."""
+    return ".".join(str(step) for step in path)
+
+
+def undotted(text: str) -> Key:
+    """The path that `text` writes; every field and table has a name, so a number is the index of an entry."""
+    return tuple(int(step) if _INDEX.fullmatch(step) else step for step in text.split("."))
+
+
+def read(path: Path, within: tuple[Path, ...] = (), asked: str = "") -> Document:
+    """The document in a file, merged over the one it `extends`; `asked` is where the file itself was asked for.
+
+    Raises: SpecError if a file is missing, unreadable, no TOML, or extends itself.
+    """
+    document = parse(_text(path, asked), str(path))
+    base = document.values.pop("extends", None)
+    if base is None:
+        return document
+    where = document.where(("extends",))
+    if not isinstance(base, str) or "\0" in base:
+        raise SpecError([Problem(where, ("extends",), f"expected a file name, got {base!r}")])
+    chain = (*within, path)
+    if any(os.path.realpath(path.parent / base) == os.path.realpath(seen) for seen in chain):
+        names = " -> ".join(map(str, (*chain, path.parent / base)))
+        raise SpecError([Problem(where, ("extends",), f"the files extend each other in a circle: {names}")])
+    return merged(read(path.parent / base, chain, where), document)
+
+
+def _text(path: Path, asked: str) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+        if len(raw) > LARGEST:
+            raise SpecError([Problem(str(path), (), f"expected a file of at most {LARGEST} bytes, got a larger one")])
+        return raw.decode().replace("\r\n", "\n")
+    except OSError as error:
+        message = f"cannot read the file {path}: {error.strerror}"
+        raise SpecError([Problem(asked, ("extends",) if asked else (), message)]) from None
+    except UnicodeDecodeError as error:
+        where = f"{path}:{raw.count(10, 0, error.start) + 1}"
+        raise SpecError([Problem(where, (), f"expected UTF-8, got the byte {raw[error.start]:#04x}")]) from None
+
+
+def parse(text: str, source: str) -> Document:
+    """The document in `text`, called `source`.
+
+    Raises: SpecError with the line of the first thing that is no TOML.
+    """
+    try:
+        values = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        where = f"{source}:{error.lineno}" if error.lineno else source
+        raise SpecError([Problem(where, (), f"not TOML: {error.msg[0].lower()}{error.msg[1:]}")]) from None
+    except RecursionError:
+        raise SpecError([Problem(source, (), _TOO_DEEP)]) from None
+    except ValueError:  # Python's own bound on the digits of a number
+        raise SpecError([Problem(source, (), _TOO_BIG)]) from None
+    wrong = list(beyond(values))
+    if any(message == _TOO_DEEP for _, message in wrong):
+        raise SpecError([Problem(source, (), _TOO_DEEP)])
+    lines = Scanner(text).lines()
+    document = Document(values, {(): source} | {path: f"{source}:{line}" for path, line in lines.items()})
+    if wrong:
+        raise SpecError(Problem(document.where(path), path, message) for path, message in wrong)
+    return document
+
+
+_TOO_DEEP = f"expected at most {DEEPEST} levels of tables and arrays, got more"
+_TOO_BIG = "expected an integer of 64 bits, got a larger one"
+
+
+def beyond(values: Any) -> Iterator[tuple[Key, str]]:
+    """Path and message of everything that TOML does not promise to hold, or that is nested beyond reason."""
+    left: list[tuple[Key, Any]] = [((), values)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, dict | list):
+            if len(path) > DEEPEST:
+                yield path, _TOO_DEEP
+            else:
+                entries = value.items() if isinstance(value, dict) else enumerate(value)
+                left += [((*path, step), entry) for step, entry in entries]
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            yield path, _TOO_BIG
+
+
+def merged(base: Document, over: Document) -> Document:
+    """`over` laid on `base`: tables merge, everything else is replaced whole."""
+    values = copy.deepcopy(base.values)
+    replaced: set[Key] = set()
+
+    def lay(under: dict[str, Any], top: Mapping[str, Any], path: Key) -> None:
+        for name, value in top.items():
+            here = (*path, name)
+            if isinstance(value, dict) and isinstance(under.get(name), dict):
+                lay(under[name], value, here)
+            else:
+                replaced.add(here)
+                under[name] = copy.deepcopy(value)
+
+    lay(values, over.values, ())
+    kept = {
+        path: origin
+        for path, origin in base.origins.items()
+        if not any(path[:end] in replaced for end in range(1, len(path) + 1))
+    }
+    return Document(values, kept | over.origins)

@@ -1,0 +1,119 @@
+"""A sweep to the changes of each of its points: arms times grid, and claims."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from crtcore.compose.document import Document, dotted, undotted
+from crtcore.compose.positions import Key
+from crtcore.compose.structure import Misfit, nearest, shown, structure
+from crtcore.compose.study import BASELINE, NAME, WHOLE, Claim
+from crtcore.registry import Registry
+
+
+def leaves(table: Mapping[str, Any], path: Key = ()) -> Iterator[tuple[Key, Any]]:
+    """The values of nested tables, each with its path; `"a.b" = 1` and `a.b = 1` are one."""
+    for name, value in table.items():
+        here = (*path, name)
+        if isinstance(value, dict) and value:
+            yield from leaves(value, here)
+        else:
+            yield here, value
+
+
+def spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[Change]]]:
+    """Arms times grid: the arm, its grid values, and its changes."""
+    if sweep is None:
+        yield BASELINE, (), []
+        return
+    if not isinstance(sweep, dict):
+        note(("sweep",), f"expected a table, got {shown(sweep)}")
+        return
+    arms = sweep.get("arms", {BASELINE: {}})
+    if not isinstance(arms, dict) or not arms or not all(isinstance(arm, dict) for arm in arms.values()):
+        note(("sweep", "arms"), f"expected a table for each arm, got {shown(arms)}")
+        return
+    if len(arms) > 1 and BASELINE not in arms:
+        note(("sweep", "arms"), f"expected an arm called {BASELINE!r} to compare with, got {', '.join(arms)}")
+    axes: list[list[Change]] = []
+    for path, values in leaves({name: value for name, value in sweep.items() if name not in ("arms", "claim")}):
+        if not isinstance(values, list) or not values:
+            note(("sweep", *path), f"expected an array of values to try, got {shown(values)}")
+        else:
+            key = undotted(dotted(path))
+            axes.append([Change(key, value, ("sweep", *path), _named(value, values)) for value in values])
+    grid = [axis[0] for axis in axes]
+    for arm, table in arms.items():
+        if not NAME.fullmatch(arm):
+            note(("sweep", "arms", arm), f"expected a name of letters, digits, '.', '_' and '-', got {arm!r}")
+        own = [Change(undotted(dotted(path)), value, ("sweep", "arms", arm, *path)) for path, value in leaves(table)]
+        _unclear([*grid, *own], note)
+        for chosen in itertools.product(*axes):
+            told = tuple(f"{dotted(change.path)}={change.told}" for change in chosen if change.path != ("seed",))
+            yield arm, told, [*own, *chosen]
+
+
+class Change(NamedTuple):
+    """A value that a point has of its own."""
+
+    path: Key
+    value: Any
+    written: Key
+    """Where it stands in the file."""
+    told: str = ""
+    """What points with it are called."""
+
+
+def _named(value: Any, among: Sequence[Any]) -> str:
+    """A component by its name where no other value has that; what is written elsewhere."""
+    used = [each.get("use") for each in among if isinstance(each, dict)]
+    name = value.get("use") if isinstance(value, dict) else None
+    return str(value if name is None or used.count(name) > 1 else name)
+
+
+def _unclear(changes: Sequence[Change], note: Any) -> None:
+    """Notes changes that no point can have, or that overwrite one another."""
+    for index, change in enumerate(changes):
+        if change.path[0] in WHOLE:
+            note(change.written, f"{change.path[0]} is one for all points, so a sweep cannot change it")
+        for other in changes[:index]:
+            shared = min(len(change.path), len(other.path))
+            if change.path[:shared] == other.path[:shared]:
+                note(change.written, f"expected one value at a point, but {dotted(other.written)} sets it too")
+
+
+def claims_in(sweep: Any, note: Any) -> tuple[Claim, ...]:
+    """The claims of a sweep; notes those that do not fit."""
+    written = sweep.get("claim", []) if isinstance(sweep, dict) else []
+    arms = list(_table(sweep, "arms")) if isinstance(sweep, dict) and "arms" in sweep else [BASELINE]
+    try:
+        claims = structure(written, tuple[Claim, ...], Registry.of(()))
+    except Misfit as error:
+        for path, message in error.problems:
+            note(("sweep", "claim", *path), message)
+        return ()
+    for index, claim in enumerate(claims):
+        for field in ("arm", "against"):
+            if arms and (name := getattr(claim, field)) not in arms:
+                note(("sweep", "claim", index, field), f"no arm is called {name!r}{nearest(name, arms)}")
+    return claims
+
+
+def _table(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The table of that name; an empty one if it is no table."""
+    return value if isinstance(value := values.get(name), dict) else {}
+
+
+def structured(document: Document, path: Key, into: Any, registry: Registry, note: Any) -> Any:
+    """The value at `path` as `into`; None, and notes, if it does not fit."""
+    value: Any = document.values
+    for step in path:
+        value = value[step]
+    try:
+        return structure(value, into, registry)
+    except Misfit as error:
+        for inside, message in error.problems:
+            note((*path, *inside), message)
+        return None

@@ -1,0 +1,124 @@
+"""The tables of one point to a plan: experiment, parts, training, sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crtcore.compose.document import Document, undotted
+from crtcore.compose.grid import _table, structured
+from crtcore.compose.positions import Key
+from crtcore.compose.structure import describe, nearest, shown
+from crtcore.compose.study import NAME, RESERVED
+from crtcore.kinds import KINDS, ExperimentSpec, Plan, PriorSpec, Role
+from crtcore.registry import Registry
+from crtcore.settings import Sampling, Training
+from crtcore.spec import Spec
+
+COMMON = ("name", "seed", "experiment", "training", "sampling", "executor")
+"""Top-level keys that every spec file may have; the rest are the experiment's roles and `sweep`."""
+
+
+def planned(document: Document, registry: Registry, note: Any) -> Plan | None:
+    """The plan of one point; None, and notes, if something is wrong."""
+    wrong: list[Key] = []
+
+    def wrongly(path: Key, message: str) -> None:
+        wrong.append(path)
+        note(path, message)
+
+    values = document.values
+    name, seed = _name(values, wrongly), _seed(values, wrongly)
+    if "experiment" not in values:
+        wrongly((), f"expected a table [experiment], got none; installed: {', '.join(registry.names('experiment'))}")
+        return None
+    experiment = structured(document, ("experiment",), ExperimentSpec, registry, wrongly)
+    if experiment is None:
+        return None
+    known = [*COMMON, "sweep", *experiment.roles]
+    for key in values:
+        if key not in known:
+            wrongly((key,), f"unknown key{nearest(key, known)}")
+    parts = {role: _part(document, role, what, registry, wrongly) for role, what in experiment.roles.items()}
+    training = _training(document, experiment, registry, wrongly)
+    sampling = structured(document, ("sampling",), Sampling, registry, wrongly) if "sampling" in values else Sampling()
+    if wrong:
+        return None
+    tables = {"experiment": experiment, **parts, "sampling": sampling, "training": training}
+    plan = Plan(
+        name=name, seed=seed, experiment=experiment, parts=parts, training=training, sampling=sampling,
+        document=_resolved(registry, cosmetic=True, name=name, seed=seed, **tables),
+        identity=_resolved(registry, cosmetic=False, seed=seed, **tables),
+    )  # fmt: skip
+    for path, message in experiment.problems(plan):
+        wrongly(undotted(path), message)
+    return None if wrong else plan
+
+
+def _name(values: Mapping[str, Any], note: Any) -> Any:
+    name = values.get("name")
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name == RESERVED:
+        got = "nothing" if name is None else shown(name)
+        note(("name",), f"expected a name of letters, digits, '.', '_' and '-' other than {RESERVED!r}, got {got}")
+    return name
+
+
+def _seed(values: Mapping[str, Any], note: Any) -> Any:
+    seed = values.get("seed", 0)
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        note(("seed",), f"expected an integer from 0 up to 2**63, got {shown(seed)}")
+    return seed
+
+
+def _part(document: Document, role: str, what: Role, registry: Registry, note: Any) -> Spec | tuple[Spec, ...] | None:
+    if role in document.values:
+        base: Any = KINDS[what.kind]
+        found: Spec | tuple[Spec, ...] | None = structured(
+            document, (role,), tuple[base, ...] if what.many else base, registry, note
+        )
+        return found
+    if not what.optional:
+        form = f"[[{role}]]" if what.many else f"[{role}]"
+        note((role,), f"expected a table {form}, got none; installed: {', '.join(registry.names(what.kind)) or 'none'}")
+    return () if what.many else None
+
+
+def _training(document: Document, experiment: ExperimentSpec, registry: Registry, note: Any) -> dict[str, Training]:
+    tables = document.values.get("training", {})
+    if not isinstance(tables, dict):
+        note(("training",), f"expected a table for each stage, got {shown(tables)}")
+        return {}
+    for stage in tables:
+        if stage not in experiment.stages:
+            note(("training", stage), f"unknown stage{nearest(stage, list(experiment.stages))}")
+    made = {}
+    for stage, role in experiment.stages.items():
+        use = _table(document.values, role).get("use")
+        pretrained = _pretrained(experiment.roles[role].kind, use, registry)
+        if stage in tables and pretrained:
+            note(("training", stage), f"expected no table [training.{stage}], as {use!r} brings its weights, got one")
+        elif stage in tables:
+            made[stage] = structured(document, ("training", stage), Training, registry, note)
+        elif role in document.values and not pretrained:
+            note(("training", stage), f"expected a table [training.{stage}] with its steps, got none")
+    return made
+
+
+def _pretrained(kind: str, use: Any, registry: Registry) -> bool:
+    """True if the component of that kind and name is a prior that brings its weights."""
+    spec = registry.find(kind, use).spec if use in registry.names(kind) else Spec
+    return issubclass(spec, PriorSpec) and spec.pretrained
+
+
+def _resolved(
+    registry: Registry, *, cosmetic: bool, name: str | None = None, seed: int, **tables: Any
+) -> dict[str, Any]:
+    """A spec file with every default written out; what is absent is left out."""
+    told = {
+        table: {stage: describe(made, registry, cosmetic=cosmetic) for stage, made in value.items()}
+        if isinstance(value, dict)
+        else describe(value, registry, cosmetic=cosmetic)
+        for table, value in tables.items()
+        if value not in (None, ())
+    }
+    return {**({"name": name} if name else {}), "seed": seed, **told}

@@ -1,0 +1,115 @@
+"""One spec file, to the plans it describes: the point or points of a study, checked whole before anything runs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from crtcore.compose.document import Document, Problem, SpecError, beyond, dotted, read, undotted
+from crtcore.compose.grid import claims_in, spread, structured
+from crtcore.compose.parts import planned
+from crtcore.compose.positions import Key
+from crtcore.compose.study import WHOLE, Point, Study
+from crtcore.kinds import ExecutorSpec
+from crtcore.registry import Registry
+
+OVERRIDE = "--set "
+"""How the origin of a value begins that was given on the command line."""
+
+
+def load(path: Path, registry: Registry, overrides: Sequence[str] = ()) -> Study:
+    """The study in a spec file, with `a.b=value` overrides.
+
+    Raises: SpecError with everything that is wrong, in path order.
+    """
+    document = read(path)
+    override(document, overrides)
+    return study(document, registry)
+
+
+def override(document: Document, overrides: Sequence[str]) -> None:
+    """Writes `a.b=value` texts into a document; a value that is no TOML is taken as a string.
+
+    Raises: SpecError for a text without `=` and for a path that leads nowhere.
+    """
+    problems = []
+    for text in overrides:
+        name, sign, written = text.partition("=")
+        where, path, value = f"{OVERRIDE}{text}", undotted(name.strip()), _value(written.strip())
+        if not sign or "" in path:
+            problems.append(Problem(where, (), "expected KEY=VALUE, such as bottleneck.codes=128"))
+            continue
+        if path[0] == "extends":
+            problems.append(Problem(where, path, "only a file can extend another"))
+            continue
+        problems += [Problem(where, (*path, *inside), message) for inside, message in beyond(value)]
+        try:
+            document.put(path, value, where)
+        except LookupError as error:
+            problems.append(Problem(where, (), str(error)))
+    if problems:
+        raise SpecError(problems)
+
+
+def _value(text: str) -> Any:
+    try:
+        values = tomli.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return values["value"] if len(values) == 1 else text  # a text of several lines is no single value
+
+
+def study(document: Document, registry: Registry) -> Study:
+    """The study that a document describes.
+
+    Raises: SpecError with everything that is wrong, in path order.
+    """
+    problems: dict[Problem, None] = {}  # as a set, in the order they were found
+
+    def note(path: Key, message: str, source: Document = document) -> None:
+        problems[Problem(source.where(path), path, message)] = None
+
+    base = Document({k: v for k, v in document.values.items() if k != "sweep"}, document.origins)
+    sweep = document.values.get("sweep")
+    points: list[Point] = []
+    idle = {path for path, origin in document.origins.items() if origin.startswith(OVERRIDE) and path[0] != "sweep"}
+    for arm, grid, changes in spread(sweep, note):
+        idle = {path for path in idle if any(change.path == path[: len(change.path)] for change in changes)}
+        point = Document(copy.deepcopy(base.values), dict(base.origins))
+        for path, value, written, _ in changes:
+            if path[0] in WHOLE:  # told by `_unclear`
+                continue
+            try:
+                point.put(path, value, document.where(written))
+            except LookupError as error:
+                note(written, str(error))
+        plan = planned(point, registry, lambda path, message, point=point: note(path, message, point))
+        if plan:
+            points.append(Point(arm, grid, plan))
+    for path in idle:
+        note(path, f"has no effect, as the sweep sets it at every point; try --set 'sweep.{dotted(path)}=…'")
+    runs: dict[str, Point] = {}
+    for each in () if problems else points:
+        if (twin := runs.setdefault(each.plan.hash, each)) is not each:
+            note(("sweep",), f"expected points that differ, got one twice: {twin.label} and {each.label}")
+    claims = claims_in(sweep, note)
+    executor = structured(base, ("executor",), ExecutorSpec, registry, note) if "executor" in base.values else None
+    if problems:
+        raise SpecError(sorted(problems, key=_order))
+    return Study(
+        name=base.values["name"],
+        points=tuple(points),
+        claims=claims,
+        executor=executor,
+        swept=sweep is not None,
+        document=document.values,
+    )
+
+
+def _order(problem: Problem) -> list[tuple[int, str]]:
+    """By path, entries of an array by their index."""
+    return [(step, "") if isinstance(step, int) else (-1, step) for step in problem.path]

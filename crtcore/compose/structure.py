@@ -1,0 +1,215 @@
+"""Plain values to specs and settings, strictly: nothing is coerced, and every problem is found at once."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import attrs
+import cattrs
+from cattrs.errors import (
+    AttributeValidationNote,
+    BaseValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationError,
+    IterableValidationNote,
+)
+from cattrs.gen import make_dict_structure_fn
+
+from crtcore.compose.positions import Key
+from crtcore.kinds import KINDS
+from crtcore.registry import NotInstalled, Registry
+from crtcore.spec import FieldError, Spec
+
+T = TypeVar("T")
+
+LONGEST = 200
+"""Characters of a value that a message shows."""
+
+_PRIMITIVES: Mapping[type, tuple[str, tuple[type, ...]]] = {
+    int: ("an integer", (int,)),
+    float: ("a number", (float, int)),
+    str: ("a string", (str,)),
+    bool: ("true or false", (bool,)),
+}
+
+
+class Misfit(ValueError):
+    """Values that do not make what was asked for; `problems` are paths and messages."""
+
+    def __init__(self, problems: list[tuple[Key, str]]) -> None:
+        super().__init__("; ".join(message for _, message in problems))
+        self.problems = problems
+
+
+def structure(values: Any, into: type[T], registry: Registry) -> T:
+    """`values` as an attrs class, or as the component of a kind that its `use` names.
+
+    Raises: Misfit with every wrong key and type; if there is none, with every value that is out of range.
+    """
+    with attrs.validators.disabled():
+        try:
+            made: T = _converter(registry).structure(values, into)
+        except Exception as error:
+            raise Misfit(list(_told(error, ()))) from None
+    if wrong := list(_values(made, ())):
+        raise Misfit(wrong)
+    return made
+
+
+def describe(made: Any, registry: Registry, *, cosmetic: bool = True) -> Any:
+    """The plain values that `structure` would make `made` of, defaults written out.
+
+    `cosmetic=False` leaves out the fields that change no result.
+    """
+    if attrs.has(type(made)):
+        fields = {
+            field.name: describe(value, registry, cosmetic=cosmetic)
+            for field in attrs.fields(type(made))
+            if (value := getattr(made, field.name)) is not None and (cosmetic or not field.metadata.get("cosmetic"))
+        }
+        return {"use": registry.name(made), **fields} if isinstance(made, Spec) else fields
+    if isinstance(made, tuple):
+        return [describe(entry, registry, cosmetic=cosmetic) for entry in made]
+    return made
+
+
+def shown(value: Any) -> str:
+    """`value` in `repr`, cut where it gets long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """`; did you mean 'width'?`, or what there is."""
+    close = difflib.get_close_matches(str(word), known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(known)) or 'none'}"
+
+
+def _converter(registry: Registry) -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
+    for kind, (expected, allowed) in _PRIMITIVES.items():
+        converter.register_structure_hook(kind, _primitive(kind, expected, allowed))
+
+    def table(into: type[Any]) -> Any:
+        inner = make_dict_structure_fn(into, converter, _cattrs_forbid_extra_keys=True)
+
+        def hook(value: Any, _: Any) -> Any:
+            if not isinstance(value, dict):
+                raise TypeError(f"expected a table, got {shown(value)}")
+            return inner(value, into)
+
+        return hook
+
+    def part(value: Any, base: type[Spec]) -> Any:
+        if not isinstance(value, dict):
+            raise TypeError(f"expected a table, got {shown(value)}")
+        use = value.get("use")
+        if not isinstance(use, str):
+            got = "nothing" if use is None else shown(use)
+            raise Misfit([(("use",), f"expected the name of a {base.kind} ({_names(registry, base.kind)}), got {got}")])
+        try:
+            component = registry.find(base.kind, use)
+        except NotInstalled as error:
+            raise Misfit([(("use",), str(error))]) from None
+        return converter.structure({name: entry for name, entry in value.items() if name != "use"}, component.spec)
+
+    def sequence(value: Any, into: Any) -> Any:
+        if not isinstance(value, list):
+            raise TypeError(f"expected an array, got {shown(value)}")
+        kinds = get_args(into)
+        if kinds[-1] is Ellipsis:
+            kinds = kinds[:1] * len(value)
+        if len(value) != len(kinds):
+            raise TypeError(f"expected an array of {len(kinds)}, got {shown(value)}")
+        made, wrong = [], []
+        for index, (entry, kind) in enumerate(zip(value, kinds, strict=True)):
+            try:
+                made.append(converter.structure(entry, kind))
+            except Exception as error:
+                error.add_note(IterableValidationNote(f"entry {index}", index, kind))
+                wrong.append(error)
+        if wrong:
+            raise IterableValidationError("entries", wrong, into)
+        return tuple(made)
+
+    converter.register_structure_hook_factory(attrs.has, table)
+    converter.register_structure_hook_func(lambda into: into in KINDS.values(), part)
+    converter.register_structure_hook_func(lambda into: _origin(into) is tuple, sequence)
+    converter.register_structure_hook_func(lambda into: _origin(into) is Literal, _literal)
+    return converter
+
+
+def _origin(into: Any) -> Any:
+    return get_origin(into)
+
+
+def _names(registry: Registry, kind: str) -> str:
+    return ", ".join(registry.names(kind)) or "none is installed"
+
+
+def _primitive(kind: type, expected: str, allowed: tuple[type, ...]) -> Any:
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) not in allowed:
+            raise TypeError(f"expected {expected}, got {shown(value)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise TypeError(f"expected a finite number, got {value!r}")
+        return kind(value)
+
+    return hook
+
+
+def _literal(value: Any, into: Any) -> Any:
+    choices = get_args(into)
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        near = difflib.get_close_matches(str(value), map(str, choices), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TypeError(f"expected one of {', '.join(map(repr, choices))}, got {shown(value)}{hint}")
+    return value
+
+
+def _told(error: BaseException, path: Key) -> Iterator[tuple[Key, str]]:
+    """Path and message of every problem in what cattrs raised."""
+    if isinstance(error, BaseValidationError):
+        for inner in error.exceptions:
+            steps = [
+                note.name if isinstance(note, AttributeValidationNote) else note.index
+                for note in getattr(inner, "__notes__", ())
+                if isinstance(note, AttributeValidationNote | IterableValidationNote)
+            ]
+            yield from _told(inner, (*path, *steps[:1]))
+    elif isinstance(error, ForbiddenExtraKeysError):
+        assert error.cl is not None
+        known = [field.name for field in attrs.fields(error.cl)]
+        for name in sorted(error.extra_fields):
+            yield (*path, name), f"unknown key{nearest(name, known)}"
+    elif isinstance(error, Misfit):
+        for inside, message in error.problems:
+            yield (*path, *inside), message
+    elif isinstance(error, FieldError):  # raised past the validators, in `__attrs_post_init__`
+        yield (*path, error.field), error.message
+    elif isinstance(error, KeyError):  # cattrs' word for a required key that is not there
+        yield path, "expected a value, got nothing"
+    else:
+        yield path, str(error)
+
+
+def _values(made: Any, path: Key) -> Iterator[tuple[Key, str]]:
+    """Path and message of every value that a validator refuses."""
+    if isinstance(made, tuple):
+        for index, entry in enumerate(made):
+            yield from _values(entry, (*path, index))
+    if not attrs.has(type(made)):
+        return
+    for field in attrs.fields(type(made)):
+        value = getattr(made, field.name)
+        if field.validator:
+            try:
+                field.validator(made, field, value)
+            except FieldError as error:
+                yield (*path, error.field), error.message
+            except (ValueError, TypeError) as error:  # attrs' own validators: a message, then what it is about
+                yield (*path, field.name), str(error.args[0] if error.args else error)
+        yield from _values(value, (*path, field.name))

@@ -1,1 +1,0 @@
-"""What a plan costs, told without starting it."""

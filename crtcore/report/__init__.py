@@ -1,1 +1,0 @@
-"""What a finished run or sweep looks like: tables for the terminal, figures, one HTML page."""

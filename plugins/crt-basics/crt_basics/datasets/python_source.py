@@ -1,0 +1,109 @@
+"""The source of Python's own standard library, as a dataset of bytes.
+
+Axes: b batch, n ids of a window. Id -1 means absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from crt_basics.datasets.specs import PythonSource
+from crtcore.errors import RunError
+from crtcore.kinds import Batch
+from crtcore.splits import check
+
+SKIPPED = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"})
+"""Folders, wherever they lie, whose files are no part of the library itself."""
+SPLITS = ("train", "validation", "test")
+FEWEST = 2
+"""Fewest ids of a window: the first has no context, so one alone would show nothing."""
+
+
+class SourceWindows:
+    """Windows of bytes, split by file; none of one split is found in another."""
+
+    classes = None
+    levels = None
+    vocabulary = 256
+
+    def __init__(self, spec: PythonSource) -> None:
+        root = Path(sysconfig.get_path("stdlib"))
+        files = distinct(root)
+        if not files:
+            raise RunError(
+                f"python-source: expected *.py files under {root}, got none; "
+                "run a Python whose standard library is laid out as source files"
+            )
+        whole = hashlib.sha256()
+        cut: dict[str, list[bytes]] = {split: [] for split in SPLITS}
+        for name, (content, found) in files.items():
+            whole.update(hashlib.sha256(name.encode()).digest() + found)
+            cut[split_of(found)] += windows(content, spec.length)
+        self.checksum = whole.hexdigest()
+        seen: set[bytes] = set()
+        for split in SPLITS:
+            cut[split] = [window for window in cut[split] if window not in seen]
+            seen.update(cut[split])
+        self.sizes = {split: len(kept) for split, kept in cut.items()}
+        if not all(self.sizes.values()):
+            raise RunError(
+                f"python-source: expected windows of {spec.length} bytes in each split, got {self.sizes}; "
+                f"take another length, or a Python with more than these {len(files)} files under {root}"
+            )
+        self._splits = {split: packed(kept, spec.length) for split, kept in cut.items()}
+
+    def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
+        """The windows of `split` at `indices`, shorter ones filled up with -1.
+
+        Raises: ValueError if there is no such split, IndexError if an index is not in it.
+        """
+        check(self.sizes, split, indices)
+        rows, lengths = self._splits[split]
+        ids = rows[indices].long()  # b n
+        absent = torch.arange(ids.shape[1]) >= lengths[indices, None]
+        return Batch(ids.masked_fill(absent, -1), None, None)
+
+
+def distinct(root: Path) -> dict[str, tuple[bytes, bytes]]:
+    """Path under `root`, in order, to content and SHA-256 of each file; empty ones and repetitions are left out."""
+    kept: dict[str, tuple[bytes, bytes]] = {}
+    seen: set[bytes] = set()
+    for name in sorted(path.relative_to(root).as_posix() for path in sources(root)):
+        content = (root / name).read_bytes()
+        found = hashlib.sha256(content).digest()
+        if content and found not in seen:
+            seen.add(found)
+            kept[name] = content, found
+    return kept
+
+
+def sources(root: Path) -> Iterator[Path]:
+    """Every source file of the library itself; what is skipped is not even listed, as it may be large."""
+    for folder, inside, names in os.walk(root):
+        inside[:] = [name for name in inside if name not in SKIPPED]
+        yield from (Path(folder, name) for name in names if name.endswith(".py"))
+
+
+def split_of(found: bytes) -> str:
+    """The split of a file with this SHA-256: of twenty, one for validation, one for test, the rest to train on."""
+    return {0: "validation", 1: "test"}.get(int.from_bytes(found) % 20, "train")
+
+
+def windows(content: bytes, length: int) -> Iterator[bytes]:
+    """`content` cut at every `length` bytes; a last one of too few is left out."""
+    for start in range(0, len(content) - FEWEST + 1, length):
+        yield content[start : start + length]
+
+
+def packed(kept: list[bytes], length: int) -> tuple[Int[Tensor, "b n"], Int[Tensor, " b"]]:
+    """Windows as rows of bytes, filled up with 0, and how long each is."""
+    joined = bytearray().join(window.ljust(length, b"\0") for window in kept)
+    return torch.frombuffer(joined, dtype=torch.uint8).view(-1, length), torch.tensor([len(one) for one in kept])

@@ -1,0 +1,69 @@
+"""Specs of the datasets, free of torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import attrs
+
+from crtcore.kinds import (
+    DatasetSpec,
+)
+from crtcore.spec import at_least, between
+
+if TYPE_CHECKING:
+    pass
+
+
+@attrs.frozen(kw_only=True)
+class Digits(DatasetSpec):
+    """The 1,797 handwritten digits inside scikit-learn: 8 by 8 images, 17 grey levels, ten classes.
+
+    Source: Alpaydin and Kaynak (1998), Optical recognition of handwritten digits, UCI.
+    """
+
+    implementation: ClassVar[str] = "crt_basics.datasets.digits:DigitImages"
+    form: ClassVar[str] = "image"
+
+    validation: int = attrs.field(default=200, validator=at_least(1))
+    """Images held out for choices; the same ones whatever the seed."""
+    test: int = attrs.field(default=400, validator=at_least(1))
+    """Images held out for the final numbers; the same ones whatever the seed."""
+
+
+@attrs.frozen(kw_only=True)
+class Shapes(DatasetSpec):
+    """Generated colour scenes: one of five shapes in one of five colours, at any size and place over a dark background.
+
+    Twenty-five classes, shape times colour; 256 levels. Sample i of a split depends on the seed, the split, i and the
+    size of the images, so that more samples leave those that were there alone.
+    """
+
+    implementation: ClassVar[str] = "crt_basics.datasets.shapes:ShapeScenes"
+    form: ClassVar[str] = "image"
+
+    train: int = attrs.field(default=8000, validator=at_least(1))
+    """Images to train on."""
+    validation: int = attrs.field(default=500, validator=at_least(1))
+    """Images held out for choices."""
+    test: int = attrs.field(default=1000, validator=at_least(1))
+    """Images held out for the final numbers."""
+    size: int = attrs.field(default=32, validator=between(8, 1024))
+    """Pixels along each side."""
+    seed: int = 0
+    """Other scenes for another one; the run's own seed changes none."""
+
+
+@attrs.frozen(kw_only=True)
+class PythonSource(DatasetSpec):
+    """The running Python's standard library without its tests: bytes of real source code, in windows.
+
+    The splits hold whole files, by a hash of what is in them: about 90 % to train on, 5 % for validation, 5 % for test.
+    A window that an earlier split has too, such as a licence, is left out of the later one.
+    """
+
+    implementation: ClassVar[str] = "crt_basics.datasets.python_source:SourceWindows"
+    form: ClassVar[str] = "ids"
+
+    length: int = attrs.field(default=256, validator=at_least(2))
+    """Bytes of a window; the last one of a file may be shorter."""

@@ -1,0 +1,104 @@
+"""The two-stage experiment: compress, model, draw, score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from crt_basics.experiments.specs import TwoStage
+from crt_basics.metrics.code_length import unigram_nats
+from crt_run.training.ids import check_round_trip, coded, encoded, spread
+from crt_run.training.order import seeded
+from crt_run.training.stages import TOKENIZER, Split, draw, evidence, keep, modelling, trained_tokenizer
+from crt_run.training.trainer import Part, fit
+from crtcore.errors import Stopped
+from crtcore.kinds import Dataset, Drawn, Evidence, Findings, Measurement, Metric, Plan, Prior, Run, Tokenizer
+from crtcore.likelihood import scored
+from crtcore.noise import Noise
+
+
+class TwoStageExperiment:
+    """A tokenizer, a prior over its ids, draws from the prior, and both stages scored on held-out data."""
+
+    def __init__(self, spec: TwoStage) -> None:
+        self.spec = spec
+
+    def __call__(self, plan: Plan, run: Run) -> Findings:
+        """Trains what is not trained yet, then measures."""
+        dataset = plan.parts["dataset"].build()
+        metrics = [spec.build() for spec in plan.parts["metric"]]  # first, as one may lack a package or a file
+        run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
+        tokenizer = trained_tokenizer(plan, run, dataset)
+        prior = self._prior("prior", plan, run, dataset, tokenizer)
+        draft = self._prior("draft", plan, run, dataset, tokenizer) if plan.parts["draft"] else None
+        if run.stopping():
+            raise Stopped
+        with torch.inference_mode():
+            numbers = self._measure(plan, run, dataset, tokenizer, prior, draft, metrics=metrics)
+        for role, part in (("tokenizer", tokenizer), ("prior", prior), ("draft", draft)):
+            run.note_backends(role, part)  # known once the part has run
+        return Findings(numbers)
+
+    def _prior(self, role: str, plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> Any:
+        spec = plan.parts[role]
+        with seeded(plan.seed, role):
+            prior = spec.build(tokenizer.vocabulary, tokenizer.length, dataset.classes).to(run.device)
+        if spec.pretrained:
+            return prior.eval()
+        training = plan.training[role]
+        noise = Noise(plan.seed, f"order of the {role}'s batches")
+        with run.stage(role, (*TOKENIZER, "experiment.evaluations", role, f"training.{role}")) as stage:
+            codes = coded(run, TOKENIZER, dataset, tokenizer, "train")
+            everything = spread(dataset.sizes["validation"])
+            held_ids, held_condition = encoded(run, dataset, tokenizer, "validation", everything)
+            if not stage.finished:
+                check_round_trip(run, dataset, tokenizer, "train", codes)
+
+            def judge() -> float:
+                training_now = prior.training
+                score = float(scored(prior.eval(), held_ids, held_condition).mean())
+                prior.train(training_now)
+                return score
+
+            fit(
+                stage, {role: Part(prior, training.optimizer)}, training,
+                modelling(prior, codes, noise=noise, batch=training.batch),
+                judge=judge, judgements=self.spec.evaluations,
+            )  # fmt: skip
+        return prior.eval()
+
+    def _measure(
+        self, plan: Plan, run: Run, dataset: Dataset, tokenizer: Any, prior: Prior, draft: Prior | None,
+        *, metrics: Sequence[Metric],
+    ) -> dict[str, Measurement]:  # fmt: skip
+        fitted, held_out = (spread(dataset.sizes[split], self.spec.samples) for split in ("train", "test"))
+        known = coded(run, TOKENIZER, dataset, tokenizer, "train").at(fitted)
+        ids, condition = encoded(run, dataset, tokenizer, "test", held_out)
+        drawn = draw(plan, run, tokenizer, prior, ids, condition, draft=draft)
+        nats = scored(prior, ids, condition)
+        seen = Split(fitted, *known), Split(held_out, ids, condition)
+        found = evidence(plan, dataset, tokenizer, *seen, drawn=drawn.ids, id_nats=nats)
+        keep(run, found)
+        numbers: dict[str, Measurement] = {}
+        for metric in metrics:
+            numbers |= metric(found)
+        return numbers | _own(found, drawn)
+
+
+def _own(found: Evidence, drawn: Drawn) -> dict[str, Measurement]:
+    scale, unit = (1.0, "squared data units") if found.levels is None else ((found.levels - 1) / 2, "squared levels")
+    error = (found.real.double() - found.reconstructed).square().mean() * scale**2
+    emitted = int((drawn.ids >= 0).sum())
+    present = found.ids[found.ids >= 0]
+    unigram = unigram_nats(present)
+    count = len(found.real)
+    return {
+        "reconstruction_mse": Measurement(float(error), unit, count),
+        "codes_used": Measurement(float(len(torch.unique(present))), "codes", count),
+        "code_perplexity": Measurement(math.exp(unigram), "codes", count),
+        "code_entropy_bits": Measurement(unigram / math.log(2), "bits per id", count),
+        "target_calls_per_id": Measurement(float(drawn.target_calls.sum()) / emitted, "calls", emitted),
+    }

@@ -1,0 +1,55 @@
+"""Specs of the metrics, free of torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import attrs
+
+from crtcore.kinds import (
+    MetricSpec,
+)
+from crtcore.spec import at_least
+
+if TYPE_CHECKING:
+    pass
+
+
+@attrs.frozen(kw_only=True)
+class Frechet(MetricSpec):
+    """Fréchet distance of Gaussians fitted to whitened principal components, with the real-against-real floor.
+
+    The components come from the training data, so they are one and the same for every arm. Not an Inception FID.
+    Source: Dowson and Landau (1982); Heusel et al. (2017), arXiv:1706.08500, eq. 6.
+    """
+
+    implementation: ClassVar[str] = "crt_basics.metrics.frechet:FrechetDistance"
+
+    dimensions: int = attrs.field(default=24, validator=at_least(1))
+    """Principal components; far fewer than the samples, as the estimate is biased by their number."""
+
+
+@attrs.frozen(kw_only=True)
+class KernelDistance(MetricSpec):
+    """Squared kernel discrepancy in the features of `frechet`, without bias, with the real-against-real floor.
+
+    The kernel is the cubic one of KID. Not an Inception KID.
+    Source: Bińkowski et al. (2018), arXiv:1801.01401, section 4.
+    """
+
+    implementation: ClassVar[str] = "crt_basics.metrics.kernel_distance:PolynomialDiscrepancy"
+
+    dimensions: int = attrs.field(default=24, validator=at_least(1))
+    """Principal components."""
+    subsets: int = attrs.field(default=10, validator=at_least(2))
+    """Parts of the held-out samples that a number and its interval are over; each of two samples at least."""
+
+
+@attrs.frozen(kw_only=True)
+class CodeLength(MetricSpec):
+    """Two-part code length: bits for the ids plus bits for the data given the ids.
+
+    The data given the ids is a discretised Gaussian about the reconstruction, its width fitted on training data.
+    """
+
+    implementation: ClassVar[str] = "crt_basics.metrics.code_length:code_length"

@@ -1,0 +1,109 @@
+"""Guidance: a prior pushed away from what it says without the condition.
+
+Axes: b batch, n ids of a sample, t new nodes, m tentative nodes, k committed positions, v vocabulary. Id -1 means
+absent.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crt_basics.priors.specs import Guidance
+from crt_nn.slots import Ancestry
+from crtcore.errors import RunError
+from crtcore.kinds import Prior, Session
+
+
+class Guided(nn.Module):
+    """Another prior, its logits `u + scale * (c - u)` of the unconditional `u` and the conditional `c`.
+
+    An id that either rules out, and a position outside the interval, has `c`. Scale 1 is the prior itself.
+    Source: Ho and Salimans (2022), arXiv:2207.12598, eq. 6, where w is scale - 1.
+    """
+
+    def __init__(self, prior: Prior, *, scale: float, interval: tuple[int, int] = (0, 0)) -> None:
+        """`interval` is the first position to guide and the one behind the last, where 0 is no end."""
+        super().__init__()
+        self.prior = prior
+        self.vocabulary = prior.vocabulary
+        self.scale = scale
+        self.interval = interval
+
+    def forward(self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
+        """Guided logits after the prefix and after each id."""
+        if condition is None or self.scale == 1:
+            return self.prior(ids, condition)
+        logits = self.prior(twice(ids), unconditioned(condition))  # 2b n+1 v
+        return self.mixed(logits, torch.arange(logits.shape[1], device=ids.device).expand(len(ids), -1))
+
+    def open(
+        self, ids: Int[Tensor, "b n"], condition: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
+    ) -> Session:
+        """A session that has committed `ids`."""
+        if condition is None or self.scale == 1:
+            return self.prior.open(ids, condition, capacity=capacity, room=room)
+        session = self.prior.open(twice(ids), unconditioned(condition), capacity=capacity, room=room)
+        return GuidedSession(self, session, ids)
+
+    def mixed(self, logits: Float[Tensor, "2*b t v"], positions: Int[Tensor, "b t"]) -> Float[Tensor, "b t v"]:
+        """Conditional logits, then unconditional ones, to guided ones; `positions` are those of the ids foretold."""
+        given, free = logits.chunk(2)
+        start, stop = self.interval
+        inside = (positions >= start) & (positions < stop) if stop else positions >= start
+        guided = given.isfinite() & free.isfinite() & inside[..., None]
+        return torch.where(guided, free + self.scale * (given - free), given)
+
+
+class GuidedSession:
+    """A session of 2b rows, the latter half of them without a condition, that answers for b."""
+
+    tip: Float[Tensor, "b v"]
+
+    def __init__(self, guided: Guided, session: Session, ids: Int[Tensor, "b n"]) -> None:
+        self._guided = guided
+        self._session = session
+        self._position = (ids >= 0).sum(-1, keepdim=True)  # b 1; of the id behind the tip
+        self._start()
+
+    def _start(self) -> None:
+        self._ancestry = Ancestry(self._position)
+        self.tip = self._guided.mixed(self._session.tip[:, None], self._position)[:, 0]
+
+    def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None = None) -> Float[Tensor, "b t v"]:
+        """Adds tentative nodes and returns the guided logits after each."""
+        first = self._ancestry.present.shape[1]
+        logits = self._session.extend(twice(ids), None if parents is None else twice(parents))  # 2b t v
+        if parents is None:
+            parents = torch.arange(first - 1, first + ids.shape[1] - 1, device=ids.device).expand_as(ids)
+        depth = self._ancestry.extend(parents, ids >= 0).sum(-1)  # b t
+        return self._guided.mixed(logits, self._position + depth)
+
+    def commit(self, path: Int[Tensor, "b k"]) -> None:
+        """Keeps the columns of `path` and drops every other tentative node."""
+        self._session.commit(twice(path))
+        kept = functional.pad(self._ancestry.present, (1, 0)).gather(1, path + 1)
+        self._position = self._position + kept.sum(-1, keepdim=True)
+        self._start()
+
+
+def twice(rows: Int[Tensor, "b *n"]) -> Int[Tensor, "2*b *n"]:
+    """Every row, and every row again."""
+    return torch.cat((rows, rows))
+
+
+def unconditioned(condition: Int[Tensor, " b"]) -> Int[Tensor, " 2*b"]:
+    """The conditions, and as many times none."""
+    return torch.cat((condition, torch.full_like(condition, -1)))
+
+
+def guided(spec: Guidance, vocabulary: int, length: int, condition: int | None) -> Guided:
+    """The prior inside a spec, guided.
+
+    Raises: RunError if there are no classes.
+    """
+    if condition is None:
+        raise RunError("guided: expected data with classes, got data without; take the prior inside as it is")
+    return Guided(spec.prior.build(vocabulary, length, condition), scale=spec.scale, interval=spec.interval)

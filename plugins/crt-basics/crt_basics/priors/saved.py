@@ -1,0 +1,75 @@
+"""Saved: a prior with the weights that a finished stage left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from crt_basics.priors.specs import Saved
+from crt_run.runs import checkpoint
+from crtcore.errors import CheckpointError, RunError
+from crtcore.kinds import Prior
+from crtcore.kinds.prior import EXAMPLE, PriorSpec
+
+
+def restored(spec: Saved, vocabulary: int, length: int, condition: int | None) -> Prior:
+    """The prior inside `spec`, with the weights in its folder.
+
+    Raises: RunError if the folder holds no committed checkpoint as it was written, or the weights of another prior.
+    """
+    folder = Path(spec.folder).absolute()
+    weights = kept(folder)
+    prior = spec.prior.build(vocabulary, length, condition)
+    if not isinstance(prior, nn.Module):
+        raise RunError(f"saved: expected a prior with weights to load from {folder}, got {type(prior).__name__}")
+    wanted, found = forms(prior.state_dict()), forms(weights)
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise RunError(
+                f"saved: {folder}: expected {name!r} to be {wanted.get(name, 'absent')}, "
+                f"got {found.get(name, 'absent')}; name the prior that was trained, over {vocabulary} ids "
+                f"and {condition or 'no'} classes"
+            )
+    prior.load_state_dict(weights)
+    return prior
+
+
+def kept(folder: Path) -> dict[str, Tensor]:
+    """The weights of the one part that a stage left in `folder`.
+
+    Raises: RunError if there is no such checkpoint, or it is damaged, or holds anything but one part.
+    """
+    if not checkpoint.committed(folder):
+        raise RunError(
+            f"saved: expected a committed checkpoint in {folder}, got none; "
+            "give the folder of a finished stage, such as runs/stages/prior/HASH/final"
+        )
+    try:
+        tensors = checkpoint.load(folder).tensors
+    except CheckpointError as error:
+        raise RunError(
+            f"saved: expected the checkpoint in {folder} as it was written, got a damaged one; train that prior again"
+        ) from error
+    parts = sorted({".".join(name.split(".")[:2]) for name in tensors})
+    if len(parts) != 1 or not parts[0].startswith("part."):
+        raise RunError(
+            f"saved: expected the tensors of one part in {folder}, got {', '.join(parts) or 'none'}; "
+            "give the folder of a finished stage that trains nothing but a prior"
+        )
+    return {name.removeprefix(f"{parts[0]}."): tensor for name, tensor in tensors.items()}
+
+
+def forms(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """What each tensor is, but for its values."""
+    return {
+        name: f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}" for name, tensor in tensors.items()
+    }
+
+
+def write_example(folder: Path, spec: PriorSpec) -> None:
+    """Writes the first values of a prior as the stage that trained it would leave them."""
+    prior = spec.build(*EXAMPLE)
+    assert isinstance(prior, nn.Module)
+    checkpoint.save(folder, {f"part.prior.{name}": value for name, value in prior.state_dict().items()}, {})

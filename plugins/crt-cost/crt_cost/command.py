@@ -1,0 +1,37 @@
+"""`crt cost`, and `crt check --cost`: what the stages of every point cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from crt_cost.devices import DEVICES
+from crtcore.cli.commands import outline, summary
+from crtcore.cli.console import answer, as_json, needs, overrides, reports_errors, spec_file, warn
+from crtcore.compose.plan import load
+from crtcore.registry import discover
+
+
+@click.command()
+@spec_file
+@overrides
+@click.option("--device", type=click.Choice(list(DEVICES)), help="How long training takes on one of these.")
+@as_json
+@reports_errors
+def cost(spec: Path, overrides: tuple[str, ...], device: str | None, as_json: bool) -> None:
+    """Estimate parameters, FLOPs and memory of each stage of a spec file, without starting any."""
+    registry = discover()
+    study = load(spec, registry, overrides)
+    needs("run", "torch", "numpy", "jaxtyping", "safetensors", "filelock")
+    from crt_cost.table import costed, print_costs
+
+    found = costed(study, device)
+    if as_json:
+        about = outline(study)
+        points = [{**point, "cost": stages} for point, stages in zip(about["points"], found, strict=True)]
+        answer({**about, "points": points})
+        return
+    warn(registry)
+    click.echo(summary(spec, study))
+    print_costs(study, found, device)

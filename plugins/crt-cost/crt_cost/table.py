@@ -1,0 +1,123 @@
+"""What the stages of every point cost, as values and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.table import Table
+
+from crt_cost.devices import DEVICES, UTILISATION
+from crt_cost.stages import StageCost, costs, outlined
+from crtcore.cli.console import say, show
+from crtcore.compose.study import Study
+from crtcore.kinds import DatasetSpec, Outline
+
+_LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_LONG = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+def costed(study: Study, device: str | None) -> list[list[dict[str, Any]]]:
+    """The stages of each point with what they cost; points that differ in their seed alone are counted once.
+
+    Raises: RunError if a part cannot be built.
+    """
+    outlines: dict[DatasetSpec, Outline] = {}
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for point in study.points:
+        if point.group not in groups:
+            spec = point.plan.parts["dataset"]
+            data = outlines.setdefault(spec, outlines.get(spec) or outlined(spec))
+            groups[point.group] = [_plain(cost, data, device) for cost in costs(point.plan, data)]
+    return [groups[point.group] for point in study.points]
+
+
+def _plain(cost: StageCost, data: Outline, device: str | None) -> dict[str, Any]:
+    training = cost.training
+    return {
+        "stage": cost.stage,
+        "steps": training.steps,
+        "times": cost.times,
+        "batch": training.batch,
+        "precision": training.precision,
+        "parameters": dict(cost.parameters),
+        "flops": cost.flops,
+        "ids_per_sample": cost.ids,
+        "ids_in_training": cost.ids_in_training,
+        "memory": cost.memory._asdict(),
+        "seconds": None if device is None else DEVICES[device].seconds(cost.flops, training.precision),
+        "not_traced": cost.obstacle,
+        "left_out": list(cost.left_out),
+        "not_known": data.unknown,
+    }
+
+
+def print_costs(study: Study, found: Sequence[list[dict[str, Any]]], device: str | None) -> None:
+    """Prints what each stage costs, and what the numbers mean."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("stage", "parameters", "ids of a sample", "ids in training", "FLOPs", "weights", "gradients",
+                   "optimizer", "activations", *(["time"] if device else [])):  # fmt: skip
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    told = {point.group: stages for point, stages in zip(study.points, found, strict=True)}
+    for group, stages in told.items():
+        for stage in stages:
+            held = [_scaled(size, "B") for size in stage["memory"].values()]
+            table.add_row(
+                f"{group}: {stage['stage']}" if study.swept else stage["stage"],
+                _scaled(sum(stage["parameters"].values())),
+                str(stage["ids_per_sample"]),
+                _scaled(stage["ids_in_training"]),
+                f"{stage['flops']:.3g}",
+                *held,
+                *([_lasting(stage["seconds"])] if device else []),
+            )
+    show(table)
+    for line in _meaning(device):
+        click.echo(line)
+    stages = [stage for group in told.values() for stage in group]
+    for line in dict.fromkeys(note for stage in stages for note in _notes(stage, device)):
+        say(f"note: {line}")
+
+
+def _meaning(device: str | None) -> list[str]:
+    lines = [
+        "FLOPs: of all steps of a stage, as often as a run trains it, counted over one step, forward and back; "
+        "encoding, judging and drawing come on top, and stages that points share are trained once",
+        "activations: an estimate, what a step keeps for its gradient",
+    ]
+    if device:
+        peaks = f"{DEVICES[device].float32 / 1e12:.3g} (float32) or {DEVICES[device].bfloat16 / 1e12:.3g} (bfloat16)"
+        lines.append(f"time: on one {device} at {UTILISATION:.0%} of its {peaks} TFLOP/s, if data come fast enough")
+    return lines
+
+
+def _notes(stage: dict[str, Any], device: str | None) -> list[str]:
+    """What the numbers of a stage leave out, and whether it fits."""
+    notes = []
+    if stage["not_traced"]:
+        notes.append(
+            f"{stage['stage']}: FLOPs are 6 times parameters times ids, as one step could not be traced "
+            f"({stage['not_traced']}); convolutions take far more"
+        )
+    notes += [f"{stage['stage']}: counted without {reason}" for reason in stage["left_out"]]
+    if stage["not_known"]:
+        notes.append(stage["not_known"])
+    room = DEVICES[device].memory if device else None
+    need = sum(size for size in stage["memory"].values() if size is not None)
+    if room is not None and need > room:
+        notes.append(f"{stage['stage']}: needs {_scaled(need, 'B')}, and one {device} has {_scaled(room, 'B')}")
+    return notes
+
+
+def _scaled(value: float | None, unit: str = "") -> str:
+    """Three digits and a letter; nothing where it is not known."""
+    if value is None:
+        return "?"
+    size, letter = next(((size, letter) for size, letter in _LARGE if value >= size), (1, ""))
+    return f"{value / size:.3g} {letter}{unit}".strip()
+
+
+def _lasting(seconds: float) -> str:
+    size, unit = next(((size, unit) for size, unit in _LONG if seconds >= size), (1, "s"))
+    return f"{seconds / size:,.1f} {unit}" if size > 1 else f"{seconds:.2g} s"

@@ -1,0 +1,113 @@
+"""Crops of the photographs inside scikit-image, as a dataset.
+
+Axes: b batch, c colour channels, h height, w width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import skimage
+import torch
+from jaxtyping import Int, UInt8
+from skimage.io import imread
+from torch import Tensor
+from torch.nn import functional
+
+from crt_data.specs import Photos
+from crtcore.errors import RunError
+from crtcore.kinds import Batch
+from crtcore.splits import check
+
+PHOTOGRAPHS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "train": (
+            "astronaut.png",
+            "brick.png",
+            "clock_motion.png",
+            "grass.png",
+            "moon.png",
+            "motorcycle_left.png",
+            "rocket.jpg",
+        ),
+        "validation": ("chelsea.png", "coins.png"),
+        "test": ("camera.png", "coffee.png", "gravel.png"),
+    }
+)
+"""Photographs that lie in the wheel, but for medical ones and for the deep sky, of which a third of all crops would be.
+
+The right motorcycle is left out as it shows what the left one does.
+"""
+FACES: Mapping[str, slice] = MappingProxyType(
+    {"train": slice(0, 80), "validation": slice(80, 90), "test": slice(90, 100)}
+)
+"""Rows of `lfw_subset.npy`; those from 100 on are cut from the surroundings of faces."""
+
+
+class PhotoCrops:
+    """Squares cut from photographs, and whole faces; grey ones have three equal channels."""
+
+    classes = None
+    levels = 256
+    vocabulary = None
+
+    def __init__(self, spec: Photos) -> None:
+        whole = hashlib.sha256()
+        seen: set[bytes] = set()
+        self._splits: dict[str, Tensor] = {}
+        for split in PHOTOGRAPHS:
+            step = spec.step if split == "train" else spec.size
+            kept = []
+            for photograph in pictures(split):
+                whole.update(repr(photograph.shape).encode() + photograph.numpy().tobytes())
+                for crop in crops(photograph, spec.size, step):
+                    key = crop.numpy().tobytes()
+                    if key not in seen:
+                        seen.add(key)
+                        kept.append(crop)
+            self._splits[split] = torch.stack(kept)  # b c h w
+        self.checksum = whole.hexdigest()
+        self.sizes = {split: len(kept) for split, kept in self._splits.items()}
+
+    def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
+        """The crops of `split` at `indices`.
+
+        Raises: ValueError if there is no such split, IndexError if an index is not in it.
+        """
+        check(self.sizes, split, indices)
+        return Batch(self._splits[split][indices].float() / 127.5 - 1, None, None)
+
+
+def pictures(split: str) -> Iterator[UInt8[Tensor, "c h w"]]:
+    """The photographs of a split, then its faces.
+
+    Raises: RunError if a file is not where scikit-image has it: none is ever downloaded.
+    """
+    folder = Path(skimage.__file__).parent / "data"
+    for name in (*PHOTOGRAPHS[split], "lfw_subset.npy"):
+        if not (folder / name).is_file():
+            raise RunError(
+                f"photos: expected {name} in {folder}, got no such file; "
+                "install a scikit-image whose wheel has it, such as 0.26.0"
+            )
+    for name in PHOTOGRAPHS[split]:
+        raw = torch.from_numpy(imread(folder / name))
+        yield raw.permute(2, 0, 1) if raw.ndim == 3 else raw.expand(3, -1, -1)
+    faces = torch.from_numpy(np.load(folder / "lfw_subset.npy")[FACES[split]])
+    yield from (faces * 255).round().byte()[:, None].expand(-1, 3, -1, -1)
+
+
+def crops(photograph: UInt8[Tensor, "c h w"], size: int, step: int) -> Iterator[UInt8[Tensor, "c {size} {size}"]]:
+    """Squares of `size`, `step` apart, in rows; a smaller photograph whole, enlarged to that size."""
+    _, height, width = photograph.shape
+    if min(height, width) < size:
+        enlarged = functional.interpolate(photograph[None].double(), (size, size), mode="bilinear")
+        yield enlarged[0].round().byte()
+        return
+    for top in range(0, height - size + 1, step):
+        for left in range(0, width - size + 1, step):
+            yield photograph[:, top : top + size, left : left + size]

@@ -1,0 +1,31 @@
+"""The components that this package brings."""
+
+from __future__ import annotations
+
+from crt_data import specs
+from crtcore.hooks import Component, hookimpl
+
+
+@hookimpl
+def crt_components() -> list[Component]:
+    """Data sets that are read from files."""
+    return [
+        Component(
+            "photos",
+            spec=specs.Photos,
+            summary="crops of the photographs inside scikit-image",
+            examples=(specs.Photos(), specs.Photos(size=64, step=64)),
+        ),
+        Component(
+            "image-folder",
+            spec=specs.ImageFolder,
+            summary="images in a folder of yours, a sub-folder for each class",
+            examples=(specs.ImageFolder(folder="data/imagenet", size=32, crops=2),),
+        ),
+        Component(
+            "token-files",
+            spec=specs.TokenFiles,
+            summary="tokens of text in a folder of yours, as NanoGPT keeps them",
+            examples=(specs.TokenFiles(folder="data/c4", length=64),),
+        ),
+    ]

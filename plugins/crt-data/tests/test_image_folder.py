@@ -1,0 +1,289 @@
+"""Images in a folder: where they are cut, which split a file is in, and what is said of a folder that is none."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from crt_data import image_folder
+from crt_data.image_folder import centred, cropped, shrunk
+from crt_data.pictures import paint, paint_many
+from crt_data.specs import ImageFolder
+from crt_laws import obeys
+from crtcore.errors import RunError
+
+LARGEST = 2**32 - 1
+
+test_one_crop_of_an_image = obeys(ImageFolder(folder="the laws bring their own", size=8))
+test_several_crops_of_an_image = obeys(ImageFolder(folder="the laws bring their own", size=8, crops=3, seed=1))
+
+
+def ramp(width: int, height: int) -> Image.Image:
+    """An image whose red is the column and whose green is the row."""
+    levels = np.zeros((height, width, 3), np.uint8)
+    levels[..., 0], levels[..., 1] = np.arange(width)[None], np.arange(height)[:, None]
+    return Image.fromarray(levels)
+
+
+def corner(image: Image.Image) -> tuple[int, int]:
+    """Column and row of the first pixel of a part of a ramp."""
+    red, green, _ = np.array(image)[0, 0]
+    return int(red), int(green)
+
+
+@pytest.fixture
+def halves(tmp_path: Path) -> Path:
+    """A folder with train and val."""
+    paint_many(tmp_path / "train", ("ape", "bee"), 100)
+    paint_many(tmp_path / "val", ("ape", "bee"), 3)
+    return tmp_path
+
+
+def names_of(folder: Path) -> Mapping[str, tuple[str, ...]]:
+    return image_folder.listed(folder).files
+
+
+def test_the_middle_of_an_image_of_just_the_size_is_cut() -> None:
+    image = centred(ramp(20, 9), 9)
+
+    assert image.size == (9, 9)
+    assert corner(image) == (5, 0)
+
+
+def test_an_image_is_halved_by_boxes_before_it_is_resized() -> None:
+    flat = Image.fromarray(np.tile(np.array([[0], [200]], np.uint8), (8, 32))).convert("RGB")
+
+    image = shrunk(flat, 8)
+
+    assert image.size == (16, 8)
+    assert np.array(image).min() == np.array(image).max() == 100
+
+
+def test_a_small_image_is_enlarged() -> None:
+    assert centred(ramp(4, 6), 8).size == (8, 8)
+
+
+def test_a_training_crop_has_the_whole_side_or_four_fifths_of_it() -> None:
+    least, most = (cropped(ramp(100, 50), 40, [scale, 0, 0, 0]) for scale in (0, LARGEST))
+
+    step = [np.diff(np.array(image)[0, :, 0].astype(int)).mean() for image in (least, most)]
+    assert step == pytest.approx([50 / 40, 1.0], abs=0.02)
+    assert least.size == most.size == (40, 40)
+
+
+def test_a_training_crop_reaches_every_corner_and_is_mirrored_by_its_last_word() -> None:
+    """Of an image of 100 by 50, taken as it is: the crop of 40 has 61 places across and 11 down."""
+    first, last = (cropped(ramp(100, 50), 40, [LARGEST, word, word, 0]) for word in (0, LARGEST))
+    mirrored = cropped(ramp(100, 50), 40, [LARGEST, 0, 0, LARGEST])
+
+    assert corner(first) == (0, 0)
+    assert corner(last) == (60, 10)
+    assert corner(mirrored) == (39, 0)
+    assert np.array_equal(np.array(mirrored), np.array(first)[:, ::-1])
+
+
+def test_held_out_images_are_cut_in_the_middle(halves: Path) -> None:
+    spec = ImageFolder(folder=str(halves), size=8)
+    dataset = spec.build()
+
+    image = dataset.take("test", torch.tensor([0])).data[0]
+
+    wanted = centred(Image.open(halves / "val" / "ape" / "0000.png"), 8)
+    assert torch.equal(image, torch.from_numpy(np.array(wanted)).permute(2, 0, 1).float() / 127.5 - 1)
+
+
+def test_every_crop_of_an_image_is_another_sample_under_its_class(halves: Path) -> None:
+    dataset = ImageFolder(folder=str(halves), size=8, crops=5).build()
+    images = dataset.sizes["train"] // 5
+
+    batch = dataset.take("train", torch.arange(5) * images + 150)
+
+    assert len({crop.numpy().tobytes() for crop in batch.data}) == 5
+    assert batch.condition is not None
+    assert batch.condition.tolist() == [1] * 5
+
+
+def test_another_seed_has_other_crops(halves: Path) -> None:
+    one, other = (
+        ImageFolder(folder=str(halves), size=8, seed=seed).build().take("train", torch.arange(20)).data
+        for seed in (0, 1)
+    )
+
+    assert sum(not torch.equal(left, right) for left, right in zip(one, other, strict=True)) > 15
+
+
+def test_what_training_crops_are_cut_by_is_even(halves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 2,000 words the mean is the middle, but for 5.3 standard errors: chance leaves that once in two million."""
+    drawn: list[list[int]] = []
+    whole = Image.new("RGB", (8, 8))
+    monkeypatch.setattr(image_folder, "opened", lambda _: whole)
+
+    def watched(image: Image.Image, size: int, words: list[int]) -> Image.Image:
+        drawn.append(words)
+        return image
+
+    monkeypatch.setattr(image_folder, "cropped", watched)
+    dataset = ImageFolder(folder=str(halves), size=8, crops=11).build()
+
+    dataset.take("train", torch.arange(2000))
+
+    means = torch.tensor(drawn, dtype=torch.float64).mean(0) / 2**32
+    assert (means - 0.5).abs().max() < 5.3 / (12 * 2000) ** 0.5
+    assert len({tuple(words) for words in drawn}) == 2000
+
+
+def test_val_is_for_test_and_a_hundredth_of_train_for_validation(halves: Path) -> None:
+    files = names_of(halves)
+
+    assert {name.split("/")[0] for name in files["test"]} == {"val"}
+    assert {name.split("/")[0] for name in (*files["train"], *files["validation"])} == {"train"}
+    assert (len(files["test"]), len(files["train"]) + len(files["validation"])) == (6, 200)
+    assert 1 <= len(files["validation"]) <= 10
+
+
+def test_without_val_a_tenth_is_held_out(tmp_path: Path) -> None:
+    paint_many(tmp_path, ("ape", "bee"), 300)
+
+    files = names_of(tmp_path)
+
+    assert 10 <= len(files["validation"]) <= 60
+    assert 10 <= len(files["test"]) <= 60
+
+
+def test_another_file_leaves_the_split_of_those_that_were_there_alone(halves: Path) -> None:
+    before = names_of(halves)
+
+    paint(halves / "train" / "ape" / "0000a.JPEG", 9, 9)
+
+    after = names_of(halves)
+    assert all(set(before[split]) <= set(after[split]) for split in before)
+    assert sum(map(len, after.values())) == sum(map(len, before.values())) + 1
+
+
+def test_the_checksum_shows_another_file_and_another_length(halves: Path) -> None:
+    def checksum() -> str:
+        return ImageFolder(folder=str(halves), size=8).build().checksum
+
+    found = [checksum()]
+    paint(halves / "val" / "ape" / "0003.png", 9, 9)
+    found.append(checksum())
+    paint(halves / "val" / "ape" / "0003.png", 30, 30)
+    found.append(checksum())
+
+    assert len(set(found)) == 3
+
+
+def test_nothing_is_opened_before_it_is_taken(halves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    untouched = builtins.open
+
+    def watched(path: Any, *rest: Any) -> Any:
+        seen.append(str(path))
+        return untouched(path, *rest)
+
+    monkeypatch.setattr(builtins, "open", watched)
+
+    dataset = ImageFolder(folder=str(halves), size=8).build()
+    before = list(seen)
+    dataset.take("test", torch.tensor([1]))
+
+    assert before == []
+    assert seen == [str(halves / "val" / "ape" / "0001.png")]
+
+
+def test_grey_and_transparent_images_have_three_channels(halves: Path) -> None:
+    Image.new("L", (9, 9), 100).save(halves / "val" / "ape" / "0000.png")
+    Image.new("RGBA", (9, 9), (1, 2, 3, 4)).save(halves / "val" / "ape" / "0001.png")
+
+    data = ImageFolder(folder=str(halves), size=8).build().take("test", torch.tensor([0, 1])).data
+
+    assert ((data + 1) * 127.5).round()[:, :, 0, 0].tolist() == [[100, 100, 100], [1, 2, 3]]
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n" + bytes(40)])
+def test_a_file_that_cannot_be_read_is_named(halves: Path, content: bytes) -> None:
+    (halves / "val" / "ape" / "0000.png").write_bytes(content)
+    dataset = ImageFolder(folder=str(halves), size=8).build()
+
+    with pytest.raises(RunError, match=r"image-folder: cannot read .*/val/ape/0000\.png \(.+\); put an image there"):
+        dataset.take("test", torch.tensor([1, 0]))
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def test_an_image_that_was_cut_short_is_named(halves: Path) -> None:
+    paint(halves / "val" / "ape" / "0000.jpg", 40, 40)
+    cut_short(halves / "val" / "ape" / "0000.jpg")
+    dataset = ImageFolder(folder=str(halves), size=8).build()
+
+    with pytest.raises(RunError, match=r"cannot read .*0000\.jpg"):
+        dataset.take("test", torch.tensor([0]))
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(RunError) as refused:
+        ImageFolder(folder=str(folder), size=8).build()
+    return str(refused.value)
+
+
+def test_no_folder_is_refused(tmp_path: Path) -> None:
+    assert f"expected a folder {tmp_path / 'gone'}, got none; name one with a sub-folder" in refusal(tmp_path / "gone")
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    assert f"{tmp_path}: expected a sub-folder of images for each class, got none" in refusal(tmp_path)
+
+
+def test_a_class_without_images_is_refused(tmp_path: Path) -> None:
+    paint_many(tmp_path, ("ape",), 60)
+    (tmp_path / "bee").mkdir()
+    (tmp_path / "bee" / "notes.txt").touch()
+
+    assert f"{tmp_path / 'bee'}: expected images (*.bmp, *.jpeg" in refusal(tmp_path)
+
+
+def test_images_beside_no_class_are_refused(tmp_path: Path) -> None:
+    paint_many(tmp_path / "train", ("ape",), 100)
+    paint(tmp_path / "val" / "0000.png", 9, 9)
+
+    assert f"{tmp_path / 'val'}: expected a sub-folder of images for each class, got none" in refusal(tmp_path)
+
+
+def test_train_without_val_is_refused(tmp_path: Path) -> None:
+    paint_many(tmp_path / "train", ("ape",), 3)
+
+    assert "expected folders train and val, or neither, got train alone" in refusal(tmp_path)
+
+
+def test_a_class_of_val_that_train_lacks_is_refused(halves: Path) -> None:
+    paint_many(halves / "val", ("cow",), 3)
+
+    assert f"{halves / 'val'}: expected the classes of train, got also 'cow'" in refusal(halves)
+
+
+def test_too_few_images_for_a_split_are_refused(tmp_path: Path) -> None:
+    paint_many(tmp_path, ("ape",), 2)
+
+    assert "expected images for every split, got none for" in refusal(tmp_path)
+
+
+def test_no_pillow_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "crt_data.image_folder")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+
+    with pytest.raises(RunError, match=r"image_folder: expected the module 'PIL', .* pip install"):
+        ImageFolder(folder="anywhere").build()
+
+
+def test_the_shape_of_a_sample_is_known_before_there_is_a_folder() -> None:
+    assert ImageFolder(folder="gone", size=24).sample_shape == (3, 24, 24)

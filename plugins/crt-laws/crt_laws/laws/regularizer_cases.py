@@ -1,0 +1,16 @@
+"""What the laws of regularisers are tried on."""
+
+from __future__ import annotations
+
+import attrs
+
+from crtcore.kinds.regularizer import Regularizer
+from crtcore.kinds.tokenizer import Tokenizer
+
+
+@attrs.frozen
+class Trial:
+    """A regulariser on trial, and the tokenizer that it was built for."""
+
+    regularizer: Regularizer
+    tokenizer: Tokenizer

@@ -1,0 +1,53 @@
+"""Dropout whose masks are a pure function of a seed, the step and the place, so that resuming changes none.
+
+Axes: b batch, t positions, w width.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from crt_nn.scope import Scope
+from crtcore.noise import Noise
+
+
+class Dropout(nn.Module):
+    """Zeroes a share of all channels in training, and scales up the others.
+
+    Source: Srivastava et al. (2014), Journal of Machine Learning Research 15, 1929.
+    """
+
+    seed: Tensor
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.register_buffer("seed", torch.randint(2**62, ()), persistent=False)  # the same whenever built anew
+
+    def forward(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+        """The features, some of them 0 where the scope tells a step of training.
+
+        Units: the share in 65,536ths, rounded down.
+        """
+        dropped = int(self.share * 2**16)
+        if scope.step is None or not dropped:
+            return features
+        rows = torch.arange(len(features), device=features.device)
+        coins = Noise(self.seed, "dropout").shorts(features.shape[1] * features.shape[2], scope.step, rows)
+        return torch.where(coins.view_as(features) >= dropped, features, 0) * (2**16 / (2**16 - dropped))
+
+
+class Thinned(nn.Module):
+    """A sub-layer, and dropout of what it gives."""
+
+    def __init__(self, sublayer: nn.Module, share: float) -> None:
+        super().__init__()
+        self.sublayer = sublayer
+        self.dropout = Dropout(share)
+
+    def forward(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+        """What the sub-layer gives, some of it 0 in training."""
+        result: Tensor = self.dropout(self.sublayer(features, scope), scope)
+        return result

@@ -1,0 +1,27 @@
+"""Rotary positions in two dimensions: half of the channels turn with the row of a cell, half with its column.
+
+Axes: b batch, t positions, h heads, d head width, p pairs of channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from crt_nn.rotary import frequencies, turn
+
+
+def rotate_on_grid(
+    features: Float[Tensor, "b t h d"], cells: Int[Tensor, "b t"], *, columns: int
+) -> Float[Tensor, "b t h d"]:
+    """Turns pairs of neighbouring channels by the place of a cell in raster order; a cell under 0 is none, and gives 0.
+
+    Rows go on for as long as there are cells. The width of a head is a multiple of 4.
+    Source: FoundationVision/LlamaGen, autoregressive/models/gpt.py, `precompute_freqs_cis_2d`.
+    """
+    speeds = frequencies(features, features.shape[-1] // 2)
+    places = torch.stack((cells // columns, cells % columns), -1)  # b t 2
+    angles = (places[..., None].to(speeds.dtype) * speeds).flatten(-2)[:, :, None]  # b t 1 p
+    lengths = (cells >= 0).to(speeds.dtype)[:, :, None, None].expand_as(angles)
+    return turn(features, lengths, angles)

@@ -1,0 +1,49 @@
+"""Rotary positions that reach further than trained: slow pairs of channels are slowed down, fast ones kept.
+
+Axes: b batch, t positions, h heads, d head width, p pairs of channels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from crt_nn.rotary import BASE, frequencies, turn
+from crt_nn.yarn_settings import Yarn
+
+
+def rotate_stretched(
+    features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, yarn: Yarn
+) -> Float[Tensor, "b t h d"]:
+    """Turns each pair of neighbouring channels at its stretched speed, and lengthens it for sharper attention.
+
+    Scale 1 is `rotate`, bit for bit.
+    Source: Peng et al. (2023), arXiv:2309.00071, definition 2 and eq. 22.
+    """
+    width = features.shape[-1]
+    speeds = frequencies(features, width)
+    speeds = speeds * slowing(yarn, width, speeds.device).to(speeds.dtype)
+    angles = (positions[..., None].to(speeds.dtype) * speeds)[:, :, None]  # b t 1 p
+    length = yarn.attention_factor * (1 + 0.1 * math.log(yarn.scale))
+    return turn(features, torch.full_like(angles, length), angles)
+
+
+def slowing(yarn: Yarn, width: int, device: torch.device) -> Float[Tensor, " p"]:
+    """What the speed of each pair is multiplied by: 1 if it turns `beta_fast` times, 1 / scale if `beta_slow` times.
+
+    In between it falls by equal steps, from a whole pair to a whole pair.
+    Source: jquesnelle/yarn, scaled_rope/LlamaYaRNScaledRotaryEmbedding.py, `find_correction_range`.
+    """
+    low = max(math.floor(_pair(yarn.beta_fast, yarn.original_length, width)), 0)
+    high = min(math.ceil(_pair(yarn.beta_slow, yarn.original_length, width)), width - 1)
+    pairs = torch.arange(width // 2, dtype=torch.float64, device=device)
+    kept = yarn.extrapolation * (1 - ((pairs - low) / max(high - low, 1e-3)).clamp(0, 1))
+    return kept + (1 - kept) / yarn.scale
+
+
+def _pair(turns: float, length: int, width: int) -> float:
+    """Which pair, in a head of `width` channels, turns so many times in a length."""
+    return width * math.log(length / (turns * 2 * math.pi)) / (2 * math.log(BASE))

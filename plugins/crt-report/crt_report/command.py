@@ -1,0 +1,22 @@
+"""`crt report`: the report of a finished run or sweep, drawn again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from crtcore.cli.console import as_json, needs, reports_errors
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@as_json
+@reports_errors
+def report(folder: Path, as_json: bool) -> None:
+    """Draw the report of a finished run or sweep again, and print its numbers."""
+    needs("run", "torch", "scipy", "matplotlib", "jinja2", "safetensors")
+    from crt_report.page import render
+    from crt_run.present.results import print_results
+
+    print_results(folder, as_json=as_json, made={"report": str(render(folder))})

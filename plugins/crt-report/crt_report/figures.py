@@ -1,0 +1,199 @@
+"""Figures of a run or sweep, as PNG files."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from crt_run.present.tables import titled
+from crt_run.runs import checkpoint, files
+from crt_run.runs.records import RECORDS, SAMPLES, read_records
+
+COLUMNS = 20
+"""Samples in a row of a grid."""
+ABREAST = 6
+"""Panels in a row of learning curves."""
+FEW = 10
+"""Names that a panel has room for."""
+ABREAST_NAMES = 2
+"""Names in a row beneath panels."""
+COLORS = (
+    "#4c566a", "#c0392b", "#2471a3", "#1e8449", "#8e44ad", "#b9770e",
+    "#17a2b8", "#d35fb7", "#7f6000", "#000000", "#8bc34a", "#99a3a4",
+)  # fmt: skip
+PAIRS = (
+    ("data_given_ids_bits", "id_code_length_bits"),
+    ("reconstruction_frechet", "generation_frechet"),
+)
+"""What the trade-off is drawn between: the cost of compressing, and the cost of modelling."""
+FLOOR = "frechet_floor"
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Writes a figure as PNG."""
+    FigureCanvasAgg(figure)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=150, bbox_inches="tight")
+    files.write(path, drawn.getvalue())
+    return path
+
+
+def samples(run: Path, title: str, path: Path) -> Path | None:
+    """Real, reconstructed and generated images of a run; None if it kept no images."""
+    if not checkpoint.committed(run / SAMPLES):
+        return None
+    kept = {name: tensor.numpy() for name, tensor in checkpoint.load(run / SAMPLES).tensors.items()}
+    if any(images.ndim != 4 for images in kept.values()):
+        return None
+    rows = [(name, kept[name]) for name in ("real", "reconstructed", "generated") if name in kept]
+    figure = Figure(figsize=(10, 0.62 * 2 * len(rows) + 0.4))
+    axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+    for axis, (name, images) in zip(axes, rows, strict=True):
+        axis.imshow(_grid(images[: 2 * COLUMNS]), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        axis.set_ylabel(name, rotation=0, ha="right", va="center")
+        axis.set_xticks([])
+        axis.set_yticks([])
+    axes[0].set_title(title, loc="left")
+    return save(figure, path)
+
+
+def _grid(images: Any) -> Any:
+    """Images side by side with a thin gap, 0 to 1."""
+    count, channels, height, width = images.shape
+    rows = -(-count // COLUMNS)
+    canvas = np.full((rows * (height + 1) - 1, COLUMNS * (width + 1) - 1, channels), 0.25)
+    for index, image in enumerate(images):
+        top, left = index // COLUMNS * (height + 1), index % COLUMNS * (width + 1)
+        canvas[top : top + height, left : left + width] = np.moveaxis(image, 0, -1) / 2 + 0.5
+    return canvas[..., 0] if channels == 1 else canvas
+
+
+def trade_off(sweep: Mapping[str, Any], path: Path) -> Path | None:
+    """Every seed of every arm, and the arms' means with intervals; None if the numbers are not there."""
+    arms = sweep["arms"]
+    pairs = [pair for pair in PAIRS if all(set(pair) <= set(numbers) for numbers in arms.values())]
+    if not pairs:
+        return None
+    figure = Figure(figsize=(5.2 * len(pairs), 4.2 + _below(arms)), layout="constrained")
+    for axis, (across, up) in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
+        for (arm, numbers), (color, marker, _) in zip(arms.items(), _looks(arms), strict=True):
+            seeds = _seeds(sweep, arm)
+            axis.scatter(
+                [seed[across] for seed in seeds],
+                [seed[up] for seed in seeds],
+                s=16,
+                alpha=0.45,
+                color=color,
+                marker=marker,
+            )
+            _mean(axis, numbers[across], numbers[up], arm, color, marker)
+        if (across, up) == PAIRS[0]:
+            _totals(axis)
+        elif FLOOR in next(iter(arms.values())):
+            level = next(iter(arms.values()))[FLOOR]["mean"]
+            axis.axhline(level, color="black", lw=0.8, ls=":", label="real against real")
+        axis.set_xlabel(_title(across, arms))
+        axis.set_ylabel(_title(up, arms))
+        axis.grid(alpha=0.25)
+    _legend(figure, arms)
+    return save(figure, path)
+
+
+def _mean(axis: Axes, across: Mapping[str, Any], up: Mapping[str, Any], arm: str, color: str, marker: str) -> None:
+    bars = {
+        name: None if number["low"] is None else [[number["mean"] - number["low"]], [number["high"] - number["mean"]]]
+        for name, number in (("xerr", across), ("yerr", up))
+    }
+    axis.errorbar([across["mean"]], [up["mean"]], fmt=marker, color=color, capsize=3, label=arm, **bars)  # type: ignore[arg-type]
+
+
+def _totals(axis: Axes) -> None:
+    """Lines of equal sum, the two-part code length, with their value at the right end."""
+    axis.margins(0.12)
+    (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
+    for total in MaxNLocator(7).tick_values(left + low, right + high):
+        axis.plot([left, right], [total - left, total - right], color="black", lw=0.6, ls=":", alpha=0.5)
+        if low < total - right < high:
+            place = right, total - right
+            axis.annotate(f"{total:g}", place, (-3, 3), textcoords="offset points", fontsize=7, ha="right")
+    axis.set_xlim(left, right)
+    axis.set_ylim(low, high)
+
+
+def _title(name: str, arms: Mapping[str, Any]) -> str:
+    unit = next(iter(arms.values()))[name]["unit"]
+    return titled(name, unit)
+
+
+def _seeds(sweep: Mapping[str, Any], arm: str) -> list[dict[str, float]]:
+    results = [run["result"] for run in sweep["runs"] if run["group"] == arm and run["result"]]
+    return [{name: number["value"] for name, number in result["numbers"].items()} for result in results]
+
+
+def curves(runs: Mapping[str, list[Path]], path: Path) -> Path | None:
+    """How each stage learned: its loss and, where it was judged, its validation loss; one thin line a run."""
+    records = {group: [read_records(folder / RECORDS) for folder in folders] for group, folders in runs.items()}
+    panels = _panels(line for lists in records.values() for lines in lists for line in lines)
+    if not panels:
+        return None
+    columns = min(ABREAST, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4 * columns, 3.2 * rows + _below(records)), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axis in axes[len(panels) :]:
+        axis.remove()
+    for axis, (stage, reading) in zip(axes, panels, strict=False):
+        for (group, lists), (color, _, dash) in zip(records.items(), _looks(records), strict=True):
+            for index, lines in enumerate(lists):
+                drawn = [(line["step"], line[reading]) for line in lines if line["stage"] == stage and reading in line]
+                axis.plot(
+                    *zip(*drawn, strict=True), color=color, ls=dash, lw=0.9, alpha=0.7, label=None if index else group
+                )
+        axis.set_title(f"{stage}: {reading}", fontsize=9)
+        axis.set_xlabel("step")
+        axis.grid(alpha=0.25)
+    _legend(figure, records)
+    return save(figure, path)
+
+
+def _legend(figure: Figure, groups: Mapping[str, Any]) -> None:
+    """What each colour is: in the last panel, or beneath them all where there are many."""
+    handles, names = figure.axes[-1].get_legend_handles_labels()
+    if len(groups) > FEW:
+        figure.legend(handles, names, loc="outside lower center", ncols=ABREAST_NAMES, frameon=False, fontsize=8)
+    else:
+        figure.axes[-1].legend(handles, names, frameon=False, fontsize=8)
+
+
+def _below(groups: Mapping[str, Any]) -> float:
+    """Inches for a legend beneath."""
+    return 0.2 * -(-len(groups) // ABREAST_NAMES) if len(groups) > FEW else 0.0
+
+
+def _panels(lines: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    found: dict[tuple[str, str], None] = {}
+    for line in lines:
+        for reading in ("distortion", "validation"):
+            if reading in line:
+                found[line["stage"], reading] = None
+    return list(found)
+
+
+def _looks(groups: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """A colour, a marker and a dash for each, no two alike among the first 36."""
+    kinds = (("o", "-"), ("s", "--"), ("^", ":"))
+    return [(COLORS[index % len(COLORS)], *kinds[index // len(COLORS) % len(kinds)]) for index in range(len(groups))]
+
+
+def file_name(group: str) -> str:
+    """A group's name as part of a file's."""
+    return re.sub(r"[^A-Za-z0-9._=-]+", "-", group)

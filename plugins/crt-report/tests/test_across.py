@@ -1,0 +1,82 @@
+"""Numbers across a setting: which setting it is, where groups stand, and the picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from crt_report.across import Standing, across, placed
+
+WEIGHTS: dict[str, Any] = {
+    "baseline": {"regularizer.0.weight": 0, "training.tokenizer.steps": 20},
+    "light": {"regularizer.0.weight": 0.5},
+    "heavy": {"regularizer": [{"use": "causal", "weight": 4.0}], "regularizer.0.weight": 4.0},
+    "fewer-codes": {"regularizer": [], "bottleneck.codes": 8},
+}
+
+
+def sweep(runs: list[tuple[str, list[str]]]) -> dict[str, Any]:
+    """A sweep of one number with a value of its own in each group."""
+    told = [{"arm": arm, "grid": grid, "group": ", ".join((arm, *grid))} for arm, grid in runs]
+    groups = dict.fromkeys(run["group"] for run in told)
+    arms = {
+        group: {"loss": {"mean": float(place), "low": place - 1.0, "high": place + 1.0, "unit": "nats"}}
+        for place, group in enumerate(groups)
+    }
+    return {"runs": told, "arms": arms}
+
+
+def test_arms_stand_by_the_number_they_set_and_others_at_all_of_them() -> None:
+    runs = sweep([(arm, []) for arm in WEIGHTS] * 2)  # two seeds
+
+    setting, standings = placed(runs, {"sweep": {"arms": WEIGHTS}})
+
+    assert setting == "regularizer.0.weight"
+    assert standings == [
+        Standing("baseline", "", 0),
+        Standing("light", "", 0.5),
+        Standing("heavy", "", 4.0),
+        Standing("fewer-codes", "fewer-codes", None),
+    ]
+
+
+def test_the_longest_axis_of_a_grid_is_taken_and_the_others_tell_lines_apart() -> None:
+    runs = [("baseline", [f"b.codes={codes}", f"p.width={width}"]) for codes in (8, 32, 128) for width in (4, 16)]
+
+    setting, standings = placed(sweep(runs), {"sweep": {"b.codes": [8, 32, 128], "p.width": [4, 16]}})
+
+    assert setting == "b.codes"
+    assert [(each.line, each.value) for each in standings] == [
+        (f"p.width={width}", codes) for codes in (8.0, 32.0, 128.0) for width in (4, 16)
+    ]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"sweep": {"arms": {"baseline": {}, "other": {"prior.use": "table"}}}},
+        {"sweep": {"arms": {"baseline": {"prior.order": 0}, "other": {"prior.order": 1}}}},
+    ],
+    ids=["no sweep", "texts", "two values"],
+)
+def test_nothing_is_drawn_across_fewer_than_three_numbers(document: dict[str, Any], tmp_path: Path) -> None:
+    runs = sweep([("baseline", []), ("other", [])])
+
+    drawn = across(runs, tomli_w.dumps(document), tmp_path / "across.png")
+
+    assert drawn == ("", None)
+
+
+def test_the_picture_is_written(tmp_path: Path) -> None:
+    runs = sweep([(arm, []) for arm in WEIGHTS])
+    document = {"sweep": {"arms": {arm: dict(table) for arm, table in WEIGHTS.items()}}}
+
+    setting, path = across(runs, tomli_w.dumps(document), tmp_path / "across.png")
+
+    assert setting == "regularizer.0.weight"
+    assert path is not None
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")

@@ -1,0 +1,1 @@
+"""The engine of crtcore: runs, checkpoints, training, sweeps and executors."""

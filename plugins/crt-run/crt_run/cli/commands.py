@@ -1,0 +1,98 @@
+"""`crt run` and `crt sweep`: the points of a spec file, run where they are not finished."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from crtcore.cli.console import answer, as_json, needs, overrides, reports_errors, say, spec_file, warn
+from crtcore.compose.document import Problem, SpecError
+from crtcore.compose.plan import load
+from crtcore.compose.study import Study
+from crtcore.errors import in_one_line
+from crtcore.registry import answers, discover
+
+runs_folder = click.option(
+    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go."
+)
+quiet = click.option("--quiet", is_flag=True, help="Plain lines instead of a progress bar.")
+
+
+@click.command()
+@spec_file
+@overrides
+@runs_folder
+@as_json
+@quiet
+@reports_errors
+def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> int:
+    """Run a spec file, or go on where it stopped; a finished one shows its result."""
+    registry = discover()
+    warn(registry)
+    return _study(load(spec, registry, overrides), runs, as_json=as_json, quiet=quiet)
+
+
+@click.command()
+@spec_file
+@overrides
+@runs_folder
+@as_json
+@quiet
+@reports_errors
+def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> int:
+    """Run every point of a spec file's [sweep], as `run` does."""
+    registry = discover()
+    warn(registry)
+    study = load(spec, registry, overrides)
+    if not study.swept:
+        raise SpecError(
+            [Problem(str(spec), ("sweep",), f"expected a table, got none; `crt run {spec}` runs one point")]
+        )
+    return _study(study, runs, as_json=as_json, quiet=quiet)
+
+
+def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
+    """Runs a study, prints its numbers and what listeners made of it; 1 if a point has no result.
+
+    Raises: RunError if no point has one.
+    """
+    needs("run", "torch", "scipy", "safetensors", "filelock")
+    from crt_run.cli.watch import Watch
+    from crt_run.present.results import print_results
+    from crt_run.runs.run import address
+    from crt_run.sweeps import sweep
+    from crt_run.sweeps.summary import gather
+
+    with Watch(study, quiet=quiet or as_json) as watch:
+        ended = sweep.run(study, runs, watch)
+    problem = sweep.failed(study, ended)
+    folder = gather(study, runs, ended) if study.swept else address(study.points[0].plan, runs)
+    if problem and not ended.results:
+        raise problem
+    made = {plugin: str(path) for plugin, path in _listeners(folder)}
+    command = shlex.join(["crt", *sys.argv[1:]])
+    print_results(folder, as_json=as_json, made=made, command=command, **({"error": str(problem)} if problem else {}))
+    if problem:
+        say(str(problem))
+    return int(problem is not None)
+
+
+def _listeners(folder: Path) -> list[tuple[str, Path]]:
+    """What plugins made of a finished run or sweep; one that fails costs a warning, and no result."""
+    made, broken = answers("crt_run_finished", folder=folder)
+    for plugin, error in broken.items():
+        say(f"warning: plugin {plugin!r} could not report on {folder} ({in_one_line(error)})")
+    return made
+
+
+@click.command()
+@as_json
+@reports_errors
+def schema(as_json: bool) -> None:
+    """Print the JSON Schema of spec files, for editors, with everything installed."""
+    from crt_run.cli.schema import schema as made
+
+    answer(made(discover()))

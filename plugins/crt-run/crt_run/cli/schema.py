@@ -1,0 +1,186 @@
+"""`crt schema`: JSON Schema of spec files, so that editors complete and check them.
+
+Two layers: what may stand in a file, and, unless it `extends` another, what must.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+import msgspec
+
+from crtcore.cli.describe import field_texts
+from crtcore.compose.study import NAME, RESERVED, Claim
+from crtcore.hooks import Component
+from crtcore.kinds import KINDS, ExperimentSpec, PriorSpec, Role
+from crtcore.registry import Registry
+from crtcore.settings import Sampling, Training
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+_AT = "#/definitions/"
+
+
+def schema(registry: Registry) -> dict[str, Any]:
+    """The schema of every spec file that the installed components allow; what a file inherits is not demanded of it."""
+    components = [component for _, component in registry]
+    specs: list[type[Any]] = [component.spec for component in components]
+    tables = [*specs, *KINDS.values(), Training, Sampling, Claim]
+    references, found = msgspec.json.schema_components(tables, ref_template=f"{_AT}{{name}}")
+    at = {table: reference["$ref"] for table, reference in zip(tables, references, strict=True)}
+    made: dict[str, Any] = {name: _table(definition) for name, definition in found.items()}
+    for component in components:
+        made[at[component.spec].removeprefix(_AT)] = _component(made[at[component.spec].removeprefix(_AT)], component)
+    for kind, base in KINDS.items():
+        choices = [registry.find(kind, name) for name in registry.names(kind)]
+        made[kind] = {"anyOf": [{"$ref": at[choice.spec]} for choice in choices]} if choices else False
+        made[at[base].removeprefix(_AT)] = {"$ref": f"{_AT}{kind}"}
+        made[f"whole-{kind}"] = _whole(choices)
+    return {
+        "$schema": DRAFT,
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "pattern": f"^{NAME.pattern}$", "not": {"const": RESERVED}},
+            "seed": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+            "extends": {"type": "string"},
+            "experiment": {"$ref": f"{_AT}experiment"},
+            "executor": {"$ref": f"{_AT}executor"},
+            "sampling": {"$ref": at[Sampling]},
+            "sweep": _sweep(at[Claim]),
+            **_experiments(registry, at[Training]),
+        },
+        "additionalProperties": False,
+        "if": {"not": {"required": ["extends"]}},
+        "then": _demanded(registry),
+        "definitions": made,
+    }
+
+
+def _table(definition: dict[str, Any]) -> dict[str, Any]:
+    """A definition that allows no key but its own and demands none, in the words of draft 7."""
+    properties = {name: _draft_7(field) for name, field in definition.get("properties", {}).items()}
+    kept = {name: value for name, value in definition.items() if name != "required"}
+    return {**kept, "properties": properties, "additionalProperties": False}
+
+
+def _draft_7(field: dict[str, Any]) -> dict[str, Any]:
+    if "prefixItems" not in field:
+        return field
+    kept = {name: value for name, value in field.items() if name not in ("prefixItems", "items")}
+    return {**kept, "items": field["prefixItems"], "additionalItems": False}
+
+
+def _component(definition: dict[str, Any], component: Component) -> dict[str, Any]:
+    use = {"const": component.name, "description": component.summary}
+    texts = field_texts(component.spec)
+    fields = {
+        name: {**field, "description": texts[name]} if name in texts else field
+        for name, field in definition["properties"].items()
+    }
+    return {**definition, "properties": {"use": use, **fields}}
+
+
+def _whole(choices: list[Component]) -> dict[str, Any]:
+    """What a table of one kind must hold where nothing is inherited."""
+    needs = {choice.name: required for choice in choices if (required := _required(choice.spec))}
+    return {
+        "type": "object",
+        "required": ["use"],
+        **_all(
+            {"if": {"properties": {"use": {"const": name}}}, "then": {"required": fields}}
+            for name, fields in needs.items()
+        ),
+    }
+
+
+def _all(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Every one of `schemas`; draft 7 allows no empty list of them."""
+    return {"allOf": listed} if (listed := list(schemas)) else {}
+
+
+def _required(table: type[Any]) -> list[str]:
+    return [field.name for field in attrs.fields(table) if field.default is attrs.NOTHING]
+
+
+def _sweep(claim: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "arms": {
+                "type": "object",
+                "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+                "additionalProperties": {"type": "object"},
+                "minProperties": 1,
+            },
+            "claim": {"type": "array", "items": {"allOf": [{"$ref": claim}, {"required": _required(Claim)}]}},
+        },
+        "additionalProperties": {"type": ["array", "object"], "minItems": 1},
+    }
+
+
+def _experiments(registry: Registry, training: str) -> dict[str, Any]:
+    """The tables that the installed experiments read."""
+    forms: dict[str, list[dict[str, Any]]] = {}
+    stages: dict[str, Any] = {}
+    for spec in _installed(registry).values():
+        for role, what in spec.roles.items():
+            if (form := _role(what)) not in forms.setdefault(role, []):
+                forms[role].append(form)
+        stages |= {stage: {"$ref": training} for stage in spec.stages}
+    found = {role: each[0] if len(each) == 1 else {"anyOf": each} for role, each in forms.items()}
+    return {**found, "training": {"type": "object", "properties": stages, "additionalProperties": False}}
+
+
+def _installed(registry: Registry) -> dict[str, type[ExperimentSpec]]:
+    found = {name: registry.find("experiment", name).spec for name in registry.names("experiment")}
+    return {name: spec for name, spec in found.items() if issubclass(spec, ExperimentSpec)}
+
+
+def _role(what: Role, prefix: str = "") -> dict[str, Any]:
+    one = {"$ref": f"{_AT}{prefix}{what.kind}"}
+    return {"type": "array", "items": one} if what.many else one
+
+
+def _demanded(registry: Registry) -> dict[str, Any]:
+    """What a file must hold that extends no other."""
+    return {
+        "required": ["name", "experiment"],
+        "properties": {name: {"$ref": f"{_AT}whole-{name}"} for name in ("experiment", "executor")},
+        **_all(
+            {
+                "if": {"properties": {"experiment": {"properties": {"use": {"const": name}}}}},
+                "then": _of_experiment(spec, registry),
+            }
+            for name, spec in _installed(registry).items()
+        ),
+    }
+
+
+def _of_experiment(spec: type[ExperimentSpec], registry: Registry) -> dict[str, Any]:
+    steps = {stage: {"required": _required(Training)} for stage in spec.stages}
+    weighted = {"type": "object", "properties": {"use": {"enum": _pretrained(registry)}}, "required": ["use"]}
+    return {
+        "required": [role for role, what in spec.roles.items() if not what.optional],
+        "properties": {
+            **{role: _role(what, "whole-") for role, what in spec.roles.items()},
+            "training": {"properties": steps},
+        },
+        **_all(
+            {
+                "if": {"required": [role], "properties": {role: weighted}},
+                "then": {"properties": {"training": {"not": {"required": [stage]}}}},
+                "else": {
+                    "if": {"required": [role]},
+                    "then": {"required": ["training"], "properties": {"training": {"required": [stage]}}},
+                },
+            }
+            for stage, role in spec.stages.items()
+        ),
+    }
+
+
+def _pretrained(registry: Registry) -> list[str]:
+    """The priors that no stage trains."""
+    specs = {name: registry.find("prior", name).spec for name in registry.names("prior")}
+    return [name for name, spec in specs.items() if issubclass(spec, PriorSpec) and spec.pretrained]

@@ -1,0 +1,85 @@
+"""How far a study is: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from crtcore.cli.console import say
+from crtcore.compose.study import Study
+
+PLAIN_EVERY = 10.0
+"""Seconds between plain progress lines of one run."""
+
+
+class Watch:
+    """Shows how far a study is: bars on a terminal, plain lines elsewhere."""
+
+    def __init__(self, study: Study, *, quiet: bool) -> None:
+        self.study = study
+        self.steps = {
+            index: point.plan.experiment.training_steps(point.plan) for index, point in enumerate(study.points)
+        }
+        self.console = Console(stderr=True)
+        self.plain = quiet or not self.console.is_terminal
+        self.done = 0
+        self.tasks: dict[int, TaskID] = {}
+        self.last: dict[int, float] = {}
+        self.reached: dict[tuple[int, str], int] = {}
+        self.advanced: dict[int, int] = {}
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=self.console, disable=self.plain,
+        )  # fmt: skip
+        self.total = self.bar.add_task("all steps", total=sum(self.steps.values()))
+
+    def __enter__(self) -> Watch:
+        say(
+            f"{self.study.name}: {len(self.study.points)} run(s), {sum(self.steps.values())} training steps at most; "
+            f"what is finished is not done again"
+        )
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, index: int, event: Mapping[str, Any]) -> None:
+        """Takes an event of a run."""
+        if event["event"] == "reading":
+            self._reading(index, event)
+        elif event["event"] == "finished":
+            self._finished(index, event)
+
+    def _name(self, index: int) -> str:
+        point = self.study.points[index]
+        return point.label if self.study.swept else point.plan.name
+
+    def _reading(self, index: int, event: Mapping[str, Any]) -> None:
+        more = event["step"] - self.reached.get((index, event["stage"]), event.get("start", 0))
+        self.reached[index, event["stage"]] = event["step"]
+        self.advanced[index] = self.advanced.get(index, 0) + more
+        if not self.plain:
+            if index not in self.tasks:
+                self.tasks[index] = self.bar.add_task(self._name(index), total=self.steps[index])
+            self.bar.advance(self.tasks[index], more)
+            self.bar.update(self.tasks[index], description=f"{self._name(index)}: {event['stage']}")
+            self.bar.advance(self.total, more)
+        elif time.monotonic() - self.last.get(index, 0) > PLAIN_EVERY:
+            self.last[index] = time.monotonic()
+            say(f"{self._name(index)}: {event['stage']} {event['step']}/{event['steps']}")
+
+    def _finished(self, index: int, event: Mapping[str, Any]) -> None:
+        self.done += 1
+        self.bar.advance(self.total, self.steps[index] - self.advanced.get(index, 0))
+        if index in self.tasks:
+            self.bar.remove_task(self.tasks.pop(index))
+        if self.plain:
+            how = "finished before" if event.get("again") else "finished"
+            if problem := event.get("problem"):
+                how = problem if self.study.swept else "failed"
+            say(f"{self._name(index)}: {how} ({self.done}/{len(self.study.points)})")

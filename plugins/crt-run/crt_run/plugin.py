@@ -1,0 +1,24 @@
+"""The component that this package brings."""
+
+from __future__ import annotations
+
+import click
+
+from crt_run.executors.spec import Local
+from crtcore.hooks import Component, hookimpl
+
+
+@hookimpl
+def crt_components() -> list[Component]:
+    """The executor."""
+    return [
+        Component("local", spec=Local, summary="processes on this machine", examples=(Local(),)),
+    ]
+
+
+@hookimpl
+def crt_commands() -> list[click.Command]:
+    """`crt run`, `crt sweep` and `crt schema`."""
+    from crt_run.cli.commands import run, schema, sweep
+
+    return [run, sweep, schema]

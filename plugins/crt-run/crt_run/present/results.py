@@ -1,0 +1,42 @@
+"""The numbers of a finished run or sweep on a terminal, or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from crt_run.present import tables
+from crt_run.present.sentences import sentences
+from crt_run.runs.provenance import ran_on
+from crt_run.runs.records import RESULT, read_json
+from crt_run.sweeps.summary import SWEEP
+from crtcore.cli.console import answer, say, show
+
+
+def print_results(folder: Path, *, as_json: bool, made: Mapping[str, str], **more: str) -> None:
+    """Prints the numbers of a finished run or sweep, what they ran on, and the files that were made of it.
+
+    `made` is plugin to file; `more` are further entries of the JSON document.
+    """
+    swept = (folder / SWEEP).is_file()
+    values = read_json(folder / (SWEEP if swept else RESULT))
+    if as_json:
+        answer({**values, "folder": str(folder), **made, **more})
+        return
+    if tables.units(values) if swept else values["numbers"]:
+        show(tables.comparison(values) if swept else tables.single(values))
+    if "points" in values:
+        show(tables.points(values))
+    for line in tables.verdicts(values) if swept else ():
+        click.echo(f"claim: {line}")
+    for line in sentences(values):
+        click.echo(f"found: {line}")
+    ran = values["ran_on"] if swept else ran_on([folder])
+    for name, found in (tables.together(ran["backends"]) | ran["settings"]).items():
+        click.echo(f"ran on: {name}: {', '.join(found)}")
+    for name, found in ((name, found) for facts in ran.values() for name, found in facts.items() if len(found) > 1):
+        say(f"warning: the runs differ in {name}: {', '.join(found)}")
+    for plugin, path in made.items():
+        click.echo(f"{plugin}: {path}")

@@ -1,0 +1,154 @@
+"""Checkpoints: safetensors and JSON under a manifest of hashes, committed by a rename, loaded if the hashes hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from crt_run.runs.files import _ASIDE, _sync, _write, aside_of, dumped, writing
+from crtcore.errors import CheckpointError, in_one_line
+
+MARK = "COMMITTED"
+_MANIFEST = "manifest.json"
+_TENSORS = "tensors.safetensors"
+_STATE = "state.json"
+
+
+class Saved(NamedTuple):
+    """What a checkpoint holds."""
+
+    tensors: dict[str, Tensor]
+    state: dict[str, Any]
+
+
+def save(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Writes a checkpoint aside, brings it to the disk, and renames it into place.
+
+    Raises: RunError if the disk refuses; nothing that was there is touched.
+    """
+    aside = aside_of(folder)
+    with writing(folder):
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        try:
+            files = {_TENSORS: safetensors.torch.save(_apart(tensors)), _STATE: dumped(state)}
+            manifest = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+            files[_MANIFEST] = dumped(manifest)
+            for name, content in (*files.items(), (MARK, hashlib.sha256(files[_MANIFEST]).hexdigest().encode())):
+                _write(aside / name, content)
+            _sync(aside)
+            if not committed(folder):
+                remove(folder)  # what is left of one whose removal a kill cut short, or that lost its mark
+            aside.rename(folder)
+            _sync(folder.parent)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def load(folder: Path) -> Saved:
+    """What the checkpoint in `folder` holds.
+
+    Raises: CheckpointError if a file is missing or differs from what was written.
+    """
+    hashes = _table(folder, _MANIFEST, _read(folder, MARK).decode(errors="replace"))
+    raw = _verified(folder, _TENSORS, str(hashes.get(_TENSORS)))
+    state = _table(folder, _STATE, str(hashes.get(_STATE)))
+    try:
+        return Saved(safetensors.torch.load(raw), state)
+    except (safetensors.SafetensorError, LookupError, ValueError) as error:  # a dtype torch lacks is a KeyError
+        raise _unfit(folder, _TENSORS, f"expected tensors, got {error}") from None
+
+
+def mapped(folder: Path) -> Saved:
+    """As `load`, but the tensors stay in their file, which has to stay as it is: they are read where they are used.
+
+    Raises: CheckpointError if a file is missing or differs from what was written.
+    """
+    hashes = _table(folder, _MANIFEST, _read(folder, MARK).decode(errors="replace"))
+    try:
+        with (folder / _TENSORS).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unfit(folder, _TENSORS, f"cannot be read ({error.strerror})") from None
+    if found != hashes.get(_TENSORS):
+        raise _damaged(folder, _TENSORS, str(hashes.get(_TENSORS)), found)
+    state = _table(folder, _STATE, str(hashes.get(_STATE)))
+    try:
+        with safetensors.safe_open(folder / _TENSORS, "pt") as tensors:
+            names = list(tensors.keys())
+            return Saved({name: tensors.get_tensor(name) for name in names}, state)
+    except (safetensors.SafetensorError, LookupError, ValueError, RuntimeError) as error:
+        raise _unfit(folder, _TENSORS, f"expected tensors, got {in_one_line(error)}") from None
+
+
+def committed(folder: Path) -> bool:
+    """True if a checkpoint was brought to its end there."""
+    return (folder / MARK).is_file()
+
+
+def remove(folder: Path) -> None:
+    """Deletes a checkpoint, its mark first, so that a crash on the way leaves nothing that looks whole."""
+    with writing(folder):
+        (folder / MARK).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def tidy(folder: Path) -> None:
+    """Deletes what writers that were killed left aside; nobody may be writing there."""
+    for left in folder.glob(f"{_ASIDE}*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies that share no memory, which is what safetensors takes: tied weights do."""
+    return {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise _unfit(folder, name, f"cannot be read ({error.strerror})") from None
+
+
+def _verified(folder: Path, name: str, expected: str) -> bytes:
+    content = _read(folder, name)
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        shown = f"{found[:12]!r}… ({len(content)} bytes)"
+        raise _unfit(folder, name, f"the file was damaged, expected SHA-256 {expected[:12]!r}…, got {shown}")
+    return content
+
+
+def _table(folder: Path, name: str, expected: str) -> dict[str, Any]:
+    content = _verified(folder, name, expected)
+    try:
+        table = json.loads(content)
+    except (ValueError, RecursionError):
+        table = None
+    if not isinstance(table, dict):
+        raise _unfit(folder, name, "expected a JSON object, got something else")
+    return table
+
+
+def _damaged(folder: Path, name: str, expected: str, found: str) -> CheckpointError:
+    shown = f"{found[:12]!r}… ({(folder / name).stat().st_size} bytes)"
+    return _unfit(folder, name, f"the file was damaged, expected SHA-256 {expected[:12]!r}…, got {shown}")
+
+
+def _unfit(folder: Path, name: str, what: str) -> CheckpointError:
+    advice = f"delete the folder {folder} and give the same command again, everything else is kept"
+    return CheckpointError(f"{folder / name}: {what}; {advice}")

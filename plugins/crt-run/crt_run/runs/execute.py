@@ -1,0 +1,128 @@
+"""One plan run in its folder, from the start or from where it stopped."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+
+from crt_run.runs import checkpoint
+from crt_run.runs.files import write, write_json
+from crt_run.runs.provenance import git_state, versions
+from crt_run.runs.records import RESULT, read_json
+from crt_run.runs.run import Run, address, alone
+from crt_run.sweeps.points import finite, flat
+from crtcore.compose.document import Document
+from crtcore.compose.plan import study
+from crtcore.errors import RunError, Stopped
+from crtcore.kinds import Json, Measurement, Plan, Report
+from crtcore.registry import discover
+
+FORMAT = 1
+"""Version of the run folder's form."""
+
+
+def finished(plan: Plan, runs: Path) -> dict[str, Any] | None:
+    """The result of a plan's run, if it is there.
+
+    Raises: RunError if the folder is not a run of that plan.
+    """
+    folder = address(plan, runs)
+    _ours(folder, plan)
+    path = folder / RESULT
+    return read_json(path) if path.is_file() else None
+
+
+def execute(
+    plan: Plan, runs: Path, report: Report = lambda event: None, stopping: Callable[[], bool] = lambda: False
+) -> dict[str, Any]:
+    """The result of a plan, run from the start, from where it stopped, or read if it is finished.
+
+    Raises: RunError if it cannot go on, Stopped if `stopping` said so.
+    """
+    run = Run(plan, runs, report, stopping)
+    with alone(run.folder, stopping):
+        result = finished(plan, runs)
+        if result is not None:
+            return result
+        checkpoint.tidy(run.folder)
+        started = time.time()
+        _describe(run, started, None)
+        write(run.folder / "spec.toml", tomli_w.dumps(dict(plan.document)).encode())
+        found = plan.experiment.build()(plan, run)
+        _describe(run, started, time.time())
+        result = {"name": plan.name, "hash": plan.hash, "seed": plan.seed, "numbers": _plain(found.numbers)}
+        if found.points:
+            result["points"] = flat(found.points)
+        if found.notes:
+            result["notes"] = list(found.notes)
+        if found.outcomes:
+            result["outcomes"] = {name: list(values) for name, values in found.outcomes.items()}
+        write_json(run.folder / RESULT, result)
+        return result
+
+
+def work(piece: Json, report: Report) -> Json:
+    """A piece of work for an executor: a resolved document and the runs folder, to the result or what went wrong."""
+    import signal
+    import threading
+
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    (point,) = study(Document(dict(piece["document"]), {}), discover()).points
+    try:
+        result = execute(point.plan, Path(piece["runs"]), report, stop.is_set)
+    except Stopped:
+        return {"stopped": True}
+    except RunError as error:
+        return {"problem": str(error)}
+    return {"result": result}
+
+
+def _ours(folder: Path, plan: Plan) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise RunError(f"{folder}: expected a folder; move the file away, or choose another folder with --runs")
+    inside = [path.name for path in folder.iterdir() if not path.name.startswith(".tmp-")]
+    about = read_json(folder / "run.json") if "run.json" in inside else {}
+    if inside and (about.get("format"), about.get("hash")) != (FORMAT, plan.hash):
+        raise RunError(
+            f"{folder}: expected a run of {plan.name!r} ({plan.hash}), found something else "
+            f"({', '.join(sorted(inside)[:3])}); move it away, or choose another folder with --runs"
+        )
+
+
+def _plain(numbers: Mapping[str, Measurement]) -> dict[str, Any]:
+    finite(numbers)
+    return {name: {k: v for k, v in number._asdict().items() if v is not None} for name, number in numbers.items()}
+
+
+def _describe(run: Run, started: float, ended: float | None) -> None:
+    write_json(
+        run.folder / "run.json",
+        {
+            "format": FORMAT,
+            "hash": run.plan.hash,
+            "seed": run.plan.seed,
+            "command": shlex.join(sys.argv),
+            "versions": versions(),
+            "python": platform.python_version(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",
+            "device": torch.cuda.get_device_name() if run.device.type == "cuda" else str(run.device),
+            "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
+            "git": git_state(),
+            "started": started,
+            "ended": ended,
+            **run.facts,
+        },
+    )

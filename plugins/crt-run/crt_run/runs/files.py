@@ -1,0 +1,79 @@
+"""Files written whole: aside, brought to the disk, renamed into place."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from crtcore.errors import RunError
+
+_ASIDE = ".tmp-"
+
+
+def aside_of(path: Path) -> Path:
+    """Where a process writes what it will rename to `path`."""
+    return path.with_name(f"{_ASIDE}{path.name}-{os.getpid()}")
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Writes a JSON file aside and renames it into place.
+
+    Raises: RunError if the disk refuses.
+    """
+    write(path, dumped(values))
+
+
+def write(path: Path, content: bytes) -> None:
+    """Writes a file aside and renames it into place.
+
+    Raises: RunError if the disk refuses.
+    """
+    aside = aside_of(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(aside, content)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def dumped(values: Any) -> bytes:
+    """`values` as readable JSON."""
+    return (json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the disk refuses into a RunError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            advice = "no space left; free some and give the same command again, what is finished is kept"
+        else:
+            advice = (
+                f"{error.strerror or error}; put that right and give the same command again, what is finished is kept"
+            )
+        raise RunError(f"cannot write {path}: {advice}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

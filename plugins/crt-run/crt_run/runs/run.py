@@ -1,0 +1,133 @@
+"""Runs: one plan in one folder, from the first step or from where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import filelock
+import torch
+from torch import Tensor, nn
+
+from crt_run.runs import checkpoint, files
+from crt_run.runs.records import RECORDS, SAMPLES, append, read_records
+from crtcore.errors import Stopped
+from crtcore.kinds import Json, Plan, Report, digest
+
+PATIENCE = 0.5
+"""Seconds that a process waits for another's folder before it looks whether it was asked to stop."""
+
+
+class Stage:
+    """A trained thing, addressed by what it depends on, that any run may use."""
+
+    def __init__(self, run: Run, name: str, folder: Path) -> None:
+        self.run = run
+        self.name = name
+        self.folder = folder
+
+    @property
+    def finished(self) -> bool:
+        """True: its final weights are there."""
+        return checkpoint.committed(self.folder / "final")
+
+    def latest(self) -> checkpoint.Saved | None:
+        """The newest checkpoint; the final one if there is one."""
+        if self.finished:
+            return checkpoint.load(self.folder / "final")
+        steps = sorted(path for path in self.folder.glob("step-*") if checkpoint.committed(path))
+        return checkpoint.load(steps[-1]) if steps else None
+
+    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any], *, final: bool = False) -> None:
+        """Commits a checkpoint, then drops the older ones."""
+        here = self.folder / ("final" if final else f"step-{step:09d}")
+        checkpoint.save(here, tensors, state)
+        for older in self.folder.glob("step-*"):
+            if older != here:
+                checkpoint.remove(older)
+
+    def record(self, step: int, steps: int, readings: Mapping[str, float]) -> None:
+        """Appends readings to the stage's records, and to the run's."""
+        line = {"stage": self.name, "step": step, "steps": steps, **readings}
+        append(self.folder / RECORDS, line)
+        self.run.record(line)
+
+
+class Run:
+    """A plan's folder: what an experiment works in."""
+
+    def __init__(
+        self, plan: Plan, runs: Path, report: Report = lambda event: None, stopping: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.plan = plan
+        self.runs = runs
+        self.folder = address(plan, runs)
+        self.report = report
+        self.stopping = stopping
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.facts: dict[str, Any] = {"backends": {}, "stages": {}}
+
+    @contextmanager
+    def stage(self, name: str, reads: tuple[str, ...], of: Plan | None = None) -> Iterator[Stage]:
+        """The stage called `name`, which depends on what the plan has at the paths `reads`; one process at a time.
+
+        `of` is the plan that is read, where an experiment trains by another than the run's own.
+        """
+        key = digest({"stage": name, **(of or self.plan).excerpt(reads)})
+        folder = self.runs / "stages" / name / key
+        with alone(folder, self.stopping):
+            with files.writing(folder):
+                folder.mkdir(exist_ok=True)
+            checkpoint.tidy(folder)
+            stage = Stage(self, name, folder)
+            self.facts["stages"][name] = {"folder": str(folder.relative_to(self.runs)), "reused": stage.finished}
+            if stage.finished:
+                for line in read_records(folder / RECORDS):
+                    self.record(line)
+            yield stage
+
+    def record(self, line: Json) -> None:
+        """Appends a line to the run's records, and reports it."""
+        append(self.folder / RECORDS, line)
+        self.report({"event": "reading", **line})
+
+    def note_backends(self, role: str, part: object) -> None:
+        """Records the backends that a part or its modules ended up with: their attribute `backend`, if it is a text."""
+        told = [(role, part)]
+        if isinstance(part, nn.Module):
+            told = [(f"{role} {type(module).__name__.lower()}", module) for module in part.modules()]
+        for name, each in told:
+            if isinstance(backend := getattr(each, "backend", None), str):
+                self.facts["backends"][name] = backend
+
+    def keep(self, tensors: Mapping[str, Tensor]) -> None:
+        """Saves the samples that the report shows."""
+        folder = self.folder / SAMPLES
+        checkpoint.remove(folder)
+        checkpoint.save(folder, {name: tensor.cpu() for name, tensor in tensors.items()}, {})
+
+
+def address(plan: Plan, runs: Path) -> Path:
+    """The folder of a plan's run."""
+    return runs / plan.name / plan.hash
+
+
+@contextmanager
+def alone(folder: Path, stopping: Callable[[], bool]) -> Iterator[None]:
+    """Holds a folder for this process alone.
+
+    Raises: Stopped if `stopping` says so before it is free, RunError if the disk refuses.
+    """
+    lock = filelock.FileLock(folder.with_suffix(".lock"))
+    while not lock.is_locked:
+        if stopping():
+            raise Stopped
+        with files.writing(folder), suppress(filelock.Timeout):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        lock.release()

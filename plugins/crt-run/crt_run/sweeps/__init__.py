@@ -1,0 +1,1 @@
+"""Every point of a study, and what they say together."""

@@ -1,0 +1,119 @@
+"""Gaps: how far apart the curves of arms are, where the number on the horizontal axis is measured and not chosen."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from crt_run.statistics import interval, paired
+from crt_run.sweeps.points import parted
+from crtcore.compose.study import Point
+from crtcore.kinds import Figure
+
+PLACES = 65
+"""Places of a range, evenly spaced, that curves are compared at."""
+
+Curve: TypeAlias = "Sequence[tuple[float, float]]"
+"""Points from left to right."""
+
+
+class Span(NamedTuple):
+    """A range of the horizontal axis."""
+
+    low: float
+    high: float
+
+    @property
+    def places(self) -> list[float]:
+        """Evenly spaced, both ends among them."""
+        return [float(place) for place in np.linspace(self.low, self.high, PLACES)]
+
+
+def common(curves: Iterable[Curve]) -> Span | None:
+    """The range that all curves reach over; None if there is none."""
+    ends = [(curve[0][0], curve[-1][0]) for curve in curves]
+    low, high = max(low for low, _ in ends), min(high for _, high in ends)
+    return Span(low, high) if low < high else None
+
+
+def along(curve: Curve, span: Span) -> list[float]:
+    """The curve at the places of a range inside its own, on straight lines between neighbours."""
+    across, up = zip(*curve, strict=True)
+    return [float(value) for value in np.interp(span.places, across, up)]
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean over a range, from values at its places, by trapezoids."""
+    return float(np.trapezoid(values) / (len(values) - 1))
+
+
+def gaps(points: Sequence[Point], results: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each pair of arms, how far the curves of the later one are above those of the earlier one.
+
+    Differences are paired by seed and taken in the mean over the range that the curves of all arms and seeds have in
+    common, where nothing is extrapolated; `lower` and `higher` are the stretches where the interval over seeds leaves
+    out 0 place by place.
+    """
+    figures = points[0].plan.experiment.figures if points else ()
+    found = []
+    for figure, number in ((each, number) for each in figures if each.along for number in each.numbers):
+        for where, arms in _curves(points, results, figure, number).items():
+            span = common(curve for by_seed in arms.values() for curve in by_seed.values())
+            for against, arm in itertools.combinations(arms, 2):
+                told = {"number": number, "across": figure.across, "arm": arm, "against": against, "grid": list(where)}
+                found.append(told | _gap(arms[arm], arms[against], span))
+    return found
+
+
+def _curves(
+    points: Sequence[Point], results: Mapping[int, Mapping[str, Any]], figure: Figure, number: str
+) -> dict[tuple[str, ...], dict[str, dict[int, Curve]]]:
+    """Grid values and further labels, to arm, to seed, to curve."""
+    found: dict[tuple[str, ...], dict[str, dict[int, list[tuple[float, float]]]]] = {}
+    for index, point in enumerate(points):
+        for row in results.get(index, {}).get("points", ()):
+            labels, numbers = parted(row)
+            if figure.across in numbers and number in numbers:
+                further = (f"{name}={value}" for name, value in labels.items() if name != figure.along)
+                curves = found.setdefault((*point.grid, *further), {}).setdefault(point.arm, {})
+                place = numbers[figure.across]["mean"], numbers[number]["mean"]
+                curves.setdefault(point.plan.seed, []).append(place)
+    return {
+        where: {arm: {seed: sorted(curve) for seed, curve in by_seed.items()} for arm, by_seed in arms.items()}
+        for where, arms in found.items()
+    }
+
+
+def _gap(curves: Mapping[int, Curve], others: Mapping[int, Curve], span: Span | None) -> dict[str, Any]:
+    if span is None:
+        return {"low": None, "high": None, "difference": None, "lower": [], "higher": []}
+    mine, theirs = ({seed: along(curve, span) for seed, curve in each.items()} for each in (curves, others))
+    difference = paired(
+        {seed: mean(each) for seed, each in mine.items()}, {seed: mean(each) for seed, each in theirs.items()}
+    )
+    shared = [seed for seed in mine if seed in theirs]
+    signs = [_sign([mine[seed][at] - theirs[seed][at] for seed in shared]) for at in range(PLACES)]
+    return {
+        **span._asdict(),
+        "difference": difference,
+        "lower": [list(stretch) for stretch in _stretches(signs, -1, span)],
+        "higher": [list(stretch) for stretch in _stretches(signs, 1, span)],
+    }
+
+
+def _sign(differences: list[float]) -> int:
+    """-1 or 1 where the interval over seeds is on one side of 0; 0 where it is not, or there is none."""
+    found = interval(differences) if len(differences) > 1 else {"low": 0, "high": 0}
+    return int(found["low"] > 0) - int(found["high"] < 0)
+
+
+def _stretches(signs: Sequence[int], wanted: int, span: Span) -> Iterator[Span]:
+    """Where neighbouring places have the wanted sign."""
+    places = span.places
+    for sign, group in itertools.groupby(range(len(signs)), key=lambda at: signs[at]):
+        if sign == wanted:
+            inside = list(group)
+            yield Span(places[inside[0]], places[inside[-1]])

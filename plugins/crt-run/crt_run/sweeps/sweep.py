@@ -1,0 +1,67 @@
+"""Studies: every point of a spec file run by an executor, and what the runs say together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from crt_run.executors.spec import Local
+from crt_run.runs.execute import finished, work
+from crtcore.compose.study import Study
+from crtcore.errors import RunError
+from crtcore.kinds import Json
+
+
+class Finished(NamedTuple):
+    """What became of a study's points."""
+
+    results: dict[int, dict[str, Any]]
+    """Index of a point to its result."""
+    problems: dict[int, str]
+    """Index of a point to why it has none."""
+
+
+def run(study: Study, runs: Path, report: Callable[[int, Json], None]) -> Finished:
+    """Runs what is not finished; what fails stops nothing else.
+
+    An interrupt stops the workers once they have saved.
+    """
+    results: dict[int, dict[str, Any]] = {}
+    problems: dict[int, str] = {}
+    for index, point in enumerate(study.points):
+        try:
+            if (result := finished(point.plan, runs)) is None:
+                continue
+            results[index] = result
+        except RunError as error:
+            problems[index] = str(error)
+        report(index, {"event": "finished", "again": True, "problem": problems.get(index)})
+    left = [index for index in range(len(study.points)) if index not in results and index not in problems]
+    pieces = [{"document": dict(study.points[index].plan.document), "runs": str(runs)} for index in left]
+    if not left:
+        return Finished(results, problems)
+    working = (study.executor or Local()).build().run(work, pieces, lambda place, event: report(left[place], event))
+    try:
+        for ended in working:
+            index = left[ended.place]
+            answer = ended.answer or {"problem": ended.problem}
+            if "result" in answer:
+                results[index] = answer["result"]
+            else:
+                problems[index] = answer.get("problem") or "stopped; the same command resumes it"
+            report(index, {"event": "finished", "problem": problems.get(index)})
+    finally:
+        working.close()  # type: ignore[attr-defined]
+    return Finished(dict(sorted(results.items())), problems)
+
+
+def failed(study: Study, ended: Finished) -> RunError | None:
+    """One error that names every point without a result; None if all have one."""
+    if not ended.problems:
+        return None
+    lines = [
+        f"{study.points[index].label}: {problem}" if study.swept else problem
+        for index, problem in sorted(ended.problems.items())
+    ]
+    return RunError("\n".join(lines))

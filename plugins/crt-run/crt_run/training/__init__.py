@@ -1,0 +1,1 @@
+"""Stages: what is trained, and the loop that trains it."""

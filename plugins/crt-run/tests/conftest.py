@@ -1,0 +1,198 @@
+"""What the tests of runs share: a small study of toys, an executor in this process, one thread."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import attrs
+import pytest
+import tomli
+import torch
+from hypothesis import settings
+
+import crt_report.page
+import crt_run.runs.execute
+from crt_basics.plugin import crt_components
+from crt_laws.toys import Chain, Patches
+from crtcore.compose.document import Document
+from crtcore.compose.plan import override, study
+from crtcore.compose.study import Study
+from crtcore.hooks import Component
+from crtcore.kinds import (
+    Done,
+    ExecutorSpec,
+    Experiment,
+    ExperimentSpec,
+    Figure,
+    Findings,
+    Json,
+    Measurement,
+    Plan,
+    Role,
+    Row,
+    Work,
+)
+from crtcore.registry import Registry
+
+settings.register_profile("runs", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("runs")
+torch.set_num_threads(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what it puts in the background so
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+TOY = """\
+name = "toy"
+
+[experiment]
+use = "two-stage"
+evaluations = 3
+
+[executor]
+use = "here"
+
+[dataset]
+use = "digits"
+
+[tokenizer]
+use = "patches"
+
+[bottleneck]
+use = "fsq"
+levels = [3, 3]
+
+[[regularizer]]
+use = "chain"
+weight = 0.5
+
+[prior]
+use = "table"
+order = 1
+
+[decoder]
+use = "ancestral"
+
+[[metric]]
+use = "code-length"
+
+[training.tokenizer]
+steps = 9
+batch = 16
+checkpoint = 4
+
+[training.prior]
+steps = 7
+batch = 16
+checkpoint = 3
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Here(ExecutorSpec):
+    """Work in this process, piece after piece."""
+
+    def build(self) -> Inline:
+        """The executor."""
+        return Inline()
+
+
+class Inline:
+    """Does every piece where it is."""
+
+    def run(self, work: Work, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Iterator[Done]:
+        """Does all pieces."""
+        for place, piece in enumerate(pieces):
+
+            def told(event: Json, place: int = place) -> None:
+                report(place, event)
+
+            yield Done(place, work(piece, told), None)
+
+
+@attrs.frozen(kw_only=True)
+class Scan(ExperimentSpec):
+    """Made-up decoders at each budget; the seed is added to their speed."""
+
+    roles: ClassVar[Mapping[str, Role]] = {}
+    stages: ClassVar[Mapping[str, str]] = {}
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(across="budget", lines="decoder", numbers=("speed", "accepted"), columns=("temperature",)),
+    )
+
+    budgets: tuple[int, ...] = (2, 4)
+    faster: float = 0.0
+
+    def build(self) -> Experiment:
+        """The experiment."""
+        return lambda plan, run: Findings({}, [self.row(at, name, plan.seed) for at in self.budgets for name in "ab"])
+
+    def row(self, budget: int, decoder: str, seed: int) -> Row:
+        """What is measured there."""
+        speed = 10.0 * budget + (decoder == "b") + seed + self.faster
+        return Row(
+            {"decoder": decoder, "budget": budget, "temperature": 0.5},
+            {
+                "speed": Measurement(speed, "ids per second", 100, speed - 0.25, speed + 0.25),
+                "accepted": Measurement(budget / 2, "ids", 50),
+            },
+        )
+
+
+REGISTRY = Registry.of(
+    [
+        *(("crtcore", component) for component in crt_components()),
+        ("toys", Component("patches", spec=Patches, summary="linear patches", examples=(Patches(),))),
+        ("toys", Component("chain", spec=Chain, summary="linear prediction", examples=(Chain(),))),
+        ("toys", Component("here", spec=Here, summary="this process", examples=(Here(),))),
+        ("toys", Component("scan", spec=Scan, summary="made-up points", examples=(Scan(),))),
+    ]
+)
+
+SCAN = """\
+name = "scan"
+
+[experiment]
+use = "scan"
+
+[executor]
+use = "here"
+"""
+
+Describe = Callable[..., Study]
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Describe]:
+    """Makes a study of toys from `a.b=value` texts."""
+    for module in (crt_run.runs.execute, crt_report.page):
+        monkeypatch.setattr(module, "discover", lambda: REGISTRY)
+
+    def make(*overrides: str, text: str = TOY) -> Study:
+        document = Document(tomli.loads(text), {})
+        override(document, overrides)
+        return study(document, REGISTRY)
+
+    before = signal.getsignal(signal.SIGTERM)  # `work` sets one
+    yield make
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def toy_plan(toy: Describe) -> Callable[..., Plan]:
+    """Makes the plan of the one point."""
+    return lambda *overrides: toy(*overrides).points[0].plan
+
+
+@pytest.fixture
+def scan(toy: Describe) -> Describe:
+    """Makes a study that leaves points from `a.b=value` texts."""
+    return lambda *overrides: toy(*overrides, text=SCAN)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Where runs go."""
+    return tmp_path / "runs"

@@ -1,0 +1,101 @@
+"""Training a prior on a dataset of ids: by the dataset's loss weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import attrs
+import pytest
+import torch
+from torch import Tensor
+
+from crt_basics.plugin import crt_components
+from crt_run.runs.execute import execute
+from crt_run.runs.run import Run
+from crt_run.training.stages import trained_prior
+from crtcore.compose.document import Document
+from crtcore.compose.plan import study
+from crtcore.hooks import Component
+from crtcore.kinds import Batch, DatasetSpec, Experiment, ExperimentSpec, Findings, Measurement, Plan, Role
+from crtcore.registry import Registry
+
+
+class PairRows:
+    """Rows of id 0 and then id 1, of which the second one counts for as much as it is told."""
+
+    sizes: ClassVar[Mapping[str, int]] = {"train": 8, "validation": 4, "test": 4}
+    classes = None
+    levels = None
+    vocabulary = 3
+    checksum = "0" * 64
+
+    def __init__(self, second: float) -> None:
+        self.second = second
+
+    def take(self, split: str, indices: Tensor) -> Batch:
+        """The same row each time."""
+        rows = len(indices)
+        return Batch(torch.tensor([[0, 1]]).repeat(rows, 1), None, torch.tensor([[1.0, self.second]]).repeat(rows, 1))
+
+
+@attrs.frozen(kw_only=True)
+class Pairs(DatasetSpec):
+    """Rows of two ids."""
+
+    form: ClassVar[str] = "ids"
+
+    second: float = 0.0
+
+    def build(self) -> PairRows:
+        """The rows."""
+        return PairRows(self.second)
+
+
+@attrs.frozen(kw_only=True)
+class Learn(ExperimentSpec):
+    """Trains a table of order 0, and tells what it says of each id."""
+
+    roles: ClassVar[Mapping[str, Role]] = {"dataset": Role("dataset"), "prior": Role("prior")}
+    stages: ClassVar[Mapping[str, str]] = {"prior": "prior"}
+
+    evaluations: int = 2
+
+    def build(self) -> Experiment:
+        """The experiment."""
+        return self.told
+
+    def told(self, plan: Plan, run: Run) -> Findings:
+        """The logits."""
+        prior = trained_prior("prior", plan, run, plan.parts["dataset"].build(), evaluations=self.evaluations)
+        with torch.inference_mode():
+            logits = prior(torch.tensor([[]], dtype=torch.int64))[0, 0]
+        return Findings({f"id_{place}": Measurement(float(value), "nats", 1) for place, value in enumerate(logits)})
+
+
+REGISTRY = Registry.of(
+    [
+        *(("crtcore", component) for component in crt_components()),
+        ("toys", Component("pairs", spec=Pairs, summary="rows of two ids", examples=(Pairs(),))),
+        ("toys", Component("learn", spec=Learn, summary="one prior", examples=(Learn(),))),
+    ]
+)
+
+
+@pytest.mark.parametrize(("second", "learnt"), [(0.0, False), (1.0, True)])
+def test_a_target_without_weight_teaches_nothing(second: float, learnt: bool, tmp_path: Path) -> None:
+    tables = {
+        "name": "learn",
+        "experiment": {"use": "learn"},
+        "dataset": {"use": "pairs", "second": second},
+        "prior": {"use": "table", "order": 0, "spread": 0.0},
+        "training": {"prior": {"steps": 20, "batch": 4, "optimizer": {"learning_rate": 0.1}}},
+    }
+    (point,) = study(Document(tables, {}), REGISTRY).points
+
+    numbers = execute(point.plan, tmp_path)["numbers"]
+
+    said = [numbers[f"id_{place}"]["value"] for place in range(3)]
+    assert said[0] > said[2]
+    assert (said[1] > said[2]) == learnt  # both start at 0, and id 2 is never met

@@ -1,0 +1,254 @@
+"""Studies: intervals, pairs, claims and verdicts, and points that fail alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from crt_run.present.tables import verdicts
+from crt_run.runs.files import write_json
+from crt_run.runs.run import address
+from crt_run.sweeps import sweep
+from crt_run.sweeps.summary import claims, gather, summary, verdict
+from crt_run.sweeps.sweep import Finished, failed, interval, paired, run
+from crtcore.compose.study import Study
+
+Describe = Callable[..., Study]
+NUMBERS = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
+ARMS = ("sweep.arms={baseline = {}, other = {'prior.order' = 0}}",)
+
+
+def silent(index: int, event: Any) -> None:
+    """Takes events."""
+
+
+# Statistics
+
+
+@given(st.lists(NUMBERS, min_size=2, max_size=12))
+def test_an_interval_is_scipy_s(values: list[float]) -> None:
+    found = interval(values)
+
+    mean, error = np.mean(values), stats.sem(values)
+    low, high = stats.t.interval(0.95, len(values) - 1, mean, error) if error else (mean, mean)
+    scale = max(1.0, *map(abs, values))
+    assert [found["mean"], found["low"], found["high"]] == pytest.approx([mean, low, high], abs=1e-9 * scale)
+    assert found["seeds"] == len(values)
+
+
+def test_an_interval_by_hand() -> None:
+    # mean 2, standard deviation 1, t of 2 degrees of freedom 4.302653
+    found = interval([1.0, 2.0, 3.0])
+
+    assert found == pytest.approx(
+        {"mean": 2.0, "low": 2 - 4.302653 / 3**0.5, "high": 2 + 4.302653 / 3**0.5, "seeds": 3}
+    )
+
+
+def test_one_seed_has_no_interval() -> None:
+    assert interval([3.0]) == {"mean": 3.0, "low": None, "high": None, "seeds": 1}
+
+
+@given(st.dictionaries(st.integers(0, 9), NUMBERS), st.dictionaries(st.integers(0, 9), NUMBERS))
+def test_pairs_are_taken_over_the_seeds_both_have(values: dict[int, float], others: dict[int, float]) -> None:
+    shared = sorted(values.keys() & others.keys())
+
+    found = paired(values, others)
+
+    if not shared:
+        assert found is None
+        return
+    assert found is not None
+    assert found["seeds"] == len(shared)
+    assert found["mean"] == pytest.approx(sum(values[seed] - others[seed] for seed in shared) / len(shared), abs=1e-6)
+    assert (found["low"] is None) == (len(shared) == 1)
+
+
+def test_a_paired_difference_is_that_of_a_paired_t_test() -> None:
+    values, others = {1: 3.0, 2: 5.0, 3: 4.5, 4: 9.0}, {4: 8.0, 3: 4.0, 2: 5.5, 1: 1.0, 7: 100.0}
+
+    found = paired(values, others)
+
+    expected = stats.ttest_rel([3.0, 5.0, 4.5, 9.0], [1.0, 5.5, 4.0, 8.0]).confidence_interval(0.95)
+    assert found is not None
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
+    assert (found["mean"], found["seeds"], found["same_sign"]) == (0.75, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "lower", "higher"),
+    [
+        (-3.0, -1.0, "holds", "does not hold: the difference goes the other way"),
+        (1.0, 3.0, "does not hold: the difference goes the other way", "holds"),
+        (-1.0, 3.0, *["does not hold: the interval has 0 inside"] * 2),
+        (0.0, 3.0, *["does not hold: the interval has 0 inside"] * 2),
+        (None, None, *["not shown: one seed has no interval"] * 2),
+    ],
+)
+def test_a_verdict_follows_from_the_interval(low: Any, high: Any, lower: str, higher: str) -> None:
+    difference = {"mean": 1.0, "low": low, "high": high}
+
+    assert [verdict("lower", difference), verdict("higher", difference)] == [lower, higher]
+
+
+def test_what_was_not_measured_has_no_verdict() -> None:
+    assert verdict("lower", None) == "not measured"
+
+
+# Studies
+
+
+def invented(study: Study, numbers: Callable[[str, int], dict[str, float] | None]) -> dict[int, dict[str, Any]]:
+    """A result for each point, from its arm and seed."""
+    found = {}
+    for index, point in enumerate(study.points):
+        values = numbers(point.arm, point.plan.seed)
+        if values is not None:
+            told = {name: {"value": value, "unit": "bits", "samples": 1} for name, value in values.items()}
+            found[index] = {"name": study.name, "hash": point.plan.hash, "seed": point.plan.seed, "numbers": told}
+    return found
+
+
+def test_a_summary_pairs_each_arm_with_the_baseline(toy: Describe) -> None:
+    study = toy(*ARMS, "sweep.seed=[0, 1, 2]")
+    results = invented(
+        study,
+        lambda arm, seed: (
+            None if (arm, seed) == ("other", 1) else {"cost": 10.0 * seed + (arm == "other") * (seed + 1)}
+        ),
+    )
+
+    told = summary(study.points, results)
+
+    assert told["baseline"]["cost"] == {"unit": "bits", **interval([0.0, 10.0, 20.0]), "difference": None}
+    assert told["other"]["cost"]["mean"] == 12.0  # of 1 and 23
+    assert told["other"]["cost"]["difference"] == {**interval([1.0, 3.0]), "same_sign": 2}
+
+
+def test_a_grid_is_paired_value_by_value(toy: Describe) -> None:
+    study = toy("sweep.arms={baseline = {}, other = {'regularizer.0.weight' = 0.25}}", "sweep.prior.order=[0, 1]")
+
+    told = summary(study.points, invented(study, lambda arm, seed: {"cost": 2.0 + (arm == "other")}))
+
+    assert list(told) == [
+        "baseline, prior.order=0", "baseline, prior.order=1", "other, prior.order=0", "other, prior.order=1"
+    ]  # fmt: skip
+    assert told["other, prior.order=1"]["cost"]["difference"]["mean"] == 1.0
+
+
+CLAIM = ("sweep.claim=[{number = 'cost', arm = 'other'}, {number = 'nothing', arm = 'other'}]", "sweep.seed=[0, 1, 2]")
+
+
+def test_claims_are_told_with_their_verdicts(toy: Describe) -> None:
+    study = toy(*ARMS, *CLAIM)
+
+    told = claims(study, invented(study, lambda arm, seed: {"cost": seed - (arm == "other") * (1 + seed / 10)}))
+
+    assert [claim["verdict"] for claim in told] == ["holds", "not measured"]
+    assert told[0]["difference"]["mean"] == pytest.approx(-1.1)
+
+
+def test_a_claim_of_what_is_known_sample_by_sample_has_an_interval_over_both(toy: Describe) -> None:
+    study = toy(*ARMS, *CLAIM)
+    results = invented(study, lambda arm, seed: {"cost": seed - float(arm == "other")})
+    for index, point in enumerate(study.points):
+        results[index]["outcomes"] = {"cost": [point.plan.seed - float(point.arm == "other")] * 5}
+
+    first, second = claims(study, results)
+
+    assert first["two_level"] == {"low": -1.0, "high": -1.0, "seeds": 3, "samples": 5}
+    assert "two_level" not in second
+    assert verdicts({"claims": [first]})[0].endswith("; over seeds and 5 samples -1.00 to -1.00")
+
+
+def test_a_claim_about_an_arm_that_failed_is_still_told(toy: Describe) -> None:
+    study = toy(*ARMS, *CLAIM)
+
+    told = claims(study, invented(study, lambda arm, seed: None if arm == "other" else {"cost": 1.0}))
+
+    assert [claim["verdict"] for claim in told] == ["not measured", "not measured"]
+
+
+# Running them
+
+
+def test_a_sweep_over_priors_trains_each_tokenizer_once_a_seed(toy: Describe, runs: Path) -> None:
+    study = toy(
+        "sweep.arms={baseline = {}, other = {'prior.order' = 0}, third = {'training.prior.steps' = 3}}",
+        "sweep.seed=[0, 1]",
+    )
+
+    ended = run(study, runs, silent)
+
+    assert sorted(ended.results) == list(range(6))
+    assert len(list(runs.glob("stages/tokenizer/*/final"))) == 2
+    assert len(list(runs.glob("stages/prior/*/final"))) == 6
+
+
+def test_a_second_call_starts_no_work(toy: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = toy(*ARMS)
+    first = run(study, runs, silent)
+    monkeypatch.setattr(sweep, "work", None)
+    monkeypatch.setattr(type(study.executor), "build", lambda self: pytest.fail("an executor was built"))
+
+    again = run(study, runs, silent)
+
+    assert again == first
+
+
+def test_a_point_that_fails_stops_nothing_else_and_is_named(toy: Describe, runs: Path) -> None:
+    fast = "{'training.prior.optimizer.learning_rate' = 1e300}"
+    study = toy(f"sweep.arms={{baseline = {{}}, fast = {fast}, other = {{'prior.order' = 0}}}}")
+
+    ended = run(study, runs, silent)
+
+    assert sorted(ended.results) == [0, 2]
+    problem = failed(study, ended)
+    assert problem is not None
+    assert str(problem).startswith("fast, seed 0: number ")
+
+
+def test_a_folder_that_is_not_ours_stops_nothing_else_and_is_named(toy: Describe, runs: Path) -> None:
+    study = toy(*ARMS)
+    foreign = address(study.points[0].plan, runs)
+    foreign.mkdir(parents=True)
+    (foreign / "thesis.tex").write_text("mine")
+
+    ended = run(study, runs, silent)
+
+    assert sorted(ended.results) == [1]
+    assert str(failed(study, ended)).startswith(f"baseline, seed 0: {foreign}: expected a run of 'toy'")
+
+
+def test_nothing_failed_is_no_error(toy: Describe) -> None:
+    assert failed(toy(), Finished({0: {}}, {})) is None
+
+
+def test_what_is_gathered_names_every_point_and_number(toy: Describe, runs: Path) -> None:
+    study = toy(*ARMS, "sweep.seed=[0, 1]")
+    results = invented(study, lambda arm, seed: None if (arm, seed) == ("other", 1) else {"cost": float(seed)})
+
+    about = {
+        "backends": {},
+        "versions": {},
+        **dict.fromkeys(("device", "dtype", "threads", "machine", "python", "git")),
+    }
+    for index in results:
+        write_json(address(study.points[index].plan, runs) / "run.json", about | {"threads": 1 + index // 2})
+
+    folder = gather(study, runs, Finished(results, {3: "it broke"}))
+
+    told = json.loads((folder / "sweep.json").read_bytes())
+    assert [run["problem"] for run in told["runs"]] == [None, None, None, "it broke"]
+    assert {"mean", "low", "high", "seeds", "unit", "difference"} == told["arms"]["other"]["cost"].keys()
+    assert told["ran_on"]["settings"]["threads"] == ["1", "2"]
+    assert math.isclose(told["arms"]["baseline"]["cost"]["mean"], 0.5)

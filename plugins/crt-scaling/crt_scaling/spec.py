@@ -1,0 +1,124 @@
+"""Spec of the scaling study, free of torch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import attrs
+
+from crtcore.kinds import ExperimentSpec, Figure, Role
+from crtcore.spec import FieldError, at_least, below
+
+if TYPE_CHECKING:
+    from crtcore.kinds import Plan
+    from crtcore.settings import Training
+
+COOLDOWN = 0.2
+"""Share of a training in which its step size falls to 0."""
+
+
+def branch(length: int) -> int:
+    """The step at which the cool-down of a training of `length` steps begins."""
+    return length - max(1, round(COOLDOWN * length))
+
+
+def _rising(_: object, attribute: attrs.Attribute[Any], value: tuple[int, ...]) -> None:
+    if any(length < 2 for length in value) or any(one >= other for one, other in itertools.pairwise(value)):
+        raise FieldError(attribute.name, f"expected rising numbers of steps, at least 2 each, got {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Scaling(ExperimentSpec):
+    """Train priors of several sizes for several lengths, over a tokenizer with and without its regularisers.
+
+    Each prior is trained once at a constant step size; each length is a cool-down of its last fifth that branches off
+    that training. Loss, two-part code length and the distance of draws stand against the FLOPs of stage 2, with the
+    power law of the compute-optimal frontier and the compute that the regularisers save.
+    Source: Ramanujan et al. (2024), arXiv:2412.16326; the cool-downs from Hägele et al. (2024), arXiv:2405.18392.
+    """
+
+    implementation: ClassVar[str] = "crt_scaling.experiment:ScalingExperiment"
+    roles: ClassVar[Mapping[str, Role]] = {
+        "dataset": Role("dataset"),
+        "tokenizer": Role("tokenizer"),
+        "bottleneck": Role("bottleneck"),
+        "regularizer": Role("regularizer", many=True),
+        "prior": Role("prior", many=True),
+        "decoder": Role("decoder"),
+    }
+    stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior"}
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(
+            across="flops",
+            lines="tokenizer",
+            numbers=("best_two_part_code_length_bits", "best_generation_frechet"),
+            log=True,
+        ),
+        Figure(
+            across="flops",
+            lines="parameters",
+            numbers=(
+                "id_code_length_bits",
+                "two_part_code_length_bits",
+                "generation_frechet",
+                "generation_kernel_distance",
+            ),
+            columns=("tokenizer",),
+            log=True,
+        ),
+    )
+
+    shorter: tuple[int, ...] = attrs.field(default=(), validator=_rising)
+    """Training lengths of a prior, in steps, beside the whole one of `[training.prior]`."""
+    discount: float = attrs.field(default=0.05, validator=[at_least(0), below(1)])
+    """Share of the tokenizer's steps that it is trained less with regularisers, for the compute they take."""
+    dimensions: int = attrs.field(default=24, validator=at_least(1))
+    """Principal components of the training data that the distances of draws are taken in."""
+
+    def lengths(self, training: Training) -> tuple[int, ...]:
+        """Every training length of a prior, in steps."""
+        return *self.shorter, training.steps
+
+    def training_steps(self, plan: Plan) -> int:
+        """Training steps of both tokenizers and of all priors with their cool-downs."""
+        whole, lengths = plan.training["tokenizer"].steps, self.lengths(plan.training["prior"])
+        prior = branch(lengths[-1]) + sum(length - branch(length) for length in lengths)
+        return whole + self.discounted(whole) + 2 * len(plan.parts["prior"]) * prior
+
+    def discounted(self, steps: int) -> int:
+        """The steps of a tokenizer with regularisers."""
+        return max(1, round(steps * (1 - self.discount)))
+
+    def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
+        """Parts that do not fit: other data than images, priors that are not trained, a course that does not branch."""
+        dataset, tokenizer, training = plan.parts["dataset"], plan.parts["tokenizer"], plan.training["prior"]
+        if dataset.form != "image":
+            yield "dataset.use", f"expected a dataset of images, got one of {dataset.form!r} data"
+        elif tokenizer.form != "image":
+            yield "tokenizer.use", f"expected a tokenizer of 'image' data, got one of {tokenizer.form!r}"
+        if plan.parts["decoder"].drafts:
+            yield "decoder.use", "expected a decoder that needs no draft, such as 'ancestral'"
+        for role in ("regularizer", "prior"):
+            if not plan.parts[role]:
+                yield role, f"expected at least one table [[{role}]], got none"
+        for index, prior in enumerate(plan.parts["prior"]):
+            if prior.pretrained:
+                yield f"prior.{index}.use", "expected a prior that is trained here, got one that brings its weights"
+        yield from self._course(training)
+
+    def _course(self, training: Training) -> Iterable[tuple[str, str]]:
+        optimizer = training.optimizer
+        if optimizer.decay != "constant":
+            message = f"expected 'constant', as the cool-downs bring the step size to 0, got {optimizer.decay!r}"
+            yield "training.prior.optimizer.decay", message
+        if self.shorter and self.shorter[-1] >= training.steps:
+            yield (
+                "experiment.shorter",
+                f"expected less than training.prior.steps ({training.steps}), got {self.shorter!r}",
+            )
+        first = branch(self.lengths(training)[0])
+        if (warm := optimizer.warmup * training.steps) > first:
+            message = f"expected the warm-up to end by the first cool-down (step {first}), got one of {warm:g} steps"
+            yield "training.prior.optimizer.warmup", message

@@ -1,0 +1,28 @@
+"""`crt kernels`: which kernels there are, what they are compiled for here, and what they have run on."""
+
+from __future__ import annotations
+
+import attrs
+import click
+from rich.table import Table
+
+from crt_verify.kernels.listing import kernels as listed
+from crtcore.cli.console import answer, as_json, reports_errors, show
+
+
+@click.command()
+@as_json
+@reports_errors
+def kernels(as_json: bool) -> None:
+    """List the verification kernels: what they are compiled for, and what they have run on."""
+    if as_json:
+        answer({"kernels": [attrs.asdict(kernel) for kernel in listed()]})
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("kernel", "written for", "compiled for", "on the host", "ran"):
+        table.add_column(column)
+    for kernel in listed():
+        compiled = ", ".join(kernel.compiled) or "nothing yet"
+        host = "compiled" if kernel.host_compiled else "not yet"
+        table.add_row(kernel.name, ", ".join(kernel.architectures), compiled, host, kernel.ran)
+    show(table)

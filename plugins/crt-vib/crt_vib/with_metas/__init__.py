@@ -1,0 +1,1 @@
+"""Another dataset of ids, with meta-tokens."""
