@@ -203,10 +203,11 @@ def built(size: str, codes: int, length: int) -> Prior:
     """The prior in float32, with an output layer that says something."""
     torch.manual_seed(0)
     with torch.device(here().device):
-        prior = spec_of(size).build(codes, length, CLASSES)
+        prior: Any = spec_of(size).build(codes, length, CLASSES)
         head = prior.head.get_parameter("weight")
         nn.init.normal_(head, std=head.shape[1] ** -0.5)
-    return prior.eval().requires_grad_(False)
+    still: Prior = prior.eval().requires_grad_(False)
+    return still
 
 
 def main() -> None:

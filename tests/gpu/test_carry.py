@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import results
@@ -76,3 +78,67 @@ def test_without_a_namespace_sockets_are_closed_to_what_the_day_starts(
     assert "expected no use of the network in a rehearsal" in how
     pair = "import socket; one, other = socket.socketpair(); one.send(b'x'); assert other.recv(1) == b'x'"
     subprocess.run([sys.executable, "-c", pair], env=environment, check=True)
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> tuple[Path, Path]:
+    """A checkout and a folder to carry home, as a day that went well leaves them."""
+    copy, out = tmp_path / "checkout", tmp_path / "out"
+    for path in (copy / "bench/results", out):
+        path.mkdir(parents=True)
+    kept = {
+        "gpu-day.json": {"parts": {"facts": {"status": "ran"}}},
+        "gpu-facts.json": {"results": {"imports": {"cattrs": "fine"}}},
+    }
+    for name, values in kept.items():
+        (copy / "bench/results" / name).write_text(json.dumps(values))
+    (out / "gpu-results.json").write_text(json.dumps(kept))
+    (out / "gpu-day.log").write_text("")
+    return copy, out
+
+
+def test_a_day_that_went_well_has_no_problems(day: tuple[Path, Path]) -> None:
+    assert rehearse.problems(*day, 0) == []
+
+
+def spoil(day: tuple[Path, Path], name: str, values: dict[str, Any]) -> None:
+    """Other contents of a result, here and in what is carried home."""
+    copy, out = day
+    (copy / "bench/results" / name).write_text(json.dumps(values))
+    carried = json.loads((out / "gpu-results.json").read_text())
+    (out / "gpu-results.json").write_text(json.dumps({**carried, name: values}))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        (
+            "gpu-day.json",
+            {"parts": {"facts": {"status": "ran"}, "speed": {"status": "not run: 3 s are left"}}},
+            ["speed: not run: 3 s are left", "speed: no result is kept"],
+        ),
+        (
+            "gpu-facts.json",
+            {"results": {"imports": {"cattrs": "not installed"}}},
+            ["cattrs, which is carried: not installed"],
+        ),
+    ],
+)
+def test_what_lacks_is_a_problem(name: str, values: dict[str, Any], said: list[str], day: tuple[Path, Path]) -> None:
+    spoil(day, name, values)
+
+    assert rehearse.problems(*day, 0) == said
+
+
+def test_what_does_not_come_home_is_a_problem(day: tuple[Path, Path]) -> None:
+    (day[1] / "gpu-results.json").write_text("{}")
+    (day[1] / "more.json").write_text("{}")
+
+    found = rehearse.problems(*day, 1)
+
+    assert found == [
+        "the day ended with status 1",
+        "day: what comes home is not what is kept",
+        "facts: what comes home is not what is kept",
+        "other files come home: ['gpu-day.log', 'gpu-results.json', 'more.json']",
+    ]
