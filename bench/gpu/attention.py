@@ -7,7 +7,7 @@ of a copy. Masks are made beforehand, as a step makes them once for all layers. 
 sum in float32. Medians by CUDA events of replayed CUDA graphs; a scratch is cleared before each, so that no cache keeps
 what is read. Without a GPU it says so, and writes nothing.
 
-Usage: python bench/gpu/attention.py [--rounds N] [--batch B ...] [--cached C ...]
+Usage: python bench/gpu/attention.py [--rounds N] [--batch B ...] [--cached C ...] [--heads H]
 
 Axes: b requests, t nodes, s cached positions and nodes, h heads, d head width.
 """
@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
-from kept import keep, needs_gpu
-from speed import SHAPES, TURNS, bandwidth, microseconds
+from kept import keep
+from machine import here
+from speed import SHAPES, TURNS, bandwidth
 from torch import Tensor
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
@@ -158,6 +161,10 @@ WAYS: Mapping[str, Callable[[Step], Call]] = {
 }
 
 
+IN_TURN = (("sdpa, mask", "sdpa, two parts", "xformers"), ("flex",))
+"""Ways whose tables are made one after another: the last one compiles for each row, which takes seconds."""
+
+
 def drawn(parents: tuple[int, ...], size: int, cached: int, *, like: Tensor, heads: int = HEADS, seed: int = 0) -> Step:
     """A step of requests with one tree, in the type and on the device of `like`."""
     generator = torch.Generator(like.device).manual_seed(seed)
@@ -191,24 +198,33 @@ def main() -> None:
     words.add_argument("--rounds", type=int, default=30)
     words.add_argument("--batch", type=int, nargs="+", default=[1, 8, 64])
     words.add_argument("--cached", type=int, nargs="+", default=[1024, 4096])
+    words.add_argument("--heads", type=int, default=HEADS)
     given = words.parse_args()
-    needs_gpu()
-    like = torch.empty(0, device="cuda", dtype=torch.bfloat16)
-    errors = {name: tried(worst, way, like) for name, way in WAYS.items()}
-    print(errors, flush=True)
-    right = [name for name, error in errors.items() if not isinstance(error, str) and error <= ROUNDINGS]
+    like = torch.empty(0, device=here().device, dtype=torch.bfloat16)
     rate = bandwidth(given.rounds)
-    rows = []
-    for size in given.batch:
-        for cached in given.cached:
-            for shape, parents in SHAPES.items():
-                found = measured(right, parents, size, cached, given.rounds)
-                floor = 1e6 * 4 * size * cached * HEADS * WIDTH / rate  # two numbers of two bytes
-                rows.append({"batch": size, "cached": cached, "tree": shape, **found, "floor": floor})
-                print(rows[-1], flush=True)
-                keep("attention", {"bandwidth": rate, "rounds": given.rounds, "errors": errors, "microseconds": rows})
-                torch.cuda.empty_cache()
-    sys.exit(any(not isinstance(error, str) and name not in right for name, error in errors.items()))
+    cases = {
+        (size, cached, shape): Case(parents, size, cached, given.heads)
+        for size, cached, (shape, parents) in itertools.product(given.batch, given.cached, SHAPES.items())
+    }
+    floors = {place: 1e6 * 4 * case.size * case.cached * case.heads * WIDTH / rate for place, case in cases.items()}
+    found: dict[tuple[int, int, str], dict[str, float | str]] = {place: {} for place in cases}
+    errors: dict[str, float | str] = {}
+    for names in IN_TURN:
+        errors |= {name: tried(worst, WAYS[name], like) for name in names}
+        right = [name for name in names if not isinstance(error := errors[name], str) and error <= ROUNDINGS]
+        for place, case in cases.items() if right else ():
+            found[place] |= measured(right, case, given.rounds)
+            print(place, found[place], flush=True)
+            rows = [
+                {**dict(zip(("batch", "cached", "tree"), at, strict=True)), **times, "floor": floors[at]}
+                for at, times in found.items()
+                if times
+            ]
+            keep("attention", {"bandwidth": rate, "rounds": given.rounds, "errors": errors, "microseconds": rows})
+            here().finish()
+    shown = {name: error if isinstance(error, str) else round(error, 1) for name, error in errors.items()}
+    print(f"{len(cases)} rows; errors in roundings, of which {ROUNDINGS} are allowed: {shown}")
+    sys.exit(any(not isinstance(error, str) and error > ROUNDINGS for error in errors.values()))
 
 
 def tried(call: Callable[..., float], *given: Any) -> float | str:
@@ -219,29 +235,28 @@ def tried(call: Callable[..., float], *given: Any) -> float | str:
         return f"not run: {next(iter(str(problem).splitlines()), type(problem).__name__)}"
 
 
-def measured(names: list[str], parents: tuple[int, ...], size: int, cached: int, rounds: int) -> dict[str, float | str]:
+class Case(NamedTuple):
+    """Requests of a table's row."""
+
+    parents: tuple[int, ...]
+    size: int
+    cached: int
+    heads: int
+
+
+def measured(names: list[str], case: Case, rounds: int) -> dict[str, float | str]:
     """Microseconds of a step by each way."""
-    like = torch.empty(0, device="cuda", dtype=torch.bfloat16)
-    steps = [drawn(parents, size, cached, like=like, seed=seed) for seed in range(TURNS)]
+    like = torch.empty(0, device=here().device, dtype=torch.bfloat16)
+    steps = [drawn(*case[:3], like=like, heads=case.heads, seed=seed) for seed in range(TURNS)]
     torch.compiler.reset()
     return {name: tried(timed, WAYS[name], steps, rounds) for name in names}
 
 
 def timed(way: Callable[[Step], Call], steps: list[Step], rounds: int) -> float:
-    """Microseconds of a step by one way."""
-    graphs = captured(way(steps[0]), steps)
-    return microseconds(lambda place: graphs[place % len(graphs)].replay(), rounds)
-
-
-def captured(call: Call, steps: list[Step]) -> list[torch.cuda.CUDAGraph]:
-    """A graph of each step, as a server would replay it."""
-    graphs = []
-    for step in steps:
-        call(step)  # compiles
-        graphs.append(torch.cuda.CUDAGraph())
-        with torch.cuda.graph(graphs[-1]):
-            call(step)
-    return graphs
+    """Microseconds of a step by one way, captured as a server would replay it."""
+    call = way(steps[0])
+    graphs = [here().captured(partial(call, step)) for step in steps]
+    return here().microseconds(lambda place: graphs[place % len(graphs)](), rounds)
 
 
 if __name__ == "__main__":

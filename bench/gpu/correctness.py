@@ -1,135 +1,209 @@
-"""Whether the verification kernels give the reference's bits on this GPU, and what compute-sanitizer says of them.
+"""Whether the verification kernels compile for this GPU and give the reference's bits on it.
 
-Each rule judges ragged trees, as they are and spoilt, in both layouts, beside the reference on the CPU, and trees of
-longer rows shared by clusters of blocks; then a CUDA graph of the same call is replayed. From logits it is beside the
-host build, whose softmax rounds otherwise. Without a GPU it says so, and writes nothing.
+Each rule judges ragged trees, as they are and spoilt, in both layouts, and trees of longer rows shared by clusters of
+blocks, beside the reference on the CPU. From logits it is beside the host build, whose softmax rounds otherwise. All
+libraries are compiled at once, FlashInfer's among them for a later bench, while other processes compute what is
+expected. Without a GPU it says so, and writes nothing.
 
-Usage: python bench/gpu/correctness.py [--cases N] [--bare]
+Usage: python bench/gpu/correctness.py [--cases N] [--wide V ...] [--only RULE ...] [--bare]
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import multiprocessing
 import shutil
-import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
 
 import attrs
 import torch
-from kept import keep, needs_gpu
+from compared import LAYOUTS, MANY, REFERENCE, WORDS, Cases, differing, moved, ragged, spoiled, uniform
+from kept import keep
+from machine import here
+from peers import flashinfer
 
 from crt_verify.kernels import build, device, host
 from crt_verify.kernels.commit import commit
-from crt_verify.tree import Trees
+from crt_verify.kernels.names import LAWS
 from crt_verify.verdict import Verdict
 from crtcore import Sampling
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "plugins/crt-verify/tests/kernels"))
-from cases import MANY, REFERENCE, WORDS, Cases, differing, ragged, spoiled, uniform
-
-LAYOUTS = ("path-serial", "node-parallel")
 LONG = {"nodes": 20, "vocabulary": 1003}
 """Trees for clusters: no share is whole pieces of 16 bytes."""
 FEWER = 10
 """By how much fewer of those there are."""
-WIDE = ({"vocabulary": 50_257}, {"vocabulary": 128_000}, {"vocabulary": 128_000, "blocks": 1})
-"""Rows of a size that is met: as many threads and blocks as are chosen, and one block, which cannot hold them."""
+FEW = 8
+"""Trees of rows of a size that is met."""
 CUT = Sampling(top_k=300, top_p=0.9, min_p=1e-4)
 NEAR = 10
 """Rows of 10,000 that may differ from logits: a walk meets at most 7 coins, and each falls otherwise at 1e-5."""
-SANITIZED = 300
-"""Cases of a rule under compute-sanitizer, which makes everything slow."""
+NUMBERS = ("float32", "bfloat16", "float16")
+REHEARSED = "sm_90"
+"""What is compiled for where there is a compiler and no GPU."""
+
+
+class Expected(NamedTuple):
+    """Trees, and what the verdict on them has to be."""
+
+    label: str
+    cases: Cases
+    verdict: Verdict
+    settings: tuple[Mapping[str, Any], ...]
+    """How kernels are started on them."""
+    sampling: Sampling | None = None
+    """None: rows are probabilities."""
 
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--cases", type=int, default=MANY)
-    words.add_argument("--bare", action="store_true", help="Compare only: no compute-sanitizer, nothing kept.")
+    words.add_argument("--wide", type=int, nargs="+", default=[50_257, 128_000], help="Vocabularies that are met.")
+    words.add_argument("--only", nargs="+", choices=list(WORDS), default=list(WORDS))
+    words.add_argument("--bare", action="store_true", help="Keep nothing.")
     given = words.parse_args()
-    needs_gpu()
-    wrong = {name: compared(name, given.cases) for name in WORDS}
+    blocks = here().blocks
+    found: dict[str, Any] = {"cases": given.cases, "differing": {}}
+    wrong: dict[str, dict[str, int]] = found["differing"]
+    with (
+        ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as workers,
+        ThreadPoolExecutor() as threads,
+    ):
+        peer = None if given.bare else threads.submit(flashinfer)
+        jobs = {name: workers.submit(packed, of_rows, name, given.cases, given.wide, blocks) for name in given.only}
+        found["compiled"] = compiled()
+        print(f"compiled, seconds: {found['compiled']}", flush=True)
+        fused = {name: workers.submit(packed, of_logits, name, given.cases, blocks) for name in given.only}
+        for name, rows in comparisons(jobs, fused):
+            wrong.setdefault(name, {}).update(rows)
+            print(f"{name}: rows that differ: {rows}", flush=True)
+            if not given.bare:
+                keep("correctness", found)
+    found["FlashInfer"] = peer and peer.result()
+    print(f"FlashInfer: {found['FlashInfer']}", flush=True)
     wrong["commit"] = {"slots": committed(given.cases)}
-    wrong |= {f"logits_{number}": fused(number, given.cases) for number in ("float32", "bfloat16", "float16")}
-    for name, found in wrong.items():
-        print(f"{name}: rows that differ: {found}")
-    bad = {name for name, found in wrong.items() if max(found.values()) > (NEAR if "logits" in name else 0)}
+    bad = [name for name, rows in wrong.items() if max(rows.values()) > (NEAR if "logits" in name else 0)]
     if not given.bare:
-        tools = {tool: sanitized(tool) for tool in ("memcheck", "racecheck", "synccheck")}
-        keep("correctness", {"cases": given.cases, "differing": wrong, "sanitizer": tools})
-        unclean = not set(tools.values()) <= {"clean", "not run: no compute-sanitizer"}
-        rules = {"probabilities"} if not bad & set(WORDS) else set()
-        for part in () if unclean else (wrong.keys() - set(WORDS) - bad) | rules:
-            build.note(f"ran-{part}", {"part": part, "ran": torch.cuda.get_device_name()})
-        sys.exit(bool(bad) or unclean)
+        keep("correctness", found)
+        if not here().rehearsed:
+            note(wrong.keys(), bad)
+    outcome = f"differ: {', '.join(bad)}" if bad else "equal"
+    print(f"{sum(map(len, wrong.values()))} comparisons, of {given.cases} trees and fewer larger ones: {outcome}")
     sys.exit(bool(bad))
 
 
-def compared(name: str, cases: int) -> dict[str, int]:
-    """Rows in which a rule's kernels and its reference differ."""
-    kernel = device.rule(WORDS[name][0], **WORDS[name][1])
+def note(parts: Iterable[str], bad: list[str]) -> None:
+    """Says to `crt kernels` what has run here and was right."""
+    rules = {"probabilities"} if not set(bad) & set(WORDS) else set()
+    for part in ({*parts} - set(WORDS) - set(bad)) | rules:
+        build.note(f"ran-{part}", {"part": part, "ran": here().name})
+
+
+def compiled() -> dict[str, Any]:
+    """Seconds that each library took to compile, all at once."""
+    if here().rehearsed and not shutil.which(device.compiler()):
+        host.library()
+        return {"the kernels": "not compiled: no nvcc"}
+    target = REHEARSED if here().rehearsed else "sm_{}{}".format(*torch.cuda.get_device_capability())
+    parts: dict[str, Callable[[], Any]] = {rows: partial(device.library, rows, [target]) for rows in LAWS}
+    parts |= {"commit": lambda: device.built("commit.cu", "commit", [target]), "host": host.library}
+
+    def taken(part: Callable[[], Any]) -> float:
+        start = time.perf_counter()
+        part()
+        return round(time.perf_counter() - start, 1)
+
+    with ThreadPoolExecutor() as threads:
+        seconds = dict(zip(parts, threads.map(taken, parts.values()), strict=True))
+    for rows in LAWS:
+        device.loaded(rows, target)
+    return {"for": target, **seconds}
+
+
+def packed(job: Callable[..., Any], *given: Any) -> bytes:
+    """What a job gives, by value: tensors that processes share each take a file and room in shared memory."""
+    made = io.BytesIO()
+    torch.save(job(*given), made)
+    return made.getvalue()
+
+
+def unpacked(job: Future[bytes]) -> Any:
+    """What a job gave."""
+    return torch.load(io.BytesIO(job.result()), weights_only=False)
+
+
+def of_rows(name: str, cases: int, wide: list[int], blocks: tuple[int, ...]) -> list[Expected]:
+    """What a rule has to say of trees with probabilities, by its reference."""
+    torch.set_num_threads(1)
     sound = ragged(name, seed=1, size=cases)
-    found = {}
-    for sort, batch in {"ragged": sound, "spoilt": spoiled(sound, seed=2)}.items():
-        expected = REFERENCE[name].verify(*batch)
-        there = moved(batch)
-        for layout in LAYOUTS:
-            found[f"{sort}, {layout}"] = differing(expected, back(attrs.evolve(kernel, layout=layout).verify(*there)))
-        found[f"{sort}, graph"] = differing(expected, back(replayed(kernel, there)))
-    long = ragged(name, seed=6, size=cases // FEWER, **LONG)
-    expected, there = REFERENCE[name].verify(*long), moved(long)
-    for blocks in device.BLOCKS if torch.cuda.get_device_capability() >= (9, 0) else device.BLOCKS[:1]:
-        for layout in LAYOUTS:
-            verdict = attrs.evolve(kernel, layout=layout, blocks=blocks).verify(*there)
-            found[f"long, {layout}, {blocks}"] = differing(expected, back(verdict))
-    for words in WIDE:
-        wide = ragged(name, seed=7, size=8, nodes=9, vocabulary=words["vocabulary"])
-        expected, there = REFERENCE[name].verify(*wide), moved(wide)
-        for layout in LAYOUTS:
-            verdict = attrs.evolve(kernel, layout=layout, blocks=words.get("blocks")).verify(*there)
-            found[f"wide, {layout}, {words}"] = differing(expected, back(verdict))
+    layouts: tuple[dict[str, Any], ...] = tuple({"layout": layout} for layout in LAYOUTS)
+    batches: list[tuple[str, Cases, tuple[Mapping[str, Any], ...]]] = [
+        ("ragged", sound, layouts),
+        ("spoilt", spoiled(sound, seed=2), layouts),
+        (
+            "long", ragged(name, seed=6, size=-(-cases // FEWER), **LONG),
+            tuple({**words, "blocks": count} for count in blocks for words in layouts),
+        ),
+    ]  # fmt: skip
+    for vocabulary in wide:  # as many threads and blocks as are chosen, and one block, which cannot hold a row
+        several = (*layouts, *({**words, "blocks": 1} for words in layouts))
+        batches.append((f"wide {vocabulary}", ragged(name, seed=7, size=FEW, nodes=9, vocabulary=vocabulary), several))
+    return [Expected(label, batch, REFERENCE[name].verify(*batch), settings) for label, batch, settings in batches]
+
+
+def of_logits(name: str, cases: int, blocks: tuple[int, ...]) -> dict[str, list[Expected]]:
+    """What a rule has to say of trees with logits of each type, by the host build."""
+    torch.set_num_threads(1)
+    word, keywords = WORDS[name]
+    short = uniform(ragged(name, seed=4, size=cases), seed=5)
+    long = uniform(ragged(name, seed=8, size=-(-cases // FEWER), **LONG), seed=9)
+    layouts = tuple({"layout": layout} for layout in LAYOUTS)
+    clusters = tuple({"blocks": count} for count in sorted({1, blocks[-1]}))
+    found: dict[str, list[Expected]] = {}
+    for number in NUMBERS:
+        found[number] = []
+        for label, batch, settings, sampling in (
+            (name, short, layouts, Sampling()),
+            (f"{name}, cut", long, clusters, CUT),
+        ):
+            logits = batch._replace(**{law: getattr(batch, law).log().to(getattr(torch, number)) for law in ("p", "q")})
+            verdict = host.rule(word, **keywords).from_logits(*logits, sampling=sampling)
+            found[number].append(Expected(label, logits, verdict, settings, sampling))
     return found
 
 
-def fused(number: str, cases: int) -> dict[str, int]:
-    """Rows in which the kernels and the host build differ from logits, by rule."""
+def comparisons(
+    rows: Mapping[str, Future[bytes]], logits: Mapping[str, Future[bytes]]
+) -> Iterable[tuple[str, dict[str, int]]]:
+    """Part by part, the rows in which the kernels' verdicts are others."""
+    for name, job in rows.items():
+        yield name, apart(name, unpacked(job))
+    for name, fused in logits.items():
+        for number, batches in unpacked(fused).items():
+            yield f"logits_{number}", apart(name, batches)
+
+
+def apart(name: str, batches: list[Expected]) -> dict[str, int]:
+    """Rows in which a rule's kernels and what is expected differ, by batch and start."""
+    word, keywords = WORDS[name]
+    kernel = here().rule(word, **keywords)
     found = {}
-    for name, (word, keywords) in WORDS.items():
-        batch = uniform(ragged(name, seed=4, size=cases), seed=5)
-        logits = batch._replace(**{law: getattr(batch, law).log().to(getattr(torch, number)) for law in ("p", "q")})
-        expected = host.rule(word, **keywords).from_logits(*logits, sampling=Sampling())
-        kernel = device.rule(word, **keywords)
-        there = moved(logits)
-        for layout in LAYOUTS:
-            verdict = attrs.evolve(kernel, layout=layout).from_logits(*there, sampling=Sampling())
-            found[f"{name}, {layout}"] = differing(expected, back(verdict))
-        long = uniform(ragged(name, seed=8, size=cases // FEWER, **LONG), seed=9)
-        logits = long._replace(**{law: getattr(long, law).log().to(getattr(torch, number)) for law in ("p", "q")})
-        expected, there = host.rule(word, **keywords).from_logits(*logits, sampling=CUT), moved(logits)
-        for blocks in (1, 8) if torch.cuda.get_device_capability() >= (9, 0) else (1,):
-            verdict = attrs.evolve(kernel, blocks=blocks).from_logits(*there, sampling=CUT)
-            found[f"{name}, cut, {blocks}"] = differing(expected, back(verdict))
+    for label, cases, expected, settings, sampling in batches:
+        there = moved(cases)
+        for words in settings:
+            started = attrs.evolve(kernel, **words)
+            verdict = started.verify(*there) if sampling is None else started.from_logits(*there, sampling=sampling)
+            found[", ".join((label, *map(str, words.values())))] = differing(expected, back(verdict))
     return found
-
-
-def moved(cases: Cases) -> Cases:
-    """Cases on the GPU."""
-    return Cases(Trees(*(field.cuda() for field in cases.trees)), *(field.cuda() for field in cases[1:]))
 
 
 def back(verdict: Verdict) -> Verdict:
     return Verdict(*(field.cpu() for field in verdict))
-
-
-def replayed(kernel: Any, cases: Cases) -> Verdict:
-    """The verdict of a captured call, replayed."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        verdict = kernel.verify(*cases)
-    graph.replay()
-    torch.cuda.synchronize()
-    return verdict
 
 
 def committed(rows: int) -> int:
@@ -139,33 +213,10 @@ def committed(rows: int) -> int:
     path = torch.rand(rows, 8, generator=generator).argsort(-1)[:, :5].sort(-1).values
     path = torch.where(torch.arange(5) < torch.randint(6, (rows, 1), generator=generator), path, -1)
     counts = torch.randint(9, (rows,), generator=generator)
-    there = shelf.cuda()
-    commit(there, path.cuda(), counts.cuda(), 8)
+    there = shelf.to(here().device, copy=True)
+    commit(there, path.to(there.device), counts.to(there.device), 8)
     commit(shelf, path, counts, 8)
     return int((there.cpu() != shelf).flatten(2).any(-1).sum())
-
-
-def sanitized(tool: str) -> str:
-    """What compute-sanitizer finds in this script on fewer cases."""
-    found = shutil.which("compute-sanitizer") or shutil.which("/usr/local/cuda/bin/compute-sanitizer")
-    if found is None:
-        return "not run: no compute-sanitizer"
-    words = [
-        found,
-        "--tool",
-        tool,
-        "--error-exitcode",
-        "9",
-        sys.executable,
-        __file__,
-        "--bare",
-        "--cases",
-        str(SANITIZED),
-    ]
-    ended = subprocess.run(words, check=False, capture_output=True, text=True)
-    if ended.returncode:
-        print(ended.stdout[-2000:], ended.stderr[-2000:])
-    return "clean" if ended.returncode == 0 else f"status {ended.returncode}"
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """What verification and the commit of keys and values take of a decoding step on this GPU.
 
-A target of Llama-7B's shape and a draft of 115M parameters, with random weights in bfloat16, draft and judge trees
-behind a cache. Their logits are computed and then replaced by a pair of laws with a chosen overlap, as random models
-never agree. Parts of a step by CUDA events, medians over steps; keys and values are committed by our kernel in one
-launch, and beside it by the session itself. Launches are not captured in a graph, so that at batch 1 every part but the
-kernels waits for the CPU. Without a GPU it says so, and writes nothing.
+Two pairs with random weights in bfloat16 draft and judge trees behind a cache: a target of Llama-7B's shape with a
+draft of 117M parameters, and one of the shape of SmolLM2-135M with a draft of 18M. Their logits are computed and then
+replaced by a pair of laws with a chosen overlap, as random models never agree. Parts of a step by CUDA events, medians
+over steps; keys and values are committed by our kernel in one launch, and beside it by the session itself. Launches are
+not captured in a graph, so that at batch 1 every part but the kernels waits for the CPU. Without a GPU it says so, and
+writes nothing.
 
-Usage: python bench/gpu/end_to_end.py [--rounds N] [--batch B ...] [--cached C] [--overlap A]
+Usage: python bench/gpu/end_to_end.py [--rounds N] [--pair 7B|135M|small ...] [--batch B ...] [--cached C] [--overlap A]
 
 Axes: b batch, t new nodes, m nodes of a tree (the root counted), s slots, g heads of keys, d head width, v vocabulary.
 """
@@ -21,24 +22,46 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
-from kept import keep, needs_gpu
+from kept import keep
+from machine import here
 from torch import Tensor, nn
 
 from crt_ar.llama.network import LlamaTransformer
-from crt_ar.llama.spec import Llama
+from crt_ar.llama.shape import LlamaShape
 from crt_nn.scope import Scope
 from crt_nn.session import CachedSession
 from crt_verify.drafters import Beam, Chain, Drafter
 from crt_verify.drafters.drafting import Drafting
-from crt_verify.kernels import device
 from crt_verify.kernels.commit import commit
 from crt_verify.verdict import Verdict, check
 from crtcore import Sampling
 from crtcore.kinds import Session
 
-VOCABULARY = 32_000
-TARGET = Llama(size="Llama-3.1-8B", layers=32, width=4096, heads=32, key_heads=32, hidden=11008)
-DRAFT = Llama(size="Llama-3.1-8B", layers=4, width=1024, heads=8, key_heads=8, hidden=2816)
+
+class Pair(NamedTuple):
+    """A target and its draft."""
+
+    vocabulary: int
+    target: LlamaShape
+    draft: LlamaShape
+
+
+PAIRS: dict[str, Pair] = {
+    # Touvron et al. (2023), arXiv:2302.13971, table 2 and section 2.2; the draft is ours
+    "7B": Pair(
+        32_000,
+        LlamaShape(32, 4096, 32, 32, 11008, tied=False, base=10_000.0),
+        LlamaShape(4, 1024, 8, 8, 2816, tied=False, base=10_000.0),
+    ),
+    # HuggingFaceTB/SmolLM2-135M, config.json; the draft is ours
+    "135M": Pair(
+        49_152,
+        LlamaShape(30, 576, 9, 3, 1536, tied=True, base=100_000.0),
+        LlamaShape(4, 288, 9, 3, 768, tied=True, base=100_000.0),
+    ),
+    # to try the bench itself
+    "small": Pair(1000, LlamaShape(2, 64, 4, 2, 96, tied=True), LlamaShape(1, 32, 2, 1, 48, tied=True)),
+}
 DRAFTERS: dict[str, tuple[Drafter, str]] = {
     "chain 5": (Chain(length=5), "single"),
     "rsd-s (5,6)": (Beam(width=5, length=6), "recursive"),
@@ -205,43 +228,67 @@ class Steps:
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--rounds", type=int, default=20)
+    words.add_argument("--pair", nargs="+", choices=list(PAIRS), default=["7B", "135M"])
     words.add_argument("--batch", type=int, nargs="+", default=[1, 8, 64])
     words.add_argument("--cached", type=int, default=1024)
     words.add_argument("--overlap", type=float, default=0.7)
     asked = words.parse_args()
-    needs_gpu()
-    with torch.device("cuda"):
-        target, draft = (spec.build(VOCABULARY, 0, None).bfloat16() for spec in (TARGET, DRAFT))
-    rows = []
-    for size in asked.batch:
-        for shape, (drafter, name) in DRAFTERS.items():
-            given = Given(target, draft, drafter, device.rule(name), asked.overlap)
-            for together in (True, False):
-                prompt = torch.randint(VOCABULARY, (size, asked.cached), device="cuda")
-                found = measured(given, prompt, asked.rounds, together=together)
-                rows.append({"batch": size, "tree": shape, "one launch": together, **found})
-                print(rows[-1], flush=True)
-                keep("end_to_end", {**vars(asked), "microseconds": rows})
-                torch.cuda.empty_cache()
+    here()
+    rows: list[dict[str, Any]] = []
+    for name in asked.pair:
+        target, draft = built(PAIRS[name])
+        for size in asked.batch:
+            for shape, (drafter, rule) in DRAFTERS.items():
+                given = Given(target, draft, drafter, here().rule(rule), asked.overlap)
+                for together in (True, False):
+                    prompt = torch.randint(PAIRS[name].vocabulary, (size, asked.cached), device=here().device)
+                    found = fitting(given, prompt, asked.rounds, together=together)
+                    rows.append({"pair": name, "batch": size, "tree": shape, "one launch": together, **found})
+                    print(rows[-1], flush=True)
+                    keep("end_to_end", {**vars(asked), "microseconds": rows})
+                    here().finish()
+        del target, draft, given
+        here().finish()
+    shares = {
+        name: max(
+            (row["share"] for row in rows if row["pair"] == name and row["one launch"] and "share" in row), default=None
+        )
+        for name in asked.pair
+    }
+    listed = ", ".join(f"{name} {'not run' if share is None else f'{share:.1%}'}" for name, share in shares.items())
+    print(f"{len(rows)} rows; share of verification and commits in a step, at most (goal for 7B: 2 %): {listed}")
+
+
+def built(pair: Pair) -> tuple[LlamaTransformer, LlamaTransformer]:
+    """The two networks, with random weights; torch's own attention, whatever else is installed."""
+    with torch.device(here().device):
+        target, draft = (
+            LlamaTransformer(shape, pair.vocabulary, None, start=1, attention="sdpa").bfloat16()
+            for shape in (pair.target, pair.draft)
+        )
+        target.wake()
+        draft.wake()
+    return target, draft
+
+
+def fitting(given: Given, prompt: Tensor, rounds: int, *, together: bool) -> dict[str, Any]:
+    """As `measured`, or that memory does not suffice for it."""
+    try:
+        return measured(given, prompt, rounds, together=together)
+    except torch.OutOfMemoryError as problem:
+        return {"not run": str(problem).split(". ")[0]}
 
 
 def measured(given: Given, prompt: Tensor, rounds: int, *, together: bool) -> dict[str, Any]:
     """Ids of a step, microseconds of its parts, and the share of verification and commits."""
-    clock = Clock(recorded, lambda start, stop: 1e3 * start.elapsed_time(stop))
+    clock = Clock(here().mark, here().between)
     steps = Steps(given, prompt, clock, steps=WARM + rounds, together=together)
     verdicts = [steps.step()[0] for _ in range(WARM + rounds)]
-    torch.cuda.synchronize()
+    here().finish()
     for verdict in verdicts:
         check(verdict)
     ids = 1 + torch.stack([verdict.length for verdict in verdicts]).double().mean().item()
     return {"ids": ids, **summary(clock.spent()[WARM:])}
-
-
-def recorded() -> torch.cuda.Event:
-    """An event at this place of the stream."""
-    event = torch.cuda.Event(enable_timing=True)
-    event.record()
-    return event
 
 
 def summary(steps: list[dict[str, float]]) -> dict[str, Any]:

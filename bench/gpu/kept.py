@@ -1,37 +1,55 @@
-"""What the GPU benches share: whether there is a GPU, and how results are kept and told to be stale."""
+"""How results of GPU benches are kept: with the machine, the versions, and hashes that say when they are stale."""
 
 from __future__ import annotations
 
+import datetime
 import hashlib
-import json
-import sys
+import platform
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import results
 import torch
+from machine import here
 
 from crt_verify.kernels.build import source_hash
 
-RESULTS = Path(__file__).resolve().parent.parent / "results"
-
-
-def needs_gpu() -> None:
-    """Ends the bench, as a success that has written nothing, where there is no GPU."""
-    if not torch.cuda.is_available():
-        print("not run: no GPU")
-        sys.exit(0)
+NAMED = ("triton", "xformers", "flashinfer-python", "sgl-kernel", "transformers", "numpy")
+"""Packages whose versions are kept where they are installed."""
 
 
 def keep(name: str, values: Any) -> None:
     """Writes results with the device, the versions and hashes of the kernels' sources and of the script."""
     script = Path(__file__).with_name(f"{name}.py")
     about = {
-        "device": torch.cuda.get_device_name(),
+        "device": here().name,
+        "rehearsed": here().rehearsed,
+        "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda,
+        "versions": {package: found for package in NAMED if (found := installed(package))},
         "source": source_hash(),
         "script": hashlib.sha256(script.read_bytes()).hexdigest()[:16],
+        "tree": tree_hash(),
     }
-    path = RESULTS / f"gpu-{name}.json"
-    path.write_text(json.dumps({**about, "results": values}, indent=2) + "\n")
-    print(f"kept in {path}")
+    results.write(name, {**about, "results": values})
+
+
+def installed(package: str) -> str | None:
+    """The version of a package, or None if it is not there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def tree_hash() -> str:
+    """A hash of every source of the core, the plugins and the benches, by name and content."""
+    found = hashlib.sha256()
+    for top in ("crtcore", "plugins", "bench"):
+        for path in sorted((results.ROOT / top).rglob("*")):
+            if path.suffix in (".py", ".cu", ".cuh", ".cpp") and path.is_file():
+                found.update(str(path.relative_to(results.ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()[:16]

@@ -81,6 +81,6 @@ def test_where_all_keys_are_alike_a_node_reads_the_mean_of_the_cache_and_its_lin
 
 
 def test_a_way_that_cannot_run_says_why() -> None:
-    told = tried(worst, WAYS["xformers"], torch.empty(0))
+    reason = tried(worst, WAYS["xformers"], torch.empty(0))
 
-    assert str(told).startswith("not run: xformers")
+    assert str(reason).startswith("not run: xformers")

@@ -1,48 +1,57 @@
-"""The bench of correctness tells verdicts from logits apart, and says of no kernel that it ran which did not."""
+"""The bench of correctness notices other verdicts, and says of no kernel that it ran which did not."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import attrs
 import correctness
 import pytest
+from machine import HostInPlace, here
 
 from crt_verify.kernels import host, listing
 from crt_verify.kernels.names import LAWS, NAMES
 from crtcore import Sampling
 
 PARTS = {*NAMES, *LAWS, "commit"} - {"probabilities"}
+BLOCKS = (1, 8)
 
 
 @attrs.frozen
-class Warm:
-    """A rule by its host build, in place of its kernels, at so many times the temperature that it is told."""
+class Warm(HostInPlace):
+    """A rule at so many times the temperature that it is given."""
 
-    rule: host.HostRule
-    warmth: float
-    layout: str | None = None
-    blocks: int | None = None
+    warmth: float = 1.0
 
     def from_logits(self, *given: Any, sampling: Sampling) -> Any:
         warm = attrs.evolve(sampling, temperature=self.warmth * sampling.temperature)
-        return self.rule.from_logits(*given, sampling=warm)
+        return super().from_logits(*given, sampling=warm)
 
 
 @pytest.mark.parametrize(("warmth", "low", "high"), [(1, 0, 0), (1.5, correctness.NEAR + 1, 10_000)])
-def test_verdicts_at_another_temperature_are_told_apart(
+def test_verdicts_at_another_temperature_are_counted(
     warmth: float, low: int, high: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "crt_verify.kernels.device.rule", lambda *names, **keywords: Warm(host.rule(*names, **keywords), warmth)
-    )
-    monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (9, 0))
-    monkeypatch.setattr(correctness, "moved", lambda cases: cases)
+    expected = correctness.of_logits("recursive", 2000, BLOCKS)
+    rule = host.rule("recursive")
+    monkeypatch.setattr(type(here()), "rule", lambda *_, **__: Warm(rule, warmth=warmth))
 
-    found = correctness.fused("float32", 2000)
+    found = [correctness.apart("recursive", batches) for batches in expected.values()]
 
-    assert all(low <= count <= high for count in found.values())
-    assert len(found) == len(NAMES) * (len(correctness.LAYOUTS) + 2)
+    assert [len(rows) for rows in found] == [len(correctness.LAYOUTS) + len(BLOCKS)] * len(correctness.NUMBERS)
+    assert all(low <= count <= high for rows in found for count in rows.values())
+
+
+@pytest.mark.parametrize(("other", "differ"), [("recursive", False), ("multiround", True)])
+def test_verdicts_of_another_rule_are_counted(other: str, differ: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = correctness.of_rows("recursive", 200, [300], BLOCKS)
+    monkeypatch.setattr(type(here()), "rule", lambda *_, **__: HostInPlace(host.rule(other)))
+
+    found = correctness.apart("recursive", expected)
+
+    assert len(found) == 2 * 2 + 2 * len(BLOCKS) + 4  # ragged and spoilt, long, wide
+    assert any(found.values()) == differ
 
 
 @pytest.mark.parametrize(
@@ -50,20 +59,12 @@ def test_verdicts_at_another_temperature_are_told_apart(
     [(None, set()), ("logits_float16", {"logits_float16"}), ("single", set(NAMES)), ("commit", {"commit"})],
 )
 def test_what_was_right_is_said_to_have_run(
-    wrong: str | None, missing: set[str], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    wrong: str | None, missing: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("sys.argv", ["correctness.py"])
-    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
-    monkeypatch.setattr(correctness, "needs_gpu", lambda: None)
-    monkeypatch.setattr(correctness, "keep", lambda *_: None)
-    monkeypatch.setattr(correctness, "sanitized", lambda _: "clean")
-    monkeypatch.setattr(correctness, "compared", lambda name, _: {"rows": int(name == wrong)})
-    monkeypatch.setattr(correctness, "fused", lambda name, _: {"rows": 11 if f"logits_{name}" == wrong else 10})
-    monkeypatch.setattr(correctness, "committed", lambda _: int(wrong == "commit"))
+    parts = [*correctness.WORDS, "commit", *(f"logits_{number}" for number in correctness.NUMBERS)]
 
-    with pytest.raises(SystemExit) as ended:
-        correctness.main()
+    correctness.note(parts, [wrong] if wrong else [])
 
-    ran = {kernel.name for kernel in listing.kernels() if kernel.ran == "a GPU"}
-    assert (ran, bool(ended.value.code)) == (PARTS - missing, wrong is not None)
+    ran = {kernel.name for kernel in listing.kernels() if kernel.ran == here().name}
+    assert ran == PARTS - missing

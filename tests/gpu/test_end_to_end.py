@@ -10,7 +10,7 @@ from typing import NamedTuple
 import end_to_end
 import pytest
 import torch
-from end_to_end import DRAFT, DRAFTERS, END, REPLACED, TARGET, VOCABULARY, Clock, Given, Steps, laws, summary
+from end_to_end import DRAFTERS, END, PAIRS, REPLACED, Clock, Given, Steps, built, laws, summary
 from torch import Tensor
 
 from crt_ar.llama.network import LlamaTransformer
@@ -93,7 +93,7 @@ def test_a_cache_that_is_not_committed_is_told_apart(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("overlap", [0.3, 0.7, 0.95])
 @pytest.mark.parametrize("number", [torch.float32, torch.bfloat16])
 def test_a_pair_of_laws_has_the_overlap_that_was_chosen(overlap: float, number: torch.dtype) -> None:
-    pair = [logits.to(number).double().softmax(-1) for logits in laws(overlap, VOCABULARY)]
+    pair = [logits.to(number).double().softmax(-1) for logits in laws(overlap, 32_000)]
 
     common = torch.minimum(*pair).sum().item()
 
@@ -136,23 +136,39 @@ def test_a_part_that_comes_again_is_added_and_time_between_steps_is_not() -> Non
 def test_the_share_leaves_out_what_only_the_bench_does() -> None:
     parts = {"verification": 1.0, "commit": 2.0, "draft commit": 3.0, REPLACED: 50.0, "target forward": 94.0}
 
-    told = summary([parts])
+    parted = summary([parts])
 
-    assert told["share"] == pytest.approx(0.06)
+    assert parted["share"] == pytest.approx(0.06)
 
 
-def test_the_models_have_the_sizes_that_are_said() -> None:
+@pytest.mark.parametrize(("name", "size"), [("7B", 6_738_415_616), ("135M", 134_515_008)])
+def test_the_targets_have_the_published_sizes(name: str, size: int) -> None:
     with torch.device("meta"):
-        sizes = [sum(map(Tensor.numel, spec.build(VOCABULARY, 0, None).parameters())) for spec in (TARGET, DRAFT)]
+        target = LlamaTransformer(PAIRS[name].target, PAIRS[name].vocabulary, None, start=1)
 
-    assert sizes == [6_738_415_616, 2 * 32_000 * 1024 + 4 * (4 * 1024**2 + 3 * 1024 * 2816) + 9 * 1024]
+    assert sum(map(Tensor.numel, target.parameters())) == size
 
 
-def test_without_a_gpu_nothing_is_built(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("sys.argv", ["end_to_end.py"])
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_draft_is_far_smaller_than_its_target(name: str) -> None:
+    with torch.device("meta"):
+        sizes = [
+            sum(map(Tensor.numel, LlamaTransformer(shape, PAIRS[name].vocabulary, None, start=1).parameters()))
+            for shape in (PAIRS[name].target, PAIRS[name].draft)
+        ]
 
-    with pytest.raises(SystemExit) as ended:
-        end_to_end.main()
+    assert sizes[1] < sizes[0] / 2
 
-    assert (ended.value.code, capsys.readouterr().out) == (0, "not run: no GPU\n")
+
+def test_what_does_not_fit_is_said_and_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(end_to_end, "measured", full)
+    target, draft = built(PAIRS["small"])
+
+    found = end_to_end.fitting(
+        Given(target, draft, *DRAFTERS["chain 5"], 0.7), torch.zeros(1, 2, dtype=torch.int64), 1, together=True
+    )
+
+    assert found == {"not run": "CUDA out of memory"}

@@ -1,35 +1,57 @@
-"""What a bench keeps says what made it."""
+"""What a bench keeps says what made it, and every bench is a part of the day."""
 
 from __future__ import annotations
 
 import configparser
 import hashlib
 import json
+import shlex
 from pathlib import Path
 
-import kept
+import day
+import machine
 import pytest
+import results
+from kept import keep, tree_hash
 
 from crt_verify.kernels.build import source_hash
 
-
-def test_a_result_names_its_device_its_script_and_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "RESULTS", tmp_path)
-    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
-
-    kept.keep("attention", [1.5])
-
-    told = json.loads((tmp_path / "gpu-attention.json").read_text())
-    script = hashlib.sha256((Path(kept.__file__).parent / "attention.py").read_bytes()).hexdigest()
-    assert (told["device"], told["results"]) == ("a GPU", [1.5])
-    assert (told["source"], told["script"]) == (source_hash(), script[:16])
+BENCHES = Path(day.__file__).parent
 
 
-def test_every_bench_is_in_the_gpu_environment() -> None:
-    benches = Path(kept.__file__).parent
+def test_a_result_names_its_machine_its_versions_its_script_and_kernels(kept: Path) -> None:
+    keep("attention", [1.5])
+
+    result = json.loads((kept / "gpu-attention.json").read_text())
+    script = hashlib.sha256((BENCHES / "attention.py").read_bytes()).hexdigest()
+    assert (result["device"], result["rehearsed"], result["results"]) == (machine.here().name, True, [1.5])
+    assert (result["source"], result["script"], result["tree"]) == (source_hash(), script[:16], tree_hash())
+    assert {"torch", "cuda", "python", "made", "versions"} <= result.keys()
+
+
+def test_every_bench_that_keeps_something_is_a_part_of_the_day() -> None:
+    keeping = {path.name for path in BENCHES.glob("*.py") if "from kept import keep\n" in path.read_text()}
+
+    parts = {part.command[0] for part in day.PARTS}
+
+    assert parts == keeping
+
+
+def test_the_gpu_environment_runs_the_day() -> None:
     settings = configparser.ConfigParser(interpolation=None)
 
-    settings.read(benches.parents[1] / "tox.ini")
+    settings.read(results.ROOT / "tox.ini")
 
-    run = {line.split()[1] for line in settings["testenv:gpu"]["commands"].split("\n") if line}
-    assert run == {f"bench/gpu/{path.name}" for path in benches.glob("*.py")} - {"bench/gpu/kept.py"}
+    assert shlex.split(settings["testenv:gpu"]["commands"])[:2] == ["python", "bench/gpu/day.py"]
+
+
+def test_without_a_gpu_a_bench_ends_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(machine.REHEARSED)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+    with pytest.raises(SystemExit) as ended:
+        machine.here.__wrapped__()
+
+    assert (ended.value.code, capsys.readouterr().out) == (0, "not run: no GPU\n")

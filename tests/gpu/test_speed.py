@@ -4,42 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
 import speed
 import torch
+from machine import here
 
-from crt_verify.kernels import host
 from crt_verify.tree import Tree, batch
 
 
-@attrs.frozen
-class Here:
-    """A rule by its host build, in place of its kernels."""
-
-    rule: host.HostRule
-    layout: str | None = None
-    blocks: int | None = None
-
-    def verify(self, *given: Any) -> Any:
-        return self.rule.verify(*given)
-
-    def from_logits(self, *given: Any, **words: Any) -> Any:
-        return self.rule.from_logits(*given, **words)
-
-
 @pytest.fixture(autouse=True)
-def cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bench with a CPU for a GPU, where each arm is called once."""
+def once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each arm is called once, and judges without a fault."""
 
-    def once(call: Any, _: int) -> float:
+    def called(_: Any, call: Any, rounds: int) -> float:
         assert (getattr(call(0), "fault", torch.zeros(1)) == 0).all()
         return 1.0
 
-    monkeypatch.setattr("crt_verify.kernels.device.rule", lambda name: Here(host.rule(name)))
-    monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (9, 0))
-    monkeypatch.setattr(speed, "DEVICE", "cpu")
-    monkeypatch.setattr(speed, "microseconds", once)
+    monkeypatch.setattr(type(here()), "microseconds", called)
 
 
 @pytest.mark.parametrize("tree", speed.SHAPES)
@@ -74,3 +55,65 @@ def test_the_floor_counts_rows_that_are_read(name: str, likely: float, rows: int
     found = speed.read_rows(name, (trees, None, None, coins, coins), (p, q), laws=True)
 
     assert found == rows
+
+
+FLOOR = "probabilities within 1.3 times the bytes' floor, batch 64 and up"
+ROW = {"vocabulary": 128_000, "batch": 64, "tree": "chain 5", "single": 12.0, "single, floor": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (ROW, [f"{FLOOR}: met, 1.20 at worst of 1"]),
+        (ROW | {"single": 20.0}, [f"{FLOOR}: not met, 2.00 at worst of 1"]),
+        (ROW | {"batch": 1}, []),
+        (
+            {"batch": 1, "single": 10.0, "FlashInfer": 9.0},
+            ["a chain as fast as FlashInfer's kernel: not met, 0.90 at worst of 1"],
+        ),
+        ({"batch": 1, "single": 10.0, "FlashInfer": "not run: no compiler"}, []),
+        (
+            {"vocabulary": 128_000, "batch": 1, "tree": "rsd-s (5,6)", "recursive": 19.0},
+            ["a verdict in 20 us, batch 1, 128,000 ids, rsd-s (5,6): met, 19.00 at worst of 1"],
+        ),
+    ],
+)  # fmt: skip
+def test_goals_are_held_against_the_worst_number(row: dict[str, Any], said: list[str]) -> None:
+    found = speed.goals([row])
+
+    assert found == said
+
+
+def test_a_goal_of_four_times_takes_the_smallest() -> None:
+    rows = [{"batch": 8, "single, logits": 1.0, "single, softmax first": times} for times in (5.0, 3.0, 9.0)]
+
+    found = speed.goals(rows)
+
+    assert found == ["logits 4 times as fast as a softmax first: not met, 3.00 at worst of 3"]
+
+
+def test_what_the_goals_are_about_comes_first() -> None:
+    sizes = [(vocabulary, batch) for vocabulary in (32_000, 128_000) for batch in (1, 8, 64, 256)]
+
+    order = speed.in_order(sizes)
+
+    assert order[:3] == [(128_000, 64), (32_000, 64), (128_000, 1)]
+    assert sorted(order) == sorted(sizes)
+
+
+def test_an_arm_that_cannot_run_says_why_and_leaves_the_others() -> None:
+    def fails(_: int) -> None:
+        raise RuntimeError("no\ncompiler")
+
+    found = speed.timed(fails, 1)
+
+    assert found == "not run: no compiler"
+
+
+def test_arms_of_a_package_that_does_not_fit_say_why() -> None:
+    def missing() -> speed.Arms:
+        raise ImportError("no such library")
+
+    arms = speed.peer("FlashInfer", missing)
+
+    assert {name: speed.timed(arm, 1) for name, arm in arms.items()} == {"FlashInfer": "not run: no such library"}

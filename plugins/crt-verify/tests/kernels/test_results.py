@@ -1,4 +1,4 @@
-"""Results of GPU benches that are kept are of the kernels and the scripts as they are."""
+"""Kept results of GPU benches are a GPU's, of the kernels and scripts as they are; one that lacks is named."""
 
 from __future__ import annotations
 
@@ -11,53 +11,80 @@ import pytest
 
 from crt_verify.kernels.build import source_hash
 
-RESULTS = Path(__file__).resolve().parents[4] / "bench" / "results"
+BENCH = Path(__file__).resolve().parents[4] / "bench"
+AGAIN = "`python3 bench/gpu/day.py` on a machine with a GPU makes it again"
 
 
-def stale(folder: Path) -> list[str]:
-    """Results that were made with other device code or by another script; none where none were made."""
-    return [path.name for path in sorted(folder.glob("gpu-*.json")) if not made_by(path).items() <= told(path).items()]
+def benches(bench: Path) -> list[str]:
+    """The names of all that keep a result."""
+    return sorted(path.stem for path in bench.glob("gpu/*.py") if "from kept import keep\n" in path.read_text())
 
 
-def made_by(path: Path) -> dict[str, str]:
+def wrong(bench: Path, name: str) -> str | None:
+    """What is wrong with a result, or None.
+
+    Raises: Skipped, which a run of the tests lists, if there is none.
+    """
+    path = bench / "results" / f"gpu-{name}.json"
+    if not path.exists():
+        pytest.skip(f"no GPU result of {name} is kept: bench/gpu/day.py has not run it on a GPU")
+    result: dict[str, Any] = json.loads(path.read_text())
+    if result["rehearsed"]:
+        return f"{name} was only rehearsed, on {result['device']}"
+    stale = [part for part, value in made_by(bench, name).items() if result[part] != value]
+    return f"{name} is stale: made with another {' and another '.join(stale)}; {AGAIN}" if stale else None
+
+
+def made_by(bench: Path, name: str) -> dict[str, str]:
     """What would make a result now."""
-    script = path.parent.parent / "gpu" / f"{path.stem.removeprefix('gpu-')}.py"
+    script = bench / "gpu" / f"{name}.py"
     return {"source": source_hash(), "script": hashlib.sha256(script.read_bytes()).hexdigest()[:16]}
 
 
-def told(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
+@pytest.mark.parametrize("name", benches(BENCH))
+def test_a_kept_result_is_of_these_sources(name: str) -> None:
+    assert wrong(BENCH, name) is None
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Path:
-    """A folder with a result of the sources as they are."""
+def bench(tmp_path: Path) -> Path:
+    """A bench, and its result of the sources as they are."""
     for folder in ("results", "gpu"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "gpu" / "new.py").write_text("pass\n")
-    path = tmp_path / "results" / "gpu-new.json"
-    path.write_text(json.dumps(made_by(path)))
-    return path.parent
+    (tmp_path / "gpu" / "new.py").write_text("from kept import keep\n")
+    (tmp_path / "gpu" / "helper.py").write_text("pass\n")
+    keep(tmp_path)
+    return tmp_path
 
 
-def test_kept_results_are_of_these_sources() -> None:
-    assert not stale(RESULTS), (
-        "stale: made with other sources; `tox run -e gpu` on a machine with a GPU makes them again"
-    )
+def keep(bench: Path, **other: Any) -> None:
+    about = {"device": "a GPU", "rehearsed": False, **made_by(bench, "new")}
+    (bench / "results" / "gpu-new.json").write_text(json.dumps(about | other))
 
 
-def test_a_result_of_these_sources_is_not_stale(results: Path) -> None:
-    assert stale(results) == []
+def test_a_result_of_these_sources_is_right(bench: Path) -> None:
+    assert (benches(bench), wrong(bench, "new")) == (["new"], None)
 
 
 @pytest.mark.parametrize("part", ["source", "script"])
-def test_a_result_of_other_sources_is_stale(results: Path, part: str) -> None:
-    path = results / "gpu-new.json"
-    path.write_text(json.dumps(told(path) | {part: "another"}))
+def test_a_result_of_other_sources_is_stale(part: str, bench: Path) -> None:
+    keep(bench, **{part: "another"})
 
-    assert stale(results) == ["gpu-new.json"]
+    found = wrong(bench, "new")
+
+    assert found == f"new is stale: made with another {part}; {AGAIN}"
 
 
-def test_where_nothing_has_run_nothing_is_stale(tmp_path: Path) -> None:
-    assert stale(tmp_path) == []
+def test_a_rehearsal_is_no_result(bench: Path) -> None:
+    keep(bench, rehearsed=True, device="a CPU")
+
+    found = wrong(bench, "new")
+
+    assert found == "new was only rehearsed, on a CPU"
+
+
+def test_a_result_that_lacks_is_named(bench: Path) -> None:
+    (bench / "results" / "gpu-new.json").unlink()
+
+    with pytest.raises(pytest.skip.Exception, match=r"no GPU result of new is kept: .* has not run it on a GPU"):
+        wrong(bench, "new")

@@ -1,0 +1,302 @@
+"""Images a second of class-conditional sampling with a cache, eager and by CUDA graphs, in LlamaGen-B's shape.
+
+The ways are whole draws of `ancestral` as they are; a graph of such a draw from end to end, with the session as it is;
+a graph of one step whose shapes stay, each layer's keys and values in slots of which later ones are masked; and that
+step compiled. All draw from the same law with the same coins, so that they draw the same ids: that is tried first, in
+float32, as coins fall between the marks of 16,384 ids, which the roundings of bfloat16 move by more than their
+distance. Then they are timed in bfloat16. The ids are those of a 256 by 256 image; weights are random; coins are drawn
+beforehand. The goal is 3 times eager. Without a GPU it says so, and writes nothing.
+
+Usage: python bench/gpu/images.py [--size B|small] [--codes N] [--batch N ...] [--side N] [--rounds N] [--backend NAME]
+
+Axes: b batch, n ids of an image, s slots, v vocabulary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
+
+import torch
+from kept import keep
+from machine import here
+from torch import Tensor, nn
+
+import crtcore
+from crt_ar.specs import LlamaGen
+from crt_nn.scope import Scope
+from crtcore import Limits, Sampling
+from crtcore.kinds import Prior
+from crtcore.noise import Noise
+from crtcore.sampling import pick, probabilities
+
+SAMPLING = Sampling()
+CLASSES = 1_000
+GOAL = 3
+TRIED = 4
+"""Images on which ways are compared."""
+NEAR = 0.9
+"""Share of ids that have to be alike in float32; of those drawn from wrong memory few are."""
+Draw: TypeAlias = Callable[[Tensor], Tensor]
+"""Classes, `b`, to ids, `b n`."""
+
+
+def spec_of(size: str) -> LlamaGen:
+    """LlamaGen's B, or a small one to try the bench itself."""
+    if size == "small":
+        return LlamaGen(layers=2, width=32, heads=2, attention="sdpa")
+    return LlamaGen(size="B", attention="sdpa")
+
+
+def coins_of(batch: int, length: int) -> Tensor:
+    """The coins that `ancestral` draws for seeds 0 to b - 1."""
+    seeds = torch.arange(batch, device=here().device)
+    return Noise(seeds[:, None], "ancestral").bits(torch.arange(length, device=here().device).expand(batch, -1))
+
+
+def eager(prior: Prior, batch: int, length: int) -> Draw:
+    """The decoder `ancestral`, as it is."""
+    spec: Any = crtcore.discover().find("decoder", "ancestral").spec()
+    decoder = spec.build()
+    nothing = torch.empty(batch, 0, dtype=torch.int64, device=here().device)
+    seeds = torch.arange(batch, device=here().device)
+
+    def draw(classes: Tensor) -> Tensor:
+        ids: Tensor = decoder.draw(
+            prior, nothing, draft=None, condition=classes, seeds=seeds, limits=Limits(length=length), sampling=SAMPLING
+        ).ids
+        return ids
+
+    return draw
+
+
+def whole(prior: Prior, batch: int, length: int) -> Draw:
+    """A graph of a whole draw by a session: what `ancestral` does, without what asks the GPU for values."""
+    coins = coins_of(batch, length)
+    given = torch.zeros(batch, dtype=torch.int64, device=here().device)
+    nothing = torch.empty(batch, 0, dtype=torch.int64, device=here().device)
+
+    @torch.no_grad()
+    def drawn() -> Tensor:
+        session = prior.open(nothing, given, capacity=length - 1, room=1)
+        ids = []
+        for place in range(length):
+            ids.append(pick(probabilities(session.tip, SAMPLING), coins[:, place]))
+            if place < length - 1:
+                session.extend(ids[-1][:, None])
+                session.commit(torch.zeros_like(ids[-1][:, None]))
+        return torch.stack(ids, 1)
+
+    return started(drawn, given)
+
+
+def started(drawn: Callable[[], Tensor], given: Tensor) -> Draw:
+    """The replay of a captured draw for other classes."""
+    again = here().captured(drawn)
+
+    def draw(classes: Tensor) -> Tensor:
+        given.copy_(classes)
+        ids: Tensor = again()
+        return ids
+
+    return draw
+
+
+class Shelves:
+    """Memory as layers know it, whose shapes stay: a step writes the slot that a tensor names, and reads them all."""
+
+    def __init__(self, slots: int, place: Tensor) -> None:
+        self.slots, self.place = slots, place
+        self.kept: dict[nn.Module, tuple[Tensor, ...]] = {}
+
+    def put(self, layer: nn.Module, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Writes one slot of a layer; all that it has."""
+        if layer not in self.kept:
+            self.kept[layer] = tuple(part.new_zeros(part.shape[0], self.slots, *part.shape[2:]) for part in new)
+        return tuple(shelf.index_copy_(1, self.place, part) for shelf, part in zip(self.kept[layer], new, strict=True))
+
+
+class Stepper:
+    """One step of a draw whose shapes stay: the id before in, an id out, the place counted on the machine itself."""
+
+    def __init__(self, prior: Any, batch: int, length: int) -> None:
+        like: dict[str, Any] = {"device": here().device, "dtype": torch.int64}
+        self.prior, self.length = prior, length
+        self.coins = coins_of(batch, length)
+        self.classes, self.last = (torch.zeros(batch, **like) for _ in range(2))
+        self.place = torch.zeros(1, **like)
+        self.ids = torch.zeros(batch, length, **like)
+        self.memory = Shelves(length, self.place)
+        self._slots = torch.arange(length, **like)
+        self.states: Callable[[Tensor, Tensor, Tensor], Tensor] = self._states
+
+    def _states(self, features: Tensor, positions: Tensor, visible: Tensor) -> Tensor:
+        """The law's logits behind features, `b 1 w`, within the memory."""
+        memory: Any = self.memory
+        states = self.prior.states(features, Scope(positions, visible, memory))
+        logits: Tensor = self.prior.logits(states)
+        return logits[:, 0]
+
+    @torch.no_grad()
+    def __call__(self) -> Tensor:
+        """Draws the next id of each row."""
+        empty = self.last.new_empty(len(self.last), 0)
+        first = self.prior.begin(empty, self.classes)  # b 1 w
+        features = torch.where(self.place == 0, first, self.prior.embed(self.last[:, None]))
+        positions = self.place.expand(len(self.last), 1)
+        visible = (self._slots <= self.place).expand(len(self.last), 1, -1)  # b 1 s
+        logits = self.states(features, positions, visible)
+        coins = self.coins.index_select(1, self.place)[:, 0]
+        self.last.copy_(pick(probabilities(logits, SAMPLING), coins))
+        self.ids.index_copy_(1, self.place, self.last[:, None])
+        self.place.add_(1)
+        return self.last
+
+    def start(self, classes: Tensor) -> None:
+        """Begins a draw; what older ones left in memory is behind the place, so that nothing reads it."""
+        self.classes.copy_(classes)
+        self.place.zero_()
+
+
+def stepped(prior: Prior, batch: int, length: int) -> Draw:
+    """A graph of one step, replayed for each id."""
+    return by_steps(Stepper(prior, batch, length))
+
+
+def compiled(prior: Prior, batch: int, length: int, backend: str = "inductor") -> Draw:
+    """The same, and the network in the step compiled."""
+    stepper = Stepper(prior, batch, length)
+    stepper()  # the memory is made outside
+    stepper.states = torch.compile(stepper.states, backend=backend, fullgraph=True, dynamic=False)
+    return by_steps(stepper, opaque=True)
+
+
+def by_steps(stepper: Stepper, *, opaque: bool = False) -> Draw:
+    """Draws by a captured step."""
+    stepper()  # so that it captures no first call
+    stepper.place.zero_()
+    again = here().captured(stepper, opaque=opaque)
+
+    def draw(classes: Tensor) -> Tensor:
+        stepper.start(classes)
+        for _ in range(stepper.length):
+            again()
+        return stepper.ids.clone()
+
+    return draw
+
+
+EAGER, COMPILED = "eager", "graph of a compiled step"
+WAYS: Mapping[str, Callable[..., Draw]] = {
+    EAGER: eager,
+    "graph of a draw": whole,
+    "graph of a step": stepped,
+    COMPILED: compiled,
+}
+
+
+def built(size: str, codes: int, length: int) -> Prior:
+    """The prior in float32, with an output layer that says something."""
+    torch.manual_seed(0)
+    with torch.device(here().device):
+        prior: Any = spec_of(size).build(codes, length, CLASSES)
+        head = prior.head.get_parameter("weight")
+        nn.init.normal_(head, std=head.shape[1] ** -0.5)
+    still: Prior = prior.eval().requires_grad_(False)
+    return still
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--size", choices=["B", "small"], default="B")
+    words.add_argument("--codes", type=int, default=16_384)
+    words.add_argument("--batch", type=int, nargs="+", default=[32, 256])
+    words.add_argument("--side", type=int, default=16)
+    words.add_argument("--rounds", type=int, default=3)
+    words.add_argument("--backend", default="inductor")
+    given = words.parse_args()
+    ways = {**WAYS, COMPILED: partial(compiled, backend=given.backend)}
+    length, rows = given.side**2, list[dict[str, Any]]()
+    alike = {name: tried(compared, way, built(given.size, given.codes, length), length) for name, way in ways.items()}
+    print(f"ids alike in float32: {alike}", flush=True)
+    right = {name: ways[name] for name, share in alike.items() if isinstance(share, float) and share >= NEAR}
+    prior: Any = built(given.size, given.codes, length)
+    prior.bfloat16()
+    for batch in given.batch:
+        for name, way in right.items():
+            rows.append(
+                {
+                    "batch": batch,
+                    "way": name,
+                    "images a second": tried(speed, way, prior, (batch, length), given.rounds),
+                }
+            )
+            print(rows[-1], flush=True)
+            keep("images", {**vars(given), "alike": alike, "rows": rows, "times eager": times(rows)})
+    wrong = [name for name, share in alike.items() if isinstance(share, float) and share < NEAR]
+    best = f"{max(times(rows).values(), default=0):.2f} times eager at best (goal {GOAL})"
+    print(f"{len(rows)} rows; {best}; wrong ids: {', '.join(wrong) or 'none'}")
+    sys.exit(bool(wrong))
+
+
+def tried(call: Callable[..., float], *given: Any) -> float | str:
+    """What a call gives, or why it cannot run here."""
+    try:
+        return call(*given)
+    except Exception as problem:  # a compiler that does not fit raises anything
+        return f"not run: {' '.join(str(problem).split())[:300] or type(problem).__name__}"
+    finally:
+        here().finish()
+
+
+def compared(way: Callable[..., Draw], prior: Prior, length: int) -> float:
+    """How alike the ids of a way and those of `eager` are, in a second draw, for other classes than the first."""
+    first = torch.arange(TRIED, device=here().device)
+    draw = way(prior, TRIED, length)
+    draw(first)
+    return first_apart(draw(first + TRIED), eager(prior, TRIED, length)(first + TRIED))
+
+
+def speed(way: Callable[..., Draw], prior: Prior, shape: tuple[int, int], rounds: int) -> float:
+    """Images a second, in the fastest of some rounds."""
+    classes = torch.arange(shape[0], device=here().device) % CLASSES
+    draw = way(prior, *shape)
+    draw(classes)
+    return shape[0] / min(taken(draw, classes) for _ in range(rounds))
+
+
+def times(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """How many times the images of eager each other way draws, by way and batch."""
+    rates = {(row["batch"], row["way"]): row["images a second"] for row in rows}
+    return {
+        f"{way}, batch {batch}": rate / rates[batch, EAGER]
+        for (batch, way), rate in rates.items()
+        if way != EAGER and isinstance(rate, float) and isinstance(rates.get((batch, EAGER)), float)
+    }
+
+
+def first_apart(ids: Tensor, expected: Tensor) -> float:
+    """Of the ids up to the first one of each row that differs, the share that do not.
+
+    Behind it a row is another image, as each id hangs on those before.
+    """
+    same = (ids == expected).long().cumprod(-1)
+    compared = same.sum() + (same[:, -1] == 0).sum()
+    return float(same.sum() / compared)
+
+
+def taken(draw: Draw, classes: Tensor) -> float:
+    """Seconds of a draw."""
+    here().finish()
+    began = time.perf_counter()
+    draw(classes)
+    here().finish()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

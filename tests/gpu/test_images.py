@@ -1,0 +1,100 @@
+"""The bench of image sampling: every way draws the ids of `ancestral`, and a wrong memory shows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import images
+import pytest
+import torch
+from images import Stepper, built, by_steps, coins_of, compiled, eager, first_apart, stepped, times, whole
+
+BATCH, SIDE = 4, 4
+LENGTH = SIDE**2
+
+
+@pytest.fixture(scope="module")
+def prior() -> Any:
+    return built("small", 64, LENGTH)
+
+
+@pytest.mark.parametrize("way", [whole, stepped, compiled])
+def test_every_way_draws_the_ids_of_ancestral(way: Any, prior: Any) -> None:
+    words = {"backend": "aot_eager"} if way is compiled else {}
+    first, second = torch.arange(BATCH), torch.arange(BATCH) + 10
+    draw, expected = way(prior, BATCH, LENGTH, **words), eager(prior, BATCH, LENGTH)
+    draw(first)
+
+    ids = draw(second)
+
+    assert torch.equal(ids, expected(second))
+    assert not torch.equal(ids, expected(first))
+
+
+def test_a_step_that_sees_what_is_behind_it_shows(prior: Any) -> None:
+    stepper = Stepper(prior, BATCH, LENGTH)
+    sound = stepper.states
+    stepper.states = lambda features, positions, visible: sound(features, positions, torch.ones_like(visible))
+    draw, classes = by_steps(stepper), torch.arange(BATCH)
+    draw(classes.flip(0))
+
+    found = first_apart(draw(classes), eager(prior, BATCH, LENGTH)(classes))
+
+    assert found < images.NEAR
+
+
+def test_other_coins_show(prior: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "coins_of", lambda batch, length: coins_of(batch + 1, length)[1:])
+    classes = torch.arange(BATCH)
+
+    found = first_apart(stepped(prior, BATCH, LENGTH)(classes), eager(prior, BATCH, LENGTH)(classes))
+
+    assert found < images.NEAR
+
+
+@pytest.mark.parametrize(
+    ("ids", "share"), [([[1, 2, 3]], 1.0), ([[1, 9, 9]], 1 / 2), ([[9, 2, 3]], 0.0), ([[1, 2, 3], [1, 2, 9]], 5 / 6)]
+)
+def test_a_row_counts_up_to_its_first_other_id(ids: list[list[int]], share: float) -> None:
+    found = first_apart(torch.tensor(ids), torch.tensor([[1, 2, 3]] * len(ids)))
+
+    assert found == pytest.approx(share)
+
+
+def test_a_way_that_cannot_run_says_why_and_leaves_the_others(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["--size", "small", "--codes", "64", "--side", "4", "--batch", "2", "--rounds", "1"]
+    monkeypatch.setattr(sys, "argv", ["images.py", *words, "--backend", "no such compiler"])
+
+    with pytest.raises(SystemExit) as ended:
+        images.main()
+
+    found = json.loads((kept / "gpu-images.json").read_text())["results"]
+    assert ended.value.code == 0
+    assert list(found["alike"].values())[:3] == [1.0, 1.0, 1.0]
+    assert "no such compiler" in found["alike"]["graph of a compiled step"]
+    assert [row["way"] for row in found["rows"]] == list(images.WAYS)[:3]
+    assert list(found["times eager"]) == ["graph of a draw, batch 2", "graph of a step, batch 2"]
+
+
+def test_a_way_that_draws_other_ids_is_not_timed(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "compared", lambda way, *_: 0.1 if way is whole else 1.0)
+    words = ["--size", "small", "--codes", "64", "--side", "4", "--batch", "2", "--rounds", "1"]
+    monkeypatch.setattr(sys, "argv", ["images.py", *words, "--backend", "aot_eager"])
+
+    with pytest.raises(SystemExit) as ended:
+        images.main()
+
+    rows = json.loads((kept / "gpu-images.json").read_text())["results"]["rows"]
+    assert ended.value.code == 1
+    assert "graph of a draw" not in {row["way"] for row in rows}
+
+
+def test_a_way_is_held_against_eager_at_its_batch() -> None:
+    rates = [(1, "eager", 2.0), (1, "graph of a step", 7.0), (8, "eager", "not run: x"), (8, "graph of a step", 9.0)]
+
+    found = times([dict(zip(("batch", "way", "images a second"), each, strict=True)) for each in rates])
+
+    assert found == {"graph of a step, batch 1": 3.5}
