@@ -65,7 +65,7 @@ def ours(prior: nn.Module, ids: Tensor, classes: Tensor, given: argparse.Namespa
     training = Training(steps=10**6, batch=given.batch)
     run: Any = None  # asked for nothing in a step
     stage = Stage(run, "prior", Path(tempfile.gettempdir()))
-    trainer = Trainer(stage, {"prior": Part(prior, Optimizer())}, training, judged=False)
+    trainer = Trainer(stage, {"prior": Part(prior, Optimizer())}, training, validated=False)
     noise = Noise(0, "order of batches")
 
     def objective(step: int, progress: float) -> Loss:

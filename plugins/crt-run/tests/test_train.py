@@ -25,7 +25,7 @@ from crt_run.runs.run import Stage
 from crt_run.training import trainer as train
 from crt_run.training.losses import Loss, penalised
 from crt_run.training.order import batch_at, seeded
-from crt_run.training.trainer import Leg, Part, fit
+from crt_run.training.trainer import Part, StepRange, fit
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Encoded, RegularizerOutput
 from crtcore.noise import Noise
@@ -84,10 +84,10 @@ def judging(parts: dict[str, Part], scores: list[float] | None) -> Callable[[], 
         return None
     main: Any = parts["main"].module
 
-    def judge() -> float:
+    def validate() -> float:
         return scores[int(main[1].num_batches_tracked) * len(scores) // STEPS - 1]
 
-    return judge
+    return validate
 
 
 def outcome(
@@ -96,7 +96,7 @@ def outcome(
     parts = made()
     fit(
         stage(folder, stops), parts, Training(steps=STEPS, batch=4, checkpoint=every), objective(parts),
-        judge=judging(parts, scores), judgements=len(scores or [0]),
+        validate=judging(parts, scores), validations=len(scores or [0]),
     )  # fmt: skip
     saved = checkpoint.load(folder / "final")
     for name, part in parts.items():
@@ -250,7 +250,7 @@ def legs(folder: Path, ends: list[int], scores: list[float] | None = None) -> ch
         training = Training(steps=STEPS, batch=4, checkpoint=2)
         fit(
             part, parts, training, objective(parts),
-            judge=judging(parts, scores), judgements=len(scores or [0]), leg=Leg(saved, end),
+            validate=judging(parts, scores), validations=len(scores or [0]), step_range=StepRange(saved, end),
         )  # fmt: skip
         saved = part.latest()
     assert saved is not None
@@ -278,10 +278,10 @@ def test_a_leg_that_is_killed_goes_on_from_its_own_checkpoint(tmp_path: Path) ->
     training = Training(steps=STEPS, batch=4, checkpoint=2)
 
     with pytest.raises(Stopped):
-        fit(stage(tmp_path / "1", stops), parts, training, objective(parts), leg=Leg(start))
+        fit(stage(tmp_path / "1", stops), parts, training, objective(parts), step_range=StepRange(start))
     kept = [path.name for path in (tmp_path / "1").iterdir() if path.is_dir()]
     again = made()
-    fit(stage(tmp_path / "1"), again, training, objective(again), leg=Leg(start))
+    fit(stage(tmp_path / "1"), again, training, objective(again), step_range=StepRange(start))
 
     assert kept == ["step-000000009"]
     assert equal(checkpoint.load(tmp_path / "1" / "final"), whole)
@@ -293,7 +293,7 @@ def test_two_legs_from_one_start_do_not_disturb_each_other(tmp_path: Path) -> No
 
     for name in ("one", "other"):
         parts = made()
-        fit(stage(tmp_path / name), parts, training, objective(parts), leg=Leg(start))
+        fit(stage(tmp_path / name), parts, training, objective(parts), step_range=StepRange(start))
 
     assert equal(*(checkpoint.load(tmp_path / name / "final") for name in ("one", "other")))
 
@@ -301,7 +301,7 @@ def test_two_legs_from_one_start_do_not_disturb_each_other(tmp_path: Path) -> No
 def test_a_leg_says_where_it_began(tmp_path: Path) -> None:
     legs(tmp_path, [4])
 
-    lines = [read_records(tmp_path / leg / RECORDS) for leg in "01"]
+    lines = [read_records(tmp_path / name / RECORDS) for name in "01"]
     assert [{line.get("start") for line in own} for own in lines] == [{None}, {4}]
 
 
@@ -532,7 +532,7 @@ def test_gradients_at_the_features_are_told_apart() -> None:
     }
 
     loss = penalised(IMAGES, encoded, {"chain": (chain, 0.5), "shrink": (shrink, 0.1)}, 0.7)
-    with train.pulls(loss) as norms:
+    with train.feature_gradient_norms(loss) as norms:
         loss.total.backward()  # type: ignore[no-untyped-call]
 
     torch.testing.assert_close(norms, expected)
@@ -550,9 +550,9 @@ def test_gradients_at_the_features_cost_nothing_where_they_are_not_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Loss] = []
-    pulls = train.pulls
+    norms = train.feature_gradient_norms
     monkeypatch.setattr(train, "READINGS", 2)
-    monkeypatch.setattr(train, "pulls", lambda loss: seen.append(loss) or pulls(loss))
+    monkeypatch.setattr(train, "feature_gradient_norms", lambda loss: seen.append(loss) or norms(loss))
 
     trained(tmp_path / "it", {"foreign": 0.1})
 

@@ -9,7 +9,7 @@ import attrs
 from torch import nn
 
 from crt_run.training.losses import Loss
-from crt_run.training.trainer import Leg, Part, fit
+from crt_run.training.trainer import Part, StepRange, fit
 from crt_scaling.spec import branch
 from crtcore.kinds import Plan, Run
 from crtcore.settings import Training
@@ -43,10 +43,11 @@ def cooled(prior: nn.Module, course: Course, lengths: tuple[int, ...], run: Run)
         prior.train()
         with run.stage(f"{course.name}-to-{end}", course.reads, course.plan) as stage:
             part = {"prior": Part(prior, course.training.optimizer)}
-            fit(stage, part, course.training, course.objective, leg=Leg(saved, end))
+            fit(stage, part, course.training, course.objective, step_range=StepRange(saved, end))
             saved = stage.latest()
         training = cooling(course.training, length)
         with run.stage(f"{course.name}-cooled-{length}", course.reads, course.plan) as stage:
-            fit(stage, {"prior": Part(prior, training.optimizer)}, training, course.objective, leg=Leg(saved))
+            part = {"prior": Part(prior, training.optimizer)}
+            fit(stage, part, training, course.objective, step_range=StepRange(saved))
         prior.eval()
         yield length

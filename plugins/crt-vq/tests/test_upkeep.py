@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crt_run.training.losses import penalised, pulls
+from crt_run.training.losses import feature_gradient_norms, penalised
 from crt_vq import VQ, Causal, Conv
 from crt_vq.codebook import Codebook
 
@@ -188,7 +188,7 @@ def test_entries_are_kept_up_once_a_step_though_gradients_are_looked_at() -> Non
     tokenizer = Conv(channels=4).build(VQ(codes=8, **KEPT).build(), images)
     regularizers = {"causal": (Causal(layers=0, start=0.0, ramp=0.0).build(tokenizer), 1.0)}
 
-    with pulls(loss := penalised(images, tokenizer(images), regularizers, 0.5)) as norms:
+    with feature_gradient_norms(loss := penalised(images, tokenizer(images), regularizers, 0.5)) as norms:
         loss.total.backward()
 
     assert norms.keys() == {"tokenizer", "causal"}

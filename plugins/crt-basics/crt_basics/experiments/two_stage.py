@@ -57,7 +57,7 @@ class TwoStageExperiment:
             if not stage.finished:
                 check_round_trip(run, dataset, tokenizer, "train", codes)
 
-            def judge() -> float:
+            def validate() -> float:
                 training_now = prior.training
                 score = float(scored(prior.eval(), held_ids, held_condition).mean())
                 prior.train(training_now)
@@ -66,7 +66,7 @@ class TwoStageExperiment:
             fit(
                 stage, {role: Part(prior, training.optimizer)}, training,
                 modelling(prior, codes, noise=noise, batch=training.batch),
-                judge=judge, judgements=self.spec.evaluations,
+                validate=validate, validations=self.spec.evaluations,
             )  # fmt: skip
         return prior.eval()
 

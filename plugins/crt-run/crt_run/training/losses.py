@@ -44,7 +44,7 @@ def penalised(
 
 
 @contextmanager
-def pulls(loss: Loss) -> Iterator[dict[str, Tensor]]:
+def feature_gradient_norms(loss: Loss) -> Iterator[dict[str, Tensor]]:
     """The norms of the gradients at the features, of each term and of the rest, once the total is propagated inside.
 
     The rest's is what the total's has more than the terms', so that no part of the loss is propagated back twice

@@ -21,7 +21,7 @@ from crtcore.settings import Limits
 
 TOKENIZER = ("seed", "dataset", "tokenizer", "bottleneck", "regularizer", "training.tokenizer")
 """What the tokenizer stage depends on."""
-JUDGED = 256
+VALIDATED = 256
 """Validation samples that a prior of a dataset of ids is scored on while it trains, at most."""
 SHOWN = 40
 """Samples that are kept for the report."""
@@ -97,7 +97,7 @@ def trained_prior(role: str, plan: Plan, run: Run, dataset: Dataset, *, evaluati
 
     It is scored `evaluations` times on validation samples, and kept as it was when it scored best.
     """
-    held = _on(dataset.take("validation", torch.arange(min(JUDGED, dataset.sizes["validation"]))), run)
+    held = _on(dataset.take("validation", torch.arange(min(VALIDATED, dataset.sizes["validation"]))), run)
     with seeded(plan.seed, role):
         prior = plan.parts[role].build(dataset.vocabulary, held.data.shape[1], dataset.classes).to(run.device)
     if plan.parts[role].pretrained:
@@ -109,13 +109,14 @@ def trained_prior(role: str, plan: Plan, run: Run, dataset: Dataset, *, evaluati
         batch = _on(dataset.take("train", batch_at(noise, dataset.sizes["train"], training.batch, step)), run)
         return Loss(nats(prior, *batch).sum() / counted(batch.data, batch.weight), {})
 
-    def judge() -> float:
+    def validate() -> float:
         score = float(scored(prior.eval(), *held).sum() / counted(held.data, held.weight))
         prior.train()
         return score
 
     with run.stage(role, ("seed", "dataset", "experiment.evaluations", role, f"training.{role}")) as stage:
-        fit(stage, {role: Part(prior, training.optimizer)}, training, objective, judge=judge, judgements=evaluations)
+        parts = {role: Part(prior, training.optimizer)}
+        fit(stage, parts, training, objective, validate=validate, validations=evaluations)
     return prior.eval()
 
 

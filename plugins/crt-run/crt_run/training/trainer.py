@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from crt_run.runs.checkpoint import Saved
-from crt_run.training.losses import Loss, pulls
+from crt_run.training.losses import Loss, feature_gradient_norms
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Stage
 from crtcore.settings import Optimizer, Training
@@ -27,7 +27,7 @@ class Part(NamedTuple):
     optimizer: Optimizer
 
 
-class Leg(NamedTuple):
+class StepRange(NamedTuple):
     """Which part of a training a stage is: by default, the whole."""
 
     start: Saved | None = None
@@ -36,7 +36,7 @@ class Leg(NamedTuple):
     """The step it ends at, with all that another leg needs to go on from there; None: the last."""
 
 
-WHOLE = Leg()
+WHOLE = StepRange()
 
 
 def fit(
@@ -45,21 +45,21 @@ def fit(
     training: Training,
     objective: Callable[[int, float], Loss],
     *,
-    judge: Callable[[], float] | None = None,
-    judgements: int = 1,
-    leg: Leg = WHOLE,
+    validate: Callable[[], float] | None = None,
+    validations: int = 1,
+    step_range: StepRange = WHOLE,
 ) -> None:
     """Trains the parts of a stage to the end of its leg, or loads them if that is done.
 
-    `objective` takes the step and the progress (0 to 1). With a `judge`, a number to make small, taken `judgements`
+    `objective` takes the step and the progress (0 to 1). With a `validate`, a number to make small, taken `validations`
     times on the way, the first part ends as it was when that number was smallest.
     Raises: Stopped once it has saved, RunError if a loss is not finite.
     """
-    trainer = Trainer(stage, parts, training, judge is not None)
+    trainer = Trainer(stage, parts, training, validate is not None)
     if training.compile:
         trainer.main.compile()  # in place: what is saved has the same names
-    trainer.start = leg.start.state["step"] if leg.start else 0
-    if saved := stage.latest() or leg.start:
+    trainer.start = step_range.start.state["step"] if step_range.start else 0
+    if saved := stage.latest() or step_range.start:
         try:
             trainer.restore(saved)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -67,12 +67,12 @@ def fit(
                 f"stage {stage.name!r}: what was saved fits no part of this plan ({str(error).splitlines()[0]}); "
                 f"delete the folder {stage.folder} and give the same command again, everything else is kept"
             ) from error
-    end = training.steps if leg.end is None else leg.end
+    end = training.steps if step_range.end is None else step_range.end
     while trainer.step < end:
         loss = trainer.advance(objective)
         step = trainer.step
-        if judge and _due(step, training.steps, judgements):
-            trainer.weigh(judge())
+        if validate and _due(step, training.steps, validations):
+            trainer.keep_if_best(validate())
         if _due(step, training.steps, READINGS):
             trainer.record(loss)
         if step == end:
@@ -82,7 +82,7 @@ def fit(
         if stopping:
             raise Stopped
     if not stage.finished:
-        trainer.finish() if leg.end is None else trainer.save(final=True)
+        trainer.finish() if step_range.end is None else trainer.save(final=True)
 
 
 def _due(step: int, steps: int, times: int) -> bool:
@@ -93,7 +93,7 @@ def _due(step: int, steps: int, times: int) -> bool:
 class Trainer:
     """The state of a stage in training."""
 
-    def __init__(self, stage: Stage, parts: Mapping[str, Part], training: Training, judged: bool) -> None:
+    def __init__(self, stage: Stage, parts: Mapping[str, Part], training: Training, validated: bool) -> None:
         self.stage = stage
         self.parts = parts
         self.training = training
@@ -101,9 +101,9 @@ class Trainer:
         self.start = 0
         self.best: dict[str, Tensor] | None = None
         self.score = math.inf
-        self.judged = judged
+        self.validated = validated
         self.norms: dict[str, Tensor] = {}
-        self.pulls: dict[str, Tensor] = {}
+        self.feature_gradient_norms: dict[str, Tensor] = {}
         self.optimizers = {
             name: _adamw(part) for name, part in parts.items() if any(True for _ in part.module.parameters())
         }
@@ -130,20 +130,20 @@ class Trainer:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad()
         due = _due(self.step + 1, self.training.steps, READINGS)
-        watching: AbstractContextManager[dict[str, Tensor]] = pulls(loss) if due else nullcontext({})
-        with watching as self.pulls:
+        watching: AbstractContextManager[dict[str, Tensor]] = feature_gradient_norms(loss) if due else nullcontext({})
+        with watching as self.feature_gradient_norms:
             if loss.total.requires_grad:  # a stage may have nothing that learns
                 loss.total.backward()  # type: ignore[no-untyped-call]
         for name, optimizer in self.optimizers.items():
             settings = self.parts[name].optimizer
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * _course(settings, progress + 1 / self.training.steps)
+                group["lr"] = settings.learning_rate * lr_factor(settings, progress + 1 / self.training.steps)
             self.norms[name] = nn.utils.clip_grad_norm_(self.parts[name].module.parameters(), settings.clip)
             optimizer.step()
         self.step += 1
         return loss
 
-    def weigh(self, score: float) -> None:
+    def keep_if_best(self, score: float) -> None:
         """Keeps a copy of the main part if it never scored better."""
         self.stage.record(self.step, self.training.steps, {"validation": score})
         if score < self.score:
@@ -154,7 +154,7 @@ class Trainer:
         """Records the step's readings."""
         metrics = {name: float(torch.as_tensor(value).detach()) for name, value in loss.metrics.items()}
         norms = {f"gradient_norm.{name}": float(norm) for name, norm in self.norms.items()}
-        norms |= {f"feature_gradient_norm.{name}": float(norm) for name, norm in self.pulls.items()}
+        norms |= {f"feature_gradient_norm.{name}": float(norm) for name, norm in self.feature_gradient_norms.items()}
         start = {"start": self.start} if self.start else {}
         told = {"loss": float(loss.total.detach()), **metrics, **norms, **start}
         self.stage.record(self.step, self.training.steps, told)
@@ -185,7 +185,7 @@ class Trainer:
                 index, slot = key.split(".", 1)
                 slots.setdefault(int(index), {})[slot] = value.clone()  # an optimiser writes into what it loads
             optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-        if self.judged and saved.state["score"] is not None:
+        if self.validated and saved.state["score"] is not None:
             self.score = saved.state["score"]
             self.best = _under(saved.tensors, "best.")
 
@@ -219,7 +219,7 @@ def _adamw(part: Part) -> torch.optim.AdamW:
     )
 
 
-def _course(settings: Optimizer, progress: float) -> float:
+def lr_factor(settings: Optimizer, progress: float) -> float:
     """The fraction of the peak step size."""
     if progress < settings.warmup:
         return progress / settings.warmup

@@ -59,7 +59,7 @@ def trained(
         rows = batch_at(order, len(examples.answers), training.batch, step).to(run.device)
         return lost(Examples(*(part[rows] for part in examples)), progress)
 
-    def judge() -> float:
+    def validate() -> float:
         probe.eval()
         with torch.inference_mode():
             score = float(lost(held, 1.0).total)
@@ -67,7 +67,7 @@ def trained(
         return score
 
     with run.stage(f"bottleneck-{weight!r}", READS, plan) as stage:
-        fit(stage, parts, training, objective, judge=judge, judgements=spec.evaluations)
+        fit(stage, parts, training, objective, validate=validate, validations=spec.evaluations)
     run.note_backends("bottleneck", probe)
     return probe.eval()
 
