@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from crt_ar.llama.network import LlamaTransformer
 from crt_ar.llama.shape import LlamaShape
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
 from crt_nn.session import CachedSession
 from crt_verify.drafters import Beam, Chain, Drafter
 from crt_verify.drafters.drafting import Drafting
@@ -110,17 +110,17 @@ class Together:
         self._first: tuple[int, Tensor] | None = None
         """The slot of the first node since the last commit, and how many each row had committed."""
 
-    def states(self, features: Tensor, scope: Scope) -> Tensor:
+    def states(self, features: Tensor, context: AttentionContext) -> Tensor:
         """The network's, with its memory here."""
-        assert scope.memory is not None
-        self._offset = scope.memory.offset
-        if self._first is None and scope.visible is not None:  # nodes come with a mask, and the prompt without
-            self._first = self._offset, scope.positions[:, 0]
+        assert context.cache is not None
+        self._offset = context.cache.offset
+        if self._first is None and context.visible is not None:  # nodes come with a mask, and the prompt without
+            self._first = self._offset, context.positions[:, 0]
         memory: Any = self
-        return self._prior.states(features, scope._replace(memory=memory))
+        return self._prior.states(features, context._replace(cache=memory))
 
-    def put(self, layer: nn.Module, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """As `Memory.put`."""
+    def update(self, layer: nn.Module, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """As `KVCache.update`."""
         kept = self._kept[self._layers.setdefault(layer, len(self._layers))]  # 2 b s g d
         stop = self._offset + new[0].shape[1]
         for shelf, part in zip(kept, new, strict=True):
@@ -266,8 +266,8 @@ def built(pair: Pair) -> tuple[LlamaTransformer, LlamaTransformer]:
             LlamaTransformer(shape, pair.vocabulary, None, start=1, attention="sdpa").bfloat16()
             for shape in (pair.target, pair.draft)
         )
-        target.wake()
-        draft.wake()
+        target.reset_parameters()
+        draft.reset_parameters()
     return target, draft
 
 

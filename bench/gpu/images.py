@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 import crtcore
 from crt_ar.specs import LlamaGen
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
 from crtcore import Limits, Sampling
 from crtcore.kinds import Prior
 from crtcore.noise import Noise
@@ -113,7 +113,7 @@ class Shelves:
         self.slots, self.place = slots, place
         self.kept: dict[nn.Module, tuple[Tensor, ...]] = {}
 
-    def put(self, layer: nn.Module, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def update(self, layer: nn.Module, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Writes one slot of a layer; all that it has."""
         if layer not in self.kept:
             self.kept[layer] = tuple(part.new_zeros(part.shape[0], self.slots, *part.shape[2:]) for part in new)
@@ -137,7 +137,7 @@ class Stepper:
     def _states(self, features: Tensor, positions: Tensor, visible: Tensor) -> Tensor:
         """The law's logits behind features, `b 1 w`, within the memory."""
         memory: Any = self.memory
-        states = self.prior.states(features, Scope(positions, visible, memory))
+        states = self.prior.states(features, AttentionContext(positions, visible, memory))
         logits: Tensor = self.prior.logits(states)
         return logits[:, 0]
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from crt_nn.attention import Attention
 from crt_nn.block import Stack
-from crt_nn.dropout import Dropout, Thinned
+from crt_nn.context import AttentionContext
+from crt_nn.dropout import Dropout, WithDropout
 from crt_nn.prefixed import Prefixed
 from crt_nn.rotary_grid import rotate_on_grid
-from crt_nn.scope import Scope
 from crt_nn.swiglu import SwiGLU
 from crtcore.errors import RunError
 from crtcore.noise import Noise
@@ -53,27 +53,27 @@ class GridTransformer(Prefixed):
         self.prefixes = nn.Embedding(self.classes + 1, width)
         self.dropout = Dropout(spec.token_dropout)
         hidden = 256 * -(-(8 * width // 3) // 256)  # LlamaGen, autoregressive/models/gpt.py, `FeedForward`
-        turn = partial(rotate_behind_prefix, columns=side)
+        rope = partial(rotate_behind_prefix, columns=side)
 
         def attention(width: int) -> nn.Module:
-            inner = Attention(width, heads=heads, wanted=spec.attention, turn=turn)
-            return Thinned(inner, spec.residual_dropout)
+            inner = Attention(width, heads=heads, backend=spec.attention, rope=rope)
+            return WithDropout(inner, spec.residual_dropout)
 
         def feed_forward(width: int) -> nn.Module:
-            return Thinned(SwiGLU(width, hidden=hidden), spec.feed_forward_dropout)
+            return WithDropout(SwiGLU(width, hidden=hidden), spec.feed_forward_dropout)
 
         self.stack = Stack(width, layers, [attention, feed_forward], recompute=spec.recompute)
         self.head = nn.Linear(width, vocabulary, bias=False)
         self.register_buffer("seed", torch.randint(2**62, ()), persistent=False)  # the same whenever built anew
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-        self.start()
+        self.reset_parameters()
 
-    def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """The normalised last states within a scope."""
-        states: Tensor = self.stack(self.dropout(features, scope), scope)
+        states: Tensor = self.stack(self.dropout(features, context), context)
         return states
 
-    def passed(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """The normalised last states at the prefix and at each id; in training, of the next step."""
         step = None
         if self.training:
@@ -81,7 +81,7 @@ class GridTransformer(Prefixed):
             class_ids = None if class_ids is None else self._unlabelled(class_ids, step)
         features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
-        return self.states(features, Scope(positions, step=step))
+        return self.states(features, AttentionContext(positions, step=step))
 
     def _unlabelled(self, class_ids: Int[Tensor, " b"], step: Int[Tensor, ""]) -> Int[Tensor, " b"]:
         """The conditions of a step of training, some of them -1."""

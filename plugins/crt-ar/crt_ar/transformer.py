@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from crt_nn.attention import Attention
 from crt_nn.block import Stack
+from crt_nn.context import AttentionContext
 from crt_nn.prefixed import Prefixed
-from crt_nn.scope import Scope
 from crt_nn.swiglu import SwiGLU
 
 if TYPE_CHECKING:
@@ -32,21 +32,21 @@ class AutoregressiveTransformer(Prefixed):
         self.embedding = nn.Embedding(vocabulary, spec.width)
         self.prefixes = nn.Embedding(self.classes + 1, spec.width)
         hidden = spec.hidden or 8 * -(-spec.width // 3)
-        attention = partial(Attention, heads=spec.heads, wanted=spec.attention)
+        attention = partial(Attention, heads=spec.heads, backend=spec.attention)
         self.stack = Stack(spec.width, spec.layers, [attention, partial(SwiGLU, hidden=hidden)])
         self.head = nn.Linear(spec.width, vocabulary, bias=False)
-        self.start()
+        self.reset_parameters()
 
-    def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """The normalised last states within a scope."""
-        states: Tensor = self.stack(features, scope)
+        states: Tensor = self.stack(features, context)
         return states
 
-    def passed(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """The normalised last states at the prefix and at each id."""
         features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
-        return self.states(features, Scope(positions))
+        return self.states(features, AttentionContext(positions))
 
 
 def transformer(spec: Transformer, vocabulary: int, length: int, classes: int | None) -> AutoregressiveTransformer:

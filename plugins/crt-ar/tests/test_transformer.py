@@ -143,7 +143,10 @@ def test_the_attention_that_was_chosen_is_named_on_every_module() -> None:
 
     prior(IDS)
 
-    assert [module.backend for module in prior.modules() if hasattr(module, "backend")] == ["sdpa", "sdpa"]
+    assert [module.backend_in_use for module in prior.modules() if hasattr(module, "backend_in_use")] == [
+        "sdpa",
+        "sdpa",
+    ]
 
 
 def test_weights_survive_a_state_dict_bit_for_bit() -> None:

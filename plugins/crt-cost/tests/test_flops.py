@@ -12,7 +12,7 @@ from torch.nn import functional
 from crt_cost.flops import counted, parameters, sample_flops
 from crt_nn.attention import Attention
 from crt_nn.block import Stack
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
 from crt_nn.swiglu import SwiGLU
 
 
@@ -22,12 +22,12 @@ class Small(nn.Module):
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(10, width)
-        builders = [partial(Attention, heads=2, wanted="sdpa"), partial(SwiGLU, hidden=2 * width)]
+        builders = [partial(Attention, heads=2, backend="sdpa"), partial(SwiGLU, hidden=2 * width)]
         self.stack = Stack(width, layers, builders)  # type: ignore[arg-type]
         self.head = nn.Linear(width, 10, bias=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        states = self.stack(self.embedding(ids), Scope(torch.arange(ids.shape[1]).expand_as(ids)))
+        states = self.stack(self.embedding(ids), AttentionContext(torch.arange(ids.shape[1]).expand_as(ids)))
         return functional.cross_entropy(self.head(states).mT, ids)
 
 

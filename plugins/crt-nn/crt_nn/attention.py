@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crt_nn.backends import Attend, Wanted, choose
+from crt_nn.backends import Attend, Backend, choose
+from crt_nn.context import AttentionContext
 from crt_nn.rotary import rotate
-from crt_nn.scope import Scope
 
-Turn: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+Rope: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Queries or keys `b t h d` and their positions `b t`, to turned ones."""
 
 
@@ -28,8 +28,8 @@ class Attention(nn.Module):
     Source: Ainslie et al. (2023), arXiv:2305.13245, section 2.2.
     """
 
-    backend: str
-    """What computes it, and why; there from the first call on."""
+    backend_in_use: str
+    """The backend that computes it, and why; set by the first call."""
 
     def __init__(
         self,
@@ -37,35 +37,35 @@ class Attention(nn.Module):
         *,
         heads: int,
         key_heads: int | None = None,
-        wanted: Wanted = "auto",
-        turn: Turn = rotate,
+        backend: Backend = "auto",
+        rope: Rope = rotate,
     ) -> None:
         super().__init__()
         self.heads = heads
         self.key_heads = key_heads or heads
-        self.wanted: Wanted = wanted
-        self.turn = turn
+        self.backend: Backend = backend
+        self.rope = rope
         self.inward = nn.Linear(width, width // heads * (heads + 2 * self.key_heads), bias=False)
         self.outward = nn.Linear(width, width, bias=False)
         self._chosen: tuple[torch.device, torch.dtype, Attend] | None = None
 
-    def forward(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """What each position read.
 
         Raises: ValueError if the wanted backend cannot run on the features' device and type.
         """
         turning = self.heads + self.key_heads
         joint = self.inward(features).unflatten(-1, (turning + self.key_heads, -1))  # b t h+2g d
-        turned = self.turn(joint[:, :, :turning], scope.positions)  # at once, in half the time
+        turned = self.rope(joint[:, :, :turning], context.positions)  # at once, in half the time
         query, key = turned[:, :, : self.heads], turned[:, :, self.heads :]  # b t h d, b t g d
-        key, value = scope.remember(self, key, joint[:, :, turning:])  # b s g d
+        key, value = context.update(self, key, joint[:, :, turning:])  # b s g d
         attend = self._backend(query)
-        mixed = attend(query, key, value, scope.visible)
+        mixed = attend(query, key, value, context.visible)
         result: Tensor = self.outward(mixed.flatten(2))
         return result
 
     def _backend(self, query: Float[Tensor, "b t h d"]) -> Attend:
         if self._chosen is None or self._chosen[:2] != (query.device, query.dtype):
-            attend, self.backend = choose(self.wanted, query)
+            attend, self.backend_in_use = choose(self.backend, query)
             self._chosen = query.device, query.dtype, attend
         return self._chosen[2]

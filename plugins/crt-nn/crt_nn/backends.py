@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-Wanted: TypeAlias = Literal["auto", "xformers", "sdpa"]
+Backend: TypeAlias = Literal["auto", "xformers", "sdpa"]
 Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 """Queries `b t h d`, keys and values `b s g d`, who sees whom `b t s` (None: causal), to `b t h d`."""
 
@@ -47,7 +47,7 @@ def bias(visible: Bool[Tensor, "b t s"], heads: int, dtype: torch.dtype) -> Floa
     return padded[..., :keys].masked_fill_(~visible[:, None], float("-inf")).expand(-1, heads, -1, -1)
 
 
-def repeated(shared: Float[Tensor, "b s g d"], heads: int) -> Float[Tensor, "b s {heads} d"]:
+def repeat_heads(shared: Float[Tensor, "b s g d"], heads: int) -> Float[Tensor, "b s {heads} d"]:
     """Each head of keys or values as often as it serves one of `heads`."""
     return shared if shared.shape[2] == heads else shared.repeat_interleave(heads // shared.shape[2], 2)
 
@@ -56,7 +56,7 @@ def _xformers(query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None)
     """Attention by xformers' `memory_efficient_attention`."""
     fmha = importlib.import_module(XFORMERS)
     mask = fmha.attn_bias.LowerTriangularMask() if visible is None else bias(visible, query.shape[2], query.dtype)
-    key, value = repeated(key, query.shape[2]), repeated(value, query.shape[2])
+    key, value = repeat_heads(key, query.shape[2]), repeat_heads(value, query.shape[2])
     mixed: Tensor = fmha.memory_efficient_attention(query, key, value, attn_bias=mask)
     return mixed
 
@@ -86,17 +86,17 @@ def obstacle(device: torch.device, dtype: torch.dtype, width: int) -> str | None
     return None
 
 
-def choose(wanted: Wanted, like: Float[Tensor, "b t h d"]) -> tuple[Attend, str]:
+def choose(backend: Backend, like: Float[Tensor, "b t h d"]) -> tuple[Attend, str]:
     """The backend for tensors like this one, and the words that say which it is and why.
 
     Raises: ValueError if xformers is wanted by name and cannot run.
     """
-    if wanted == "sdpa":
+    if backend == "sdpa":
         return sdpa, "sdpa"
     problem = obstacle(like.device, like.dtype, like.shape[-1])
     if problem is None:
         package = XFORMERS.partition(".")[0]
         return _xformers, f"{package} {importlib.metadata.version(package)}"
-    if wanted == "xformers":
+    if backend == "xformers":
         raise ValueError(f"attention: expected xformers to run, but {problem}; ask for 'auto' or 'sdpa' instead")
     return sdpa, f"sdpa ({problem})"

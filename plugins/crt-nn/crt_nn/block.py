@@ -1,7 +1,7 @@
 """Blocks: residual sub-layers behind norms, and a stack of them.
 
-A sub-layer is any module that takes `features b t w` and a `Scope` and returns `b t w`; another attention is another
-builder in the list.
+A sub-layer is any module that takes `features b t w` and an `AttentionContext` and returns `b t w`. To use another
+attention, put another builder in the list.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from crt_nn.context import AttentionContext
 from crt_nn.norm import RMSNorm
-from crt_nn.scope import Scope
 
 Builder: TypeAlias = Callable[[int], nn.Module]
 """A width to a new sub-layer."""
@@ -29,10 +29,10 @@ class Block(nn.Module):
         self.norms = nn.ModuleList(RMSNorm(width, epsilon=epsilon) for _ in builders)
         self.sublayers = nn.ModuleList(build(width) for build in builders)
 
-    def forward(self, stream: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def forward(self, stream: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """The stream after every sub-layer."""
         for norm, sublayer in zip(self.norms, self.sublayers, strict=True):
-            stream = stream + sublayer(norm(stream), scope)
+            stream = stream + sublayer(norm(stream), context)
         return stream
 
 
@@ -57,10 +57,10 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(Block(width, builders, epsilon=epsilon) for _ in range(layers))
         self.norm = RMSNorm(width, epsilon=epsilon)
 
-    def forward(self, stream: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def forward(self, stream: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """The normalised stream after every block."""
-        twice = self.recompute and torch.is_grad_enabled() and scope.memory is None
+        twice = self.recompute and torch.is_grad_enabled() and context.cache is None
         for block in self.blocks:
-            stream = checkpoint(block, stream, scope, use_reentrant=False) if twice else block(stream, scope)
+            stream = checkpoint(block, stream, context, use_reentrant=False) if twice else block(stream, context)
         result: Tensor = self.norm(stream)
         return result

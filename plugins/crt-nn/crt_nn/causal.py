@@ -10,7 +10,7 @@ import abc
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
 from crt_nn.session import CachedSession
 
 
@@ -29,7 +29,7 @@ class Causal(nn.Module, abc.ABC):
         """
 
     @abc.abstractmethod
-    def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """The normalised last states within a scope."""
 
     @abc.abstractmethod
@@ -37,7 +37,7 @@ class Causal(nn.Module, abc.ABC):
         """Logits after each position."""
 
     @abc.abstractmethod
-    def passed(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """The normalised last states at the first position and at each id, in a pass over whole samples."""
 
     def forward(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
@@ -45,11 +45,11 @@ class Causal(nn.Module, abc.ABC):
 
         Raises: ValueError if there is a condition and the prior was built without classes.
         """
-        return self.logits(self.passed(ids, class_ids))
+        return self.logits(self.forward_states(ids, class_ids))
 
     def hidden(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
         """The normalised last state at each id."""
-        return self.passed(ids, class_ids)[:, 1:]
+        return self.forward_states(ids, class_ids)[:, 1:]
 
     def open(
         self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, capacity: int, room: int

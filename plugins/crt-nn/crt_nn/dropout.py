@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
 from crtcore.noise import Noise
 
 
@@ -26,20 +26,20 @@ class Dropout(nn.Module):
         self.share = share
         self.register_buffer("seed", torch.randint(2**62, ()), persistent=False)  # the same whenever built anew
 
-    def forward(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """The features, some of them 0 where the scope tells a step of training.
 
         Units: the share in 65,536ths, rounded down.
         """
         dropped = int(self.share * 2**16)
-        if scope.step is None or not dropped:
+        if context.step is None or not dropped:
             return features
         rows = torch.arange(len(features), device=features.device)
-        coins = Noise(self.seed, "dropout").shorts(features.shape[1] * features.shape[2], scope.step, rows)
+        coins = Noise(self.seed, "dropout").shorts(features.shape[1] * features.shape[2], context.step, rows)
         return torch.where(coins.view_as(features) >= dropped, features, 0) * (2**16 / (2**16 - dropped))
 
 
-class Thinned(nn.Module):
+class WithDropout(nn.Module):
     """A sub-layer, and dropout of what it gives."""
 
     def __init__(self, sublayer: nn.Module, share: float) -> None:
@@ -47,7 +47,7 @@ class Thinned(nn.Module):
         self.sublayer = sublayer
         self.dropout = Dropout(share)
 
-    def forward(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """What the sub-layer gives, some of it 0 in training."""
-        result: Tensor = self.dropout(self.sublayer(features, scope), scope)
+        result: Tensor = self.dropout(self.sublayer(features, context), context)
         return result

@@ -34,7 +34,7 @@ class Prefixed(Causal):
         logits: Tensor = self.head(states)
         return logits
 
-    def start(self) -> None:
+    def reset_parameters(self) -> None:
         """Gives every weight its first values.
 
         Source: LlamaGen, autoregressive/models/gpt.py, `initializer_range` and the zeroed output layer.

@@ -17,15 +17,15 @@ def rotate(features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"]) ->
 
     Source: Su et al. (2021), arXiv:2104.09864, eq. 34. Angles are taken in float32 at least.
     """
-    return rotate_at(features, positions, frequencies(features, features.shape[-1]))
+    return rotate_by(features, positions, frequencies(features, features.shape[-1]))
 
 
-def rotate_at(
+def rotate_by(
     features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], speeds: Float[Tensor, " p"]
 ) -> Float[Tensor, "b t h d"]:
     """Turns each pair of neighbouring channels by its own angle between neighbouring positions."""
     angles = (positions[..., None].to(speeds.dtype) * speeds)[:, :, None]  # b t 1 p
-    return turn(features, torch.ones_like(angles), angles)
+    return rotate_and_scale(features, torch.ones_like(angles), angles)
 
 
 def frequencies(like: Float[Tensor, "b t h d"], width: int, *, base: float = BASE) -> Float[Tensor, " p"]:
@@ -34,7 +34,7 @@ def frequencies(like: Float[Tensor, "b t h d"], width: int, *, base: float = BAS
     return base ** -(torch.arange(0, width, 2, dtype=dtype, device=like.device) / width)
 
 
-def turn(
+def rotate_and_scale(
     features: Float[Tensor, "b t h d"], lengths: Float[Tensor, "b t 1 p"], angles: Float[Tensor, "b t 1 p"]
 ) -> Float[Tensor, "b t h d"]:
     """Turns and stretches each pair of neighbouring channels.

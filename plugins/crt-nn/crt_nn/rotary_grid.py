@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crt_nn.rotary import frequencies, turn
+from crt_nn.rotary import frequencies, rotate_and_scale
 
 
 def rotate_on_grid(
@@ -24,4 +24,4 @@ def rotate_on_grid(
     places = torch.stack((cells // columns, cells % columns), -1)  # b t 2
     angles = (places[..., None].to(speeds.dtype) * speeds).flatten(-2)[:, :, None]  # b t 1 p
     lengths = (cells >= 0).to(speeds.dtype)[:, :, None, None].expand_as(angles)
-    return turn(features, lengths, angles)
+    return rotate_and_scale(features, lengths, angles)

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crt_nn.rotary import BASE, frequencies, turn
+from crt_nn.rotary import BASE, frequencies, rotate_and_scale
 from crt_nn.yarn_settings import Yarn
 
 
@@ -25,13 +25,13 @@ def rotate_stretched(
     """
     width = features.shape[-1]
     speeds = frequencies(features, width)
-    speeds = speeds * slowing(yarn, width, speeds.device).to(speeds.dtype)
+    speeds = speeds * frequency_factors(yarn, width, speeds.device).to(speeds.dtype)
     angles = (positions[..., None].to(speeds.dtype) * speeds)[:, :, None]  # b t 1 p
     length = yarn.attention_factor * (1 + 0.1 * math.log(yarn.scale))
-    return turn(features, torch.full_like(angles, length), angles)
+    return rotate_and_scale(features, torch.full_like(angles, length), angles)
 
 
-def slowing(yarn: Yarn, width: int, device: torch.device) -> Float[Tensor, " p"]:
+def frequency_factors(yarn: Yarn, width: int, device: torch.device) -> Float[Tensor, " p"]:
     """What the speed of each pair is multiplied by: 1 if it turns `beta_fast` times, 1 / scale if `beta_slow` times.
 
     In between it falls by equal steps, from a whole pair to a whole pair.

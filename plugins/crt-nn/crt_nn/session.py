@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crt_nn.scope import Memory, Scope
+from crt_nn.context import AttentionContext, KVCache
 from crt_nn.slots import Ancestry, Slots
 
 
@@ -26,7 +26,7 @@ class Network(Protocol):
     def embed(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
         """Input features of ids, where id -1 is any harmless one."""
 
-    def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Hidden states of positions within a scope."""
 
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
@@ -58,13 +58,13 @@ class CachedSession:
         self._slots = Slots(ids, capacity=capacity, room=room)
         features = network.begin(ids, class_ids)  # b p+n w
         self._prefix = features.shape[1] - ids.shape[1]
-        self._memory = Memory(self._prefix + capacity + room)
+        self._cache = KVCache(self._prefix + capacity + room)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
-        told = torch.nn.functional.pad(ids, (self._prefix, 0), value=-1)  # b p+n
-        states = network.states(features, Scope(positions, memory=self._memory, ids=told))
+        known = torch.nn.functional.pad(ids, (self._prefix, 0), value=-1)  # b p+n
+        states = network.states(features, AttentionContext(positions, cache=self._cache, ids=known))
         last = (self._count - 1)[:, None, None].expand(-1, 1, states.shape[-1])
         self.next_logits = network.logits(states.gather(1, last))[:, 0]
-        self._forget(self.next_logits[:, None])
+        self._reset(self.next_logits[:, None])
 
     @property
     def _count(self) -> Int[Tensor, " b"]:
@@ -88,26 +88,28 @@ class CachedSession:
         kept = torch.arange(self._bound, device=ids.device) < self._count[:, None]
         visible = torch.cat((kept[:, None].expand(-1, ids.shape[1], -1), line), -1)  # b t s
         positions = self._count[:, None] - 1 + line.sum(-1)  # b t
-        self._memory.offset = self._bound + first
-        states = self._network.states(self._network.embed(ids), Scope(positions, visible, self._memory, ids=ids))
-        self._logits.append(self._slots.said(self._network.logits(states)))
+        self._cache.offset = self._bound + first
+        states = self._network.states(
+            self._network.embed(ids), AttentionContext(positions, visible, self._cache, ids=ids)
+        )
+        self._logits.append(self._slots.within_capacity(self._network.logits(states)))
         return self._logits[-1]
 
     @torch.no_grad()
     def commit(self, path: Int[Tensor, "b k"]) -> None:
         """Keeps the columns of `path`, leaving out absent nodes, and drops every other tentative node."""
-        path = self._packed(path)
+        path = self._present(path)
         length = (path >= 0).sum(-1)  # b
         steps = torch.arange(path.shape[1], device=path.device)
-        target = (self._count[:, None] + steps).clamp(max=self._memory.slots - 1)
-        self._memory.move(self._bound + path.clamp(min=0), target)
+        target = (self._count[:, None] + steps).clamp(max=self._cache.slots - 1)
+        self._cache.move(self._bound + path.clamp(min=0), target)
         last = torch.cat((torch.full_like(length, -1)[:, None], path), 1).gather(1, length[:, None]) + 1  # b 1
         self._slots.commit(path >= 0)
-        next_logits = self._slots.said(self._after(last[:, 0])[:, None])  # b 1 v
+        next_logits = self._slots.within_capacity(self._logits_after(last[:, 0])[:, None])  # b 1 v
         self.next_logits = next_logits[:, 0]
-        self._forget(next_logits)
+        self._reset(next_logits)
 
-    def _after(self, last: Int[Tensor, " b"]) -> Float[Tensor, "b v"]:
+    def _logits_after(self, last: Int[Tensor, " b"]) -> Float[Tensor, "b v"]:
         """The logits after a node of each row, where 0 is the tip.
 
         Cost: two passes over `b v` for each extension, however many nodes it brought.
@@ -119,11 +121,11 @@ class CachedSession:
             chosen, first = torch.where((last >= first)[:, None], here, chosen), first + logits.shape[1]
         return chosen
 
-    def _forget(self, next_logits: Float[Tensor, "b 1 v"]) -> None:
+    def _reset(self, next_logits: Float[Tensor, "b 1 v"]) -> None:
         """Begins again with no tentative node."""
         self._ancestry, self._logits = Ancestry(next_logits), [next_logits]
 
-    def _packed(self, path: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
+    def _present(self, path: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
         """The path with absent nodes taken out and what is left moved to the left."""
         present = torch.nn.functional.pad(self._ancestry.present, (1, 0))  # b 1+m
         kept = present.gather(1, path + 1)

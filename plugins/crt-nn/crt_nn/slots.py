@@ -43,7 +43,7 @@ class Slots:
         self.bound = min(self.bound + kept.shape[1], self.capacity)
         self.filled = self.filled + kept.sum(-1)
 
-    def said(self, logits: Float[Tensor, "b t v"]) -> Float[Tensor, "b t v"]:
+    def within_capacity(self, logits: Float[Tensor, "b t v"]) -> Float[Tensor, "b t v"]:
         """The logits, NaN in rows that have committed more than the capacity.
 
         That depends on values, so that it cannot be an error here; a decoder finds the NaN.

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
 
 
 class SwiGLU(nn.Module):
@@ -21,7 +21,7 @@ class SwiGLU(nn.Module):
         self.up = nn.Linear(width, hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
 
-    def forward(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Each position by itself; the scope is not looked at."""
         result: Tensor = self.down(functional.silu(self.gate(features)) * self.up(features))
         return result

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from crt_nn.attention import Attention
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
 
-SCOPE = Scope(torch.arange(3)[None])
+SCOPE = AttentionContext(torch.arange(3)[None])
 
 
 def test_a_module_names_its_backend_from_the_first_call_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,11 +16,11 @@ def test_a_module_names_its_backend_from_the_first_call_on(monkeypatch: pytest.M
 
     attention(torch.zeros(1, 3, 8), SCOPE)
 
-    assert attention.backend == "sdpa (xformers is not installed)"
+    assert attention.backend_in_use == "sdpa (xformers is not installed)"
 
 
 def test_a_forced_backend_that_cannot_run_is_an_error_at_the_first_call() -> None:
-    attention = Attention(8, heads=2, wanted="xformers")
+    attention = Attention(8, heads=2, backend="xformers")
 
     with pytest.raises(ValueError, match="attention: expected xformers to run, but"):
         attention(torch.zeros(1, 3, 8), SCOPE)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from crt_nn.attention import Attention
 from crt_nn.block import Stack
-from crt_nn.scope import Memory, Scope
+from crt_nn.context import AttentionContext, KVCache
 from crt_nn.swiglu import SwiGLU
 
 POSITIONS = torch.arange(3).expand(2, -1)
@@ -18,7 +18,7 @@ class Counted(nn.Module):
 
     calls = 0
 
-    def forward(self, features: Tensor, scope: Scope) -> Tensor:
+    def forward(self, features: Tensor, context: AttentionContext) -> Tensor:
         Counted.calls += 1
         return features.sin()  # what is kept for the gradient here is what is computed again
 
@@ -31,7 +31,7 @@ def stack(*, recompute: bool) -> Stack:
 
 def gradients(stack: Stack) -> list[Tensor]:
     torch.manual_seed(1)
-    stack(torch.randn(2, 3, 8), Scope(POSITIONS)).square().sum().backward()
+    stack(torch.randn(2, 3, 8), AttentionContext(POSITIONS)).square().sum().backward()
     return [parameter.grad for parameter in stack.parameters() if parameter.grad is not None]
 
 
@@ -43,15 +43,17 @@ def test_computing_blocks_twice_changes_no_bit_of_a_gradient() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "calls"), [(Scope(POSITIONS), 2), (Scope(POSITIONS, memory=Memory(3)), 1)], ids=["without", "with memory"]
+    ("context", "calls"),
+    [(AttentionContext(POSITIONS), 2), (AttentionContext(POSITIONS, cache=KVCache(3)), 1)],
+    ids=["without", "with a cache"],
 )
 def test_a_block_is_computed_twice_where_nothing_is_remembered(
-    monkeypatch: pytest.MonkeyPatch, scope: Scope, calls: int
+    monkeypatch: pytest.MonkeyPatch, context: AttentionContext, calls: int
 ) -> None:
     monkeypatch.setattr(Counted, "calls", 0)
     counted = Stack(8, 1, [lambda _: Counted()], recompute=True)
 
-    counted(torch.zeros(2, 3, 8, requires_grad=True), scope).sum().backward()
+    counted(torch.zeros(2, 3, 8, requires_grad=True), context).sum().backward()
 
     assert Counted.calls == calls
 
@@ -60,6 +62,6 @@ def test_a_block_is_computed_once_without_a_gradient(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Counted, "calls", 0)
 
     with torch.no_grad():
-        Stack(8, 1, [lambda _: Counted()], recompute=True)(torch.zeros(2, 3, 8), Scope(POSITIONS))
+        Stack(8, 1, [lambda _: Counted()], recompute=True)(torch.zeros(2, 3, 8), AttentionContext(POSITIONS))
 
     assert Counted.calls == 1

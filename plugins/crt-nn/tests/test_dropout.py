@@ -2,15 +2,15 @@ import pytest
 import torch
 from torch import nn
 
-from crt_nn.dropout import Dropout, Thinned
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
+from crt_nn.dropout import Dropout, WithDropout
 from crt_nn.swiglu import SwiGLU
 
 POSITIONS = torch.arange(40).expand(50, -1)
 
 
-def at(step: int | None) -> Scope:
-    return Scope(POSITIONS, step=None if step is None else torch.tensor(step))
+def at(step: int | None) -> AttentionContext:
+    return AttentionContext(POSITIONS, step=None if step is None else torch.tensor(step))
 
 
 def made(share: float, seed: int = 0) -> Dropout:
@@ -71,4 +71,4 @@ def test_a_thinned_sub_layer_is_itself_out_of_training() -> None:
     inner: nn.Module = SwiGLU(4, hidden=8)
     features = torch.randn(50, 40, 4)
 
-    assert torch.equal(Thinned(inner, 0.5)(features, at(None)), inner(features, at(None)))
+    assert torch.equal(WithDropout(inner, 0.5)(features, at(None)), inner(features, at(None)))

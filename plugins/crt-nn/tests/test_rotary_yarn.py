@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crt_nn.rotary import rotate
-from crt_nn.rotary_yarn import rotate_stretched, slowing
+from crt_nn.rotary_yarn import frequency_factors, rotate_stretched
 from crt_nn.yarn_settings import Yarn
 from crtcore import FieldError
 
@@ -50,14 +50,14 @@ def speeds(yarn: Yarn, width: int) -> list[float]:
 def test_each_pair_turns_at_the_speed_of_the_source(yarn: Yarn, half: int) -> None:
     own = 10000 ** (-torch.arange(0, 2 * half, 2, dtype=torch.float64) / (2 * half))
 
-    found = own * slowing(yarn, 2 * half, CPU)
+    found = own * frequency_factors(yarn, 2 * half, CPU)
 
     torch.testing.assert_close(found.tolist(), speeds(yarn, 2 * half), rtol=1e-9, atol=0)
 
 
 def test_the_published_stretch_keeps_fast_pairs_and_slows_slow_ones_by_its_scale() -> None:
     """Heads of 64, 1,024 positions: pair 5 turns 39 times and pair 6 29, pair 17 1.2 times and pair 18 0.9."""
-    stretch = slowing(Yarn(scale=4, original_length=1024), 64, CPU).tolist()
+    stretch = frequency_factors(Yarn(scale=4, original_length=1024), 64, CPU).tolist()
 
     assert stretch[:6] == [1.0] * 6
     assert stretch[18:] == [0.25] * 14
@@ -94,7 +94,7 @@ def test_queries_and_keys_are_lengthened(factor: float, length: float) -> None:
 
 
 def test_without_extrapolation_every_pair_is_slowed_down_alike() -> None:
-    assert slowing(Yarn(scale=8, extrapolation=0), 16, CPU).tolist() == [1 / 8] * 8
+    assert frequency_factors(Yarn(scale=8, extrapolation=0), 16, CPU).tolist() == [1 / 8] * 8
 
 
 @pytest.mark.parametrize(

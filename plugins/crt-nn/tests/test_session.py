@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from crt_nn.attention import Attention
 from crt_nn.block import Stack
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
 from crt_nn.session import CachedSession
 
 PROMPT = torch.tensor([[1, 2], [3, -1]])
@@ -26,8 +26,8 @@ class Network(nn.Module):
     def embed(self, ids: Tensor) -> Tensor:
         return self.table[ids.clamp(min=0)]
 
-    def states(self, features: Tensor, scope: Scope) -> Tensor:
-        states: Tensor = self.stack(features, scope)
+    def states(self, features: Tensor, context: AttentionContext) -> Tensor:
+        states: Tensor = self.stack(features, context)
         return states
 
     def logits(self, states: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class Network(nn.Module):
 
     def last(self, row: list[int]) -> Tensor:
         features = self.begin(torch.tensor([row]), None)
-        return self.logits(self.states(features, Scope(torch.arange(features.shape[1])[None])))[0, -1]
+        return self.logits(self.states(features, AttentionContext(torch.arange(features.shape[1])[None])))[0, -1]
 
 
 def test_a_prefix_of_several_positions_is_kept() -> None:

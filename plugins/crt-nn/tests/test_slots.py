@@ -39,7 +39,7 @@ def test_only_rows_over_the_capacity_are_silenced() -> None:
     slots = Slots(ids(1), capacity=2, room=2)
     slots.commit(torch.tensor([[True, True], [True, False]]))
 
-    said = slots.said(torch.zeros(2, 1, 3))
+    said = slots.within_capacity(torch.zeros(2, 1, 3))
 
     assert said[0].isnan().all()
     assert torch.equal(said[1], torch.zeros(1, 3))

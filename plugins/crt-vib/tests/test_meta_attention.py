@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from crt_nn.attention import Attention
-from crt_nn.scope import Memory, Scope
+from crt_nn.context import AttentionContext, KVCache
 from crt_vib.meta.attention import MetaAttention
 
 META, WIDTH, HEADS = 2, 8, 2
@@ -24,18 +24,18 @@ brief = settings(deadline=None, max_examples=50)
 
 def layer(seed: int = 0) -> MetaAttention:
     torch.manual_seed(seed)
-    return MetaAttention(Attention(WIDTH, heads=HEADS, wanted="sdpa"), META).double()
+    return MetaAttention(Attention(WIDTH, heads=HEADS, backend="sdpa"), META).double()
 
 
 def features_like(ids: Tensor, seed: int) -> Tensor:
     return torch.randn(*ids.shape, WIDTH, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def whole(ids: Tensor) -> Scope:
-    return Scope(torch.arange(ids.shape[1]).expand(len(ids), -1), ids=ids)
+def whole(ids: Tensor) -> AttentionContext:
+    return AttentionContext(torch.arange(ids.shape[1]).expand(len(ids), -1), ids=ids)
 
 
-def dense(ids: Tensor) -> Scope:
+def dense(ids: Tensor) -> AttentionContext:
     return whole(ids)._replace(visible=torch.ones(ids.shape[1], ids.shape[1]).tril().bool().expand(len(ids), -1, -1))
 
 
@@ -86,8 +86,8 @@ def test_gathered_is_what_a_dense_mask_gives_and_what_the_formula_says(ids: Tens
 def test_every_other_position_gets_exactly_nothing(ids: Tensor, seed: int) -> None:
     attention, features = layer(), features_like(ids, seed)
 
-    for scope in (whole(ids), dense(ids)):
-        assert attention(features, scope)[ids != META].eq(0).all()
+    for context in (whole(ids), dense(ids)):
+        assert attention(features, context)[ids != META].eq(0).all()
 
 
 @brief
@@ -109,12 +109,12 @@ def test_later_positions_do_not_matter(ids: Tensor, seed: int, place: int) -> No
 @torch.no_grad()
 def test_a_session_reads_the_flags_that_it_kept(ids: Tensor, seed: int) -> None:
     attention, features = layer(), features_like(ids, seed)
-    memory = Memory(slots=7)
+    cache = KVCache(slots=7)
     together = attention(features, whole(ids))
 
-    first = attention(features[:, :4], whole(ids[:, :4])._replace(memory=memory))
-    memory.offset = 4
-    later = Scope(torch.arange(4, 7).expand(len(ids), -1), dense(ids).visible[:, 4:], memory, ids=ids[:, 4:])  # type: ignore[index]
+    first = attention(features[:, :4], whole(ids[:, :4])._replace(cache=cache))
+    cache.offset = 4
+    later = AttentionContext(torch.arange(4, 7).expand(len(ids), -1), dense(ids).visible[:, 4:], cache, ids=ids[:, 4:])  # type: ignore[index]
     rest = attention(features[:, 4:], later)
 
     torch.testing.assert_close(torch.cat((first, rest), 1), together, rtol=1e-9, atol=1e-9)
@@ -124,7 +124,7 @@ def taking(keep: Callable[[Tensor], Tensor]) -> nn.Module:
     """One that takes other positions for METAs."""
     attention = layer()
     forward = attention.forward
-    attention.forward = lambda features, scope: forward(features, scope._replace(ids=keep(scope.ids)))  # type: ignore[method-assign]
+    attention.forward = lambda features, context: forward(features, context._replace(ids=keep(context.ids)))  # type: ignore[method-assign]
     return attention
 
 
@@ -183,12 +183,12 @@ def test_half_precision_is_kept() -> None:
     attention, features = layer(), features_like(ids, 0)
     exact = attention(features, whole(ids))
 
-    for scope in (whole(ids), dense(ids)):
-        rough = attention.bfloat16()(features.bfloat16(), scope)
+    for context in (whole(ids), dense(ids)):
+        rough = attention.bfloat16()(features.bfloat16(), context)
         assert rough.dtype == torch.bfloat16
         torch.testing.assert_close(rough.double(), exact, rtol=6e-2, atol=6e-2)
 
 
 def test_a_scope_that_tells_no_ids_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a scope that tells the ids, got one without"):
-        layer()(torch.zeros(1, 2, WIDTH).double(), Scope(torch.arange(2)[None]))
+        layer()(torch.zeros(1, 2, WIDTH).double(), AttentionContext(torch.arange(2)[None]))

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crt_nn.attention import Attention
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
 from crt_nn.yarn_settings import Yarn
 from crt_vib.meta.attention import MetaAttention
 from crt_vib.meta.spec import MetaTransformer
@@ -78,9 +78,9 @@ def test_the_second_attention_moves_metas_alone_within_its_block() -> None:
         weight.mul_(2)
     stream = torch.randn(2, 7, 8, dtype=torch.float64)
     told = functional.pad(IDS, (1, 0), value=-1)
-    scope = Scope(torch.arange(7).expand(2, -1), ids=told)
+    context = AttentionContext(torch.arange(7).expand(2, -1), ids=told)
 
-    one, two = (each.stack.blocks[0](stream, scope) for each in (model, other))
+    one, two = (each.stack.blocks[0](stream, context) for each in (model, other))
 
     assert torch.equal(one[told != META], two[told != META])
     assert ((one - two).abs().amax(-1) > 1e-6)[told == META].all()
@@ -151,8 +151,11 @@ def test_a_stretch_reaches_either_attention() -> None:
 
     assert torch.equal(plain(IDS), built()(IDS))
     assert not torch.allclose(plain(IDS), stretched(IDS))
-    scope, stream = Scope(torch.arange(6).expand(2, -1), ids=IDS), torch.randn(2, 6, 8, dtype=torch.float64)
-    assert not torch.allclose(second(plain)(stream, scope), second(stretched)(stream, scope))
+    context, stream = (
+        AttentionContext(torch.arange(6).expand(2, -1), ids=IDS),
+        torch.randn(2, 6, 8, dtype=torch.float64),
+    )
+    assert not torch.allclose(second(plain)(stream, context), second(stretched)(stream, context))
 
 
 def test_the_loss_starts_at_ln_v() -> None:
@@ -169,7 +172,7 @@ def test_tied_weights_are_kept_once() -> None:
 
     assert not [name for name in model.state_dict() if name.startswith("head")]
     assert size(model) == size(built(attrs.evolve(SPEC, embedding="plain"))) - (META + 1) * 8
-    assert torch.equal(model(IDS), model.passed(IDS, None) @ model.embedding.weight.T)
+    assert torch.equal(model(IDS), model.forward_states(IDS, None) @ model.embedding.weight.T)
     assert other(IDS).eq(0).all()
     assert not model(IDS).eq(0).all()
 
@@ -190,7 +193,7 @@ def test_a_shift_adds_a_map_of_the_position_before() -> None:
     shift, stream = built().shift, torch.randn(1, 4, 8, dtype=torch.float64)
     assert shift is not None
 
-    found = shift(stream, Scope(torch.arange(4)[None]))
+    found = shift(stream, AttentionContext(torch.arange(4)[None]))
 
     added = torch.cat((torch.zeros(1, 1, 8), stream[:, :-1] @ shift.map.weight.T), 1)
     torch.testing.assert_close(found, stream + added, rtol=1e-12, atol=1e-12)
@@ -240,7 +243,7 @@ def test_a_rectified_layer_is_that_of_the_equation() -> None:
     layer: Any = model.stack.blocks[0].get_submodule("sublayers.2")
     features = torch.randn(1, 3, 8, dtype=torch.float64)
 
-    found = layer(features, Scope(torch.arange(3)[None]))
+    found = layer(features, AttentionContext(torch.arange(3)[None]))
 
     inner = features @ layer.up.weight.T
     torch.testing.assert_close(found, (inner * (inner > 0)) @ layer.down.weight.T)

@@ -12,7 +12,7 @@ def new_llama(spec: Llama, vocabulary: int, length: int, classes: int | None) ->
     prior = LlamaTransformer(
         spec.shape, vocabulary, classes, start=spec.start, attention=spec.attention, recompute=spec.recompute
     )
-    prior.wake()
+    prior.reset_parameters()
     return prior
 
 

@@ -16,7 +16,7 @@ from torch._subclasses import FakeTensor
 from crt_ar.llama.config import NAME, config_of, read_config, table
 from crt_ar.llama.layout import EMBEDDING, HEAD, Place, places, published, put
 from crt_ar.llama.network import LlamaTransformer
-from crt_nn.backends import Wanted
+from crt_nn.backends import Backend
 from crtcore.errors import RunError
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -31,7 +31,7 @@ def read_llama(
     vocabulary: int | None = None,
     classes: int | None = None,
     *,
-    attention: Wanted = "auto",
+    attention: Backend = "auto",
     recompute: bool = False,
 ) -> LlamaTransformer:
     """The Llama in `folder`, in float32; its start id is `bos_token_id`.

@@ -15,10 +15,10 @@ from torch.nn import functional
 from crt_ar.llama.rotary import rotate_stretched
 from crt_ar.llama.shape import LlamaShape
 from crt_nn.attention import Attention
-from crt_nn.backends import Wanted
+from crt_nn.backends import Backend
 from crt_nn.block import Builder, Stack
 from crt_nn.causal import Causal
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
 from crt_nn.swiglu import SwiGLU
 from crtcore.errors import RunError
 
@@ -36,7 +36,7 @@ class LlamaTransformer(Causal):
         classes: int | None,
         *,
         start: int,
-        attention: Wanted = "auto",
+        attention: Backend = "auto",
         recompute: bool = False,
     ) -> None:
         super().__init__()
@@ -52,8 +52,8 @@ class LlamaTransformer(Causal):
             Attention,
             heads=shape.heads,
             key_heads=shape.key_heads,
-            wanted=attention,
-            turn=partial(rotate_stretched, base=shape.base, stretch=shape.stretch),
+            backend=attention,
+            rope=partial(rotate_stretched, base=shape.base, stretch=shape.stretch),
         )
         builders: list[Builder] = [attends, partial(SwiGLU, hidden=shape.hidden)]
         self.stack = Stack(shape.width, shape.layers, builders, recompute=recompute, epsilon=shape.epsilon)
@@ -69,22 +69,22 @@ class LlamaTransformer(Causal):
             first = torch.where((class_ids >= 0)[:, None, None], named, first)
         return torch.cat((first, self.embed(ids)), 1)
 
-    def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """The normalised last states within a scope."""
-        states: Tensor = self.stack(features, scope)
+        states: Tensor = self.stack(features, context)
         return states
 
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
         """Logits after each position."""
         return functional.linear(states, (self.embedding if self.head is None else self.head).weight)
 
-    def passed(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """The normalised last states at the start and at each id."""
         features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
-        return self.states(features, Scope(positions))
+        return self.states(features, AttentionContext(positions))
 
-    def wake(self) -> None:
+    def reset_parameters(self) -> None:
         """Gives every weight its first values, so that an output layer of its own starts at ln v."""
         for module in self.modules():
             if isinstance(module, nn.Embedding | nn.Linear):

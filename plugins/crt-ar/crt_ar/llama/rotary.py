@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from crt_ar.llama.shape import Stretch
-from crt_nn.rotary import frequencies, rotate_at
+from crt_nn.rotary import frequencies, rotate_by
 
 
 def rotate_stretched(
@@ -19,7 +19,7 @@ def rotate_stretched(
 ) -> Float[Tensor, "b t h d"]:
     """Turns each pair of neighbouring channels; None is no stretch."""
     speeds = frequencies(features, features.shape[-1], base=base)
-    return rotate_at(features, positions, speeds if stretch is None else stretched(speeds, stretch))
+    return rotate_by(features, positions, speeds if stretch is None else stretched(speeds, stretch))
 
 
 def stretched(speeds: Float[Tensor, " p"], stretch: Stretch) -> Float[Tensor, " p"]:

@@ -62,7 +62,7 @@ def test_an_output_layer_of_its_own_starts_where_every_id_is_as_likely() -> None
 def test_a_session_keeps_no_more_keys_than_there_are_heads_of_them() -> None:
     session = built().open(IDS, capacity=6, room=2)
 
-    shelves = [shelf.shape for shelves in session._memory._shelves.values() for shelf in shelves]
+    shelves = [shelf.shape for shelves in session._cache._tensors.values() for shelf in shelves]
 
     assert (
         shelves == [(2, 9, 2, 4)] * 4

@@ -103,7 +103,7 @@ class TableSession:
         last = functional.pad(path, (1, 0), value=-1).gather(1, (path >= 0).sum(-1)[:, None])  # b 1
         self._contexts = self._contexts.gather(1, last + 1)
         self._present = self._contexts < 0
-        self.next_logits = self._slots.said(self._table.logits[self._rows, self._contexts])[:, 0]
+        self.next_logits = self._slots.within_capacity(self._table.logits[self._rows, self._contexts])[:, 0]
 
     @torch.no_grad()
     def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None = None) -> Float[Tensor, "b t v"]:
@@ -115,7 +115,7 @@ class TableSession:
         parents = self._slots.extend(ids, parents)
         for column in range(ids.shape[1]):
             self._grow(ids[:, column], parents[:, column])
-        return self._slots.said(self._table.logits[self._rows, self._contexts[:, first:]])
+        return self._slots.within_capacity(self._table.logits[self._rows, self._contexts[:, first:]])
 
     @torch.no_grad()
     def commit(self, path: Int[Tensor, "b k"]) -> None:

@@ -15,7 +15,7 @@ from torch.nn import functional
 from crt_latent.text_chunks.spec import TextChunks
 from crt_nn.attention import Attention
 from crt_nn.block import Stack
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
 from crt_nn.swiglu import SwiGLU
 
 
@@ -33,7 +33,9 @@ class Mixer(nn.Module):
         """The states; those of absent positions mean nothing."""
         positions = torch.arange(stream.shape[1], device=stream.device)
         itself = positions[:, None] == positions  # an absent one sees itself, so that its row is no 0 / 0
-        states: Tensor = self.stack(stream, Scope(positions.expand(len(stream), -1), present[:, None] | itself))
+        states: Tensor = self.stack(
+            stream, AttentionContext(positions.expand(len(stream), -1), present[:, None] | itself)
+        )
         return states
 
 

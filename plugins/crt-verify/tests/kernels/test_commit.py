@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from crt_nn.scope import Memory
+from crt_nn.context import KVCache
 from crt_verify.kernels.commit import commit
 
 FEW = settings(max_examples=30, deadline=None, derandomize=True, database=None)
@@ -32,12 +32,12 @@ def committed(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
 @given(committed())
 def test_committed_slots_are_those_of_a_session(given: tuple[Tensor, Tensor, Tensor]) -> None:
     shelf, path, counts = given
-    memory, layer = Memory(shelf.shape[1]), nn.Identity()
-    memory.put(layer, (shelf,))
+    cache, layer = KVCache(shelf.shape[1]), nn.Identity()
+    cache.update(layer, (shelf,))
     steps = torch.arange(path.shape[1])
-    memory.move(BOUND + path.clamp(min=0), (counts[:, None] + steps).clamp(max=memory.slots - 1))
-    memory.offset = memory.slots
-    (expected,) = memory.put(layer, (shelf[:, :0],))
+    cache.move(BOUND + path.clamp(min=0), (counts[:, None] + steps).clamp(max=cache.slots - 1))
+    cache.offset = cache.slots
+    (expected,) = cache.update(layer, (shelf[:, :0],))
 
     commit(shelf, path, counts, BOUND)
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crt_nn.scope import Scope
+from crt_nn.context import AttentionContext
 
 
 class Shift(nn.Module):
@@ -22,13 +22,13 @@ class Shift(nn.Module):
         super().__init__()
         self.map = nn.Linear(width, width, bias=False)
 
-    def forward(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """The features and what stands before them; before the first is nothing."""
-        seen, positions = scope.remember(self, features, scope.positions)  # b s w, b s
-        if scope.visible is None:
+        seen, positions = context.update(self, features, context.positions)  # b s w, b s
+        if context.visible is None:
             before = functional.pad(features[:, :-1], (0, 0, 1, 0))
         else:
-            parent = scope.visible & (positions[:, None] == scope.positions[..., None] - 1)  # b t s
+            parent = context.visible & (positions[:, None] == context.positions[..., None] - 1)  # b t s
             before = parent.to(features.dtype) @ seen
         result: Tensor = features + self.map(before)
         return result

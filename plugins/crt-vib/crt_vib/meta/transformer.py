@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from crt_nn.attention import Attention
 from crt_nn.block import Builder, Stack
+from crt_nn.context import AttentionContext
 from crt_nn.prefixed import Prefixed
 from crt_nn.rotary_yarn import rotate_stretched
-from crt_nn.scope import Scope
 from crt_nn.swiglu import SwiGLU
 from crt_vib.meta.attention import MetaAttention, places_of
 from crt_vib.meta.relu import Rectified
@@ -50,28 +50,28 @@ class MetaLanguageModel(Prefixed):
             self.shift = Shift(spec.width) if spec.embedding == "shifted" else None
         self._first_values(spec)
 
-    def states(self, features: Float[Tensor, "b t w"], scope: Scope) -> Float[Tensor, "b t w"]:
+    def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """The normalised last states within a scope that tells the ids."""
         if self.shift is not None:
-            features = self.shift(features, scope)
+            features = self.shift(features, context)
         if not self.positions_at_meta:
-            scope = scope._replace(positions=scope.positions.masked_fill(places_of(self.meta, scope), 0))
-        states: Tensor = self.stack(features, scope)
+            context = context._replace(positions=context.positions.masked_fill(places_of(self.meta, context), 0))
+        states: Tensor = self.stack(features, context)
         return states
 
-    def passed(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """The normalised last states at the prefix and at each id."""
         features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
-        return self.states(features, Scope(positions, ids=nn.functional.pad(ids, (1, 0), value=-1)))
+        return self.states(features, AttentionContext(positions, ids=nn.functional.pad(ids, (1, 0), value=-1)))
 
     def _head(self, spec: MetaTransformer) -> nn.Module:
         tied = spec.embedding == "tied"
         return Tied(self.embedding) if tied else nn.Linear(spec.width, self.vocabulary, bias=False)
 
     def _sublayers(self, spec: MetaTransformer) -> list[Builder]:
-        turn = partial(rotate_stretched, yarn=spec.yarn)
-        attention = partial(Attention, heads=spec.heads, wanted=spec.attention, turn=turn)
+        rope = partial(rotate_stretched, yarn=spec.yarn)
+        attention = partial(Attention, heads=spec.heads, backend=spec.attention, rope=rope)
 
         def among_metas(width: int) -> nn.Module:
             return MetaAttention(attention(width), self.meta)
