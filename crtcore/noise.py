@@ -77,8 +77,8 @@ class Noise:
         )
         return philox((words[0], words[1], words[2], words[3]), (low, high))
 
-    def coins(self, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:
-        """Integers below 2**24: accept coins."""
+    def uniforms(self, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+        """Uniform integers below 2**24, for accept tests."""
         return self.bits(*indices) >> 8
 
     def seeds(self, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:

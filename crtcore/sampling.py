@@ -52,8 +52,8 @@ def _below(vocabulary: int, banned: tuple[int, ...]) -> Int[Tensor, " k"]:
     return torch.tensor(banned)
 
 
-def pick(weights: Float[Tensor, "... v"], coins: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
-    """One id a row, drawn in proportion to `weights` (non-negative, sum about 1 or less, not all 0) by 32-bit coins.
+def pick(weights: Float[Tensor, "... v"], uniforms: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+    """One id a row, drawn in proportion to `weights` (non-negative, sum about 1 or less, not all 0) by 32-bit uniforms.
 
     The weights become multiples of 2**-60, so that the sum has no order and an id of weight 0 cannot come out.
     """
@@ -63,5 +63,5 @@ def pick(weights: Float[Tensor, "... v"], coins: Int[Tensor, "..."]) -> Int[Tens
     steps = (wide * 2.0**60).long().cumsum_(-1)  # ... v
     total = steps[..., -1]
     high, middle, low = total >> 32, total >> 16 & 0xFFFF, total & 0xFFFF
-    mark = high * coins + (middle * coins + (low * coins >> 16) >> 16)  # total * coin / 2**32, never reaching total
+    mark = high * uniforms + (middle * uniforms + (low * uniforms >> 16) >> 16)  # total * u / 2**32, below total
     return torch.searchsorted(steps, mark[..., None], right=True)[..., 0]

@@ -42,7 +42,7 @@ def test_bits_are_32_and_coins_their_upper_24(seed: int, i: int, j: int, k: int)
     bits = int(noise.bits(i, j, k))
 
     assert 0 <= bits < 2**32
-    assert int(noise.coins(i, j, k)) == bits >> 8
+    assert int(noise.uniforms(i, j, k)) == bits >> 8
 
 
 def test_indices_and_seeds_broadcast() -> None:

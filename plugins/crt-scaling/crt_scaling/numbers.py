@@ -87,7 +87,7 @@ def alone(arm: Arm) -> dict[str, Measurement]:
 
 def _draw(noise: Noise, count: int, index: int) -> Int[Tensor, " n"]:
     """As many places as there are, each at random."""
-    return noise.coins(torch.arange(count), index) * count >> 24
+    return noise.uniforms(torch.arange(count), index) * count >> 24
 
 
 def quantities(arms: Arms, real: Float[Tensor, "b d"], rows: Int[Tensor, " b"]) -> Quantities:
