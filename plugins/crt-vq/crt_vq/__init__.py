@@ -1,19 +1,8 @@
 """Bottlenecks with learned or implied codes, convolutional tokenizers, and regularisers of stage 1."""
 
-from crt_vq.specs import (
-    BSQ,
-    LFQ,
-    VQ,
-    VQGAN,
-    Adversarial,
-    Causal,
-    CausalCE,
-    Conv,
-    Perceptual,
-    Perturbed,
-    ResidualVQ,
-    SimVQ,
-)
+from crt_vq.bottlenecks.specs import BSQ, LFQ, VQ, Perturbed, ResidualVQ, SimVQ
+from crt_vq.regularizers.specs import Adversarial, Causal, CausalCE, Perceptual
+from crt_vq.tokenizers.specs import VQGAN, Conv
 
 __version__ = "0.1.0"
 

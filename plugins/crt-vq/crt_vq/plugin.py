@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crt_vq import specs
+from crt_vq import BSQ, LFQ, VQ, VQGAN, Adversarial, Causal, CausalCE, Conv, Perceptual, Perturbed, ResidualVQ, SimVQ
 from crtcore import Component, hookimpl
 
 
@@ -12,81 +12,81 @@ def crt_components() -> list[Component]:
     return [
         Component(
             "vq",
-            spec=specs.VQ,
+            spec=VQ,
             summary="nearest entry of a learned codebook",
             examples=(
-                specs.VQ(codes=16),
-                specs.VQ(codes=16, width=4, compare="euclidean"),
-                specs.VQ(codes=16, start="k-means", decay=0.9, patience=5),
+                VQ(codes=16),
+                VQ(codes=16, width=4, compare="euclidean"),
+                VQ(codes=16, start="k-means", decay=0.9, patience=5),
             ),
         ),
         Component(
             "simvq",
-            spec=specs.SimVQ,
+            spec=SimVQ,
             summary="nearest entry of a frozen codebook behind a learned linear map",
-            examples=(specs.SimVQ(codes=16),),
+            examples=(SimVQ(codes=16),),
         ),
         Component(
             "residual-vq",
-            spec=specs.ResidualVQ,
+            spec=ResidualVQ,
             summary="several codebooks, each for what those before it left over",
-            examples=(specs.ResidualVQ(codes=8, depth=3),),
+            examples=(ResidualVQ(codes=8, depth=3),),
         ),
         Component(
             "lfq",
-            spec=specs.LFQ,
+            spec=LFQ,
             summary="the sign of every channel (lookup-free)",
-            examples=(specs.LFQ(width=5),),
+            examples=(LFQ(width=5),),
         ),
         Component(
             "bsq",
-            spec=specs.BSQ,
+            spec=BSQ,
             summary="the sign of every channel, on the unit sphere",
-            examples=(specs.BSQ(width=5),),
+            examples=(BSQ(width=5),),
         ),
         Component(
             "perturbed",
-            spec=specs.Perturbed,
+            spec=Perturbed,
             summary="another bottleneck, some codes swapped for near ones in training",
-            examples=(specs.Perturbed(bottleneck=specs.VQ(codes=16), neighbours=4, share=0.5),),
+            examples=(Perturbed(bottleneck=VQ(codes=16), neighbours=4, share=0.5),),
         ),
         Component(
             "conv",
-            spec=specs.Conv,
+            spec=Conv,
             summary="small convolutional tokenizer of images",
-            examples=(specs.Conv(channels=8),),
+            examples=(Conv(channels=8),),
         ),
         Component(
             "vqgan",
-            spec=specs.VQGAN,
+            spec=VQGAN,
             summary="convolutional tokenizer of images in the sizes of LlamaGen (VQ-16, VQ-8)",
-            examples=(specs.VQGAN(channels=8, multipliers=(1, 2), blocks=1, latent=8),),
+            examples=(VQGAN(channels=8, multipliers=(1, 2), blocks=1, latent=8),),
         ),
         Component(
             "causal",
-            spec=specs.Causal,
+            spec=Causal,
             summary="each latent predicted from those before it (CRT)",
             examples=(
-                specs.Causal(layers=1, width=8, heads=2),
-                specs.Causal(layers=0, error="nll", first="learned"),
+                Causal(layers=1, width=8, heads=2),
+                Causal(layers=0, error="nll", first="learned"),
             ),
         ),
         Component(
             "causal-ce",
-            spec=specs.CausalCE,
+            spec=CausalCE,
             summary="each id foretold from the latents before it, by cross-entropy",
-            examples=(specs.CausalCE(layers=1, width=8, heads=2),),
+            examples=(CausalCE(layers=1, width=8, heads=2),),
         ),
         Component(
             "perceptual",
-            spec=specs.Perceptual,
+            spec=Perceptual,
             summary="distance to the data in the features of VGG16 (LPIPS)",
-            examples=(specs.Perceptual(stages=1),),
+            examples=(Perceptual(stages=1),),
         ),
         Component(
             "adversarial",
-            spec=specs.Adversarial,
+            spec=Adversarial,
             summary="a patch discriminator that tells reconstructions from data (hinge)",
-            examples=(specs.Adversarial(layers=1, channels=4, adaptive=True),),
+            examples=(Adversarial(layers=1, channels=4, adaptive=True),),
         ),
     ]

@@ -1,0 +1,1 @@
+"""Bottlenecks with learned or implied codes."""

@@ -1,0 +1,57 @@
+"""Lookup-free quantisation: the sign of every channel.
+
+Axes: b batch, n features of a sample, w channels; a code is as wide as a feature.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from crt_vq.bottlenecks import bits
+from crt_vq.bottlenecks.specs import LFQ
+from crtcore.kinds import BottleneckOutput
+from crtcore.noise import Noise
+
+
+class Cube(nn.Module):
+    """Replaces each feature by the nearest corner of the cube from -1 to 1."""
+
+    unit: Tensor
+
+    def __init__(self, spec: LFQ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.width = spec.width
+        self.vocabulary: int | None = 2**spec.width
+        # Floating, so that codes follow `.double()` and the like.
+        self.register_buffer("unit", torch.ones(()), persistent=False)
+
+    def lookup(self, ids: Int[Tensor, "b n"]) -> Float[Tensor, "b n w"]:
+        """The codes that `ids` name.
+
+        Raises: IndexError if an id is absent or not under the vocabulary.
+        """
+        return bits.corners(bits.spelt(ids, self.width), self.unit)
+
+    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
+        """Signs, that of 0 being -1; the gradient passes straight through.
+
+        Units: rate in nats, ln 2 for each channel; no noise is used.
+        Raises: ValueError if w is not the number of channels.
+        """
+        if features.shape[-1] != self.width:
+            raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
+        with torch.autocast(features.device.type, enabled=False):
+            latents = features.to(torch.promote_types(features.dtype, self.unit.dtype))
+            positive = latents.detach() > 0
+            corners = bits.corners(positive, latents)
+            loss = self.spec.commitment * (latents - corners).square().mean()
+            # -|feature - corner|^2 differs by 4 times the feature between the two values of a bit.
+            loss = loss + self.spec.entropy * bits.entropy_gap(4 * latents / self.spec.temperature)
+        rate = latents.new_full((len(latents),), latents.shape[1] * self.width * math.log(2))
+        # The added term is exactly 0, so that codes are the corners bit for bit.
+        return BottleneckOutput(corners + (latents - latents.detach()), latents, bits.numbered(positive), rate, loss)

@@ -1,0 +1,1 @@
+"""Regularisers of stage 1: causal ones, and the perceptual and adversarial losses of VQGAN."""

@@ -1,0 +1,38 @@
+"""The patch discriminator: how real every patch of an image looks.
+
+Axes: b batch, c image channels, y rows and x columns of an image, p rows and q columns of patches.
+Source: Isola et al. (2017), arXiv:1611.07004, section 3.2.2 and appendix 6.1.2.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from crt_vq.regularizers.specs import Adversarial
+
+DEEPEST = 8
+"""Times the first layer's channels that no layer has more of."""
+
+
+def patch_discriminator(spec: Adversarial, channels: int) -> nn.Sequential:
+    """Layers from images of `channels`, `b c y x`, to a logit for each patch, `b 1 p q`."""
+    widths = [spec.channels * min(2**layer, DEEPEST) for layer in range(spec.layers + 1)]
+    layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+    for layer, width in enumerate(widths[1:], 1):
+        stride = 1 if layer == spec.layers else 2
+        # A shift before a norm by the batch's mean is without effect.
+        layers.append(nn.Conv2d(widths[layer - 1], width, 4, stride=stride, padding=1, bias=False))
+        layers += [nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
+    network = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))
+    for each in network:
+        if isinstance(each, nn.Conv2d):
+            nn.init.normal_(each.weight, 0.0, 0.02)
+        elif isinstance(each, nn.BatchNorm2d):
+            nn.init.normal_(each.weight, 1.0, 0.02)
+    return network
+
+
+def smallest(layers: int) -> int:
+    """The rows, and columns, that an image needs to have a patch."""
+    rows: int = 3 * 2**layers
+    return rows

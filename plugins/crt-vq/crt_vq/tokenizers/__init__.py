@@ -1,0 +1,1 @@
+"""Convolutional tokenizers of images."""

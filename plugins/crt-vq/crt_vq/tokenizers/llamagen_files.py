@@ -1,0 +1,119 @@
+"""Public LlamaGen tokenizers, read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from crt_vq.bottlenecks.codebook import Codebook
+from crt_vq.tensor_files import matched, read
+from crt_vq.tokenizers.grid import GridTokenizer
+from crt_vq.tokenizers.specs import VQGAN
+
+_ENTRIES = "quantize.embedding.weight"
+_USAGE = "quantize.codebook_used"
+"""The last ids that LlamaGen's training met: no weights, but its own code wants them to be there."""
+_MET = 65_536
+_INSIDE = {
+    "norms.0": "norm1",
+    "convolutions.0": "conv1",
+    "norms.1": "norm2",
+    "convolutions.1": "conv2",
+    "skip": "nin_shortcut",
+    "norm": "norm",
+    "query": "q",
+    "key": "k",
+    "value": "v",
+    "outward": "proj_out",
+    "1": "conv",
+}
+"""What is in a layer here, and there."""
+_WRAPPERS = ("ema", "model", "state_dict")
+"""Keys under which LlamaGen's `reconstruction_vq_ddp.py` looks for weights, in its order."""
+
+
+def load_llamagen_tokenizer(path: str | Path, tokenizer: GridTokenizer) -> None:
+    """Gives a `vqgan` the weights of a public checkpoint, `.pt`, `.pth` or `.safetensors`, in its own precision.
+
+    Raises: ValueError if the tokenizer has no such layout, or the file no weights of its names and shapes.
+    """
+    called, state = names(tokenizer), tokenizer.state_dict()
+    found = read(Path(path), _WRAPPERS)
+    found.pop(_USAGE, None)
+    matched(
+        Path(path), found, {theirs: state[ours].shape for ours, theirs in called.items()},
+        "build the tokenizer with the multipliers, the blocks and the codes that were trained",
+    )  # fmt: skip
+    tokenizer.load_state_dict({ours: found[theirs] for ours, theirs in called.items()}, strict=False)
+
+
+def save_llamagen_tokenizer(path: str | Path, tokenizer: GridTokenizer) -> None:
+    """Writes the weights of a `vqgan` as LlamaGen names them, to `.safetensors`, or to `.pt` for its own scripts.
+
+    Raises: ValueError if the tokenizer has no such layout, or the file's name ends on anything else.
+    """
+    state = tokenizer.state_dict()
+    weights = {theirs: state[ours].cpu().contiguous() for ours, theirs in names(tokenizer).items()}
+    weights[_USAGE] = torch.zeros(_MET)
+    match Path(path).suffix:
+        case ".safetensors":
+            safetensors.torch.save_file(weights, path)
+        case ".pt":
+            torch.save({"model": weights}, path)
+        case other:
+            raise ValueError(f"{path}: expected a file that ends on .safetensors or .pt, got {other!r}")
+
+
+def names(tokenizer: GridTokenizer) -> dict[str, str]:
+    """What LlamaGen calls each of a tokenizer's parameters.
+
+    Raises: ValueError if it is no `vqgan` over a `vq` that compares by cosine, as LlamaGen's does.
+    """
+    spec, bottleneck = tokenizer.spec, tokenizer.bottleneck
+    if not isinstance(spec, VQGAN):
+        raise ValueError(f"expected a tokenizer of {VQGAN.__name__}, got one of {type(spec).__name__}")
+    if not isinstance(bottleneck, Codebook) or bottleneck.spec.compare != "cosine":
+        raise ValueError(f"expected a bottleneck VQ that compares by cosine, got {type(bottleneck).__name__}")
+    return {
+        **dict(_named("encoder", tokenizer.encoder, [*_encoder(spec), "quant_conv"])),
+        **dict(_named("decoder", tokenizer.decoder, ["post_quant_conv", *_decoder(spec)])),
+        "bottleneck.entries": _ENTRIES,
+    }
+
+
+def _named(ours: str, network: nn.Module, theirs: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for name, _ in network.named_parameters():
+        place, *inside, leaf = name.split(".")
+        yield f"{ours}.{name}", ".".join([theirs[int(place)], *([_INSIDE[".".join(inside)]] if inside else []), leaf])
+
+
+def _encoder(spec: VQGAN) -> Iterator[str]:
+    yield "encoder.conv_in"
+    for level in range(spec.halvings + 1):
+        last = level == spec.halvings
+        yield from _level(f"encoder.conv_blocks.{level}", spec.blocks, attends=last)
+        if not last:
+            yield f"encoder.conv_blocks.{level}.downsample"
+    yield from (f"encoder.mid.{block}" for block in range(3))
+    yield from ("encoder.norm_out", "", "encoder.conv_out")
+
+
+def _decoder(spec: VQGAN) -> Iterator[str]:
+    yield "decoder.conv_in"
+    yield from (f"decoder.mid.{block}" for block in range(3))
+    for level in range(spec.halvings + 1):
+        yield from _level(f"decoder.conv_blocks.{level}", spec.blocks + 1, attends=level == 0)
+        if level < spec.halvings:
+            yield f"decoder.conv_blocks.{level}.upsample"
+    yield from ("decoder.norm_out", "", "decoder.conv_out")
+
+
+def _level(place: str, blocks: int, *, attends: bool) -> Iterator[str]:
+    for block in range(blocks):
+        yield f"{place}.res.{block}"
+        if attends:
+            yield f"{place}.attn.{block}"

@@ -1,0 +1,247 @@
+"""`perturbed`: which codes are swapped, for what, when, and by which noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+import torch
+from torch import Tensor
+
+from crt_vq import LFQ, VQ, Conv, Perturbed, ResidualVQ
+from crt_vq.bottlenecks.perturbed import NearbySwaps
+from crtcore import Noise
+from crtcore.kinds import BottleneckOutput, BottleneckSpec
+
+
+def swapping(**fields: Any) -> NearbySwaps:
+    """Swaps among the Euclidean codes 0, 10, 20 and 30, all of them and for the two nearest if nothing else is said."""
+    torch.manual_seed(0)
+    book = VQ(codes=4, width=1, compare="euclidean")
+    fields = {"bottleneck": book, "neighbours": 2, "swapped": 1.0, "share": 1.0, **fields}
+    swaps = Perturbed(**fields).build().double()
+    swaps.bottleneck.entries.data = torch.tensor([[0.0], [10.0], [20.0], [30.0]], dtype=torch.float64)
+    return swaps
+
+
+def features(samples: int = 64) -> Tensor:
+    """Samples of three features: nearest to 0, then 10; to 20, then 30; to 20, then 10."""
+    return torch.tensor([[[1.0], [24.0], [16.0]]], dtype=torch.float64).repeat(samples, 1, 1).requires_grad_()
+
+
+def ids(squeezed: BottleneckOutput) -> Tensor:
+    """The ids, which there are."""
+    assert squeezed.ids is not None
+    return squeezed.ids
+
+
+def test_a_code_is_swapped_for_any_of_the_nearest() -> None:
+    met = ids(swapping()(features()))
+
+    # By chance one of the two is missing for a feature with probability 2**-61.
+    assert met[:, 0].unique().tolist() == [0, 1]
+    assert met[:, 1].unique().tolist() == [2, 3]
+    assert met[:, 2].unique().tolist() == [1, 2]
+
+
+def test_ids_name_the_swapped_codes() -> None:
+    swaps = swapping()
+
+    squeezed = swaps(features())
+
+    assert torch.equal(swaps.lookup(ids(squeezed)), squeezed.codes)
+
+
+def test_what_is_not_swapped_is_let_through_bit_for_bit() -> None:
+    torch.manual_seed(0)
+    swaps = Perturbed(bottleneck=VQ(codes=64), neighbours=8, share=0.5).build()
+    vectors = torch.randn(32, 4, 8).requires_grad_()
+
+    plain, squeezed = swaps.bottleneck(vectors), swaps(vectors)
+
+    same = ids(plain) == ids(squeezed)
+    assert same.any()
+    assert not same.all()
+    assert torch.equal(plain.codes[same], squeezed.codes[same])
+
+
+def test_autocast_changes_no_swap() -> None:
+    torch.manual_seed(0)
+    swaps = Perturbed(bottleneck=VQ(codes=64), neighbours=8, share=1.0).build()
+    vectors = torch.randn(32, 4, 8).requires_grad_()
+    plain = swaps(vectors)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = swaps(vectors)
+
+    assert torch.equal(ids(mixed), ids(plain))
+    assert torch.equal(mixed.codes, plain.codes)
+
+
+def test_the_gradient_is_that_of_the_codes_replaced() -> None:
+    sample = features()
+
+    swapping()(sample).codes.sum().backward()
+
+    assert sample.grad is not None
+    assert (sample.grad == 1).all()
+
+
+def test_rate_loss_and_compared_features_are_those_before_the_swap() -> None:
+    swaps = swapping()
+
+    plain, squeezed = swaps.bottleneck(features()), swaps(features())
+
+    assert torch.equal(plain.rate, squeezed.rate)
+    assert torch.equal(plain.loss, squeezed.loss)
+    assert torch.equal(plain.latents, squeezed.latents)
+
+
+@pytest.mark.parametrize("fields", [{"share": 0.0}, {"swapped": 0.0}, {"neighbours": 1}], ids=str)
+def test_without_a_chance_nothing_is_swapped(fields: dict[str, Any]) -> None:
+    assert ids(swapping(**fields)(features())).unique(dim=0).tolist() == [[0, 2, 2]]
+
+
+def test_outside_training_nothing_is_swapped() -> None:
+    assert ids(swapping().eval()(features())).unique(dim=0).tolist() == [[0, 2, 2]]
+
+
+def test_codes_that_carry_no_gradient_are_not_swapped() -> None:
+    assert ids(swapping()(features().detach())).unique(dim=0).tolist() == [[0, 2, 2]]
+
+
+def test_samples_and_codes_are_chosen_as_often_as_the_spec_says() -> None:
+    swaps = swapping(share=0.25, swapped=0.5, neighbours=4)
+
+    swapped, ranks = swaps.draws(torch.zeros(4096, 64, dtype=torch.int64), None)
+
+    chosen = swapped.any(-1)  # a chosen sample without a swap is met with probability 2**-64
+    # Five standard deviations: false alarms at 6e-7 each.
+    assert chosen.double().mean().item() == pytest.approx(0.25, abs=5 * (0.25 * 0.75 / 4096) ** 0.5)
+    among = swapped[chosen].double()
+    assert among.mean().item() == pytest.approx(0.5, abs=5 * (0.25 / among.numel()) ** 0.5)
+    for rank in range(4):
+        shares = (ranks[swapped] == rank).double()
+        assert shares.mean().item() == pytest.approx(0.25, abs=5 * (0.25 * 0.75 / shares.numel()) ** 0.5)
+
+
+def test_a_call_alone_changes_nothing() -> None:
+    swaps, state = swapping(), torch.get_rng_state()
+
+    first, second = swaps(features()), swaps(features())
+
+    assert torch.equal(ids(first), ids(second))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_other_codes_are_swapped_once_a_step_is_propagated_back() -> None:
+    swaps = swapping()
+    first = swaps(features())
+
+    first.codes.sum().backward()
+    second = swaps(features())
+
+    assert int(swaps.steps) == 1
+    assert not torch.equal(ids(first), ids(second))
+
+
+def test_the_state_says_which_codes_are_swapped() -> None:
+    swaps, other = swapping(), swapping()
+    other.seed += 1
+    swaps(features()).codes.sum().backward()
+
+    before = ids(other(features()))
+    other.load_state_dict(swaps.state_dict())
+
+    assert not torch.equal(before, ids(swaps(features())))
+    assert torch.equal(ids(other(features())), ids(swaps(features())))
+
+
+def test_more_samples_leave_the_swaps_of_those_that_were_there_alone() -> None:
+    swaps = swapping()
+
+    assert torch.equal(ids(swaps(features(8))), ids(swaps(features()))[:8])
+
+
+def test_noise_that_is_given_decides_and_leaves_the_state_alone() -> None:
+    swaps = swapping()
+
+    one, same, other = (ids(swaps(features(), Noise(seed, "test"))) for seed in (1, 1, 2))
+    swaps(features(), Noise(1, "test")).codes.sum().backward()
+
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert int(swaps.steps) == 0
+
+
+def test_with_a_seed_for_each_sample_its_place_in_the_batch_does_not_matter() -> None:
+    swaps, seeds = swapping(), torch.arange(64)
+    order = seeds.flip(0)
+
+    straight = ids(swaps(features(), Noise(seeds, "test")))
+    turned = ids(swaps(features(), Noise(seeds[order], "test")))
+
+    assert torch.equal(straight[order], turned)
+    assert len(straight.unique(dim=0)) > 1
+
+
+def test_the_other_bottleneck_starts_as_it_would_by_itself() -> None:
+    torch.manual_seed(3)
+    alone = VQ(codes=16).build()
+    torch.manual_seed(3)
+    within = Perturbed(bottleneck=VQ(codes=16), neighbours=4).build().bottleneck
+
+    assert torch.equal(alone.entries, within.entries)  # type: ignore[attr-defined]
+
+
+def test_a_tokenizer_trains_on_swapped_codes_and_names_the_nearest() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(16, 1, 8, 8)
+    spec = Perturbed(bottleneck=LFQ(width=4), neighbours=16, swapped=1.0, share=1.0)
+    tokenizer = Conv(channels=4).build(spec.build(), images)
+
+    encoded = tokenizer(images)
+    named = tokenizer.encode(images)
+
+    assert encoded.ids is not None
+    assert not torch.equal(encoded.ids, named)
+    torch.testing.assert_close(tokenizer.decode(encoded.ids), encoded.reconstruction)
+    assert torch.equal(named, tokenizer.eval()(images).ids)
+
+
+class Whole:
+    """Lets everything through."""
+
+    width = 1
+    vocabulary = None
+
+    def __call__(self, features: Tensor, noise: Noise | None = None) -> BottleneckOutput:
+        return BottleneckOutput(features, features, None, features.new_zeros(len(features)), features.new_zeros(()))
+
+    def lookup(self, ids: Tensor) -> Tensor:
+        raise AssertionError(ids)
+
+
+@attrs.frozen(kw_only=True)
+class WholeSpec(BottleneckSpec):
+    """Of a bottleneck without ids."""
+
+    def build(self) -> Whole:
+        return Whole()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"bottleneck": WholeSpec()}, "expected a bottleneck with ids, got one whose codes are continuous"),
+        ({"bottleneck": VQ(codes=4), "neighbours": 5}, "expected at most 4 neighbours, one for each code, got 5"),
+        (
+            {"bottleneck": ResidualVQ(codes=8, depth=3), "neighbours": 2},
+            "expected a bottleneck with one code for each feature, got 3",
+        ),
+    ],
+)
+def test_a_bottleneck_whose_codes_cannot_be_swapped_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Perturbed(**fields).build()
