@@ -1,1 +1,1 @@
-"""Network parts that several plugins need and none may take from another."""
+"""Transformer parts for priors: attention, rotary positions, blocks, and sessions with a KV cache."""

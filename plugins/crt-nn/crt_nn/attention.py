@@ -1,4 +1,4 @@
-"""Self-attention with rotary positions, along a line unless another way to turn is given.
+"""Self-attention with rotary positions.
 
 Axes: b batch, t new positions, s positions seen, w width, h heads, g heads of keys and values, d head width.
 """
@@ -17,14 +17,13 @@ from crt_nn.context import AttentionContext
 from crt_nn.rotary import rotate
 
 Rope: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""Queries or keys `b t h d` and their positions `b t`, to turned ones."""
+"""Rotates queries or keys `b t h d` by their positions `b t`."""
 
 
 class Attention(nn.Module):
-    """Every position reads those that its scope lets it see.
+    """Multi-head attention; with fewer `key_heads` than heads, grouped-query attention.
 
-    With fewer `key_heads` than heads, a head of keys and values serves several neighbouring heads of queries, and a
-    session keeps no more than that.
+    A head of keys and values then serves several neighbouring heads of queries, and the KV cache is smaller by as much.
     Source: Ainslie et al. (2023), arXiv:2305.13245, section 2.2.
     """
 
@@ -50,15 +49,15 @@ class Attention(nn.Module):
         self._chosen: tuple[torch.device, torch.dtype, Attend] | None = None
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """What each position read.
+        """Attends from each position to those that are visible to it.
 
-        Raises: ValueError if the wanted backend cannot run on the features' device and type.
+        Raises: ValueError if the backend cannot run on the features' device and type.
         """
-        turning = self.heads + self.key_heads
-        joint = self.inward(features).unflatten(-1, (turning + self.key_heads, -1))  # b t h+2g d
-        turned = self.rope(joint[:, :, :turning], context.positions)  # at once, in half the time
-        query, key = turned[:, :, : self.heads], turned[:, :, self.heads :]  # b t h d, b t g d
-        key, value = context.update(self, key, joint[:, :, turning:])  # b s g d
+        rotated = self.heads + self.key_heads
+        joint = self.inward(features).unflatten(-1, (rotated + self.key_heads, -1))  # b t h+2g d
+        queries_keys = self.rope(joint[:, :, :rotated], context.positions)  # one call takes half the time of two
+        query, key = queries_keys[:, :, : self.heads], queries_keys[:, :, self.heads :]  # b t h d, b t g d
+        key, value = context.update(self, key, joint[:, :, rotated:])  # b s g d
         attend = self._backend(query)
         mixed = attend(query, key, value, context.visible)
         result: Tensor = self.outward(mixed.flatten(2))

@@ -1,4 +1,4 @@
-"""Attention backends: torch's own, and xformers' where it can run.
+"""Attention backends: torch's scaled_dot_product_attention, and xformers where it can run.
 
 Axes: b batch, t queries, s keys, h heads, g heads of keys and values (a divisor of h), d head width.
 """
@@ -19,7 +19,7 @@ from torch.nn import functional
 
 Backend: TypeAlias = Literal["auto", "xformers", "sdpa"]
 Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
-"""Queries `b t h d`, keys and values `b s g d`, who sees whom `b t s` (None: causal), to `b t h d`."""
+"""Queries `b t h d`, keys and values `b s g d`, and a mask `b t s` (None: causal) to `b t h d`."""
 
 XFORMERS = "xformers.ops.fmha"
 """The import root; upstream is moving it to `mslk.attention.fmha` (vllm-project/vllm#40703)."""
@@ -41,14 +41,14 @@ def sdpa(
 
 
 def bias(visible: Bool[Tensor, "b t s"], heads: int, dtype: torch.dtype) -> Float[Tensor, "b {heads} t s"]:
-    """0 where seen and -inf elsewhere, in memory whose rows are padded to a multiple of 8, as xformers asks."""
+    """Returns 0 where visible and -inf elsewhere; xformers requires rows padded to a multiple of 8 in memory."""
     batch, queries, keys = visible.shape
     padded = torch.zeros(batch, 1, queries, -(-keys // 8) * 8, dtype=dtype, device=visible.device)
     return padded[..., :keys].masked_fill_(~visible[:, None], float("-inf")).expand(-1, heads, -1, -1)
 
 
 def repeat_heads(shared: Float[Tensor, "b s g d"], heads: int) -> Float[Tensor, "b s {heads} d"]:
-    """Each head of keys or values as often as it serves one of `heads`."""
+    """Repeats each head of keys or values, so that there are `heads` of them."""
     return shared if shared.shape[2] == heads else shared.repeat_interleave(heads // shared.shape[2], 2)
 
 
@@ -62,7 +62,7 @@ def _xformers(query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None)
 
 
 def _try_xformers(device: torch.device, dtype: torch.dtype, width: int) -> None:
-    """Runs it forward and back with either sort of mask."""
+    """Runs xformers forward and backward with both kinds of mask."""
     logging.getLogger("xformers").setLevel(logging.ERROR)  # before the import, which warns of what it cannot load
     with torch.inference_mode(False), torch.enable_grad():
         probe = torch.zeros(1, 3, 1, width, dtype=dtype, device=device, requires_grad=True)
@@ -71,7 +71,10 @@ def _try_xformers(device: torch.device, dtype: torch.dtype, width: int) -> None:
 
 
 def obstacle(device: torch.device, dtype: torch.dtype, width: int) -> str | None:
-    """Why xformers cannot run on such tensors, or None; it is imported for CUDA alone, as that takes seconds."""
+    """Returns why xformers cannot run on such tensors, or None.
+
+    Cost: seconds for the import, which is made for CUDA alone.
+    """
     package = XFORMERS.partition(".")[0]
     if importlib.util.find_spec(package) is None:
         return f"{package} is not installed"
@@ -87,9 +90,9 @@ def obstacle(device: torch.device, dtype: torch.dtype, width: int) -> str | None
 
 
 def choose(backend: Backend, like: Float[Tensor, "b t h d"]) -> tuple[Attend, str]:
-    """The backend for tensors like this one, and the words that say which it is and why.
+    """Returns the backend for tensors like this one, and a text with its name and the reason for the choice.
 
-    Raises: ValueError if xformers is wanted by name and cannot run.
+    Raises: ValueError if `backend` is "xformers" and it cannot run.
     """
     if backend == "sdpa":
         return sdpa, "sdpa"

@@ -1,4 +1,4 @@
-"""Blocks: residual sub-layers behind norms, and a stack of them.
+"""Pre-norm residual blocks, and a stack of them.
 
 A sub-layer is any module that takes `features b t w` and an `AttentionContext` and returns `b t w`. To use another
 attention, put another builder in the list.
@@ -18,11 +18,11 @@ from crt_nn.context import AttentionContext
 from crt_nn.norm import RMSNorm
 
 Builder: TypeAlias = Callable[[int], nn.Module]
-"""A width to a new sub-layer."""
+"""Builds a sub-layer of a width."""
 
 
 class Block(nn.Module):
-    """Sub-layers in turn, each given the normalised stream and added to it."""
+    """Applies sub-layers one after another to the normalised stream, and adds what each returns."""
 
     def __init__(self, width: int, builders: Sequence[Builder], *, epsilon: float = 1e-5) -> None:
         super().__init__()
@@ -30,17 +30,17 @@ class Block(nn.Module):
         self.sublayers = nn.ModuleList(build(width) for build in builders)
 
     def forward(self, stream: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """The stream after every sub-layer."""
+        """Returns the stream after all sub-layers."""
         for norm, sublayer in zip(self.norms, self.sublayers, strict=True):
             stream = stream + sublayer(norm(stream), context)
         return stream
 
 
 class Stack(nn.Module):
-    """Blocks of the same make, one after another, and a last norm.
+    """Equal blocks one after another, and a final norm.
 
-    With `recompute`, what is inside a block is computed again for the gradient, and only the stream between is kept.
-    `epsilon` is what norms add to the mean square.
+    With `recompute`, the backward pass computes each block again, and only the stream between blocks is kept.
+    Norms add `epsilon` to the mean square.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class Stack(nn.Module):
         self.norm = RMSNorm(width, epsilon=epsilon)
 
     def forward(self, stream: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """The normalised stream after every block."""
-        twice = self.recompute and torch.is_grad_enabled() and context.cache is None
+        """Returns the normalised stream after all blocks."""
+        again = self.recompute and torch.is_grad_enabled() and context.cache is None
         for block in self.blocks:
-            stream = checkpoint(block, stream, context, use_reentrant=False) if twice else block(stream, context)
+            stream = checkpoint(block, stream, context, use_reentrant=False) if again else block(stream, context)
         result: Tensor = self.norm(stream)
         return result

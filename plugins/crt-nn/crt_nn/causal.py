@@ -1,4 +1,4 @@
-"""What transformers share that read a first position and then ids: whole passes, and sessions.
+"""Base of autoregressive transformers that read one first position, then ids.
 
 Axes: b batch, n ids of a sample, t positions, w width, v vocabulary. Id -1 means absent.
 """
@@ -23,41 +23,41 @@ class Causal(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
-        """Features of the first position and the ids.
+        """Returns features of the first position and of the ids.
 
-        Raises: ValueError if there is a condition and the prior was built without classes.
+        Raises: ValueError if class ids are given and the prior was built without classes.
         """
 
     @abc.abstractmethod
     def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """The normalised last states within a scope."""
+        """Returns the normalised last states of positions within a context."""
 
     @abc.abstractmethod
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
-        """Logits after each position."""
+        """Returns logits after each position."""
 
     @abc.abstractmethod
     def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
-        """The normalised last states at the first position and at each id, in a pass over whole samples."""
+        """Returns the normalised last states at the first position and at each id of whole samples."""
 
     def forward(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
-        """Logits after the first position and after each id.
+        """Returns logits after the first position and after each id.
 
-        Raises: ValueError if there is a condition and the prior was built without classes.
+        Raises: ValueError if class ids are given and the prior was built without classes.
         """
         return self.logits(self.forward_states(ids, class_ids))
 
     def hidden(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
-        """The normalised last state at each id."""
+        """Returns the normalised last state at each id."""
         return self.forward_states(ids, class_ids)[:, 1:]
 
     def open(
         self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
     ) -> CachedSession:
-        """A session with cached keys and values."""
+        """Opens a session with a KV cache."""
         return CachedSession(self, ids, class_ids, capacity=capacity, room=room)
 
     def embed(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
-        """Features of ids; an absent one passes for id 0, as none that is there looks at it."""
+        """Returns features of ids. An absent id is embedded as id 0, which no present position attends to."""
         features: Tensor = self.embedding(ids.clamp(min=0))
         return features

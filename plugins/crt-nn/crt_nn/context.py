@@ -1,4 +1,4 @@
-"""Scope: what a sub-layer may look at beside its own input.
+"""What a sub-layer reads beside its own input: positions, a mask and the KV cache.
 
 Axes: b batch, t new positions, s positions seen, k committed positions.
 """
@@ -13,43 +13,46 @@ from torch import Tensor, nn
 
 
 class KVCache:
-    """What layers wrote in earlier calls: numbered slots, as many for every layer, made when it first writes."""
+    """Keys and values of earlier calls, in numbered slots that a layer allocates when it first writes.
+
+    A layer may keep other tensors `b t ...` the same way.
+    """
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self.offset = 0
-        """The slot that the next call writes first."""
+        """The first slot that the next call writes."""
         self._tensors: dict[nn.Module, tuple[Tensor, ...]] = {}
 
     def update(self, layer: nn.Module, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Writes tensors `b t ...` of a layer from `offset` on; all that it has written up to there."""
+        """Writes tensors `b t ...` of a layer from `offset` on, and returns all its slots up to there, `b s ...`."""
         if layer not in self._tensors:
             self._tensors[layer] = tuple(part.new_zeros(part.shape[0], self.slots, *part.shape[2:]) for part in new)
         stop = self.offset + new[0].shape[1]
-        for shelf, part in zip(self._tensors[layer], new, strict=True):
-            shelf[:, self.offset : stop] = part
-        return tuple(shelf[:, :stop] for shelf in self._tensors[layer])
+        for kept, part in zip(self._tensors[layer], new, strict=True):
+            kept[:, self.offset : stop] = part
+        return tuple(kept[:, :stop] for kept in self._tensors[layer])
 
     def move(self, source: Int[Tensor, "b k"], target: Int[Tensor, "b k"]) -> None:
-        """Copies slots row by row, all read before any is written."""
+        """Copies slots within each row; all are read before any is written."""
         rows = torch.arange(len(source), device=source.device)[:, None]
-        for shelves in self._tensors.values():
-            for shelf in shelves:
-                shelf[rows, target] = shelf[rows, source]
+        for tensors in self._tensors.values():
+            for kept in tensors:
+                kept[rows, target] = kept[rows, source]
 
 
 class AttentionContext(NamedTuple):
-    """Where the new positions stand, what they see, and when."""
+    """Positions of the new features, what they attend to, and the training step."""
 
     positions: Int[Tensor, "b t"]
     visible: Bool[Tensor, "b t s"] | None = None
-    """None: each position sees itself and those before it."""
+    """What each position attends to; None: itself and those before it."""
     cache: KVCache | None = None
     step: Int[Tensor, ""] | None = None
-    """Which step of training this is; None: it is none, and nothing is dropped."""
+    """The training step; None outside of training, where nothing is dropped."""
     ids: Int[Tensor, "b t"] | None = None
-    """What stands there, -1 where that is no id; None: nobody told."""
+    """The id at each position, -1 where there is none; None: the ids are not given."""
 
     def update(self, layer: nn.Module, *new: Tensor) -> tuple[Tensor, ...]:
-        """The tensors `b t ...` of a layer, after those it wrote in earlier calls: `b s ...`."""
+        """Caches tensors `b t ...` of a layer, and returns them behind those of earlier calls, `b s ...`."""
         return new if self.cache is None else self.cache.update(layer, new)

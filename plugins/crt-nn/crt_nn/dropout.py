@@ -1,4 +1,4 @@
-"""Dropout whose masks are a pure function of a seed, the step and the place, so that resuming changes none.
+"""Dropout whose masks depend only on a seed, the step and the place, so that resuming changes none.
 
 Axes: b batch, t positions, w width.
 """
@@ -14,7 +14,7 @@ from crtcore.noise import Noise
 
 
 class Dropout(nn.Module):
-    """Zeroes a share of all channels in training, and scales up the others.
+    """Zeroes a share of all channels in training and scales up the others.
 
     Source: Srivastava et al. (2014), Journal of Machine Learning Research 15, 1929.
     """
@@ -27,20 +27,20 @@ class Dropout(nn.Module):
         self.register_buffer("seed", torch.randint(2**62, ()), persistent=False)  # the same whenever built anew
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """The features, some of them 0 where the scope tells a step of training.
+        """Drops channels if the context has a training step; else returns the features.
 
-        Units: the share in 65,536ths, rounded down.
+        Units: the share counts in 65,536ths, rounded down.
         """
         dropped = int(self.share * 2**16)
         if context.step is None or not dropped:
             return features
         rows = torch.arange(len(features), device=features.device)
-        coins = Noise(self.seed, "dropout").shorts(features.shape[1] * features.shape[2], context.step, rows)
-        return torch.where(coins.view_as(features) >= dropped, features, 0) * (2**16 / (2**16 - dropped))
+        uniforms = Noise(self.seed, "dropout").shorts(features.shape[1] * features.shape[2], context.step, rows)
+        return torch.where(uniforms.view_as(features) >= dropped, features, 0) * (2**16 / (2**16 - dropped))
 
 
 class WithDropout(nn.Module):
-    """A sub-layer, and dropout of what it gives."""
+    """A sub-layer with dropout of its output."""
 
     def __init__(self, sublayer: nn.Module, share: float) -> None:
         super().__init__()
@@ -48,6 +48,6 @@ class WithDropout(nn.Module):
         self.dropout = Dropout(share)
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """What the sub-layer gives, some of it 0 in training."""
+        """Returns the sub-layer's output, with channels dropped in training."""
         result: Tensor = self.dropout(self.sublayer(features, context), context)
         return result

@@ -20,6 +20,6 @@ class RMSNorm(nn.Module):
         self.gain = nn.Parameter(torch.ones(width))
 
     def forward(self, features: Float[Tensor, "... w"]) -> Float[Tensor, "... w"]:
-        """The scaled features; the mean square is taken in float32 at least."""
+        """Returns the scaled features; the mean square is computed in float32 at least."""
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
         return functional.rms_norm(wide, self.gain.shape, eps=self.epsilon).to(features.dtype) * self.gain

@@ -1,4 +1,4 @@
-"""What transformers behind a class prefix share: the prefix, and logits.
+"""Base of autoregressive transformers that read a class prefix, then ids.
 
 Axes: b batch, n ids of a sample, t positions, w width, v vocabulary. Id -1 means absent.
 """
@@ -13,29 +13,29 @@ from crt_nn.causal import Causal
 
 
 class Prefixed(Causal):
-    """Base of priors that read one position of a class and then the ids."""
+    """Base of priors that read one position for the class, then the ids."""
 
     prefixes: nn.Embedding
-    """A row for each class, and a last one that is unconditional."""
+    """A row for each class, and a last one for none."""
     head: nn.Module
-    """States to logits."""
+    """Maps states to logits."""
 
     def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
-        """Features of the prefix and the ids."""
+        """Returns features of the prefix and the ids."""
         if class_ids is None:
             class_ids = ids.new_full((len(ids),), -1)
         elif not self.classes:
-            raise ValueError("expected no condition, as this prior was built without classes, got one")
+            raise ValueError("expected no class ids, as this prior was built without classes, got some")
         prefix: Tensor = self.prefixes(class_ids.where(class_ids >= 0, self.classes))
         return torch.cat((prefix[:, None], self.embed(ids)), 1)
 
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
-        """Logits after each position."""
+        """Returns logits after each position."""
         logits: Tensor = self.head(states)
         return logits
 
     def reset_parameters(self) -> None:
-        """Gives every weight its first values.
+        """Draws first values of all weights; output weights are 0.
 
         Source: LlamaGen, autoregressive/models/gpt.py, `initializer_range` and the zeroed output layer.
         """

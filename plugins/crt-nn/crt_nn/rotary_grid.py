@@ -1,4 +1,4 @@
-"""Rotary positions in two dimensions: half of the channels turn with the row of a cell, half with its column.
+"""Rotary positions in two dimensions: half of the channels encode the row of a cell, half its column.
 
 Axes: b batch, t positions, h heads, d head width, p pairs of channels.
 """
@@ -15,9 +15,10 @@ from crt_nn.rotary import frequencies, rotate_and_scale
 def rotate_on_grid(
     features: Float[Tensor, "b t h d"], cells: Int[Tensor, "b t"], *, columns: int
 ) -> Float[Tensor, "b t h d"]:
-    """Turns pairs of neighbouring channels by the place of a cell in raster order; a cell under 0 is none, and gives 0.
+    """Rotates pairs of neighbouring channels by the row and column of a cell in raster order.
 
-    Rows go on for as long as there are cells. The width of a head is a multiple of 4.
+    A negative cell is no cell, and its features become 0. The number of rows is not limited. The width of a head is a
+    multiple of 4.
     Source: FoundationVision/LlamaGen, autoregressive/models/gpt.py, `precompute_freqs_cis_2d`.
     """
     speeds = frequencies(features, features.shape[-1] // 2)

@@ -1,4 +1,4 @@
-"""Rotary positions that reach further than trained: slow pairs of channels are slowed down, fast ones kept.
+"""YaRN: rotary positions for longer sequences than trained, with slow pairs of channels slowed down further.
 
 Axes: b batch, t positions, h heads, d head width, p pairs of channels.
 """
@@ -18,9 +18,9 @@ from crt_nn.yarn_settings import Yarn
 def rotate_stretched(
     features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, yarn: Yarn
 ) -> Float[Tensor, "b t h d"]:
-    """Turns each pair of neighbouring channels at its stretched speed, and lengthens it for sharper attention.
+    """Rotates each pair of neighbouring channels at its new speed, and scales it for sharper attention.
 
-    Scale 1 is `rotate`, bit for bit.
+    With scale 1 the result is that of `rotate`, bit for bit.
     Source: Peng et al. (2023), arXiv:2309.00071, definition 2 and eq. 22.
     """
     width = features.shape[-1]
@@ -32,9 +32,9 @@ def rotate_stretched(
 
 
 def frequency_factors(yarn: Yarn, width: int, device: torch.device) -> Float[Tensor, " p"]:
-    """What the speed of each pair is multiplied by: 1 if it turns `beta_fast` times, 1 / scale if `beta_slow` times.
+    """Returns the factor of each pair's speed: 1 from `beta_fast` turns on, 1 / scale up to `beta_slow` turns.
 
-    In between it falls by equal steps, from a whole pair to a whole pair.
+    Turns are counted over the original length. Between the two pairs, rounded outward, the factor falls linearly.
     Source: jquesnelle/yarn, scaled_rope/LlamaYaRNScaledRotaryEmbedding.py, `find_correction_range`.
     """
     low = max(math.floor(_pair(yarn.beta_fast, yarn.original_length, width)), 0)
@@ -45,5 +45,5 @@ def frequency_factors(yarn: Yarn, width: int, device: torch.device) -> Float[Ten
 
 
 def _pair(turns: float, length: int, width: int) -> float:
-    """Which pair, in a head of `width` channels, turns so many times in a length."""
+    """Returns the pair, as a real number, that turns so many times over a length in a head of `width` channels."""
     return width * math.log(length / (turns * 2 * math.pi)) / (2 * math.log(BASE))

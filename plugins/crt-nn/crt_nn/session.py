@@ -1,4 +1,4 @@
-"""A session of any transformer, with cached keys and values, serving chains and trees.
+"""A session of any transformer with a KV cache, for chains and trees of ids.
 
 Axes: b batch, n ids of a sample, p prefix positions, t new nodes, m tentative nodes, k committed positions, w width,
 v vocabulary. Id -1 means absent.
@@ -18,31 +18,31 @@ from crt_nn.slots import Ancestry, Slots
 
 @runtime_checkable  # so that test-time type checkers accept it
 class Network(Protocol):
-    """What a session needs of a transformer."""
+    """The transformer of a session."""
 
     def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b p+n w"]:
-        """Input features of a prefix of at least one position, then of ids, where id -1 is any harmless one."""
+        """Returns input features of a prefix of at least one position, then of ids; id -1 may be embedded as any id."""
 
     def embed(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
-        """Input features of ids, where id -1 is any harmless one."""
+        """Returns input features of ids; id -1 may be embedded as any id."""
 
     def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """Hidden states of positions within a scope."""
+        """Returns hidden states of positions within a context."""
 
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
-        """Logits after each position."""
+        """Returns logits after each position."""
 
 
 class CachedSession:
-    """Keys and values are computed once: committed ones lie at the front of a row, tentative ones behind every row's.
+    """Computes keys and values once. Committed ones fill the front of a row, tentative ones follow behind all rows'.
 
-    Slots are written beyond what a row has committed before they are read, so stale ones do no harm.
+    A slot beyond what a row has committed is written before it is read, so that stale slots do no harm.
     """
 
     next_logits: Float[Tensor, "b v"]
     _ancestry: Ancestry
     _logits: list[Tensor]
-    """After the tip, and after each `extend`'s nodes."""
+    """Logits after what is committed, then after the nodes of each `extend`."""
 
     @torch.no_grad()
     def __init__(
@@ -68,19 +68,19 @@ class CachedSession:
 
     @property
     def _count(self) -> Int[Tensor, " b"]:
-        """Positions that each row has committed, the prefix included."""
+        """Positions that each row has committed, with the prefix."""
         return self._prefix + self._slots.filled
 
     @property
     def _bound(self) -> int:
-        """The slot behind the last one that a row can have committed."""
+        """The first slot behind all that a row can have committed."""
         return self._prefix + self._slots.bound
 
     @torch.no_grad()
     def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None = None) -> Float[Tensor, "b t v"]:
         """Adds tentative nodes and returns the logits after each.
 
-        Raises: ValueError if there is no room for them.
+        Raises: ValueError if there are more than `room` of them.
         """
         first = self._slots.tentative
         parents = self._slots.extend(ids, parents)
@@ -97,7 +97,7 @@ class CachedSession:
 
     @torch.no_grad()
     def commit(self, path: Int[Tensor, "b k"]) -> None:
-        """Keeps the columns of `path`, leaving out absent nodes, and drops every other tentative node."""
+        """Commits the columns of `path` without absent nodes, and drops every other tentative node."""
         path = self._present(path)
         length = (path >= 0).sum(-1)  # b
         steps = torch.arange(path.shape[1], device=path.device)
@@ -110,9 +110,9 @@ class CachedSession:
         self._reset(next_logits)
 
     def _logits_after(self, last: Int[Tensor, " b"]) -> Float[Tensor, "b v"]:
-        """The logits after a node of each row, where 0 is the tip.
+        """Returns the logits after one node of each row; node 0 stands for what is committed.
 
-        Cost: two passes over `b v` for each extension, however many nodes it brought.
+        Cost: two passes over `b v` for each extension, whatever its number of nodes.
         """
         rows, first = torch.arange(len(last), device=last.device), 1
         chosen = self._logits[0][:, 0]
@@ -122,11 +122,11 @@ class CachedSession:
         return chosen
 
     def _reset(self, next_logits: Float[Tensor, "b 1 v"]) -> None:
-        """Begins again with no tentative node."""
+        """Starts again without tentative nodes."""
         self._ancestry, self._logits = Ancestry(next_logits), [next_logits]
 
     def _present(self, path: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
-        """The path with absent nodes taken out and what is left moved to the left."""
+        """Returns the path without absent nodes, moved to the left."""
         present = torch.nn.functional.pad(self._ancestry.present, (1, 0))  # b 1+m
         kept = present.gather(1, path + 1)
         order = (~kept).to(torch.int8).argsort(dim=-1, stable=True)

@@ -10,7 +10,7 @@ from crt_nn.context import AttentionContext
 
 
 class SwiGLU(nn.Module):
-    """Two projections, one gating the other, and a third one back.
+    """Two projections, one of which gates the other, and a projection back.
 
     Source: Shazeer (2020), arXiv:2002.05202, eq. 6.
     """
@@ -22,6 +22,6 @@ class SwiGLU(nn.Module):
         self.down = nn.Linear(hidden, width, bias=False)
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """Each position by itself; the scope is not looked at."""
+        """Maps each position by itself; the context is not used."""
         result: Tensor = self.down(functional.silu(self.gate(features)) * self.up(features))
         return result

@@ -1,4 +1,4 @@
-"""How rotary positions are stretched beyond the length that they were trained at."""
+"""Settings of YaRN, free of torch."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ def _slower(settings: Yarn, attribute: attrs.Attribute[float], value: float) -> 
 
 @attrs.frozen(kw_only=True)
 class Yarn:
-    """How rotary positions are stretched beyond the length that they were trained at.
+    """Extends rotary positions beyond the length that they were trained at.
 
     Source: Peng et al. (2023), arXiv:2309.00071, section 3; defaults as in jquesnelle/yarn.
     """
 
     scale: float = attrs.field(default=1.0, validator=at_least(1))
-    """How many times the original length positions are to reach; 1 is plain rotary positions."""
+    """New length over original length; 1 is plain rotary positions."""
     original_length: int = attrs.field(default=2048, validator=at_least(8))
-    """Positions trained at."""
+    """Positions in training before the extension."""
     extrapolation: float = attrs.field(default=1.0, validator=between(0, 1))
-    """Share of the kept speeds that is kept indeed; 0 slows every pair down alike."""
+    """Weight of the fast pairs' own speeds; 0 slows all pairs down by the same factor."""
     attention_factor: float = attrs.field(default=1.0, validator=above(0))
-    """Multiplies queries and keys, beside 1 + 0.1 ln(scale)."""
+    """Factor of queries and keys, on top of 1 + 0.1 ln(scale)."""
     beta_fast: float = attrs.field(default=32.0, validator=above(0))
     """Pairs that turn more often than this in the original length keep their speed."""
     beta_slow: float = attrs.field(default=1.0, validator=_slower)

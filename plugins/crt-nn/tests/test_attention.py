@@ -6,15 +6,15 @@ import torch
 from crt_nn.attention import Attention
 from crt_nn.context import AttentionContext
 
-SCOPE = AttentionContext(torch.arange(3)[None])
+CONTEXT = AttentionContext(torch.arange(3)[None])
 
 
-def test_a_module_names_its_backend_from_the_first_call_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_names_its_backend_after_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     attention = Attention(8, heads=2)
-    assert not hasattr(attention, "backend")
+    assert not hasattr(attention, "backend_in_use")
 
-    attention(torch.zeros(1, 3, 8), SCOPE)
+    attention(torch.zeros(1, 3, 8), CONTEXT)
 
     assert attention.backend_in_use == "sdpa (xformers is not installed)"
 
@@ -23,7 +23,7 @@ def test_a_forced_backend_that_cannot_run_is_an_error_at_the_first_call() -> Non
     attention = Attention(8, heads=2, backend="xformers")
 
     with pytest.raises(ValueError, match="attention: expected xformers to run, but"):
-        attention(torch.zeros(1, 3, 8), SCOPE)
+        attention(torch.zeros(1, 3, 8), CONTEXT)
 
 
 def test_the_order_of_other_ids_matters_through_their_positions() -> None:
@@ -31,12 +31,12 @@ def test_the_order_of_other_ids_matters_through_their_positions() -> None:
     attention = Attention(8, heads=2)
     features = torch.randn(1, 3, 8)
 
-    swapped = attention(features[:, [1, 0, 2]], SCOPE)
+    swapped = attention(features[:, [1, 0, 2]], CONTEXT)
 
-    assert not torch.allclose(swapped[:, 2], attention(features, SCOPE)[:, 2])
+    assert not torch.allclose(swapped[:, 2], attention(features, CONTEXT)[:, 2])
 
 
-def test_a_head_of_keys_that_serves_two_is_as_two_of_the_same() -> None:
+def test_a_key_head_for_two_query_heads_equals_two_equal_key_heads() -> None:
     torch.manual_seed(0)
     shared, alone = Attention(16, heads=4, key_heads=2).double(), Attention(16, heads=4).double()
     query, key, value = shared.inward.weight.detach().split((16, 8, 8))
@@ -44,6 +44,6 @@ def test_a_head_of_keys_that_serves_two_is_as_two_of_the_same() -> None:
     alone.load_state_dict({"inward.weight": torch.cat((query, *twice)), "outward.weight": shared.outward.weight})
     features = torch.randn(1, 3, 16, dtype=torch.float64)
 
-    mixed = shared(features, SCOPE)
+    mixed = shared(features, CONTEXT)
 
-    torch.testing.assert_close(mixed, alone(features, SCOPE), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(mixed, alone(features, CONTEXT), rtol=1e-9, atol=1e-9)

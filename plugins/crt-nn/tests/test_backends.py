@@ -25,8 +25,8 @@ def some_visible(queries: int, keys: int) -> Tensor:
 
 def plain(query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
     scores = torch.einsum("bthd,bshd->bhts", query, key) / math.sqrt(query.shape[-1])
-    law = scores.masked_fill(~visible[:, None], -torch.inf).softmax(-1)
-    return torch.einsum("bhts,bshd->bthd", law, value)
+    weights = scores.masked_fill(~visible[:, None], -torch.inf).softmax(-1)
+    return torch.einsum("bhts,bshd->bthd", weights, value)
 
 
 @pytest.fixture
@@ -61,16 +61,16 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[Tensor | object]:
 
 
 @pytest.mark.usefixtures("no_xformers")
-def test_auto_says_that_xformers_is_not_installed() -> None:
+def test_auto_reports_that_xformers_is_not_installed() -> None:
     assert backends.choose("auto", CPU_TENSOR) == (backends.sdpa, "sdpa (xformers is not installed)")
 
 
 @pytest.mark.usefixtures("some_xformers")
-def test_auto_says_that_xformers_cannot_run_here() -> None:
+def test_auto_reports_that_xformers_cannot_run_here() -> None:
     assert backends.choose("auto", CPU_TENSOR) == (backends.sdpa, "sdpa (xformers 0.0.35 cannot run on cpu)")
 
 
-def test_sdpa_by_name_asks_nothing_of_xformers() -> None:
+def test_sdpa_by_name_does_not_look_for_xformers() -> None:
     assert backends.choose("sdpa", CPU_TENSOR) == (backends.sdpa, "sdpa")
 
 
@@ -99,17 +99,17 @@ def test_an_xformers_that_fails_when_tried_is_named_with_its_first_line(monkeypa
 
 
 @pytest.mark.usefixtures("some_xformers", "stand_in")
-def test_auto_takes_an_xformers_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_uses_an_xformers_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "obstacle", lambda device, dtype, width: None)
 
-    attend, words = backends.choose("auto", CPU_TENSOR)
+    attend, name = backends.choose("auto", CPU_TENSOR)
 
     assert attend is not backends.sdpa
-    assert words == "stand_in 0.0.35"
+    assert name == "stand_in 0.0.35"
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_the_trial_runs_forward_and_back_even_in_inference_mode() -> None:
+def test_xformers_is_tried_forward_and_backward_even_in_inference_mode() -> None:
     with torch.inference_mode():
         backends._try_xformers(torch.device("cpu"), torch.float32, 8)
 
@@ -136,7 +136,7 @@ def test_no_mask_is_causal(attend: backends.Attend) -> None:
     torch.testing.assert_close(mixed, plain(query, key, value, visible), rtol=1e-9, atol=1e-9)
 
 
-def test_a_bias_lies_in_rows_padded_to_a_multiple_of_8() -> None:
+def test_rows_of_a_bias_are_padded_to_a_multiple_of_8() -> None:
     visible = some_visible(3, 13)
 
     bias = backends.bias(visible, heads=2, dtype=torch.float32)
@@ -151,7 +151,7 @@ def test_a_bias_lies_in_rows_padded_to_a_multiple_of_8() -> None:
 @pytest.mark.parametrize("attend", [backends.sdpa, backends._xformers])
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("masked", [True, False])
-def test_a_head_of_keys_may_serve_several_of_queries(attend: backends.Attend, groups: int, masked: bool) -> None:
+def test_a_key_head_may_serve_several_query_heads(attend: backends.Attend, groups: int, masked: bool) -> None:
     query = random(2, 5, 4, 4, seed=0)
     key, value = random(2, 5, groups, 4, seed=1), random(2, 5, groups, 4, seed=2)
     visible = some_visible(5, 5) if masked else torch.ones(2, 5, 5, dtype=torch.bool).tril()

@@ -14,13 +14,13 @@ POSITIONS = torch.arange(3).expand(2, -1)
 
 
 class Counted(nn.Module):
-    """How often a sub-layer is called."""
+    """Counts its calls."""
 
     calls = 0
 
     def forward(self, features: Tensor, context: AttentionContext) -> Tensor:
         Counted.calls += 1
-        return features.sin()  # what is kept for the gradient here is what is computed again
+        return features.sin()  # the gradient needs `features`, so that recomputation calls this again
 
 
 def stack(*, recompute: bool) -> Stack:
@@ -35,7 +35,7 @@ def gradients(stack: Stack) -> list[Tensor]:
     return [parameter.grad for parameter in stack.parameters() if parameter.grad is not None]
 
 
-def test_computing_blocks_twice_changes_no_bit_of_a_gradient() -> None:
+def test_recomputation_changes_no_bit_of_a_gradient() -> None:
     once, twice = gradients(stack(recompute=False)), gradients(stack(recompute=True))
 
     assert len(once) == len(list(stack(recompute=True).parameters()))
@@ -47,7 +47,7 @@ def test_computing_blocks_twice_changes_no_bit_of_a_gradient() -> None:
     [(AttentionContext(POSITIONS), 2), (AttentionContext(POSITIONS, cache=KVCache(3)), 1)],
     ids=["without", "with a cache"],
 )
-def test_a_block_is_computed_twice_where_nothing_is_remembered(
+def test_a_block_is_recomputed_unless_there_is_a_cache(
     monkeypatch: pytest.MonkeyPatch, context: AttentionContext, calls: int
 ) -> None:
     monkeypatch.setattr(Counted, "calls", 0)

@@ -12,22 +12,22 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 
 @settings(deadline=None)
 @given(columns=st.integers(1, 7), cell=st.integers(0, 60))
-def test_half_of_the_channels_turn_with_the_row_and_half_with_the_column(columns: int, cell: int) -> None:
+def test_half_of_the_channels_encode_the_row_and_half_the_column(columns: int, cell: int) -> None:
     features = random(1, 1, 2, 8)
     row, column = divmod(cell, columns)
 
-    turned = rotate_on_grid(features, torch.tensor([[cell]]), columns=columns)
+    rotated = rotate_on_grid(features, torch.tensor([[cell]]), columns=columns)
 
-    torch.testing.assert_close(turned[..., :4], rotate(features[..., :4], torch.tensor([[row]])))
-    torch.testing.assert_close(turned[..., 4:], rotate(features[..., 4:], torch.tensor([[column]])))
+    torch.testing.assert_close(rotated[..., :4], rotate(features[..., :4], torch.tensor([[row]])))
+    torch.testing.assert_close(rotated[..., 4:], rotate(features[..., 4:], torch.tensor([[column]])))
 
 
-def test_what_is_on_no_cell_becomes_0() -> None:
+def test_features_on_no_cell_become_0() -> None:
     features = random(2, 3, 1, 4)
 
-    turned = rotate_on_grid(features, torch.tensor([[-1, 0, 1], [4, -1, -5]]), columns=2)
+    rotated = rotate_on_grid(features, torch.tensor([[-1, 0, 1], [4, -1, -5]]), columns=2)
 
-    assert (turned == 0).all(-1)[..., 0].tolist() == [[True, False, False], [False, True, True]]
+    assert (rotated == 0).all(-1)[..., 0].tolist() == [[True, False, False], [False, True, True]]
 
 
 def test_bfloat16_keeps_its_type() -> None:

@@ -26,23 +26,23 @@ def random(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
 
 
 def turns(yarn: Yarn, pair: int, width: int) -> float:
-    """How often a pair, or what would be one, turns in the original length."""
+    """Returns how often a pair, in range or not, turns over the original length."""
     wavelength = 2 * math.pi * 10000 ** (2 * pair / width)
     return yarn.original_length / wavelength
 
 
 def speeds(yarn: Yarn, width: int) -> list[float]:
-    """Pair by pair, with the ends of the ramp found by trying: the last fast pair, the first slow one."""
+    """Returns speeds pair by pair; the ends of the ramp are searched for: the last fast pair, the first slow one."""
     first = max((pair for pair in range(-width, width) if turns(yarn, pair, width) >= yarn.beta_fast), default=0)
     last = min((pair for pair in range(4 * width) if turns(yarn, pair, width) <= yarn.beta_slow), default=4 * width)
     first, last = max(first, 0), min(last, width - 1)
-    found = []
+    result = []
     for pair in range(width // 2):
         ramp = 0.0 if pair <= first else 1.0 if pair >= last else (pair - first) / (last - first)
         kept = (1 - ramp) * yarn.extrapolation
         own = 10000 ** (-2 * pair / width)
-        found.append((1 - kept) * own / yarn.scale + kept * own)
-    return found
+        result.append((1 - kept) * own / yarn.scale + kept * own)
+    return result
 
 
 @settings(deadline=None)
@@ -50,18 +50,18 @@ def speeds(yarn: Yarn, width: int) -> list[float]:
 def test_each_pair_turns_at_the_speed_of_the_source(yarn: Yarn, half: int) -> None:
     own = 10000 ** (-torch.arange(0, 2 * half, 2, dtype=torch.float64) / (2 * half))
 
-    found = own * frequency_factors(yarn, 2 * half, CPU)
+    scaled = own * frequency_factors(yarn, 2 * half, CPU)
 
-    torch.testing.assert_close(found.tolist(), speeds(yarn, 2 * half), rtol=1e-9, atol=0)
+    torch.testing.assert_close(scaled.tolist(), speeds(yarn, 2 * half), rtol=1e-9, atol=0)
 
 
-def test_the_published_stretch_keeps_fast_pairs_and_slows_slow_ones_by_its_scale() -> None:
+def test_the_published_settings_keep_fast_pairs_and_slow_down_slow_ones_by_the_scale() -> None:
     """Heads of 64, 1,024 positions: pair 5 turns 39 times and pair 6 29, pair 17 1.2 times and pair 18 0.9."""
-    stretch = frequency_factors(Yarn(scale=4, original_length=1024), 64, CPU).tolist()
+    factors = frequency_factors(Yarn(scale=4, original_length=1024), 64, CPU).tolist()
 
-    assert stretch[:6] == [1.0] * 6
-    assert stretch[18:] == [0.25] * 14
-    assert stretch[6] == pytest.approx(1 / 13 / 4 + 12 / 13)
+    assert factors[:6] == [1.0] * 6
+    assert factors[18:] == [0.25] * 14
+    assert factors[6] == pytest.approx(1 / 13 / 4 + 12 / 13)
 
 
 @settings(deadline=None)
@@ -70,30 +70,30 @@ def test_the_published_stretch_keeps_fast_pairs_and_slows_slow_ones_by_its_scale
 def test_scale_1_is_plain_rotary_bit_for_bit(dtype: torch.dtype, length: int, extrapolation: float) -> None:
     features, positions = random(2, 3, 1, 32, dtype=dtype), torch.tensor([[0, 1, 2], [7, 500, 3000]])
 
-    turned = rotate_stretched(features, positions, yarn=Yarn(original_length=length, extrapolation=extrapolation))
+    rotated = rotate_stretched(features, positions, yarn=Yarn(original_length=length, extrapolation=extrapolation))
 
-    assert torch.equal(turned, rotate(features, positions))
+    assert torch.equal(rotated, rotate(features, positions))
 
 
 def test_a_scale_above_1_is_not_plain_rotary() -> None:
     features, positions = random(1, 1, 1, 32), torch.tensor([[900]])
 
-    turned = rotate_stretched(features, positions, yarn=Yarn(scale=2, original_length=1024))
+    rotated = rotate_stretched(features, positions, yarn=Yarn(scale=2, original_length=1024))
 
-    assert not torch.allclose(turned / turned.norm(), rotate(features, positions) / features.norm(), atol=1e-3)
+    assert not torch.allclose(rotated / rotated.norm(), rotate(features, positions) / features.norm(), atol=1e-3)
 
 
 @pytest.mark.parametrize(("factor", "length"), [(1.0, 1.1386294361), (0.5, 0.5693147181)])
-def test_queries_and_keys_are_lengthened(factor: float, length: float) -> None:
+def test_queries_and_keys_are_scaled(factor: float, length: float) -> None:
     """0.1 ln 4 + 1 = 1.13863; the square of it multiplies the products."""
     features = random(1, 2, 1, 8)
 
-    turned = rotate_stretched(features, torch.tensor([[0, 9]]), yarn=Yarn(scale=4, attention_factor=factor))
+    rotated = rotate_stretched(features, torch.tensor([[0, 9]]), yarn=Yarn(scale=4, attention_factor=factor))
 
-    torch.testing.assert_close(turned.norm(dim=-1), length * features.norm(dim=-1), rtol=1e-9, atol=0)
+    torch.testing.assert_close(rotated.norm(dim=-1), length * features.norm(dim=-1), rtol=1e-9, atol=0)
 
 
-def test_without_extrapolation_every_pair_is_slowed_down_alike() -> None:
+def test_without_extrapolation_all_pairs_slow_down_by_the_same_factor() -> None:
     assert frequency_factors(Yarn(scale=8, extrapolation=0), 16, CPU).tolist() == [1 / 8] * 8
 
 
@@ -105,6 +105,6 @@ def test_without_extrapolation_every_pair_is_slowed_down_alike() -> None:
         ({"beta_slow": 0.0}, "beta_slow: expected more than 0"),
     ],
 )
-def test_a_stretch_that_cannot_be_is_refused(fields: dict[str, float], message: str) -> None:
+def test_settings_that_are_not_valid_are_refused(fields: dict[str, float], message: str) -> None:
     with pytest.raises(FieldError, match=message):
         Yarn(**fields)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ PROMPT = torch.tensor([[1, 2], [3, -1]])
 
 
 class Network(nn.Module):
-    """A smallest network: two prefix positions, attention alone, ids that are both input and output."""
+    """A minimal network: two prefix positions, attention alone, one table for input and output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ def test_a_path_may_end_in_any_of_several_extensions() -> None:
         torch.testing.assert_close(session.next_logits[row], network.last(ids), rtol=1e-9, atol=1e-9)
 
 
-def test_a_commit_of_no_width_drops_what_is_tentative() -> None:
+def test_an_empty_commit_drops_all_tentative_nodes() -> None:
     network = Network().double()
     session = CachedSession(network, PROMPT, None, capacity=2, room=2)
     before = session.extend(torch.tensor([[0, 1], [1, 0]]))
@@ -99,12 +99,12 @@ def test_sessions_run_in_every_type_and_mode(dtype: torch.dtype, mode: type[torc
     assert not session.next_logits.requires_grad
 
 
-def test_the_prompt_must_fit_the_capacity() -> None:
+def test_the_prompt_must_fit_into_capacity() -> None:
     with pytest.raises(ValueError, match=r"expected a prompt of at most 1 ids \(capacity\), got 2"):
         CachedSession(Network(), PROMPT, None, capacity=1, room=0)
 
 
-def test_an_extension_must_fit_the_room() -> None:
+def test_an_extension_must_fit_into_room() -> None:
     session = CachedSession(Network(), PROMPT, None, capacity=2, room=1)
 
     with pytest.raises(ValueError, match=r"expected at most 1 tentative ids \(room\), got 2"):
@@ -123,7 +123,7 @@ def test_absent_entries_of_a_path_take_no_capacity() -> None:
     assert logits.isfinite().all()
 
 
-def test_a_row_that_outgrows_its_capacity_says_nothing_wrong() -> None:
+def test_a_row_beyond_its_capacity_has_nan_logits() -> None:
     session = CachedSession(Network(), PROMPT, None, capacity=2, room=1)
     session.extend(PROMPT[:, :1])
     session.commit(torch.tensor([[0], [-1]]))

@@ -12,7 +12,7 @@ def ids(width: int) -> torch.Tensor:
     return torch.zeros(2, width, dtype=torch.int64)
 
 
-def test_a_chain_goes_on_from_the_last_column() -> None:
+def test_a_chain_continues_behind_the_last_column() -> None:
     slots = Slots(ids(0), capacity=0, room=5)
     slots.extend(ids(2), None)
 
@@ -27,7 +27,7 @@ def test_more_tentative_ids_than_room_are_refused() -> None:
         slots.extend(ids(2), None)
 
 
-def test_a_commit_gives_the_room_back() -> None:
+def test_a_commit_frees_the_room() -> None:
     slots = Slots(ids(0), capacity=2, room=3)
     slots.extend(ids(3), None)
     slots.commit(ids(2) >= 0)
@@ -35,19 +35,19 @@ def test_a_commit_gives_the_room_back() -> None:
     assert slots.extend(ids(3), None).shape == (2, 3)
 
 
-def test_only_rows_over_the_capacity_are_silenced() -> None:
+def test_only_rows_over_the_capacity_have_nan_logits() -> None:
     slots = Slots(ids(1), capacity=2, room=2)
     slots.commit(torch.tensor([[True, True], [True, False]]))
 
-    said = slots.within_capacity(torch.zeros(2, 1, 3))
+    logits = slots.within_capacity(torch.zeros(2, 1, 3))
 
-    assert said[0].isnan().all()
-    assert torch.equal(said[1], torch.zeros(1, 3))
+    assert logits[0].isnan().all()
+    assert torch.equal(logits[1], torch.zeros(1, 3))
 
 
 @settings(deadline=None)
 @given(st.data())
-def test_lineage_marks_the_present_ancestors_of_every_node_however_they_come(data: st.DataObject) -> None:
+def test_lineage_marks_the_present_ancestors_of_every_node_in_any_number_of_calls(data: st.DataObject) -> None:
     nodes = data.draw(st.integers(0, 9))
     parents = [data.draw(st.integers(-1, node - 1)) for node in range(nodes)]
     present = data.draw(st.lists(st.booleans(), min_size=nodes, max_size=nodes))
