@@ -11,11 +11,9 @@ import torch
 from crt_data import token_files
 from crt_data.specs import TokenFiles
 from crt_laws import obeys
-from crt_vib.with_metas.spec import WithMetas
 from crtcore.errors import RunError
 
 test_the_example = obeys(TokenFiles(folder="data/c4", length=64))
-test_bytes_with_metas = obeys(WithMetas(dataset=TokenFiles(folder="data/c4", length=16, vocabulary=256)))
 
 
 def lay(folder: Path, train: list[int], val: list[int]) -> None:
