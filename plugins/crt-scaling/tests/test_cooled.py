@@ -32,10 +32,13 @@ def test_a_longer_training_branches_off_no_earlier(length: int) -> None:
 
 
 class Around:
-    """What stages need of a run: folders, and someone who is told."""
+    """A run as far as stages need one: folders and records."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.plan: Any = None
+        self.runs = self.folder = folder
+        self.device: Any = None
+        self.facts: dict[str, Any] = {}
         self.lines: list[Any] = []
 
     def stage(self, name: str, reads: tuple[str, ...], of: Any) -> Any:
@@ -56,6 +59,10 @@ class Around:
 
     def stopping(self) -> bool:
         return False
+
+    def note_backends(self, role: str, part: object) -> None: ...
+
+    def keep(self, tensors: Any) -> None: ...
 
 
 def trained(folder: Path, lengths: tuple[int, ...], steps: int) -> dict[int, list[float]]:

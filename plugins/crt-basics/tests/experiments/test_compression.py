@@ -142,7 +142,9 @@ def test_continuous_codes_are_refused_where_there_is_a_stage_2_before_anything_i
         training={"tokenizer": {"steps": 3}, "prior": {"steps": 3}},
     )  # fmt: skip
 
-    with pytest.raises(RunError, match="bottleneck: expected one with ids, which stage 2 models"):
+    with pytest.raises(
+        RunError, match=r"bottleneck: expected a discrete bottleneck \(the prior models its ids\), got a continuous one"
+    ):
         execute(made, tmp_path)
 
     assert not (tmp_path / "stages").exists()

@@ -1,1 +1,1 @@
-"""Stages: what is trained, and the loop that trains it."""
+"""Training: the loop, its losses, the order of batches, the ids of a split, and what experiments share."""

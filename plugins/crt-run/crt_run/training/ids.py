@@ -1,4 +1,4 @@
-"""The ids of a split: taken anew where they are few, else kept on disk, found again, and mapped into memory.
+"""The ids of a split: encoded on every run where they are few, else stored on disk once and mapped into memory.
 
 Axes: b batch, n ids of a sample. Id -1 means absent.
 """
@@ -20,17 +20,17 @@ from crtcore.likelihood import CHUNK
 from crtcore.noise import Noise
 
 MANY = 2**18
-"""Ids of a split from which on they are kept; fewer are encoded sooner than a file is brought to the disk."""
+"""Ids of a split from which on they are stored; fewer are encoded faster than a file is synced."""
 PART = 256 * CHUNK
-"""Samples in one file: what a kill costs at most."""
+"""Samples in one file: the most that a kill loses."""
 TRIED = 4
-"""Batches that are encoded again before anything is trained on kept ids."""
+"""Batches that are encoded again before anything is trained on stored ids."""
 NEAR = 1e-3
-"""How far an element of a decoded sample may be off: an eighth of a level, of 256 from -1 to 1."""
+"""Largest error of an element of a decoded sample: an eighth of a level, with 256 levels from -1 to 1."""
 
 
 class Rows:
-    """Rows of integers in files, read where they are asked for; they come as int64, on a device."""
+    """Rows of integers in mapped files; indexing reads them as int64 onto a device."""
 
     def __init__(self, parts: Sequence[Int[Tensor, "b ..."]], device: torch.device) -> None:
         self._parts = parts
@@ -40,35 +40,35 @@ class Rows:
         return sum(map(len, self._parts))
 
     def __getitem__(self, chosen: Int[Tensor, " b"]) -> Int[Tensor, "b ..."]:
-        """The rows at these places."""
+        """The rows at the indices `chosen`."""
         places = chosen.cpu()
-        found = self._parts[0].new_empty(len(places), *self._parts[0].shape[1:])
+        rows = self._parts[0].new_empty(len(places), *self._parts[0].shape[1:])
         for index in sorted(set((places // PART).tolist())):
             here = places // PART == index
-            found[here] = self._parts[index][places[here] % PART]
-        return found.long().to(self.device)
+            rows[here] = self._parts[index][places[here] % PART]
+        return rows.long().to(self.device)
 
 
 class StoredIds(NamedTuple):
-    """A split as a prior sees it."""
+    """The ids of a split, and the classes of its samples."""
 
     ids: Tensor | Rows
     """b n"""
     class_ids: Tensor | Rows | None
     """b"""
     folder: Path | None
-    """Where they are kept; None: nowhere."""
+    """Where they are stored; None: in memory alone."""
 
     def at(self, chosen: Int[Tensor, " b"]) -> tuple[Int[Tensor, "b n"], Int[Tensor, " b"] | None]:
-        """The ids and conditions of some samples."""
+        """The ids and class ids of the samples `chosen`."""
         return self.ids[chosen], None if self.class_ids is None else self.class_ids[chosen]
 
 
 def coded(run: Run, reads: tuple[str, ...], dataset: Dataset, tokenizer: Tokenizer, split: str) -> StoredIds:
-    """The ids and conditions of a whole split; where there are many, from the disk, and kept there if they are not yet.
+    """The ids and class ids of a whole split; many are stored in a stage, or read from it if they are there.
 
-    `reads` are the plan's paths that the tokenizer depends on.
-    Raises: RunError if what is kept is of other data, Stopped between two files.
+    `reads` are the paths of the plan that the tokenizer depends on: they make the stage's cache key.
+    Raises: RunError if the stored ids are of other data, Stopped between two files.
     """
     size = dataset.sizes[split]
     if size * tokenizer.length < MANY:
@@ -77,10 +77,10 @@ def coded(run: Run, reads: tuple[str, ...], dataset: Dataset, tokenizer: Tokeniz
         parts = [_part(run, stage, dataset, tokenizer, split, first) for first in range(0, size, PART)]
         if not stage.finished:
             stage.save(len(parts), {}, {"samples": size, "checksum": dataset.checksum}, final=True)
-    conditions = [part["condition"] for part in parts if "condition" in part]
+    class_ids = [part["condition"] for part in parts if "condition" in part]
     return StoredIds(
         Rows([part["ids"] for part in parts], run.device),
-        Rows(conditions, run.device) if conditions else None,
+        Rows(class_ids, run.device) if class_ids else None,
         stage.folder,
     )
 
@@ -88,36 +88,36 @@ def coded(run: Run, reads: tuple[str, ...], dataset: Dataset, tokenizer: Tokeniz
 def encoded(
     run: Run, dataset: Dataset, tokenizer: Tokenizer, split: str, rows: Int[Tensor, " b"]
 ) -> tuple[Int[Tensor, "b n"], Int[Tensor, " b"] | None]:
-    """The ids and conditions of some samples of a split.
+    """Encodes the samples `rows` of a split: their ids and class ids.
 
-    Raises: RunError if the dataset weighs its targets, as the prior's loss here does not.
+    Raises: RunError if the dataset has loss weights, which the prior's loss here ignores.
     """
-    ids, conditions = [], []
+    ids, every_class = [], []
     with torch.inference_mode():
         for batch in batches(dataset, split, rows):
             if batch.weight is not None:
-                raise RunError("dataset: expected target ids that all count alike, got loss weights")
+                raise RunError("dataset: expected target ids of equal weight, got loss weights")
             class_ids = None if batch.class_ids is None else batch.class_ids.to(run.device)
             ids.append(tokenizer.encode(batch.data.to(run.device), class_ids))
-            conditions.append(class_ids)
-    known = [class_ids for class_ids in conditions if class_ids is not None]
+            every_class.append(class_ids)
+    known = [class_ids for class_ids in every_class if class_ids is not None]
     return torch.cat(ids).clone(), torch.cat(known) if known else None
 
 
 def spread(size: int, count: int = 0) -> Int[Tensor, " b"]:
-    """Evenly spaced places, `count` of `size`; 0 is all."""
+    """`count` evenly spaced indices below `size`; a count of 0 is all."""
     count = min(count or size, size)
     return torch.arange(count) * size // count
 
 
 def batches(dataset: Dataset, split: str, rows: Int[Tensor, " b"]) -> Iterator[Any]:
-    """Some samples of a split, a few at a time."""
+    """The samples `rows` of a split, in batches of at most `CHUNK`."""
     for chosen in torch.split(rows, CHUNK):
         yield dataset.take(split, chosen)
 
 
 def _part(run: Run, stage: Stage, dataset: Dataset, tokenizer: Tokenizer, split: str, first: int) -> dict[str, Tensor]:
-    """The rows of one file, mapped; they are encoded first if it is not there."""
+    """The rows of one file, mapped; encodes and saves them first if there is no such file."""
     folder = stage.folder / f"from-{first:012d}"
     rows = torch.arange(first, min(first + PART, dataset.sizes[split]))
     about = {"split": split, "samples": len(rows), "checksum": dataset.checksum}
@@ -129,17 +129,17 @@ def _part(run: Run, stage: Stage, dataset: Dataset, tokenizer: Tokenizer, split:
         checkpoint.save(
             folder, {"ids": ids.to(narrow)} | ({} if class_ids is None else {"condition": class_ids.int()}), about
         )
-    kept = checkpoint.mapped(folder)
-    if kept.state != about:
-        raise _strange(folder, stage.folder, f"the ids of {about}, got those of {kept.state}")
-    return kept.tensors
+    stored = checkpoint.mapped(folder)
+    if stored.state != about:
+        raise _unexpected(folder, stage.folder, f"the ids of {about}, got those of {stored.state}")
+    return stored.tensors
 
 
 def check_round_trip(run: Run, dataset: Dataset, tokenizer: Tokenizer, split: str, codes: StoredIds) -> None:
-    """Tries a few batches of a split whose ids are kept: encoded again they must be the same, decoded the same data.
+    """Encodes a few batches of a split again and compares them with the stored ids, then decodes those.
 
-    Which ones hangs on the plan's seed; how many of all is told in the run's facts.
-    Raises: RunError if they are not.
+    The plan's seed chooses the batches; the run's facts record how many samples were compared.
+    Raises: RunError if the ids differ, or decode to something else than the tokenizer's reconstruction.
     """
     if codes.folder is None:
         return
@@ -149,28 +149,29 @@ def check_round_trip(run: Run, dataset: Dataset, tokenizer: Tokenizer, split: st
     for start in starts.tolist():
         rows = torch.arange(start, min(start + CHUNK, size))
         batch = dataset.take(split, rows)
-        kept, class_ids = codes.at(rows)
-        _same(codes.folder, tokenizer, batch.data.to(run.device), kept, class_ids)
+        stored, class_ids = codes.at(rows)
+        _check_batch(codes.folder, tokenizer, batch.data.to(run.device), stored, class_ids)
         tried += len(rows)
-    told = f"{tried} of {size} samples ({tried / size:.2%}) encoded again, all as they were kept"
-    run.facts.setdefault("round_trip", {})[split] = told
+    summary = f"{tried} of {size} samples ({tried / size:.2%}) encoded again, all equal to the stored ids"
+    run.facts.setdefault("round_trip", {})[split] = summary
 
 
-def _same(
-    folder: Path, tokenizer: Tokenizer, data: Tensor, kept: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None
+def _check_batch(
+    folder: Path, tokenizer: Tokenizer, data: Tensor, stored: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None
 ) -> None:
     with torch.inference_mode():
         again = tokenizer.encode(data, class_ids)
-        if not torch.equal(again, kept):
-            share = (again == kept).double().mean() if again.shape == kept.shape else 0
-            raise _strange(folder, folder, f"ids that come out again, got {share:.2%} of them in {len(kept)} samples")
-        gap = (tokenizer.decode(kept, class_ids) - tokenizer(data, class_ids).reconstruction).abs().max()
+        if not torch.equal(again, stored):
+            share = (again == stored).double().mean() if again.shape == stored.shape else 0
+            message = f"the ids that encoding gives again, got {share:.2%} of them in {len(stored)} samples"
+            raise _unexpected(folder, folder, message)
+        gap = (tokenizer.decode(stored, class_ids) - tokenizer(data, class_ids).reconstruction).abs().max()
         if not gap <= NEAR:
-            message = f"ids that decode to the tokenizer's own reconstruction to {NEAR}, got them {gap:.2g} off"
-            raise _strange(folder, folder, message)
+            message = f"ids that decode to the tokenizer's reconstruction within {NEAR}, got an error of {gap:.2g}"
+            raise _unexpected(folder, folder, message)
 
 
-def _strange(where: Path, folder: Path, what: str) -> RunError:
+def _unexpected(where: Path, folder: Path, what: str) -> RunError:
     return RunError(
         f"ids: {where}: expected {what}; another tokenizer, other data or another device made them: "
         f"delete the folder {folder} and give the same command again"

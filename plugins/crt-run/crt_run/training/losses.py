@@ -1,4 +1,4 @@
-"""What one step minimises: terms, the penalties of regularisers, and the gradients that each sends."""
+"""The loss of one step: its terms, those of regularisers, and the gradient norm of each term at the features."""
 
 from __future__ import annotations
 
@@ -14,41 +14,42 @@ from crtcore.kinds import Encoded, Regularizer
 
 
 class Loss(NamedTuple):
-    """What one step minimises, and numbers worth recording."""
+    """The loss of one step, and the metrics to record with it."""
 
     total: Tensor
+    """The scalar that is minimised."""
     metrics: Mapping[str, float | Tensor]
     terms: Mapping[str, Tensor] = MappingProxyType({})
-    """Terms of the total whose gradients are recorded apart from the rest's, which goes by `tokenizer`."""
+    """Terms of the total whose gradient norms are recorded one by one; the rest is recorded as `tokenizer`."""
     features: Tensor | None = None
-    """Where those gradients are looked at; None if nowhere."""
+    """The tensor at which gradient norms are taken; None: they are not recorded."""
 
 
 def penalised(
     data: Tensor, encoded: Encoded, regularizers: Mapping[str, tuple[Regularizer, float]], progress: float
 ) -> Loss:
-    """The tokenizer's loss plus every regulariser's: `weight * loss + own`.
+    """The tokenizer's loss plus `weight * loss + own_loss` of every regulariser.
 
-    At weight 0 a regulariser is called on a detached `Encoded`: it still learns, and the tokenizer sees nothing.
+    A regulariser of weight 0 gets a detached `Encoded`: it still learns, and sends no gradient to the tokenizer.
     """
     total = encoded.loss
     terms: dict[str, Tensor] = {}
     metrics: dict[str, float | Tensor] = {"distortion": encoded.distortion.mean(), "rate": encoded.rate.mean()}
     for name, (regularizer, weight) in regularizers.items():
-        penalty = regularizer(data, encoded if weight else detached(encoded), progress)
+        output = regularizer(data, encoded if weight else detached(encoded), progress)
         if weight:
-            terms[name] = weight * penalty.loss
-        total = total + penalty.own_loss + terms.get(name, 0)
-        metrics |= {f"{name}.{key}": value for key, value in penalty.metrics.items()}
+            terms[name] = weight * output.loss
+        total = total + output.own_loss + terms.get(name, 0)
+        metrics |= {f"{name}.{key}": value for key, value in output.metrics.items()}
     return Loss(total, metrics, terms, encoded.features)
 
 
 @contextmanager
 def feature_gradient_norms(loss: Loss) -> Iterator[dict[str, Tensor]]:
-    """The norms of the gradients at the features, of each term and of the rest, once the total is propagated inside.
+    """Yields a dict that holds, after `total.backward()` inside, the gradient norm of each term at the features.
 
-    The rest's is what the total's has more than the terms', so that no part of the loss is propagated back twice
-    whose hooks might do something at it.
+    The rest's gradient, `tokenizer`, is the total's minus the terms': no other part of the loss, whose hooks may have
+    effects, is propagated back twice.
     """
     norms: dict[str, Tensor] = {}
     features = loss.features
@@ -57,11 +58,11 @@ def feature_gradient_norms(loss: Loss) -> Iterator[dict[str, Tensor]]:
         return
     gradients = {name: _gradient(term, features) for name, term in loss.terms.items()}
 
-    def told(total: Tensor) -> None:
+    def note(total: Tensor) -> None:
         norms["tokenizer"] = (total - sum(gradients.values())).norm()
         norms.update({name: gradient.norm() for name, gradient in gradients.items()})
 
-    handle = features.register_hook(told)  # type: ignore[no-untyped-call]
+    handle = features.register_hook(note)  # type: ignore[no-untyped-call]
     try:
         yield norms
     finally:
@@ -76,5 +77,5 @@ def _gradient(term: Tensor, features: Tensor) -> Tensor:
 
 
 def detached(encoded: Encoded) -> Encoded:
-    """The same values, out of the gradient's reach."""
+    """The same values without their graph."""
     return Encoded._make(value if value is None else value.detach() for value in encoded)

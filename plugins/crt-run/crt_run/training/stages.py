@@ -1,4 +1,4 @@
-"""What experiments share: training a tokenizer or a prior, ids, draws, and what is decoded from them."""
+"""What experiments share: training a tokenizer or a prior, generating ids, and the evidence that metrics score."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from crtcore.noise import Noise
 from crtcore.settings import Limits
 
 TOKENIZER = ("seed", "dataset", "tokenizer", "bottleneck", "regularizer", "training.tokenizer")
-"""What the tokenizer stage depends on."""
+"""Paths of the plan that the tokenizer stage depends on; its cache key is a hash of what the plan has there."""
 VALIDATED = 256
-"""Validation samples that a prior of a dataset of ids is scored on while it trains, at most."""
+"""The most validation samples that score a prior over a dataset of ids while it trains."""
 SHOWN = 40
 """Samples that are kept for the report."""
 
 
 class Compression(NamedTuple):
-    """A tokenizer at its first values, and what trains it."""
+    """An untrained tokenizer, and what trains it."""
 
     tokenizer: Any
     parts: Mapping[str, Part]
@@ -36,10 +36,10 @@ class Compression(NamedTuple):
 
 
 def compression(plan: Plan, run: Run, dataset: Dataset) -> Compression:
-    """The tokenizer of a plan with its regularisers."""
+    """Builds the tokenizer and the regularisers of a plan, at their initial values."""
     training = plan.training["tokenizer"]
     first = dataset.take("train", torch.arange(2)).data
-    with seeded(plan.seed, "bottleneck"):  # its own, so that another one leaves the tokenizer's first values alone
+    with seeded(plan.seed, "bottleneck"):  # its own seed: the tokenizer's initial values do not depend on it
         bottleneck = plan.parts["bottleneck"].build()
     with seeded(plan.seed, "tokenizer"):
         tokenizer: Any = plan.parts["tokenizer"].build(bottleneck, first, dataset.vocabulary).to(run.device)
@@ -64,26 +64,26 @@ def compression(plan: Plan, run: Run, dataset: Dataset) -> Compression:
 def trained_tokenizer(
     plan: Plan, run: Run, dataset: Dataset, name: str = "tokenizer", *, continuous: bool = False
 ) -> Any:
-    """The tokenizer of a plan, trained in the stage of that name.
+    """The tokenizer of a plan, trained in the stage called `name`.
 
-    Raises: RunError before it is trained if its codes have no ids, unless they may be `continuous`.
+    Raises: RunError before training if the bottleneck is continuous, unless `continuous` allows it.
     """
     tokenizer, parts, objective = compression(plan, run, dataset)
     if not (continuous or tokenizer.vocabulary):
         raise RunError(
-            "bottleneck: expected one with ids, which stage 2 models, got one whose codes are continuous; "
-            "choose another, or the experiment 'compression', which is stage 1 alone"
+            "bottleneck: expected a discrete bottleneck (the prior models its ids), got a continuous one; "
+            "choose another, or the experiment 'compression', which trains no prior"
         )
     with run.stage(name, TOKENIZER, plan) as stage:
         fit(stage, parts, plan.training["tokenizer"], objective)
     for part, (module, _) in parts.items():
-        if part != "tokenizer":  # which is noted once it has run without training too
+        if part != "tokenizer":  # experiments note the tokenizer's own, after it has run in evaluation mode
             run.note_backends(part, module)
     return tokenizer.eval()
 
 
 def modelling(prior: Prior, codes: StoredIds, *, noise: Noise, batch: int) -> Callable[[int, float], Loss]:
-    """What a prior minimises: the nats of a sample's ids, in batches of an order of their own."""
+    """The objective of a prior: the mean nats of a sample's ids, over batches in the order of `noise`."""
 
     def objective(step: int, progress: float) -> Loss:
         chosen = batch_at(noise, len(codes.ids), batch, step).to(codes.ids.device)
@@ -93,9 +93,9 @@ def modelling(prior: Prior, codes: StoredIds, *, noise: Noise, batch: int) -> Ca
 
 
 def trained_prior(role: str, plan: Plan, run: Run, dataset: Dataset, *, evaluations: int) -> Any:
-    """The prior of a role over a dataset of ids, trained in the stage of that name by the dataset's loss weights.
+    """The prior of a role over a dataset of ids, trained with the dataset's loss weights in the stage called `role`.
 
-    It is scored `evaluations` times on validation samples, and kept as it was when it scored best.
+    It is validated `evaluations` times and ends with its best weights.
     """
     held = _on(dataset.take("validation", torch.arange(min(VALIDATED, dataset.sizes["validation"]))), run)
     with seeded(plan.seed, role):
@@ -124,17 +124,17 @@ def generated(
     plan: Plan, run: Run, tokenizer: Tokenizer, prior: Prior, ids: Tensor, class_ids: Tensor | None,
     *, draft: Prior | None = None,
 ) -> Generation:  # fmt: skip
-    """One sample for each row of held-out `ids`, of its class."""
+    """Generates one sample for each row of held-out `ids`, of the same class."""
     decoder = plan.parts["decoder"].build()
     seeds = Noise(plan.seed, "draws").seeds(torch.arange(len(ids))).to(ids.device)
     request = Request(ids[:, :0], Limits(length=tokenizer.length), plan.sampling, class_ids, seeds)
-    made: Generation = decoder.generate(prior, request, draft=draft)
+    generation: Generation = decoder.generate(prior, request, draft=draft)
     run.note_backends("decoder", decoder)
-    return made
+    return generation
 
 
 class Split(NamedTuple):
-    """Samples of a split, and what they are to a prior."""
+    """Samples of a split, with their ids and classes."""
 
     rows: Int[Tensor, " b"]
     ids: Int[Tensor, "b n"]
@@ -144,7 +144,7 @@ class Split(NamedTuple):
 def evidence(
     plan: Plan, dataset: Dataset, tokenizer: Tokenizer, train: Split, test: Split, *, drawn: Tensor, id_nats: Tensor
 ) -> Evidence:
-    """What metrics are shown: data, the same through the tokenizer, and what the `drawn` ids stand for."""
+    """What metrics score: data, their reconstructions, and the decoded `drawn` ids."""
     image = plan.parts["dataset"].form == "image"
     return Evidence(
         train=taken(dataset, "train", train.rows),
@@ -159,18 +159,18 @@ def evidence(
     )
 
 
-def keep(run: Run, found: Evidence) -> None:
-    """Keeps some samples for the report."""
-    run.keep({name: getattr(found, name)[:SHOWN] for name in ("real", "reconstructed", "generated")})
+def keep(run: Run, samples: Evidence) -> None:
+    """Saves some samples for the report."""
+    run.keep({name: getattr(samples, name)[:SHOWN] for name in ("real", "reconstructed", "generated")})
 
 
 def taken(dataset: Dataset, split: str, rows: Int[Tensor, " b"]) -> Tensor:
-    """The data of some samples."""
+    """The data of the samples `rows`."""
     return torch.cat([batch.data for batch in batches(dataset, split, rows)])
 
 
 def decoded(tokenizer: Tokenizer, ids: Tensor, class_ids: Tensor | None, *, image: bool) -> Tensor:
-    """What `ids` stand for; images are cut to the range they are shown and scored in."""
+    """The data that `ids` decode to; images are clamped to -1 to 1."""
     chunks = torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
     data = torch.cat([tokenizer.decode(ids[chosen], _at(class_ids, chosen)) for chosen in chunks]).cpu()
     return data.clamp(-1, 1) if image else data

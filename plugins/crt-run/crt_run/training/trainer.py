@@ -1,4 +1,4 @@
-"""Training: one optimiser per part, one forward, one backward, one step each; stops and resumes bit for bit."""
+"""The training loop: a forward, a backward and a step for each part's optimiser; stops and resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from crtcore.kinds import Stage
 from crtcore.settings import Optimizer, Training
 
 READINGS = 50
-"""Times the readings of a stage are recorded."""
+"""How often a stage records its metrics."""
 
 
 class Part(NamedTuple):
-    """Something that learns, under an optimiser of its own."""
+    """A module with its own optimiser."""
 
     module: nn.Module
     optimizer: Optimizer
 
 
 class StepRange(NamedTuple):
-    """Which part of a training a stage is: by default, the whole."""
+    """The part of a training that a stage covers; by default the whole."""
 
     start: Saved | None = None
-    """What an earlier leg left behind; None: the training begins here."""
+    """The last checkpoint of the range before; None: this range starts the training."""
     end: int | None = None
-    """The step it ends at, with all that another leg needs to go on from there; None: the last."""
+    """The step after which this range stops and saves what the next range resumes from; None: the last step."""
 
 
 WHOLE = StepRange()
@@ -49,11 +49,11 @@ def fit(
     validations: int = 1,
     step_range: StepRange = WHOLE,
 ) -> None:
-    """Trains the parts of a stage to the end of its leg, or loads them if that is done.
+    """Trains the parts of a stage to the end of its step range, or loads them if that is done.
 
-    `objective` takes the step and the progress (0 to 1). With a `validate`, a number to make small, taken `validations`
-    times on the way, the first part ends as it was when that number was smallest.
-    Raises: Stopped once it has saved, RunError if a loss is not finite.
+    `objective` takes the step and the progress (0 to 1). `validate` returns a score, lower is better; it is called
+    `validations` times, and the first part ends with the weights of the lowest score.
+    Raises: Stopped after a save, RunError if a loss is not finite or a checkpoint does not fit the parts.
     """
     trainer = Trainer(stage, parts, training, validate is not None)
     if training.compile:
@@ -64,7 +64,7 @@ def fit(
             trainer.restore(saved)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(
-                f"stage {stage.name!r}: what was saved fits no part of this plan ({str(error).splitlines()[0]}); "
+                f"stage {stage.name!r}: the checkpoint does not fit this plan ({str(error).splitlines()[0]}); "
                 f"delete the folder {stage.folder} and give the same command again, everything else is kept"
             ) from error
     end = training.steps if step_range.end is None else step_range.end
@@ -86,7 +86,7 @@ def fit(
 
 
 def _due(step: int, steps: int, times: int) -> bool:
-    """True at `times` steps spread over the stage, the last one among them."""
+    """True at `times` evenly spread steps of the stage, including the last."""
     return step * times // steps > (step - 1) * times // steps
 
 
@@ -110,13 +110,13 @@ class Trainer:
 
     @property
     def main(self) -> nn.Module:
-        """The first part: the one that is judged."""
+        """The module of the first part, which is validated."""
         return next(iter(self.parts.values())).module
 
     def advance(self, objective: Callable[[int, float], Loss]) -> Loss:
-        """One step of every part.
+        """Takes one step of every part.
 
-        Raises: RunError if the loss is not finite, so that no checkpoint ever holds what comes of it.
+        Raises: RunError if the loss is not finite, before any weight changes.
         """
         progress = self.step / self.training.steps
         device = next((each.device.type for each in self.main.parameters()), "cpu")
@@ -144,23 +144,23 @@ class Trainer:
         return loss
 
     def keep_if_best(self, score: float) -> None:
-        """Keeps a copy of the main part if it never scored better."""
+        """Records a validation score, and copies the main part's weights if it is the lowest so far."""
         self.stage.record(self.step, self.training.steps, {"validation": score})
         if score < self.score:
             self.score = score
             self.best = {name: value.detach().clone() for name, value in self.main.state_dict().items()}
 
     def record(self, loss: Loss) -> None:
-        """Records the step's readings."""
+        """Records the loss, metrics and gradient norms of the step."""
         metrics = {name: float(torch.as_tensor(value).detach()) for name, value in loss.metrics.items()}
         norms = {f"gradient_norm.{name}": float(norm) for name, norm in self.norms.items()}
         norms |= {f"feature_gradient_norm.{name}": float(norm) for name, norm in self.feature_gradient_norms.items()}
         start = {"start": self.start} if self.start else {}
-        told = {"loss": float(loss.total.detach()), **metrics, **norms, **start}
-        self.stage.record(self.step, self.training.steps, told)
+        numbers = {"loss": float(loss.total.detach()), **metrics, **norms, **start}
+        self.stage.record(self.step, self.training.steps, numbers)
 
     def save(self, *, final: bool = False) -> None:
-        """Commits a checkpoint from which the very next step can be taken."""
+        """Commits a checkpoint that holds everything the next step depends on."""
         tensors = self._modules() | self._moments()
         if self.best is not None:
             tensors |= {f"best.{name}": value for name, value in self.best.items()}
@@ -168,14 +168,14 @@ class Trainer:
         self.stage.save(self.step, tensors, {"step": self.step, "score": score}, final=final)
 
     def finish(self) -> None:
-        """Commits the stage's outcome: the best main part, and the others as they are."""
+        """Commits the final weights: the best ones of the main part, the latest ones of the others."""
         if self.best is not None:
             self.main.load_state_dict(self.best)
         score = None if self.best is None else self.score
         self.stage.save(self.step, self._modules(), {"step": self.step, "score": score}, final=True)
 
     def restore(self, saved: Saved) -> None:
-        """Goes back to a checkpoint."""
+        """Loads a checkpoint."""
         self.step = saved.state["step"]
         for name, part in self.parts.items():
             part.module.load_state_dict(_under(saved.tensors, f"part.{name}."))
@@ -210,7 +210,7 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _adamw(part: Part) -> torch.optim.AdamW:
-    """AdamW that decays what has two axes or more."""
+    """AdamW with weight decay on parameters of two axes or more."""
     weights = [p for p in part.module.parameters() if p.ndim >= 2]
     others = [p for p in part.module.parameters() if p.ndim < 2]
     groups = [{"params": weights, "weight_decay": part.optimizer.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -220,7 +220,7 @@ def _adamw(part: Part) -> torch.optim.AdamW:
 
 
 def lr_factor(settings: Optimizer, progress: float) -> float:
-    """The fraction of the peak step size."""
+    """The learning rate at `progress` (0 to 1), as a fraction of its peak."""
     if progress < settings.warmup:
         return progress / settings.warmup
     if settings.decay == "constant":

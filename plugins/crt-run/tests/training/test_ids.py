@@ -231,8 +231,8 @@ def test_kept_ids_are_tried_and_how_many_is_told(run: Run, dataset: Dataset, tok
     check_round_trip(run, dataset, tokenizer, "train", kept)
 
     assert run.facts["round_trip"]["train"] in (
-        "32 of 50 samples (64.00%) encoded again, all as they were kept",
-        "26 of 50 samples (52.00%) encoded again, all as they were kept",
+        "32 of 50 samples (64.00%) encoded again, all equal to the stored ids",
+        "26 of 50 samples (52.00%) encoded again, all equal to the stored ids",
     )
 
 
@@ -264,7 +264,7 @@ def test_ids_of_another_tokenizer_are_refused(run: Run, dataset: Dataset, tokeni
     with pytest.raises(RunError) as refused:
         check_round_trip(run, dataset, tokenizer, "train", kept)
 
-    assert "expected ids that come out again, got " in str(refused.value)
+    assert "expected the ids that encoding gives again, got " in str(refused.value)
     assert f"delete the folder {kept.folder} and give the same command again" in str(refused.value)
 
 
@@ -274,7 +274,9 @@ def test_ids_that_decode_to_something_else_are_refused(
     kept = take()
     tokenizer.brighter = 0.01
 
-    with pytest.raises(RunError, match=r"expected ids that decode to the tokenizer's own reconstruction .* 0\.01 off"):
+    with pytest.raises(
+        RunError, match=r"expected ids that decode to the tokenizer's reconstruction .* an error of 0\.01"
+    ):
         check_round_trip(run, dataset, tokenizer, "train", kept)
 
 
@@ -284,7 +286,7 @@ def test_a_run_is_the_same_with_ids_on_disk_and_without(tmp_path: Path, monkeypa
 
     assert execute(plan(), tmp_path / "not") == kept
     (about,) = (tmp_path / "kept" / "small").glob("*/run.json")
-    assert "encoded again, all as they were kept" in json.loads(about.read_text())["round_trip"]["train"]
+    assert "encoded again, all equal to the stored ids" in json.loads(about.read_text())["round_trip"]["train"]
     assert (tmp_path / "kept" / "stages" / "ids-train").is_dir()
     assert not (tmp_path / "not" / "stages" / "ids-train").exists()
 
