@@ -43,13 +43,13 @@ class Registry:
 
         Raises: NameClash if two plugins bring one name of one kind, or one spec comes under two names.
         """
-        found: dict[tuple[str, str], tuple[str, Component]] = {}
+        components: dict[tuple[str, str], tuple[str, Component]] = {}
         specs: dict[type[Spec], tuple[str, Component]] = {}
         for plugin, component in brought:
             key = (component.kind, component.name)
-            if key in found:
+            if key in components:
                 raise NameClash(
-                    f"{component.kind} {component.name!r} comes from both {found[key][0]!r} and {plugin!r}; "
+                    f"{component.kind} {component.name!r} comes from both {components[key][0]!r} and {plugin!r}; "
                     f"uninstall one of them"
                 )
             if component.spec in specs:
@@ -58,8 +58,8 @@ class Registry:
                     f"{component.spec.__name__} comes as {same.name!r} from {other!r} and as {component.name!r} from "
                     f"{plugin!r}; a spec has one name"
                 )
-            found[key] = specs[component.spec] = plugin, component
-        return cls(MappingProxyType(found), MappingProxyType(dict(broken)))
+            components[key] = specs[component.spec] = plugin, component
+        return cls(MappingProxyType(components), MappingProxyType(dict(broken)))
 
     def __iter__(self) -> Iterator[tuple[str, Component]]:
         """(plugin, component) pairs by kind, then name."""

@@ -1,4 +1,4 @@
-"""Logits to a law, and a law to ids: the functions every decoder shares, so that target and draft are treated alike."""
+"""Logits to a distribution and a distribution to ids, for every decoder: target and draft are treated alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[Tensor, "... v"]:
-    """The law that `sampling` makes of logits: bans, then temperature, then top-k, top-p and min-p, renormalised.
+    """The distribution of logits under `sampling`: bans, temperature, then top-k, top-p and min-p, renormalised.
 
     Rows keep float64 and are float32 otherwise; ids ruled out have exactly 0. Among equals the smaller id stays.
     A row whose largest logit, of those not banned, is not finite becomes NaN.
@@ -27,10 +27,12 @@ def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[T
     if sampling.temperature == 0:
         first = logits.argmax(-1, keepdim=True)
         return torch.zeros_like(logits).scatter_(-1, first, 1.0) + (peak - peak)  # NaN where there is no finite peak
-    law = torch.softmax((logits - peak).div_(sampling.temperature), -1)  # a small temperature cannot overflow the peak
+    distribution = torch.softmax(
+        (logits - peak).div_(sampling.temperature), -1
+    )  # a small temperature cannot overflow the peak
     if not (sampling.top_k or sampling.top_p < 1 or sampling.min_p):
-        return law
-    ranked, order = law.sort(dim=-1, descending=True, stable=True)
+        return distribution
+    ranked, order = distribution.sort(dim=-1, descending=True, stable=True)
     keep = ranked >= sampling.min_p * ranked[..., :1]
     keep &= ranked.cumsum(-1) - ranked < sampling.top_p
     if sampling.top_k:
@@ -38,7 +40,7 @@ def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[T
     keep[..., 0] = True  # top_p = 0 keeps the most likely id
     ranked = ranked * keep
     ranked = ranked / ranked.sum(-1, keepdim=True)
-    return torch.zeros_like(law).scatter(-1, order, ranked)
+    return torch.zeros_like(distribution).scatter(-1, order, ranked)
 
 
 def _below(vocabulary: int, banned: tuple[int, ...]) -> Int[Tensor, " k"]:

@@ -49,10 +49,10 @@ class Training:
 
 @attrs.frozen(kw_only=True)
 class Sampling:
-    """How logits become the law that is sampled: table `[sampling]`.
+    """How logits become the distribution that is sampled: table `[sampling]`.
 
     The contract of every decoder: `crtcore.probabilities` treats the logits of target and draft identically, bans
-    included, and renormalises; a draw follows the law that it makes of the target's.
+    included, and renormalises; generated rows follow the distribution that it makes of the target's logits.
     """
 
     banned: tuple[int, ...] = attrs.field(default=(), validator=attrs.validators.deep_iterable(at_least(0)))

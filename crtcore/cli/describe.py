@@ -53,25 +53,25 @@ def named(registry: Registry, name: str) -> list[tuple[str, Component]]:
     Raises: NotInstalled if there is none.
     """
     kind, slash, bare = name.rpartition("/")
-    found = [
+    matches = [
         (plugin, component)
         for plugin, component in registry
         if component.name == bare and (not slash or component.kind == kind)
     ]
-    if not found:
+    if not matches:
         known = [component.name for _, component in registry]
         broken = "".join(f"; plugin {p!r} could not be loaded ({in_one_line(e)})" for p, e in registry.broken.items())
         raise NotInstalled(f"no component is called {name!r}{nearest(bare, known)}{broken}")
-    return found
+    return matches
 
 
 def showing(registry: Registry, name: str, *, as_json: bool) -> None:
     """Prints what a component is, its fields and an example."""
-    told = [_told(registry, plugin, component) for plugin, component in named(registry, name)]
+    components = [_described(registry, plugin, component) for plugin, component in named(registry, name)]
     if as_json:
-        answer(told)
+        answer(components)
         return
-    for one in told:
+    for one in components:
         click.echo(f"{one['kind']} {one['name']} (from {one['plugin']})\n\n{one['text']}\n")
         for field in one["fields"]:
             default = "required" if field["required"] else f"default {field['default']!r}"
@@ -79,7 +79,7 @@ def showing(registry: Registry, name: str, *, as_json: bool) -> None:
         click.echo(f"\n{one['example']}")
 
 
-def _told(registry: Registry, plugin: str, component: Component) -> dict[str, Any]:
+def _described(registry: Registry, plugin: str, component: Component) -> dict[str, Any]:
     texts = field_texts(component.spec)
     example = {"use": component.name} | {
         name: value
@@ -117,7 +117,7 @@ def _default(registry: Registry, field: attrs.Attribute[Any]) -> Any:
 def field_texts(spec: type[Spec]) -> dict[str, str]:
     """Field to the string written under it, base classes included."""
     known = {field.name for field in attrs.fields(spec)}
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for owner in reversed(spec.__mro__):
         if not attrs.has(owner):
             continue
@@ -136,5 +136,5 @@ def field_texts(spec: type[Spec]) -> dict[str, str]:
                 and isinstance(text.value, ast.Constant)
                 and isinstance(text.value.value, str)
             ):
-                found[field.target.id] = " ".join(text.value.value.split())
-    return found
+                texts[field.target.id] = " ".join(text.value.value.split())
+    return texts

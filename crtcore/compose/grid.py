@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from crtcore.compose.document import Document, dotted, undotted
 from crtcore.compose.positions import Key
-from crtcore.compose.structure import Misfit, nearest, shown, structure
+from crtcore.compose.structure import StructureError, nearest, shown, structure
 from crtcore.compose.study import BASELINE, NAME, WHOLE, Claim
 from crtcore.registry import Registry
 
@@ -51,8 +51,8 @@ def spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[C
         own = [Change(undotted(dotted(path)), value, ("sweep", "arms", arm, *path)) for path, value in leaves(table)]
         _unclear([*grid, *own], note)
         for chosen in itertools.product(*axes):
-            told = tuple(f"{dotted(change.path)}={change.told}" for change in chosen if change.path != ("seed",))
-            yield arm, told, [*own, *chosen]
+            label = tuple(f"{dotted(change.path)}={change.label}" for change in chosen if change.path != ("seed",))
+            yield arm, label, [*own, *chosen]
 
 
 class Change(NamedTuple):
@@ -62,7 +62,7 @@ class Change(NamedTuple):
     value: Any
     written: Key
     """Where it stands in the file."""
-    told: str = ""
+    label: str = ""
     """What points with it are called."""
 
 
@@ -90,7 +90,7 @@ def claims_in(sweep: Any, note: Any) -> tuple[Claim, ...]:
     arms = list(_table(sweep, "arms")) if isinstance(sweep, dict) and "arms" in sweep else [BASELINE]
     try:
         claims = structure(written, tuple[Claim, ...], Registry.of(()))
-    except Misfit as error:
+    except StructureError as error:
         for path, message in error.problems:
             note(("sweep", "claim", *path), message)
         return ()
@@ -113,7 +113,7 @@ def structured(document: Document, path: Key, into: Any, registry: Registry, not
         value = value[step]
     try:
         return structure(value, into, registry)
-    except Misfit as error:
+    except StructureError as error:
         for inside, message in error.problems:
             note((*path, *inside), message)
         return None

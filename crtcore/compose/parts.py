@@ -73,10 +73,10 @@ def _seed(values: Mapping[str, Any], note: Any) -> Any:
 def _part(document: Document, role: str, what: Role, registry: Registry, note: Any) -> Spec | tuple[Spec, ...] | None:
     if role in document.values:
         base: Any = KINDS[what.kind]
-        found: Spec | tuple[Spec, ...] | None = structured(
+        part: Spec | tuple[Spec, ...] | None = structured(
             document, (role,), tuple[base, ...] if what.many else base, registry, note
         )
-        return found
+        return part
     if not what.optional:
         form = f"[[{role}]]" if what.many else f"[{role}]"
         note((role,), f"expected a table {form}, got none; installed: {', '.join(registry.names(what.kind)) or 'none'}")
@@ -114,11 +114,11 @@ def _resolved(
     registry: Registry, *, cosmetic: bool, name: str | None = None, seed: int, **tables: Any
 ) -> dict[str, Any]:
     """A spec file with every default written out; what is absent is left out."""
-    told = {
+    described = {
         table: {stage: describe(made, registry, cosmetic=cosmetic) for stage, made in value.items()}
         if isinstance(value, dict)
         else describe(value, registry, cosmetic=cosmetic)
         for table, value in tables.items()
         if value not in (None, ())
     }
-    return {**({"name": name} if name else {}), "seed": seed, **told}
+    return {**({"name": name} if name else {}), "seed": seed, **described}

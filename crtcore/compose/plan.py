@@ -68,7 +68,7 @@ def study(document: Document, registry: Registry) -> Study:
 
     Raises: SpecError with everything that is wrong, in path order.
     """
-    problems: dict[Problem, None] = {}  # as a set, in the order they were found
+    problems: dict[Problem, None] = {}  # as a set, in their order
 
     def note(path: Key, message: str, source: Document = document) -> None:
         problems[Problem(source.where(path), path, message)] = None
@@ -81,7 +81,7 @@ def study(document: Document, registry: Registry) -> Study:
         idle = {path for path in idle if any(change.path == path[: len(change.path)] for change in changes)}
         point = Document(copy.deepcopy(base.values), dict(base.origins))
         for path, value, written, _ in changes:
-            if path[0] in WHOLE:  # told by `_unclear`
+            if path[0] in WHOLE:  # `_unclear` reports it
                 continue
             try:
                 point.put(path, value, document.where(written))

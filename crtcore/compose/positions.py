@@ -27,7 +27,7 @@ class Scanner:
         self.text = text
         self.at = 0
         self.starts = [0, *(end.end() for end in re.finditer("\n", text))]
-        self.found: dict[Key, int] = {}
+        self.lines_of: dict[Key, int] = {}
         self.arrays: dict[Key, int] = {}
 
     def lines(self) -> dict[Key, int]:
@@ -40,7 +40,7 @@ class Scanner:
             else:
                 self._pair(table)
             self._match(self._BLANK)
-        return self.found
+        return self.lines_of
 
     def _match(self, pattern: re.Pattern[str]) -> str:
         match = pattern.match(self.text, self.at)
@@ -51,7 +51,7 @@ class Scanner:
     def _mark(self, path: Key, start: int) -> None:
         line = bisect.bisect_right(self.starts, start)
         for end in range(1, len(path) + 1):
-            self.found.setdefault(path[:end], line)
+            self.lines_of.setdefault(path[:end], line)
 
     def _header(self) -> Key:
         start, brackets = self.at, 2 if self.text.startswith("[[", self.at) else 1

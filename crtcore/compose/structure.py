@@ -1,4 +1,4 @@
-"""Plain values to specs and settings, strictly: nothing is coerced, and every problem is found at once."""
+"""Plain values to specs and settings, strictly: nothing is coerced, and all problems are reported at once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PRIMITIVES: Mapping[type, tuple[str, tuple[type, ...]]] = {
 }
 
 
-class Misfit(ValueError):
+class StructureError(ValueError):
     """Values that do not make what was asked for; `problems` are paths and messages."""
 
     def __init__(self, problems: list[tuple[Key, str]]) -> None:
@@ -47,15 +47,15 @@ class Misfit(ValueError):
 def structure(values: Any, into: type[T], registry: Registry) -> T:
     """`values` as an attrs class, or as the component of a kind that its `use` names.
 
-    Raises: Misfit with every wrong key and type; if there is none, with every value that is out of range.
+    Raises: StructureError with every wrong key and type; if there is none, with every value that is out of range.
     """
     with attrs.validators.disabled():
         try:
             made: T = _converter(registry).structure(values, into)
         except Exception as error:
-            raise Misfit(list(_told(error, ()))) from None
+            raise StructureError(list(_problems(error, ()))) from None
     if wrong := list(_values(made, ())):
-        raise Misfit(wrong)
+        raise StructureError(wrong)
     return made
 
 
@@ -109,11 +109,13 @@ def _converter(registry: Registry) -> cattrs.Converter:
         use = value.get("use")
         if not isinstance(use, str):
             got = "nothing" if use is None else shown(use)
-            raise Misfit([(("use",), f"expected the name of a {base.kind} ({_names(registry, base.kind)}), got {got}")])
+            raise StructureError(
+                [(("use",), f"expected the name of a {base.kind} ({_names(registry, base.kind)}), got {got}")]
+            )
         try:
             component = registry.find(base.kind, use)
         except NotInstalled as error:
-            raise Misfit([(("use",), str(error))]) from None
+            raise StructureError([(("use",), str(error))]) from None
         return converter.structure({name: entry for name, entry in value.items() if name != "use"}, component.spec)
 
     def sequence(value: Any, into: Any) -> Any:
@@ -170,7 +172,7 @@ def _literal(value: Any, into: Any) -> Any:
     return value
 
 
-def _told(error: BaseException, path: Key) -> Iterator[tuple[Key, str]]:
+def _problems(error: BaseException, path: Key) -> Iterator[tuple[Key, str]]:
     """Path and message of every problem in what cattrs raised."""
     if isinstance(error, BaseValidationError):
         for inner in error.exceptions:
@@ -179,13 +181,13 @@ def _told(error: BaseException, path: Key) -> Iterator[tuple[Key, str]]:
                 for note in getattr(inner, "__notes__", ())
                 if isinstance(note, AttributeValidationNote | IterableValidationNote)
             ]
-            yield from _told(inner, (*path, *steps[:1]))
+            yield from _problems(inner, (*path, *steps[:1]))
     elif isinstance(error, ForbiddenExtraKeysError):
         assert error.cl is not None
         known = [field.name for field in attrs.fields(error.cl)]
         for name in sorted(error.extra_fields):
             yield (*path, name), f"unknown key{nearest(name, known)}"
-    elif isinstance(error, Misfit):
+    elif isinstance(error, StructureError):
         for inside, message in error.problems:
             yield (*path, *inside), message
     elif isinstance(error, FieldError):  # raised past the validators, in `__attrs_post_init__`

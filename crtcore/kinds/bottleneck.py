@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class BottleneckOutput(NamedTuple):
-    """What a bottleneck lets through."""
+    """Codes, and what they cost."""
 
     codes: Float[Tensor, "b k d"]
     """Carry the gradient."""
     latents: Float[Tensor, "b k d"]
-    """The features where codes are compared with them."""
+    """Features in the space of the codes, before quantisation."""
     ids: Int[Tensor, "b k"] | None
     """None if the codes are continuous."""
     rate: Float[Tensor, " b"]

@@ -35,11 +35,11 @@ class Dataset(Protocol):
 
     @property
     def classes(self) -> int | None:
-        """Conditions run from 0 up to this; None: it has none."""
+        """Class ids run from 0 up to this; None: there are no classes."""
 
     @property
     def levels(self) -> int | None:
-        """Values an element of the data can take, evenly from -1 to 1; None: not that sort of data."""
+        """Values an element of the data can take, evenly from -1 to 1; None: the data have no levels."""
 
     @property
     def vocabulary(self) -> int | None:
@@ -66,7 +66,7 @@ class DatasetSpec(Spec):
     where these three are the last ids of the vocabulary; the prompt has loss weight 0.
     """
     marked: ClassVar[bool] = False
-    """True: the last id of its vocabulary is META, whether it is met in a sample or not."""
+    """True: the last id of its vocabulary is META, whether a sample holds it or not."""
 
     @property
     def sample_shape(self) -> tuple[int, ...] | None:

@@ -1,4 +1,4 @@
-"""Decoder: draws ids from a prior, exactly, with as few calls of it as it can.
+"""Decoder: samples ids from a prior exactly, with few calls of it.
 
 Axes: b batch, n ids of a sample, s target calls. Id -1 means absent, only at the right end of a row.
 """
@@ -41,25 +41,25 @@ class Request(NamedTuple):
 
 
 class Generation(NamedTuple):
-    """What a decoder drew and what it took."""
+    """Emitted ids, and the calls that they took."""
 
     ids: Int[Tensor, "b n"]
     """Emitted ids, without the prompt."""
     accepted: Int[Tensor, "b s"]
-    """Drafted ids accepted at each target call; -1: the row was not drawing any more."""
+    """Drafted ids accepted at each target call; -1: the row was no longer active."""
     target_calls: Int[Tensor, " b"]
     """Calls of the target a row took part in, the first one (its prompt) included."""
     draft_calls: Int[Tensor, " b"]
     """Sequential calls of the draft a row took part in."""
     proposed: Int[Tensor, " b"]
-    """Drafted ids laid before the target."""
+    """Drafted ids that the target verified."""
     seconds: float
     """Wall time of the whole call."""
 
 
 @runtime_checkable
 class Decoder(Protocol):
-    """Draws from the law of a prior and no other."""
+    """Samples from the distribution of a prior and no other."""
 
     def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
         """Ids after the prompt of each row, which depend on its own prompt, class and seed, and on no neighbour."""

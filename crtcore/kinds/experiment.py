@@ -52,17 +52,17 @@ class Plan:
 
     def excerpt(self, paths: Sequence[str]) -> dict[str, Any]:
         """The parts of the identity that a stage depends on, by dotted path (`prior.0.width`); None where absent."""
-        found = {}
+        values = {}
         for path in paths:
             inside: Any = self.identity
             for step in path.split("."):
                 inside = _inside(inside, step)
-            found[path] = inside
-        return found
+            values[path] = inside
+        return values
 
 
 def _inside(value: Any, step: str) -> Any:
-    """What a table or an array has under a key or a place; None if it has nothing there."""
+    """The value of a table or an array at a key or an index; None if there is none."""
     if isinstance(value, list):
         return value[int(step)] if step.isdigit() and int(step) < len(value) else None
     return value.get(step) if value is not None else None
@@ -75,7 +75,7 @@ def digest(values: Mapping[str, Any]) -> str:
 
 
 class Outline(NamedTuple):
-    """What is known of a dataset before a stage is costed."""
+    """The shape of a dataset's samples, as far as it is known before any data are read."""
 
     shape: tuple[int, ...]
     """Axes of a sample."""
@@ -120,7 +120,7 @@ class Stage(Protocol):
         """Commits a checkpoint, then drops the older ones."""
 
     def record(self, step: int, steps: int, metrics: Mapping[str, float]) -> None:
-        """Appends readings to the stage's records, and to the run's."""
+        """Appends metrics to the stage's records, and to the run's."""
 
 
 @runtime_checkable
@@ -181,15 +181,15 @@ class ExperimentSpec(Spec):
         return True
 
     def training_steps(self, plan: Plan) -> int:
-        """Training steps of a run, for whoever waits for it."""
+        """Training steps of a run, for a progress bar."""
         return sum(training.steps for stage, training in plan.training.items() if self.trains(stage))
 
     def step(self, stage: str, plan: Plan, data: Outline) -> Step | None:
-        """One training step of a stage, for whoever counts what it costs; None where the parts alone say it."""
+        """One training step of a stage, to count its cost; None: the stage's role says how it trains."""
         return None
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
-        """What does not fit together: dotted path and message of each."""
+        """Dotted path and message of everything that does not fit together."""
         return ()
 
     def build(self) -> Experiment:

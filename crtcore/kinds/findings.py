@@ -13,7 +13,7 @@ class Row(NamedTuple):
     """One point of an experiment's table."""
 
     labels: Mapping[str, str | int | float]
-    """What tells it from the others; every row has the same names."""
+    """Identifies the point; every row has the same names."""
     numbers: Mapping[str, Measurement]
     """What was measured there."""
 
@@ -22,30 +22,30 @@ class Findings(NamedTuple):
     """What an experiment leaves."""
 
     numbers: Mapping[str, Measurement]
-    """What it comes to as a whole."""
+    """Numbers of the whole run."""
     points: Sequence[Row] = ()
-    """Its table, where one number does not say it."""
+    """A table, where one number is not enough."""
     notes: Sequence[str] = ()
-    """What a reader has to be told beside, a sentence each."""
+    """Further sentences for the reader."""
     outcomes: Mapping[str, Sequence[float]] = MappingProxyType({})
-    """What some of the numbers are the mean of: a value for each held-out sample, the same samples in every arm."""
+    """Number to its value for each held-out sample; the samples are the same in every arm."""
 
 
 class Figure(NamedTuple):
     """How a table of points is drawn: panels in a grid."""
 
     across: str
-    """On the horizontal axis: a label that is a number, or with `along` a number that is measured."""
+    """The horizontal axis: a label that is a number, or with `along` a measured number."""
     lines: str
-    """The label that tells lines apart; `arm` tells those of a sweep, and a run has one."""
+    """The label with one line for each value; `arm` is that of a sweep."""
     numbers: tuple[str, ...]
-    """What is measured; a row of panels each."""
+    """Measured numbers, one row of panels each."""
     columns: tuple[str, ...] = ()
-    """The labels that tell columns of panels apart."""
+    """The labels with one column of panels for each combination of values."""
     log: bool = False
     """True: the horizontal axis is logarithmic, for labels above 0."""
     along: str | None = None
-    """The label whose values a line runs through, if `across` is measured; a sweep then tells gaps between arms."""
+    """The label whose values a line runs through, if `across` is measured; a sweep then reports gaps between arms."""
     references: tuple[str, ...] = ()
     """Numbers of all points that are drawn as one black line each, such as a bound where its measured number is."""
 

@@ -26,7 +26,7 @@ class Measurement(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What an experiment lays before its metrics. Held-out data unless the name says `train`."""
+    """What metrics are computed from. Held-out data unless the name says `train`."""
 
     train: Tensor
     """Training data: features and scales are fitted here, alike for every arm."""
@@ -37,7 +37,7 @@ class Evidence(NamedTuple):
     reconstructed: Tensor
     """The held-out data through the tokenizer."""
     generated: Tensor
-    """As many samples as `real`, drawn under the same conditions."""
+    """As many samples as `real`, generated with the same class ids."""
     ids: Int[Tensor, "b n"]
     """The ids of `real`."""
     id_nats: Float[Tensor, " b"]
@@ -49,7 +49,7 @@ class Evidence(NamedTuple):
 
 @runtime_checkable
 class Metric(Protocol):
-    """Turns evidence into numbers."""
+    """Computes numbers with units."""
 
     def __call__(self, evidence: Evidence) -> dict[str, Measurement]:
         """The numbers by name."""

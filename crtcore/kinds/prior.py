@@ -1,7 +1,7 @@
-"""Prior: the law of the next id given ids and a condition.
+"""Prior: the distribution of the next id given ids and a class.
 
 Axes: b batch, n ids of a sample, v vocabulary, w hidden width, t new positions, k committed positions.
-Id -1 means absent, only at the right end of a row; a condition of -1 means unconditional.
+Id -1 means absent, only at the right end of a row; class id -1 means unconditional.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Prior(Protocol):
     """Ids run from 0 up to this."""
 
     def __call__(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
-        """Logits; row i is the law of id i given those before it, row n that of the next.
+        """Logits; row i is for id i given those before it, row n for the next id.
 
         Every row has a finite maximum; -inf is allowed. Rows after a row's last id mean nothing.
         """
@@ -58,7 +58,7 @@ class Prior(Protocol):
     ) -> Session:
         """A session that has committed `ids`, for at most `capacity` committed ids a row and `room` tentative columns.
 
-        A row that commits more has NaN logits from then on: shapes cannot tell, and nothing wrong is said in silence.
+        A row that commits more has NaN logits from then on, as shapes alone cannot show it.
         Raises: ValueError if the prompt is wider than the capacity.
         """
 

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 class RegularizerOutput(NamedTuple):
-    """What a regulariser adds to stage 1."""
+    """The losses that a regulariser adds to stage 1."""
 
     loss: Float[Tensor, ""]
     """For the tokenizer; its gradient stays out of the regulariser's own parameters, and may be taken twice a step."""
     own_loss: Float[Tensor, ""]
     """For its own parameters alone; its gradient stays out of the tokenizer."""
     metrics: dict[str, float]
-    """Numbers worth recording."""
+    """Numbers to record."""
 
 
 @runtime_checkable
 class Regularizer(Protocol):
-    """Says what stage 2 will find hard."""
+    """A further loss of stage 1, such as how hard stage 2 will be."""
 
     def __call__(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
         """The penalty of a batch, `progress` (0 to 1) of the way through training."""

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class Encoded(NamedTuple):
-    """A batch on its way through a tokenizer."""
+    """Everything that a tokenizer computes of a batch."""
 
     features: Float[Tensor, "b n w"]
     latents: Float[Tensor, "b k d"]
-    """The features where codes are compared with them."""
+    """Features in the space of the codes, before quantisation."""
     codes: Float[Tensor, "b k d"]
     ids: Int[Tensor, "b k"] | None
     """None if the codes are continuous."""
@@ -52,7 +52,7 @@ class Tokenizer(Protocol):
     """The most ids of a sample."""
 
     def __call__(self, data: Tensor, class_ids: Int[Tensor, " b"] | None = None) -> Encoded:
-        """The whole way, data to reconstruction, with everything met on it."""
+        """Encodes and decodes `data`, and returns every intermediate value."""
 
     def encode(self, data: Tensor, class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
         """The ids of `data`."""

@@ -14,7 +14,7 @@ from crt_basics.metrics.specs import CodeLength, Frechet, KernelDistance
 from crt_basics.priors.specs import Table
 from crt_data.specs import Photos
 from crt_run.executors.spec import Local
-from crtcore.compose.structure import LONGEST, Misfit, describe, nearest, structure
+from crtcore.compose.structure import LONGEST, StructureError, describe, nearest, structure
 from crtcore.kinds import BottleneckSpec, RegularizerSpec, TokenizerSpec
 from crtcore.registry import Registry
 from crtcore.settings import Limits, Optimizer, Sampling, Training
@@ -36,7 +36,7 @@ class Judged:
 
 
 def problems(values: Any, into: Any, registry: Registry) -> dict[tuple[str | int, ...], str]:
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(StructureError) as caught:
         structure(values, into, registry)
     assert len({path for path, _ in caught.value.problems}) == len(caught.value.problems)
     return dict(caught.value.problems)
