@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -98,3 +99,11 @@ def test_every_module_of_the_core_imports_without_torch() -> None:
     ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False, cwd=ROOT)
 
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_picture_of_the_floors_is_that_of_the_packages() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    (picture,) = re.findall(r"```floors\n(.*?)```", text, re.DOTALL)
+    drawn = {name.replace("-", "_"): int(row[0]) for row in map(str.split, picture.splitlines()) for name in row[1:]}
+
+    assert drawn == floors(requirements())
