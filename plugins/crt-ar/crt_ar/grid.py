@@ -1,4 +1,4 @@
-"""Transformer over a square grid: a class prefix, then the cells in raster order, as LlamaGen has it.
+"""LlamaGen's transformer over a square grid: a class prefix, then the cells in raster order.
 
 Axes: b batch, n ids of a sample, t positions, w width, v vocabulary, h heads, d head width. Id -1 means absent.
 """
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 class GridTransformer(Prefixed):
-    """The law of the next cell given a class and the cells before.
+    """Distribution of the next cell given a class and the cells before.
 
-    A step of training drops channels and classes by a pure function of first values, the number of the step and the
-    place in the batch, so that going on from a checkpoint is going on.
+    In training, dropout of channels and classes depends on the build's seed, the step and the place in the batch alone,
+    so that a resumed training continues exactly.
     """
 
     seed: Tensor
@@ -42,8 +42,8 @@ class GridTransformer(Prefixed):
         side = math.isqrt(length)
         if not side or side**2 != length:
             raise RunError(
-                f"llamagen: expected a square number of ids, a cell of a grid each, got {length}; "
-                "`transformer` takes any number"
+                f"llamagen: expected a square number of ids, one for each cell of a grid, got {length}; "
+                "use `transformer` for other numbers"
             )
         layers, width, heads = spec.shape
         self.vocabulary = vocabulary
@@ -64,27 +64,27 @@ class GridTransformer(Prefixed):
 
         self.stack = Stack(width, layers, [attention, feed_forward], recompute=spec.recompute)
         self.head = nn.Linear(width, vocabulary, bias=False)
-        self.register_buffer("seed", torch.randint(2**62, ()), persistent=False)  # the same whenever built anew
+        self.register_buffer("seed", torch.randint(2**62, ()), persistent=False)  # equal for equal seeds of the build
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.reset_parameters()
 
     def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """The normalised last states within a scope."""
+        """Returns the normalised last states of positions within a context."""
         states: Tensor = self.stack(self.dropout(features, context), context)
         return states
 
     def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
-        """The normalised last states at the prefix and at each id; in training, of the next step."""
+        """Returns the normalised last states at the prefix and at each id; in training, counts a step."""
         step = None
         if self.training:
             step, self.steps = self.steps, self.steps + 1
-            class_ids = None if class_ids is None else self._unlabelled(class_ids, step)
+            class_ids = None if class_ids is None else self._drop_labels(class_ids, step)
         features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
         return self.states(features, AttentionContext(positions, step=step))
 
-    def _unlabelled(self, class_ids: Int[Tensor, " b"], step: Int[Tensor, ""]) -> Int[Tensor, " b"]:
-        """The conditions of a step of training, some of them -1."""
+    def _drop_labels(self, class_ids: Int[Tensor, " b"], step: Int[Tensor, ""]) -> Int[Tensor, " b"]:
+        """Returns the class ids of a training step, with some replaced by -1."""
         rows = torch.arange(len(class_ids), device=class_ids.device)
         kept = Noise(self.seed, "label dropout").bits(step, rows) >= int(self.label_dropout * 2**32)
         return class_ids.where(kept, -1)
@@ -93,9 +93,9 @@ class GridTransformer(Prefixed):
 def rotate_behind_prefix(
     features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, columns: int
 ) -> Float[Tensor, "b t h d"]:
-    """Turns by the cell of a grid; the prefix, position 0, is on none, so that its query and key are 0.
+    """Rotates by the cell of a grid. The prefix, position 0, is on no cell, so that its query and key are 0.
 
-    Every cell looks at the prefix with logit 0: public weights were trained so.
+    Every cell attends to the prefix with logit 0: public weights were trained this way.
     Source: FoundationVision/LlamaGen, autoregressive/models/gpt.py, `cond_cache`.
     """
     return rotate_on_grid(features, positions - 1, columns=columns)

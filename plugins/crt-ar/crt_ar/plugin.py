@@ -16,10 +16,18 @@ def crt_components() -> list[Component]:
     further, frozen = LlamaFolder(folder="data/Llama-3.2-1B"), FrozenLlama(folder="data/Llama-3.2-1B")
     return [
         Component("transformer", spec=specs.Transformer, summary="rotary pre-norm decoder, cached", examples=(tiny,)),
-        Component("llamagen", spec=specs.LlamaGen, summary="the same over a square grid of ids", examples=(little,)),
-        Component("llama", spec=Llama, summary="Llama 3 by the name of its size", examples=(grouped,)),
         Component(
-            "llama-folder", spec=LlamaFolder, summary="your Llama's weights, trained further", examples=(further,)
+            "llamagen",
+            spec=specs.LlamaGen,
+            summary="LlamaGen's transformer over a square grid of ids",
+            examples=(little,),
         ),
-        Component("frozen-llama", spec=FrozenLlama, summary="your Llama's weights, as they are", examples=(frozen,)),
+        Component("llama", spec=Llama, summary="Llama 3 with new weights, by the name of a size", examples=(grouped,)),
+        Component(
+            "llama-folder",
+            spec=LlamaFolder,
+            summary="Llama weights from a folder, trained further",
+            examples=(further,),
+        ),
+        Component("frozen-llama", spec=FrozenLlama, summary="Llama weights from a folder, frozen", examples=(frozen,)),
     ]

@@ -1,4 +1,4 @@
-"""Public LlamaGen checkpoints, read and written."""
+"""Reads and writes public LlamaGen checkpoints."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch import Tensor
 
 from crt_ar.grid import GridTransformer
 
-_AROUND = {
+_OUTER_NAMES = {
     "embedding.weight": "tok_embeddings.weight",
     "prefixes.weight": "cls_embedding.embedding_table.weight",
     "stack.norm.gain": "norm.weight",
     "head.weight": "output.weight",
 }
-_IN_A_BLOCK = {
+_BLOCK_NAMES = {
     "norms.0.gain": "attention_norm.weight",
     "sublayers.0.sublayer.inward.weight": "attention.wqkv.weight",
     "sublayers.0.sublayer.outward.weight": "attention.wo.weight",
@@ -30,31 +30,31 @@ _IN_A_BLOCK = {
     "sublayers.1.sublayer.down.weight": "feed_forward.w2.weight",
 }
 _WRAPPERS = ("model", "module", "state_dict")
-"""Keys under which LlamaGen's `sample_c2i.py` looks for weights: its own training's, DeepSpeed's, others'."""
+"""Keys of the weights in LlamaGen's `sample_c2i.py`: of its own training, of DeepSpeed, of others."""
 
 
 def load_llamagen(path: str | Path, prior: GridTransformer) -> None:
-    """Gives `prior` the weights of a public checkpoint, `.pt`, `.pth` or `.safetensors`, in its own precision.
+    """Loads a public checkpoint, `.pt`, `.pth` or `.safetensors`, into `prior`, in the prior's precision.
 
-    Raises: ValueError if the file is none, or its weights are of another shape than those of `prior`.
+    Raises: ValueError if the file is not a checkpoint, or its shapes differ from those of `prior`.
     """
-    found = _read(Path(path))
-    called, parameters = names(prior), dict(prior.named_parameters())
-    wanted = {theirs: list(parameters[ours].shape) for ours, theirs in called.items()}
-    for name in sorted(wanted.keys() | found.keys()):
-        here, there = wanted.get(name, "absent"), list(found[name].shape) if name in found else "absent"
-        if here != there:
+    weights = _read(Path(path))
+    published, parameters = names(prior), dict(prior.named_parameters())
+    shapes = {theirs: list(parameters[ours].shape) for ours, theirs in published.items()}
+    for name in sorted(shapes.keys() | weights.keys()):
+        expected, got = shapes.get(name, "absent"), list(weights[name].shape) if name in weights else "absent"
+        if expected != got:
             raise ValueError(
-                f"{path}: expected {name!r} to be {here}, got {there}; "
-                "build the prior with the size, the codes and the classes that were trained"
+                f"{path}: expected {name!r} to be {expected}, got {got}; "
+                "build the prior with the size, codes and classes of the training"
             )
-    prior.load_state_dict({ours: found[theirs] for ours, theirs in called.items()}, strict=False)
+    prior.load_state_dict({ours: weights[theirs] for ours, theirs in published.items()}, strict=False)
 
 
 def save_llamagen(path: str | Path, prior: GridTransformer) -> None:
-    """Writes the weights of `prior` as LlamaGen names them, to `.safetensors`, or to `.pt` for its own scripts.
+    """Writes the weights of `prior` under LlamaGen's names, to `.safetensors`, or to `.pt` for LlamaGen's scripts.
 
-    Raises: ValueError if the file's name ends on anything else.
+    Raises: ValueError if the file has another suffix.
     """
     parameters = dict(prior.named_parameters())
     weights = {theirs: parameters[ours].detach().cpu().contiguous() for ours, theirs in names(prior).items()}
@@ -64,15 +64,15 @@ def save_llamagen(path: str | Path, prior: GridTransformer) -> None:
         case ".pt":
             torch.save({_WRAPPERS[0]: weights}, path)
         case other:
-            raise ValueError(f"{path}: expected a file that ends on .safetensors or .pt, got {other!r}")
+            raise ValueError(f"{path}: expected a file that ends in .safetensors or .pt, got {other!r}")
 
 
 def names(prior: GridTransformer) -> dict[str, str]:
-    """What LlamaGen calls each of a prior's parameters."""
-    return _AROUND | {
+    """Maps the names of a prior's parameters to LlamaGen's."""
+    return _OUTER_NAMES | {
         f"stack.blocks.{block}.{ours}": f"layers.{block}.{theirs}"
         for block in range(len(prior.stack.blocks))
-        for ours, theirs in _IN_A_BLOCK.items()
+        for ours, theirs in _BLOCK_NAMES.items()
     }
 
 
@@ -80,14 +80,14 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     if path.suffix == ".safetensors":
         return safetensors.torch.load_file(path)
     if path.suffix not in (".pt", ".pth"):
-        raise ValueError(f"{path}: expected a file that ends on .safetensors, .pt or .pth, got {path.suffix!r}")
+        raise ValueError(f"{path}: expected a file that ends in .safetensors, .pt or .pth, got {path.suffix!r}")
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # LlamaGen's training keeps its arguments
+        with torch.serialization.safe_globals([argparse.Namespace]):  # LlamaGen saves its arguments, too
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(f"{path}: expected tensors and plain values, got what only running it can read") from error
+        raise ValueError(f"{path}: expected tensors and plain values, got objects that would run code") from error
     if isinstance(content, dict):
         content = next((content[wrapper] for wrapper in _WRAPPERS if wrapper in content), content)
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f"{path}: expected a table of tensors, got something else; is it a checkpoint of LlamaGen?")
+        raise ValueError(f"{path}: expected names and tensors, got something else; is it a checkpoint of LlamaGen?")
     return content

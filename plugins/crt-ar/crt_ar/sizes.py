@@ -8,11 +8,11 @@ from typing import Literal, NamedTuple, TypeAlias
 Size: TypeAlias = Literal[
     "52M", "74M", "111M", "192M", "343M", "517M", "775M", "1.4B", "3.1B", "B", "L", "XL", "XXL", "3B"
 ]  # fmt: skip
-"""Parameters at 16,384 codes and 1,000 classes, or the letters of LlamaGen."""
+"""Number of parameters with 16,384 codes and 1,000 classes, or LlamaGen's letters."""
 
 
 class Shape(NamedTuple):
-    """What a transformer's parameters are counted from."""
+    """Layers, width and heads of a transformer."""
 
     layers: int
     width: int

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import attrs
 
 from crt_ar.sizes import SHAPES, Shape, Size
 from crtcore.kinds import PriorSpec
 from crtcore.spec import COSMETIC, FieldError, at_least, below, divides
-
-if TYPE_CHECKING:
-    pass
 
 
 def _even(spec: Transformer, attribute: attrs.Attribute[Any], heads: int) -> None:
@@ -21,7 +18,7 @@ def _even(spec: Transformer, attribute: attrs.Attribute[Any], heads: int) -> Non
 
 @attrs.frozen(kw_only=True)
 class Transformer(PriorSpec):
-    """Pre-norm transformer with rotary positions, SwiGLU layers and a prefix for the class.
+    """Pre-norm transformer with rotary positions, SwiGLU layers and a class prefix.
 
     Source: Touvron et al. (2023), arXiv:2302.13971, section 2.2; Sun et al. (2024), arXiv:2406.06525, section 2.2.
     """
@@ -37,10 +34,10 @@ class Transformer(PriorSpec):
     hidden: int = attrs.field(default=0, validator=at_least(0))
     """Channels inside a feed-forward layer; 0 is 8/3 of the width, rounded up to a multiple of 8."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
-    """What computes attention; `auto` is xformers where it is installed and runs, torch's own elsewhere."""
+    """Backend of attention; `auto` is xformers where it is installed and runs, torch elsewhere."""
 
 
-def _cut(spec: LlamaGen, attribute: attrs.Attribute[Any], _: int) -> None:
+def _grid_heads(spec: LlamaGen, attribute: attrs.Attribute[Any], _: int) -> None:
     _, width, heads = spec.shape
     if width % heads:
         raise FieldError(attribute.name, f"expected a divisor of the width ({width}), got {heads}")
@@ -48,7 +45,7 @@ def _cut(spec: LlamaGen, attribute: attrs.Attribute[Any], _: int) -> None:
         raise FieldError(attribute.name, f"expected heads of a multiple of 4 channels, got {width} / {heads}")
 
 
-def _share() -> Any:
+def _dropout() -> Any:
     return attrs.field(default=0.1, validator=[at_least(0), below(1)])
 
 
@@ -64,23 +61,23 @@ class LlamaGen(PriorSpec):
     size: Size = "B"
     """Layers, width and heads by name: `52M` to `3.1B`, or LlamaGen's `B`, `L`, `XL`, `XXL` and `3B`."""
     layers: int = attrs.field(default=0, validator=at_least(0))
-    """Blocks of attention and feed-forward; 0 is what `size` says."""
+    """Blocks of attention and feed-forward; 0 takes that of `size`."""
     width: int = attrs.field(default=0, validator=at_least(0))
-    """Channels of a position; 0 is what `size` says."""
-    heads: int = attrs.field(default=0, validator=[at_least(0), _cut])
-    """Attention heads, each of a multiple of 4 channels; 0 is what `size` says."""
-    token_dropout: float = _share()
-    """Share of the channels of class and ids that a step of training leaves out."""
-    residual_dropout: float = _share()
-    """The same for what attention gives."""
-    feed_forward_dropout: float = _share()
-    """The same for what a feed-forward layer gives."""
-    label_dropout: float = _share()
-    """Share of the samples of a step of training whose class is left out, so that there is one to guide against."""
+    """Channels of a position; 0 takes that of `size`."""
+    heads: int = attrs.field(default=0, validator=[at_least(0), _grid_heads])
+    """Attention heads, each of a multiple of 4 channels; 0 takes that of `size`."""
+    token_dropout: float = _dropout()
+    """Dropout of the embeddings of class and ids."""
+    residual_dropout: float = _dropout()
+    """Dropout of the output of attention."""
+    feed_forward_dropout: float = _dropout()
+    """Dropout of the output of feed-forward layers."""
+    label_dropout: float = _dropout()
+    """Share of the samples of a training step that lose their class, as classifier-free guidance needs."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
-    """What computes attention; `auto` is xformers where it is installed and runs, torch's own elsewhere."""
+    """Backend of attention; `auto` is xformers where it is installed and runs, torch elsewhere."""
     recompute: bool = attrs.field(default=False, metadata=COSMETIC)
-    """Compute each block twice in training, and keep far less of it in memory."""
+    """Compute each block again in the backward pass, which takes far less memory."""
 
     @property
     def shape(self) -> Shape:

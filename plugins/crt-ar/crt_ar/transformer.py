@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class AutoregressiveTransformer(Prefixed):
-    """The law of the next id given a class and the ids before."""
+    """Distribution of the next id given a class and the ids before."""
 
     def __init__(self, spec: Transformer, vocabulary: int, classes: int | None) -> None:
         super().__init__()
@@ -38,17 +38,17 @@ class AutoregressiveTransformer(Prefixed):
         self.reset_parameters()
 
     def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """The normalised last states within a scope."""
+        """Returns the normalised last states of positions within a context."""
         states: Tensor = self.stack(features, context)
         return states
 
     def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
-        """The normalised last states at the prefix and at each id."""
+        """Returns the normalised last states at the prefix and at each id."""
         features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
         return self.states(features, AttentionContext(positions))
 
 
 def transformer(spec: Transformer, vocabulary: int, length: int, classes: int | None) -> AutoregressiveTransformer:
-    """A network with weights of its own; positions have no end, so that the length does not matter."""
+    """Builds a network with new weights; positions are not limited, so `length` is not used."""
     return AutoregressiveTransformer(spec, vocabulary, classes)

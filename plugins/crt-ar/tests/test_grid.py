@@ -1,4 +1,4 @@
-"""The transformer over a grid: its sizes, its start, and what a step of training drops."""
+"""The transformer over a grid: its sizes, its first values, and dropout in training."""
 
 import math
 from typing import Any, get_args
@@ -22,7 +22,7 @@ CLASSES = torch.tensor([0, 2])
 
 
 def built(*, seed: int = 0, **fields: Any) -> GridTransformer:
-    """Moved away from where it starts, as logits are all 0 there."""
+    """Returns a prior with random weights, as all logits start at 0."""
     torch.manual_seed(seed)
     prior = LlamaGen(**TINY | fields).build(5, 4, 3).double()
     with torch.no_grad():
@@ -44,7 +44,7 @@ def loss(prior: GridTransformer) -> Tensor:
 
 
 @pytest.mark.parametrize("size", [size for size in get_args(Size) if size.endswith(("M", "1.4B", "3.1B"))])
-def test_a_size_has_the_parameters_it_is_called_by(size: Size) -> None:
+def test_a_size_has_the_number_of_parameters_of_its_name(size: Size) -> None:
     with torch.device("meta"):
         prior = LlamaGen(size=size).build(16384, 256, 1000)
 
@@ -72,10 +72,10 @@ def test_the_loss_starts_at_ln_v() -> None:
     assert loss(prior).item() == pytest.approx(math.log(5), rel=1e-7)
 
 
-def test_a_prior_without_classes_refuses_a_condition() -> None:
+def test_a_prior_without_classes_refuses_class_ids() -> None:
     prior = LlamaGen(**TINY).build(5, 4, None)
 
-    with pytest.raises(ValueError, match="expected no condition, as this prior was built without classes, got one"):
+    with pytest.raises(ValueError, match="expected no class ids, as this prior was built without classes, got some"):
         prior(IDS, CLASSES)
 
 
@@ -87,7 +87,7 @@ def test_hidden_states_give_the_logits_after_their_ids() -> None:
     torch.testing.assert_close(prior.logits(states), prior(IDS, CLASSES)[:, 1:])
 
 
-def test_nothing_is_dropped_out_of_training() -> None:
+def test_outside_of_training_nothing_is_dropped() -> None:
     prior, still = built().eval(), built(**STILL)
 
     assert torch.equal(prior(IDS, CLASSES), still(IDS, CLASSES))
@@ -103,7 +103,7 @@ def test_a_session_drops_nothing_even_in_training() -> None:
 
 
 @pytest.mark.parametrize("field", sorted(STILL))
-def test_each_share_is_felt_in_training_and_another_way_at_each_step(field: str) -> None:
+def test_each_dropout_changes_logits_at_each_step_of_training(field: str) -> None:
     prior = built(**STILL | {field: 0.5}).train()
 
     first, second, third = (prior(IDS, CLASSES).detach() for _ in range(3))
@@ -111,7 +111,7 @@ def test_each_share_is_felt_in_training_and_another_way_at_each_step(field: str)
     assert not (torch.equal(first, second) and torch.equal(second, third))
 
 
-def test_a_label_is_dropped_for_as_many_samples_as_was_asked() -> None:
+def test_labels_are_dropped_at_the_rate_of_the_spec() -> None:
     prior = built(**STILL | {"label_dropout": 0.25})
     with_class, without = prior.eval()(IDS[:1, :0], CLASSES[:1]), prior(IDS[:1, :0])
     many = torch.zeros(4000, 0, dtype=torch.int64), torch.zeros(4000, dtype=torch.int64)
@@ -120,10 +120,10 @@ def test_a_label_is_dropped_for_as_many_samples_as_was_asked() -> None:
 
     dropped = torch.isclose(logits, without[0, 0]).all(-1)
     assert torch.isclose(logits[~dropped], with_class[0, 0]).all()
-    assert abs(int(dropped.sum()) - 1000) < 140  # 5 standard deviations of 27.4: 6e-7 by the normal law
+    assert abs(int(dropped.sum()) - 1000) < 140  # 5 standard deviations of 27.4: 6e-7 by the normal distribution
 
 
-def test_what_a_row_drops_hangs_on_its_place_and_not_on_its_neighbours() -> None:
+def test_what_a_row_drops_depends_on_its_place_and_not_on_its_neighbours() -> None:
     together = built().train()(IDS, CLASSES)
 
     alone = built().train()(IDS[:1], CLASSES[:1])
@@ -131,7 +131,7 @@ def test_what_a_row_drops_hangs_on_its_place_and_not_on_its_neighbours() -> None
     torch.testing.assert_close(together[:1], alone, rtol=1e-9, atol=1e-9)
 
 
-def test_going_on_from_saved_weights_is_going_on_bit_for_bit() -> None:
+def test_a_resumed_training_continues_bit_for_bit() -> None:
     through, stopped, resumed = built(), built(), built()
     trained(through, 5)
 
@@ -142,7 +142,7 @@ def test_going_on_from_saved_weights_is_going_on_bit_for_bit() -> None:
     assert all(torch.equal(value, through.state_dict()[name]) for name, value in resumed.state_dict().items())
 
 
-def test_computing_blocks_twice_changes_no_bit_of_a_gradient() -> None:
+def test_recomputation_changes_no_bit_of_a_gradient() -> None:
     once, twice = built(), built(recompute=True)
 
     for prior in (once, twice):
@@ -154,7 +154,7 @@ def test_computing_blocks_twice_changes_no_bit_of_a_gradient() -> None:
         assert torch.equal(one.grad, other.grad)
 
 
-def test_training_finds_what_repeats_in_bfloat16() -> None:
+def test_training_learns_a_pattern_in_bfloat16() -> None:
     prior = LlamaGen(**TINY | STILL).build(5, 9, 2)
     ids = torch.tensor([[0, 1, 2, 3, 4, 0, 1], [4, 3, 2, 1, 0, 4, 3]])  # up in class 0, down in class 1
     optimizer = torch.optim.Adam(prior.parameters(), lr=0.02)

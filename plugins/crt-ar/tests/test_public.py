@@ -1,4 +1,4 @@
-"""Public LlamaGen checkpoints: parity with the published equations, and files there and back."""
+"""Public LlamaGen checkpoints: parity with the published equations, and written files."""
 
 import argparse
 from pathlib import Path
@@ -48,8 +48,8 @@ def normalised(stream: Tensor, gain: Tensor) -> Tensor:
     return stream * torch.rsqrt((stream * stream).mean(-1, keepdim=True) + 1e-5) * gain
 
 
-def turned(vector: Tensor, position: int) -> Tensor:
-    """A head's query or key: half of its pairs by the row, half by the column; the class, at position 0, is 0."""
+def rotated(vector: Tensor, position: int) -> Tensor:
+    """A head's query or key: half of its pairs by the row, half by the column; 0 for the class, at position 0."""
     if position == 0:
         return torch.zeros_like(vector)
     row, column = divmod(position - 1, SIDE)
@@ -70,7 +70,7 @@ def attended(stream: Tensor, weight: Tensor) -> Tensor:
         for head in range(HEADS):
             at = slice(head * size, (head + 1) * size)
             scores = [
-                turned(query[here, at], here) @ turned(key[there, at], there) / size**0.5 for there in range(here + 1)
+                rotated(query[here, at], here) @ rotated(key[there, at], there) / size**0.5 for there in range(here + 1)
             ]
             parts.append(torch.stack(scores).softmax(0) @ value[: here + 1, at])
         rows.append(torch.cat(parts))
@@ -108,7 +108,7 @@ def test_public_weights_give_the_logits_of_the_published_equations(tmp_path: Pat
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
-def test_weights_go_to_a_file_and_back_bit_for_bit(tmp_path: Path, suffix: str) -> None:
+def test_weights_are_written_and_read_bit_for_bit(tmp_path: Path, suffix: str) -> None:
     prior, other = built(), built()
     torch.nn.init.normal_(prior.head.weight)
 
@@ -118,7 +118,7 @@ def test_weights_go_to_a_file_and_back_bit_for_bit(tmp_path: Path, suffix: str) 
     assert torch.equal(other(IDS), prior(IDS))
 
 
-def test_what_is_written_has_the_public_names(tmp_path: Path) -> None:
+def test_written_tensors_have_the_public_names(tmp_path: Path) -> None:
     prior = built()
 
     save_llamagen(tmp_path / "gpt.pt", prior)
@@ -134,7 +134,7 @@ def test_what_is_written_has_the_public_names(tmp_path: Path) -> None:
     [published(), *({key: published()} for key in ("model", "module", "state_dict")), WRITTEN | {"model": published()}],
     ids=["bare", "model", "module", "state_dict", "with all that training keeps"],
 )
-def test_every_form_of_a_public_file_is_read(tmp_path: Path, content: dict[str, Any]) -> None:
+def test_all_forms_of_a_public_file_are_read(tmp_path: Path, content: dict[str, Any]) -> None:
     torch.save(content, tmp_path / "gpt.pt")
     prior = built()
 
@@ -150,7 +150,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
         load_llamagen(tmp_path / "gpt.pt", built())
 
 
-def test_a_tensor_missing_or_too_many_is_named(tmp_path: Path) -> None:
+def test_a_missing_or_surplus_tensor_is_named(tmp_path: Path) -> None:
     weights = published()
     weights["layers.2.ffn_norm.weight"] = weights.pop("norm.weight")
     torch.save(weights, tmp_path / "gpt.pt")
@@ -159,10 +159,10 @@ def test_a_tensor_missing_or_too_many_is_named(tmp_path: Path) -> None:
         load_llamagen(tmp_path / "gpt.pt", built())
 
 
-def test_a_file_that_would_have_to_be_run_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save({"model": published(), "where": tmp_path}, tmp_path / "gpt.pt")
 
-    with pytest.raises(ValueError, match="expected tensors and plain values, got what only running it can read"):
+    with pytest.raises(ValueError, match="expected tensors and plain values, got objects that would run code"):
         load_llamagen(tmp_path / "gpt.pt", built())
 
 
@@ -170,11 +170,11 @@ def test_a_file_that_would_have_to_be_run_is_refused(tmp_path: Path) -> None:
 def test_a_file_without_weights_is_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "gpt.pt")
 
-    with pytest.raises(ValueError, match="expected a table of tensors"):
+    with pytest.raises(ValueError, match="expected names and tensors"):
         load_llamagen(tmp_path / "gpt.pt", built())
 
 
-def test_a_file_of_another_sort_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_another_suffix_is_refused(tmp_path: Path) -> None:
     for use in (load_llamagen, save_llamagen):
-        with pytest.raises(ValueError, match=r"gpt.bin: expected a file that ends on .safetensors.* got '.bin'"):
+        with pytest.raises(ValueError, match=r"gpt.bin: expected a file that ends in .safetensors.* got '.bin'"):
             use(tmp_path / "gpt.bin", built())

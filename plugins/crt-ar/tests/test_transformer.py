@@ -15,7 +15,7 @@ IDS = torch.tensor([[0, 3, 1, 4], [2, 2, 0, 1]])
 
 
 def built(classes: int | None = 3) -> AutoregressiveTransformer:
-    """Moved away from where it starts, as logits are all 0 there."""
+    """Returns a prior with random weights, as all logits start at 0."""
     torch.manual_seed(0)
     prior = SPEC.build(5, 8, classes).double().requires_grad_(False)
     for parameter in prior.parameters():
@@ -27,23 +27,23 @@ def normalised(stream: Tensor, gain: Tensor) -> Tensor:
     return stream / ((stream**2).mean(-1, keepdim=True) + 1e-5).sqrt() * gain
 
 
-def turned(vector: Tensor, position: int) -> Tensor:
+def rotated(vector: Tensor, position: int) -> Tensor:
     pairs = torch.view_as_complex(vector.view(-1, 2))
     angles = position * 10000.0 ** -(torch.arange(len(pairs), dtype=torch.float64) * 2 / len(vector))
     return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten()
 
 
-def attended(stream: Tensor, inward: Tensor, heads: int) -> Tensor:
+def attended(stream: Tensor, weight: Tensor, heads: int) -> Tensor:
     """One position and head at a time."""
     width = stream.shape[-1] // heads
-    query, key, value = (stream @ inward.T).chunk(3, -1)
+    query, key, value = (stream @ weight.T).chunk(3, -1)
     rows = []
     for here in range(len(stream)):
         parts = []
         for head in range(heads):
             at = slice(head * width, (head + 1) * width)
             scores = [
-                turned(query[here, at], here) @ turned(key[there, at], there) / math.sqrt(width)
+                rotated(query[here, at], here) @ rotated(key[there, at], there) / math.sqrt(width)
                 for there in range(here + 1)
             ]
             parts.append(torch.stack(scores).softmax(0) @ value[: here + 1, at])
@@ -68,7 +68,7 @@ def reference(prior: AutoregressiveTransformer, ids: list[int], classes: int) ->
     return logits
 
 
-@pytest.mark.parametrize("condition", [0, 2])
+@pytest.mark.parametrize("classes", [0, 2])
 def test_logits_are_those_of_the_equations(classes: int) -> None:
     prior = built()
 
@@ -79,12 +79,12 @@ def test_logits_are_those_of_the_equations(classes: int) -> None:
 
 
 def test_the_last_prefix_is_unconditional() -> None:
-    prior = built(class_ids=3)
+    prior = built(classes=3)
 
     torch.testing.assert_close(prior(IDS)[0], reference(prior, IDS[0].tolist(), 3), rtol=1e-9, atol=1e-9)
 
 
-def test_the_class_matters_from_row_0_on() -> None:
+def test_the_class_changes_logits_from_row_0_on() -> None:
     prior = built()
     one, other = prior(IDS, torch.tensor([0, 0])), prior(IDS, torch.tensor([1, 1]))
 
@@ -108,11 +108,11 @@ def test_hidden_states_give_the_logits_after_their_ids() -> None:
     torch.testing.assert_close(prior.logits(states), prior(IDS, torch.tensor([0, -1]))[:, 1:])
 
 
-def test_a_prior_without_classes_refuses_a_condition() -> None:
+def test_a_prior_without_classes_refuses_class_ids() -> None:
     prior = built(classes=None)
 
     for use in (prior, prior.hidden):
-        with pytest.raises(ValueError, match="expected no condition, as this prior was built without classes"):
+        with pytest.raises(ValueError, match="expected no class ids, as this prior was built without classes"):
             use(IDS, torch.tensor([0, 1]))
 
 
@@ -122,7 +122,7 @@ def test_the_feed_forward_width_follows_the_width() -> None:
     assert weights["stack.blocks.0.sublayers.1.gate.weight"].shape == (176, 64)  # 8/3 * 64 = 170.7, and 176 = 22 * 8
 
 
-def test_training_finds_what_repeats() -> None:
+def test_training_learns_a_pattern() -> None:
     torch.manual_seed(0)
     prior = SPEC.build(5, 8, 2)
     class_ids = torch.tensor([0, 1])
@@ -138,7 +138,7 @@ def test_training_finds_what_repeats() -> None:
     assert loss.item() < math.log(5) / 4
 
 
-def test_the_attention_that_was_chosen_is_named_on_every_module() -> None:
+def test_every_attention_module_names_its_backend() -> None:
     prior = Transformer(layers=2, width=8, heads=2, attention="sdpa").build(5, 8, None)
 
     prior(IDS)
@@ -157,7 +157,7 @@ def test_weights_survive_a_state_dict_bit_for_bit() -> None:
     assert torch.equal(other(IDS), prior(IDS))
 
 
-def test_what_torch_compiles_in_one_graph_has_the_same_logits_and_gradients() -> None:
+def test_a_compiled_prior_is_one_graph_with_the_same_logits_and_gradients() -> None:
     code = """if True:
         import torch
         from crt_ar import Transformer
@@ -166,12 +166,12 @@ def test_what_torch_compiles_in_one_graph_has_the_same_logits_and_gradients() ->
         torch.nn.init.normal_(prior.head.weight)
         ids, classes, weights = torch.tensor([[0, 3, 1], [2, 2, -1]]), torch.tensor([2, -1]), list(prior.parameters())
         plain = prior(ids, classes)
-        wanted = torch.autograd.grad(plain.square().mean(), weights)
+        gradients = torch.autograd.grad(plain.square().mean(), weights)
 
         prior.compile(backend="aot_eager", fullgraph=True)
-        found = prior(ids, classes)
+        logits = prior(ids, classes)
 
-        torch.testing.assert_close((found, *torch.autograd.grad(found.square().mean(), weights)), (plain, *wanted))
-    """  # in a process of its own, where shape annotations are not checked: torch cannot look through the checks
+        torch.testing.assert_close((logits, *torch.autograd.grad(logits.square().mean(), weights)), (plain, *gradients))
+    """  # in another process without checks of shape annotations, which torch cannot trace
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

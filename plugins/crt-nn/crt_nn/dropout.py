@@ -24,7 +24,7 @@ class Dropout(nn.Module):
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
-        self.register_buffer("seed", torch.randint(2**62, ()), persistent=False)  # the same whenever built anew
+        self.register_buffer("seed", torch.randint(2**62, ()), persistent=False)  # equal for equal seeds of the build
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Drops channels if the context has a training step; else returns the features.

@@ -15,7 +15,7 @@ from crt_nn.rotary import BASE, frequencies, rotate_and_scale
 from crt_nn.yarn_settings import Yarn
 
 
-def rotate_stretched(
+def rotate_yarn(
     features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, yarn: Yarn
 ) -> Float[Tensor, "b t h d"]:
     """Rotates each pair of neighbouring channels at its new speed, and scales it for sharper attention.

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crt_nn.rotary import rotate
-from crt_nn.rotary_yarn import frequency_factors, rotate_stretched
+from crt_nn.rotary_yarn import frequency_factors, rotate_yarn
 from crt_nn.yarn_settings import Yarn
 from crtcore import FieldError
 
@@ -70,7 +70,7 @@ def test_the_published_settings_keep_fast_pairs_and_slow_down_slow_ones_by_the_s
 def test_scale_1_is_plain_rotary_bit_for_bit(dtype: torch.dtype, length: int, extrapolation: float) -> None:
     features, positions = random(2, 3, 1, 32, dtype=dtype), torch.tensor([[0, 1, 2], [7, 500, 3000]])
 
-    rotated = rotate_stretched(features, positions, yarn=Yarn(original_length=length, extrapolation=extrapolation))
+    rotated = rotate_yarn(features, positions, yarn=Yarn(original_length=length, extrapolation=extrapolation))
 
     assert torch.equal(rotated, rotate(features, positions))
 
@@ -78,7 +78,7 @@ def test_scale_1_is_plain_rotary_bit_for_bit(dtype: torch.dtype, length: int, ex
 def test_a_scale_above_1_is_not_plain_rotary() -> None:
     features, positions = random(1, 1, 1, 32), torch.tensor([[900]])
 
-    rotated = rotate_stretched(features, positions, yarn=Yarn(scale=2, original_length=1024))
+    rotated = rotate_yarn(features, positions, yarn=Yarn(scale=2, original_length=1024))
 
     assert not torch.allclose(rotated / rotated.norm(), rotate(features, positions) / features.norm(), atol=1e-3)
 
@@ -88,7 +88,7 @@ def test_queries_and_keys_are_scaled(factor: float, length: float) -> None:
     """0.1 ln 4 + 1 = 1.13863; the square of it multiplies the products."""
     features = random(1, 2, 1, 8)
 
-    rotated = rotate_stretched(features, torch.tensor([[0, 9]]), yarn=Yarn(scale=4, attention_factor=factor))
+    rotated = rotate_yarn(features, torch.tensor([[0, 9]]), yarn=Yarn(scale=4, attention_factor=factor))
 
     torch.testing.assert_close(rotated.norm(dim=-1), length * features.norm(dim=-1), rtol=1e-9, atol=0)
 

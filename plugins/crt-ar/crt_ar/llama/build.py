@@ -1,4 +1,4 @@
-"""What the specs of Llamas build."""
+"""Builds priors from the specs of Llamas."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from crt_ar.llama.spec import FrozenLlama, Llama, LlamaFolder
 
 
 def new_llama(spec: Llama, vocabulary: int, length: int, classes: int | None) -> LlamaTransformer:
-    """A network with weights of its own; positions have no end, so that the length does not matter."""
+    """Builds a network with new weights; positions are not limited, so `length` is not used."""
     prior = LlamaTransformer(
         spec.shape, vocabulary, classes, start=spec.start, attention=spec.attention, recompute=spec.recompute
     )
@@ -17,16 +17,16 @@ def new_llama(spec: Llama, vocabulary: int, length: int, classes: int | None) ->
 
 
 def llama_in_folder(spec: LlamaFolder, vocabulary: int, length: int, classes: int | None) -> LlamaTransformer:
-    """The network of a folder, to be trained further.
+    """Reads the network in a folder, to train it further.
 
-    Raises: RunError if the folder holds no Llama, or one of more ids than `vocabulary`.
+    Raises: RunError if the folder holds no Llama, or its vocabulary is larger than `vocabulary`.
     """
     return read_llama(spec.folder, vocabulary, classes, attention=spec.attention, recompute=spec.recompute)
 
 
 def frozen_llama(spec: FrozenLlama, vocabulary: int, length: int, classes: int | None) -> LlamaTransformer:
-    """The network of a folder, which nothing trains.
+    """Reads the network in a folder, with frozen weights.
 
-    Raises: RunError if the folder holds no Llama, or one of more ids than `vocabulary`.
+    Raises: RunError if the folder holds no Llama, or its vocabulary is larger than `vocabulary`.
     """
     return read_llama(spec.folder, vocabulary, classes, attention=spec.attention).requires_grad_(False)

@@ -1,4 +1,4 @@
-"""A Llama's `config.json`, as transformers writes it, read and written; free of torch."""
+"""Reads and writes a Llama's `config.json`, as transformers does; free of torch."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crt_ar.llama.shape import LlamaShape, Stretch
+from crt_ar.llama.shape import LlamaShape, RopeScaling
 from crtcore.errors import RunError
 
 NAME = "config.json"
 _FIXED = {"model_type": "llama", "hidden_act": "silu", "attention_bias": False, "mlp_bias": False}
-"""What no Llama of ours differs in."""
+"""Values that all Llamas here have."""
 
 
 class Config(NamedTuple):
-    """What a `config.json` says."""
+    """Content of a `config.json`."""
 
     shape: LlamaShape
     vocabulary: int
     """Rows of the embedding."""
     start: int
-    """The id before every sequence (bos_token_id)."""
+    """The id of the first position (bos_token_id)."""
 
 
 def read_config(folder: Path) -> Config:
-    """What the `config.json` in `folder` says of a Llama; where it is silent, the defaults of transformers.
+    """Reads the `config.json` in `folder`; missing keys have the defaults of transformers.
 
     Source: huggingface/transformers, models/llama/configuration_llama.py.
-    Raises: RunError if it is not there, or says anything that a Llama of ours cannot be.
+    Raises: RunError if it does not exist, or describes a model that is not supported here.
     """
     values = table(folder / NAME)
     for key, expected in _FIXED.items():
-        if (found := values.get(key, None if key == "model_type" else expected)) != expected:
-            raise unfit(folder, key, repr(expected), found)
+        if (value := values.get(key, None if key == "model_type" else expected)) != expected:
+            raise unfit(folder, key, repr(expected), value)
     width = _whole(folder, values, "hidden_size")
     heads = _whole(folder, values, "num_attention_heads")
     key_heads = _whole(folder, values, "num_key_value_heads", heads)
@@ -47,11 +47,11 @@ def read_config(folder: Path) -> Config:
     vocabulary = _whole(folder, values, "vocab_size")
     start = values.get("bos_token_id", 1)
     if type(start) is not int or not 0 <= start < vocabulary:
-        raise unfit(folder, "bos_token_id", f"an id below {vocabulary}, which stands before every sequence", start)
+        raise unfit(folder, "bos_token_id", f"an id below {vocabulary}, for the first position", start)
     tied = values.get("tie_word_embeddings", False)
     if type(tied) is not bool:
         raise unfit(folder, "tie_word_embeddings", "true or false", tied)
-    base, stretch = _rope(folder, values)
+    base, scaling = _rope(folder, values)
     shape = LlamaShape(
         layers=_whole(folder, values, "num_hidden_layers"),
         width=width,
@@ -60,7 +60,7 @@ def read_config(folder: Path) -> Config:
         hidden=_whole(folder, values, "intermediate_size"),
         tied=tied,
         base=base,
-        stretch=stretch,
+        scaling=scaling,
         epsilon=_positive(folder, values, "rms_norm_eps", 1e-6),
         positions=_whole(folder, values, "max_position_embeddings", 2048),
     )
@@ -68,8 +68,8 @@ def read_config(folder: Path) -> Config:
 
 
 def config_of(shape: LlamaShape, vocabulary: int, start: int, dtype: str) -> dict[str, Any]:
-    """What to write into `config.json`, in words that transformers from 4.43 on knows."""
-    stretch = shape.stretch
+    """Returns the content of `config.json`, with keys that transformers reads from 4.43 on."""
+    scaling = shape.scaling
     return {
         "architectures": ["LlamaForCausalLM"],
         **_FIXED,
@@ -83,13 +83,13 @@ def config_of(shape: LlamaShape, vocabulary: int, start: int, dtype: str) -> dic
         "max_position_embeddings": shape.positions,
         "rms_norm_eps": shape.epsilon,
         "rope_theta": shape.base,
-        "rope_scaling": stretch
+        "rope_scaling": scaling
         and {
             "rope_type": "llama3",
-            "factor": stretch.factor,
-            "low_freq_factor": stretch.low,
-            "high_freq_factor": stretch.high,
-            "original_max_position_embeddings": stretch.original,
+            "factor": scaling.factor,
+            "low_freq_factor": scaling.low,
+            "high_freq_factor": scaling.high,
+            "original_max_position_embeddings": scaling.original,
         },
         "tie_word_embeddings": shape.tied,
         "bos_token_id": start,
@@ -99,7 +99,7 @@ def config_of(shape: LlamaShape, vocabulary: int, start: int, dtype: str) -> dic
 
 
 def table(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
+    """Reads the JSON object in a file.
 
     Raises: RunError if there is none.
     """
@@ -107,52 +107,52 @@ def table(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(
-            f"llama: expected a JSON object in {path}, got none ({error}); name a folder as save_pretrained leaves it"
+            f"llama: expected a JSON object in {path}, got none ({error}); name a folder that save_pretrained wrote"
         ) from error
     if not isinstance(values, dict):
         raise RunError(f"llama: expected a JSON object in {path}, got {type(values).__name__}")
     return values
 
 
-def unfit(folder: Path, key: str, expected: str, found: object) -> RunError:
-    """What is wrong with a value of `config.json`."""
-    return RunError(f"llama: {folder / NAME}: {key}: expected {expected}, got {found!r}; no other Llama is read")
+def unfit(folder: Path, key: str, expected: str, got: object) -> RunError:
+    """Returns the error for a value of `config.json`."""
+    return RunError(f"llama: {folder / NAME}: {key}: expected {expected}, got {got!r}; other Llamas are not supported")
 
 
-def _rope(folder: Path, values: Mapping[str, Any]) -> tuple[float, Stretch | None]:
-    """Base and stretch; transformers 5 has both in `rope_parameters`, earlier ones apart."""
+def _rope(folder: Path, values: Mapping[str, Any]) -> tuple[float, RopeScaling | None]:
+    """Reads base and scaling; transformers 5 has both in `rope_parameters`, earlier versions apart."""
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     if not isinstance(rope, dict):
         raise unfit(folder, "rope_scaling", "an object or null", rope)
     rope = {"rope_theta": values.get("rope_theta", 10_000.0), **rope}
     match kind := rope.get("rope_type", rope.get("type", "default")):
         case "default":
-            stretch = None
+            scaling = None
         case "llama3":
-            stretch = Stretch(
+            scaling = RopeScaling(
                 factor=_positive(folder, rope, "factor"),
                 low=_positive(folder, rope, "low_freq_factor"),
                 high=_positive(folder, rope, "high_freq_factor"),
                 original=_whole(folder, rope, "original_max_position_embeddings"),
             )
-            if stretch.low >= stretch.high:
-                raise unfit(folder, "low_freq_factor", f"less than high_freq_factor ({stretch.high})", stretch.low)
+            if scaling.low >= scaling.high:
+                raise unfit(folder, "low_freq_factor", f"less than high_freq_factor ({scaling.high})", scaling.low)
         case _:
             raise unfit(folder, "rope_type", "'default' or 'llama3'", kind)
-    return _positive(folder, rope, "rope_theta"), stretch
+    return _positive(folder, rope, "rope_theta"), scaling
 
 
 def _whole(folder: Path, values: Mapping[str, Any], key: str, default: int | None = None) -> int:
-    """A positive integer."""
-    found = default if values.get(key) is None else values[key]
-    if type(found) is not int or found < 1:
-        raise unfit(folder, key, "a positive integer", found)
-    return found
+    """Reads a positive integer."""
+    value = default if values.get(key) is None else values[key]
+    if type(value) is not int or value < 1:
+        raise unfit(folder, key, "a positive integer", value)
+    return value
 
 
 def _positive(folder: Path, values: Mapping[str, Any], key: str, default: float | None = None) -> float:
-    """A positive number."""
-    found = default if values.get(key) is None else values[key]
-    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found < math.inf:
-        raise unfit(folder, key, "a positive number", found)
-    return float(found)
+    """Reads a positive number."""
+    value = default if values.get(key) is None else values[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise unfit(folder, key, "a positive number", value)
+    return float(value)

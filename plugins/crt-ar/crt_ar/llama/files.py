@@ -1,4 +1,4 @@
-"""Folders of a Llama's weights as transformers leaves and reads them: `config.json` and safetensors, sharded or not."""
+"""Reads and writes folders of a Llama as transformers does: `config.json` and safetensors, sharded or not."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from crtcore.errors import RunError
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARD = 5 * 10**9
-"""Most bytes of a file, unless one tensor has more; transformers' own default."""
+"""Most bytes of a file, unless one tensor has more; the default of transformers."""
 _COMPUTED = "rotary_emb.inv_freq"
-"""How names of tensors end that old files hold and every reader computes anew."""
+"""Suffix of tensors in old files that readers compute themselves."""
 
 
 def read_llama(
@@ -34,21 +34,21 @@ def read_llama(
     attention: Backend = "auto",
     recompute: bool = False,
 ) -> LlamaTransformer:
-    """The Llama in `folder`, in float32; its start id is `bos_token_id`.
+    """Reads the Llama in `folder`, in float32; its start id is `bos_token_id`.
 
-    A larger `vocabulary` than its own adds ids, whose rows begin at the mean of those that were there; classes begin as
-    the start id. Both are there to be trained.
-    Raises: RunError if the folder holds no whole Llama, or the vocabulary is smaller than its own.
+    A `vocabulary` larger than the folder's adds rows, which start at the mean of the others; rows of classes start as
+    that of the start id. Both are to be trained.
+    Raises: RunError if the folder holds no complete Llama, or its vocabulary is larger than `vocabulary`.
     """
     folder = Path(folder).absolute()
     config = read_config(folder)
     known = config.vocabulary
     if vocabulary is not None and vocabulary < known:
         raise RunError(
-            f"llama: expected a vocabulary of {known} ids or more, for which there are rows in {folder}, "
-            f"got {vocabulary}; take data of that model's own tokenizer"
+            f"llama: expected a vocabulary of at least {known} ids, as {folder} has rows for them, "
+            f"got {vocabulary}; use data of that model's tokenizer"
         )
-    with torch.device("meta"):  # first values would be drawn in vain
+    with torch.device("meta"):  # no first values are drawn, as they would be overwritten
         prior = LlamaTransformer(
             config.shape, vocabulary or known, classes, start=config.start, attention=attention, recompute=recompute
         )
@@ -65,15 +65,15 @@ def read_llama(
 
 
 def write_llama(folder: str | Path, prior: LlamaTransformer, *, shard: int = SHARD) -> None:
-    """Writes `prior` in its own precision into a new folder, in several files if it has more than `shard` bytes.
+    """Writes `prior` in its own precision to a new folder, in several files if it has more than `shard` bytes.
 
-    Raises: RunError if something is there already, or the prior has classes, which a Llama has not.
+    Raises: RunError if the folder is not empty, or the prior has classes, which a Llama has not.
     """
     folder = Path(folder).absolute()
     if prior.prefixes is not None:
         raise RunError(f"llama: expected a prior without classes to write, got one with {prior.classes}")
     if folder.exists() and any(folder.iterdir()):
-        raise RunError(f"llama: expected a new folder, got {folder} with something in it; name another")
+        raise RunError(f"llama: expected a new folder, got {folder}, which is not empty; name another")
     folder.mkdir(parents=True, exist_ok=True)
     weights = _weights(prior)
     dtype = str(prior.embedding.weight.dtype).removeprefix("torch.")
@@ -91,31 +91,31 @@ def write_llama(folder: str | Path, prior: LlamaTransformer, *, shard: int = SHA
 
 
 def _fill(folder: Path, prior: LlamaTransformer, known: int) -> None:
-    """Gives a prior the tensors in a folder, one after another; its first `known` ids have rows there.
+    """Loads the tensors in a folder into a prior, one after another; the first `known` ids have rows there.
 
-    Raises: RunError if a tensor is missing, or none of a Llama's, or of another shape, or a tied one is not.
+    Raises: RunError if a tensor is missing, unknown or of another shape, or a tied one differs from the embedding.
     """
-    weights, wanted = _weights(prior), _every_place(prior, known)
-    shapes = {theirs: list(weights[at.name][at.rows].shape) for theirs, at in wanted.items()}
+    weights, targets = _weights(prior), _every_place(prior, known)
+    shapes = {theirs: list(weights[at.name][at.rows].shape) for theirs, at in targets.items()}
     if prior.head is None:
         shapes[HEAD] = shapes[EMBEDDING]
-    found, spare = set[str](), None
+    seen, tied = set[str](), None
     for file, theirs, content in _tensors(folder):
         if theirs.endswith(_COMPUTED):
             continue
         if (shape := content.get_slice(theirs).get_shape()) != shapes.get(theirs):
-            raise _strange(file, theirs, shapes.get(theirs, "absent"), shape)
-        found.add(theirs)
+            raise _mismatch(file, theirs, shapes.get(theirs, "absent"), shape)
+        seen.add(theirs)
         if isinstance(prior.embedding.weight, FakeTensor):
-            continue  # costs are counted on tensors without contents
-        if theirs in wanted:
-            put(weights[wanted[theirs].name], wanted[theirs], content.get_tensor(theirs))
+            continue  # crt-cost counts on tensors without contents
+        if theirs in targets:
+            put(weights[targets[theirs].name], targets[theirs], content.get_tensor(theirs))
         else:
-            spare = content.get_tensor(theirs)
-    if missing := sorted(wanted.keys() - found):
-        raise _strange(folder, missing[0], shapes[missing[0]], "absent")
+            tied = content.get_tensor(theirs)
+    if missing := sorted(targets.keys() - seen):
+        raise _mismatch(folder, missing[0], shapes[missing[0]], "absent")
     embedding = prior.embedding.weight[:known]
-    if spare is not None and not torch.equal(spare.to(embedding), embedding):
+    if tied is not None and not torch.equal(tied.to(embedding), embedding):
         raise RunError(
             f"llama: {folder}: expected {HEAD!r} to be the embedding, as config.json ties them, got another; "
             "set tie_word_embeddings to false there"
@@ -123,9 +123,9 @@ def _fill(folder: Path, prior: LlamaTransformer, known: int) -> None:
 
 
 def _every_place(prior: LlamaTransformer, known: int) -> dict[str, Place]:
-    """Where each published tensor lies, the one that a tied Llama has not left out."""
-    found = {EMBEDDING: Place("embedding.weight", slice(known))} | places(prior.stack)
-    return found if prior.head is None else found | {HEAD: Place("head.weight", slice(known))}
+    """Maps published names to places, without the output layer of a tied Llama."""
+    result = {EMBEDDING: Place("embedding.weight", slice(known))} | places(prior.stack)
+    return result if prior.head is None else result | {HEAD: Place("head.weight", slice(known))}
 
 
 def _weights(prior: nn.Module) -> dict[str, Tensor]:
@@ -133,7 +133,7 @@ def _weights(prior: nn.Module) -> dict[str, Tensor]:
 
 
 def _parts(prior: LlamaTransformer, shard: int) -> list[dict[str, Place]]:
-    """The places of a prior's tensors in the order of its layers, cut where a file would get too large."""
+    """Splits the places of a prior's tensors, in the order of layers, into parts of at most `shard` bytes."""
     weights = _weights(prior)
     parts: list[dict[str, Place]] = [{}]
     filled = 0
@@ -148,30 +148,32 @@ def _parts(prior: LlamaTransformer, shard: int) -> list[dict[str, Place]]:
 
 
 def _tensors(folder: Path) -> Iterator[tuple[Path, str, Any]]:
-    """The name of every tensor in a folder, with the file that holds it, by its path and opened.
+    """Yields the path of a file, the name of a tensor in it, and the open file, for all tensors in a folder.
 
-    Raises: RunError if a file is missing or damaged, or holds not what the index says.
+    Raises: RunError if a file is missing or damaged, or its tensors are not those of the index.
     """
     for file, names in _files(folder).items():
         try:
             with safetensors.safe_open(file, framework="pt") as content:
                 if names is not None and names != set(content.keys()):
                     odd = min(names ^ set(content.keys()))
-                    raise RunError(f"llama: expected {file} to hold what {INDEX} says, got a difference in {odd!r}")
-                for theirs in content.keys():  # noqa: SIM118 - it is no mapping
+                    raise RunError(
+                        f"llama: expected {file} to hold the tensors of {INDEX}, got a difference in {odd!r}"
+                    )
+                for theirs in content.keys():  # noqa: SIM118 - not a mapping
                     yield file, theirs, content
         except (OSError, safetensors.SafetensorError) as error:
-            raise RunError(f"llama: cannot read {file} ({error}); copy that file again, whole") from error
+            raise RunError(f"llama: cannot read {file} ({error}); copy that file again") from error
 
 
 def _files(folder: Path) -> Mapping[Path, set[str] | None]:
-    """The files of a folder, and the names that the index gives to each; None: there is no index."""
+    """Returns the files of a folder with the names that the index lists for each; None: there is no index."""
     if (folder / SINGLE).exists():
         return {folder / SINGLE: None}
     if not (folder / INDEX).exists():
         raise RunError(
             f"llama: expected {SINGLE} or {INDEX} in {folder}, got neither; "
-            "weights of another format are to be written anew by save_pretrained of transformers"
+            "convert weights of another format by save_pretrained of transformers"
         )
     listed = table(folder / INDEX).get("weight_map")
     if not isinstance(listed, dict) or not listed:
@@ -179,7 +181,9 @@ def _files(folder: Path) -> Mapping[Path, set[str] | None]:
     files: dict[Path, set[str]] = {}
     for theirs, name in listed.items():
         if not isinstance(name, str) or Path(name).name != name:
-            raise RunError(f"llama: {folder / INDEX}: {theirs}: expected a file beside it, got {name!r}")
+            raise RunError(
+                f"llama: {folder / INDEX}: {theirs}: expected the name of a file in the folder, got {name!r}"
+            )
         files.setdefault(folder / name, set()).add(theirs)
     if missing := [file.name for file in files if not file.exists()]:
         raise RunError(
@@ -188,8 +192,8 @@ def _files(folder: Path) -> Mapping[Path, set[str] | None]:
     return files
 
 
-def _strange(where: Path, theirs: str, expected: object, found: object) -> RunError:
-    return RunError(f"llama: {where}: expected {theirs!r} to be {expected}, got {found}; is it as config.json says?")
+def _mismatch(where: Path, theirs: str, expected: object, got: object) -> RunError:
+    return RunError(f"llama: {where}: expected {theirs!r} to be {expected}, got {got}; does it fit config.json?")
 
 
 def _dump(path: Path, values: object) -> None:

@@ -1,4 +1,4 @@
-"""How transformers names and lays out the weights of a Llama, and where each lies in a stack of ours.
+"""Names and layout of a Llama's weights in transformers, and the place of each in a stack here.
 
 Axes: o rows, w columns of a weight.
 """
@@ -15,7 +15,7 @@ from crt_nn.attention import Attention
 from crt_nn.block import Stack
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
-_IN_A_BLOCK = {
+_BLOCK_NAMES = {
     "norms.0.gain": "input_layernorm.weight",
     "sublayers.0.outward.weight": "self_attn.o_proj.weight",
     "norms.1.gain": "post_attention_layernorm.weight",
@@ -26,47 +26,47 @@ _IN_A_BLOCK = {
 
 
 class Place(NamedTuple):
-    """Where a published tensor lies."""
+    """The place of a published tensor."""
 
     name: str
-    """The parameter."""
+    """Name of the parameter."""
     rows: slice = slice(None)
-    """Its rows."""
+    """Rows of the parameter."""
     heads: int = 0
-    """Heads of them that turn with their position, whose pairs of channels lie side by side here; 0: none does."""
+    """Heads with rotary positions, whose pairs of channels are neighbours here; 0: none."""
 
 
 def places(stack: Stack) -> dict[str, Place]:
-    """Published names of all that is in the `stack` of a prior, which has attention and then a gated layer."""
+    """Maps published names to places in the `stack` of a prior, whose blocks are attention and a gated layer."""
     attention = next(layer for layer in stack.modules() if isinstance(layer, Attention))
     channels = attention.outward.in_features // attention.heads
     queries, keys = attention.heads * channels, attention.key_heads * channels
-    found = {"model.norm.weight": Place("stack.norm.gain")}
+    result = {"model.norm.weight": Place("stack.norm.gain")}
     for index in range(len(stack.blocks)):
         here, there = f"stack.blocks.{index}.", f"model.layers.{index}."
-        found |= {there + theirs: Place(here + ours) for ours, theirs in _IN_A_BLOCK.items()}
+        result |= {there + theirs: Place(here + ours) for ours, theirs in _BLOCK_NAMES.items()}
         joint = here + "sublayers.0.inward.weight"
-        found |= {
+        result |= {
             there + "self_attn.q_proj.weight": Place(joint, slice(0, queries), attention.heads),
             there + "self_attn.k_proj.weight": Place(joint, slice(queries, queries + keys), attention.key_heads),
             there + "self_attn.v_proj.weight": Place(joint, slice(queries + keys, queries + 2 * keys)),
         }
-    return found
+    return result
 
 
 def published(weight: Tensor, place: Place) -> Tensor:
-    """What the published tensor of a place is, given the parameter there."""
+    """Returns the published tensor of a place in a parameter."""
     return halves(weight[place.rows], place.heads) if place.heads else weight[place.rows]
 
 
 def put(weight: Tensor, place: Place, tensor: Tensor) -> None:
-    """Writes a published tensor to its place in the parameter there, in the precision of that."""
+    """Writes a published tensor to its place in a parameter, in the parameter's precision."""
     with torch.no_grad():
         weight[place.rows] = (pairs(tensor, place.heads) if place.heads else tensor).to(weight)
 
 
 def halves(weight: Float[Tensor, "o w"], heads: int) -> Float[Tensor, "o w"]:
-    """Rows of a head's neighbouring channels, half a head apart.
+    """Moves rows of a head's neighbouring channels half a head apart.
 
     Source: huggingface/transformers, models/llama/modeling_llama.py, `rotate_half`.
     """
@@ -74,5 +74,5 @@ def halves(weight: Float[Tensor, "o w"], heads: int) -> Float[Tensor, "o w"]:
 
 
 def pairs(weight: Float[Tensor, "o w"], heads: int) -> Float[Tensor, "o w"]:
-    """Rows that are half a head apart, as neighbours: what undoes `halves`."""
+    """Makes rows that are half a head apart neighbours: the inverse of `halves`."""
     return weight.reshape(heads, 2, -1, weight.shape[-1]).transpose(1, 2).reshape_as(weight)

@@ -1,4 +1,4 @@
-"""Llama's transformer: the start id, or a class in its place, and then ids.
+"""Llama's transformer: the start id, or a class in its place, then ids.
 
 Axes: b batch, n ids of a sample, t positions, w width, v vocabulary. Id -1 means absent.
 """
@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crt_ar.llama.rotary import rotate_stretched
+from crt_ar.llama.rotary import rotate_scaled
 from crt_ar.llama.shape import LlamaShape
 from crt_nn.attention import Attention
 from crt_nn.backends import Backend
@@ -24,9 +24,9 @@ from crtcore.errors import RunError
 
 
 class LlamaTransformer(Causal):
-    """The law of the next id given those before; the first position is the embedding of a start id.
+    """Distribution of the next id given those before; the first position is the embedding of a start id.
 
-    Built for classes, it has a row for each of them too, which stands there instead; -1 is the start id.
+    Built for classes, it has a row for each class to take that place; class id -1 is the start id.
     """
 
     def __init__(
@@ -48,44 +48,44 @@ class LlamaTransformer(Causal):
         self.first = start
         self.embedding = nn.Embedding(vocabulary, shape.width)
         self.prefixes = nn.Embedding(self.classes, shape.width) if self.classes else None
-        attends = partial(
+        attention_layer = partial(
             Attention,
             heads=shape.heads,
             key_heads=shape.key_heads,
             backend=attention,
-            rope=partial(rotate_stretched, base=shape.base, stretch=shape.stretch),
+            rope=partial(rotate_scaled, base=shape.base, scaling=shape.scaling),
         )
-        builders: list[Builder] = [attends, partial(SwiGLU, hidden=shape.hidden)]
+        builders: list[Builder] = [attention_layer, partial(SwiGLU, hidden=shape.hidden)]
         self.stack = Stack(shape.width, shape.layers, builders, recompute=recompute, epsilon=shape.epsilon)
         self.head = None if shape.tied else nn.Linear(shape.width, vocabulary, bias=False)
 
     def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
-        """Features of the start, or of the class, and the ids."""
+        """Returns features of the start id or the class, and of the ids."""
         first = self.embedding(ids.new_full((len(ids), 1), self.first))  # b 1 w
         if class_ids is not None:
             if self.prefixes is None:
-                raise ValueError("expected no condition, as this prior was built without classes, got one")
-            named = self.prefixes(class_ids.clamp(min=0))[:, None]
-            first = torch.where((class_ids >= 0)[:, None, None], named, first)
+                raise ValueError("expected no class ids, as this prior was built without classes, got some")
+            prefix = self.prefixes(class_ids.clamp(min=0))[:, None]
+            first = torch.where((class_ids >= 0)[:, None, None], prefix, first)
         return torch.cat((first, self.embed(ids)), 1)
 
     def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """The normalised last states within a scope."""
+        """Returns the normalised last states of positions within a context."""
         states: Tensor = self.stack(features, context)
         return states
 
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
-        """Logits after each position."""
+        """Returns logits after each position."""
         return functional.linear(states, (self.embedding if self.head is None else self.head).weight)
 
     def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
-        """The normalised last states at the start and at each id."""
+        """Returns the normalised last states at the first position and at each id."""
         features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
         return self.states(features, AttentionContext(positions))
 
     def reset_parameters(self) -> None:
-        """Gives every weight its first values, so that an output layer of its own starts at ln v."""
+        """Draws first values of all weights; an untied output layer is 0, so that the loss starts at ln v."""
         for module in self.modules():
             if isinstance(module, nn.Embedding | nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)  # LlamaConfig, `initializer_range`

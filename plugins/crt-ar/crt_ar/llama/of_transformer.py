@@ -1,4 +1,4 @@
-"""The prior `transformer` as a Llama of the library transformers, which is not imported here."""
+"""Converts the prior `transformer` to a Llama of the library transformers, which is not imported here."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from crt_nn.rotary import BASE
 
 
 def llama_shape(prior: AutoregressiveTransformer) -> dict[str, Any]:
-    """What to give `LlamaConfig`.
+    """Returns arguments of `LlamaConfig`.
 
-    Ids are the prior's own, then the classes, then the one that says there is none.
+    Its ids are the prior's, then the classes, then one for no class.
     """
     hidden, width = prior.state_dict()["stack.blocks.0.sublayers.1.gate.weight"].shape
     return {
@@ -31,7 +31,7 @@ def llama_shape(prior: AutoregressiveTransformer) -> dict[str, Any]:
 
 
 def llama_weights(prior: AutoregressiveTransformer) -> dict[str, Tensor]:
-    """Weights with which `LlamaForCausalLM` has the logits of `prior`; its output layer has rows for ids alone."""
+    """Returns weights for a `LlamaForCausalLM` with the logits of `prior`; its output layer has rows for ids alone."""
     weights = prior.state_dict()
     named = {theirs: published(weights[place.name], place) for theirs, place in places(prior.stack).items()}
     named[EMBEDDING] = torch.cat((weights["embedding.weight"], weights["prefixes.weight"]))

@@ -1,4 +1,4 @@
-"""Rotary positions with a base of their own, stretched as Llama 3.1 has them.
+"""Rotary positions with a configurable base, scaled as in Llama 3.1.
 
 Axes: b batch, t positions, h heads, d head width, p pairs of channels.
 """
@@ -10,23 +10,23 @@ import math
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crt_ar.llama.shape import Stretch
+from crt_ar.llama.shape import RopeScaling
 from crt_nn.rotary import frequencies, rotate_by
 
 
-def rotate_stretched(
-    features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, base: float, stretch: Stretch | None
+def rotate_scaled(
+    features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, base: float, scaling: RopeScaling | None
 ) -> Float[Tensor, "b t h d"]:
-    """Turns each pair of neighbouring channels; None is no stretch."""
+    """Rotates each pair of neighbouring channels; None is no scaling."""
     speeds = frequencies(features, features.shape[-1], base=base)
-    return rotate_by(features, positions, speeds if stretch is None else stretched(speeds, stretch))
+    return rotate_by(features, positions, speeds if scaling is None else scaled_speeds(speeds, scaling))
 
 
-def stretched(speeds: Float[Tensor, " p"], stretch: Stretch) -> Float[Tensor, " p"]:
-    """Slow pairs turn `factor` times slower, fast ones as before, those between them a share of each.
+def scaled_speeds(speeds: Float[Tensor, " p"], scaling: RopeScaling) -> Float[Tensor, " p"]:
+    """Divides the speed of slow pairs by `factor`, keeps that of fast ones, and interpolates between them.
 
     Source: huggingface/transformers, modeling_rope_utils.py, `_compute_llama3_parameters`.
     """
-    turns = speeds * (stretch.original / (2 * math.pi))
-    kept = ((turns - stretch.low) / (stretch.high - stretch.low)).clamp(0, 1)
-    return speeds * (kept + (1 - kept) / stretch.factor)
+    turns = speeds * (scaling.original / (2 * math.pi))
+    kept = ((turns - scaling.low) / (scaling.high - scaling.low)).clamp(0, 1)
+    return speeds * (kept + (1 - kept) / scaling.factor)

@@ -12,14 +12,14 @@ from crtcore.kinds import PriorSpec
 from crtcore.spec import COSMETIC, FieldError, at_least, resolve
 
 
-def _cut(spec: Llama, attribute: attrs.Attribute[Any], _: int) -> None:
+def _even_heads(spec: Llama, attribute: attrs.Attribute[Any], _: int) -> None:
     shape = spec.shape
     if shape.width % shape.heads or shape.width // shape.heads % 2:
         message = f"expected heads of an even whole width, got {shape.width} / {shape.heads}"
         raise FieldError(attribute.name, message)
 
 
-def _shared(spec: Llama, attribute: attrs.Attribute[Any], _: int) -> None:
+def _divides_heads(spec: Llama, attribute: attrs.Attribute[Any], _: int) -> None:
     shape = spec.shape
     if shape.heads % shape.key_heads:
         raise FieldError(attribute.name, f"expected a divisor of heads ({shape.heads}), got {shape.key_heads}")
@@ -27,76 +27,76 @@ def _shared(spec: Llama, attribute: attrs.Attribute[Any], _: int) -> None:
 
 @attrs.frozen(kw_only=True)
 class Llama(PriorSpec):
-    """Llama 3's transformer with weights of its own: heads that share keys, and stretched rotary positions.
+    """Llama 3's transformer with new weights: grouped-query attention and scaled rotary positions.
 
-    It has no prefix but the embedding of a start id; where there are classes, theirs stand in its place.
+    The first position is the embedding of a start id, or of the class where there is one.
     Source: Dubey et al. (2024), arXiv:2407.21783, section 3.2.
     """
 
     implementation: ClassVar[str] = "crt_ar.llama.build:new_llama"
 
     size: LlamaSize = "Llama-3.2-1B"
-    """All that makes one Llama another by name, tied embeddings and rotary positions too."""
+    """Name of a published shape, with its tied embeddings and rotary positions."""
     layers: int = attrs.field(default=0, validator=at_least(0))
-    """Blocks of attention and feed-forward; 0 is what `size` says."""
+    """Blocks of attention and feed-forward; 0 takes that of `size`."""
     width: int = attrs.field(default=0, validator=at_least(0))
-    """Channels of a position; 0 is what `size` says."""
-    heads: int = attrs.field(default=0, validator=[at_least(0), _cut])
-    """Heads of queries, each of an even number of channels; 0 is what `size` says."""
-    key_heads: int = attrs.field(default=0, validator=[at_least(0), _shared])
-    """Heads of keys and values, a divisor of `heads`; 0 is what `size` says."""
+    """Channels of a position; 0 takes that of `size`."""
+    heads: int = attrs.field(default=0, validator=[at_least(0), _even_heads])
+    """Heads of queries, each of an even number of channels; 0 takes that of `size`."""
+    key_heads: int = attrs.field(default=0, validator=[at_least(0), _divides_heads])
+    """Heads of keys and values, a divisor of `heads`; 0 takes that of `size`."""
     hidden: int = attrs.field(default=0, validator=at_least(0))
-    """Channels inside a feed-forward layer; 0 is what `size` says."""
+    """Channels inside a feed-forward layer; 0 takes that of `size`."""
     start: int = attrs.field(default=0, validator=at_least(0))
-    """The id whose embedding stands before every sequence; 128000 in Llama 3's own vocabulary."""
+    """The id whose embedding is the first position; 128000 in Llama 3's vocabulary."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
-    """What computes attention; `auto` is xformers where it is installed and runs, torch's own elsewhere."""
+    """Backend of attention; `auto` is xformers where it is installed and runs, torch elsewhere."""
     recompute: bool = attrs.field(default=False, metadata=COSMETIC)
-    """Compute each block twice in training, and keep far less of it in memory."""
+    """Compute each block again in the backward pass, which takes far less memory."""
 
     @property
     def shape(self) -> LlamaShape:
-        """All that makes it another than other Llamas."""
+        """The shape of `size` with the fields that are set."""
         own = {name: getattr(self, name) for name in ("layers", "width", "heads", "key_heads", "hidden")}
         return SHAPES[self.size]._replace(**{name: value for name, value in own.items() if value})
 
 
 @attrs.frozen(kw_only=True)
 class LlamaFolder(PriorSpec):
-    """A Llama that begins with the weights in a folder of yours, as transformers leaves them, and is trained further.
+    """A Llama that starts from the weights in a folder, as transformers saves them, and is trained further.
 
-    Ids beyond its own vocabulary get new rows, at the mean of its own; what stands before a sequence is its
-    `bos_token_id`, or a class, which begins as that.
+    Ids beyond the folder's vocabulary get new rows, at the mean of the others. The first position is `bos_token_id`, or
+    the class, whose row starts as that of `bos_token_id`.
     """
 
     implementation: ClassVar[str] = "crt_ar.llama.build:llama_in_folder"
 
     folder: str
-    """Where `config.json` and `model.safetensors`, or its shards, are, from where the command is given."""
+    """Folder of `config.json` and `model.safetensors`, or its shards, relative to the working directory."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
-    """What computes attention; `auto` is xformers where it is installed and runs, torch's own elsewhere."""
+    """Backend of attention; `auto` is xformers where it is installed and runs, torch elsewhere."""
     recompute: bool = attrs.field(default=False, metadata=COSMETIC)
-    """Compute each block twice in training, and keep far less of it in memory."""
+    """Compute each block again in the backward pass, which takes far less memory."""
 
     def example_in(self, folder: Path) -> LlamaFolder:
-        """A small one."""
+        """Returns the spec with a small Llama written to `folder`."""
         return attrs.evolve(self, folder=_small(folder / "llama"))
 
 
 @attrs.frozen(kw_only=True)
 class FrozenLlama(PriorSpec):
-    """The Llama in a folder of yours, as `llama-folder` reads it, and nothing trains it further."""
+    """The Llama in a folder, read as by `llama-folder`, with frozen weights."""
 
     implementation: ClassVar[str] = "crt_ar.llama.build:frozen_llama"
     pretrained: ClassVar[bool] = True
 
     folder: str
-    """Where `config.json` and `model.safetensors`, or its shards, are, from where the command is given."""
+    """Folder of `config.json` and `model.safetensors`, or its shards, relative to the working directory."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
-    """What computes attention; `auto` is xformers where it is installed and runs, torch's own elsewhere."""
+    """Backend of attention; `auto` is xformers where it is installed and runs, torch elsewhere."""
 
     def example_in(self, folder: Path) -> FrozenLlama:
-        """A small one."""
+        """Returns the spec with a small Llama written to `folder`."""
         return attrs.evolve(self, folder=_small(folder / "llama"))
 
 

@@ -1,4 +1,4 @@
-"""Folders of a Llama: parity with the published equations, and files there and back."""
+"""Folders of a Llama: parity with the published equations, and written folders."""
 
 import json
 import math
@@ -76,7 +76,7 @@ def published(config: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def laid(folder: Path, config: dict[str, Any], weights: dict[str, Tensor] | None = None, *, shards: int = 1) -> Path:
-    """A folder as `save_pretrained` leaves it."""
+    """Writes a folder as `save_pretrained` does."""
     weights = published(config) if weights is None else weights
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config))
@@ -92,20 +92,20 @@ def laid(folder: Path, config: dict[str, Any], weights: dict[str, Tensor] | None
 
 
 def speeds(config: dict[str, Any]) -> list[float]:
-    """The angle of each pair of channels between neighbouring positions, by its wavelength."""
+    """Returns radians per position of each pair of channels, by wavelengths."""
     rope = config["rope_scaling"] or {"factor": 1, "low_freq_factor": 1, "high_freq_factor": 4}
     length = rope.get("original_max_position_embeddings", 1)
-    size, found = WIDTH // HEADS, []
+    size, result = WIDTH // HEADS, []
     for pair in range(size // 2):
         speed = config["rope_theta"] ** (-2 * pair / size)
         wave = 2 * math.pi / speed
         share = (length / wave - rope["low_freq_factor"]) / (rope["high_freq_factor"] - rope["low_freq_factor"])
         share = min(max(share, 0), 1)
-        found.append((1 - share) * speed / rope["factor"] + share * speed)
-    return found
+        result.append((1 - share) * speed / rope["factor"] + share * speed)
+    return result
 
 
-def turned(vector: Tensor, angles: Tensor) -> Tensor:
+def rotated(vector: Tensor, angles: Tensor) -> Tensor:
     """A head's query or key, whose pairs are channels half a head apart."""
     first, second = vector.chunk(2)
     return torch.cat((first * angles.cos() - second * angles.sin(), second * angles.cos() + first * angles.sin()))
@@ -116,7 +116,7 @@ def normalised(stream: Tensor, gain: Tensor, epsilon: float) -> Tensor:
 
 
 def attended(stream: Tensor, part: dict[str, Tensor], config: dict[str, Any]) -> Tensor:
-    """One position and head at a time; a head of keys serves its neighbours among those of queries."""
+    """One position and head at a time; a key head serves neighbouring query heads."""
     query, key, value = (stream @ part[f"self_attn.{name}_proj.weight"].T for name in "qkv")
     size, slow = WIDTH // HEADS, torch.tensor(speeds(config))
     rows = []
@@ -126,8 +126,8 @@ def attended(stream: Tensor, part: dict[str, Tensor], config: dict[str, Any]) ->
             mine = slice(head * size, (head + 1) * size)
             shared = head // (HEADS // config["num_key_value_heads"])
             theirs = slice(shared * size, (shared + 1) * size)
-            asked = turned(query[here, mine], here * slow)
-            scores = [asked @ turned(key[there, theirs], there * slow) / size**0.5 for there in range(here + 1)]
+            asked = rotated(query[here, mine], here * slow)
+            scores = [asked @ rotated(key[there, theirs], there * slow) / size**0.5 for there in range(here + 1)]
             parts.append(torch.stack(scores).softmax(0) @ value[: here + 1, theirs])
         rows.append(torch.cat(parts))
     return torch.stack(rows) @ part["self_attn.o_proj.weight"].T
@@ -152,7 +152,7 @@ def reference(weights: dict[str, Tensor], config: dict[str, Any], ids: list[int]
 
 
 def small(**changes: Any) -> LlamaTransformer:
-    """Moved away from where it starts, as an output layer of its own gives 0 there."""
+    """Returns a prior with random weights, as an untied output layer starts at 0."""
     torch.manual_seed(0)
     spec = Llama(**{"layers": 2, "width": 16, "heads": 4, "key_heads": 2, "hidden": 24, "start": 3, **changes})
     prior = spec.build(7, 0, None).requires_grad_(False)
@@ -185,7 +185,7 @@ def test_public_weights_give_the_logits_of_the_published_equations(
         torch.testing.assert_close(logits[row], expected, rtol=1e-5, atol=1e-5)
 
 
-def test_both_ways_to_say_the_rotary_positions_are_one(tmp_path: Path) -> None:
+def test_both_forms_of_rotary_settings_are_read(tmp_path: Path) -> None:
     later = {name: value for name, value in CONFIG.items() if not name.startswith("rope")}
     later["rope_parameters"] = ROPE | {"rope_theta": 10.0}
 
@@ -196,7 +196,7 @@ def test_both_ways_to_say_the_rotary_positions_are_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shard", [10**9, 2000])
 @pytest.mark.parametrize("size", ["Llama-3.2-1B", "Llama-3.1-8B"])
-def test_weights_go_to_a_folder_and_back_bit_for_bit(tmp_path: Path, size: str, shard: int) -> None:
+def test_weights_are_written_and_read_bit_for_bit(tmp_path: Path, size: str, shard: int) -> None:
     prior = small(size=size)
 
     write_llama(tmp_path / "llama", prior, shard=shard)
@@ -216,7 +216,7 @@ def test_no_file_is_larger_than_asked_unless_it_holds_one_tensor(tmp_path: Path)
 
 
 @pytest.mark.parametrize("config", [CONFIG, TIED], ids=["untied", "tied"])
-def test_what_is_written_is_what_was_read(tmp_path: Path, config: dict[str, Any]) -> None:
+def test_the_written_tensors_are_those_that_were_read(tmp_path: Path, config: dict[str, Any]) -> None:
     prior = read_llama(laid(tmp_path / "theirs", config))
 
     write_llama(tmp_path / "ours", prior)
@@ -227,7 +227,7 @@ def test_what_is_written_is_what_was_read(tmp_path: Path, config: dict[str, Any]
     assert config.items() <= json.loads((tmp_path / "ours" / "config.json").read_text()).items()
 
 
-def test_a_prior_in_half_precision_is_written_so(tmp_path: Path) -> None:
+def test_a_prior_in_half_precision_is_written_in_half_precision(tmp_path: Path) -> None:
     write_llama(tmp_path / "llama", small().bfloat16())
 
     written = safetensors.torch.load_file(tmp_path / "llama" / "model.safetensors")
@@ -237,7 +237,9 @@ def test_a_prior_in_half_precision_is_written_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("config", [CONFIG, TIED], ids=["untied", "tied"])
-def test_more_ids_keep_the_old_rows_and_begin_at_their_mean(tmp_path: Path, config: dict[str, Any]) -> None:
+def test_a_larger_vocabulary_keeps_old_rows_and_starts_new_ones_at_their_mean(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
     folder = laid(tmp_path / "llama", config)
 
     prior = read_llama(folder, IDS_KNOWN + 3)
@@ -250,14 +252,14 @@ def test_more_ids_keep_the_old_rows_and_begin_at_their_mean(tmp_path: Path, conf
     torch.testing.assert_close(prior(IDS)[..., :IDS_KNOWN], old(IDS), rtol=1e-5, atol=1e-5)
 
 
-def test_fewer_ids_than_it_has_are_refused(tmp_path: Path) -> None:
+def test_a_smaller_vocabulary_is_refused(tmp_path: Path) -> None:
     folder = laid(tmp_path / "llama", CONFIG)
 
-    with pytest.raises(RunError, match=r"llama: expected a vocabulary of 11 ids or more, .* got 5; take data of that"):
+    with pytest.raises(RunError, match=r"llama: expected a vocabulary of at least 11 ids, .* got 5; use data of that"):
         read_llama(folder, 5)
 
 
-def test_every_class_begins_as_the_start_id(tmp_path: Path) -> None:
+def test_every_class_starts_as_the_start_id(tmp_path: Path) -> None:
     prior = LlamaFolder(folder=str(laid(tmp_path / "llama", CONFIG))).build(IDS_KNOWN, 0, 3)
 
     logits = prior(IDS, torch.tensor([0, 2]))
@@ -265,14 +267,14 @@ def test_every_class_begins_as_the_start_id(tmp_path: Path) -> None:
     assert torch.equal(logits, prior(IDS))
 
 
-def test_a_class_of_its_own_is_written_to_no_folder(tmp_path: Path) -> None:
+def test_a_prior_with_classes_is_not_written(tmp_path: Path) -> None:
     prior = Llama(layers=1, width=8, heads=2, key_heads=1, hidden=8).build(5, 0, 3)
 
     with pytest.raises(RunError, match="expected a prior without classes to write, got one with 3"):
         write_llama(tmp_path / "llama", prior)
 
 
-def test_what_is_frozen_has_nothing_to_train_and_says_that_it_brings_its_weights(tmp_path: Path) -> None:
+def test_a_frozen_llama_is_pretrained_and_has_nothing_to_train(tmp_path: Path) -> None:
     spec = FrozenLlama(folder=str(laid(tmp_path / "llama", CONFIG)))
 
     prior = spec.build(IDS_KNOWN, 0, None)
@@ -282,7 +284,7 @@ def test_what_is_frozen_has_nothing_to_train_and_says_that_it_brings_its_weights
     assert not any(weight.requires_grad for weight in prior.parameters())
 
 
-def test_what_every_reader_computes_anew_may_lie_in_a_file(tmp_path: Path) -> None:
+def test_tensors_that_readers_compute_are_ignored(tmp_path: Path) -> None:
     weights = published(CONFIG)
     computed = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}
 
@@ -292,7 +294,7 @@ def test_what_every_reader_computes_anew_may_lie_in_a_file(tmp_path: Path) -> No
     assert all(torch.equal(*pair) for pair in zip(plain.parameters(), more.parameters(), strict=True))
 
 
-def test_a_tied_output_layer_may_lie_in_a_file_if_it_is_tied_indeed(tmp_path: Path) -> None:
+def test_a_tied_output_layer_in_a_file_must_equal_the_embedding(tmp_path: Path) -> None:
     weights = published(TIED)
     head = weights["model.embed_tokens.weight"].clone()
     read_llama(laid(tmp_path / "tied", TIED, weights | {"lm_head.weight": head}))
@@ -302,7 +304,7 @@ def test_a_tied_output_layer_may_lie_in_a_file_if_it_is_tied_indeed(tmp_path: Pa
 
 
 def without(name: str) -> Callable[[Path], None]:
-    """Takes a tensor out of the only file."""
+    """Removes a tensor from the only file."""
 
     def change(folder: Path) -> None:
         weights = {key: value for key, value in published(CONFIG).items() if key != name}
@@ -312,7 +314,7 @@ def without(name: str) -> Callable[[Path], None]:
 
 
 def with_also(**tensors: Tensor) -> Callable[[Path], None]:
-    """Adds tensors, or puts others there, where a double underscore is a dot."""
+    """Adds or replaces tensors; a double underscore is a dot."""
 
     def change(folder: Path) -> None:
         more = {name.replace("__", "."): value for name, value in tensors.items()}
@@ -333,17 +335,15 @@ def cut_short(folder: Path) -> None:
         (with_also(extra=torch.ones(2)), r"model.safetensors: expected 'extra' to be absent, got \[2\]"),
         (
             with_also(lm_head__weight=torch.ones(4, WIDTH)),
-            r"expected 'lm_head.weight' to be \[11, 32\], got \[4, 32\]; is it as config.json says",
+            r"expected 'lm_head.weight' to be \[11, 32\], got \[4, 32\]; does it fit config.json",
         ),
-        (cut_short, r"cannot read .*model.safetensors \(.*\); copy that file again, whole"),
+        (cut_short, r"cannot read .*model.safetensors \(.*\); copy that file again"),
         (lambda folder: (folder / "model.safetensors").unlink(), "expected model.safetensors or .*, got neither"),
         (lambda folder: (folder / "config.json").unlink(), r"expected a JSON object in .*config.json, got none"),
         (lambda folder: (folder / "config.json").write_text("[1]"), "expected a JSON object in .*, got list"),
     ],
 )
-def test_a_folder_that_is_no_whole_llama_is_refused(
-    tmp_path: Path, change: Callable[[Path], object], message: str
-) -> None:
+def test_an_incomplete_folder_is_refused(tmp_path: Path, change: Callable[[Path], object], message: str) -> None:
     folder = laid(tmp_path / "llama", CONFIG)
     change(folder)
 
@@ -373,12 +373,12 @@ def other_index(value: object) -> Callable[[Path], None]:
         (lost_shard, "expected model-00002-of-00003.safetensors in .*, got no such file; copy it there"),
         (
             other_index("../model.safetensors"),
-            "model.norm.weight: expected a file beside it, got '../model.safetensors'",
+            "model.norm.weight: expected the name of a file in the folder, got '../model.safetensors'",
         ),
-        (other_index(3), "model.norm.weight: expected a file beside it, got 3"),
+        (other_index(3), "model.norm.weight: expected the name of a file in the folder, got 3"),
         (
             other_index("model-00001-of-00003.safetensors"),
-            "to hold what model.safetensors.index.json says, got a difference in 'model.norm.weight'",
+            "to hold the tensors of model.safetensors.index.json, got a difference in 'model.norm.weight'",
         ),
         (
             lambda folder: (folder / "model.safetensors.index.json").write_text("{}"),
@@ -399,7 +399,10 @@ def test_shards_that_are_not_as_their_index_says_are_refused(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"model_type": "qwen2"}, "config.json: model_type: expected 'llama', got 'qwen2'; no other Llama is read"),
+        (
+            {"model_type": "qwen2"},
+            "config.json: model_type: expected 'llama', got 'qwen2'; other Llamas are not supported",
+        ),
         ({"hidden_act": "gelu"}, "hidden_act: expected 'silu', got 'gelu'"),
         ({"attention_bias": True}, "attention_bias: expected False, got True"),
         (
@@ -416,7 +419,7 @@ def test_shards_that_are_not_as_their_index_says_are_refused(
         ({"num_key_value_heads": 3}, "num_key_value_heads: expected a divisor of 4, got 3"),
         ({"hidden_size": "32"}, "hidden_size: expected a positive integer, got '32'"),
         ({"num_hidden_layers": None}, "num_hidden_layers: expected a positive integer, got None"),
-        ({"bos_token_id": None}, "bos_token_id: expected an id below 11, which stands before every sequence, got None"),
+        ({"bos_token_id": None}, "bos_token_id: expected an id below 11, for the first position, got None"),
         ({"tie_word_embeddings": 1}, "tie_word_embeddings: expected true or false, got 1"),
     ],
 )
@@ -433,7 +436,7 @@ def test_a_llama_that_cannot_be_built_is_refused_by_the_word_that_says_so(
 def test_nothing_is_written_over_what_is_there(tmp_path: Path) -> None:
     folder = laid(tmp_path / "llama", CONFIG)
 
-    with pytest.raises(RunError, match=r"expected a new folder, got .* with something in it; name another"):
+    with pytest.raises(RunError, match=r"expected a new folder, got .*, which is not empty; name another"):
         write_llama(folder, small())
 
 

@@ -21,16 +21,16 @@ def built(classes: int | None = None) -> LlamaTransformer:
 
 def test_row_0_is_what_follows_the_start_id_alone() -> None:
     prior = built()
-    told: list[Tensor] = []
-    prior.stack.register_forward_pre_hook(lambda _, inputs: told.append(inputs[0]))
+    inputs_seen: list[Tensor] = []
+    prior.stack.register_forward_pre_hook(lambda _, inputs: inputs_seen.append(inputs[0]))
 
     prior(IDS[:, :0])
 
-    assert torch.equal(told[0], prior.embedding.weight[None, [2]].expand(2, -1, -1))
+    assert torch.equal(inputs_seen[0], prior.embedding.weight[None, [2]].expand(2, -1, -1))
 
 
-def test_a_class_stands_where_the_start_id_would() -> None:
-    prior = built(class_ids=3)
+def test_a_class_takes_the_place_of_the_start_id() -> None:
+    prior = built(classes=3)
 
     logits = prior(IDS, torch.tensor([1, -1]))
 
@@ -41,7 +41,7 @@ def test_a_class_stands_where_the_start_id_would() -> None:
 def test_a_condition_without_classes_is_refused() -> None:
     prior = built()
 
-    with pytest.raises(ValueError, match="expected no condition, as this prior was built without classes"):
+    with pytest.raises(ValueError, match="expected no class ids, as this prior was built without classes"):
         prior(IDS, torch.tensor([0, 1]))
 
 
@@ -84,14 +84,14 @@ def test_bfloat16_is_near_and_its_session_is_as_its_own_full_pass() -> None:
     torch.testing.assert_close(extended, logits[:, 3:], rtol=room, atol=room)
 
 
-def test_computing_blocks_twice_changes_no_bit_of_a_gradient() -> None:
-    found = []
+def test_recomputation_changes_no_bit_of_a_gradient() -> None:
+    gradients = []
     for recompute in (False, True):
         torch.manual_seed(0)
         spec = Llama(layers=2, width=16, heads=4, key_heads=2, hidden=24, recompute=recompute)
         prior = spec.build(5, 0, None)
         nats(prior, IDS, None).sum().backward()
-        found.append([weight.grad for weight in prior.parameters()])
+        gradients.append([weight.grad for weight in prior.parameters()])
 
-    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True) if one is not None)
-    assert all(one is not None for one in found[0])
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True) if one is not None)
+    assert all(one is not None for one in gradients[0])

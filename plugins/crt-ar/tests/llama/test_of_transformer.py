@@ -25,7 +25,7 @@ def built() -> AutoregressiveTransformer:
     return prior
 
 
-def turned(heads: Tensor) -> Tensor:
+def rotated(heads: Tensor) -> Tensor:
     """Queries or keys `b h n d`, whose pairs are channels half a head apart."""
     first, second = heads.chunk(2, -1)
     speeds = 10000.0 ** (-torch.arange(first.shape[-1]) / first.shape[-1])
@@ -41,7 +41,7 @@ def attended(stream: Tensor, part: dict[str, Tensor]) -> Tensor:
     query, key, value = (
         (stream @ part[f"self_attn.{name}_proj.weight"].T).unflatten(-1, (HEADS, -1)).transpose(1, 2) for name in "qkv"
     )
-    scores = turned(query) @ turned(key).mT / math.sqrt(WIDTH // HEADS)
+    scores = rotated(query) @ rotated(key).mT / math.sqrt(WIDTH // HEADS)
     later = torch.ones(scores.shape[-2:]).triu(1).bool()
     mixed = scores.masked_fill(later, -math.inf).softmax(-1) @ value
     return mixed.transpose(1, 2).flatten(2) @ part["self_attn.o_proj.weight"].T

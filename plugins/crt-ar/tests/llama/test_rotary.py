@@ -5,27 +5,27 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crt_ar.llama.rotary import rotate_stretched, stretched
-from crt_ar.llama.shape import Stretch
+from crt_ar.llama.rotary import rotate_scaled, scaled_speeds
+from crt_ar.llama.shape import RopeScaling
 from crt_nn.rotary import rotate
 
 
-def published(speeds: torch.Tensor, stretch: Stretch) -> torch.Tensor:
+def published(speeds: torch.Tensor, scaling: RopeScaling) -> torch.Tensor:
     """By wavelengths, one pair after another.
 
     Source: huggingface/transformers, modeling_rope_utils.py, `_compute_llama3_parameters`.
     """
-    found = []
+    result = []
     for speed in speeds.tolist():
         wavelength = 2 * math.pi / speed
-        if wavelength < stretch.original / stretch.high:
-            found.append(speed)
-        elif wavelength > stretch.original / stretch.low:
-            found.append(speed / stretch.factor)
+        if wavelength < scaling.original / scaling.high:
+            result.append(speed)
+        elif wavelength > scaling.original / scaling.low:
+            result.append(speed / scaling.factor)
         else:
-            smooth = (stretch.original / wavelength - stretch.low) / (stretch.high - stretch.low)
-            found.append((1 - smooth) * speed / stretch.factor + smooth * speed)
-    return torch.tensor(found, dtype=speeds.dtype)
+            smooth = (scaling.original / wavelength - scaling.low) / (scaling.high - scaling.low)
+            result.append((1 - smooth) * speed / scaling.factor + smooth * speed)
+    return torch.tensor(result, dtype=speeds.dtype)
 
 
 @settings(deadline=None)
@@ -40,15 +40,15 @@ def test_speeds_are_those_of_the_published_wavelengths(
     factor: float, low: float, gap: float, original: int, base: float
 ) -> None:
     speeds = base ** -(torch.arange(0, 64, 2, dtype=torch.float64) / 64)
-    stretch = Stretch(factor, low, low + gap, original)
+    scaling = RopeScaling(factor, low, low + gap, original)
 
-    torch.testing.assert_close(stretched(speeds, stretch), published(speeds, stretch), rtol=1e-9, atol=0)
+    torch.testing.assert_close(scaled_speeds(speeds, scaling), published(speeds, scaling), rtol=1e-9, atol=0)
 
 
 def test_at_the_published_numbers_some_pairs_are_kept_some_slowed_and_some_between() -> None:
     speeds = 500_000.0 ** -(torch.arange(0, 64, 2, dtype=torch.float64) / 64)
 
-    ratio = speeds / stretched(speeds, Stretch(32.0, 1.0, 4.0, 8192))
+    ratio = speeds / scaled_speeds(speeds, RopeScaling(32.0, 1.0, 4.0, 8192))
 
     assert ratio.min() == 1
     assert ratio.max() == pytest.approx(32)
@@ -58,6 +58,6 @@ def test_at_the_published_numbers_some_pairs_are_kept_some_slowed_and_some_betwe
 def test_without_a_stretch_the_usual_base_is_the_usual_rotation_bit_for_bit() -> None:
     features, positions = torch.randn(2, 3, 1, 8), torch.tensor([[0, 1, 2], [7, 5, 3]])
 
-    turned = rotate_stretched(features, positions, base=10_000.0, stretch=None)
+    rotated = rotate_scaled(features, positions, base=10_000.0, scaling=None)
 
-    assert torch.equal(turned, rotate(features, positions))
+    assert torch.equal(rotated, rotate(features, positions))
