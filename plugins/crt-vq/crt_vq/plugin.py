@@ -1,4 +1,4 @@
-"""What crt-vq brings."""
+"""The components of crt-vq."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from crtcore import Component, hookimpl
 
 @hookimpl
 def crt_components() -> list[Component]:
-    """Bottlenecks, a tokenizer and regularisers."""
+    """Bottlenecks, tokenizers and regularisers."""
     return [
         Component(
             "vq",
@@ -29,7 +29,7 @@ def crt_components() -> list[Component]:
         Component(
             "residual-vq",
             spec=ResidualVQ,
-            summary="several codebooks, each for what those before it left over",
+            summary="several codebooks, each for the residual of those before it",
             examples=(ResidualVQ(codes=8, depth=3),),
         ),
         Component(
@@ -74,7 +74,7 @@ def crt_components() -> list[Component]:
         Component(
             "causal-ce",
             spec=CausalCE,
-            summary="each id foretold from the latents before it, by cross-entropy",
+            summary="next-id prediction from preceding latents, by cross-entropy",
             examples=(CausalCE(layers=1, width=8, heads=2),),
         ),
         Component(
@@ -86,7 +86,7 @@ def crt_components() -> list[Component]:
         Component(
             "adversarial",
             spec=Adversarial,
-            summary="a patch discriminator that tells reconstructions from data (hinge)",
+            summary="a patch discriminator of reconstructions and data (hinge loss)",
             examples=(Adversarial(layers=1, channels=4, adaptive=True),),
         ),
     ]

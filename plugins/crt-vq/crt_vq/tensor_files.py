@@ -1,4 +1,4 @@
-"""Tables of tensors in files that other programs wrote: read without running what is in them, and checked."""
+"""Tensors in files that other programs wrote, read without running code and checked by name and shape."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch import Tensor
 
 
 def read(path: Path, wrappers: Sequence[str] = ()) -> dict[str, Tensor]:
-    """The tensors in `path`, `.pt`, `.pth` or `.safetensors`, by name; those under the first of `wrappers` it has.
+    """The tensors in `path` (`.pt`, `.pth` or `.safetensors`) by name, under the first key of `wrappers` that is there.
 
-    Raises: ValueError if the file is none of these, or holds anything else.
+    Raises: ValueError if the file is none of these, or has anything but tensors.
     """
     if path.suffix == ".safetensors":
         return dict(safetensors.torch.load_file(path))
@@ -26,21 +26,23 @@ def read(path: Path, wrappers: Sequence[str] = ()) -> dict[str, Tensor]:
         with torch.serialization.safe_globals([argparse.Namespace]):  # public training code keeps its arguments
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(f"{path}: expected tensors and plain values, got what only running it can read") from error
+        raise ValueError(
+            f"{path}: expected tensors and plain values, got what cannot be read without running code"
+        ) from error
     if isinstance(content, dict):
         content = next((content[wrapper] for wrapper in wrappers if wrapper in content), content)
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f"{path}: expected a table of tensors, got something else")
+        raise ValueError(f"{path}: expected tensors by name, got something else")
     return content
 
 
-def matched(path: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Sequence[int]], hint: str) -> None:
-    """Makes sure that the tensors of `path` are those that are wanted, each in its shape.
+def check_tensors(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Sequence[int]], hint: str) -> None:
+    """Compares names and shapes of the tensors of `path` with those expected.
 
-    Raises: ValueError with the first that is not, and the hint.
+    Raises: ValueError for the first difference, with the hint.
     """
-    for name in sorted(wanted.keys() | found.keys()):
-        here = list(wanted[name]) if name in wanted else "absent"
-        there = list(found[name].shape) if name in found else "absent"
+    for name in sorted(expected.keys() | tensors.keys()):
+        here = list(expected[name]) if name in expected else "absent"
+        there = list(tensors[name].shape) if name in tensors else "absent"
         if here != there:
             raise ValueError(f"{path}: expected {name!r} to be {here}, got {there}; {hint}")

@@ -1,4 +1,4 @@
-"""Codes that are corners of a cube: one bit a channel, channel 0 the lowest bit of an id.
+"""Codes that are corners of a cube: one bit for each channel, channel 0 being the lowest bit of an id.
 
 Axes: w channels.
 """
@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def numbered(bits: Bool[Tensor, "*many w"]) -> Int[Tensor, "*many"]:
-    """The ids whose bits these are."""
+def to_ids(bits: Bool[Tensor, "*many w"]) -> Int[Tensor, "*many"]:
+    """The ids with these bits."""
     return (bits.long() << torch.arange(bits.shape[-1], device=bits.device)).sum(-1)
 
 
@@ -21,7 +21,7 @@ def corners(bits: Bool[Tensor, "*many w"], like: Tensor) -> Float[Tensor, "*many
     return bits.to(like.dtype) * 2 - 1
 
 
-def spelt(ids: Int[Tensor, "*many"], width: int) -> Bool[Tensor, "*many {width}"]:
+def to_bits(ids: Int[Tensor, "*many"], width: int) -> Bool[Tensor, "*many {width}"]:
     """The bits of ids.
 
     Raises: IndexError if an id is absent or has more bits than there are channels.
@@ -32,17 +32,17 @@ def spelt(ids: Int[Tensor, "*many"], width: int) -> Bool[Tensor, "*many {width}"
 
 
 def entropy_gap(logits: Float[Tensor, "*many w"]) -> Float[Tensor, ""]:
-    """Mean entropy of the bits less the entropy of the mean bits: small where features are sure and codes all used.
+    """Mean entropy of the bits less the entropy of the mean bits: small if bits are certain and all codes are used.
 
     Units: nats a feature.
     Source: Yu et al. (2023), arXiv:2310.05737, eq. 5; Zhao et al. (2024), arXiv:2406.07548, section 4.2: bits of a
-    feature are independent, and those of the mean are taken to be, which bounds its entropy from above.
-    Cost: linear in channels; the 2**w codes are never listed.
+    feature are independent; those of the mean are assumed to be, which bounds its entropy from above.
+    Cost: linear in channels; the 2**w codes are never enumerated.
     """
     own = (functional.softplus(logits) - logits * logits.sigmoid()).sum(-1).mean()
     mean = logits.sigmoid().flatten(0, -2).mean(0)
-    # At 0 and 1 the slope of the entropy is infinite, and infinity times 0 is not a number.
+    # At 0 and 1 the slope of the entropy is infinite, and infinity times 0 is NaN.
     margin = torch.finfo(mean.dtype).eps
     mean = mean.clamp(margin, 1 - margin)
-    together: Tensor = (torch.special.entr(mean) + torch.special.entr(1 - mean)).sum()
-    return own - together
+    total: Tensor = (torch.special.entr(mean) + torch.special.entr(1 - mean)).sum()
+    return own - total

@@ -1,4 +1,4 @@
-"""What pulls codes and features together.
+"""The codebook and commitment losses: what moves codes to features, and features to codes.
 
 Axes: w feature width.
 """
@@ -9,10 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def pull(features: Float[Tensor, "*many w"], codes: Float[Tensor, "*many w"], commitment: float) -> Float[Tensor, ""]:
-    """Mean squared error that moves codes, plus `commitment` times the same that moves features.
+def codebook_loss(
+    features: Float[Tensor, "*many w"], codes: Float[Tensor, "*many w"], commitment: float
+) -> Float[Tensor, ""]:
+    """The codebook loss plus `commitment` times the commitment loss, both mean squared errors.
 
-    Source: van den Oord et al. (2017), arXiv:1711.00937, eq. 3; well-known code has beta on the other side.
+    Source: van den Oord et al. (2017), arXiv:1711.00937, eq. 3; some public code has beta at the codebook loss.
     """
     loss = (features.detach() - codes).square().mean()
     return loss + commitment * (features - codes.detach()).square().mean()

@@ -1,4 +1,4 @@
-"""What becomes of a codebook's entries between steps, beside or instead of the gradient.
+"""Updates of a codebook's entries beside or instead of the gradient: k-means start, moving averages, restarts.
 
 Axes: f features of a batch, w feature width, v entries.
 """
@@ -10,34 +10,34 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crt_vq.bottlenecks.nearest import nearest
-from crt_vq.bottlenecks.ranks import agreed, summed
+from crt_vq.bottlenecks.ranks import broadcast, summed
 from crt_vq.bottlenecks.specs import VQ
 from crtcore.noise import Noise
 
 ROUNDS = 10
-"""Rounds of k-means; it only has to start."""
+"""Rounds of k-means; it only provides a start."""
 
 
-def shares(
+def entry_means(
     features: Float[Tensor, "f w"], ids: Int[Tensor, " f"], entries: Float[Tensor, "v w"]
 ) -> tuple[Float[Tensor, "v w"], Float[Tensor, " v"]]:
-    """Each entry's mean feature (the entry itself if it has none), and how many features it has, over all ranks."""
+    """Mean and number of each entry's features over all ranks; the mean of none is the entry itself."""
     counts = summed(torch.zeros_like(entries[:, 0]).index_add_(0, ids, torch.ones_like(features[:, 0])))
     sums = summed(torch.zeros_like(entries).index_add_(0, ids, features))
     return torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], entries), counts
 
 
 def k_means(features: Float[Tensor, "f w"], centres: Float[Tensor, "v w"]) -> Float[Tensor, "v w"]:
-    """Centres after a few rounds from features at random, the first rank's; with too few the last are as they were."""
+    """Centres after a few rounds, started at random features of the first rank; with too few, the last ones stay."""
     order = Noise(0, "first centres").order(len(features))[: len(centres)].to(features.device)
-    centres = agreed(torch.cat([features[order], centres[len(order) :]]))
+    centres = broadcast(torch.cat([features[order], centres[len(order) :]]))
     for _ in range(ROUNDS):
-        centres = shares(features, nearest(features, centres), centres)[0]
+        centres = entry_means(features, nearest(features, centres), centres)[0]
     return centres
 
 
-class Upkeep(nn.Module):
-    """Starts entries by k-means, averages their features, and moves those that nothing comes near."""
+class CodebookUpdates(nn.Module):
+    """Starts entries by k-means, moves them to the mean of their features, and restarts unused ones."""
 
     idle: Tensor
     mass: Tensor
@@ -47,7 +47,7 @@ class Upkeep(nn.Module):
         super().__init__()
         self.spec = spec
         self.register_buffer("idle", torch.zeros(spec.codes, dtype=torch.int64))
-        # A moving sum of features is mass times entry: kept once, the two cannot disagree.
+        # The moving sum of features is mass times entry; storing it too would allow the two to disagree.
         self.register_buffer("mass", torch.zeros(spec.codes))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -59,30 +59,30 @@ class Upkeep(nn.Module):
         if self.spec.start == "k-means" and not self.steps:
             entries = k_means(features, entries)
             ids = nearest(features, entries)
-        means, counts = shares(features, ids, entries)
+        means, counts = entry_means(features, ids, entries)
         if self.spec.decay:
             entries = self._averaged(entries, means, counts)
         if self.spec.patience:
-            entries = self._revived(entries, features, counts)
+            entries = self._restarted(entries, features, counts)
         self.steps += 1
         return entries
 
     def _averaged(
         self, entries: Float[Tensor, "v w"], means: Float[Tensor, "v w"], counts: Float[Tensor, " v"]
     ) -> Float[Tensor, "v w"]:
-        """Entries moved toward the mean of their features.
+        """Entries moved toward the mean of their features by an exponential moving average.
 
-        Source: van den Oord et al. (2017), appendix A.1; an entry's first features replace what it started with.
+        Source: van den Oord et al. (2017), appendix A.1; an entry's first features replace its first values.
         """
         fresh = (1 - self.spec.decay) * counts
         self.mass.mul_(self.spec.decay).add_(fresh)
         share = torch.where(fresh > 0, fresh / self.mass, 0)
         return entries + share[:, None] * (means - entries)
 
-    def _revived(
+    def _restarted(
         self, entries: Float[Tensor, "v w"], features: Float[Tensor, "f w"], counts: Float[Tensor, " v"]
     ) -> Float[Tensor, "v w"]:
-        """Entries without a feature for `patience` steps become features at random, the first rank's.
+        """Entries without a feature for `patience` steps are set to random features of the first rank.
 
         Source: Dhariwal et al. (2020), arXiv:2005.00341, section 3.1, random restarts.
         """
@@ -91,7 +91,7 @@ class Upkeep(nn.Module):
         order = Noise(0, "revived entries").order(len(features), int(self.steps)).to(features.device)
         self.idle[dead] = 0
         self.mass[dead] = 0
-        entries = agreed(entries.index_copy(0, dead, features[order[: len(dead)]]))
+        entries = broadcast(entries.index_copy(0, dead, features[order[: len(dead)]]))
         for state in (self.idle, self.mass):  # a rank with fewer features would move fewer entries
-            agreed(state)
+            broadcast(state)
         return entries

@@ -1,6 +1,6 @@
-"""Which codes are nearest to each feature, in tiles of bounded size.
+"""Nearest codes of each feature, searched in tiles of bounded size.
 
-Axes: w feature width, v codes, c of them that are wanted.
+Axes: w feature width, v codes, c nearest ones.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 TILE = 2**18
-"""Most distances held at once: 1 MiB of float32, which a core's own cache can hold."""
+"""Most distances in memory at once: 1 MiB of float32, which fits a core's cache."""
 BLOCK = 128
-"""Distances of which the least is found at once."""
+"""Distances whose minimum is taken at once."""
 
 
 def nearest(features: Float[Tensor, "*many w"], codes: Float[Tensor, "v w"]) -> Int[Tensor, "*many"]:
-    """The ids of the nearest codes, the smaller one of two as near; no gradient passes.
+    """The ids of the nearest codes, ties to the smaller id; no gradient passes.
 
-    Cost: every distance is taken, at most `TILE` (and at least one feature's) at a time.
+    Cost: every distance is computed, at most `TILE` (and at least one feature's) at a time.
     """
-    return _picked(features, codes, least)
+    return _search(features, codes, least)
 
 
 def least(numbers: Float[Tensor, "*many v"]) -> Int[Tensor, "*many"]:
-    """Where the least number of each row is, the first of equals.
+    """The index of the least number of each row, the first of equals.
 
-    Cost: of a long row, the least number of each block, which torch finds fast, and then one block with places.
+    Cost: long rows are reduced to the least number of each block, which is fast in torch, then searched in one block.
     """
     blocks = numbers.shape[-1] // BLOCK
     if blocks < 16:  # no gain
@@ -43,20 +43,20 @@ def least(numbers: Float[Tensor, "*many v"]) -> Int[Tensor, "*many"]:
 
 
 def nearest_few(features: Float[Tensor, "*many w"], codes: Float[Tensor, "v w"], count: int) -> Int[Tensor, "*many c"]:
-    """The ids of the `count` nearest codes, nearest first, any one of two as near; no gradient passes.
+    """The ids of the `count` nearest codes, nearest first, ties in any order; no gradient passes.
 
-    Cost: every distance is taken, at most `TILE` (and at least one feature's) at a time.
+    Cost: every distance is computed, at most `TILE` (and at least one feature's) at a time.
     """
-    return _picked(features, codes, lambda distances: distances.topk(count, largest=False).indices)
+    return _search(features, codes, lambda distances: distances.topk(count, largest=False).indices)
 
 
-def _picked(features: Tensor, codes: Tensor, pick: Callable[[Tensor], Tensor]) -> Tensor:
-    """What `pick` takes out of the half squared distances from features to all codes."""
+def _search(features: Tensor, codes: Tensor, pick: Callable[[Tensor], Tensor]) -> Tensor:
+    """What `pick` returns for half the squared distances from features to all codes, tile by tile."""
     many = features.detach().reshape(-1, features.shape[-1])
     codes = codes.detach()
     half_squares = codes.square().sum(-1) / 2
     tiles = torch.split(many, max(TILE // len(codes), 1))
-    # One piece of memory for all tiles: new ones cost more time than the products, and leave holes among what is kept.
+    # All tiles share one buffer: allocating each costs more time than the products and fragments memory.
     memory = many.new_empty(len(tiles[0]), len(codes))
 
     def within(tile: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Perturbed codes: in training, some are swapped for near ones, as a prior will one day mistake them.
+"""Perturbed codes: in training some are replaced by near ones, as in the errors of a prior.
 
 Axes: b batch, n features of a sample, w feature width, d code width, v codes.
 """
@@ -15,8 +15,8 @@ from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
 
-class NearbySwaps(nn.Module):
-    """Lets the codes of another bottleneck through, and in training swaps some of them for near ones."""
+class PerturbedBottleneck(nn.Module):
+    """Another bottleneck, some of whose codes are replaced by near ones in training."""
 
     seed: Tensor
     steps: Tensor
@@ -35,7 +35,7 @@ class NearbySwaps(nn.Module):
             codes = self.bottleneck(torch.zeros(1, 1, self.width)).codes.shape[1]
         if codes != 1:
             raise ValueError(f"expected a bottleneck with one code for each feature, got {codes}")
-        # Drawn last, so that the bottleneck starts as it would by itself.
+        # Drawn last, so that the inner bottleneck has the first values that it would have alone.
         self.register_buffer("seed", torch.randint(2**62, ()))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -44,35 +44,37 @@ class NearbySwaps(nn.Module):
         return self.bottleneck.lookup(ids)
 
     def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
-        """The other bottleneck's codes, some of them swapped in training, with the gradient of those they replace.
+        """The inner bottleneck's codes, some swapped in training, with the gradient of the codes that they replace.
 
-        A code that carries no gradient is never swapped: `encode` names the nearest codes in training too. Without
-        `noise`, swaps follow from the seed drawn at the start and the number of times that codes were propagated back.
-        Units: as of the other bottleneck; ids name the swapped codes, rate and loss are not changed.
-        Source: Qiu et al. (2025), arXiv:2503.08354, and the authors' code, github.com/lxa9867/ImageFolder, whose batch
-        share is its first samples; here each sample has a coin, so that its neighbours do not matter.
-        Cost: distances from the codes that are swapped to all v, in tiles; every code is looked up.
+        Codes without a gradient are never swapped: `encode` returns the nearest codes in training too. Without `noise`,
+        swaps depend on the seed drawn at construction and the number of backward passes.
+        Units: as of the inner bottleneck; ids name the swapped codes, rate and loss do not change.
+        Source: Qiu et al. (2025), arXiv:2503.08354, and the authors' code, github.com/lxa9867/ImageFolder, which takes
+        the first samples of a batch; here each sample is chosen independently of the others.
+        Cost: distances from the swapped codes to all v, in tiles; every code is looked up.
         """
-        squeezed = self.bottleneck(features, noise)
-        if not (self.training and squeezed.codes.requires_grad):
-            return squeezed
-        assert squeezed.ids is not None
-        swapped, ranks = self.draws(squeezed.ids, noise)
-        # Half precision makes far codes tie.
+        output = self.bottleneck(features, noise)
+        if not (self.training and output.codes.requires_grad):
+            return output
+        assert output.ids is not None
+        swapped, ranks = self.draw_swaps(output.ids, noise)
+        # Half precision makes distant codes tie.
         with torch.autocast(features.device.type, enabled=False):
-            near = nearest_few(squeezed.latents[swapped], self._table(), self.spec.neighbours)
+            near = nearest_few(output.latents[swapped], self._table(), self.spec.neighbours)
         chosen = near.gather(-1, ranks[swapped].unsqueeze(-1)).squeeze(-1)
-        ids = squeezed.ids.masked_scatter(swapped, chosen)
-        met = squeezed.codes.detach()
-        values = torch.where(swapped.unsqueeze(-1), self.bottleneck.lookup(ids).detach(), met)
-        # The added term is exactly 0, so that codes are what `lookup` gives.
-        codes = values + (squeezed.codes - met)
+        ids = output.ids.masked_scatter(swapped, chosen)
+        nearest = output.codes.detach()
+        values = torch.where(swapped.unsqueeze(-1), self.bottleneck.lookup(ids).detach(), nearest)
+        # The added term is exactly 0, so that codes equal those of `lookup`.
+        codes = values + (output.codes - nearest)
         if noise is None:
             codes.register_hook(self._step)  # type: ignore[no-untyped-call]
-        return squeezed._replace(codes=codes, ids=ids)
+        return output._replace(codes=codes, ids=ids)
 
-    def draws(self, ids: Int[Tensor, "b n"], noise: Noise | None) -> tuple[Bool[Tensor, "b n"], Int[Tensor, "b n"]]:
-        """Which codes are swapped, and the rank of the neighbour that each would be swapped for."""
+    def draw_swaps(
+        self, ids: Int[Tensor, "b n"], noise: Noise | None
+    ) -> tuple[Bool[Tensor, "b n"], Int[Tensor, "b n"]]:
+        """Which codes are swapped, and the rank of the neighbour that replaces each."""
         samples = torch.arange(len(ids))
         if noise is None:
             seeds = Noise(self.seed, "swaps").seeds(samples, self.steps)  # b

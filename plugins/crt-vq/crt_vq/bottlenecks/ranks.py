@@ -1,4 +1,7 @@
-"""Ranks: processes that train one model on parts of a batch, and what they have to agree on."""
+"""Sums and copies over ranks: processes that train one model on parts of a batch.
+
+No command of crtcore starts several ranks yet; in a process without `torch.distributed` both functions do nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,14 @@ from torch import Tensor, distributed
 
 
 def summed(value: Tensor) -> Tensor:
-    """`value`, which becomes its sum over all ranks."""
+    """`value`, overwritten by its sum over all ranks."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(value)
     return value
 
 
-def agreed(value: Tensor) -> Tensor:
-    """`value`, which becomes that of the first rank on all."""
+def broadcast(value: Tensor) -> Tensor:
+    """`value`, overwritten by that of the first rank."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.broadcast(value, 0)
     return value

@@ -1,4 +1,4 @@
-"""Readings: what a batch's latents and ids look like while a regulariser is at them.
+"""Metrics of a batch's features and ids that reveal a collapse while a regulariser is at work.
 
 Axes: b batch, k codes of a sample.
 """
@@ -12,17 +12,17 @@ from torch import Tensor
 from crtcore.kinds import Encoded
 
 
-def readings(encoded: Encoded) -> dict[str, float]:
-    """What tells a collapse from a gain: the length of features, and how ids are used if there are any.
+def batch_metrics(encoded: Encoded) -> dict[str, float]:
+    """The mean length of features and, if there are ids, how they are used.
 
     Units: `latent_norm` in those of the features, `codes_used` in codes of this batch, `unigram_entropy` in nats an id.
     """
     norm = encoded.features.detach().norm(dim=-1).mean().item()
-    return {"latent_norm": norm} | ({} if encoded.ids is None else usage(encoded.ids))
+    return {"latent_norm": norm} | ({} if encoded.ids is None else id_usage(encoded.ids))
 
 
-def usage(ids: Int[Tensor, "b k"]) -> dict[str, float]:
-    """How many codes are used, and the entropy of ids as if each came alone; absent ones do not count."""
+def id_usage(ids: Int[Tensor, "b k"]) -> dict[str, float]:
+    """How many codes are used, and the entropy of their shares; absent ids do not count."""
     counts = torch.unique(ids[ids >= 0], return_counts=True)[1].double()
     entropy = torch.special.entr(counts / counts.sum()).sum()
     return {"codes_used": float(len(counts)), "unigram_entropy": entropy.item()}

@@ -1,4 +1,4 @@
-"""Causal regularisation: latents that a small head foretells from those before them.
+"""Causal regularisation: a small head predicts each latent from those before it.
 
 Axes: b batch, n latents of a sample, d latent width.
 """
@@ -10,43 +10,45 @@ from functools import partial
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from crt_vq.regularizers.batch_metrics import readings
-from crt_vq.regularizers.next_latent import Foreteller, mean_present
-from crt_vq.regularizers.prediction_error import misfit, outputs
+from crt_vq.regularizers.batch_metrics import batch_metrics
+from crt_vq.regularizers.next_latent import NextLatentPredictor, mean_present
+from crt_vq.regularizers.prediction_error import output_width, prediction_error
 from crt_vq.regularizers.space import latents_in
 from crt_vq.regularizers.specs import Causal
-from crt_vq.regularizers.split_gradients import sides
+from crt_vq.regularizers.split_gradients import split_gradients
 from crtcore.kinds import Encoded, RegularizerOutput, Tokenizer
 
 
-class CausalForesight(nn.Module):
-    """Penalises latents that their predecessors do not foretell."""
+class CausalRegularizer(nn.Module):
+    """Penalises latents that cannot be predicted from their predecessors."""
 
     def __init__(self, spec: Causal, latent: int, length: int) -> None:
         super().__init__()
         self.spec = spec
-        self.foreteller = Foreteller(spec, latent, outputs(spec, latent), length)
+        # Checkpoints store the head under this attribute's name.
+        self.foreteller = NextLatentPredictor(spec, latent, output_width(spec, latent), length)
 
     def error(self, latents: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, ""]:
-        """The mean misfit of the latents that are foretold; absent ones do not count."""
+        """The mean prediction error over the present targets."""
         context = latents.detach() if self.spec.detach == "input" else latents
         target = latents.detach() if self.spec.detach == "target" else latents
-        errors = misfit(self.spec, self.foreteller(context, mask), self.foreteller.foretold(target))
-        return mean_present(errors, self.foreteller.foretold(mask))
+        predicted = self.foreteller(context, mask)
+        errors = prediction_error(self.spec, predicted, self.foreteller.targets(target))
+        return mean_present(errors, self.foreteller.targets(mask))
 
     def forward(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
-        """The error: for the encoder with the head held still, for the head with the latents held still.
+        """The error as two losses: one moves the latents with the head fixed, one the head with the latents fixed.
 
         Source: Ramanujan et al. (2024), arXiv:2412.16326.
         """
         latents = latents_in(encoded, self.spec.space)
-        loss, own, gradient = sides(partial(self.error, mask=encoded.mask), latents, list(self.parameters()))
-        rise = self.spec.rise(progress)
-        pull = rise * gradient.norm().item()
-        told = {"prediction_error": own.item(), "latent_gradient_norm": pull, **readings(encoded)}
-        return RegularizerOutput(loss=rise * loss, own_loss=own, metrics=told)
+        loss, own, gradient = split_gradients(partial(self.error, mask=encoded.mask), latents, list(self.parameters()))
+        factor = self.spec.rise(progress)
+        norm = factor * gradient.norm().item()
+        metrics = {"prediction_error": own.item(), "latent_gradient_norm": norm, **batch_metrics(encoded)}
+        return RegularizerOutput(loss=factor * loss, own_loss=own, metrics=metrics)
 
 
-def causal(spec: Causal, tokenizer: Tokenizer) -> CausalForesight:
-    """The regulariser for a tokenizer's codes."""
-    return CausalForesight(spec, tokenizer.width, tokenizer.length)
+def causal(spec: Causal, tokenizer: Tokenizer) -> CausalRegularizer:
+    """The regulariser for a tokenizer's latents."""
+    return CausalRegularizer(spec, tokenizer.width, tokenizer.length)

@@ -1,6 +1,6 @@
-"""The head: what comes after each latent, from it and those before it.
+"""The head: it predicts what follows each latent, from that latent and those before it.
 
-Axes: b batch, n latents of a sample, d latent width, o numbers said of what comes next.
+Axes: b batch, n latents of a sample, d latent width, o numbers predicted for the next one.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crt_vq.regularizers.specs import ForesightSpec
+from crt_vq.regularizers.specs import CausalSpec
 
 
 class Head(nn.Module):
-    """A small transformer."""
+    """A small causal transformer."""
 
-    def __init__(self, spec: ForesightSpec, latent: int, outputs: int, length: int) -> None:
+    def __init__(self, spec: CausalSpec, latent: int, outputs: int, length: int) -> None:
         super().__init__()
         self.embed = nn.Linear(latent, spec.width)
         self.positions = nn.Parameter(torch.randn(length, spec.width) / 10)
-        # On one CPU thread torch's own layer takes two thirds of the time of `crt_nn`'s, whose rotary positions,
-        # cache and backends are of no use to a head of fixed length that is thrown away.
+        # On one CPU thread torch's layer takes two thirds of the time of `crt_nn`'s, whose rotary positions, cache and
+        # backends are of no use here: the length is fixed and the head is discarded after training.
         layer = partial(nn.TransformerEncoderLayer, dropout=0.0, batch_first=True, norm_first=True)
         self.layers = nn.ModuleList(layer(spec.width, spec.heads, 2 * spec.width) for _ in range(spec.layers))
         self.predict = nn.Sequential(nn.LayerNorm(spec.width), nn.Linear(spec.width, outputs))
 
     def forward(self, latents: Float[Tensor, "b n d"]) -> Float[Tensor, "b n o"]:
-        """Position i: of latent i + 1, from latents 0 to i."""
+        """Position i predicts latent i + 1 from latents 0 to i."""
         hidden = self.embed(latents) + self.positions[: latents.shape[1]]
         mask = nn.Transformer.generate_square_subsequent_mask(latents.shape[1], latents.device, hidden.dtype)
         for layer in self.layers:
@@ -37,6 +37,6 @@ class Head(nn.Module):
         return predicted
 
 
-def head(spec: ForesightSpec, latent: int, outputs: int, length: int) -> nn.Module:
-    """The transformer of `spec`, or a linear map of the latent itself if it has no layers."""
+def head(spec: CausalSpec, latent: int, outputs: int, length: int) -> nn.Module:
+    """The transformer of `spec`, or a linear map of each latent if it has no layers."""
     return Head(spec, latent, outputs, length) if spec.layers else nn.Linear(latent, outputs)

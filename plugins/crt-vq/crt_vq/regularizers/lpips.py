@@ -1,4 +1,4 @@
-"""LPIPS: how far apart two images are in what VGG16 makes of them.
+"""LPIPS: the distance between two images in the features of VGG16.
 
 Axes: b batch, c image channels, y rows and x columns of an image.
 Source: Zhang et al. (2018), arXiv:1801.03924, section 3 and eq. 1; github.com/richzhang/PerceptualSimilarity, v0.1.
@@ -17,13 +17,13 @@ from crt_vq.regularizers.vgg import STAGES
 from crtcore.errors import RunError
 
 MEAN, SPREAD = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-"""Of the colours that the network was trained on, where images run from -1 to 1."""
+"""Mean and standard deviation of each colour of the network's training images, scaled to -1 to 1."""
 
 
 class Distance(nn.Module):
     """The weighted squared distance of two images' features of length 1, summed over stages.
 
-    Weights are no parameters, and no part of a checkpoint: they never change.
+    Weights are buffers outside of checkpoints: they never change.
     """
 
     mean: Tensor
@@ -38,7 +38,7 @@ class Distance(nn.Module):
         self.stages = stages
 
     def features(self, images: Float[Tensor, "b c y x"]) -> list[Tensor]:
-        """What each stage makes of images, scaled to length 1 at every place."""
+        """The features of each stage, scaled to length 1 at every position."""
         stream = (images.expand(-1, 3, -1, -1) - self.mean) / self.spread
         features = []
         for stage, channels in enumerate(STAGES[: self.stages]):
@@ -49,12 +49,12 @@ class Distance(nn.Module):
                     stream, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=1
                 )
                 stream = functional.relu(stream)
-            # The norm's slope at 0 is 0, a root's is not a number.
+            # The gradient of the norm at 0 is 0; that of a root would be NaN.
             features.append(stream / (torch.linalg.vector_norm(stream, dim=1, keepdim=True) + 1e-10))
         return features
 
     def forward(self, images: Float[Tensor, "b c y x"], others: Float[Tensor, "b c y x"]) -> Float[Tensor, " b"]:
-        """How far each image is from its other one, whose gradient is not taken.
+        """The distance of each image from its counterpart in `others`, which gets no gradient.
 
         Raises: RunError if an image has other than one channel or three, or is too small for the last stage.
         """
@@ -62,7 +62,7 @@ class Distance(nn.Module):
         if images.shape[1] not in (1, 3) or min(images.shape[2:]) < least:
             raise RunError(
                 f"perceptual: expected images of 1 or 3 channels, at least {least} by {least} for {self.stages} "
-                f"stages, got {tuple(images.shape[1:])}; take fewer `stages` where they are smaller"
+                f"stages, got {tuple(images.shape[1:])}; use fewer `stages` for smaller images"
             )
         with torch.no_grad():
             targets = self.features(others)

@@ -1,4 +1,4 @@
-"""The patch discriminator: how real every patch of an image looks.
+"""The patch discriminator: a logit for each patch of an image, high where it looks like data.
 
 Axes: b batch, c image channels, y rows and x columns of an image, p rows and q columns of patches.
 Source: Isola et al. (2017), arXiv:1611.07004, section 3.2.2 and appendix 6.1.2.
@@ -11,7 +11,7 @@ from torch import nn
 from crt_vq.regularizers.specs import Adversarial
 
 DEEPEST = 8
-"""Times the first layer's channels that no layer has more of."""
+"""The widest layers have this many times the first layer's channels."""
 
 
 def patch_discriminator(spec: Adversarial, channels: int) -> nn.Sequential:
@@ -20,7 +20,7 @@ def patch_discriminator(spec: Adversarial, channels: int) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
     for layer, width in enumerate(widths[1:], 1):
         stride = 1 if layer == spec.layers else 2
-        # A shift before a norm by the batch's mean is without effect.
+        # No bias: the batch norm that follows subtracts it.
         layers.append(nn.Conv2d(widths[layer - 1], width, 4, stride=stride, padding=1, bias=False))
         layers += [nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
     network = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))
@@ -32,7 +32,7 @@ def patch_discriminator(spec: Adversarial, channels: int) -> nn.Sequential:
     return network
 
 
-def smallest(layers: int) -> int:
-    """The rows, and columns, that an image needs to have a patch."""
+def smallest_image(layers: int) -> int:
+    """The least rows and columns of an image with one patch."""
     rows: int = 3 * 2**layers
     return rows

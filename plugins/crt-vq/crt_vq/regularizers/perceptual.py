@@ -1,4 +1,4 @@
-"""The perceptual regulariser: reconstructions that look like the data to a network that never learns."""
+"""The perceptual regulariser: distance of reconstructions from data in the features of a fixed network."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from crtcore.kinds import Encoded, RegularizerOutput, Tokenizer
 
 
 class PerceptualDistance(nn.Module):
-    """Penalises reconstructions that are far from the data in the features of a fixed network."""
+    """Penalises the distance of reconstructions from data in the features of a fixed network."""
 
     backend: str
-    """Which network it is."""
+    """The network and where its weights come from."""
 
     def __init__(self, spec: Perceptual) -> None:
         super().__init__()
@@ -31,11 +31,11 @@ class PerceptualDistance(nn.Module):
         self.distance = Distance(weights, spec.stages)
 
     def forward(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
-        """The mean distance of a reconstruction from its data."""
+        """The mean distance of reconstructions from their data."""
         distance = self.distance(encoded.reconstruction, data).mean()
         return RegularizerOutput(loss=distance, own_loss=distance.new_zeros(()), metrics={"distance": distance.item()})
 
 
 def perceptual(spec: Perceptual, _: Tokenizer) -> PerceptualDistance:
-    """The regulariser; every tokenizer of images has the same."""
+    """The regulariser; it does not depend on the tokenizer."""
     return PerceptualDistance(spec)

@@ -1,4 +1,4 @@
-"""Spaces: where the latents of a batch are looked at.
+"""The space in which a regulariser reads the latents of a batch.
 
 Axes: b batch, n features of a sample, k codes of a sample, d latent width.
 """
@@ -16,9 +16,9 @@ Space: TypeAlias = Literal["compared", "raw", "straight-through"]
 
 
 def latents_in(encoded: Encoded, space: Space) -> Float[Tensor, "b k d"]:
-    """The latents of a batch in a space: features as compared with codes, features as they are, or codes.
+    """Latents before quantisation (`compared`), the encoder's features (`raw`), or codes (`straight-through`).
 
-    Raises: ValueError if features as they are are wanted, but there is not one for each code.
+    Raises: ValueError if the space is `raw` and there is not one feature for each code.
     """
     if space == "compared":
         return encoded.latents

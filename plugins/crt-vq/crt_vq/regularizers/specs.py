@@ -17,28 +17,28 @@ def _permutation(_: Any, attribute: attrs.Attribute[Any], order: tuple[int, ...]
 
 
 @attrs.frozen(kw_only=True)
-class ForesightSpec(RegularizerSpec):
-    """Base of the regularisers whose head foretells every code of a sample from the latents before it."""
+class CausalSpec(RegularizerSpec):
+    """Base of the regularisers whose head predicts every code of a sample from the latents before it."""
 
     optimizer: Optimizer = attrs.field(default=Optimizer(learning_rate=3e-3))
-    """The optimiser of the head, which has to keep up with latents that move."""
+    """The optimiser of the head, which must keep up with changing latents."""
     first: Literal["skip", "learned"] = "skip"
-    """The first code is not foretold, or foretold from a latent that is learned (and knows no class)."""
+    """The first code is not predicted, or predicted from a learned latent (which does not depend on the class)."""
     order: tuple[int, ...] = attrs.field(default=(), validator=_permutation)
-    """Every position of a sample in the order of foretelling, which should be stage 2's; empty is raster order."""
+    """Every position of a sample in the order of prediction, which should be stage 2's; empty is raster order."""
     layers: int = attrs.field(default=2, validator=at_least(0))
-    """Blocks of the transformer (2 is CRT's best of 0 to 12); at 0 the head is a linear map of the latent before."""
+    """Blocks of the transformer (2 is CRT's best of 0 to 12); at 0 the head is a linear map of the previous latent."""
     width: int = attrs.field(default=32, validator=at_least(1))
     """Width of the transformer."""
     heads: int = attrs.field(default=4, validator=divides("width"))
     """Attention heads."""
     start: float = attrs.field(default=0.0, validator=between(0, 1))
-    """Fraction of training before which the tokenizer sees nothing; the head learns from the first step."""
+    """Fraction of training during which the tokenizer gets no gradient; the head learns from the first step."""
     ramp: float = attrs.field(default=0.05, validator=between(0, 1))
     """Fraction of training over which the weight then rises linearly from 0."""
 
     def rise(self, progress: float) -> float:
-        """The share of the weight that counts at `progress`."""
+        """The factor of the weight at `progress`, from 0 to 1."""
         if progress < self.start:
             return 0.0
         return min((progress - self.start) / self.ramp, 1.0) if self.ramp else 1.0
@@ -52,31 +52,31 @@ def _has_channels(spec: Causal, attribute: attrs.Attribute[Any], reduction: str)
 
 
 @attrs.frozen(kw_only=True)
-class Causal(ForesightSpec):
+class Causal(CausalSpec):
     """Causal regularisation (CRT): a small head predicts each latent from those before it.
 
-    Source: Ramanujan et al. (2024), arXiv:2412.16326; of what it leaves open, the defaults are best supported.
+    Source: Ramanujan et al. (2024), arXiv:2412.16326; what it leaves open is a field.
     """
 
     implementation: ClassVar[str] = "crt_vq.regularizers.causal:causal"
 
     space: Literal["compared", "raw", "straight-through"] = "compared"
-    """Where latents are predicted: features as they are compared with codes, `raw` as the encoder gives them, or codes.
+    """What is predicted: latents as they are compared with codes, the encoder's `raw` features, or codes.
 
-    Beware of `raw` where codes are compared by cosine: no other loss bounds the length of features, so the encoder can
-    shrink them until there is no error, without a change in one id or in what stage 2 has to learn.
+    Beware of `raw` if codes are compared by cosine: no other loss bounds the length of features, so the encoder can
+    shrink them until the error is 0, without changing an id or what stage 2 has to learn.
     """
     error: Literal["l2", "cosine", "nll"] = "l2"
-    """Squared distance to the latent, 1 less the cosine, or its surprise under a Gaussian of independent channels."""
+    """Squared distance, 1 less the cosine, or negative log-likelihood under a Gaussian of independent channels."""
     reduction: Literal["mean", "sum", "norm"] = attrs.field(default="mean", validator=_has_channels)
-    """Mean or sum over a latent's channels; `norm` is `l2`'s distance itself, and a cosine has nothing to sum."""
+    """Mean or sum over channels; `norm`, for `l2`, is the distance itself; `cosine` allows only `mean`."""
     detach: Literal["none", "target", "input"] = "none"
-    """What gets no gradient: `target` leaves the context to carry what follows, `input` the latents to be foreseen."""
+    """What gets no gradient: with `target` only the context is moved, with `input` only the predicted latents."""
 
 
 @attrs.frozen(kw_only=True)
-class CausalCE(ForesightSpec):
-    """Causal regularisation by cross-entropy: a small head says how likely each id is, from the latents before it.
+class CausalCE(CausalSpec):
+    """Causal regularisation by cross-entropy: a small head predicts each id from the latents before it.
 
     Source: Wang et al. (2024), arXiv:2410.21264 (LARP, whose weight is 0.06), without its stochastic quantiser and
     scheduled sampling; logits are a linear map, as in github.com/mahdip72/vq_encoder_decoder, not products with codes.
@@ -85,12 +85,12 @@ class CausalCE(ForesightSpec):
     implementation: ClassVar[str] = "crt_vq.regularizers.causal_ce:causal_ce"
 
     space: Literal["compared", "raw", "straight-through"] = "straight-through"
-    """What the head reads: features as they are compared with codes, `raw` as the encoder gives them, or codes."""
+    """What the head reads: latents as they are compared with codes, the encoder's `raw` features, or codes."""
 
 
 @attrs.frozen(kw_only=True)
 class Perceptual(RegularizerSpec):
-    """Distance of reconstructions to images in the features of VGG16, weighed as people see it (LPIPS).
+    """Distance of reconstructions to images in the features of VGG16, weighted by human judgements (LPIPS).
 
     Source: Zhang et al. (2018), arXiv:1801.03924.
     """
@@ -98,22 +98,22 @@ class Perceptual(RegularizerSpec):
     implementation: ClassVar[str] = "crt_vq.regularizers.perceptual:perceptual"
 
     weights: str = ""
-    """Folder with torchvision's `vgg16-397923af.pth` and lpips' `vgg.pth`; without, a fixed random network is taken."""
+    """Folder with torchvision's `vgg16-397923af.pth` and lpips' `vgg.pth`; if empty, a fixed random network is used."""
     stages: int = attrs.field(default=5, validator=between(1, 5))
-    """Stages of the network that are compared: all, or the first few, as images under 16 by 16 need it."""
+    """Stages of the network that are compared; images under 16 by 16 need fewer than 5."""
 
 
 @attrs.frozen(kw_only=True)
 class Adversarial(RegularizerSpec):
-    """A patch discriminator that learns to tell reconstructions from images, and what it gives the tokenizer to learn.
+    """A patch discriminator that learns to distinguish reconstructions from images, as a loss for the tokenizer.
 
     Source: Esser et al. (2020), arXiv:2012.09841, section 3.1; the defaults are LlamaGen's, arXiv:2406.06525.
     """
 
-    implementation: ClassVar[str] = "crt_vq.regularizers.adversarial:Adversary"
+    implementation: ClassVar[str] = "crt_vq.regularizers.adversarial:AdversarialRegularizer"
 
     weight: float = attrs.field(default=0.5, validator=at_least(0))
-    """Multiplies the loss that the tokenizer sees; 0 leaves the tokenizer bit for bit alone."""
+    """Weight of the tokenizer's loss; at 0 the tokenizer trains bit for bit as without it."""
     optimizer: Optimizer = attrs.field(default=Optimizer(learning_rate=1e-4, warmup=0.0, decay="constant", beta2=0.95))
     """The optimiser of the discriminator."""
     layers: int = attrs.field(default=3, validator=at_least(1))
@@ -121,9 +121,9 @@ class Adversarial(RegularizerSpec):
     channels: int = attrs.field(default=64, validator=at_least(1))
     """Hidden channels of its first layer."""
     start: float = attrs.field(default=0.05, validator=between(0, 1))
-    """Fraction of training before which neither side learns from the other."""
+    """Fraction of training during which neither the tokenizer nor the discriminator learns from this loss."""
     adaptive: bool = False
-    """Scales the loss until its gradient is as large as that of the tokenizer's own, both at the last layer's weight.
+    """Scales the loss so that its gradient at the last layer's weight has the norm of that of the tokenizer's own loss.
 
-    The source counts perceptual losses to the tokenizer's own; here those of other regularisers are left out.
+    The source counts the perceptual loss as the tokenizer's own; here losses of other regularisers are left out.
     """

@@ -17,7 +17,7 @@ from crtcore.kinds import Bottleneck
 
 
 class Residual(nn.Module):
-    """Adds to its input what two convolutions make of it."""
+    """A residual block of two convolutions."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Residual(nn.Module):
         self.mix = nn.Conv2d(channels, channels, 1)
 
     def forward(self, inputs: Float[Tensor, "b c y x"]) -> Float[Tensor, "b c y x"]:
-        """The sum of both."""
+        """The input plus the output of the convolutions."""
         added: Tensor = self.mix(functional.silu(self.spread(functional.silu(self.norm(inputs)))))
         return inputs + added
 
@@ -50,7 +50,7 @@ def decoder(spec: Conv, inward: int, outward: int) -> nn.Sequential:
 
 
 def conv(spec: Conv, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> GridTokenizer:
-    """A tokenizer of grids with these networks."""
+    """A grid tokenizer with these networks."""
     return GridTokenizer(
         spec, bottleneck, sample, halvings=spec.halvings, encoder=partial(encoder, spec), decoder=partial(decoder, spec)
     )

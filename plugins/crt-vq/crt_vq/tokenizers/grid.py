@@ -1,7 +1,7 @@
-"""The grid tokenizer: images to a grid of features, and back, by whatever two networks.
+"""The grid tokenizer: images to a grid of features and back, by any encoder and decoder.
 
 Axes: b batch, c image channels, y rows and x columns of an image, n cells of the grid in raster order, w feature width,
-k codes of a sample, all of a cell's in a row, d code width.
+k codes of a sample, those of a cell adjacent, d code width.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from crtcore.errors import RunError
 from crtcore.kinds import Bottleneck, BottleneckOutput, Encoded, TokenizerSpec
 
 Network: TypeAlias = Callable[[int, int], nn.Module]
-"""The channels that go in and those that come out, to a network."""
+"""Makes a network from its input and output channels."""
 
 
 class GridTokenizer(nn.Module):
-    """A feature for each cell of a grid over the image, and as many codes as it has; the condition is not used."""
+    """One feature for each cell of a grid over the image, and one or more codes for each; class ids are ignored."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class GridTokenizer(nn.Module):
         if any(side % 2**halvings for side in sides):
             raise RunError(
                 f"tokenizer: expected images whose sides are multiples of {2**halvings}, got {sides[0]} by {sides[1]}; "
-                "choose another size of them, or another tokenizer"
+                "choose another image size or another tokenizer"
             )
         self.spec = spec
         self.shape = tuple(sample.shape[1:])
@@ -54,12 +54,12 @@ class GridTokenizer(nn.Module):
         self.decoder = decoder(self.length // self.cells * code, channels)
 
     def _codes(self) -> tuple[int, int]:
-        """How many codes the bottleneck gives for one empty sample, and the channels of each."""
+        """Number and width of the bottleneck's codes for a sample, read from an empty one."""
         with torch.no_grad():
             codes = self.bottleneck(torch.zeros(1, self.cells, self.width)).codes
         if codes.shape[1] < self.cells or codes.shape[1] % self.cells:
             raise RunError(
-                f"tokenizer: expected a bottleneck with as many codes for each of {self.cells} features, "
+                f"tokenizer: expected a bottleneck with the same number of codes for each of {self.cells} features, "
                 f"got {codes.shape[1]} codes; choose another bottleneck"
             )
         return codes.shape[1], codes.shape[2]
@@ -76,30 +76,30 @@ class GridTokenizer(nn.Module):
         return image
 
     def forward(self, data: Float[Tensor, "b c y x"], class_ids: Int[Tensor, " b"] | None = None) -> Encoded:
-        """The image to its reconstruction, with everything met on the way.
+        """Encodes, quantises and decodes images.
 
-        Units: distortion is the squared error of an element, in the data's own unit, whatever error the loss has.
+        Units: distortion is the mean squared error in the squared unit of the data, also if the loss is absolute.
         """
         features = self._features(data)
-        squeezed: BottleneckOutput = self.bottleneck(features)
-        reconstruction = self._image(squeezed.codes)
+        output: BottleneckOutput = self.bottleneck(features)
+        reconstruction = self._image(output.codes)
         difference = reconstruction - data
         distortion = difference.square().flatten(1).mean(1)
         error = difference.abs() if self.loss == "l1" else distortion
         return Encoded(
             features=features,
-            latents=squeezed.latents,
-            codes=squeezed.codes,
-            ids=squeezed.ids,
-            mask=torch.ones(squeezed.codes.shape[:2], dtype=torch.bool, device=data.device),
+            latents=output.latents,
+            codes=output.codes,
+            ids=output.ids,
+            mask=torch.ones(output.codes.shape[:2], dtype=torch.bool, device=data.device),
             reconstruction=reconstruction,
             distortion=distortion,
-            rate=squeezed.rate,
-            loss=error.mean() + squeezed.loss,
+            rate=output.rate,
+            loss=error.mean() + output.loss,
         )
 
     def encode(self, data: Float[Tensor, "b c y x"], class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
-        """The ids of the grid's cells, all of a cell's in a row.
+        """The ids of the grid's cells, those of a cell adjacent.
 
         Raises: ValueError if the bottleneck's codes are continuous.
         """
@@ -110,9 +110,9 @@ class GridTokenizer(nn.Module):
         return ids
 
     def decode(self, ids: Int[Tensor, "b k"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
-        """The images that `ids` stand for.
+        """The images of `ids`.
 
-        Raises: ValueError if a cell has no id: an image has all of them.
+        Raises: ValueError if an id is absent, or there are not `length` of them.
         """
         if ids.shape[1] != self.length or (ids < 0).any():
             raise ValueError(f"expected {self.length} ids a row, none of them absent, got {tuple(ids.shape)}")

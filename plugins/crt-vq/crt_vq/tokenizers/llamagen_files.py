@@ -1,4 +1,4 @@
-"""Public LlamaGen tokenizers, read and written."""
+"""Reads and writes public checkpoints of LlamaGen tokenizers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from torch import nn
 
 from crt_vq.bottlenecks.codebook import Codebook
-from crt_vq.tensor_files import matched, read
+from crt_vq.tensor_files import check_tensors, read
 from crt_vq.tokenizers.grid import GridTokenizer
 from crt_vq.tokenizers.specs import VQGAN
 
 _ENTRIES = "quantize.embedding.weight"
 _USAGE = "quantize.codebook_used"
-"""The last ids that LlamaGen's training met: no weights, but its own code wants them to be there."""
-_MET = 65_536
-_INSIDE = {
+"""The last ids that LlamaGen's training used: no weights, but its code expects the key."""
+_USAGE_LENGTH = 65_536
+_LEAVES = {
     "norms.0": "norm1",
     "convolutions.0": "conv1",
     "norms.1": "norm2",
@@ -31,34 +31,32 @@ _INSIDE = {
     "outward": "proj_out",
     "1": "conv",
 }
-"""What is in a layer here, and there."""
+"""Our names inside a layer to LlamaGen's."""
 _WRAPPERS = ("ema", "model", "state_dict")
 """Keys under which LlamaGen's `reconstruction_vq_ddp.py` looks for weights, in its order."""
 
 
 def load_llamagen_tokenizer(path: str | Path, tokenizer: GridTokenizer) -> None:
-    """Gives a `vqgan` the weights of a public checkpoint, `.pt`, `.pth` or `.safetensors`, in its own precision.
+    """Loads a public checkpoint (`.pt`, `.pth` or `.safetensors`) into a `vqgan`, in the precision of the tokenizer.
 
-    Raises: ValueError if the tokenizer has no such layout, or the file no weights of its names and shapes.
+    Raises: ValueError if the tokenizer has another layout, or names or shapes in the file differ from its own.
     """
-    called, state = names(tokenizer), tokenizer.state_dict()
-    found = read(Path(path), _WRAPPERS)
-    found.pop(_USAGE, None)
-    matched(
-        Path(path), found, {theirs: state[ours].shape for ours, theirs in called.items()},
-        "build the tokenizer with the multipliers, the blocks and the codes that were trained",
-    )  # fmt: skip
-    tokenizer.load_state_dict({ours: found[theirs] for ours, theirs in called.items()}, strict=False)
+    theirs, state = names(tokenizer), tokenizer.state_dict()
+    tensors = read(Path(path), _WRAPPERS)
+    tensors.pop(_USAGE, None)
+    hint = "build the tokenizer with the multipliers, the blocks and the codes that were trained"
+    check_tensors(Path(path), tensors, {theirs[name]: state[name].shape for name in theirs}, hint)
+    tokenizer.load_state_dict({ours: tensors[name] for ours, name in theirs.items()}, strict=False)
 
 
 def save_llamagen_tokenizer(path: str | Path, tokenizer: GridTokenizer) -> None:
-    """Writes the weights of a `vqgan` as LlamaGen names them, to `.safetensors`, or to `.pt` for its own scripts.
+    """Saves a `vqgan` under LlamaGen's names, as `.safetensors`, or as `.pt` for LlamaGen's own scripts.
 
-    Raises: ValueError if the tokenizer has no such layout, or the file's name ends on anything else.
+    Raises: ValueError if the tokenizer has another layout, or the file has another suffix.
     """
     state = tokenizer.state_dict()
     weights = {theirs: state[ours].cpu().contiguous() for ours, theirs in names(tokenizer).items()}
-    weights[_USAGE] = torch.zeros(_MET)
+    weights[_USAGE] = torch.zeros(_USAGE_LENGTH)
     match Path(path).suffix:
         case ".safetensors":
             safetensors.torch.save_file(weights, path)
@@ -69,7 +67,7 @@ def save_llamagen_tokenizer(path: str | Path, tokenizer: GridTokenizer) -> None:
 
 
 def names(tokenizer: GridTokenizer) -> dict[str, str]:
-    """What LlamaGen calls each of a tokenizer's parameters.
+    """Our names of a tokenizer's parameters to LlamaGen's.
 
     Raises: ValueError if it is no `vqgan` over a `vq` that compares by cosine, as LlamaGen's does.
     """
@@ -87,8 +85,8 @@ def names(tokenizer: GridTokenizer) -> dict[str, str]:
 
 def _named(ours: str, network: nn.Module, theirs: Sequence[str]) -> Iterator[tuple[str, str]]:
     for name, _ in network.named_parameters():
-        place, *inside, leaf = name.split(".")
-        yield f"{ours}.{name}", ".".join([theirs[int(place)], *([_INSIDE[".".join(inside)]] if inside else []), leaf])
+        index, *inside, leaf = name.split(".")
+        yield f"{ours}.{name}", ".".join([theirs[int(index)], *([_LEAVES[".".join(inside)]] if inside else []), leaf])
 
 
 def _encoder(spec: VQGAN) -> Iterator[str]:
@@ -112,8 +110,8 @@ def _decoder(spec: VQGAN) -> Iterator[str]:
     yield from ("decoder.norm_out", "", "decoder.conv_out")
 
 
-def _level(place: str, blocks: int, *, attends: bool) -> Iterator[str]:
+def _level(prefix: str, blocks: int, *, attends: bool) -> Iterator[str]:
     for block in range(blocks):
-        yield f"{place}.res.{block}"
+        yield f"{prefix}.res.{block}"
         if attends:
-            yield f"{place}.attn.{block}"
+            yield f"{prefix}.attn.{block}"

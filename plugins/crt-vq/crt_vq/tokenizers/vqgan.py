@@ -19,17 +19,17 @@ from crtcore.kinds import Bottleneck
 
 
 def normalisation(channels: int) -> nn.GroupNorm:
-    """32 groups, or as many of them as `channels` has where that is no multiple."""
+    """Group norm with 32 groups, or the largest common divisor of 32 and `channels`."""
     return nn.GroupNorm(math.gcd(32, channels), channels, eps=1e-6)
 
 
 def convolution(inward: int, outward: int) -> nn.Conv2d:
-    """Three by three, over a grid that stays as large."""
+    """A 3 by 3 convolution that keeps the grid's size."""
     return nn.Conv2d(inward, outward, 3, padding=1)
 
 
 class Residual(nn.Module):
-    """Adds to its input what two convolutions make of it."""
+    """A residual block of two convolutions."""
 
     def __init__(self, inward: int, outward: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Residual(nn.Module):
         self.skip = nn.Identity() if inward == outward else nn.Conv2d(inward, outward, 1)
 
     def forward(self, inputs: Float[Tensor, "b c y x"]) -> Float[Tensor, "b d y x"]:
-        """The sum of both, the input mapped where it has other channels."""
+        """The input, mapped if its channels differ, plus the output of the convolutions."""
         added = inputs
         for norm, convolve in zip(self.norms, self.convolutions, strict=True):
             added = convolve(functional.silu(norm(added)))
@@ -47,7 +47,7 @@ class Residual(nn.Module):
 
 
 class Attention(nn.Module):
-    """Adds to each cell what it reads of all cells, by one head."""
+    """Single-head self-attention among all cells, with a residual connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -58,23 +58,23 @@ class Attention(nn.Module):
         self.outward = nn.Conv2d(channels, channels, 1)
 
     def forward(self, inputs: Float[Tensor, "b c y x"]) -> Float[Tensor, "b c y x"]:
-        """The sum of both."""
+        """The input plus the output of attention."""
         normalised = self.norm(inputs)
         query, key, value = (
             project(normalised).flatten(2).mT[:, None] for project in (self.query, self.key, self.value)
         )
-        read = functional.scaled_dot_product_attention(query, key, value)[:, 0]
-        added: Tensor = self.outward(read.mT.reshape(inputs.shape))
+        mixed = functional.scaled_dot_product_attention(query, key, value)[:, 0]
+        added: Tensor = self.outward(mixed.mT.reshape(inputs.shape))
         return inputs + added
 
 
 def halving(channels: int) -> nn.Sequential:
-    """A grid of half as many rows and columns; what lies outside is 0, at the right and at the bottom alone."""
+    """Halves rows and columns by a strided convolution; zero padding only at the right and at the bottom."""
     return nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(channels, channels, 3, stride=2))
 
 
 def doubling(channels: int) -> nn.Sequential:
-    """A grid of twice as many rows and columns, cells repeated and smoothed."""
+    """Doubles rows and columns: nearest-neighbour upsampling and a convolution."""
     return nn.Sequential(nn.Upsample(scale_factor=2), convolution(channels, channels))
 
 
@@ -107,7 +107,7 @@ def encoder(spec: VQGAN, inward: int, outward: int) -> nn.Sequential:
 
 
 def decoder(spec: VQGAN, inward: int, outward: int) -> nn.Sequential:
-    """Layers from a grid of codes of width `inward` to an image of `outward` channels, with one more block a level."""
+    """Layers from a grid of codes of width `inward` to an image of `outward` channels, one more block at each level."""
     widths = [spec.channels * multiplier for multiplier in reversed(spec.multipliers)]
     layers = [nn.Conv2d(inward, spec.latent, 1), convolution(spec.latent, widths[0]), *_middle(widths[0])]
     for level, (before, width) in enumerate(zip([widths[0], *widths], widths, strict=False)):
@@ -117,7 +117,7 @@ def decoder(spec: VQGAN, inward: int, outward: int) -> nn.Sequential:
 
 
 def vqgan(spec: VQGAN, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> GridTokenizer:
-    """A tokenizer of grids with these networks."""
+    """A grid tokenizer with these networks."""
     return GridTokenizer(
         spec,
         bottleneck,

@@ -38,10 +38,10 @@ def test_wide_ids_are_exact(spec: Any) -> None:
 
 
 def test_features_on_the_sphere_have_length_one() -> None:
-    squeezed = BSQ(width=5).build()(7 * torch.ones(1, 2, 5))
+    output = BSQ(width=5).build()(7 * torch.ones(1, 2, 5))
 
-    torch.testing.assert_close(squeezed.latents.norm(dim=-1), torch.ones(1, 2))
-    torch.testing.assert_close(squeezed.codes.norm(dim=-1), torch.ones(1, 2))
+    torch.testing.assert_close(output.latents.norm(dim=-1), torch.ones(1, 2))
+    torch.testing.assert_close(output.codes.norm(dim=-1), torch.ones(1, 2))
 
 
 @BOTH
@@ -74,12 +74,12 @@ def test_the_loss_has_the_entropies_of_all_codes_listed(spec: Any) -> None:
     half = torch.randn(1, 4, 3, generator=generator, dtype=torch.float64)
     corners = spec(width=3, temperature=2.0, commitment=0.0, entropy=0.5).build().double()
 
-    squeezed = corners(torch.cat([half, -half], 1))
+    output = corners(torch.cat([half, -half], 1))
 
     codes = corners.lookup(torch.arange(8)[None])
-    squares = (squeezed.latents[0, :, None] - codes).square().sum(-1)
+    squares = (output.latents[0, :, None] - codes).square().sum(-1)
     own = torch.special.entr((-squares / 2.0).softmax(-1)).sum(-1).mean()
-    assert squeezed.loss.item() == pytest.approx(0.5 * (own.item() - math.log(8)))
+    assert output.loss.item() == pytest.approx(0.5 * (own.item() - math.log(8)))
 
 
 def test_sure_bits_that_differ_between_features_have_the_lowest_gap() -> None:

@@ -1,4 +1,4 @@
-"""The codebook: which entry is taken, and which side each loss moves."""
+"""The codebook: which entry is nearest, and what each loss moves."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def features(*rows: list[float]) -> Tensor:
 def test_the_nearest_entry_is_taken() -> None:
     codebook = book([[0.0, 0.0], [3.0, 4.0]], compare="euclidean")
 
-    squeezed = codebook(features([1.0, 1.0], [2.0, 3.0]))
+    output = codebook(features([1.0, 1.0], [2.0, 3.0]))
 
-    assert squeezed.ids.tolist() == [[0, 1]]
-    assert squeezed.codes.tolist() == [[[0.0, 0.0], [3.0, 4.0]]]
+    assert output.ids.tolist() == [[0, 1]]
+    assert output.codes.tolist() == [[[0.0, 0.0], [3.0, 4.0]]]
 
 
 def test_a_tie_goes_to_the_smaller_id() -> None:
@@ -62,7 +62,7 @@ def test_the_rate_is_the_logarithm_of_the_codes_for_each_feature() -> None:
     assert VQ(codes=16).build()(torch.zeros(2, 3, 8)).rate.tolist() == pytest.approx([3 * math.log(16)] * 2)
 
 
-def test_the_loss_is_the_codebook_term_plus_beta_times_the_commitment() -> None:
+def test_the_loss_is_the_codebook_loss_plus_beta_times_the_commitment_loss() -> None:
     codebook = book([[0.0], [10.0]], compare="euclidean", commitment=0.5)
 
     loss = codebook(features([1.0], [7.0])).loss
@@ -70,7 +70,7 @@ def test_the_loss_is_the_codebook_term_plus_beta_times_the_commitment() -> None:
     assert loss.item() == pytest.approx((1 + 0.5) * (1**2 + 3**2) / 2)
 
 
-def test_beta_scales_the_pull_on_features_alone() -> None:
+def test_beta_scales_only_the_gradient_at_features() -> None:
     beta = 0.25
     codebook = book([[0.0], [10.0]], compare="euclidean", commitment=beta)
     sample = features([1.0])
@@ -98,9 +98,9 @@ def test_quantising_is_exact_under_autocast() -> None:
 
 
 def test_half_precision_features_are_compared_in_the_entries_own() -> None:
-    squeezed = VQ(codes=64).build()(torch.randn(2, 3, 8, dtype=torch.bfloat16))
+    output = VQ(codes=64).build()(torch.randn(2, 3, 8, dtype=torch.bfloat16))
 
-    assert squeezed.latents.dtype == torch.float32
+    assert output.latents.dtype == torch.float32
 
 
 def test_another_width_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""What happens to entries between steps: averages, revivals, a start by k-means; and when it happens."""
+"""Updates of entries: moving averages, restarts, the k-means start, and when they happen."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_an_average_follows_many_steps_without_features() -> None:
     assert step(codebook, 1.0, 20.0).tolist() == [1.0, 20.0]
 
 
-def test_an_idle_entry_moves_onto_a_feature_once_patience_ends() -> None:
+def test_an_idle_entry_restarts_at_a_feature_once_patience_ends() -> None:
     codebook = book([0.0, 100.0], patience=2)
 
     before, after = step(codebook, 1.0, 2.0), step(codebook, 1.0, 2.0)
@@ -69,19 +69,19 @@ def test_an_idle_entry_moves_onto_a_feature_once_patience_ends() -> None:
     assert after[1] in (1.0, 2.0)
 
 
-def test_an_entry_in_use_is_never_moved_by_patience() -> None:
+def test_an_entry_in_use_never_restarts() -> None:
     codebook = book([0.0, 10.0], patience=1)
 
     assert step(codebook, 1.0, 9.0).tolist() == [0.0, 10.0]
 
 
-def test_more_dead_entries_than_features_are_moved_a_few_at_a_time() -> None:
+def test_at_most_as_many_entries_restart_as_there_are_features() -> None:
     codebook = book([0.0, 100.0, 200.0, 300.0], patience=1)
 
     assert step(codebook, 1.0).tolist() == [0.0, 1.0, 200.0, 300.0]
 
 
-def test_a_moved_entry_has_the_whole_patience_again() -> None:
+def test_a_restarted_entry_has_the_whole_patience_again() -> None:
     codebook = book([0.0, 100.0], patience=2)
     step(codebook, 1.0)
     moved = step(codebook, 1.0)
@@ -91,7 +91,7 @@ def test_a_moved_entry_has_the_whole_patience_again() -> None:
     assert step(codebook, 1.0).tolist() == [0.0, 200.0]
 
 
-def test_a_moved_average_forgets_the_features_it_had() -> None:
+def test_a_restarted_average_forgets_its_features() -> None:
     codebook = book([0.0, 10.0], patience=1, decay=0.5)
     step(codebook, 0.0, 10.0)
     moved = step(codebook, 4.0)
@@ -103,7 +103,7 @@ def test_a_moved_average_forgets_the_features_it_had() -> None:
 
 
 @pytest.mark.parametrize("compare", ["cosine", "euclidean"])
-def test_upkeep_leaves_the_gradient_of_entries_alone(compare: Any) -> None:
+def test_updates_do_not_change_the_gradient_of_entries(compare: Any) -> None:
     torch.manual_seed(0)
     plain = VQ(codes=32, compare=compare).build()
     kept = VQ(codes=32, compare=compare, start="k-means", patience=1).build()
@@ -149,7 +149,7 @@ def test_fewer_features_than_entries_leave_the_last_ones_as_they_were() -> None:
 KEPT = {"start": "k-means", "decay": 0.9, "patience": 1}
 
 
-def test_a_call_by_itself_changes_nothing() -> None:
+def test_a_forward_pass_alone_changes_nothing() -> None:
     codebook = book([0.0, 10.0], **KEPT)
     before = {name: value.clone() for name, value in codebook.state_dict().items()}
 
@@ -183,7 +183,7 @@ def test_a_uniform_start_is_within_one_over_the_codes() -> None:
     assert entries.std().item() == pytest.approx(1 / 50 / 3**0.5, rel=0.2)
 
 
-def test_entries_are_kept_up_once_a_step_though_gradients_are_looked_at() -> None:
+def test_entries_are_updated_once_a_step_while_gradient_norms_are_measured() -> None:
     images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     tokenizer = Conv(channels=4).build(VQ(codes=8, **KEPT).build(), images)
     regularizers = {"causal": (Causal(layers=0, start=0.0, ramp=0.0).build(tokenizer), 1.0)}

@@ -1,4 +1,4 @@
-"""The nearest code: exact, and never with all the distances at once."""
+"""The nearest code: exact, and never with all distances in memory at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crt_vq.bottlenecks import nearest
 
 
 class Largest(TorchDispatchMode):
-    """Remembers the elements of the largest tensor made, and keeps the memory of every one of a tile or more."""
+    """Records the size of the largest tensor made, and the memory of every one of a tile or more."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ def test_a_training_step_on_many_vectors_never_holds_all_distances() -> None:
     assert largest.elements == nearest.TILE  # 2**18, where all distances are 2**28
 
 
-def test_the_distances_of_all_tiles_lie_in_the_same_memory() -> None:
+def test_all_tiles_share_one_buffer() -> None:
     generator = torch.Generator().manual_seed(0)
     features, codes = torch.randn(256, 4, generator=generator), torch.randn(16_384, 4, generator=generator)
 
@@ -52,7 +52,7 @@ def test_the_distances_of_all_tiles_lie_in_the_same_memory() -> None:
 
 
 @pytest.mark.parametrize("tile", [1, 7, 64, 2**22])
-def test_tiles_of_any_size_find_the_same_codes(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_of_any_size_give_the_same_codes(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(3, 5, 4, generator=generator, dtype=torch.float64)
     codes = torch.randn(7, 4, generator=generator, dtype=torch.float64)
@@ -64,7 +64,7 @@ def test_tiles_of_any_size_find_the_same_codes(tile: int, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("length", [1, 2047, 2048, 2049, 3000, 4095])
-def test_the_least_number_of_a_row_is_found_where_it_first_is(length: int) -> None:
+def test_the_least_number_of_a_row_is_the_first_of_equals(length: int) -> None:
     numbers = torch.randint(40, (3, 2, length), generator=torch.Generator().manual_seed(length)).float()
     numbers[0, 0, length // 2 :] = torch.nan
 
@@ -73,12 +73,12 @@ def test_the_least_number_of_a_row_is_found_where_it_first_is(length: int) -> No
     assert torch.equal(places, numbers.min(-1).indices)
 
 
-def test_a_row_whose_last_number_is_least_is_not_left_out() -> None:
+def test_the_least_number_can_be_the_last() -> None:
     assert nearest.least(torch.arange(3000.0, 0, -1)).item() == 2999
 
 
 @pytest.mark.parametrize("tile", [1, 7, 64, 2**22])
-def test_tiles_of_any_size_find_the_same_few_codes(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_of_any_size_give_the_same_few_codes(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(3, 5, 4, generator=generator, dtype=torch.float64)
     codes = torch.randn(7, 4, generator=generator, dtype=torch.float64)
@@ -89,5 +89,5 @@ def test_tiles_of_any_size_find_the_same_few_codes(tile: int, monkeypatch: pytes
     assert torch.equal(ids, torch.cdist(features, codes[None]).argsort(-1)[..., :3])
 
 
-def test_no_features_have_no_nearest_codes() -> None:
+def test_without_features_there_are_no_nearest_codes() -> None:
     assert nearest.nearest_few(torch.zeros(0, 4), torch.zeros(7, 4), 3).shape == (0, 3)

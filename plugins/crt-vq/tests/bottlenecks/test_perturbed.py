@@ -1,4 +1,4 @@
-"""`perturbed`: which codes are swapped, for what, when, and by which noise."""
+"""`perturbed`: which codes are swapped, for which others, when, and by which noise."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from crt_vq import LFQ, VQ, Conv, Perturbed, ResidualVQ
-from crt_vq.bottlenecks.perturbed import NearbySwaps
+from crt_vq.bottlenecks.perturbed import PerturbedBottleneck
 from crtcore import Noise
 from crtcore.kinds import BottleneckOutput, BottleneckSpec
 
 
-def swapping(**fields: Any) -> NearbySwaps:
-    """Swaps among the Euclidean codes 0, 10, 20 and 30, all of them and for the two nearest if nothing else is said."""
+def swapping(**fields: Any) -> PerturbedBottleneck:
+    """A bottleneck of the Euclidean codes 0, 10, 20 and 30; by default all are swapped for one of the two nearest."""
     torch.manual_seed(0)
     book = VQ(codes=4, width=1, compare="euclidean")
     fields = {"bottleneck": book, "neighbours": 2, "swapped": 1.0, "share": 1.0, **fields}
@@ -30,40 +30,40 @@ def features(samples: int = 64) -> Tensor:
     return torch.tensor([[[1.0], [24.0], [16.0]]], dtype=torch.float64).repeat(samples, 1, 1).requires_grad_()
 
 
-def ids(squeezed: BottleneckOutput) -> Tensor:
-    """The ids, which there are."""
-    assert squeezed.ids is not None
-    return squeezed.ids
+def ids(output: BottleneckOutput) -> Tensor:
+    """The ids, which must exist."""
+    assert output.ids is not None
+    return output.ids
 
 
 def test_a_code_is_swapped_for_any_of_the_nearest() -> None:
-    met = ids(swapping()(features()))
+    swapped_ids = ids(swapping()(features()))
 
     # By chance one of the two is missing for a feature with probability 2**-61.
-    assert met[:, 0].unique().tolist() == [0, 1]
-    assert met[:, 1].unique().tolist() == [2, 3]
-    assert met[:, 2].unique().tolist() == [1, 2]
+    assert swapped_ids[:, 0].unique().tolist() == [0, 1]
+    assert swapped_ids[:, 1].unique().tolist() == [2, 3]
+    assert swapped_ids[:, 2].unique().tolist() == [1, 2]
 
 
 def test_ids_name_the_swapped_codes() -> None:
     swaps = swapping()
 
-    squeezed = swaps(features())
+    output = swaps(features())
 
-    assert torch.equal(swaps.lookup(ids(squeezed)), squeezed.codes)
+    assert torch.equal(swaps.lookup(ids(output)), output.codes)
 
 
-def test_what_is_not_swapped_is_let_through_bit_for_bit() -> None:
+def test_codes_that_are_not_swapped_stay_bit_for_bit() -> None:
     torch.manual_seed(0)
     swaps = Perturbed(bottleneck=VQ(codes=64), neighbours=8, share=0.5).build()
     vectors = torch.randn(32, 4, 8).requires_grad_()
 
-    plain, squeezed = swaps.bottleneck(vectors), swaps(vectors)
+    plain, output = swaps.bottleneck(vectors), swaps(vectors)
 
-    same = ids(plain) == ids(squeezed)
+    same = ids(plain) == ids(output)
     assert same.any()
     assert not same.all()
-    assert torch.equal(plain.codes[same], squeezed.codes[same])
+    assert torch.equal(plain.codes[same], output.codes[same])
 
 
 def test_autocast_changes_no_swap() -> None:
@@ -88,18 +88,18 @@ def test_the_gradient_is_that_of_the_codes_replaced() -> None:
     assert (sample.grad == 1).all()
 
 
-def test_rate_loss_and_compared_features_are_those_before_the_swap() -> None:
+def test_rate_loss_and_latents_are_those_before_the_swap() -> None:
     swaps = swapping()
 
-    plain, squeezed = swaps.bottleneck(features()), swaps(features())
+    plain, output = swaps.bottleneck(features()), swaps(features())
 
-    assert torch.equal(plain.rate, squeezed.rate)
-    assert torch.equal(plain.loss, squeezed.loss)
-    assert torch.equal(plain.latents, squeezed.latents)
+    assert torch.equal(plain.rate, output.rate)
+    assert torch.equal(plain.loss, output.loss)
+    assert torch.equal(plain.latents, output.latents)
 
 
 @pytest.mark.parametrize("fields", [{"share": 0.0}, {"swapped": 0.0}, {"neighbours": 1}], ids=str)
-def test_without_a_chance_nothing_is_swapped(fields: dict[str, Any]) -> None:
+def test_at_probability_0_nothing_is_swapped(fields: dict[str, Any]) -> None:
     assert ids(swapping(**fields)(features())).unique(dim=0).tolist() == [[0, 2, 2]]
 
 
@@ -114,9 +114,9 @@ def test_codes_that_carry_no_gradient_are_not_swapped() -> None:
 def test_samples_and_codes_are_chosen_as_often_as_the_spec_says() -> None:
     swaps = swapping(share=0.25, swapped=0.5, neighbours=4)
 
-    swapped, ranks = swaps.draws(torch.zeros(4096, 64, dtype=torch.int64), None)
+    swapped, ranks = swaps.draw_swaps(torch.zeros(4096, 64, dtype=torch.int64), None)
 
-    chosen = swapped.any(-1)  # a chosen sample without a swap is met with probability 2**-64
+    chosen = swapped.any(-1)  # a chosen sample without a swap has probability 2**-64
     # Five standard deviations: false alarms at 6e-7 each.
     assert chosen.double().mean().item() == pytest.approx(0.25, abs=5 * (0.25 * 0.75 / 4096) ** 0.5)
     among = swapped[chosen].double()
@@ -126,7 +126,7 @@ def test_samples_and_codes_are_chosen_as_often_as_the_spec_says() -> None:
         assert shares.mean().item() == pytest.approx(0.25, abs=5 * (0.25 * 0.75 / shares.numel()) ** 0.5)
 
 
-def test_a_call_alone_changes_nothing() -> None:
+def test_a_forward_pass_alone_changes_nothing() -> None:
     swaps, state = swapping(), torch.get_rng_state()
 
     first, second = swaps(features()), swaps(features())
@@ -135,7 +135,7 @@ def test_a_call_alone_changes_nothing() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_other_codes_are_swapped_once_a_step_is_propagated_back() -> None:
+def test_other_codes_are_swapped_after_a_backward_pass() -> None:
     swaps = swapping()
     first = swaps(features())
 
@@ -146,7 +146,7 @@ def test_other_codes_are_swapped_once_a_step_is_propagated_back() -> None:
     assert not torch.equal(ids(first), ids(second))
 
 
-def test_the_state_says_which_codes_are_swapped() -> None:
+def test_the_state_determines_which_codes_are_swapped() -> None:
     swaps, other = swapping(), swapping()
     other.seed += 1
     swaps(features()).codes.sum().backward()
@@ -158,13 +158,13 @@ def test_the_state_says_which_codes_are_swapped() -> None:
     assert torch.equal(ids(other(features())), ids(swaps(features())))
 
 
-def test_more_samples_leave_the_swaps_of_those_that_were_there_alone() -> None:
+def test_more_samples_do_not_change_the_swaps_of_the_others() -> None:
     swaps = swapping()
 
     assert torch.equal(ids(swaps(features(8))), ids(swaps(features()))[:8])
 
 
-def test_noise_that_is_given_decides_and_leaves_the_state_alone() -> None:
+def test_a_noise_argument_determines_swaps_and_does_not_change_the_state() -> None:
     swaps = swapping()
 
     one, same, other = (ids(swaps(features(), Noise(seed, "test"))) for seed in (1, 1, 2))
@@ -186,7 +186,7 @@ def test_with_a_seed_for_each_sample_its_place_in_the_batch_does_not_matter() ->
     assert len(straight.unique(dim=0)) > 1
 
 
-def test_the_other_bottleneck_starts_as_it_would_by_itself() -> None:
+def test_the_inner_bottleneck_has_the_first_values_it_would_have_alone() -> None:
     torch.manual_seed(3)
     alone = VQ(codes=16).build()
     torch.manual_seed(3)
@@ -195,7 +195,7 @@ def test_the_other_bottleneck_starts_as_it_would_by_itself() -> None:
     assert torch.equal(alone.entries, within.entries)  # type: ignore[attr-defined]
 
 
-def test_a_tokenizer_trains_on_swapped_codes_and_names_the_nearest() -> None:
+def test_a_tokenizer_trains_on_swapped_codes_and_encodes_to_the_nearest() -> None:
     torch.manual_seed(0)
     images = torch.rand(16, 1, 8, 8)
     spec = Perturbed(bottleneck=LFQ(width=4), neighbours=16, swapped=1.0, share=1.0)
@@ -211,7 +211,7 @@ def test_a_tokenizer_trains_on_swapped_codes_and_names_the_nearest() -> None:
 
 
 class Whole:
-    """Lets everything through."""
+    """Returns its input."""
 
     width = 1
     vocabulary = None

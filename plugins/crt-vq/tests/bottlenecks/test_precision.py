@@ -30,9 +30,9 @@ def test_autocast_changes_no_bit(spec: BottleneckSpec, seed: int, scale: float) 
 
     with torch.autocast("cpu", torch.bfloat16):
         mixed = bottleneck(features)
-        found = bottleneck.lookup(mixed.ids)
+        codes = bottleneck.lookup(mixed.ids)
 
-    assert torch.equal(found, bottleneck.lookup(plain.ids))
+    assert torch.equal(codes, bottleneck.lookup(plain.ids))
     assert all(torch.equal(left, right) for left, right in zip(mixed, plain, strict=True))
     assert mixed.codes.dtype == mixed.latents.dtype == mixed.rate.dtype == mixed.loss.dtype == torch.float32
 
@@ -43,9 +43,9 @@ def test_half_precision_features_are_compared_in_float32(spec: BottleneckSpec) -
     features = torch.randn(4, 16, bottleneck.width, dtype=torch.bfloat16)
 
     with torch.autocast("cpu", torch.bfloat16):
-        squeezed = bottleneck(features)
+        output = bottleneck(features)
 
-    assert torch.equal(squeezed.latents, bottleneck(features.float()).latents)
+    assert torch.equal(output.latents, bottleneck(features.float()).latents)
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -1,4 +1,4 @@
-"""Ranks: two processes that train on halves of a batch keep the entries of one that has it whole."""
+"""Two ranks that train on halves of a batch keep the entries of one process with the whole batch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crt_vq import VQ
 STEPS, RANKS, SECONDS = 3, 2, 120
 BOOKS: dict[str, dict[str, Any]] = {
     "averaged": {"decay": 0.5},
-    "revived": {"decay": 0.5, "patience": 2},
+    "restarted": {"decay": 0.5, "patience": 2},
     "centred": {"start": "k-means"},
 }
 

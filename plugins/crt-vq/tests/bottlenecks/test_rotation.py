@@ -22,37 +22,39 @@ def test_features_land_on_their_codes() -> None:
 
 
 def test_the_gradient_keeps_its_angle_to_the_vector_it_belongs_to() -> None:
-    features, codes, wanted = drawn(0).requires_grad_(), drawn(1), drawn(2)
+    features, codes, incoming = drawn(0).requires_grad_(), drawn(1), drawn(2)
 
-    (turned,) = torch.autograd.grad(rotated(features, codes), features, wanted)
+    (outgoing,) = torch.autograd.grad(rotated(features, codes), features, incoming)
 
     scale = codes.norm(dim=-1) / features.norm(dim=-1)
-    torch.testing.assert_close(turned.norm(dim=-1), scale * wanted.norm(dim=-1))
+    torch.testing.assert_close(outgoing.norm(dim=-1), scale * incoming.norm(dim=-1))
     cosines = torch.nn.functional.cosine_similarity
-    torch.testing.assert_close(cosines(turned, features.detach(), dim=-1), cosines(wanted, codes, dim=-1))
+    torch.testing.assert_close(cosines(outgoing, features.detach(), dim=-1), cosines(incoming, codes, dim=-1))
 
 
 def test_a_quarter_turn_turns_the_gradient_back() -> None:
     features = torch.tensor([[1.0, 0.0]], requires_grad=True)
 
-    (turned,) = torch.autograd.grad(rotated(features, torch.tensor([[0.0, 2.0]])), features, torch.tensor([[0.0, 1.0]]))
+    (outgoing,) = torch.autograd.grad(
+        rotated(features, torch.tensor([[0.0, 2.0]])), features, torch.tensor([[0.0, 1.0]])
+    )
 
-    torch.testing.assert_close(turned, torch.tensor([[2.0, 0.0]]))
+    torch.testing.assert_close(outgoing, torch.tensor([[2.0, 0.0]]))
 
 
 def test_a_feature_of_length_nought_has_a_finite_gradient() -> None:
     features = torch.zeros(1, 2, requires_grad=True)
 
-    (turned,) = torch.autograd.grad(rotated(features, torch.ones(1, 2)), features, torch.ones(1, 2))
+    (outgoing,) = torch.autograd.grad(rotated(features, torch.ones(1, 2)), features, torch.ones(1, 2))
 
-    assert turned.norm().item() <= math.sqrt(2) + 1e-6
+    assert outgoing.norm().item() <= math.sqrt(2) + 1e-6
 
 
 def test_the_choice_of_gradient_changes_no_code() -> None:
     torch.manual_seed(0)
     straight = VQ(codes=16).build()
-    turned = VQ(codes=16, gradient="rotation").build()
-    turned.load_state_dict(straight.state_dict())
+    outgoing = VQ(codes=16, gradient="rotation").build()
+    outgoing.load_state_dict(straight.state_dict())
     features = torch.randn(2, 3, 8)
 
-    assert torch.equal(turned(features).codes, straight(features).codes)
+    assert torch.equal(outgoing(features).codes, straight(features).codes)

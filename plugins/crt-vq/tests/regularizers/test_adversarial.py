@@ -1,4 +1,4 @@
-"""The adversarial regulariser: the hinge by hand, who learns from whom, when, and by how much."""
+"""The adversarial regulariser: the hinge by hand, what each loss moves, when, and the adaptive weight."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from crt_laws.toys import Patches
 from crt_run.training.losses import detached
 from crt_vq import VQ, Adversarial, Conv
-from crt_vq.regularizers.adversarial import Adversary, hinge
-from crt_vq.regularizers.patchgan import patch_discriminator, smallest
+from crt_vq.regularizers.adversarial import AdversarialRegularizer, hinge_loss
+from crt_vq.regularizers.patchgan import patch_discriminator, smallest_image
 from crtcore.errors import RunError
 from crtcore.kinds import Encoded
 
@@ -24,13 +24,13 @@ def tokenizer(**fields: Any) -> Any:
     return Conv(channels=4).build(VQ(codes=8, **fields).build(), IMAGES)
 
 
-def adversary(of: Any, **fields: Any) -> Adversary:
+def adversary(of: Any, **fields: Any) -> AdversarialRegularizer:
     torch.manual_seed(1)
     return Adversarial(**{"layers": 1, "channels": 4, **fields}).build(of)
 
 
 class Scale(nn.Module):
-    """A judge whose logit is the pixel, times a factor that it learns."""
+    """A discriminator whose logit is the pixel times a learned factor."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -50,10 +50,10 @@ def encoded(reconstruction: Tensor) -> Encoded:
 
 def test_the_hinge_of_two_logits_each_is_worked_out_by_hand() -> None:
     # Real: 0 and 0.5, fake: 0 and 1.25; half the sum of their means.
-    assert hinge(torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 0.25])).item() == (0.25 + 0.625) / 2
+    assert hinge_loss(torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 0.25])).item() == (0.25 + 0.625) / 2
 
 
-def test_either_side_s_loss_and_gradient_are_worked_out_by_hand() -> None:
+def test_both_losses_and_gradients_are_worked_out_by_hand() -> None:
     regularizer = adversary(tokenizer())
     regularizer.judge = Scale(0.5)  # type: ignore[assignment]
     data = torch.tensor([[[[4.0]]], [[[1.0]]]])
@@ -70,7 +70,7 @@ def test_either_side_s_loss_and_gradient_are_worked_out_by_hand() -> None:
     assert penalty.metrics == {"real_logit": 1.25, "fake_logit": -1.375}
 
 
-def test_each_side_learns_from_its_own_loss_alone() -> None:
+def test_each_side_learns_only_from_its_own_loss() -> None:
     made = tokenizer()
     regularizer = adversary(made)
     reached = made(IMAGES)
@@ -79,16 +79,18 @@ def test_each_side_learns_from_its_own_loss_alone() -> None:
 
     (gradient,) = torch.autograd.grad(penalty.loss, reached.features, retain_graph=True)
     assert gradient.any()
-    judge = list(regularizer.parameters())
-    assert torch.autograd.grad(penalty.loss, judge, retain_graph=True, allow_unused=True) == (None,) * len(judge)
-    own = torch.autograd.grad(penalty.own_loss, judge, retain_graph=True)
+    discriminator = list(regularizer.parameters())
+    assert torch.autograd.grad(penalty.loss, discriminator, retain_graph=True, allow_unused=True) == (None,) * len(
+        discriminator
+    )
+    own = torch.autograd.grad(penalty.own_loss, discriminator, retain_graph=True)
     assert all(each.any() for each in own[:-1])  # inside both margins the last shift moves both means alike
     ours = list(made.parameters())
     assert torch.autograd.grad(penalty.own_loss, ours, allow_unused=True) == (None,) * len(ours)
 
 
 @pytest.mark.parametrize(("progress", "started"), [(0.0, False), (0.49, False), (0.5, True), (1.0, True)])
-def test_before_the_start_neither_side_counts(progress: float, started: bool) -> None:
+def test_before_the_start_both_losses_are_0(progress: float, started: bool) -> None:
     made = tokenizer()
     regularizer = adversary(made, start=0.5)
     before = [each.clone() for each in regularizer.state_dict().values()]
@@ -101,7 +103,7 @@ def test_before_the_start_neither_side_counts(progress: float, started: bool) ->
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True)) == (not started)
 
 
-def test_the_adaptive_weight_evens_the_gradients_at_the_last_layer() -> None:
+def test_the_adaptive_weight_equalises_the_gradients_at_the_last_layer() -> None:
     made = tokenizer()
     plain, adaptive = adversary(made), adversary(made, adaptive=True)
     reached = made(IMAGES)
@@ -119,7 +121,7 @@ def test_the_adaptive_weight_evens_the_gradients_at_the_last_layer() -> None:
     assert even.own_loss == ours.own_loss
 
 
-def test_the_adaptive_weight_has_an_end() -> None:
+def test_the_adaptive_weight_has_an_upper_limit() -> None:
     made = tokenizer()
     regularizer = adversary(made, adaptive=True)
     reached = made(IMAGES)
@@ -129,7 +131,7 @@ def test_the_adaptive_weight_has_an_end() -> None:
     assert penalty.metrics["adaptive_weight"] == 1e4
 
 
-def test_the_adaptive_weight_leaves_the_upkeep_of_codes_alone() -> None:
+def test_the_adaptive_weight_triggers_no_update_of_codes() -> None:
     made = tokenizer(patience=3)
     regularizer = adversary(made, adaptive=True)
 
@@ -138,7 +140,7 @@ def test_the_adaptive_weight_leaves_the_upkeep_of_codes_alone() -> None:
     assert made.bottleneck.upkeep.steps == 0
 
 
-def test_at_weight_0_the_judge_learns_and_no_weight_is_adapted() -> None:
+def test_at_weight_0_the_discriminator_learns_and_no_weight_is_adapted() -> None:
     made = tokenizer()
     regularizer = adversary(made, adaptive=True)
 
@@ -149,7 +151,7 @@ def test_at_weight_0_the_judge_learns_and_no_weight_is_adapted() -> None:
     assert penalty.metrics.keys() == {"real_logit", "fake_logit"}
 
 
-def test_the_tokenizer_s_weights_are_not_the_judge_s() -> None:
+def test_the_regulariser_has_no_parameter_of_the_tokenizer() -> None:
     made = tokenizer()
     ours = {id(each) for each in made.parameters()}
 
@@ -157,20 +159,20 @@ def test_the_tokenizer_s_weights_are_not_the_judge_s() -> None:
 
 
 def test_the_published_discriminator_has_the_published_layers() -> None:
-    judge = patch_discriminator(Adversarial(), 3)
+    discriminator = patch_discriminator(Adversarial(), 3)
 
-    assert round(sum(each.numel() for each in judge.parameters()) / 1e6, 1) == 2.8
-    assert judge.eval()(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30)
+    assert round(sum(each.numel() for each in discriminator.parameters()) / 1e6, 1) == 2.8
+    assert discriminator.eval()(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])
 def test_the_smallest_image_has_one_patch(layers: int) -> None:
-    side = smallest(layers)
-    judge = patch_discriminator(Adversarial(layers=layers, channels=1), 1).eval()
+    side = smallest_image(layers)
+    discriminator = patch_discriminator(Adversarial(layers=layers, channels=1), 1).eval()
 
-    assert judge(torch.zeros(1, 1, side, side)).shape == (1, 1, 1, 1)
+    assert discriminator(torch.zeros(1, 1, side, side)).shape == (1, 1, 1, 1)
     with pytest.raises(RuntimeError):
-        judge(torch.zeros(1, 1, side - 1, side - 1))
+        discriminator(torch.zeros(1, 1, side - 1, side - 1))
 
 
 def test_images_that_are_too_small_are_refused() -> None:
@@ -186,7 +188,7 @@ def test_a_tokenizer_without_ids_is_refused() -> None:
         adversary(made)
 
 
-def test_any_tokenizer_of_images_will_do() -> None:
+def test_any_tokenizer_of_images_works() -> None:
     made: Any = Patches().build(VQ(codes=8).build(), IMAGES)
 
     assert adversary(made, adaptive=True)(IMAGES, made(IMAGES), 1.0).loss.requires_grad

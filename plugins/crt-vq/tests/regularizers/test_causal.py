@@ -1,4 +1,4 @@
-"""The causal regulariser: what it moves, when, and what shrinking features does to it."""
+"""The causal regulariser: what its losses move, when, and the effect of shrinking features."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crt_vq import VQ, Causal, Conv, ResidualVQ
-from crt_vq.regularizers.causal import CausalForesight
+from crt_vq.regularizers.causal import CausalRegularizer
 from crtcore.kinds import Encoded
 
 CHOICES = [
@@ -25,10 +25,10 @@ CHOICES = [
 ]
 
 
-def foresight(latent: int = 3, length: int = 5, **fields: Any) -> CausalForesight:
+def built(latent: int = 3, length: int = 5, **fields: Any) -> CausalRegularizer:
     """A small regulariser in float64."""
     torch.manual_seed(0)
-    return CausalForesight(Causal(**{"layers": 2, "width": 8, "heads": 2, **fields}), latent, length).double()
+    return CausalRegularizer(Causal(**{"layers": 2, "width": 8, "heads": 2, **fields}), latent, length).double()
 
 
 def encoded(latents: Tensor) -> Encoded:
@@ -43,9 +43,9 @@ def drawn(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def doubling(**fields: Any) -> CausalForesight:
-    """A linear head that foretells twice the latent before."""
-    regularizer = foresight(latent=2, length=2, layers=0, **fields)
+def doubling(**fields: Any) -> CausalRegularizer:
+    """A linear head that predicts twice the previous latent."""
+    regularizer = built(latent=2, length=2, layers=0, **fields)
     regularizer.foreteller.head.weight.data = 2 * torch.eye(2).double()
     regularizer.foreteller.head.bias.data.zero_()  # type: ignore[operator]
     return regularizer
@@ -77,14 +77,14 @@ def test_the_error_is_a_mean_over_present_positions() -> None:
 
 
 def test_a_sample_of_one_latent_has_no_error() -> None:
-    penalty = foresight(length=1)(torch.zeros(2), encoded(drawn(2, 1, 3)), 1.0)
+    penalty = built(length=1)(torch.zeros(2), encoded(drawn(2, 1, 3)), 1.0)
 
     assert penalty.loss.item() == penalty.own_loss.item() == 0
 
 
 @pytest.mark.parametrize("fields", [{}, {"layers": 0}, {"error": "cosine"}], ids=str)
-def test_constant_latents_can_be_foretold(fields: dict[str, Any]) -> None:
-    regularizer = foresight(length=4, **fields)
+def test_constant_latents_can_be_predicted(fields: dict[str, Any]) -> None:
+    regularizer = built(length=4, **fields)
     batch = encoded(drawn(1, 1, 3).expand(4, 4, 3))
     optimizer = torch.optim.Adam(regularizer.parameters(), lr=1e-2)
 
@@ -98,7 +98,7 @@ def test_constant_latents_can_be_foretold(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("fields", CHOICES, ids=str)
 def test_both_gradients_are_those_of_the_plain_error(fields: dict[str, Any]) -> None:
-    regularizer = foresight(**fields)
+    regularizer = built(**fields)
     latents = drawn(2, 5, 3).requires_grad_()
     batch = encoded(latents)
     parameters = list(regularizer.parameters())
@@ -119,16 +119,16 @@ def test_both_gradients_are_those_of_the_plain_error(fields: dict[str, Any]) -> 
 )
 def test_what_is_detached_gets_no_gradient(detach: str, reached: list[bool], layers: int) -> None:
     latents = drawn(1, 2, 3).requires_grad_()
-    regularizer = foresight(length=2, layers=layers, detach=detach)
+    regularizer = built(length=2, layers=layers, detach=detach)
 
     (gradient,) = torch.autograd.grad(regularizer(torch.zeros(1), encoded(latents), 1.0).loss, latents)
 
     assert gradient[0].any(-1).tolist() == reached
 
 
-def test_detaching_changes_neither_the_error_nor_what_the_head_learns() -> None:
+def test_detaching_changes_neither_the_error_nor_the_gradient_of_the_head() -> None:
     batch = encoded(drawn(2, 5, 3))
-    regularizers = [foresight(detach=detach) for detach in ("none", "target", "input")]
+    regularizers = [built(detach=detach) for detach in ("none", "target", "input")]
 
     owns = [regularizer(torch.zeros(2), batch, 1.0).own_loss for regularizer in regularizers]
 
@@ -145,18 +145,18 @@ def test_detaching_changes_neither_the_error_nor_what_the_head_learns() -> None:
     ("space", "reached"),
     [("raw", ["features"]), ("compared", ["latents"]), ("straight-through", ["codes"])],
 )
-def test_the_gradient_is_where_the_space_says(space: str, reached: list[str]) -> None:
+def test_the_gradient_is_at_the_chosen_space(space: str, reached: list[str]) -> None:
     leaves = {name: drawn(2, 5, 3).requires_grad_() for name in ("features", "latents", "codes")}
     batch = encoded(drawn(2, 5, 3))._replace(**leaves)
 
-    foresight(space=space)(torch.zeros(2), batch, 1.0).loss.backward()
+    built(space=space)(torch.zeros(2), batch, 1.0).loss.backward()
 
     assert [name for name, leaf in leaves.items() if leaf.grad is not None and leaf.grad.any()] == reached
 
 
 @pytest.mark.parametrize("space", ["compared", "raw", "straight-through"])
 @pytest.mark.parametrize("detach", ["none", "target", "input"])
-def test_the_gradient_reaches_the_encoder_and_no_more(space: Any, detach: Any) -> None:
+def test_the_gradient_reaches_only_the_encoder(space: Any, detach: Any) -> None:
     images = torch.rand(2, 1, 8, 8)
     tokenizer = Conv(channels=4).build(VQ(codes=16).build(), images)
     batch = tokenizer(images)
@@ -169,10 +169,10 @@ def test_the_gradient_reaches_the_encoder_and_no_more(space: Any, detach: Any) -
     assert all(parameter.grad is None for parameter in others)
 
 
-def squeezed(features: Tensor, space: Any) -> tuple[Tensor, Tensor]:
+def loss_and_ids(features: Tensor, space: Any) -> tuple[Tensor, Tensor]:
     """The loss of features behind a cosine codebook under a linear head without a bias, and their ids."""
     torch.manual_seed(0)
-    codebook, regularizer = VQ(codes=16, width=3).build().double(), foresight(layers=0, space=space)
+    codebook, regularizer = VQ(codes=16, width=3).build().double(), built(layers=0, space=space)
     regularizer.foreteller.head.bias.data.zero_()  # type: ignore[operator]
     codes, latents, ids, _, _ = codebook(features)
     batch = encoded(features)._replace(latents=latents, codes=codes)
@@ -181,32 +181,32 @@ def squeezed(features: Tensor, space: Any) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize(("space", "share"), [("compared", 1.0), ("straight-through", 1.0), ("raw", 1e-6)])
-def test_shrinking_the_features_lowers_the_loss_in_raw_space_alone(space: str, share: float) -> None:
+def test_shrinking_the_features_lowers_the_loss_only_in_raw_space(space: str, share: float) -> None:
     features = drawn(2, 5, 3)
 
-    loss, ids = squeezed(features, space)
-    shrunk, same = squeezed(features / 1000, space)
+    loss, ids = loss_and_ids(features, space)
+    shrunk, same = loss_and_ids(features / 1000, space)
 
-    assert torch.equal(ids, same)  # stage 2 is given the same task in every space
+    assert torch.equal(ids, same)  # the task of stage 2 is the same in every space
     torch.testing.assert_close(shrunk, share * loss, rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize(("space", "pull"), [("compared", 0.0), ("raw", 2.0)])
-def test_the_trap_is_a_pull_toward_the_origin_that_raw_space_alone_has(space: str, pull: float) -> None:
+@pytest.mark.parametrize(("space", "degree"), [("compared", 0.0), ("raw", 2.0)])
+def test_only_raw_space_has_a_gradient_toward_the_origin(space: str, degree: float) -> None:
     features = drawn(2, 5, 3).requires_grad_()
-    loss, _ = squeezed(features, space)
+    loss, _ = loss_and_ids(features, space)
 
     (gradient,) = torch.autograd.grad(loss, features)
 
-    # Euler's theorem: the error is of degree 2 in the length of raw features, of degree 0 where that is scaled away.
-    assert (gradient * features).sum().item() == pytest.approx(pull * loss.item(), abs=1e-12)
+    # By Euler's theorem: the error is of degree 2 in the length of raw features, of degree 0 if that is scaled to 1.
+    assert (gradient * features).sum().item() == pytest.approx(degree * loss.item(), abs=1e-12)
 
 
-def test_the_default_loss_does_not_see_the_length_of_features() -> None:
+def test_the_default_loss_does_not_depend_on_the_length_of_features() -> None:
     features = drawn(2, 5, 3)
 
     torch.testing.assert_close(
-        squeezed(features, "compared")[0], squeezed(functional.normalize(features, dim=-1), "compared")[0]
+        loss_and_ids(features, "compared")[0], loss_and_ids(functional.normalize(features, dim=-1), "compared")[0]
     )
 
 
@@ -237,7 +237,7 @@ def test_raw_space_needs_a_feature_for_each_code() -> None:
 def test_the_weight_rises_linearly_over_the_ramp_once_it_starts(
     fields: dict[str, float], progress: float, share: float
 ) -> None:
-    regularizer = foresight(**fields)
+    regularizer = built(**fields)
     batch = encoded(drawn(2, 5, 3))
 
     penalty = regularizer(torch.zeros(2), batch, progress)
@@ -246,13 +246,13 @@ def test_the_weight_rises_linearly_over_the_ramp_once_it_starts(
 
 
 def test_without_a_ramp_the_weight_is_whole_from_the_start() -> None:
-    penalty = foresight(ramp=0.0)(torch.zeros(2), encoded(drawn(2, 5, 3)), 0.0)
+    penalty = built(ramp=0.0)(torch.zeros(2), encoded(drawn(2, 5, 3)), 0.0)
 
     assert penalty.loss.item() == penalty.own_loss.item() > 0
 
 
 def test_the_head_learns_where_no_gradient_is_recorded_for_the_tokenizer() -> None:
-    regularizer = foresight()
+    regularizer = built()
 
     penalty = regularizer(torch.zeros(2), encoded(drawn(2, 5, 3)), 0.5)
 
@@ -260,9 +260,9 @@ def test_the_head_learns_where_no_gradient_is_recorded_for_the_tokenizer() -> No
     assert penalty.own_loss.requires_grad
 
 
-def test_the_readings_tell_the_error_and_the_pull_on_the_latents() -> None:
+def test_the_metrics_have_the_error_and_the_gradient_norm_at_the_latents() -> None:
     latents = drawn(2, 5, 3).requires_grad_()
-    penalty = foresight(ramp=0.5)(torch.zeros(2), encoded(latents)._replace(ids=torch.zeros(2, 5).long()), 0.25)
+    penalty = built(ramp=0.5)(torch.zeros(2), encoded(latents)._replace(ids=torch.zeros(2, 5).long()), 0.25)
 
     (gradient,) = torch.autograd.grad(penalty.loss, latents)
 

@@ -1,4 +1,4 @@
-"""Causal regularisation by cross-entropy: which id is foretold, and from what."""
+"""Causal regularisation by cross-entropy: which id is predicted, and from what."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crt_vq.regularizers.causal_ce import CausalCrossEntropy
 from crtcore.kinds import Encoded
 
 
-def foresight(**fields: Any) -> CausalCrossEntropy:
+def built(**fields: Any) -> CausalCrossEntropy:
     """A small regulariser of two ids of a vocabulary of three, with latents of two channels, in float64."""
     torch.manual_seed(0)
     return CausalCrossEntropy(CausalCE(**{"layers": 0, **fields}), 2, 2, 3).double()
@@ -33,8 +33,8 @@ def drawn(*shape: int) -> Tensor:
 
 
 def scoring(**fields: Any) -> CausalCrossEntropy:
-    """A head whose logits are the two channels of the latent before and 0."""
-    regularizer = foresight(**fields)
+    """A head whose logits are the two channels of the previous latent and 0."""
+    regularizer = built(**fields)
     regularizer.foreteller.head.weight.data = torch.eye(3, 2).double()
     regularizer.foreteller.head.bias.data.zero_()  # type: ignore[operator]
     return regularizer
@@ -65,13 +65,13 @@ def test_absent_ids_do_not_count() -> None:
 
 
 def test_a_sample_of_one_id_has_no_error() -> None:
-    penalty = foresight()(torch.zeros(2), encoded(drawn(2, 1, 2), [[0], [1]]), 1.0)
+    penalty = built()(torch.zeros(2), encoded(drawn(2, 1, 2), [[0], [1]]), 1.0)
 
     assert penalty.loss.item() == penalty.own_loss.item() == 0
 
 
-def test_ids_that_follow_from_the_one_before_can_be_foretold() -> None:
-    regularizer = foresight()
+def test_ids_that_the_previous_one_determines_can_be_predicted() -> None:
+    regularizer = built()
     latents = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]]).double()
     batch = encoded(latents, [[0, 1], [1, 0]])
     optimizer = torch.optim.Adam(regularizer.parameters(), lr=0.1)
@@ -84,16 +84,16 @@ def test_ids_that_follow_from_the_one_before_can_be_foretold() -> None:
     assert regularizer(torch.zeros(2), batch, 0.0).own_loss.item() < 0.02
 
 
-def test_the_context_alone_gets_a_gradient() -> None:
+def test_only_the_context_gets_a_gradient() -> None:
     latents = drawn(1, 2, 2).requires_grad_()
 
-    (gradient,) = torch.autograd.grad(foresight()(torch.zeros(1), encoded(latents, [[0, 1]]), 1.0).loss, latents)
+    (gradient,) = torch.autograd.grad(built()(torch.zeros(1), encoded(latents, [[0, 1]]), 1.0).loss, latents)
 
     assert gradient[0].any(-1).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("space", ["compared", "raw", "straight-through"])
-def test_the_gradient_reaches_the_encoder_and_no_more(space: Any) -> None:
+def test_the_gradient_reaches_only_the_encoder(space: Any) -> None:
     images = torch.rand(2, 1, 8, 8)
     tokenizer = Conv(channels=4).build(VQ(codes=16).build(), images)
     batch = tokenizer(images)
@@ -107,15 +107,15 @@ def test_the_gradient_reaches_the_encoder_and_no_more(space: Any) -> None:
 
 
 def test_the_weight_rises_as_that_of_causal_does() -> None:
-    regularizer = foresight(start=0.5, ramp=0.2)
+    regularizer = built(start=0.5, ramp=0.2)
 
     penalty = regularizer(torch.zeros(1), encoded(drawn(1, 2, 2), [[0, 1]]), 0.6)
 
     assert penalty.loss.item() == pytest.approx(0.5 * penalty.own_loss.item())
 
 
-def test_the_readings_tell_the_cross_entropy_and_how_codes_are_used() -> None:
-    penalty = foresight()(torch.zeros(1), encoded(drawn(1, 2, 2), [[0, 1]]), 1.0)
+def test_the_metrics_have_the_cross_entropy_and_the_usage_of_codes() -> None:
+    penalty = built()(torch.zeros(1), encoded(drawn(1, 2, 2), [[0, 1]]), 1.0)
 
     assert penalty.metrics["cross_entropy"] == penalty.own_loss.item()
     assert penalty.metrics["codes_used"] == 2
@@ -128,4 +128,4 @@ def test_continuous_codes_are_refused() -> None:
     with pytest.raises(ValueError, match="expected a tokenizer with ids, got one whose codes are continuous"):
         CausalCrossEntropy(CausalCE(), 2, 2, 0)
     with pytest.raises(ValueError, match="expected ids, got codes that are continuous"):
-        foresight()(torch.zeros(1), batch, 1.0)
+        built()(torch.zeros(1), batch, 1.0)

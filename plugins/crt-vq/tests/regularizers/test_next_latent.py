@@ -1,4 +1,4 @@
-"""What is foretold, in which order, and from what."""
+"""Next-latent prediction: which latents are targets, in which order, and what they depend on."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from crt_vq import Causal
-from crt_vq.regularizers.next_latent import Foreteller, mean_present
+from crt_vq.regularizers.next_latent import NextLatentPredictor, mean_present
 from crtcore import FieldError
 
 ORDER = (3, 0, 4, 2, 1)
 WHOLE = torch.ones(2, 5, dtype=torch.bool)
 
 
-def foreteller(**fields: Any) -> Foreteller:
-    """A small one for samples of five latents of three channels, in float64."""
+def predictor(**fields: Any) -> NextLatentPredictor:
+    """A small predictor for samples of five latents of three channels, in float64."""
     torch.manual_seed(0)
-    return Foreteller(Causal(**{"layers": 2, "width": 8, "heads": 2, **fields}), 3, 3, 5).double()
+    return NextLatentPredictor(Causal(**{"layers": 2, "width": 8, "heads": 2, **fields}), 3, 3, 5).double()
 
 
 def drawn(*shape: int) -> Tensor:
@@ -40,32 +40,32 @@ def drawn(*shape: int) -> Tensor:
     ],
     ids=str,
 )
-def test_what_is_said_of_a_latent_hangs_on_those_before_it_alone(fields: dict[str, Any], place: int) -> None:
-    reader = foreteller(**fields)
+def test_a_prediction_depends_only_on_the_latents_before_it(fields: dict[str, Any], place: int) -> None:
+    built = predictor(**fields)
     latents = drawn(2, 5, 3)
     touched = latents.clone()
     touched[:, place] += 1
     ranks = torch.tensor(fields.get("order", range(5))).argsort()  # of each place
-    told = reader.foretold(ranks[None])[0]
+    target_ranks = built.targets(ranks[None])[0]
 
-    before, after = reader(latents, WHOLE), reader(touched, WHOLE)
+    before, after = built(latents, WHOLE), built(touched, WHOLE)
 
     changed = (before != after).flatten(2).any(2).any(0)
-    assert not changed[told <= ranks[place]].any()
-    assert changed[told == ranks[place] + 1].all()
+    assert not changed[target_ranks <= ranks[place]].any()
+    assert changed[target_ranks == ranks[place] + 1].all()
 
 
-def test_without_layers_only_the_latent_before_counts() -> None:
-    reader = foreteller(layers=0)
+def test_without_layers_only_the_previous_latent_counts() -> None:
+    built = predictor(layers=0)
     latents = drawn(2, 5, 3)
 
-    said = reader(latents, WHOLE)
+    predicted = built(latents, WHOLE)
 
-    assert torch.equal(said, reader.head(latents)[:, :-1])
+    assert torch.equal(predicted, built.head(latents)[:, :-1])
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "targets"),
     [
         ({}, [1, 2, 3, 4]),
         ({"first": "learned"}, [0, 1, 2, 3, 4]),
@@ -74,35 +74,35 @@ def test_without_layers_only_the_latent_before_counts() -> None:
     ],
     ids=str,
 )
-def test_all_but_a_first_code_that_is_skipped_are_foretold_in_order(fields: dict[str, Any], told: list[int]) -> None:
-    reader = foreteller(**fields)
+def test_all_codes_but_a_skipped_first_one_are_targets_in_order(fields: dict[str, Any], targets: list[int]) -> None:
+    built = predictor(**fields)
 
-    places = reader.foretold(torch.arange(5)[None])
+    places = built.targets(torch.arange(5)[None])
 
-    assert places.tolist() == [told]
+    assert places.tolist() == [targets]
 
 
-def test_reading_in_an_order_is_reading_what_was_put_in_that_order() -> None:
+def test_an_order_is_the_same_as_latents_permuted_in_that_order() -> None:
     latents = drawn(2, 5, 3)
 
-    ordered = foreteller(order=ORDER)(latents, WHOLE)
+    ordered = predictor(order=ORDER)(latents, WHOLE)
 
-    assert torch.equal(ordered, foreteller()(latents[:, list(ORDER)], WHOLE))
-
-
-def test_the_first_latent_is_foretold_from_one_that_is_learned() -> None:
-    reader = foreteller(first="learned")
-
-    said = reader(drawn(2, 5, 3), WHOLE)[:, 0]
-    said.sum().backward()
-
-    assert torch.equal(said[0], said[1])
-    assert reader.first is not None
-    assert reader.first.grad is not None
-    assert reader.first.grad.any()
+    assert torch.equal(ordered, predictor()(latents[:, list(ORDER)], WHOLE))
 
 
-def test_a_mean_is_over_what_is_present() -> None:
+def test_the_first_latent_is_predicted_from_a_learned_one() -> None:
+    built = predictor(first="learned")
+
+    predicted = built(drawn(2, 5, 3), WHOLE)[:, 0]
+    predicted.sum().backward()
+
+    assert torch.equal(predicted[0], predicted[1])
+    assert built.first is not None
+    assert built.first.grad is not None
+    assert built.first.grad.any()
+
+
+def test_the_mean_is_over_present_errors() -> None:
     errors = torch.tensor([[1.0, 100.0], [2.0, 3.0]])
     present = torch.tensor([[True, False], [True, True]])
 
@@ -112,7 +112,7 @@ def test_a_mean_is_over_what_is_present() -> None:
 
 def test_an_order_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="expected an order of 5 positions, got one of 3"):
-        foreteller(order=(2, 0, 1))
+        predictor(order=(2, 0, 1))
 
 
 @pytest.mark.parametrize("order", [(0, 0, 1), (1, 2, 3), (0, 2)])

@@ -1,4 +1,4 @@
-"""The perceptual regulariser: LPIPS by hand, where its weights come from, and what it says without them."""
+"""The perceptual regulariser: LPIPS by hand, where its weights come from, and the network without them."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def test_one_pixel_under_known_weights_has_the_distance_worked_out_by_hand() -> 
         return torch.tensor(colours)[None, :, None, None]
 
     # (3, 4) becomes (0.6, 0.8), and (5, 0) becomes (1, 0); what is under 0 becomes 0 first.
-    found = [distance(pixel(3.0, 4.0), pixel(5.0, green)).item() for green in (0.0, -7.0)]
+    distances = [distance(pixel(3.0, 4.0), pixel(5.0, green)).item() for green in (0.0, -7.0)]
 
-    assert found == pytest.approx([2 * 0.4**2 + 0.5 * 0.8**2] * 2, rel=1e-5)
+    assert distances == pytest.approx([2 * 0.4**2 + 0.5 * 0.8**2] * 2, rel=1e-5)
 
 
 def test_stages_add_up_and_places_are_averaged() -> None:

@@ -1,4 +1,4 @@
-"""The grid tokenizer: shapes, and what it refuses."""
+"""The grid tokenizer: shapes, order of cells, and refused inputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crtcore.kinds import BottleneckOutput
 
 
 class Pass:
-    """A bottleneck of continuous codes, `count` of them for whatever features."""
+    """A bottleneck that returns `count` continuous codes for any features."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -31,7 +31,7 @@ class Pass:
 
 
 class Case(NamedTuple):
-    """A size of image, and the grid it comes to."""
+    """An image size and its grid."""
 
     halvings: int
     shape: tuple[int, int, int]
@@ -60,7 +60,7 @@ def test_cells_are_in_raster_order() -> None:
     images = torch.zeros(1, 1, 8, 8)
     tokenizer = Conv(channels=4, blocks=0).build(VQ(codes=16).build(), images)
     touched = images.clone()
-    touched[0, 0, 0, 7] = 1  # the corner at the right of the first row: a pixel that one cell alone sees
+    touched[0, 0, 0, 7] = 1  # the top right corner: a pixel that only one cell sees
 
     moved = (tokenizer(touched).features - tokenizer(images).features)[0].norm(dim=-1).nonzero().flatten()
 
@@ -77,11 +77,11 @@ def test_the_distortion_is_the_mean_squared_error_and_the_loss_adds_the_bottlene
         [(one - other).square().mean() for one, other in zip(encoded.reconstruction, images, strict=True)]
     )
     torch.testing.assert_close(encoded.distortion, errors)
-    squeezed = tokenizer.bottleneck(encoded.features)
-    torch.testing.assert_close(encoded.loss, errors.mean() + squeezed.loss)
+    output = tokenizer.bottleneck(encoded.features)
+    torch.testing.assert_close(encoded.loss, errors.mean() + output.loss)
 
 
-def test_the_condition_changes_nothing() -> None:
+def test_class_ids_change_nothing() -> None:
     images = torch.rand(2, 1, 8, 8)
     tokenizer = Conv(channels=4).build(VQ(codes=16).build(), images)
 
@@ -117,7 +117,7 @@ def test_continuous_codes_pass_but_have_no_ids() -> None:
         tokenizer.encode(images)
 
 
-def test_several_codes_of_a_cell_go_in_a_row() -> None:
+def test_several_codes_of_a_cell_are_adjacent() -> None:
     images = torch.rand(2, 1, 8, 8)
     tokenizer = Conv(channels=4).build(ResidualVQ(codes=16, depth=3).build(), images)
 
@@ -127,7 +127,7 @@ def test_several_codes_of_a_cell_go_in_a_row() -> None:
     torch.testing.assert_close(tokenizer.decode(ids), tokenizer(images).reconstruction)
 
 
-def test_a_cells_codes_reach_its_own_pixels_alone() -> None:
+def test_a_cells_codes_reach_only_its_own_pixels() -> None:
     tokenizer = Conv(channels=4, blocks=0).build(ResidualVQ(codes=16, depth=2).build(), torch.zeros(1, 1, 8, 8))
     ids = torch.zeros(1, tokenizer.length, dtype=torch.int64)
     changed = ids.index_fill(1, torch.tensor([0, 1]), 5)
@@ -143,6 +143,6 @@ def test_a_cells_codes_reach_its_own_pixels_alone() -> None:
 @pytest.mark.parametrize("codes", [0, 8, 24])
 def test_a_bottleneck_with_other_positions_is_refused(codes: int) -> None:
     with pytest.raises(
-        RunError, match=f"expected a bottleneck with as many codes for each of 16 features, got {codes}"
+        RunError, match=f"expected a bottleneck with the same number of codes for each of 16 features, got {codes}"
     ):
         Conv(channels=4).build(Pass(codes), torch.zeros(1, 1, 8, 8))

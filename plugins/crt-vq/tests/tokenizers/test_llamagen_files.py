@@ -1,4 +1,4 @@
-"""Public LlamaGen tokenizers: parity with the published equations, and files there and back."""
+"""Public LlamaGen tokenizers: parity with the published equations, loading and saving."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_public_weights_give_the_ids_and_images_of_the_published_equations(tmp_p
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
-def test_weights_go_to_a_file_and_back_bit_for_bit(tmp_path: Path, suffix: str) -> None:
+def test_saved_weights_load_bit_for_bit(tmp_path: Path, suffix: str) -> None:
     tokenizer, other = built(), built()
 
     save_llamagen_tokenizer(tmp_path / f"vq{suffix}", tokenizer)
@@ -170,7 +170,7 @@ def test_weights_go_to_a_file_and_back_bit_for_bit(tmp_path: Path, suffix: str) 
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_what_is_written_has_the_public_names(tmp_path: Path) -> None:
+def test_a_saved_file_has_the_public_names(tmp_path: Path) -> None:
     save_llamagen_tokenizer(tmp_path / "vq.pt", built())
 
     written = torch.load(tmp_path / "vq.pt", weights_only=True)["model"]
@@ -206,7 +206,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
         load_llamagen_tokenizer(tmp_path / "vq.pt", built())
 
 
-def test_a_tensor_missing_or_too_many_is_named(tmp_path: Path) -> None:
+def test_a_missing_or_extra_tensor_is_named(tmp_path: Path) -> None:
     weights = published()
     weights["encoder.conv_blocks.2.res.0.norm1.bias"] = weights.pop("quant_conv.bias")
     torch.save(weights, tmp_path / "vq.pt")
@@ -215,10 +215,10 @@ def test_a_tensor_missing_or_too_many_is_named(tmp_path: Path) -> None:
         load_llamagen_tokenizer(tmp_path / "vq.pt", built())
 
 
-def test_a_file_that_would_have_to_be_run_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_contains_code_is_refused(tmp_path: Path) -> None:
     torch.save({"model": published(), "where": tmp_path}, tmp_path / "vq.pt")
 
-    with pytest.raises(ValueError, match="expected tensors and plain values, got what only running it can read"):
+    with pytest.raises(ValueError, match="got what cannot be read without running code"):
         load_llamagen_tokenizer(tmp_path / "vq.pt", built())
 
 
@@ -226,7 +226,7 @@ def test_a_file_that_would_have_to_be_run_is_refused(tmp_path: Path) -> None:
 def test_a_file_without_weights_is_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "vq.pt")
 
-    with pytest.raises(ValueError, match="expected a table of tensors"):
+    with pytest.raises(ValueError, match="expected tensors by name"):
         load_llamagen_tokenizer(tmp_path / "vq.pt", built())
 
 
@@ -237,7 +237,7 @@ def test_a_file_of_another_sort_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bottleneck", [VQ(codes=11, compare="euclidean"), LFQ(width=4)])
-def test_a_bottleneck_that_llamagen_has_not_is_refused(tmp_path: Path, bottleneck: Any) -> None:
+def test_a_bottleneck_that_llamagen_does_not_have_is_refused(tmp_path: Path, bottleneck: Any) -> None:
     with pytest.raises(ValueError, match="expected a bottleneck VQ that compares by cosine"):
         save_llamagen_tokenizer(tmp_path / "vq.pt", built(bottleneck.build()))
 

@@ -56,8 +56,8 @@ def test_the_loss_takes_the_error_that_is_asked_for_and_the_distortion_is_square
 
     difference = encoded.reconstruction - images(2)
     error = difference.abs() if loss == "l1" else difference.square()
-    squeezed = tokenizer.bottleneck(encoded.features)
-    torch.testing.assert_close(encoded.loss, error.mean() + squeezed.loss)
+    output = tokenizer.bottleneck(encoded.features)
+    torch.testing.assert_close(encoded.loss, error.mean() + output.loss)
     torch.testing.assert_close(encoded.distortion, difference.square().mean((1, 2, 3)))
 
 

@@ -1,4 +1,4 @@
-"""Residual quantisation: a codebook for each feature, another for what it left over, and so on.
+"""Residual quantisation: one codebook for features, the next for the remaining residual, and so on.
 
 Axes: b batch, n features of a sample, w feature width, k codes of a sample: all of a feature's in a row, coarse first.
 """
@@ -16,7 +16,7 @@ from crtcore.noise import Noise
 
 
 class ResidualCodebooks(nn.Module):
-    """Replaces each feature by codes whose sum is near it."""
+    """Replaces each feature by codes whose sum approximates it."""
 
     def __init__(self, spec: ResidualVQ) -> None:
         super().__init__()
@@ -33,29 +33,29 @@ class ResidualCodebooks(nn.Module):
         return book
 
     def lookup(self, ids: Int[Tensor, "b k"]) -> Float[Tensor, "b k w"]:
-        """The codes that `ids` name, each in the codebook of its place.
+        """The codes that `ids` name, each in the codebook of its level.
 
-        Raises: ValueError if the ids of a feature are not all there, IndexError if one is absent or too large.
+        Raises: ValueError if a feature has too few ids, IndexError if an id is absent or too large.
         """
         if ids.shape[1] % self.spec.depth:
             raise ValueError(f"expected a multiple of {self.spec.depth} ids a row, got {ids.shape[1]}")
         depth = self.spec.depth
-        found = [self.book(level).lookup(ids[:, level::depth]) for level in range(depth)]
-        return torch.stack(found, 2).flatten(1, 2)
+        codes = [self.book(level).lookup(ids[:, level::depth]) for level in range(depth)]
+        return torch.stack(codes, 2).flatten(1, 2)
 
     def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
-        """The codes of every feature; the gradient of their sum passes straight through, by way of the first.
+        """The codes of every feature; the gradient of their sum passes straight through the first.
 
         Units: rate in nats, the logarithm of the vocabulary for each code; no noise is used.
         Raises: ValueError if w is not the width of a code.
         Source: Lee et al. (2022), arXiv:2203.01941, eq. 3 to 8, with losses of each level's own residual.
         """
         levels = []
-        rest = features
+        residual = features
         with torch.autocast(features.device.type, enabled=False):
             for level in range(self.spec.depth):
-                levels.append(self.book(level)(rest))
-                rest = levels[-1].latents - levels[-1].codes.detach()
+                levels.append(self.book(level)(residual))
+                residual = levels[-1].latents - levels[-1].codes.detach()
         first, *deeper = levels
         codes = torch.stack([first.codes, *(level.codes.detach() for level in deeper)], 2)  # b n depth w
         latents = torch.stack([first.latents, *(level.latents.detach() for level in deeper)], 2)

@@ -1,4 +1,4 @@
-"""Lookup-free quantisation: the sign of every channel.
+"""Binary spherical quantisation: the sign of every channel, on the unit sphere.
 
 Axes: b batch, n features of a sample, w channels; a code is as wide as a feature.
 """
@@ -10,35 +10,36 @@ import math
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from crt_vq.bottlenecks import bits
-from crt_vq.bottlenecks.specs import LFQ
+from crt_vq.bottlenecks.specs import BSQ
 from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
 
-class Cube(nn.Module):
-    """Replaces each feature by the nearest corner of the cube from -1 to 1."""
+class BinarySphericalQuantizer(nn.Module):
+    """Replaces each feature, scaled to length 1, by the nearest corner of the cube inscribed in the sphere."""
 
     unit: Tensor
 
-    def __init__(self, spec: LFQ) -> None:
+    def __init__(self, spec: BSQ) -> None:
         super().__init__()
         self.spec = spec
         self.width = spec.width
         self.vocabulary: int | None = 2**spec.width
-        # Floating, so that codes follow `.double()` and the like.
+        # A floating-point buffer, so that codes follow `.double()` and the like.
         self.register_buffer("unit", torch.ones(()), persistent=False)
 
     def lookup(self, ids: Int[Tensor, "b n"]) -> Float[Tensor, "b n w"]:
-        """The codes that `ids` name.
+        """The codes that `ids` name, each of length 1.
 
         Raises: IndexError if an id is absent or not under the vocabulary.
         """
-        return bits.corners(bits.spelt(ids, self.width), self.unit)
+        return bits.corners(bits.to_bits(ids, self.width), self.unit) / math.sqrt(self.width)
 
     def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
-        """Signs, that of 0 being -1; the gradient passes straight through.
+        """Scaled signs (0 counts as negative); the gradient passes straight through.
 
         Units: rate in nats, ln 2 for each channel; no noise is used.
         Raises: ValueError if w is not the number of channels.
@@ -46,12 +47,14 @@ class Cube(nn.Module):
         if features.shape[-1] != self.width:
             raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
         with torch.autocast(features.device.type, enabled=False):
-            latents = features.to(torch.promote_types(features.dtype, self.unit.dtype))
+            precise = features.to(torch.promote_types(features.dtype, self.unit.dtype))
+            latents = functional.normalize(precise, dim=-1)
             positive = latents.detach() > 0
-            corners = bits.corners(positive, latents)
+            corners = bits.corners(positive, latents) / math.sqrt(self.width)
             loss = self.spec.commitment * (latents - corners).square().mean()
-            # -|feature - corner|^2 differs by 4 times the feature between the two values of a bit.
-            loss = loss + self.spec.entropy * bits.entropy_gap(4 * latents / self.spec.temperature)
+            # -|feature - corner|^2 differs by 4 times this between the values of a bit.
+            slopes = latents / math.sqrt(self.width)
+            loss = loss + self.spec.entropy * bits.entropy_gap(4 * slopes / self.spec.temperature)
         rate = latents.new_full((len(latents),), latents.shape[1] * self.width * math.log(2))
         # The added term is exactly 0, so that codes are the corners bit for bit.
-        return BottleneckOutput(corners + (latents - latents.detach()), latents, bits.numbered(positive), rate, loss)
+        return BottleneckOutput(corners + (latents - latents.detach()), latents, bits.to_ids(positive), rate, loss)

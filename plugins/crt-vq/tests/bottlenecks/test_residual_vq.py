@@ -1,4 +1,4 @@
-"""`residual-vq`: what each level is given, and what reaches the features."""
+"""`residual-vq`: the input of each level, and the gradient at the features."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from crt_vq import ResidualVQ
-from crt_vq.bottlenecks.residual import ResidualCodebooks
+from crt_vq.bottlenecks.residual_vq import ResidualCodebooks
 
 
 def two_levels() -> ResidualCodebooks:
@@ -26,12 +26,12 @@ def features(*values: float) -> Tensor:
 
 
 def test_a_level_is_given_what_those_before_it_left() -> None:
-    squeezed = two_levels()(features(12.1, 29.0))
+    output = two_levels()(features(12.1, 29.0))
 
-    assert squeezed.ids is not None
-    assert squeezed.ids.tolist() == [[1, 2, 3, 3]]
-    assert squeezed.codes.flatten().tolist() == [10.0, 2.0, 30.0, -1.0]
-    assert squeezed.latents.flatten().tolist() == pytest.approx([12.1, 2.1, 29.0, -1.0])
+    assert output.ids is not None
+    assert output.ids.tolist() == [[1, 2, 3, 3]]
+    assert output.codes.flatten().tolist() == [10.0, 2.0, 30.0, -1.0]
+    assert output.latents.flatten().tolist() == pytest.approx([12.1, 2.1, 29.0, -1.0])
 
 
 def test_the_gradient_of_the_sum_passes_once() -> None:

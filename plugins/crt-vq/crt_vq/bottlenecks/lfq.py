@@ -1,4 +1,4 @@
-"""Binary spherical quantisation: the sign of every channel, on the unit sphere.
+"""Lookup-free quantisation: the sign of every channel.
 
 Axes: b batch, n features of a sample, w channels; a code is as wide as a feature.
 """
@@ -10,36 +10,35 @@ import math
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from crt_vq.bottlenecks import bits
-from crt_vq.bottlenecks.specs import BSQ
+from crt_vq.bottlenecks.specs import LFQ
 from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
 
-class Sphere(nn.Module):
-    """Replaces each feature, scaled to length 1, by the nearest corner of the cube inside the sphere."""
+class LookupFreeQuantizer(nn.Module):
+    """Replaces each feature by the nearest corner of the cube from -1 to 1."""
 
     unit: Tensor
 
-    def __init__(self, spec: BSQ) -> None:
+    def __init__(self, spec: LFQ) -> None:
         super().__init__()
         self.spec = spec
         self.width = spec.width
         self.vocabulary: int | None = 2**spec.width
-        # Floating, so that codes follow `.double()` and the like.
+        # A floating-point buffer, so that codes follow `.double()` and the like.
         self.register_buffer("unit", torch.ones(()), persistent=False)
 
     def lookup(self, ids: Int[Tensor, "b n"]) -> Float[Tensor, "b n w"]:
-        """The codes that `ids` name, each of length 1.
+        """The codes that `ids` name.
 
         Raises: IndexError if an id is absent or not under the vocabulary.
         """
-        return bits.corners(bits.spelt(ids, self.width), self.unit) / math.sqrt(self.width)
+        return bits.corners(bits.to_bits(ids, self.width), self.unit)
 
     def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
-        """Signs on the sphere, that of 0 being negative; the gradient passes straight through.
+        """Signs (-1 for 0); the gradient passes straight through.
 
         Units: rate in nats, ln 2 for each channel; no noise is used.
         Raises: ValueError if w is not the number of channels.
@@ -47,14 +46,12 @@ class Sphere(nn.Module):
         if features.shape[-1] != self.width:
             raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
         with torch.autocast(features.device.type, enabled=False):
-            precise = features.to(torch.promote_types(features.dtype, self.unit.dtype))
-            latents = functional.normalize(precise, dim=-1)
+            latents = features.to(torch.promote_types(features.dtype, self.unit.dtype))
             positive = latents.detach() > 0
-            corners = bits.corners(positive, latents) / math.sqrt(self.width)
+            corners = bits.corners(positive, latents)
             loss = self.spec.commitment * (latents - corners).square().mean()
-            # -|feature - corner|^2 differs by 4 times this between the two values of a bit.
-            slopes = latents / math.sqrt(self.width)
-            loss = loss + self.spec.entropy * bits.entropy_gap(4 * slopes / self.spec.temperature)
+            # -|feature - corner|^2 differs by 4 times the feature between the values of a bit.
+            loss = loss + self.spec.entropy * bits.entropy_gap(4 * latents / self.spec.temperature)
         rate = latents.new_full((len(latents),), latents.shape[1] * self.width * math.log(2))
         # The added term is exactly 0, so that codes are the corners bit for bit.
-        return BottleneckOutput(corners + (latents - latents.detach()), latents, bits.numbered(positive), rate, loss)
+        return BottleneckOutput(corners + (latents - latents.detach()), latents, bits.to_ids(positive), rate, loss)

@@ -1,4 +1,4 @@
-"""SimVQ: a frozen codebook behind one linear map that learns.
+"""SimVQ: a frozen codebook behind a learned linear map.
 
 Axes: b batch, n features of a sample, w feature width, v codes; a code is as wide as a feature.
 """
@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crt_vq.bottlenecks.codebook_loss import pull
+from crt_vq.bottlenecks.codebook_loss import codebook_loss
 from crt_vq.bottlenecks.nearest import nearest
 from crt_vq.bottlenecks.specs import SimVQ
 from crtcore.kinds import BottleneckOutput
@@ -20,7 +20,7 @@ from crtcore.noise import Noise
 
 
 class MappedCodebook(nn.Module):
-    """Replaces each feature by its nearest code; a step on any code moves them all."""
+    """Replaces each feature by its nearest code; a gradient step on one code moves all of them."""
 
     frozen: Tensor
 
@@ -29,12 +29,12 @@ class MappedCodebook(nn.Module):
         self.spec = spec
         self.width = spec.width
         self.vocabulary: int | None = spec.codes
-        # Spread and bias as in the authors' code, github.com/youngsheen/SimVQ.
+        # Scale and bias as in the authors' code, github.com/youngsheen/SimVQ.
         self.register_buffer("frozen", torch.randn(spec.codes, spec.width) * spec.width**-0.5)
         self.map = nn.Linear(spec.width, spec.width)
 
     def table(self) -> Float[Tensor, "v w"]:
-        """The codes, in the map's own precision also under autocast."""
+        """The codes, in the precision of the map also under autocast."""
         with torch.autocast(self.frozen.device.type, enabled=False):
             mapped: Tensor = self.map(self.frozen)
         return mapped
@@ -59,7 +59,7 @@ class MappedCodebook(nn.Module):
             table = self.table()
             ids = nearest(latents, table)
             codes = functional.embedding(ids, table)
-            loss = pull(latents, codes, self.spec.commitment)
+            loss = codebook_loss(latents, codes, self.spec.commitment)
         rate = latents.new_full((len(ids),), ids.shape[1] * math.log(self.spec.codes))
-        # The added term is exactly 0, so that codes are what `lookup` gives.
+        # The added term is exactly 0, so that codes equal those of `lookup`.
         return BottleneckOutput(codes.detach() + (latents - latents.detach()), latents, ids, rate, loss)

@@ -28,7 +28,7 @@ def test_the_frozen_codes_are_saved_and_do_not_learn() -> None:
     assert "frozen" in codebook.state_dict()
 
 
-def test_beta_scales_the_pull_on_features_alone() -> None:
+def test_beta_scales_only_the_gradient_at_features() -> None:
     codebook = SimVQ(codes=2, width=1, commitment=0.25).build().double()
     codebook.frozen.copy_(torch.tensor([[0.0], [10.0]]))
     torch.nn.init.ones_(codebook.map.weight)
