@@ -27,7 +27,7 @@ def read(path: Path, wrappers: Sequence[str] = ()) -> dict[str, Tensor]:
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path}: expected tensors and plain values, got what cannot be read without running code"
+            f"{path}: expected tensors and plain values, got objects that need code to load"
         ) from error
     if isinstance(content, dict):
         content = next((content[wrapper] for wrapper in wrappers if wrapper in content), content)

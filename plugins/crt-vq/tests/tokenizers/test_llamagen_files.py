@@ -218,7 +218,7 @@ def test_a_missing_or_extra_tensor_is_named(tmp_path: Path) -> None:
 def test_a_file_that_contains_code_is_refused(tmp_path: Path) -> None:
     torch.save({"model": published(), "where": tmp_path}, tmp_path / "vq.pt")
 
-    with pytest.raises(ValueError, match="got what cannot be read without running code"):
+    with pytest.raises(ValueError, match="expected tensors and plain values, got objects that need code to load"):
         load_llamagen_tokenizer(tmp_path / "vq.pt", built())
 
 
