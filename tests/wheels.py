@@ -1,4 +1,4 @@
-"""Builds the wheels, installs them, and runs each plugin's tests on its wheel with no other plugin there.
+"""Builds the wheels, and runs each package's tests on its wheel beside the wheels that it names, and no others.
 
 Usage: python tests/wheels.py FOLDER, in an environment of its own with `build` and `hatchling` in it.
 """
@@ -11,7 +11,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+sys.path.append(str(ROOT / "plugins"))
+from install import needed, projects  # noqa: E402
+
+TOOLS = ("pytest-timeout", "pytest-xdist")
 
 
 def python(*words: str | Path, cwd: Path = ROOT) -> None:
@@ -29,23 +32,26 @@ def wheel(package: Path, folder: Path) -> Path:
 
 
 def main(folder: Path) -> None:
-    """Builds, installs, tests; leaves the environment without plugins."""
+    """Builds, installs, tests; leaves the environment without packages of this repository."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    core = wheel(ROOT, folder)
-    wheels = {plugin.name: wheel(plugin, folder) for plugin in PLUGINS}
-    python("-m", "pip", "install", "--force-reinstall", "--no-deps", core)
-    python("-m", "pip", "install", f"{core}[testing]")
-    for plugin in PLUGINS:
-        apart = folder / plugin.name
-        shutil.copytree(plugin / "tests", apart / "tests")
+    known = projects()
+    wheels = {name: wheel(path, folder) for name, path in known.items()}
+    python("-m", "pip", "install", "-q", *TOOLS, *wheels.values())  # what they need from elsewhere
+    for name, path in known.items():
+        if name == "crtcore":
+            continue
+        python("-m", "pip", "uninstall", "-q", "--yes", *known)
+        beside = dict.fromkeys(needed(f"{name}[testing]", known)) if name != "crt-laws" else needed(name, known)
+        python("-m", "pip", "install", "-q", "--no-deps", *(wheels[each] for each in beside))
+        apart = folder / name
+        for part in (Path("specs"), Path("bench"), (path / "tests").relative_to(ROOT)):  # but no source
+            shutil.copytree(ROOT / part, apart / part)
+        shutil.copy(path / "README.md", apart / path.relative_to(ROOT))
         shutil.copy(ROOT / "pyproject.toml", apart)  # pytest's settings
-        python("-m", "pip", "install", "--force-reinstall", "--no-deps", wheels[plugin.name])
-        python("-m", "pip", "install", f"{wheels[plugin.name]}[testing]")  # what it and its tests need beside the core
-        found = "import crtcore, pathlib; assert 'site-packages' in pathlib.Path(crtcore.__file__).parts; "
-        python("-c", found + "assert not crtcore.discover().broken", cwd=apart)
-        python("-m", "pytest", "-q", "tests", cwd=apart)
-        python("-m", "pip", "uninstall", "--yes", plugin.name)
+        installed = "import crtcore, pathlib; assert 'site-packages' in pathlib.Path(crtcore.__file__).parts; "
+        python("-c", installed + "assert not crtcore.discover().broken", cwd=apart)
+        python("-m", "pytest", "-q", "-n", "2", "-m", "not slow", "plugins", cwd=apart)
 
 
 if __name__ == "__main__":
