@@ -17,7 +17,7 @@ from crt_run.runs.run import Run
 from crtcore.compose.plan import load
 from crtcore.kinds import Plan, digest
 
-SPECS = Path(__file__).resolve().parents[2] / "specs"
+SPECS = Path(__file__).resolve().parents[1] / "specs"
 FIRST_STAGES = {
     ("quickstart.toml", "baseline"): ("tokenizer", "8addeb2a5e74"),
     ("quickstart.toml", "crt"): ("tokenizer", "d7aa7af0edfa"),

@@ -1,1 +1,1 @@
-"""What a plan costs, computed without starting it: parameters, FLOPs, memory and time of every stage."""
+"""Costs of a plan, computed without training: parameters, FLOPs, memory and time of every stage."""

@@ -1,4 +1,4 @@
-"""Blank: tensors that have shapes and no contents, and code that looks at values run on them all the same."""
+"""Blank tensors: shapes without contents, on which code that reads values runs as well."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 _ATEN = torch.ops.aten
 
 
-def _number(tensor: Tensor) -> float | bool:
+def _number(tensor: Tensor) -> float | int | bool:
     if tensor.dtype == torch.bool:
         return False
     return 0.0 if tensor.is_floating_point() else 0
@@ -35,15 +35,15 @@ def _places(tensor: Tensor) -> Tensor:
 
 
 def _selected(tensor: Tensor, indices: Sequence[Tensor | None]) -> Tensor:
-    """Indexing, where a mask selects everything."""
+    """Indexing in which a mask selects everything."""
     places: list[Tensor | None] = []
     for index in indices:
         if index is None or index.dtype != torch.bool:
             places.append(index)
         else:
             places += [index.new_empty(index.numel(), dtype=torch.int64)] * index.ndim
-    found: Tensor = _ATEN.index.Tensor(tensor, places)
-    return found
+    selected: Tensor = _ATEN.index.Tensor(tensor, places)
+    return selected
 
 
 _ANSWERS: Mapping[Any, Callable[..., Any]] = MappingProxyType(
@@ -58,20 +58,20 @@ _ANSWERS: Mapping[Any, Callable[..., Any]] = MappingProxyType(
 
 
 class Answers(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """A number that is read is 0, a mask selects everything, and no two values are alike."""
+    """Answers what fake tensors cannot: a number is 0, a mask selects everything, all values are unique."""
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """The answer of `func`, or what stands for it."""
+        """The result of `func`, or its substitute."""
         return _ANSWERS.get(func, func)(*args, **(kwargs or {}))
 
 
 @contextmanager
 def blank() -> Iterator[None]:
-    """Tensors made inside have no contents and take no memory, and modules are built of such.
+    """Tensors and modules that are built inside have no contents and take no memory.
 
-    They say that they are on the CPU, where those of the meta device belong to none that autocast and attention know.
+    They report the CPU as their device, as autocast and attention support no meta tensors.
     """
     with FakeTensorMode(allow_non_fake_inputs=True), Answers():  # type: ignore[no-untyped-call]
         yield

@@ -1,4 +1,4 @@
-"""`crt cost`, and `crt check --cost`: what the stages of every point cost."""
+"""`crt cost`: the costs of every point's stages."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from crtcore.registry import discover
 @click.command()
 @spec_file
 @overrides
-@click.option("--device", type=click.Choice(list(DEVICES)), help="How long training takes on one of these.")
+@click.option("--device", type=click.Choice(list(DEVICES)), help="Also estimate the time on this device.")
 @as_json
 @reports_errors
 def cost(spec: Path, overrides: tuple[str, ...], device: str | None, as_json: bool) -> None:
-    """Estimate parameters, FLOPs and memory of each stage of a spec file, without starting any."""
+    """Estimate parameters, FLOPs and memory of each stage."""
     registry = discover()
     study = load(spec, registry, overrides)
     needs("run", "torch", "numpy", "jaxtyping", "safetensors", "filelock")
     from crt_cost.table import costed, print_costs
 
-    found = costed(study, device)
+    every_point = costed(study, device)
     if as_json:
         about = outline(study)
-        points = [{**point, "cost": stages} for point, stages in zip(about["points"], found, strict=True)]
+        points = [{**point, "cost": stages} for point, stages in zip(about["points"], every_point, strict=True)]
         answer({**about, "points": points})
         return
     warn(registry)
     click.echo(summary(spec, study))
-    print_costs(study, found, device)
+    print_costs(study, every_point, device)

@@ -1,35 +1,36 @@
-"""Devices by name: how fast they can be at best, and what they hold."""
+"""Devices by name: peak rates and memory."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from crt_run.executors.local import processors
+
 UTILISATION = 0.4
-"""Share of the peak rate that a step is taken to reach.
+"""Assumed share of the peak rate (MFU) that a step reaches.
 
 Source: Chowdhery et al. (2022), arXiv:2204.02311, table 3, where large models reach 21 to 46 %.
 """
 
 
 class Device(NamedTuple):
-    """Peak rates of dense matrix products, in operations a second, and memory."""
+    """Peak rates of dense matrix products, in FLOP/s, and memory."""
 
     float32: float
     bfloat16: float
     memory: float | None
-    """Bytes; None: what the machine has."""
+    """Bytes; None: unknown."""
 
     def seconds(self, flops: float, precision: str) -> float:
-        """How long `flops` take at the stated utilisation."""
+        """Seconds that `flops` take at the assumed utilisation."""
         return flops / (UTILISATION * (self.bfloat16 if precision == "bfloat16" else self.float32))
 
 
 CORE = 2 * 8 * 2 * 3e9
-"""Operations a second of a processor's core: two AVX2 units of eight float32 multiply-adds at 3 GHz."""
-_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""FLOP/s of a processor's core: two AVX2 units of eight float32 multiply-adds at 3 GHz."""
+_CORES = processors()
 
 DEVICES: Mapping[str, Device] = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""What this package adds: a command."""
+"""The command that this package brings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each stage of a plan costs: its parts built without contents, and one step of each traced.
+"""The cost of each stage of a plan: builds its parts without contents and traces one step of each.
 
 Axes: b batch, n ids of a sample.
 """
@@ -24,31 +24,31 @@ class Memory(NamedTuple):
     """Bytes of a stage in training."""
 
     weights: int
-    """Those that never learn among them."""
+    """Including frozen weights and buffers."""
     gradients: int
     optimizer: int
     activations: int | None
-    """What a step keeps for its gradient: an estimate. None where the step could not be traced."""
+    """An estimate of what a step keeps for its gradient; None if the step could not be traced."""
 
 
 class StageCost(NamedTuple):
-    """What training one stage takes; judging it on the way, and all that comes after, is not in it."""
+    """The cost of training one stage, without validation and everything after it."""
 
     stage: str
     training: Training
     parameters: Mapping[str, int]
-    """Part to the number of its parameters, those that never learn among them."""
+    """Part to the number of its parameters, including frozen ones."""
     flops: float
     """Of all steps."""
     ids: int
     """Of a sample."""
     memory: Memory
     obstacle: str | None
-    """Why the step could not be traced: then `flops` are 6 times parameters times ids."""
+    """Why the step could not be traced; then `flops` are 6 times parameters times ids."""
     left_out: tuple[str, ...]
-    """Regularisers that could not be built, each with the reason: they are in no number."""
+    """Regularisers that could not be built, with reasons; no number includes them."""
     times: int
-    """How often a run trains it."""
+    """How often a run trains the stage."""
 
     @property
     def ids_in_training(self) -> int:
@@ -57,9 +57,9 @@ class StageCost(NamedTuple):
 
 
 def outlined(spec: DatasetSpec) -> Outline:
-    """The dataset, read from where it lies; if it is not there, as far as `spec` alone says.
+    """The outline of a dataset: from its files, or from `spec` alone if they are missing.
 
-    Raises: RunError if neither tells the shape of a sample.
+    Raises: RunError if neither gives the shape of a sample.
     """
     try:
         dataset = spec.build()
@@ -74,38 +74,38 @@ def outlined(spec: DatasetSpec) -> Outline:
 
 
 def costs(plan: Plan, data: Outline) -> list[StageCost]:
-    """What each stage that `plan` trains costs; no tensor has contents, so that none takes memory.
+    """The cost of each stage that `plan` trains; tensors have no contents and take no memory.
 
-    Raises: RunError if a stage trains neither a tokenizer nor a prior, and the experiment does not say what.
+    Raises: RunError if a stage trains neither a tokenizer nor a prior, and the experiment has no step for it.
     """
-    found = []
+    stages = []
     with blank():
         tokenizer = _tokenizer(plan, data)
         for stage, training in plan.training.items():
             if not plan.experiment.trains(stage):
                 continue
             if own := plan.experiment.step(stage, plan, data):
-                found.append(_cost(stage, training, own))
+                stages.append(_cost(stage, training, own))
                 continue
             role = plan.experiment.stages[stage]
             match plan.experiment.roles[role]:
                 case Role("tokenizer"):
-                    found.append(_cost(stage, training, _compressing(plan, data, tokenizer, training)))
+                    stages.append(_cost(stage, training, _compressing(plan, data, tokenizer, training)))
                 case Role("prior", many):
                     for index, spec in enumerate(plan.parts[role] if many else [plan.parts[role]]):
                         name = f"{stage}.{index}" if many else stage
-                        found.append(
+                        stages.append(
                             _cost(name, training, modelling(spec, name, training, data, _read(data, tokenizer)))
                         )
                 case other:
                     raise RunError(
                         f"{stage}: expected a stage that trains a tokenizer or a prior, got one of a {other.kind}"
                     )
-    return found
+    return stages
 
 
 def _part(plan: Plan, kind: str) -> Any:
-    """The spec, or specs, of the first role of a kind; None if the experiment has none."""
+    """The spec, or specs, of the first role of a kind; None if the experiment has no such role."""
     return next((plan.parts[role] for role, what in plan.experiment.roles.items() if what.kind == kind), None)
 
 
@@ -115,19 +115,19 @@ def _tokenizer(plan: Plan, data: Outline) -> Any:
 
 
 def _batch(data: Outline, training: Training) -> tuple[Tensor, Tensor | None]:
-    """A batch without contents, and its classes if there are any."""
+    """A batch without contents, and its class ids, if any."""
     many = torch.empty(training.batch, *data.shape, dtype=data.dtype)
     return many, None if data.classes is None else torch.zeros(training.batch, dtype=torch.int64)
 
 
 def _compressing(plan: Plan, data: Outline, tokenizer: Any, training: Training) -> Step:
-    """A step of a tokenizer at the end of training, when every regulariser counts."""
+    """A step of a tokenizer at the end of training, when every regulariser is active."""
     regularizers: dict[str, tuple[Regularizer, float]] = {}
     left_out = []
     for index, spec in enumerate(_part(plan, "regularizer") or ()):
         try:
             regularizers[f"regularizer.{index}"] = spec.build(tokenizer), spec.weight
-        except RunError as error:  # such as weights that lie elsewhere
+        except RunError as error:  # such as missing weights
             left_out.append(f"regularizer.{index}: {error}")
     batch, class_ids = _batch(data, training)
     parts = {"tokenizer": tokenizer} | {name: regularizer for name, (regularizer, _) in regularizers.items()}
@@ -140,14 +140,14 @@ def _compressing(plan: Plan, data: Outline, tokenizer: Any, training: Training) 
 
 
 def _read(data: Outline, tokenizer: Any) -> tuple[int, int]:
-    """The vocabulary and the ids of a sample that a prior reads: a tokenizer's, or those of the data without one."""
+    """Vocabulary and length of a prior's samples: the tokenizer's, or the data's if there is no tokenizer."""
     if tokenizer is None:
-        return data.vocabulary or 0, data.shape[-1]  # data that are no ids have a tokenizer
+        return data.vocabulary or 0, data.shape[-1]  # data other than ids have a tokenizer
     return tokenizer.vocabulary, tokenizer.length
 
 
 def modelling(spec: PriorSpec, name: str, training: Training, data: Outline, ids: tuple[int, int]) -> Step:
-    """A step of a prior over rows of a vocabulary and a length."""
+    """A step of a prior over `ids`, a vocabulary and a length."""
     vocabulary, length = ids
     prior = spec.build(vocabulary, length, data.classes)
     class_ids = _batch(data, training)[1]
@@ -157,9 +157,9 @@ def modelling(spec: PriorSpec, name: str, training: Training, data: Outline, ids
 
 def _cost(stage: str, training: Training, step: Step) -> StageCost:
     own = _own(step)
-    weights = [weight for found in own.values() for weight in found]
+    weights = [weight for each in own.values() for weight in each]
     buffers = [each for part in step.parts.values() if isinstance(part, nn.Module) for each in part.buffers()]
-    parameters = {name: sum(weight.numel() for weight in found) for name, found in own.items()}
+    parameters = {name: sum(weight.numel() for weight in each) for name, each in own.items()}
     learning = sum(weight.nbytes for weight in weights if weight.requires_grad)
     trace, obstacle = _traced(step, [*weights, *buffers], training.precision)
     formula = 6 * sum(parameters.values()) * step.ids * training.batch
@@ -182,18 +182,18 @@ def _cost(stage: str, training: Training, step: Step) -> StageCost:
 
 
 def _own(step: Step) -> dict[str, list[nn.Parameter]]:
-    """The parameters of each part that no part before it has."""
+    """The parameters of each part, without those of the parts before it."""
     seen: set[int] = set()
     own: dict[str, list[nn.Parameter]] = {}
     for name, part in step.parts.items():
-        found = part.parameters() if isinstance(part, nn.Module) else ()
-        own[name] = [weight for weight in found if id(weight) not in seen]
+        parameters = part.parameters() if isinstance(part, nn.Module) else ()
+        own[name] = [weight for weight in parameters if id(weight) not in seen]
         seen |= {id(weight) for weight in own[name]}
     return own
 
 
 def _traced(step: Step, weights: list[Tensor], precision: str) -> tuple[Trace | None, str | None]:
-    """The trace of a step, or why there is none: any code may read what is not there."""
+    """The trace of a step, or why it failed: a component's code may do anything to blank tensors."""
     try:
         return traced(step.loss, weights, precision=precision), None
     except Exception as error:

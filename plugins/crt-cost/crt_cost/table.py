@@ -1,4 +1,4 @@
-"""What the stages of every point cost, as values and as a table."""
+"""The costs of every point's stages, as JSON values and as a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONG = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def costed(study: Study, device: str | None) -> list[list[dict[str, Any]]]:
-    """The stages of each point with what they cost; points that differ in their seed alone are counted once.
+    """The costs of each point's stages; points that differ in their seed alone are counted once.
 
     Raises: RunError if a part cannot be built.
     """
@@ -53,52 +53,52 @@ def _plain(cost: StageCost, data: Outline, device: str | None) -> dict[str, Any]
     }
 
 
-def print_costs(study: Study, found: Sequence[list[dict[str, Any]]], device: str | None) -> None:
-    """Prints what each stage costs, and what the numbers mean."""
+def print_costs(study: Study, every_point: Sequence[list[dict[str, Any]]], device: str | None) -> None:
+    """Prints the costs of each stage, and what the columns mean."""
     table = Table(box=None, pad_edge=False)
     for column in ("stage", "parameters", "ids of a sample", "ids in training", "FLOPs", "weights", "gradients",
                    "optimizer", "activations", *(["time"] if device else [])):  # fmt: skip
         table.add_column(column, justify="left" if column == "stage" else "right")
-    told = {point.group: stages for point, stages in zip(study.points, found, strict=True)}
-    for group, stages in told.items():
+    by_group = {point.group: stages for point, stages in zip(study.points, every_point, strict=True)}
+    for group, stages in by_group.items():
         for stage in stages:
-            held = [_scaled(size, "B") for size in stage["memory"].values()]
+            memory = [_scaled(size, "B") for size in stage["memory"].values()]
             table.add_row(
                 f"{group}: {stage['stage']}" if study.swept else stage["stage"],
                 _scaled(sum(stage["parameters"].values())),
                 str(stage["ids_per_sample"]),
                 _scaled(stage["ids_in_training"]),
                 f"{stage['flops']:.3g}",
-                *held,
+                *memory,
                 *([_lasting(stage["seconds"])] if device else []),
             )
     show(table)
     for line in _meaning(device):
         click.echo(line)
-    stages = [stage for group in told.values() for stage in group]
+    stages = [stage for group in by_group.values() for stage in group]
     for line in dict.fromkeys(note for stage in stages for note in _notes(stage, device)):
         say(f"note: {line}")
 
 
 def _meaning(device: str | None) -> list[str]:
     lines = [
-        "FLOPs: of all steps of a stage, as often as a run trains it, counted over one step, forward and back; "
-        "encoding, judging and drawing come on top, and stages that points share are trained once",
-        "activations: an estimate, what a step keeps for its gradient",
+        "FLOPs: of all training steps, forward and backward, counted on one step; encoding, validation and generation "
+        "are not included, and a run trains a stage that points share once",
+        "activations: an estimate of what a step keeps for its gradient",
     ]
     if device:
         peaks = f"{DEVICES[device].float32 / 1e12:.3g} (float32) or {DEVICES[device].bfloat16 / 1e12:.3g} (bfloat16)"
-        lines.append(f"time: on one {device} at {UTILISATION:.0%} of its {peaks} TFLOP/s, if data come fast enough")
+        lines.append(f"time: on one {device}, assuming {UTILISATION:.0%} of its peak, {peaks} TFLOP/s, and fast data")
     return lines
 
 
 def _notes(stage: dict[str, Any], device: str | None) -> list[str]:
-    """What the numbers of a stage leave out, and whether it fits."""
+    """What the numbers of a stage do not include, and whether it fits into memory."""
     notes = []
     if stage["not_traced"]:
         notes.append(
-            f"{stage['stage']}: FLOPs are 6 times parameters times ids, as one step could not be traced "
-            f"({stage['not_traced']}); convolutions take far more"
+            f"{stage['stage']}: FLOPs are estimated as 6 times parameters times ids, because one step could not be "
+            f"traced ({stage['not_traced']}); convolutions take far more"
         )
     notes += [f"{stage['stage']}: counted without {reason}" for reason in stage["left_out"]]
     if stage["not_known"]:
@@ -106,12 +106,12 @@ def _notes(stage: dict[str, Any], device: str | None) -> list[str]:
     room = DEVICES[device].memory if device else None
     need = sum(size for size in stage["memory"].values() if size is not None)
     if room is not None and need > room:
-        notes.append(f"{stage['stage']}: needs {_scaled(need, 'B')}, and one {device} has {_scaled(room, 'B')}")
+        notes.append(f"{stage['stage']}: needs {_scaled(need, 'B')}, but one {device} has {_scaled(room, 'B')}")
     return notes
 
 
-def _scaled(value: float | None, unit: str = "") -> str:
-    """Three digits and a letter; nothing where it is not known."""
+def _scaled(value: float | int | None, unit: str = "") -> str:
+    """Three digits and a metric prefix; a question mark for None."""
     if value is None:
         return "?"
     size, letter = next(((size, letter) for size, letter in _LARGE if value >= size), (1, ""))

@@ -1,4 +1,4 @@
-"""One step, forward and back, on tensors without contents: what it computes and what it keeps."""
+"""One step, forward and backward, on tensors without contents: its FLOPs and the memory it keeps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ATEN = torch.ops.aten
 
 
 def _attention(query: Any, key: Any, value: Any, *_: object, **__: object) -> int:
-    """All of it: the library's own formulas leave out no half of a causal one either."""
+    """FLOPs of attention, masked pairs included, as torch counts the other attention kernels."""
     count: int = sdpa_flop_count(query, key, value)  # type: ignore[no-untyped-call]
     return count
 
@@ -31,20 +31,20 @@ _MORE: Mapping[Any, Any] = MappingProxyType(
         _ATEN._scaled_dot_product_flash_attention_for_cpu_backward: _attention_back,
     }
 )
-"""Formulas that the library lacks."""
+"""Formulas that torch lacks."""
 
 
 class Trace(NamedTuple):
-    """What one step takes."""
+    """The cost of one step."""
 
     flops: int
-    """Of matrix products, convolutions and attention; a multiply-add is two."""
+    """Of matrix products, convolutions and attention; a multiply-add counts as two."""
     kept: int
-    """Bytes kept from the forward pass for the gradient, weights excepted."""
+    """Bytes that the forward pass keeps for the gradient, without weights."""
 
 
-class _Everywhere:
-    """Tells no module from another, as the library's own tracker cannot bear `autograd.grad`."""
+class _Untracked:
+    """Attributes all FLOPs to the whole; torch's own tracker of modules fails under `autograd.grad`."""
 
     parents = frozenset({"Global"})
 
@@ -53,19 +53,24 @@ class _Everywhere:
     def __exit__(self, *_: object) -> None: ...
 
 
+def flop_counter() -> FlopCounterMode:
+    """A context that counts FLOPs, and allows `autograd.grad` inside."""
+    counter = FlopCounterMode(display=False, custom_mapping=dict(_MORE))
+    counter.mod_tracker = _Untracked()  # type: ignore[assignment]
+    return counter
+
+
 def traced(loss: Callable[[], Tensor], weights: Iterable[Tensor], *, precision: str) -> Trace:
-    """What it takes to compute a loss of blank `weights`, and its gradient; to be called where tensors are blank."""
+    """Computes a loss of blank `weights` and its gradient, and counts; call it inside `blank`."""
     known = {_storage(weight).cdata for weight in weights}
-    met: dict[int, tuple[StorageWeakRef, int]] = {}  # a reference lets a storage go, but not its number
+    met: dict[int, tuple[StorageWeakRef, int]] = {}  # a weak reference frees a storage, but keeps its id in use
 
     def keep(tensor: Tensor) -> Tensor:
         storage = _storage(tensor)
         met.setdefault(storage.cdata, (storage, tensor.untyped_storage().nbytes()))
         return tensor
 
-    counter = FlopCounterMode(display=False, custom_mapping=dict(_MORE))
-    counter.mod_tracker = _Everywhere()  # type: ignore[assignment]
-    with counter:
+    with flop_counter() as counter:
         with (
             torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
             torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"),

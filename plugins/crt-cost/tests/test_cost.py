@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from crt_basics.plugin import crt_components
 from crt_cost.blank import blank
 from crt_cost.devices import DEVICES, UTILISATION
 from crt_cost.stages import StageCost, costs, outlined
@@ -31,7 +30,7 @@ from crtcore.hooks import Component
 from crtcore.kinds import PriorSpec, RegularizerSpec, Tokenizer
 from crtcore.registry import Registry
 
-SPECS = Path(__file__).parent.parent / "specs"
+SPECS = Path(__file__).parents[3] / "specs"
 SMOKE = str(SPECS / "smoke.toml")
 
 
@@ -185,7 +184,7 @@ class Holding(RegularizerSpec):
 
 REGISTRY = Registry.of(
     [
-        *(("crtcore", component) for component in crt_components()),
+        *discover(),
         ("toys", Component("patches", spec=Patches, summary="", examples=(Patches(),))),
         ("toys", Component("chain", spec=Chain, summary="", examples=(Chain(),))),
         ("here", Component("peeking", spec=Peeking, summary="", examples=(Peeking(),))),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crt_cost.flops import counted, parameters, sample_flops
+from crt_cost.flops import counted, non_embedding_parameters, sample_flops
 from crt_nn.attention import Attention
 from crt_nn.block import Stack
 from crt_nn.context import AttentionContext
@@ -38,7 +38,7 @@ def test_a_transformer_is_counted_by_hand() -> None:
 
     attention, feed_forward, norms, last, output = 4 * 8 * 8, 3 * 8 * 16, 2 * 8, 8, 8 * 10
     weights = 2 * (attention + feed_forward + norms) + last + output
-    assert parameters(prior) == weights == 1400
+    assert non_embedding_parameters(prior) == weights == 1400
     assert found == 5 * (6 * 1400 + 2 * 12 * 8 * 5) == 46800
 
 

@@ -1,5 +1,6 @@
-"""Intervals: a mean by Student's t, over samples or seeds; a difference, paired by seed or by seed and sample.
+"""Intervals of 95 %: Student's t for means, paired differences and ratios; bootstraps for the rest.
 
+scipy's `ttest_rel` and `bootstrap` round otherwise and draw otherwise; kept results hold the bits of these.
 Axes: s seeds, n samples, d draws.
 """
 
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from crtcore.kinds import Measurement
 
@@ -17,47 +18,81 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 DRAWS = 2000
-"""Draws of a bootstrap."""
+"""Draws of the two-level bootstrap."""
+ENOUGH = 0.95
+"""The least share of a bootstrap's draws that must have a value for an interval."""
 
 
 def averaged(values: Float[Tensor, " b"], unit: str) -> Measurement:
-    """Mean and t interval over samples; no interval from one."""
-    from scipy.stats import t as student
-
+    """Mean and t interval over samples; one sample has no interval."""
     mean, count = float(values.mean()), len(values)
     if count < 2:
         return Measurement(mean, unit, count)
-    half = float(student.ppf((1 + CONFIDENCE) / 2, count - 1) * values.std() / math.sqrt(count))
+    half = float(_quantile(count) * values.std() / math.sqrt(count))
     return Measurement(mean, unit, count, mean - half, mean + half)
 
 
 def interval(values: list[float]) -> dict[str, Any]:
-    """Mean and t interval over seeds; no interval from one."""
-    from scipy.stats import t as student
-
+    """Mean and t interval over seeds; one seed has no interval."""
     count = len(values)
     mean = math.fsum(values) / count
     if count < 2:
         return {"mean": mean, "low": None, "high": None, "seeds": count}
-    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
-    half = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread / math.sqrt(count)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    half = float(_quantile(count)) * deviation / math.sqrt(count)
     return {"mean": mean, "low": mean - half, "high": mean + half, "seeds": count}
 
 
 def paired(values: Mapping[int, float], others: Mapping[int, float]) -> dict[str, Any] | None:
-    """Mean and t interval of the differences over the seeds both have; None if they share none."""
-    gaps = [value - others[seed] for seed, value in values.items() if seed in others]
-    if not gaps:
+    """Mean and t interval of the differences over shared seeds; None if no seed is shared.
+
+    `same_sign` counts the seeds whose difference has the sign of the mean.
+    """
+    differences = [value - others[seed] for seed, value in values.items() if seed in others]
+    if not differences:
         return None
-    found = interval(gaps)
-    same = sum((gap < 0) == (found["mean"] < 0) and gap != 0 for gap in gaps)
-    return {**found, "same_sign": same}
+    summary = interval(differences)
+    same = sum((each < 0) == (summary["mean"] < 0) and each != 0 for each in differences)
+    return {**summary, "same_sign": same}
+
+
+def ratio(
+    above: Sequence[SupportsFloat], below: Sequence[SupportsFloat], unit: str, level: float = CONFIDENCE
+) -> Measurement:
+    """The sum of `above` over the sum of `below`, with the t interval of the linearised ratio.
+
+    Source: Cochran (1977), Sampling techniques, section 6.4.
+    """
+    import numpy as np
+
+    x, y = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
+    value, count = float(x.sum() / y.sum()), len(x)
+    deviation = float(np.std(x - value * y, ddof=1)) / float(y.mean())
+    half = float(_quantile(count, level)) * deviation / count**0.5
+    return Measurement(value, unit, count, value - half, value + half)
+
+
+def scaled(number: Measurement, factor: float, unit: str) -> Measurement:
+    """A measurement in another unit."""
+    low, high = (None if end is None else end * factor for end in (number.low, number.high))
+    return Measurement(number.value * factor, unit, number.samples, low, high)
+
+
+def resampled(value: float, draws: Sequence[float | None], unit: str, *, samples: int) -> Measurement:
+    """A number with the middle 95 % of its bootstrap draws; no interval if over 5 % of the draws are None."""
+    import numpy as np
+
+    valid = [draw for draw in draws if draw is not None]
+    if len(valid) < ENOUGH * len(draws):
+        return Measurement(value, unit, samples)
+    low, high = np.quantile(valid, (0.025, 0.975))
+    return Measurement(value, unit, samples, float(low), float(high))
 
 
 def two_level(values: Mapping[int, Sequence[float]], others: Mapping[int, Sequence[float]]) -> dict[str, Any] | None:
-    """The bootstrap interval of a mean difference, drawn anew over seeds and over the samples that both have values of.
+    """The bootstrap interval of a mean difference, over shared seeds and over the samples of both.
 
-    Of few seeds it is too narrow, as they are drawn from among themselves; the t interval over seeds is not. None if
+    With few seeds it is too narrow, as seeds are drawn from among themselves; the t interval over seeds is not. None if
     fewer than two seeds are shared, or samples differ in number.
     Source: Davison and Hinkley (1997), Bootstrap Methods and their Application, section 3.8.
     """
@@ -73,3 +108,10 @@ def two_level(values: Mapping[int, Sequence[float]], others: Mapping[int, Sequen
     means = np.einsum("ds,sn,dn->d", by_seed, gaps, by_sample, optimize=True)
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return {"low": float(low), "high": float(high), "seeds": seeds, "samples": samples}
+
+
+def _quantile(count: int, level: float = CONFIDENCE) -> Any:
+    """The quantile of Student's t that bounds the middle `level` of a mean of `count` values."""
+    from scipy.stats import t as student
+
+    return student.ppf((1 + level) / 2, count - 1)

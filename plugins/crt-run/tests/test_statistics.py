@@ -1,11 +1,11 @@
-"""Means and the intervals around them."""
+"""Statistics: means, ratios and bootstraps with their intervals."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from crt_run.statistics import averaged, two_level
+from crt_run.statistics import averaged, resampled, two_level
 
 
 def test_a_mean_over_samples_has_the_interval_of_student() -> None:
@@ -52,3 +52,14 @@ def test_differences_are_paired_sample_by_sample() -> None:
 @pytest.mark.parametrize("others", [{}, {0: [1.0, 2.0]}, {0: [1.0, 2.0], 1: [1.0]}])
 def test_there_is_no_two_level_interval_without_pairs(others: dict[int, list[float]]) -> None:
     assert two_level({0: [1.0, 2.0], 1: [1.0, 2.0]}, others) is None
+
+
+def test_a_bootstrap_interval_is_the_middle_of_the_draws() -> None:
+    measurement = resampled(600.0, [float(value) for value in range(1001)], "bits", samples=7)
+
+    assert measurement == (600.0, "bits", 7, 25.0, 975.0)
+
+
+def test_a_number_that_many_draws_lack_has_no_interval() -> None:
+    assert resampled(1.0, [1.0] * 95 + [None] * 5, "times", samples=7) == (1.0, "times", 7, 1.0, 1.0)
+    assert resampled(1.0, [1.0] * 94 + [None] * 6, "times", samples=7) == (1.0, "times", 7, None, None)

@@ -1,1 +1,1 @@
-"""The compute study of crtcore: what regularising a tokenizer saves in training stage 2."""
+"""The scaling study of crtcore: the stage-2 compute that regularising a tokenizer saves."""

@@ -1,4 +1,4 @@
-"""A prior trained once at a constant step size, with a cool-down off that training for each length."""
+"""A prior trained once at a constant learning rate, with a cool-down that branches off for each training length."""
 
 from __future__ import annotations
 
@@ -15,39 +15,41 @@ from crtcore.kinds import Plan, Run
 from crtcore.settings import Training
 
 
-class Course(NamedTuple):
-    """What the stages of one prior are called, depend on and minimise."""
+class Schedule(NamedTuple):
+    """The stages of one prior: their name, what they depend on, and what they minimise."""
 
     name: str
+    """The prefix of the stages' names."""
     reads: tuple[str, ...]
+    """Paths of the plan that make the stages' cache keys."""
     plan: Plan
-    """The plan that is read: that of the prior's tokenizer."""
+    """The plan of the prior's tokenizer."""
     training: Training
     objective: Callable[[int, float], Loss]
 
 
 def cooling(training: Training, length: int) -> Training:
-    """A training of `length` steps whose step size stays at its peak until the cool-down and falls to 0 from there."""
+    """A training of `length` steps whose learning rate stays at its peak until the cool-down, then falls to 0."""
     optimizer = attrs.evolve(training.optimizer, warmup=branch(length) / length, decay="cosine")
     return attrs.evolve(training, steps=length, optimizer=optimizer)
 
 
-def cooled(prior: nn.Module, course: Course, lengths: tuple[int, ...], run: Run) -> Iterator[int]:
-    """Each length in turn, at which `prior` has been trained for so many steps and cooled down.
+def cooled(prior: nn.Module, schedule: Schedule, lengths: tuple[int, ...], run: Run) -> Iterator[int]:
+    """Yields each length once `prior` has been trained for as many steps, the last of them a cool-down.
 
-    Raises: Stopped once it has saved, RunError if a loss is not finite.
+    Raises: Stopped after a save, RunError if a loss is not finite.
     """
     saved = None
     for length in lengths:
         end = branch(length)
         prior.train()
-        with run.stage(f"{course.name}-to-{end}", course.reads, course.plan) as stage:
-            part = {"prior": Part(prior, course.training.optimizer)}
-            fit(stage, part, course.training, course.objective, step_range=StepRange(saved, end))
+        with run.stage(f"{schedule.name}-to-{end}", schedule.reads, schedule.plan) as stage:
+            part = {"prior": Part(prior, schedule.training.optimizer)}
+            fit(stage, part, schedule.training, schedule.objective, step_range=StepRange(saved, end))
             saved = stage.latest()
-        training = cooling(course.training, length)
-        with run.stage(f"{course.name}-cooled-{length}", course.reads, course.plan) as stage:
+        training = cooling(schedule.training, length)
+        with run.stage(f"{schedule.name}-cooled-{length}", schedule.reads, schedule.plan) as stage:
             part = {"prior": Part(prior, training.optimizer)}
-            fit(stage, part, training, course.objective, step_range=StepRange(saved))
+            fit(stage, part, training, schedule.objective, step_range=StepRange(saved))
         prior.eval()
         yield length

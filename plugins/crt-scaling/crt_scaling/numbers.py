@@ -1,4 +1,4 @@
-"""What the trials of a study come to: its points, its laws and savings, and their intervals.
+"""From the trials of a study to its points, power laws and savings, with bootstrap intervals.
 
 Axes: b held-out samples, d feature width.
 """
@@ -9,25 +9,25 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from crt_basics.metrics.frechet import frechet_distance
+from crt_run.statistics import resampled
 from crt_scaling.analysis import Spot, fitted, frontier, saving
 from crtcore.kinds import Findings, Measurement, Row
 from crtcore.noise import Noise
 
 RESAMPLES = 200
-"""Draws that an interval is taken from."""
+"""Bootstrap draws of an interval."""
 LOSS, TOTAL, DISTANCE = "id_code_length_bits", "two_part_code_length_bits", "generation_frechet"
 POINT = (LOSS, TOTAL, DISTANCE, "generation_kernel_distance")
-"""What is told of a trial."""
+"""Numbers of a trial."""
 OWN = ("data_given_ids_bits", "reconstruction_frechet", "frechet_floor")
-"""What is told of a tokenizer."""
+"""Numbers of a tokenizer."""
 COMPARED = (TOTAL, DISTANCE)
-"""What one value means the same of for both tokenizers; nats of other ids are not."""
+"""Numbers that are comparable between the tokenizers; bits of ids are not, as the ids differ."""
 BASELINE, REGULARIZED = "baseline", "regularized"
 
 
@@ -35,13 +35,13 @@ class Trial(NamedTuple):
     """One prior after one length of training."""
 
     prior: int
-    """Its place in the spec file."""
+    """Its index in the spec file."""
     parameters: int
     steps: int
     flops: int
-    """Of its training: the part it shares with other lengths is charged to each."""
+    """Of its training, including the steps that it shares with other lengths."""
     numbers: Mapping[str, Measurement]
-    """What metrics say of it."""
+    """Results of the metrics."""
     ids: Float[Tensor, " b"]
     """Bits of each held-out sample's ids."""
     generated: Float[Tensor, "b d"]
@@ -52,7 +52,7 @@ class Arm(NamedTuple):
     """A tokenizer, and the trials over its ids."""
 
     flops: int
-    """Of the tokenizer's training, its regularisers included."""
+    """Of the tokenizer's training, with its regularisers."""
     rest: Float[Tensor, " b"]
     """Bits of each held-out sample given its ids."""
     trials: Sequence[Trial]
@@ -64,7 +64,7 @@ Quantities = Mapping[str, Mapping[str, Sequence[float]]]
 
 
 def findings(arms: Arms, real: Float[Tensor, "b d"], seed: int) -> Findings:
-    """The whole table, given the features of the held-out data."""
+    """All numbers and rows, given the features `real` of the held-out data."""
     costs = [trial.flops for trial in arms[BASELINE].trials]
     noise = Noise(seed, "resamples of the scaling study")
     draws: list[dict[str, float]] = []
@@ -73,25 +73,28 @@ def findings(arms: Arms, real: Float[Tensor, "b d"], seed: int) -> Findings:
         values = quantities(arms, real, rows)
         some = {name: {arm: [own[at] for at in places] for arm, own in of.items()} for name, of in values.items()}
         draws.append(analysed([costs[at] for at in places], some))
-    found = analysed(costs, quantities(arms, real, torch.arange(len(real))))
-    numbers = {name: interval(name, value, draws, samples=len(real)) for name, value in found.items()}
+    whole = analysed(costs, quantities(arms, real, torch.arange(len(real))))
+    numbers = {
+        name: resampled(value, [draw.get(name) for draw in draws], unit(name), samples=len(real))
+        for name, value in whole.items()
+    }
     own = {f"{name}_{arm}": number for arm, each in arms.items() for name, number in alone(each).items()}
     return Findings(own | numbers, [row for arm, each in arms.items() for row in rows_of(arm, each)])
 
 
 def alone(arm: Arm) -> dict[str, Measurement]:
-    """What is of a tokenizer alone."""
+    """The numbers of a tokenizer alone."""
     spent = Measurement(float(arm.flops), "FLOPs", len(arm.rest))
     return {**{name: arm.trials[0].numbers[name] for name in OWN}, "stage_one_flops": spent}
 
 
 def _draw(noise: Noise, count: int, index: int) -> Int[Tensor, " n"]:
-    """As many places as there are, each at random."""
+    """`count` indices below `count`, drawn with replacement."""
     return noise.uniforms(torch.arange(count), index) * count >> 24
 
 
 def quantities(arms: Arms, real: Float[Tensor, "b d"], rows: Int[Tensor, " b"]) -> Quantities:
-    """What is analysed, on the held-out samples `rows`."""
+    """The quantities to analyse, on the held-out samples `rows`."""
     measure: dict[str, Callable[[Arm, Trial], float]] = {
         LOSS: lambda arm, trial: float(trial.ids[rows].mean()),
         TOTAL: lambda arm, trial: float((trial.ids + arm.rest)[rows].mean()),
@@ -103,34 +106,27 @@ def quantities(arms: Arms, real: Float[Tensor, "b d"], rows: Int[Tensor, " b"]) 
     }
 
 
-def analysed(costs: Sequence[float], values: Quantities) -> dict[str, float]:
-    """Exponent and limit of each frontier's law, and what the regularisers save; what cannot be said is left out."""
-    found: dict[str, float] = {}
+def analysed(costs: Sequence[int], values: Quantities) -> dict[str, float]:
+    """Exponent and limit of each frontier's power law, and the savings; omits what cannot be fitted or compared."""
+    numbers: dict[str, float] = {}
     for name, of in values.items():
         short = name.removesuffix("_bits")
         edges = {arm: frontier(map(Spot, costs, own)) for arm, own in of.items()}
         for arm, edge in edges.items():
-            if law := fitted(edge):
-                found[f"{short}_exponent_{arm}"] = law.exponent
-                found[f"{short}_limit_{arm}"] = law.limit
+            if power_law := fitted(edge):
+                numbers[f"{short}_exponent_{arm}"] = power_law.exponent
+                numbers[f"{short}_limit_{arm}"] = power_law.limit
         if name in COMPARED:
             saved = saving(edges[REGULARIZED], edges[BASELINE])
             if saved:
-                found[f"{short}_flops_ratio"] = saved.ratio
-                found[f"{short}_flops_doublings"] = math.log2(saved.ratio)  # of these a mean over seeds is fair
-            found[f"{short}_shared_range"] = saved.share if saved else 0.0
-    return found
-
-
-def interval(name: str, value: float, draws: Sequence[Mapping[str, float]], *, samples: int) -> Measurement:
-    """A number with the middle 95 % of its resamples; no interval if more than 5 % of them lack it."""
-    told = [draw[name] for draw in draws if name in draw]
-    low, high = np.quantile(told, (0.025, 0.975)) if len(told) >= 0.95 * len(draws) else (None, None)
-    return Measurement(value, unit(name), samples, *(None if end is None else float(end) for end in (low, high)))
+                numbers[f"{short}_flops_ratio"] = saved.ratio
+                numbers[f"{short}_flops_doublings"] = math.log2(saved.ratio)  # a mean of these over seeds is unbiased
+            numbers[f"{short}_shared_range"] = saved.share if saved else 0.0
+    return numbers
 
 
 def unit(name: str) -> str:
-    """The unit of a number of the analysis."""
+    """The unit of an analysed number."""
     if "_limit_" in name:
         return "squared whitened units" if name.startswith(DISTANCE) else "bits"
     ends = {"_ratio": "times", "_doublings": "doublings", "_shared_range": "share of values"}
@@ -138,7 +134,7 @@ def unit(name: str) -> str:
 
 
 def rows_of(name: str, arm: Arm) -> list[Row]:
-    """A row for each trial, with the best that no more FLOPs reach."""
+    """A row for each trial, with the best numbers that trials of no more FLOPs reach."""
     rows = []
     for trial in arm.trials:
         affordable = [other.numbers for other in arm.trials if other.flops <= trial.flops]

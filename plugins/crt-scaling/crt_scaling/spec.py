@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
+from crt_basics.experiments.specs import form_problems
 from crtcore.kinds import ExperimentSpec, Figure, Role
 from crtcore.spec import FieldError, at_least, below
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from crtcore.settings import Training
 
 COOLDOWN = 0.2
-"""Share of a training in which its step size falls to 0."""
+"""Share of a training in which its learning rate falls to 0."""
 
 
 def branch(length: int) -> int:
@@ -33,9 +34,9 @@ def _rising(_: object, attribute: attrs.Attribute[Any], value: tuple[int, ...]) 
 class Scaling(ExperimentSpec):
     """Train priors of several sizes for several lengths, over a tokenizer with and without its regularisers.
 
-    Each prior is trained once at a constant step size; each length is a cool-down of its last fifth that branches off
-    that training. Loss, two-part code length and the distance of draws stand against the FLOPs of stage 2, with the
-    power law of the compute-optimal frontier and the compute that the regularisers save.
+    Each prior is trained once at a constant learning rate; each length is a cool-down of its last fifth that branches
+    off that training. Loss, two-part code length and the distance of draws are reported against the FLOPs of stage 2,
+    with the power law of the compute-optimal frontier and the compute that the regularisers save.
     Source: Ramanujan et al. (2024), arXiv:2412.16326; the cool-downs from Hägele et al. (2024), arXiv:2405.18392.
     """
 
@@ -71,11 +72,11 @@ class Scaling(ExperimentSpec):
     )
 
     shorter: tuple[int, ...] = attrs.field(default=(), validator=_rising)
-    """Training lengths of a prior, in steps, beside the whole one of `[training.prior]`."""
+    """Training lengths of a prior, in steps, in addition to that of `[training.prior]`."""
     discount: float = attrs.field(default=0.05, validator=[at_least(0), below(1)])
-    """Share of the tokenizer's steps that it is trained less with regularisers, for the compute they take."""
+    """Share of the tokenizer's steps that regularised training omits, for the compute that regularisers take."""
     dimensions: int = attrs.field(default=24, validator=at_least(1))
-    """Principal components of the training data that the distances of draws are taken in."""
+    """Principal components of the training data in which distances of draws are measured."""
 
     def lengths(self, training: Training) -> tuple[int, ...]:
         """Every training length of a prior, in steps."""
@@ -92,12 +93,12 @@ class Scaling(ExperimentSpec):
         return max(1, round(steps * (1 - self.discount)))
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
-        """Parts that do not fit: other data than images, priors that are not trained, a course that does not branch."""
-        dataset, tokenizer, training = plan.parts["dataset"], plan.parts["tokenizer"], plan.training["prior"]
+        """Parts that do not fit: data other than images, priors that are not trained, a schedule without a branch."""
+        dataset = plan.parts["dataset"]
         if dataset.form != "image":
             yield "dataset.use", f"expected a dataset of images, got one of {dataset.form!r} data"
-        elif tokenizer.form != "image":
-            yield "tokenizer.use", f"expected a tokenizer of 'image' data, got one of {tokenizer.form!r}"
+        else:
+            yield from form_problems(plan)
         if plan.parts["decoder"].drafts:
             yield "decoder.use", "expected a decoder that needs no draft, such as 'ancestral'"
         for role in ("regularizer", "prior"):
@@ -105,13 +106,13 @@ class Scaling(ExperimentSpec):
                 yield role, f"expected at least one table [[{role}]], got none"
         for index, prior in enumerate(plan.parts["prior"]):
             if prior.pretrained:
-                yield f"prior.{index}.use", "expected a prior that is trained here, got one that brings its weights"
-        yield from self._course(training)
+                yield f"prior.{index}.use", "expected a prior that is trained here, got a pretrained one"
+        yield from self._schedule_problems(plan.training["prior"])
 
-    def _course(self, training: Training) -> Iterable[tuple[str, str]]:
+    def _schedule_problems(self, training: Training) -> Iterable[tuple[str, str]]:
         optimizer = training.optimizer
         if optimizer.decay != "constant":
-            message = f"expected 'constant', as the cool-downs bring the step size to 0, got {optimizer.decay!r}"
+            message = f"expected 'constant', as the cool-downs bring the learning rate to 0, got {optimizer.decay!r}"
             yield "training.prior.optimizer.decay", message
         if self.shorter and self.shorter[-1] >= training.steps:
             yield (
@@ -119,6 +120,6 @@ class Scaling(ExperimentSpec):
                 f"expected less than training.prior.steps ({training.steps}), got {self.shorter!r}",
             )
         first = branch(self.lengths(training)[0])
-        if (warm := optimizer.warmup * training.steps) > first:
-            message = f"expected the warm-up to end by the first cool-down (step {first}), got one of {warm:g} steps"
+        if (warmup := optimizer.warmup * training.steps) > first:
+            message = f"expected the warm-up to end by the first cool-down (step {first}), got one of {warmup:g} steps"
             yield "training.prior.optimizer.warmup", message

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crt_scaling.analysis import FEWEST, Law, Spot, fitted, frontier, saving
+from crt_scaling.analysis import FEWEST, PowerLaw, Spot, fitted, frontier, saving
 
 SPOTS = st.lists(
     st.builds(Spot, st.floats(1e6, 1e15), st.floats(0.1, 1e3)), min_size=1, max_size=30, unique_by=lambda spot: spot[0]
 )
-LAWS = st.builds(Law, st.floats(0, 5), st.floats(3, 8), st.floats(-0.8, -0.2))
+LAWS = st.builds(PowerLaw, st.floats(0, 5), st.floats(3, 8), st.floats(-0.8, -0.2))
 
 
-def on(law: Law, costs: Sequence[float]) -> list[Spot]:
+def on(law: PowerLaw, costs: Sequence[float]) -> list[Spot]:
     """Spots of a law; its scale is the logarithm of what is above the limit at 1e9 FLOPs."""
     return [Spot(cost, law.limit + math.exp(law.scale) * (cost / 1e9) ** law.exponent) for cost in costs]
 
@@ -52,7 +52,7 @@ def test_the_frontier_of_a_frontier_is_itself(spots: list[Spot]) -> None:
 
 
 @given(LAWS)
-def test_a_law_is_found_again_from_spots_on_it(law: Law) -> None:
+def test_a_law_is_found_again_from_spots_on_it(law: PowerLaw) -> None:
     found = fitted(on(law, COSTS))
 
     assert found is not None
@@ -61,7 +61,7 @@ def test_a_law_is_found_again_from_spots_on_it(law: Law) -> None:
 
 
 @given(LAWS, st.floats(0.01, 100))
-def test_other_units_of_compute_change_the_scale_alone(law: Law, unit: float) -> None:
+def test_other_units_of_compute_change_the_scale_alone(law: PowerLaw, unit: float) -> None:
     spots = on(law, COSTS)
 
     one, other = fitted(spots), fitted([Spot(unit * spot.flops, spot.value) for spot in spots])
@@ -74,7 +74,7 @@ def test_other_units_of_compute_change_the_scale_alone(law: Law, unit: float) ->
 
 def test_a_noisy_law_is_found_within_its_noise() -> None:
     """Errors of 1 %, alternating: an exponent of -0.5 within 0.1."""
-    spots = on(Law(2.0, 4.0, -0.5), COSTS)
+    spots = on(PowerLaw(2.0, 4.0, -0.5), COSTS)
 
     found = fitted([Spot(spot.flops, spot.value * (1 + 0.01 * (-1) ** at)) for at, spot in enumerate(spots)])
 
@@ -83,14 +83,15 @@ def test_a_noisy_law_is_found_within_its_noise() -> None:
 
 
 @pytest.mark.parametrize(
-    "spots", [on(Law(1.0, 4.0, -0.5), COSTS[: FEWEST - 1]), [*on(Law(1.0, 4.0, -0.5), COSTS), Spot(1e20, -0.1)]]
+    "spots",
+    [on(PowerLaw(1.0, 4.0, -0.5), COSTS[: FEWEST - 1]), [*on(PowerLaw(1.0, 4.0, -0.5), COSTS), Spot(1e20, -0.1)]],
 )
 def test_too_few_spots_and_values_under_nothing_have_no_law(spots: list[Spot]) -> None:
     assert fitted(spots) is None
 
 
 @given(LAWS, st.floats(0.2, 5))
-def test_a_frontier_that_needs_a_share_of_the_compute_saves_as_much(law: Law, times: float) -> None:
+def test_a_frontier_that_needs_a_share_of_the_compute_saves_as_much(law: PowerLaw, times: float) -> None:
     """What `times` less compute reaches the same: the ratio is exactly that, wherever both pass."""
     others = on(law, COSTS)
     spots = [Spot(spot.flops / times, spot.value) for spot in others]

@@ -15,7 +15,7 @@ from torch import nn
 from crt_run.runs.checkpoint import load
 from crt_run.runs.run import Stage
 from crt_run.training.losses import Loss
-from crt_scaling.cooled import Course, cooled
+from crt_scaling.cooled import Schedule, cooled
 from crt_scaling.spec import branch
 from crtcore.settings import Optimizer, Training
 
@@ -81,9 +81,9 @@ def trained(folder: Path, lengths: tuple[int, ...], steps: int) -> dict[int, lis
     optimizer = Optimizer(learning_rate=1.0, warmup=2 / steps, decay="constant", beta1=0.0, beta2=0.0)
     plan: Any = None
     run: Any = Around(folder)
-    course = Course("prior", (), plan, Training(steps=steps, optimizer=optimizer), loss)
+    schedule = Schedule("prior", (), plan, Training(steps=steps, optimizer=optimizer), loss)
     found = {}
-    for length in cooled(module, course, lengths, run):
+    for length in cooled(module, schedule, lengths, run):
         found[length] = [path[step] for step in range(length)] + [module.weight.item()]
     return found
 

@@ -12,12 +12,13 @@ import attrs
 import pytest
 import torch
 
-from crt_basics.plugin import crt_components
+from crt_basics import plugin
 from crt_laws.toys import Chain, Patches
 from crt_report.grid import grid
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crt_scaling import numbers
+from crt_scaling.spec import Scaling
 from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
 from crtcore.errors import Stopped
@@ -38,7 +39,8 @@ class Drafting(DecoderSpec):
 
 REGISTRY = Registry.of(
     [
-        *(("crtcore", component) for component in crt_components()),
+        *(("basics", component) for component in plugin.crt_components()),
+        ("scaling", Component("scaling", spec=Scaling, summary="the study", examples=(Scaling(),))),
         ("toys", Component("patches", spec=Patches, summary="linear patches", examples=(Patches(),))),
         ("toys", Component("drafting", spec=Drafting, summary="drafts", examples=(Drafting(),))),
         ("toys", Component("chain", spec=Chain, summary="linear prediction", examples=(Chain(),))),
@@ -204,7 +206,7 @@ def test_the_steps_to_wait_for_are_those_that_are_taken(small: tuple[dict[str, A
         ({"dataset": {"use": "python-source"}}, "dataset.use: expected a dataset of images, got one of 'ids' data"),
         (
             {"prior": [{"use": "table"}, {"use": "saved", "folder": "final", "prior": {"use": "table"}}]},
-            "prior.1.use: expected a prior that is trained here, got one that brings its weights",
+            "prior.1.use: expected a prior that is trained here, got a pretrained one",
         ),
         ({"decoder": {"use": "drafting"}}, "decoder.use: expected a decoder that needs no draft, such as 'ancestral'"),
         ({"regularizer": []}, "regularizer: expected at least one"),
@@ -229,22 +231,6 @@ def test_the_steps_to_wait_for_are_those_that_are_taken(small: tuple[dict[str, A
 def test_what_does_not_fit_is_named(tables: dict[str, Any], reason: str) -> None:
     with pytest.raises(SpecError, match=reason):
         plan(**tables)
-
-
-def test_an_interval_is_of_the_middle_of_its_resamples() -> None:
-    draws = [{"x_exponent_baseline": float(value)} for value in range(1001)]
-
-    found = numbers.interval("x_exponent_baseline", 600.0, draws, samples=7)
-
-    assert found == (600.0, "power of FLOPs", 7, 25.0, 975.0)
-
-
-def test_a_number_that_many_resamples_lack_has_no_interval() -> None:
-    draws = [{"x_flops_ratio": 1.0}] * 94 + [{}] * 6
-
-    found = numbers.interval("x_flops_ratio", 1.0, draws, samples=7)
-
-    assert found == (1.0, "times", 7, None, None)
 
 
 def test_resamples_are_drawn_evenly() -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import attrs
 
-from crtcore.kinds import (
-    BottleneckSpec,
-)
+from crtcore.kinds import BottleneckSpec
 from crtcore.spec import at_least, each
-
-if TYPE_CHECKING:
-    pass
 
 
 @attrs.frozen(kw_only=True)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import attrs
 
-from crtcore.kinds import (
-    DatasetSpec,
-)
+from crtcore.kinds import DatasetSpec
 from crtcore.spec import at_least, between
-
-if TYPE_CHECKING:
-    pass
 
 
 @attrs.frozen(kw_only=True)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import attrs
 
-from crtcore.kinds import (
-    DecoderSpec,
-)
-
-if TYPE_CHECKING:
-    pass
+from crtcore.kinds import DecoderSpec
 
 
 @attrs.frozen(kw_only=True)

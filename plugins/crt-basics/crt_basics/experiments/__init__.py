@@ -1,1 +1,1 @@
-"""Experiments."""
+"""The experiments `two-stage` and `compression`."""

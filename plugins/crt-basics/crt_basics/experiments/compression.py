@@ -8,21 +8,20 @@ from torch import Tensor
 from crt_basics.experiments.specs import Compression
 from crt_run.statistics import averaged
 from crt_run.training.ids import batches, spread
-from crt_run.training.stages import SHOWN, trained_tokenizer
+from crt_run.training.stages import SHOWN, build_dataset, trained_tokenizer
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Encoded, Findings, Measurement, Plan, Run, Tokenizer
 
 
 class CompressionExperiment:
-    """A tokenizer, and what its codes of held-out data cost and leave out."""
+    """Trains a tokenizer, and measures the rate and the distortion of held-out data."""
 
     def __init__(self, spec: Compression) -> None:
         self.spec = spec
 
     def __call__(self, plan: Plan, run: Run) -> Findings:
         """Trains the tokenizer if it is not trained yet, then measures."""
-        dataset = plan.parts["dataset"].build()
-        run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
+        dataset = build_dataset(plan, run)
         tokenizer = trained_tokenizer(plan, run, dataset, continuous=True)
         if run.stopping():
             raise Stopped
@@ -52,13 +51,16 @@ def _measured(plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> d
         "distortion": averaged(torch.cat(distortions), "squared data units"),
     }
     if image:
-        scale, unit = (
-            (1.0, "squared data units") if dataset.levels is None else ((dataset.levels - 1) / 2, "squared levels")
-        )
+        scale, unit = error_scale(dataset.levels)
         numbers["reconstruction_mse"] = averaged(torch.cat(errors) * scale**2, unit)
     return numbers
 
 
+def error_scale(levels: int | None) -> tuple[float, str]:
+    """What turns an error of data from -1 to 1 into levels, and the unit of its square; data units without levels."""
+    return (1.0, "squared data units") if levels is None else ((levels - 1) / 2, "squared levels")
+
+
 def _keep(run: Run, data: Tensor, encoded: Encoded) -> None:
-    """Keeps some samples for the report."""
+    """Saves some samples for the report."""
     run.keep({"real": data[:SHOWN], "reconstructed": encoded.reconstruction[:SHOWN].clamp(-1, 1)})

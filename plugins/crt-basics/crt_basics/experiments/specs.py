@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from crtcore.kinds import (
-    ExperimentSpec,
-    Role,
-    TradeOff,
-)
+from crtcore.kinds import ExperimentSpec, Role, TradeOff
 from crtcore.spec import at_least
 
 if TYPE_CHECKING:
@@ -20,12 +16,19 @@ if TYPE_CHECKING:
     from crtcore.kinds import Plan
 
 
+def form_problems(plan: Plan) -> Iterable[tuple[str, str]]:
+    """The path and the message of a tokenizer whose form of data is not the dataset's."""
+    dataset, tokenizer = plan.parts["dataset"], plan.parts["tokenizer"]
+    if dataset.form != tokenizer.form:
+        yield "tokenizer.use", f"expected a tokenizer of {dataset.form!r} data, got one of {tokenizer.form!r}"
+
+
 @attrs.frozen(kw_only=True)
 class Compression(ExperimentSpec):
-    """Train a tokenizer alone, and measure what its codes of held-out data cost and leave out.
+    """Train a tokenizer alone, and measure the rate and the distortion of held-out data.
 
-    The rate is the bottleneck's own, so that it is one axis for ids and for continuous codes; a code that is drawn is
-    drawn once a sample.
+    The rate is the bottleneck's own, so that discrete and continuous codes share one axis; a stochastic code is drawn
+    once a sample.
     """
 
     implementation: ClassVar[str] = "crt_basics.experiments.compression:CompressionExperiment"
@@ -41,15 +44,13 @@ class Compression(ExperimentSpec):
     )
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
-        """Parts that do not fit: another form of data."""
-        dataset, tokenizer = plan.parts["dataset"], plan.parts["tokenizer"]
-        if dataset.form != tokenizer.form:
-            yield "tokenizer.use", f"expected a tokenizer of {dataset.form!r} data, got one of {tokenizer.form!r}"
+        """Parts that do not fit: a tokenizer of another form of data."""
+        yield from form_problems(plan)
 
 
 @attrs.frozen(kw_only=True)
 class TwoStage(ExperimentSpec):
-    """Train a tokenizer, then a prior over its ids; draw ids, decode them, and score both stages on held-out data."""
+    """Train a tokenizer, then a prior over its ids; generate and decode ids, and score both stages on held-out data."""
 
     implementation: ClassVar[str] = "crt_basics.experiments.two_stage:TwoStageExperiment"
     roles: ClassVar[Mapping[str, Role]] = {
@@ -65,14 +66,12 @@ class TwoStage(ExperimentSpec):
     stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior", "draft": "draft"}
 
     evaluations: int = attrs.field(default=10, validator=at_least(1))
-    """Times a prior is scored on validation data while it trains; the best one is kept."""
+    """How often a prior is validated while it trains; the best weights are kept."""
     samples: int = attrs.field(default=0, validator=at_least(0))
-    """Test samples that are scored, and training samples that metrics see, evenly spaced in their splits; 0 is all."""
+    """Test samples to score, and training samples that metrics see, evenly spaced in their splits; 0 is all."""
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
-        """Parts that do not fit: another form of data, a decoder without its draft."""
-        dataset, tokenizer, decoder = plan.parts["dataset"], plan.parts["tokenizer"], plan.parts["decoder"]
-        if dataset.form != tokenizer.form:
-            yield "tokenizer.use", f"expected a tokenizer of {dataset.form!r} data, got one of {tokenizer.form!r}"
-        if decoder.drafts and plan.parts["draft"] is None:
+        """Parts that do not fit: a tokenizer of another form of data, a decoder without its draft."""
+        yield from form_problems(plan)
+        if plan.parts["decoder"].drafts and plan.parts["draft"] is None:
             yield "draft", "expected a table [draft]: this decoder needs a draft prior"

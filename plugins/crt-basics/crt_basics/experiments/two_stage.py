@@ -1,4 +1,4 @@
-"""The two-stage experiment: compress, model, draw, score."""
+"""The two-stage experiment: a tokenizer, a prior over its ids, generation, and scores."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from typing import Any
 
 import torch
 
+from crt_basics.experiments.compression import error_scale
 from crt_basics.experiments.specs import TwoStage
 from crt_basics.metrics.code_length import unigram_nats
 from crt_run.training.ids import check_round_trip, coded, encoded, spread
 from crt_run.training.order import seeded
-from crt_run.training.stages import TOKENIZER, Split, evidence, generated, keep, modelling, trained_tokenizer
+from crt_run.training.stages import (
+    TOKENIZER,
+    Split,
+    build_dataset,
+    evidence,
+    generated,
+    keep,
+    modelling,
+    trained_tokenizer,
+)
 from crt_run.training.trainer import Part, fit
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Evidence, Findings, Generation, Measurement, Metric, Plan, Prior, Run, Tokenizer
@@ -21,16 +31,15 @@ from crtcore.noise import Noise
 
 
 class TwoStageExperiment:
-    """A tokenizer, a prior over its ids, draws from the prior, and both stages scored on held-out data."""
+    """Trains a tokenizer and a prior over its ids, generates from the prior, and scores both on held-out data."""
 
     def __init__(self, spec: TwoStage) -> None:
         self.spec = spec
 
     def __call__(self, plan: Plan, run: Run) -> Findings:
-        """Trains what is not trained yet, then measures."""
-        dataset = plan.parts["dataset"].build()
-        metrics = [spec.build() for spec in plan.parts["metric"]]  # first, as one may lack a package or a file
-        run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
+        """Trains the stages that are not finished, then measures."""
+        dataset = build_dataset(plan, run)
+        metrics = [spec.build() for spec in plan.parts["metric"]]  # before training, as one may lack a package or file
         tokenizer = trained_tokenizer(plan, run, dataset)
         prior = self._prior("prior", plan, run, dataset, tokenizer)
         draft = self._prior("draft", plan, run, dataset, tokenizer) if plan.parts["draft"] else None
@@ -39,7 +48,7 @@ class TwoStageExperiment:
         with torch.inference_mode():
             numbers = self._measure(plan, run, dataset, tokenizer, prior, draft, metrics=metrics)
         for role, part in (("tokenizer", tokenizer), ("prior", prior), ("draft", draft)):
-            run.note_backends(role, part)  # known once the part has run
+            run.note_backends(role, part)  # a part knows its backend once it has run
         return Findings(numbers)
 
     def _prior(self, role: str, plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> Any:
@@ -53,13 +62,13 @@ class TwoStageExperiment:
         with run.stage(role, (*TOKENIZER, "experiment.evaluations", role, f"training.{role}")) as stage:
             codes = coded(run, TOKENIZER, dataset, tokenizer, "train")
             everything = spread(dataset.sizes["validation"])
-            held_ids, held_condition = encoded(run, dataset, tokenizer, "validation", everything)
+            held_ids, held_classes = encoded(run, dataset, tokenizer, "validation", everything)
             if not stage.finished:
                 check_round_trip(run, dataset, tokenizer, "train", codes)
 
             def validate() -> float:
                 training_now = prior.training
-                score = float(scored(prior.eval(), held_ids, held_condition).mean())
+                score = float(scored(prior.eval(), held_ids, held_classes).mean())
                 prior.train(training_now)
                 return score
 
@@ -77,28 +86,29 @@ class TwoStageExperiment:
         fitted, held_out = (spread(dataset.sizes[split], self.spec.samples) for split in ("train", "test"))
         known = coded(run, TOKENIZER, dataset, tokenizer, "train").at(fitted)
         ids, class_ids = encoded(run, dataset, tokenizer, "test", held_out)
-        drawn = generated(plan, run, tokenizer, prior, ids, class_ids, draft=draft)
+        generation = generated(plan, run, tokenizer, prior, ids, class_ids, draft=draft)
         nats = scored(prior, ids, class_ids)
-        seen = Split(fitted, *known), Split(held_out, ids, class_ids)
-        found = evidence(plan, dataset, tokenizer, *seen, drawn=drawn.ids, id_nats=nats)
-        keep(run, found)
+        splits = Split(fitted, *known), Split(held_out, ids, class_ids)
+        samples = evidence(plan, dataset, tokenizer, *splits, drawn=generation.ids, id_nats=nats)
+        keep(run, samples)
         numbers: dict[str, Measurement] = {}
         for metric in metrics:
-            numbers |= metric(found)
-        return numbers | _own(found, drawn)
+            numbers |= metric(samples)
+        return numbers | _own_numbers(samples, generation)
 
 
-def _own(found: Evidence, drawn: Generation) -> dict[str, Measurement]:
-    scale, unit = (1.0, "squared data units") if found.levels is None else ((found.levels - 1) / 2, "squared levels")
-    error = (found.real.double() - found.reconstructed).square().mean() * scale**2
-    emitted = int((drawn.ids >= 0).sum())
-    present = found.ids[found.ids >= 0]
+def _own_numbers(samples: Evidence, generation: Generation) -> dict[str, Measurement]:
+    """Numbers of every two-stage run, whatever its metrics: error, use of codes, and calls of the target."""
+    scale, unit = error_scale(samples.levels)
+    error = (samples.real.double() - samples.reconstructed).square().mean() * scale**2
+    emitted = int((generation.ids >= 0).sum())
+    present = samples.ids[samples.ids >= 0]
     unigram = unigram_nats(present)
-    count = len(found.real)
+    count = len(samples.real)
     return {
         "reconstruction_mse": Measurement(float(error), unit, count),
         "codes_used": Measurement(float(len(torch.unique(present))), "codes", count),
         "code_perplexity": Measurement(math.exp(unigram), "codes", count),
         "code_entropy_bits": Measurement(unigram / math.log(2), "bits per id", count),
-        "target_calls_per_id": Measurement(float(drawn.target_calls.sum()) / emitted, "calls", emitted),
+        "target_calls_per_id": Measurement(float(generation.target_calls.sum()) / emitted, "calls", emitted),
     }

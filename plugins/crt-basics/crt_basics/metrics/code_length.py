@@ -1,4 +1,4 @@
-"""Two-part code length: what it takes to send an image with a tokenizer and a prior."""
+"""Two-part code length: the bits that send an image with a tokenizer and a prior."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from crt_run.statistics import averaged
 from crtcore.kinds import Evidence, Measurement
 
 ROUNDING = 0.01
-"""Farthest from a level, in levels, that data on the levels may lie: more than float32 takes off any of 65,536."""
+"""Largest distance of valid data from a level, in levels: more than float32 rounds any of 65,536."""
 
 
 class TwoPartCode:
     """Bits for the ids under the prior, plus bits for the data under a Gaussian about the reconstruction.
 
-    An upper bound on the bits of a sample to a receiver that has the trained tokenizer and prior, the fitted width and,
-    where there are conditions, the sample's condition: none of these is charged. Rows of unequal length need a stop id,
-    as absent ids are not charged either.
+    An upper bound on the bits of a sample for a receiver that has the trained tokenizer and prior, the fitted width
+    and the sample's class, if any; these cost nothing. Absent ids cost nothing either, so rows of unequal length need
+    a stop id.
     """
 
     def __call__(self, evidence: Evidence) -> dict[str, Measurement]:
         """Code lengths of the held-out data in bits a sample, with 95 % intervals over samples, and the nominal rate.
 
-        `unigram_entropy_bits` is of the ids as they were met, for the length as it was met: an estimate biased low.
+        `unigram_entropy_bits` is that of the empirical distribution of ids, times the mean length: biased low.
         Raises: ValueError if the data has no levels or is not on them, or a reconstruction is not finite.
         """
         if evidence.levels is None:
@@ -49,17 +49,17 @@ class TwoPartCode:
 
 
 def unigram_nats(ids: Int[Tensor, " n"]) -> float:
-    """Entropy of the ids as they were met, none of them absent, in nats per id: an estimate biased low."""
-    met = torch.bincount(ids).double() / len(ids)
-    return float(torch.special.entr(met).sum())
+    """Entropy of the empirical distribution of `ids`, none of them absent, in nats per id: biased low."""
+    shares = torch.bincount(ids).double() / len(ids)
+    return float(torch.special.entr(shares).sum())
 
 
 def residual_bits(
     data: Float[Tensor, "b ..."], reconstruction: Float[Tensor, "b ..."], levels: int, width: float
 ) -> Float[Tensor, " b"]:
-    """Bits of each sample under a Gaussian of `width` levels about the reconstruction, cut into one cell a level.
+    """Bits of each sample under a Gaussian of `width` levels about the reconstruction, with one cell a level.
 
-    The first and the last cell reach to infinity, so that the cells of an element sum to 1.
+    The first and the last cell extend to infinity, so that the cells of an element sum to 1.
     Raises: ValueError if the data is not on the levels, or the reconstruction is not finite.
     """
     scale = (levels - 1) / 2
@@ -72,7 +72,7 @@ def residual_bits(
     offset = level - (reconstruction.double() + 1) * scale
     high = torch.where(level == levels - 1, math.inf, offset + 0.5) / width
     low = torch.where(level == 0, -math.inf, offset - 0.5) / width
-    # The mass of a cell far from the mean is a difference of numbers near 1: mirror it to the other tail.
+    # Above the mean, the mass of a cell is a difference of numbers near 1: mirror it to the lower tail.
     mirrored = low > 0
     high, low = torch.where(mirrored, -low, high), torch.where(mirrored, -high, low)
     above, below = torch.special.log_ndtr(high), torch.special.log_ndtr(low)
@@ -82,10 +82,10 @@ def residual_bits(
 
 
 def fitted_width(data: Float[Tensor, "b ..."], reconstruction: Float[Tensor, "b ..."], levels: int) -> float:
-    """The width, in levels, under which `data` takes the fewest bits.
+    """The width, in levels, that minimises the bits of `data`.
 
-    The mass of a cell is log-concave in 1 / width (Prékopa), so that there is one minimum; it is sought from a
-    twentieth of a level to all of them.
+    The mass of a cell is log-concave in 1 / width (Prékopa), so that there is one minimum; the search goes from a
+    twentieth of a level to all levels.
     """
 
     def cost(log_width: float) -> float:

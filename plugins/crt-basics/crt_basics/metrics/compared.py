@@ -1,4 +1,4 @@
-"""What a distance compares: equally many samples each, all in the same features of the training data."""
+"""What a distance compares: equally many samples of each sort, in the same features of the training data."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from crt_basics.metrics.whitened import Whitened
+from crt_basics.metrics.whitened import whitened
 from crtcore.kinds import Evidence
 from crtcore.noise import Noise
 
 FLOORS = 10
-"""Draws of training samples that a floor is the mean of: one draw scatters by a tenth of it on the digits."""
+"""Draws of training samples whose distances a floor averages; on the digits one draw varies by a tenth of it."""
 
 
 class Compared(NamedTuple):
-    """Features of as many samples each as there are held-out ones; row i is of, or drawn like, held-out sample i."""
+    """Features of equally many samples; row i belongs to held-out sample i, or is generated for its class."""
 
     real: Float[Tensor, "b d"]
     reconstructed: Float[Tensor, "b d"]
     generated: Float[Tensor, "b d"]
     floors: tuple[Float[Tensor, "b d"], ...]
-    """Draws of training samples: real data again, without the conditions of the held-out ones."""
+    """Draws of training samples: real data of other classes than the held-out samples."""
 
 
 def compared(evidence: Evidence, metric: str, *, dimensions: int, least: int) -> Compared:
-    """The features of `evidence` for the metric of that name, which needs at least so many samples.
+    """The features of `evidence` for the metric called `metric`, which needs at least `least` samples.
 
-    Raises: ValueError if there are fewer samples, unequally many, or some are not finite.
+    Raises: ValueError if there are fewer samples, numbers of samples differ, or some are not finite.
     """
     count = len(evidence.real)
     if count < least or len(evidence.train) < count:
@@ -36,13 +36,13 @@ def compared(evidence: Evidence, metric: str, *, dimensions: int, least: int) ->
             f"{metric}: expected at least {least} held-out samples and as many training samples, "
             f"got {count} and {len(evidence.train)}"
         )
-    features = Whitened(evidence.train, dimensions)
+    features = whitened(evidence.train, dimensions)
     for name, other in (("reconstruction", evidence.reconstructed), ("generation", evidence.generated)):
         if len(other) != count:
             raise ValueError(f"{metric}: expected {count} samples for {name}, got {len(other)}")
         if not other.isfinite().all():
             raise ValueError(f"{metric}: expected finite samples for {name}, got some that are not")
-    # One stream for every distance: named after the first one, so that its kept floors stay what they are.
+    # All distances share one noise stream; its name is that of the first, whose kept results depend on it.
     train, noise = features(evidence.train), Noise(0, "floor of the Fréchet distance")
     return Compared(
         features(evidence.real),

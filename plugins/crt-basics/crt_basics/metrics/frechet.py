@@ -12,7 +12,7 @@ from crtcore.kinds import Evidence, Measurement
 
 
 class FrechetDistance:
-    """Reconstructions and draws against held-out data, and the floor that real data reach themselves."""
+    """Scores reconstructions and draws against held-out data, next to the floor that real data reach."""
 
     def __init__(self, spec: Frechet) -> None:
         self.spec = spec
@@ -20,26 +20,28 @@ class FrechetDistance:
     def __call__(self, evidence: Evidence) -> dict[str, Measurement]:
         """`reconstruction_frechet` and `generation_frechet` against the same held-out samples, and `frechet_floor`.
 
-        All are of equally many samples, as the estimate is biased by their number. The floor is the distance of
-        training samples from the held-out ones, for `generation_frechet` to be read against. It is none for
-        reconstructions: they are of the very samples they are compared with, and perfect ones reach 0. Draws share the
-        conditions of the held-out samples, which training samples do not, so perfect draws end slightly below it.
-        Raises: ValueError if there are too few samples for the dimensions, unequally many, or some are not finite.
+        The estimate is biased by the number of samples, so all have equally many. The floor is the distance of training
+        samples from the held-out ones, a reference for `generation_frechet`. It is no floor for reconstructions, which
+        show the held-out samples themselves: perfect ones reach 0. Draws have the classes of the held-out samples,
+        which training samples do not, so perfect draws end slightly below the floor.
+        Raises: ValueError if there are too few samples for the dimensions, numbers differ, or some are not finite.
         """
-        found = compared(evidence, "frechet", dimensions=self.spec.dimensions, least=self.spec.dimensions + 1)
+        real, reconstructed, drawn, floors = compared(
+            evidence, "frechet", dimensions=self.spec.dimensions, least=self.spec.dimensions + 1
+        )
         values = {
-            "reconstruction_frechet": frechet_distance(found.real, found.reconstructed),
-            "generation_frechet": frechet_distance(found.real, found.generated),
-            "frechet_floor": sum(frechet_distance(found.real, drawn) for drawn in found.floors) / len(found.floors),
+            "reconstruction_frechet": frechet_distance(real, reconstructed),
+            "generation_frechet": frechet_distance(real, drawn),
+            "frechet_floor": sum(frechet_distance(real, floor) for floor in floors) / len(floors),
         }
-        return {name: Measurement(value, "squared whitened units", len(found.real)) for name, value in values.items()}
+        return {name: Measurement(value, "squared whitened units", len(real)) for name, value in values.items()}
 
 
 def frechet_distance(one: Float[Tensor, "b d"], other: Float[Tensor, "c d"]) -> float:
     """Squared 2-Wasserstein distance of the Gaussians fitted to two collections.
 
-    With R the triangular root of a covariance, the trace of the root of the product of two is the sum of the singular
-    values of R R'ᵀ. No covariance is formed and no root taken of a rounded zero, so singular ones lose no digits.
+    With R the triangular root of a covariance, the trace of the root of the product of two covariances is the nuclear
+    norm of R R'ᵀ. No covariance is formed and no root is taken of a rounded zero: singular ones lose no digits.
     """
     left, right = _root(one), _root(other)
     cross = torch.linalg.matrix_norm(left @ right.T, "nuc")
@@ -48,6 +50,6 @@ def frechet_distance(one: Float[Tensor, "b d"], other: Float[Tensor, "c d"]) -> 
 
 
 def _root(data: Float[Tensor, "b d"]) -> Float[Tensor, "r d"]:
-    """R, of which Rᵀ R is the covariance of `data`."""
+    """R such that Rᵀ R is the covariance of `data`."""
     root: Tensor = torch.linalg.qr((data - data.mean(0)) / (len(data) - 1) ** 0.5, "r").R
     return root

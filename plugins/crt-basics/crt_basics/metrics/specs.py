@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import attrs
 
-from crtcore.kinds import (
-    MetricSpec,
-)
+from crtcore.kinds import MetricSpec
 from crtcore.spec import at_least
-
-if TYPE_CHECKING:
-    pass
 
 
 @attrs.frozen(kw_only=True)
 class Frechet(MetricSpec):
     """Fréchet distance of Gaussians fitted to whitened principal components, with the real-against-real floor.
 
-    The components come from the training data, so they are one and the same for every arm. Not an Inception FID.
+    The components come from the training data, so they are the same for every arm. Not an Inception FID.
     Source: Dowson and Landau (1982); Heusel et al. (2017), arXiv:1706.08500, eq. 6.
     """
 
     implementation: ClassVar[str] = "crt_basics.metrics.frechet:FrechetDistance"
 
     dimensions: int = attrs.field(default=24, validator=at_least(1))
-    """Principal components; far fewer than the samples, as the estimate is biased by their number."""
+    """Principal components; take far fewer than samples, as their number biases the estimate."""
 
 
 @attrs.frozen(kw_only=True)
 class KernelDistance(MetricSpec):
-    """Squared kernel discrepancy in the features of `frechet`, without bias, with the real-against-real floor.
+    """Unbiased squared kernel discrepancy in the features of `frechet`, with the real-against-real floor.
 
     The kernel is the cubic one of KID. Not an Inception KID.
     Source: Bińkowski et al. (2018), arXiv:1801.01401, section 4.
@@ -42,14 +37,14 @@ class KernelDistance(MetricSpec):
     dimensions: int = attrs.field(default=24, validator=at_least(1))
     """Principal components."""
     subsets: int = attrs.field(default=10, validator=at_least(2))
-    """Parts of the held-out samples that a number and its interval are over; each of two samples at least."""
+    """Disjoint subsets of the held-out samples, of at least two each, for the mean and its interval."""
 
 
 @attrs.frozen(kw_only=True)
 class CodeLength(MetricSpec):
     """Two-part code length: bits for the ids plus bits for the data given the ids.
 
-    The data given the ids is a discretised Gaussian about the reconstruction, its width fitted on training data.
+    The data given the ids has a discretised Gaussian about the reconstruction, with a width fitted on training data.
     """
 
     implementation: ClassVar[str] = "crt_basics.metrics.code_length:code_length"

@@ -1,10 +1,29 @@
-"""Features of the built-in distances: whitened principal components of the training data."""
+"""Features of the distances: whitened principal components of the training data."""
 
 from __future__ import annotations
+
+import hashlib
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+_LATEST: dict[tuple[object, ...], Whitened] = {}
+"""The latest fit, by what it depends on: every metric of a run has the same training data."""
+
+
+def whitened(data: Float[Tensor, "b ..."], dimensions: int) -> Whitened:
+    """As `Whitened`, fitted once as long as neither the contents of `data` nor `dimensions` change.
+
+    Cost: a hash of `data` where the fit is there, 0.05 s for the 8,000 images below.
+    """
+    content = data.detach().cpu().contiguous().view(torch.uint8).numpy()
+    key = (hashlib.sha256(content.data).digest(), data.dtype, data.device, data.shape, dimensions)
+    if key not in _LATEST:
+        fit = Whitened(data, dimensions)
+        _LATEST.clear()
+        _LATEST[key] = fit
+    return _LATEST[key]
 
 
 class Whitened:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import attrs
 
-from crtcore.kinds import (
-    PriorSpec,
-)
+from crtcore.kinds import PriorSpec
 from crtcore.spec import FieldError, at_least, resolve
-
-if TYPE_CHECKING:
-    pass
 
 
 @attrs.frozen(kw_only=True)

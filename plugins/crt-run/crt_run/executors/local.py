@@ -40,7 +40,7 @@ class LocalProcesses:
 
         An interrupt while it waits ends them at once.
         """
-        limit = self.spec.workers or _processors()
+        limit = self.spec.workers or processors()
         left = list(range(len(pieces)))[::-1]
         idle: list[Worker] = []
         busy: dict[Connection, tuple[Worker, int]] = {}
@@ -69,8 +69,8 @@ class LocalProcesses:
             _dismiss(idle, [worker for worker, _ in busy.values()])
 
 
-def _processors() -> int:
-    """Processors that this process may use; where the system does not tell, all of them."""
+def processors() -> int:
+    """Processors that this process may use; all of them where the system does not report it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import attrs
 
-from crtcore.kinds import (
-    ExecutorSpec,
-)
+from crtcore.kinds import ExecutorSpec
 from crtcore.spec import at_least
-
-if TYPE_CHECKING:
-    pass
 
 
 @attrs.frozen(kw_only=True)

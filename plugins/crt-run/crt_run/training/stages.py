@@ -27,6 +27,13 @@ SHOWN = 40
 """Samples that are kept for the report."""
 
 
+def build_dataset(plan: Plan, run: Run) -> Any:
+    """Builds the dataset of a plan, and records its checksum and sizes in the run's facts."""
+    dataset = plan.parts["dataset"].build()
+    run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
+    return dataset
+
+
 class Compression(NamedTuple):
     """An untrained tokenizer, and what trains it."""
 
