@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,9 +13,7 @@ import attrs
 import pytest
 import tomli
 
-from crt_basics import plugin as basics
 from crt_laws.toys import Chain, Patches
-from crt_run import plugin as engine
 from crtcore.compose.document import Document
 from crtcore.compose.plan import override, study
 from crtcore.compose.study import Study
@@ -33,7 +32,7 @@ from crtcore.kinds import (
     Row,
     Work,
 )
-from crtcore.registry import Registry
+from crtcore.registry import Registry, discover
 
 TOY = """\
 name = "toy"
@@ -132,10 +131,11 @@ class Scan(ExperimentSpec):
         )
 
 
+INSTALLED = ("basics", "run", "scaling")
+"""Plugins whose components toys are put together with."""
 REGISTRY = Registry.of(
     [
-        *(("basics", component) for component in basics.crt_components()),
-        *(("run", component) for component in engine.crt_components()),
+        *((plugin, component) for plugin, component in discover() if plugin in INSTALLED),
         ("toys", Component("patches", spec=Patches, summary="linear patches", examples=(Patches(),))),
         ("toys", Component("chain", spec=Chain, summary="linear prediction", examples=(Chain(),))),
         ("toys", Component("here", spec=Here, summary="this process", examples=(Here(),))),
@@ -157,7 +157,7 @@ Describe = Callable[..., Study]
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Describe]:
+def toy(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Describe:
     """Makes a study of toys from `a.b=value` texts."""
     for name in ("crt_run.runs.execute", "crt_report.page"):
         if importlib.util.find_spec(name.partition(".")[0]):
@@ -168,9 +168,8 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Describe]:
         override(document, overrides)
         return study(document, REGISTRY)
 
-    before = signal.getsignal(signal.SIGTERM)  # `work` sets one
-    yield make
-    signal.signal(signal.SIGTERM, before)
+    request.addfinalizer(partial(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM)))  # `work` sets one
+    return make
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from crt_basics.datasets.specs import PythonSource
@@ -103,7 +103,7 @@ def windows(content: bytes, length: int) -> Iterator[bytes]:
         yield content[start : start + length]
 
 
-def packed(kept: list[bytes], length: int) -> tuple[Int[Tensor, "b n"], Int[Tensor, " b"]]:
+def packed(kept: list[bytes], length: int) -> tuple[UInt8[Tensor, "b n"], Int[Tensor, " b"]]:
     """Windows as rows of bytes, filled up with 0, and how long each is."""
     joined = bytearray().join(window.ljust(length, b"\0") for window in kept)
     return torch.frombuffer(joined, dtype=torch.uint8).view(-1, length), torch.tensor([len(one) for one in kept])
