@@ -1,4 +1,4 @@
-"""What lies in a folder of images: classes, and the files of each split."""
+"""Lists a folder of images: classes, and the files of each split."""
 
 from __future__ import annotations
 
@@ -12,81 +12,81 @@ from typing import NamedTuple
 from crtcore.errors import RunError
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
-"""How the names of images end, in small letters or not; other files are no part of the dataset."""
+"""Suffixes of images, in any case; other files are ignored."""
 _HELD_OUT: Mapping[str, tuple[int, int]] = MappingProxyType({"": (5, 5), "train": (1, 0), "val": (0, 100)})
-"""Files in a hundred that are for validation, and for test, by where they lie."""
+"""Percent of files for validation and for test, by the folder."""
 
 
 class Listing(NamedTuple):
-    """A folder, listed once."""
+    """The content of a folder."""
 
     classes: tuple[str, ...]
-    """Names of the sub-folders, in order."""
+    """Names of the sub-folders, sorted."""
     files: Mapping[str, tuple[str, ...]]
-    """Split to its files, below the folder, by class and name."""
+    """Files of each split, relative to the folder, sorted by class and name."""
     checksum: str
-    """SHA-256 of all names and lengths: contents are not read."""
+    """SHA-256 of all names and lengths; contents are not read."""
 
 
-def listed(root: Path) -> Listing:
-    """The images below `root`: in `train` and `val` if those are there, else all together, with a split by hash.
+def list_images(root: Path) -> Listing:
+    """Lists the images below `root`: in `train` and `val` if they exist, else in `root`, split by a hash.
 
-    Of `train` one file in a hundred is for validation, and all of `val` is for test; without them five in a hundred are
-    for each. Other files leave the split of those that were there alone.
-    Raises: RunError if there is no such folder, no class, a class without images, or a split without any.
+    1 % of `train` is for validation, and all of `val` for test; without them 5 % are for each. New files do not change
+    the split of others.
+    Raises: RunError if the folder or classes do not exist, or a class or a split has no images.
     """
-    halves = [name for name in ("train", "val") if (root / name).is_dir()]
-    if len(halves) == 1:
-        raise _unfit(root, "folders train and val, or neither", f"{halves[0]} alone")
-    found = hashlib.sha256()
+    parts = [name for name in ("train", "val") if (root / name).is_dir()]
+    if len(parts) == 1:
+        raise _unfit(root, "folders train and val, or neither", f"{parts[0]} alone")
+    digest = hashlib.sha256()
     files: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
-    classes = tuple(classes_in(root / "train" if halves else root))
-    for half in halves or [""]:
-        inside = classes_in(root / half)
-        if strange := sorted(set(inside) - set(classes)):
-            raise _unfit(root / half, "the classes of train", f"also {strange[0]!r}")
+    classes = tuple(classes_in(root / "train" if parts else root))
+    for part in parts or [""]:
+        inside = classes_in(root / part)
+        if unknown := sorted(set(inside) - set(classes)):
+            raise _unfit(root / part, "the classes of train", f"also {unknown[0]!r}")
         for name in inside:
-            for image, length in images_in(root / half / name):
-                path = f"{half}/{name}/{image}".removeprefix("/")
-                found.update(f"{path}\0{length}\0".encode(errors="surrogateescape"))
-                files[split_of(f"{name}/{image}", *_HELD_OUT[half])].append(path)
+            for image, length in images_in(root / part / name):
+                path = f"{part}/{name}/{image}".removeprefix("/")
+                digest.update(f"{path}\0{length}\0".encode(errors="surrogateescape"))
+                files[split_of(f"{name}/{image}", *_HELD_OUT[part])].append(path)
     for split, paths in files.items():
         if not paths:
             raise _unfit(root, "images for every split", f"none for {split} of {sum(map(len, files.values()))}")
-    return Listing(classes, {split: tuple(paths) for split, paths in files.items()}, found.hexdigest())
+    return Listing(classes, {split: tuple(paths) for split, paths in files.items()}, digest.hexdigest())
 
 
 def classes_in(folder: Path) -> list[str]:
-    """The sub-folders of a folder, in order, but for hidden ones.
+    """Returns the sorted sub-folders of a folder, without hidden ones.
 
-    Raises: RunError if there is no such folder, or it has none.
+    Raises: RunError if the folder does not exist or has none.
     """
     if not folder.is_dir():
         raise RunError(
             f"image-folder: expected a folder {folder}, got none; "
-            "name one with a sub-folder of images for each class, or with those in train and val"
+            "name one with a sub-folder of images for each class, or with train and val that have them"
         )
     with os.scandir(folder) as entries:
-        found = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    if not found:
+        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    if not names:
         raise _unfit(folder, "a sub-folder of images for each class", "none")
-    return found
+    return names
 
 
 def images_in(folder: Path) -> Iterator[tuple[str, int]]:
-    """The images of one class, in order, with their lengths in bytes.
+    """Yields the sorted images of a class with their lengths in bytes.
 
-    Raises: RunError if there is none.
+    Raises: RunError if there are none.
     """
     with os.scandir(folder) as entries:
-        found = sorted((entry.name, entry.stat().st_size) for entry in entries if _image(entry))
-    if not found:
+        images = sorted((entry.name, entry.stat().st_size) for entry in entries if _image(entry))
+    if not images:
         raise _unfit(folder, f"images ({', '.join(f'*{suffix}' for suffix in sorted(SUFFIXES))})", "none")
-    yield from found
+    yield from images
 
 
 def split_of(name: str, validation: int, test: int) -> str:
-    """The split of a file, by a hash of its class and name: so many in a hundred are held out."""
+    """Returns the split of a file by a hash of its class and name; `validation` and `test` are percentages."""
     place = int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()) % 100
     if place < validation:
         return "validation"

@@ -38,54 +38,54 @@ PHOTOGRAPHS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "test": ("camera.png", "coffee.png", "gravel.png"),
     }
 )
-"""Photographs that lie in the wheel, but for medical ones and for the deep sky, of which a third of all crops would be.
+"""Photographs in the wheel, without medical ones and the deep sky, which would give a third of all crops.
 
-The right motorcycle is left out as it shows what the left one does.
+The right motorcycle is left out, as the left one shows the same.
 """
 FACES: Mapping[str, slice] = MappingProxyType(
     {"train": slice(0, 80), "validation": slice(80, 90), "test": slice(90, 100)}
 )
-"""Rows of `lfw_subset.npy`; those from 100 on are cut from the surroundings of faces."""
+"""Rows of `lfw_subset.npy`; those from 100 on show surroundings of faces."""
 
 
 class PhotoCrops:
-    """Squares cut from photographs, and whole faces; grey ones have three equal channels."""
+    """Square crops of photographs, and whole faces; grey ones have three equal channels."""
 
     classes = None
     levels = 256
     vocabulary = None
 
     def __init__(self, spec: Photos) -> None:
-        whole = hashlib.sha256()
+        digest = hashlib.sha256()
         seen: set[bytes] = set()
         self._splits: dict[str, Tensor] = {}
         for split in PHOTOGRAPHS:
             step = spec.step if split == "train" else spec.size
             kept = []
             for photograph in pictures(split):
-                whole.update(repr(photograph.shape).encode() + photograph.numpy().tobytes())
+                digest.update(repr(photograph.shape).encode() + photograph.numpy().tobytes())
                 for crop in crops(photograph, spec.size, step):
                     key = crop.numpy().tobytes()
                     if key not in seen:
                         seen.add(key)
                         kept.append(crop)
             self._splits[split] = torch.stack(kept)  # b c h w
-        self.checksum = whole.hexdigest()
+        self.checksum = digest.hexdigest()
         self.sizes = {split: len(kept) for split, kept in self._splits.items()}
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
-        """The crops of `split` at `indices`.
+        """Returns the crops of `split` at `indices`.
 
-        Raises: ValueError if there is no such split, IndexError if an index is not in it.
+        Raises: ValueError if the split does not exist, IndexError if an index is out of range.
         """
         check(self.sizes, split, indices)
         return Batch(self._splits[split][indices].float() / 127.5 - 1, None, None)
 
 
 def pictures(split: str) -> Iterator[UInt8[Tensor, "c h w"]]:
-    """The photographs of a split, then its faces.
+    """Yields the photographs of a split, then its faces.
 
-    Raises: RunError if a file is not where scikit-image has it: none is ever downloaded.
+    Raises: RunError if scikit-image lacks a file; nothing is downloaded.
     """
     folder = Path(skimage.__file__).parent / "data"
     for name in (*PHOTOGRAPHS[split], "lfw_subset.npy"):
@@ -102,7 +102,7 @@ def pictures(split: str) -> Iterator[UInt8[Tensor, "c h w"]]:
 
 
 def crops(photograph: UInt8[Tensor, "c h w"], size: int, step: int) -> Iterator[UInt8[Tensor, "c {size} {size}"]]:
-    """Squares of `size`, `step` apart, in rows; a smaller photograph whole, enlarged to that size."""
+    """Yields squares of `size`, `step` apart, row by row; a smaller photograph is enlarged to one square."""
     _, height, width = photograph.shape
     if min(height, width) < size:
         enlarged = functional.interpolate(photograph[None].double(), (size, size), mode="bilinear")

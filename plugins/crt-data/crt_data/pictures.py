@@ -1,4 +1,4 @@
-"""Folders of small pictures, for laws and tests of what reads them."""
+"""Folders of small pictures, for laws and tests."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from PIL import Image
 
 
 def paint(path: Path, width: int, height: int, *, seed: int = 0) -> None:
-    """Writes a picture whose pixels are drawn by a seed; how the name ends says in which format."""
+    """Writes a picture with random pixels; the suffix of the name sets the format."""
     levels = torch.randint(256, (height, width, 3), generator=torch.Generator().manual_seed(seed))
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(levels.numpy().astype(np.uint8)).save(path)
 
 
 def paint_many(folder: Path, names: tuple[str, ...], each: int) -> None:
-    """Writes `each` pictures of a few sizes into each of the sub-folders called `names`, no two of them alike."""
+    """Writes `each` different pictures of a few sizes into each of the sub-folders `names`."""
     for place, name in enumerate(names):
         for index in range(each):
             seed = place * each + index

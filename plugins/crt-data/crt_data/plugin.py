@@ -1,4 +1,4 @@
-"""The components that this package brings."""
+"""The components of crt-data."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def crt_components() -> list[Component]:
         Component(
             "image-folder",
             spec=specs.ImageFolder,
-            summary="images in a folder of yours, a sub-folder for each class",
+            summary="images in a folder, with a sub-folder for each class",
             examples=(specs.ImageFolder(folder="data/imagenet", size=32, crops=2),),
         ),
         Component(
             "token-files",
             spec=specs.TokenFiles,
-            summary="tokens of text in a folder of yours, as NanoGPT keeps them",
+            summary="tokens of text in a folder, in nanoGPT's format",
             examples=(specs.TokenFiles(folder="data/c4", length=64),),
         ),
     ]

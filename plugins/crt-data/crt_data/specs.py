@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import attrs
 
-from crtcore.kinds import (
-    DatasetSpec,
-)
+from crtcore.kinds import DatasetSpec
 from crtcore.spec import at_least, between, resolve
-
-if TYPE_CHECKING:
-    pass
 
 
 @attrs.frozen(kw_only=True)
 class Photos(DatasetSpec):
-    """Colour crops of the photographs inside scikit-image, and the hundred faces there: 256 levels, no classes.
+    """Colour crops of the photographs inside scikit-image, and its hundred faces: 256 levels, no classes.
 
-    No photograph is in two splits; a person might be, as the faces do not say whose they are. A face is whole, enlarged
-    if it is smaller than a crop. A crop that was met before, such as a black one, is left out.
+    No photograph is in two splits; a person may be, as the faces have no names. A face is one crop, enlarged if it is
+    smaller than that. A repeated crop, such as a black one, is left out.
     Source: van der Walt et al. (2014), scikit-image; faces from Huang et al. (2007), Labeled Faces in the Wild.
     """
 
@@ -36,28 +31,28 @@ class Photos(DatasetSpec):
 
 @attrs.frozen(kw_only=True)
 class ImageFolder(DatasetSpec):
-    """Images in a folder of yours, with a sub-folder for each class, as ImageNet is laid out: colour, 256 levels.
+    """Images in a folder with a sub-folder for each class, as in ImageNet: colour, 256 levels.
 
-    With `train` and `val` in it, `val` is for test and one in a hundred of `train`, by a hash of its name, for
-    validation; without them five in a hundred are for each. Held-out images are cut in the middle, those to train on at
-    random, every other one mirrored. Files are listed at once and opened when they are taken.
-    Source: LlamaGen, dataset/augmentation.py; guided-diffusion, image_datasets.py (the middle).
+    If the folder has `train` and `val`, `val` is the test split and 1 % of `train`, by a hash of the name, is for
+    validation; otherwise 5 % are for each. Held-out images are cropped at the centre, training images at random, and
+    half of these are mirrored. Files are listed when the dataset is built, and opened when samples are taken.
+    Source: LlamaGen, dataset/augmentation.py; guided-diffusion, image_datasets.py (centre crop).
     """
 
     implementation: ClassVar[str] = "crt_data.image_folder:FolderImages"
     form: ClassVar[str] = "image"
 
     folder: str
-    """Where they are, from where the command is given."""
+    """Path of the folder, relative to the working directory."""
     size: int = attrs.field(default=256, validator=between(8, 4096))
     """Pixels along each side."""
     crops: int = attrs.field(default=1, validator=at_least(1))
-    """Training samples made of one image: the i-th has index i times the number of images plus the image's own."""
+    """Training samples of each image; crop i has index i times the number of images plus that of the image."""
     seed: int = 0
-    """Other crops for another one; the run's own seed changes none."""
+    """Seed of the crops; the run's seed does not change them."""
 
     def example_in(self, folder: Path) -> ImageFolder:
-        """Sixty small pictures of each of two classes."""
+        """Returns the spec with sixty small pictures of each of two classes, written to `folder`."""
         resolve("crt_data.pictures:paint_many")(folder, ("ape", "bee"), 60)
         return attrs.evolve(self, folder=str(folder))
 
@@ -69,10 +64,10 @@ class ImageFolder(DatasetSpec):
 
 @attrs.frozen(kw_only=True)
 class TokenFiles(DatasetSpec):
-    """Tokens in a folder of yours, as NanoGPT keeps them: `train.bin` and `val.bin`, 16 bits a token, low byte first.
+    """Tokens in a folder, in nanoGPT's format: `train.bin` and `val.bin`, 16 bits a token, low byte first.
 
-    A sample is a window; windows lie one after another, and a last one that is too short is left out. The first half
-    of the windows of `val.bin` is for validation, the rest for test. Files are mapped and read where samples are taken.
+    A sample is a window; windows do not overlap, and an incomplete last one is left out. The first half of the windows
+    of `val.bin` is for validation, the rest for test. Files are memory-mapped.
     Source: karpathy/nanoGPT, data/openwebtext/prepare.py.
     """
 
@@ -80,19 +75,19 @@ class TokenFiles(DatasetSpec):
     form: ClassVar[str] = "ids"
 
     folder: str
-    """Where they are, from where the command is given."""
+    """Path of the folder, relative to the working directory."""
     length: int = attrs.field(default=1024, validator=at_least(2))
     """Tokens of a window."""
     vocabulary: int = attrs.field(default=50_257, validator=between(1, 2**16))
-    """Tokens run from 0 up to this; the default is GPT-2's."""
+    """Tokens are below this; the default is GPT-2's."""
 
     def example_in(self, folder: Path) -> TokenFiles:
-        """Random tokens."""
+        """Returns the spec with random tokens written to `folder`."""
         write = resolve("crt_data.tokens:write_tokens")
         write(folder, self.vocabulary, train=300 * self.length, val=90 * self.length)
         return attrs.evolve(self, folder=str(folder))
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """A window."""
+        """Tokens of a window."""
         return (self.length,)

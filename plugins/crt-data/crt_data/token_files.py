@@ -1,4 +1,4 @@
-"""Tokens in files, as NanoGPT lays them out, as a dataset of windows.
+"""Tokens in files of nanoGPT's format, as a dataset of windows.
 
 Axes: b batch, n ids of a window.
 """
@@ -22,11 +22,11 @@ from crtcore.splits import check
 FILES = ("train.bin", "val.bin")
 WORD = np.dtype("<u2")
 PLACES, BLOCK = 64, 2**20
-"""Of a file with more bytes than these make together, the checksum reads so many blocks, evenly spaced."""
+"""Of a file with more than PLACES * BLOCK bytes the checksum reads PLACES evenly spaced blocks."""
 
 
 class TokenWindows:
-    """Windows of tokens, one after another."""
+    """Windows of tokens that do not overlap."""
 
     classes = None
     levels = None
@@ -34,44 +34,44 @@ class TokenWindows:
     def __init__(self, spec: TokenFiles) -> None:
         self.vocabulary = spec.vocabulary
         self._folder = Path(spec.folder)
-        train, held = (self._mapped(name, spec.length) for name in FILES)
-        if len(held) < 2:
-            raise self._unfit("val.bin", f"two windows of {spec.length} tokens at least", f"{len(held)}")
-        half = -(-len(held) // 2)
-        self._splits = {"train": train, "validation": held[:half], "test": held[half:]}
+        train, held_out = (self._mapped(name, spec.length) for name in FILES)
+        if len(held_out) < 2:
+            raise self._unfit("val.bin", f"at least two windows of {spec.length} tokens", f"{len(held_out)}")
+        half = -(-len(held_out) // 2)
+        self._splits = {"train": train, "validation": held_out[:half], "test": held_out[half:]}
         self.sizes = {split: len(rows) for split, rows in self._splits.items()}
         self.checksum = checksum([self._folder / name for name in FILES])
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
-        """The windows of `split` at `indices`.
+        """Returns the windows of `split` at `indices`.
 
-        Raises: ValueError if there is no such split, IndexError if an index is not in it, RunError if a token is beyond
-        the vocabulary.
+        Raises: ValueError if the split does not exist, IndexError if an index is out of range, RunError if a token is
+        beyond the vocabulary.
         """
         check(self.sizes, split, indices)
         ids = torch.from_numpy(self._splits[split][indices.numpy()].astype(np.int64))  # b n
         if len(ids) and (largest := int(ids.max())) >= self.vocabulary:
             name = FILES[0] if split == "train" else FILES[1]
             raise self._unfit(
-                name, f"tokens below {self.vocabulary}", f"{largest}; set `vocabulary` to what they are of"
+                name, f"tokens below {self.vocabulary}", f"{largest}; set `vocabulary` to that of the tokenizer"
             )
         return Batch(ids, None, None)
 
     def _mapped(self, name: str, length: int) -> Any:
-        """A file as rows of `length` tokens, in memory only where they are read."""
+        """Maps a file to rows of `length` tokens."""
         path = self._folder / name
         if not path.is_file():
             raise self._unfit(
                 name,
-                "such a file",
-                "none; name a folder with train.bin and val.bin as NanoGPT's prepare.py writes them",
+                "a file",
+                "none; name a folder with train.bin and val.bin as nanoGPT's prepare.py writes them",
             )
         size = path.stat().st_size
         if size % WORD.itemsize:
             raise self._unfit(name, "16 bits a token", f"{size} bytes, an odd number")
         rows = size // WORD.itemsize // length
         if not rows:
-            raise self._unfit(name, f"{length} tokens at least", f"{size // WORD.itemsize}")
+            raise self._unfit(name, f"at least {length} tokens", f"{size // WORD.itemsize}")
         return np.memmap(path, WORD, "r", shape=(rows, length))
 
     def _unfit(self, name: str, expected: str, got: str) -> RunError:
@@ -79,14 +79,14 @@ class TokenWindows:
 
 
 def checksum(paths: list[Path]) -> str:
-    """SHA-256 of names, lengths and contents, of large files those of evenly spaced blocks."""
-    found = hashlib.sha256()
+    """Returns SHA-256 of names, lengths and contents; of large files it reads evenly spaced blocks."""
+    digest = hashlib.sha256()
     for path in paths:
         size = path.stat().st_size
-        found.update(f"{path.name}\0{size}\0".encode())
+        digest.update(f"{path.name}\0{size}\0".encode())
         with path.open("rb") as file:
             for place in range(PLACES):
                 if size > PLACES * BLOCK:
                     file.seek(place * (size - BLOCK) // (PLACES - 1))
-                found.update(file.read(BLOCK))
-    return found.hexdigest()
+                digest.update(file.read(BLOCK))
+    return digest.hexdigest()

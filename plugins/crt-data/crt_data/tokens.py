@@ -8,7 +8,7 @@ import numpy as np
 
 
 def write_tokens(folder: Path, vocabulary: int, *, train: int, val: int) -> None:
-    """Fills `train.bin` and `val.bin` with so many random tokens, the same every time."""
+    """Writes `train` and `val` random tokens, always the same, to `train.bin` and `val.bin`."""
     generator = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
     for name, count in (("train.bin", train), ("val.bin", val)):

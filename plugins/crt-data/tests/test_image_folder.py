@@ -1,4 +1,4 @@
-"""Images in a folder: where they are cut, which split a file is in, and what is said of a folder that is none."""
+"""Images in a folder: crops, splits, and errors of folders that cannot be used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from crt_data import image_folder
-from crt_data.image_folder import centred, cropped, shrunk
+from crt_data.image_folder import centre_crop, random_crop, resized
 from crt_data.pictures import paint, paint_many
 from crt_data.specs import ImageFolder
 from crt_laws import obeys
@@ -48,11 +48,11 @@ def halves(tmp_path: Path) -> Path:
 
 
 def names_of(folder: Path) -> Mapping[str, tuple[str, ...]]:
-    return image_folder.listed(folder).files
+    return image_folder.list_images(folder).files
 
 
-def test_the_middle_of_an_image_of_just_the_size_is_cut() -> None:
-    image = centred(ramp(20, 9), 9)
+def test_the_centre_of_an_image_is_cropped() -> None:
+    image = centre_crop(ramp(20, 9), 9)
 
     assert image.size == (9, 9)
     assert corner(image) == (5, 0)
@@ -61,18 +61,18 @@ def test_the_middle_of_an_image_of_just_the_size_is_cut() -> None:
 def test_an_image_is_halved_by_boxes_before_it_is_resized() -> None:
     flat = Image.fromarray(np.tile(np.array([[0], [200]], np.uint8), (8, 32))).convert("RGB")
 
-    image = shrunk(flat, 8)
+    image = resized(flat, 8)
 
     assert image.size == (16, 8)
     assert np.array(image).min() == np.array(image).max() == 100
 
 
 def test_a_small_image_is_enlarged() -> None:
-    assert centred(ramp(4, 6), 8).size == (8, 8)
+    assert centre_crop(ramp(4, 6), 8).size == (8, 8)
 
 
 def test_a_training_crop_has_the_whole_side_or_four_fifths_of_it() -> None:
-    least, most = (cropped(ramp(100, 50), 40, [scale, 0, 0, 0]) for scale in (0, LARGEST))
+    least, most = (random_crop(ramp(100, 50), 40, [scale, 0, 0, 0]) for scale in (0, LARGEST))
 
     step = [np.diff(np.array(image)[0, :, 0].astype(int)).mean() for image in (least, most)]
     assert step == pytest.approx([50 / 40, 1.0], abs=0.02)
@@ -81,8 +81,8 @@ def test_a_training_crop_has_the_whole_side_or_four_fifths_of_it() -> None:
 
 def test_a_training_crop_reaches_every_corner_and_is_mirrored_by_its_last_word() -> None:
     """Of an image of 100 by 50, taken as it is: the crop of 40 has 61 places across and 11 down."""
-    first, last = (cropped(ramp(100, 50), 40, [LARGEST, word, word, 0]) for word in (0, LARGEST))
-    mirrored = cropped(ramp(100, 50), 40, [LARGEST, 0, 0, LARGEST])
+    first, last = (random_crop(ramp(100, 50), 40, [LARGEST, word, word, 0]) for word in (0, LARGEST))
+    mirrored = random_crop(ramp(100, 50), 40, [LARGEST, 0, 0, LARGEST])
 
     assert corner(first) == (0, 0)
     assert corner(last) == (60, 10)
@@ -90,14 +90,14 @@ def test_a_training_crop_reaches_every_corner_and_is_mirrored_by_its_last_word()
     assert np.array_equal(np.array(mirrored), np.array(first)[:, ::-1])
 
 
-def test_held_out_images_are_cut_in_the_middle(halves: Path) -> None:
+def test_held_out_images_are_cropped_at_the_centre(halves: Path) -> None:
     spec = ImageFolder(folder=str(halves), size=8)
     dataset = spec.build()
 
     image = dataset.take("test", torch.tensor([0])).data[0]
 
-    wanted = centred(Image.open(halves / "val" / "ape" / "0000.png"), 8)
-    assert torch.equal(image, torch.from_numpy(np.array(wanted)).permute(2, 0, 1).float() / 127.5 - 1)
+    expected = centre_crop(Image.open(halves / "val" / "ape" / "0000.png"), 8)
+    assert torch.equal(image, torch.from_numpy(np.array(expected)).permute(2, 0, 1).float() / 127.5 - 1)
 
 
 def test_every_crop_of_an_image_is_another_sample_under_its_class(halves: Path) -> None:
@@ -120,17 +120,17 @@ def test_another_seed_has_other_crops(halves: Path) -> None:
     assert sum(not torch.equal(left, right) for left, right in zip(one, other, strict=True)) > 15
 
 
-def test_what_training_crops_are_cut_by_is_even(halves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_words_of_training_crops_are_uniform(halves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 2,000 words the mean is the middle, but for 5.3 standard errors: chance leaves that once in two million."""
     drawn: list[list[int]] = []
     whole = Image.new("RGB", (8, 8))
-    monkeypatch.setattr(image_folder, "opened", lambda _: whole)
+    monkeypatch.setattr(image_folder, "open_image", lambda _: whole)
 
     def watched(image: Image.Image, size: int, words: list[int]) -> Image.Image:
         drawn.append(words)
         return image
 
-    monkeypatch.setattr(image_folder, "cropped", watched)
+    monkeypatch.setattr(image_folder, "random_crop", watched)
     dataset = ImageFolder(folder=str(halves), size=8, crops=11).build()
 
     dataset.take("train", torch.arange(2000))
@@ -158,7 +158,7 @@ def test_without_val_a_tenth_is_held_out(tmp_path: Path) -> None:
     assert 10 <= len(files["test"]) <= 60
 
 
-def test_another_file_leaves_the_split_of_those_that_were_there_alone(halves: Path) -> None:
+def test_a_new_file_does_not_change_the_split_of_others(halves: Path) -> None:
     before = names_of(halves)
 
     paint(halves / "train" / "ape" / "0000a.JPEG", 9, 9)
@@ -172,13 +172,13 @@ def test_the_checksum_shows_another_file_and_another_length(halves: Path) -> Non
     def checksum() -> str:
         return ImageFolder(folder=str(halves), size=8).build().checksum
 
-    found = [checksum()]
+    checksums = [checksum()]
     paint(halves / "val" / "ape" / "0003.png", 9, 9)
-    found.append(checksum())
+    checksums.append(checksum())
     paint(halves / "val" / "ape" / "0003.png", 30, 30)
-    found.append(checksum())
+    checksums.append(checksum())
 
-    assert len(set(found)) == 3
+    assert len(set(checksums)) == 3
 
 
 def test_nothing_is_opened_before_it_is_taken(halves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +213,9 @@ def test_a_file_that_cannot_be_read_is_named(halves: Path, content: bytes) -> No
     (halves / "val" / "ape" / "0000.png").write_bytes(content)
     dataset = ImageFolder(folder=str(halves), size=8).build()
 
-    with pytest.raises(RunError, match=r"image-folder: cannot read .*/val/ape/0000\.png \(.+\); put an image there"):
+    with pytest.raises(
+        RunError, match=r"image-folder: cannot read .*/val/ape/0000\.png \(.+\); replace it by a valid image"
+    ):
         dataset.take("test", torch.tensor([1, 0]))
 
 
@@ -236,7 +238,7 @@ def refusal(folder: Path) -> str:
     return str(refused.value)
 
 
-def test_no_folder_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     assert f"expected a folder {tmp_path / 'gone'}, got none; name one with a sub-folder" in refusal(tmp_path / "gone")
 
 
@@ -277,7 +279,7 @@ def test_too_few_images_for_a_split_are_refused(tmp_path: Path) -> None:
     assert "expected images for every split, got none for" in refusal(tmp_path)
 
 
-def test_no_pillow_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pillow_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "crt_data.image_folder")
     monkeypatch.setitem(sys.modules, "PIL", None)
 

@@ -1,4 +1,4 @@
-"""The photographs: crops where they should be, no photograph in two splits, and what is said when they are missing."""
+"""The photographs: crops, splits without common photographs, and errors of missing files."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ test_large_crops_that_do_not_overlap = obeys(Photos(size=96, step=200))
 
 
 def numbered(height: int, width: int) -> Tensor:
-    """A photograph in which no two squares are alike."""
-    return torch.arange(3 * height * width).view(3, height, width)
+    """Returns a photograph whose squares all differ."""
+    return (torch.arange(3 * height * width) % 251).byte().view(3, height, width)
 
 
 def levels(split: str, index: int) -> Tensor:
@@ -33,27 +33,27 @@ def levels(split: str, index: int) -> Tensor:
 def test_crops_are_the_squares_a_step_apart_that_fit() -> None:
     photograph = numbered(10, 13)
 
-    found = list(crops(photograph, 4, 3))
+    squares = list(crops(photograph, 4, 3))
 
-    wanted = [photograph[:, top : top + 4, left : left + 4] for top in (0, 3, 6) for left in (0, 3, 6, 9)]
-    assert len(found) == len(wanted)
-    assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
+    expected = [photograph[:, top : top + 4, left : left + 4] for top in (0, 3, 6) for left in (0, 3, 6, 9)]
+    assert len(squares) == len(expected)
+    assert all(torch.equal(one, other) for one, other in zip(squares, expected, strict=True))
 
 
 def test_a_photograph_of_just_the_size_is_one_crop() -> None:
-    (found,) = crops(numbered(8, 8), 8, 1)
+    (square,) = crops(numbered(8, 8), 8, 1)
 
-    assert torch.equal(found, numbered(8, 8))
+    assert torch.equal(square, numbered(8, 8))
 
 
 def test_a_smaller_photograph_is_one_crop_enlarged() -> None:
     """From 2 to 4 pixels, bilinear: the ends, and a quarter of the way from each."""
     photograph = torch.tensor([[0, 100], [0, 100]], dtype=torch.uint8).expand(3, 2, 2)
 
-    (found,) = crops(photograph, 4, 1)
+    (square,) = crops(photograph, 4, 1)
 
-    assert found.dtype == torch.uint8
-    assert found.tolist() == [[[0, 25, 75, 100]] * 4] * 3
+    assert square.dtype == torch.uint8
+    assert square.tolist() == [[[0, 25, 75, 100]] * 4] * 3
 
 
 def test_the_first_crops_are_the_corners_of_the_first_photographs() -> None:
@@ -64,9 +64,9 @@ def test_the_first_crops_are_the_corners_of_the_first_photographs() -> None:
 
 
 def test_a_grey_photograph_has_three_equal_channels() -> None:
-    found = levels("test", 0)
+    squares = levels("test", 0)
 
-    assert torch.equal(found, torch.from_numpy(data.camera()[:32, :32]).expand(3, -1, -1))
+    assert torch.equal(squares, torch.from_numpy(data.camera()[:32, :32]).expand(3, -1, -1))
 
 
 def test_no_photograph_and_no_face_is_in_two_splits() -> None:
@@ -79,11 +79,11 @@ def test_no_photograph_and_no_face_is_in_two_splits() -> None:
 
 def test_every_split_has_its_photographs_and_faces() -> None:
     for split in PHOTOGRAPHS:
-        found = list(pictures(split))
+        squares = list(pictures(split))
 
-        small = [picture for picture in found if picture.shape[-1] == 25]
+        small = [picture for picture in squares if picture.shape[-1] == 25]
         assert len(small) == len(range(100)[FACES[split]])
-        assert len(found) == len(PHOTOGRAPHS[split]) + len(small)
+        assert len(squares) == len(PHOTOGRAPHS[split]) + len(small)
 
 
 def test_no_two_crops_of_any_splits_are_alike() -> None:
@@ -98,7 +98,7 @@ def test_no_two_crops_of_any_splits_are_alike() -> None:
     assert len(set(rows)) == len(rows) > 7000
 
 
-def test_the_step_is_of_training_crops_alone() -> None:
+def test_the_step_changes_training_crops_alone() -> None:
     near, far = Photos(step=16).build().sizes, Photos(step=32).build().sizes
 
     assert near["train"] > 3 * far["train"]
@@ -123,7 +123,7 @@ def test_a_scikit_image_without_a_photograph_is_refused(monkeypatch: pytest.Monk
         Photos().build()
 
 
-def test_no_scikit_image_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scikit_image_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "crt_data.photos")
     monkeypatch.setitem(sys.modules, "skimage", None)
 

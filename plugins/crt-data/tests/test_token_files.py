@@ -26,8 +26,8 @@ def test_windows_lie_one_after_another_and_the_first_half_of_val_is_for_validati
 
     dataset = TokenFiles(folder=str(tmp_path), length=3).build()
 
-    found = {split: dataset.take(split, torch.arange(size)).data.tolist() for split, size in dataset.sizes.items()}
-    assert found == {
+    windows = {split: dataset.take(split, torch.arange(size)).data.tolist() for split, size in dataset.sizes.items()}
+    assert windows == {
         "train": [[0, 1, 2], [3, 4, 5]],
         "validation": [[50_256, 11, 12], [13, 14, 15]],
         "test": [[16, 17, 18]],
@@ -43,7 +43,7 @@ def test_tokens_are_read_low_byte_first(tmp_path: Path) -> None:
     assert dataset.take("train", torch.tensor([0])).data.tolist() == [[513, 50_256]]
 
 
-def test_a_token_beyond_the_vocabulary_is_told(tmp_path: Path) -> None:
+def test_a_token_beyond_the_vocabulary_is_an_error(tmp_path: Path) -> None:
     lay(tmp_path, [0, 1, 2, 300], [0] * 4)
     dataset = TokenFiles(folder=str(tmp_path), length=2, vocabulary=256).build()
 
@@ -53,11 +53,11 @@ def test_a_token_beyond_the_vocabulary_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gone", ["train.bin", "val.bin"])
-def test_a_file_that_is_not_there_is_told(tmp_path: Path, gone: str) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path, gone: str) -> None:
     lay(tmp_path, [0] * 8, [0] * 8)
     (tmp_path / gone).unlink()
 
-    with pytest.raises(RunError, match=rf"{gone}: expected such a file, got none; name a folder with train\.bin"):
+    with pytest.raises(RunError, match=rf"{gone}: expected a file, got none; name a folder with train\.bin"):
         TokenFiles(folder=str(tmp_path), length=2).build()
 
 
@@ -65,9 +65,9 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path, gone: str) -> None:
     ("train", "val", "message"),
     [
         (b"\0" * 9, b"\0" * 8, r"train\.bin: expected 16 bits a token, got 9 bytes, an odd number"),
-        (b"\0" * 2, b"\0" * 8, r"train\.bin: expected 2 tokens at least, got 1"),
-        (b"", b"\0" * 8, r"train\.bin: expected 2 tokens at least, got 0"),
-        (b"\0" * 8, b"\0" * 6, r"val\.bin: expected two windows of 2 tokens at least, got 1"),
+        (b"\0" * 2, b"\0" * 8, r"train\.bin: expected at least 2 tokens, got 1"),
+        (b"", b"\0" * 8, r"train\.bin: expected at least 2 tokens, got 0"),
+        (b"\0" * 8, b"\0" * 6, r"val\.bin: expected at least two windows of 2 tokens, got 1"),
     ],
 )
 def test_a_file_that_cannot_be_cut_is_refused(tmp_path: Path, train: bytes, val: bytes, message: str) -> None:
