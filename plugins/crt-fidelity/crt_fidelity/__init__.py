@@ -1,4 +1,4 @@
-"""torch-fidelity's numbers as a metric."""
+"""FID, KID, Inception score, precision and recall by torch-fidelity, as a metric."""
 
 from crt_fidelity.specs import Fidelity
 

@@ -1,4 +1,4 @@
-"""Whether torch-fidelity can be imported, before anything is built of it."""
+"""Builds the metric, if torch-fidelity can be imported."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def fidelity(spec: Fidelity) -> FidelityScores:
-    """The metric.
+    """Builds the metric.
 
-    Raises: RunError if torch-fidelity cannot be imported, as where torchvision does not fit torch.
+    Raises: RunError if torch-fidelity cannot be imported, for example if torchvision does not fit torch.
     """
     try:
         importlib.import_module("torch_fidelity")
-    except Exception as error:  # a torchvision that does not fit raises RuntimeError
+    except Exception as error:  # a torchvision that does not fit torch raises RuntimeError
         raise RunError(
             f"fidelity: expected torch-fidelity and a torchvision that fits torch {version('torch')}, got "
-            f"{type(error).__name__}: {error}; pip install torch-fidelity, and torchvision from where torch came from, "
-            "which is --index-url https://download.pytorch.org/whl/cpu for its CPU builds"
+            f"{type(error).__name__}: {error}; pip install torch-fidelity, and torchvision from the index of torch, "
+            "which is --index-url https://download.pytorch.org/whl/cpu for CPU builds"
         ) from error
     from crt_fidelity.scores import FidelityScores
 

@@ -1,4 +1,4 @@
-"""Moments: mean and covariance of a reference's features, made here or stored by others.
+"""Mean and covariance of a reference's features, computed here or read from a file.
 
 Axes: b batch, d features.
 """
@@ -20,14 +20,14 @@ Moments: TypeAlias = dict[str, Any]
 
 
 def moments(features: Float[Tensor, "b d"]) -> Moments:
-    """Those of `features`."""
+    """Computes the moments of `features`."""
     return {name: np.asarray(value, np.float64) for name, value in fid_features_to_statistics(features).items()}
 
 
 def stored(file: str) -> Moments:
-    """Those in an .npz file, such as the reference batches of guided-diffusion.
+    """Reads moments from an .npz file, such as the reference batches of guided-diffusion.
 
-    Raises: RunError if there is no such file, or it holds something else.
+    Raises: RunError if the file does not exist or has other content.
     """
     try:
         with np.load(file, allow_pickle=False) as arrays:

@@ -1,4 +1,4 @@
-"""Pixels: images of crtcore as the bytes that torch-fidelity takes."""
+"""Converts images of crtcore to the bytes that torch-fidelity takes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 def eight_bit(images: Float[Tensor, "b ..."], what: str) -> UInt8[Tensor, "b 3 h w"]:
-    """Images from -1 to 1 as bytes, grey ones in three equal channels; `what` names them where they are refused.
+    """Converts images from -1 to 1 to bytes, grey ones to three equal channels; `what` names them in errors.
 
-    Raises: ValueError if they are no images of one or three channels, or not finite.
-    Source: FoundationVision/LlamaGen, autoregressive/sample/sample_c2i_ddp.py, which rounds alike.
+    Raises: ValueError if they are not images of one or three channels, or not finite.
+    Source: FoundationVision/LlamaGen, autoregressive/sample/sample_c2i_ddp.py, which rounds the same way.
     """
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise ValueError(f"fidelity: expected images of 1 or 3 channels for {what}, got shape {tuple(images.shape)}")

@@ -8,7 +8,7 @@ from crtcore import Component, hookimpl
 
 @hookimpl
 def crt_components() -> list[Component]:
-    """The metric."""
+    """Returns the metric."""
     small = specs.Fidelity(extractor="random-convolutions")
     usual = specs.Fidelity(
         extractor="inception", weights="weights-inception-2015-12-05-6726825d.pth", numbers=("fid", "isc")

@@ -1,4 +1,4 @@
-"""Random convolutions: features of a small network that nothing has trained, for trials on a desk.
+"""Features of a small untrained network, for trials on small machines.
 
 Axes: b batch, h rows, w columns, d features.
 """
@@ -19,18 +19,18 @@ from crtcore.noise import Noise
 
 NAME = "random-convolutions"
 LAYER = "64"
-"""The one layer, called after its width as those of Inception are."""
+"""The only layer, named after its width like those of Inception."""
 CHANNELS = 3, 16, 32, 16
 STRIDES = 1, 2, 2
 GRID = 2
-"""Cells along each side of what the features are means over."""
+"""Cells along each side of the grid of means."""
 
 
 class RandomConvolutions(FeatureExtractorBase):  # type: ignore[misc]
-    """Three convolutions with fixed random kernels, each cut at 0, averaged over a grid of 2 by 2: 64 features.
+    """Three convolutions with fixed random kernels and ReLU, averaged over a grid of 2 by 2: 64 features.
 
-    It is an extractor of torch-fidelity's and can be registered there. Its kernels and its arithmetic in float64 are
-    the same everywhere. It knows nothing of what images show: not an Inception, and no number of it is an FID.
+    It is an extractor for torch-fidelity and can be registered there. Kernels and arithmetic in float64 are the same
+    everywhere. It has learned nothing about images: it is no Inception, and none of its numbers is an FID.
     """
 
     def __init__(self, name: str, features_list: list[str], **_: Any) -> None:
@@ -39,7 +39,7 @@ class RandomConvolutions(FeatureExtractorBase):  # type: ignore[misc]
             self.register_buffer(f"kernel{index}", _kernel(index, out, into))
 
     def forward(self, images: UInt8[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b d"]]:
-        """The features of `images`, which are bytes."""
+        """Returns the features of `images`, which are bytes."""
         flow = images.double() / 127.5 - 1
         for index, stride in enumerate(STRIDES):
             kernel = self.get_buffer(f"kernel{index}")
@@ -48,32 +48,32 @@ class RandomConvolutions(FeatureExtractorBase):  # type: ignore[misc]
 
     @staticmethod
     def get_provided_features_list() -> tuple[str, ...]:
-        """The one layer."""
+        """Returns the only layer."""
         return (LAYER,)
 
     @staticmethod
     def get_default_feature_layer_for_metric(metric: str) -> str:
-        """The one layer.
+        """Returns the only layer.
 
         Raises: ValueError for the Inception score, as there are no classes.
         """
         if metric == "isc":
-            raise ValueError(f"expected an extractor that tells classes for 'isc', got {NAME!r}")
+            raise ValueError(f"expected an extractor with classes for 'isc', got {NAME!r}")
         return LAYER
 
     @staticmethod
     def can_be_compiled() -> bool:
-        """False: it is too small to gain."""
+        """Returns False, as compilation would gain nothing."""
         return False
 
     @staticmethod
     def get_dummy_input_for_compile() -> UInt8[Tensor, "b 3 h w"]:
-        """One black image."""
+        """Returns one black image."""
         return torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
 
 
 def _kernel(index: int, out: int, into: int) -> Float[Tensor, "out into 3 3"]:
-    """Uniform numbers that keep the size of what is cut at 0.
+    """Draws a uniform kernel that keeps the scale of activations behind ReLU.
 
     Source: He et al. (2015), arXiv:1502.01852, eq. 10.
     """

@@ -21,32 +21,32 @@ from crt_fidelity.inception import inception
 from crt_fidelity.moments import Moments, moments, stored
 from crt_fidelity.pixels import eight_bit
 from crt_fidelity.random_convolutions import NAME, RandomConvolutions
-from crt_fidelity.specs import SETS, Fidelity, called
+from crt_fidelity.specs import SETS, Fidelity, name_of
 from crtcore.kinds import Evidence, Measurement
 
 Layers: TypeAlias = dict[str, Float[Tensor, "b _"]]
-"""Features of images by the layer that gives them."""
+"""Features of images by layer."""
 
 LEAST = 10
-"""Fewest images of a set: the Inception score has ten splits, and a third neighbour needs four images."""
+"""Least images of a set: the Inception score has ten splits, and a third neighbour needs four images."""
 BATCH = 64
-"""Images that an extractor is given at a time."""
+"""Images in a batch of the extractor."""
 NEIGHBOURS = 3
 """Kynkäänniemi et al. (2019), arXiv:1904.06991, section 3.1."""
 SPLITS = 10
-"""Splits of the Inception score, torch-fidelity's."""
+"""Splits of the Inception score, as in torch-fidelity."""
 SUBSETS, LARGEST = 100, 1000
-"""Subsets of the kernel distance and the most images of one, torch-fidelity's."""
+"""Subsets of the kernel distance and the most images of one, as in torch-fidelity."""
 
 
 class Reference(NamedTuple):
-    """What images are compared with."""
+    """Features and moments of reference images."""
 
     name: str
-    told: str
-    """What it is in the unit of a number."""
+    label: str
+    """Its description in the unit of a number."""
     layers: Layers
-    """Empty where the images are not at hand."""
+    """Empty if the reference has moments alone."""
     moments: Moments
 
 
@@ -58,20 +58,20 @@ class FidelityScores:
         self.stored = {file: stored(file) for file in spec.references if file not in SETS}
         kind = FeatureExtractorInceptionV3 if spec.extractor == "inception" else RandomConvolutions
         self.layers = {number: kind.get_default_feature_layer_for_metric(number) for number in spec.numbers}
-        asked = sorted(set(self.layers.values()))
-        made = inception(spec.weights, asked) if spec.extractor == "inception" else kind(NAME, asked)
+        needed = sorted(set(self.layers.values()))
+        extractor = inception(spec.weights, needed) if spec.extractor == "inception" else kind(NAME, needed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = made.to(self.device).eval()
+        self.network = extractor.to(self.device).eval()
 
     def __call__(self, evidence: Evidence) -> dict[str, Measurement]:
-        """The numbers by names such as `generation_frechet_inception_vs_train` and `generation_score_inception`.
+        """Returns measurements with names such as `generation_frechet_inception_vs_train`.
 
-        All images count, so that the distances to two references differ by the bias of their sizes, too. The unit tells
-        the extractor's layer, the reference's size and the subsets of a kernel distance, of half of the smaller set or
-        1,000 images. Reconstructions are of the held-out images, so that perfect ones are at distance 0 from these.
-        torch-fidelity gives no interval of any of its numbers.
-        Raises: ValueError if there are too few images, or some are no finite images of one or three channels, or an
-            .npz file has another number of features.
+        All images count, so that distances to two references also differ by the bias of their sizes. The unit holds the
+        extractor's layer, the size of the reference and the subsets of a kernel distance, with half of the smaller set
+        or 1,000 images. Perfect reconstructions are at distance 0 from the held-out images. torch-fidelity gives no
+        intervals.
+        Raises: ValueError if there are too few images, or some are not finite images of one or three channels, or an
+        .npz file has another number of features.
         """
         with torch.inference_mode():
             compared = self.spec.references if set(self.layers) != {"isc"} else ()
@@ -79,30 +79,30 @@ class FidelityScores:
             numbers = {}
             for what, images in (("reconstruction", evidence.reconstructed), ("generation", evidence.generated)):
                 layers = self._features(images, what)
-                for name, value, unit in self._found(layers, references):
+                for name, value, unit in self._numbers(layers, references):
                     numbers[f"{what}_{name}"] = Measurement(value, unit, len(images))
         return numbers
 
     def _reference(self, reference: str, evidence: Evidence) -> Reference:
         if reference in self.stored:
-            return Reference(called(reference), reference, {}, self.stored[reference])
+            return Reference(name_of(reference), reference, {}, self.stored[reference])
         images = evidence.real if reference == "held-out" else evidence.train
         layers = self._features(images, f"the reference {reference!r}")
         own = moments(layers[self.layers["fid"]]) if "fid" in self.layers else {}
-        return Reference(called(reference), f"{len(images):,} {reference} images", layers, own)
+        return Reference(name_of(reference), f"{len(images):,} {reference} images", layers, own)
 
     def _features(self, images: Float[Tensor, "b ..."], what: str) -> Layers:
         if len(images) < LEAST:
             raise ValueError(f"fidelity: expected at least {LEAST} images for {what}, got {len(images)}")
-        met = [
+        parts = [
             self.network.convert_features_tuple_to_dict(self.network(eight_bit(some, what).to(self.device)))
             for some in torch.split(images, BATCH)
         ]
-        return {layer: torch.cat([part[layer].cpu() for part in met]) for layer in met[0]}
+        return {layer: torch.cat([part[layer].cpu() for part in parts]) for layer in parts[0]}
 
-    def _found(self, layers: Layers, references: list[Reference]) -> Iterator[tuple[str, float, str]]:
-        """Names, values and units."""
-        extractor = called(self.spec.extractor)
+    def _numbers(self, layers: Layers, references: list[Reference]) -> Iterator[tuple[str, float, str]]:
+        """Yields names, values and units."""
+        extractor = name_of(self.spec.extractor)
         for reference in references:
             for name, value, unit in self._against(layers, reference):
                 yield f"{name}_{extractor}_vs_{reference.name}", value, unit
@@ -113,30 +113,30 @@ class FidelityScores:
 
     def _against(self, layers: Layers, reference: Reference) -> Iterator[tuple[str, float, str]]:
         for number, layer in self.layers.items():
-            found = layers[layer]
-            scale = f"layer {layer} of {self.network.get_name()} against {reference.told}"
+            features = layers[layer]
+            scale = f"layer {layer} of {self.network.get_name()} against {reference.label}"
             if number == "fid":
-                yield "frechet", frechet(reference.moments, moments(found)), f"squared units of {scale}"
+                yield "frechet", frechet(reference.moments, moments(features)), f"squared units of {scale}"
             elif number == "kid" and reference.layers:
                 real = reference.layers[layer]
-                size = min(LARGEST, len(real) // 2, len(found) // 2)
-                told = kid_features_to_metric(
-                    found, real, kid_subsets=SUBSETS, kid_subset_size=size, rng_seed=2020, verbose=False
+                size = min(LARGEST, len(real) // 2, len(features) // 2)
+                scores = kid_features_to_metric(
+                    features, real, kid_subsets=SUBSETS, kid_subset_size=size, rng_seed=2020, verbose=False
                 )
                 unit = f"kernel units of {scale}, {SUBSETS} subsets of {size:,}"
-                yield "kernel", told[KEY_METRIC_KID_MEAN], unit
+                yield "kernel", scores[KEY_METRIC_KID_MEAN], unit
             elif number == "prc" and reference.layers:
-                told = prc_features_to_metric(
-                    found, reference.layers[layer], prc_neighborhood=NEIGHBOURS, save_cpu_ram=True, verbose=False
+                scores = prc_features_to_metric(
+                    features, reference.layers[layer], prc_neighborhood=NEIGHBOURS, save_cpu_ram=True, verbose=False
                 )
-                yield "precision", told[KEY_METRIC_PRECISION], f"share, by {scale}"
-                yield "recall", told[KEY_METRIC_RECALL], f"share, by {scale}"
+                yield "precision", scores[KEY_METRIC_PRECISION], f"share, by {scale}"
+                yield "recall", scores[KEY_METRIC_RECALL], f"share, by {scale}"
 
 
 def frechet(one: Moments, other: Moments) -> float:
-    """torch-fidelity's Fréchet distance.
+    """Computes torch-fidelity's Fréchet distance.
 
-    Raises: ValueError if they are of unequally many features.
+    Raises: ValueError if the numbers of features differ.
     """
     if one["mu"].shape != other["mu"].shape:
         raise ValueError(

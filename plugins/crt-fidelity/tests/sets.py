@@ -17,7 +17,7 @@ def images(seed: int, count: int, gain: float = 0.5) -> Tensor:
 
 
 def evidence(**changes: Tensor) -> Evidence:
-    """Training, held-out, reconstructed and generated images, all of one law unless changed."""
+    """Training, held-out, reconstructed and generated images, all of one distribution unless changed."""
     counts = {"train": 90, "real": 40, "reconstructed": 40, "generated": 40}
     parts = {name: images(seed, count) for seed, (name, count) in enumerate(counts.items())} | changes
     return Evidence(

@@ -38,7 +38,9 @@ class Nameable(FeatureExtractorBase):  # type: ignore[misc]
 
 
 def test_without_the_file_it_is_said_where_it_is(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"fidelity: weights: expected a file, got none at .*w\.pth.; it is at https://"):
+    with pytest.raises(
+        RunError, match=r"fidelity: weights: expected a file, got none at .*w\.pth.; download it from https://"
+    ):
         inception(str(tmp_path / "w.pth"), ["2048"])
 
 
@@ -49,7 +51,9 @@ def test_weights_of_something_else_are_refused(content: object, tmp_path: Path) 
     else:
         torch.save(content, tmp_path / "w.pth")
 
-    with pytest.raises(RunError, match=r"fidelity: weights: expected those of Inception in .*; they are at https://"):
+    with pytest.raises(
+        RunError, match=r"fidelity: weights: expected those of Inception in .*; download them from https://"
+    ):
         inception(str(tmp_path / "w.pth"), ["2048"])
 
 
@@ -72,6 +76,6 @@ def test_only_the_published_weights_make_an_inception_by_name(
     if published:
         monkeypatch.setattr(module, "DIGEST", digest)
 
-    found = inception(str(tmp_path / "w.pth"), ["2048"])
+    extractor = inception(str(tmp_path / "w.pth"), ["2048"])
 
-    assert found.get_name() == "inception-v3-compat" + ("" if published else f" with weights {digest[:8]}")
+    assert extractor.get_name() == "inception-v3-compat" + ("" if published else f" with weights {digest[:8]}")

@@ -15,10 +15,10 @@ from crtcore.errors import RunError
 def test_mean_and_covariance_come_back(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", mu=np.float32([1, 2]), sigma=np.eye(2), arr_0=np.zeros(3))
 
-    found = stored(str(tmp_path / "x.npz"))
+    moments = stored(str(tmp_path / "x.npz"))
 
-    assert found["mu"].tolist() == [1, 2]
-    assert found["mu"].dtype == found["sigma"].dtype == np.float64
+    assert moments["mu"].tolist() == [1, 2]
+    assert moments["mu"].dtype == moments["sigma"].dtype == np.float64
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What can be said of the metric without torch, and what is said where torch-fidelity cannot be imported."""
+"""The metric's spec without torch, and the error if torch-fidelity cannot be imported."""
 
 from __future__ import annotations
 
@@ -28,16 +28,19 @@ def test_describing_the_metric_imports_no_torch() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"extractor": "inception"}, "weights: expected the file of Inception's weights, got none; it is at https://"),
+        (
+            {"extractor": "inception"},
+            "weights: expected the file of Inception's weights, got none; download it from https://",
+        ),
         ({"weights": "w.pth"}, r"weights: expected no file, as 'random-convolutions' needs none, got 'w\.pth'"),
         ({"references": ()}, "references: expected at least one entry, got none"),
         ({"references": ("test",)}, r"references: expected 'held-out', 'train' or an \.npz file .*, got 'test'"),
         ({"references": ("a/x.npz", "b/x.npz")}, "references: expected references of different names"),
-        ({"numbers": ("isc",)}, "numbers: expected an extractor that tells classes for 'isc', which is 'inception'"),
+        ({"numbers": ("isc",)}, "numbers: expected an extractor with classes for 'isc', which is 'inception'"),
         ({"references": ("a/x.npz",)}, "numbers: expected a reference with images for 'kid' and 'prc'"),
         (
             {"references": ("train", "a/x.npz"), "numbers": ("kid",)},
-            r"numbers: expected 'fid', as 'a/x\.npz' serves nothing else",
+            r"numbers: expected 'fid', as 'a/x\.npz' has moments alone",
         ),
     ],
 )

@@ -59,5 +59,5 @@ def test_it_is_its_definition_written_out() -> None:
 
 
 def test_it_tells_no_classes() -> None:
-    with pytest.raises(ValueError, match="expected an extractor that tells classes for 'isc'"):
+    with pytest.raises(ValueError, match="expected an extractor with classes for 'isc'"):
         RandomConvolutions.get_default_feature_layer_for_metric("isc")

@@ -32,8 +32,8 @@ def values(spec: Fidelity = SMALL, **changes: Tensor) -> dict[str, float]:
 
 
 def features(data: Tensor) -> Tensor:
-    (found,) = RandomConvolutions(NAME, [LAYER])(eight_bit(data, "any"))
-    return found
+    (result,) = RandomConvolutions(NAME, [LAYER])(eight_bit(data, "any"))
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,11 @@ def registered() -> str:
 
 def theirs(extractor: str, one: Tensor, other: Tensor, **wanted: Any) -> dict[str, float]:
     """What torch-fidelity itself says of two sets of images."""
-    found: dict[str, float] = torch_fidelity.calculate_metrics(
+    metrics: dict[str, float] = torch_fidelity.calculate_metrics(
         input1=Bytes(eight_bit(one, "any")), input2=Bytes(eight_bit(other, "any")), feature_extractor=extractor,
         cuda=False, cache=False, save_cpu_ram=True, verbose=False, **wanted,
     )  # fmt: skip
-    return found
+    return metrics
 
 
 @settings(deadline=None, max_examples=15)
@@ -97,10 +97,10 @@ def test_every_number_says_extractor_reference_and_images() -> None:
 
 
 def test_perfect_reconstructions_are_at_zero_from_held_out_images_alone() -> None:
-    found = values(reconstructed=evidence().real)
+    numbers = values(reconstructed=evidence().real)
 
-    assert found["reconstruction_frechet_random_convolutions_vs_held_out"] == pytest.approx(0, abs=1e-6)
-    assert found["reconstruction_frechet_random_convolutions_vs_train"] > 1e-2
+    assert numbers["reconstruction_frechet_random_convolutions_vs_held_out"] == pytest.approx(0, abs=1e-6)
+    assert numbers["reconstruction_frechet_random_convolutions_vs_train"] > 1e-2
 
 
 def test_draws_of_another_law_are_farther() -> None:
@@ -115,10 +115,10 @@ def test_draws_of_another_law_are_farther() -> None:
 def test_draws_of_a_part_have_precision_and_lack_recall() -> None:
     real = evidence().real
 
-    found = values(generated=real[:10].repeat(4, 1, 1, 1))
+    numbers = values(generated=real[:10].repeat(4, 1, 1, 1))
 
-    assert found["generation_precision_random_convolutions_vs_held_out"] == 1
-    assert found["generation_recall_random_convolutions_vs_held_out"] < 0.5
+    assert numbers["generation_precision_random_convolutions_vs_held_out"] == 1
+    assert numbers["generation_recall_random_convolutions_vs_held_out"] < 0.5
 
 
 def test_the_same_evidence_gives_the_same_numbers() -> None:
@@ -136,9 +136,9 @@ def test_only_the_wanted_numbers_and_references_are_there() -> None:
 
 
 def test_stored_statistics_serve_as_the_images_they_are_of(tmp_path: Path) -> None:
-    found = features(evidence().train).numpy()
+    train = features(evidence().train).numpy()
     file = tmp_path / "train-of.2026.npz"
-    np.savez(file, mu=found.mean(0), sigma=np.cov(found, rowvar=False))
+    np.savez(file, mu=train.mean(0), sigma=np.cov(train, rowvar=False))
     spec = Fidelity(extractor="random-convolutions", references=("train", str(file)))
 
     numbers = spec.build()(evidence())
@@ -178,8 +178,8 @@ class FewClasses(torch_fidelity.FeatureExtractorBase):  # type: ignore[misc]
         return "2048", "logits_unbiased"
 
     def forward(self, data: Tensor) -> tuple[Tensor, ...]:
-        found = data.double().flatten(1)[:, :5] / 64
-        return tuple({"2048": found, "logits_unbiased": 2 * found}[layer] for layer in self.features_list)
+        means = data.double().flatten(1)[:, :5] / 64
+        return tuple({"2048": means, "logits_unbiased": 2 * means}[layer] for layer in self.features_list)
 
 
 @pytest.fixture
