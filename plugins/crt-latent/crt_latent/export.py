@@ -1,7 +1,7 @@
-"""Export: a mixed data set and its vocabulary as the libraries datasets, tokenizers and transformers read them.
+"""Exports a mixed data set and its vocabulary for the libraries datasets, tokenizers and transformers.
 
 Axes: b batch, n ids of a row, k codes, d code width. Id -1 means absent, only at the right end.
-Nothing of those libraries is needed to write it.
+None of these libraries is needed to write it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from torch import Tensor
 
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.tasks.task import Task
-from crt_latent.traces import lengths, weights
+from crt_latent.traces import lengths, loss_weights
 from crtcore.errors import RunError
 
 IGNORED = -100
-"""The label of an id that is not learned; as in torch and transformers."""
+"""The label of ids without loss, as in torch and transformers."""
 
 
 def export(
@@ -33,13 +33,13 @@ def export(
     alphabet: Alphabet,
     codes: Float[Tensor, "k d"],
 ) -> None:
-    """Writes rows of mixed traces by split, a tokenizer of words that knows codes and bracket, and the codes' vectors.
+    """Writes rows of mixed traces by split, a word tokenizer with codes and brackets, and the vectors of the codes.
 
-    `data/SPLIT.jsonl` has `input_ids` and `labels` a line, labels not shifted, those of the prompt -100;
-    `tokenizer.json`, `tokenizer_config.json` and `added_tokens.json` are the vocabulary; `codes.safetensors` has a row
-    for each code, in the order of their ids; `README.md` tells `load_dataset` where the splits are.
-    Raises: RunError if the folder is there already, ValueError if an id is beyond the alphabet, or the alphabet is not
-    that of the task with these codes.
+    `data/SPLIT.jsonl` has `input_ids` and `labels` in each line; labels are not shifted and -100 on the prompt.
+    `tokenizer.json`, `tokenizer_config.json` and `added_tokens.json` are the vocabulary, `codes.safetensors` has a row
+    for each code in the order of ids, and `README.md` lists the splits for `load_dataset`.
+    Raises: RunError if the folder exists, ValueError if an id is beyond the alphabet, or the alphabet is not that of
+    the task with these codes.
     """
     if (alphabet.text, alphabet.codes) != (task.vocabulary, len(codes)):
         raise ValueError(
@@ -48,7 +48,9 @@ def export(
     try:
         (folder / "data").mkdir(parents=True)
     except FileExistsError as error:
-        raise RunError(f"export: expected no folder {folder} yet, got one; name another, or delete it") from error
+        raise RunError(
+            f"export: expected a new folder, got {folder}, which exists; name another, or delete it"
+        ) from error
     for split, batches in splits.items():
         with (folder / "data" / f"{split}.jsonl").open("w", encoding="utf-8") as file:
             for line in _lines(batches, alphabet):
@@ -70,13 +72,13 @@ def _lines(batches: Iterable[Int[Tensor, "_ _"]], alphabet: Alphabet) -> Iterato
     for ids in batches:
         if ids.numel() and int(ids.max()) >= alphabet.size:
             raise ValueError(f"expected ids below {alphabet.size}, got {int(ids.max())}")
-        labels = ids.where(weights(ids, alphabet.text) > 0, IGNORED)
+        labels = ids.where(loss_weights(ids, alphabet.text) > 0, IGNORED)
         for row, label, length in zip(ids.tolist(), labels.tolist(), lengths(ids).tolist(), strict=True):
             yield json.dumps({"input_ids": row[:length], "labels": label[:length]})
 
 
 def _tokenizer(texts: list[str], added: Mapping[str, int]) -> dict[str, Any]:
-    """A tokenizer that splits at spaces, as the library tokenizers writes one; a word it does not know is an error."""
+    """Returns a tokenizer that splits at spaces, as the library tokenizers writes it; unknown words are errors."""
     marks = {text: id_ for id_, text in enumerate(texts) if id_ >= len(texts) - 3}
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return {

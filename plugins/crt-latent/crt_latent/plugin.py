@@ -16,25 +16,25 @@ def crt_components() -> list[Component]:
         Component(
             "text-chunks",
             spec=TextChunks,
-            summary="the steps of a trace, a few codes for each chunk of text",
+            summary="the steps of a trace as a few codes for each chunk of text",
             examples=(TextChunks(chunk=4, rate=2, width=8, heads=2), TextChunks(chunk=4, rate=4, width=8, heads=2)),
         ),
         Component(
             "latent-reasoning",
             spec=LatentReasoning,
-            summary="answers of a prior that was trained on steps, on codes for them, or on neither",
+            summary="accuracy and length of answers, trained on steps, on codes for them, or on neither",
             examples=(LatentReasoning(), LatentReasoning(trace="cot")),
         ),
         Component(
             "metamath",
             spec=MetaMath,
-            summary="MetaMathQA, in the ids of a model of yours",
+            summary="MetaMathQA, in the ids of a model's tokenizer",
             examples=(MetaMath(file="data/MetaMathQA-395K.json", tokenizer="data/Llama-3.2-1B", length=64),),
         ),
         Component(
             "affine-chain",
             spec=tasks.AffineChain,
-            summary="operations modulo a small number, told step by step",
+            summary="operations modulo a small number, step by step",
             examples=(
                 tasks.AffineChain(train=600, validation=60, test=60),
                 tasks.AffineChain(modulus=7, steps=2, fillers=4, train=200, validation=20, test=20, seed=1),
@@ -52,19 +52,19 @@ def crt_components() -> list[Component]:
         Component(
             "deduction",
             spec=tasks.Deduction,
-            summary="what follows along a chain of concepts, among others",
+            summary="whether a property follows along a chain of concepts, among others",
             examples=(tasks.Deduction(train=300, validation=30, test=30),),
         ),
         Component(
             "graph",
             spec=tasks.Graph,
-            summary="which of two nodes is within reach, so many hops away",
+            summary="which of two nodes can be reached, a number of hops away",
             examples=(tasks.Graph(nodes=12, hops=2, train=60, validation=10, test=10),),
         ),
         Component(
             "maze",
             spec=tasks.Maze,
-            summary="a way through four rooms, with keys to their doors",
+            summary="a path through four rooms, with keys to their doors",
             examples=(tasks.Maze(expansions=40, train=60, validation=10, test=10),),
         ),
     ]

@@ -17,7 +17,7 @@ from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.mixing.mixed import Chunking, mixed
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import AffineChain
-from crt_latent.traces import joined, parted
+from crt_latent.traces import join_trace, split_trace
 from crtcore.errors import RunError
 
 CODES = torch.arange(12.0).view(6, 2)
@@ -34,10 +34,10 @@ def alphabet() -> Alphabet:
 
 def rows(split: str) -> Tensor:
     """The first chunk of every other row is a code."""
-    trace = parted(task().take(split, torch.arange(4)).data, task().vocabulary)
+    trace = split_trace(task().take(split, torch.arange(4)).data, task().vocabulary)
     chosen = torch.tensor([[True], [False], [True], [False]])
     codes = torch.tensor([[0, 1], [2, 3], [4, 5], [0, 0]])
-    return joined(mixed(trace, codes, chosen, chunking=Chunking(8, 8), alphabet=alphabet()), task().vocabulary)
+    return join_trace(mixed(trace, codes, chosen, chunking=Chunking(8, 8), alphabet=alphabet()), task().vocabulary)
 
 
 def exported(folder: Path) -> Path:
@@ -54,15 +54,15 @@ def read(path: Path) -> Any:
 def test_rows_come_back(tmp_path: Path, split: str) -> None:
     folder = exported(tmp_path)
 
-    found = [json.loads(line) for line in (folder / "data" / f"{split}.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (folder / "data" / f"{split}.jsonl").read_text().splitlines()]
 
-    assert [line["input_ids"] for line in found] == [[id_ for id_ in row if id_ >= 0] for row in rows(split).tolist()]
+    assert [line["input_ids"] for line in lines] == [[id_ for id_ in row if id_ >= 0] for row in rows(split).tolist()]
 
 
 def test_labels_are_the_ids_but_for_the_prompt(tmp_path: Path) -> None:
     for line in (exported(tmp_path) / "data" / "train.jsonl").read_text().splitlines():
-        found = json.loads(line)
-        assert found["labels"] == [-100] * 6 + found["input_ids"][6:]  # two operations have six ids
+        record = json.loads(line)
+        assert record["labels"] == [-100] * 6 + record["input_ids"][6:]  # two operations have six ids
 
 
 def test_the_tokenizer_has_a_text_for_each_id(tmp_path: Path) -> None:
@@ -87,9 +87,9 @@ def test_delimiters_codes_and_bracket_are_special_tokens(tmp_path: Path) -> None
 
 
 def test_the_codes_vectors_come_back(tmp_path: Path) -> None:
-    found = safetensors.torch.load_file(exported(tmp_path) / "codes.safetensors")
+    tensors = safetensors.torch.load_file(exported(tmp_path) / "codes.safetensors")
 
-    assert torch.equal(found["codes"], CODES)
+    assert torch.equal(tensors["codes"], CODES)
 
 
 def test_the_card_names_every_split(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_the_card_names_every_split(tmp_path: Path) -> None:
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     exported(tmp_path)
 
-    with pytest.raises(RunError, match=r"export: expected no folder .*out yet, got one"):
+    with pytest.raises(RunError, match=r"export: expected a new folder, got .*out, which exists"):
         exported(tmp_path)
 
 

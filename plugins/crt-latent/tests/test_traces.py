@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from crt_latent.traces import Trace, between, closed_up, delimiters, joined, lengths, parted, weights
+from crt_latent.traces import Trace, between, compact, delimiters, join_trace, lengths, loss_weights, split_trace
 
 VOCABULARY = 9
 CODES = 20
@@ -40,41 +40,41 @@ def same(left: Trace, right: Trace) -> bool:
 
 @given(ROWS)
 def test_rows_are_the_parts_with_delimiters_between(rows: list[tuple[list[int], list[int], list[int]]]) -> None:
-    found = joined(trace_of(rows), VOCABULARY)
+    result = join_trace(trace_of(rows), VOCABULARY)
 
-    assert torch.equal(found, written(rows))
+    assert torch.equal(result, written(rows))
 
 
 @given(ROWS)
 def test_parts_come_back_from_rows(rows: list[tuple[list[int], list[int], list[int]]]) -> None:
     trace = trace_of(rows)
 
-    found = parted(joined(trace, VOCABULARY), VOCABULARY)
+    result = split_trace(join_trace(trace, VOCABULARY), VOCABULARY)
 
-    assert same(found, trace)
+    assert same(result, trace)
 
 
 @given(ROWS, st.integers(0, 3))
 def test_more_padding_changes_no_part(rows: list[tuple[list[int], list[int], list[int]]], more: int) -> None:
     ids = torch.nn.functional.pad(written(rows), (0, more), value=-1)
 
-    assert same(parted(ids, VOCABULARY), trace_of(rows))
+    assert same(split_trace(ids, VOCABULARY), trace_of(rows))
 
 
 @given(ROWS)
 def test_weight_begins_at_think_and_ends_with_the_row(rows: list[tuple[list[int], list[int], list[int]]]) -> None:
-    found = weights(written(rows), VOCABULARY)
+    result = loss_weights(written(rows), VOCABULARY)
 
-    for row, (prompt, steps, solution) in zip(found.tolist(), rows, strict=True):
+    for row, (prompt, steps, solution) in zip(result.tolist(), rows, strict=True):
         counted = len(steps) + len(solution) + 3
         assert row == [0.0] * len(prompt) + [1.0] * counted + [0.0] * (len(row) - len(prompt) - counted)
 
 
 def test_no_rows_have_no_parts() -> None:
-    found = parted(torch.empty(0, 0, dtype=torch.int64), VOCABULARY)
+    result = split_trace(torch.empty(0, 0, dtype=torch.int64), VOCABULARY)
 
-    assert [part.shape for part in found] == [(0, 0)] * 3
-    assert joined(found, VOCABULARY).shape[0] == 0
+    assert [part.shape for part in result] == [(0, 0)] * 3
+    assert join_trace(result, VOCABULARY).shape[0] == 0
 
 
 def test_delimiters_are_the_last_ids() -> None:
@@ -98,27 +98,27 @@ def test_what_is_no_trace_is_refused(row: list[int]) -> None:
     ids = padded([sound, row])
 
     with pytest.raises(ValueError, match="row 1: expected <think> 6 <answer> 7 <end> 8 once each"):
-        parted(ids, VOCABULARY)
+        split_trace(ids, VOCABULARY)
 
 
 def test_a_delimiter_inside_a_part_is_refused() -> None:
     prompt, solution = torch.tensor([[0], [1]]), torch.tensor([[2], [3]])
 
     with pytest.raises(ValueError, match="row 1: expected none of <think> 6 <answer> 7 <end> 8 inside a part"):
-        joined(Trace(prompt, torch.tensor([[4], [7]]), solution), VOCABULARY)
+        join_trace(Trace(prompt, torch.tensor([[4], [7]]), solution), VOCABULARY)
 
 
 @given(st.lists(st.lists(st.integers(-1, 5), min_size=4, max_size=4), min_size=1, max_size=3))
 def test_closing_up_keeps_what_is_there_in_its_order(rows: list[list[int]]) -> None:
-    found = closed_up(torch.tensor(rows))
+    result = compact(torch.tensor(rows))
 
-    assert [row[:count] for row, count in zip(found.tolist(), lengths(found).tolist(), strict=True)] == [
+    assert [row[:count] for row, count in zip(result.tolist(), lengths(result).tolist(), strict=True)] == [
         [value for value in row if value >= 0] for row in rows
     ]
-    assert found.shape[1] == max(sum(value >= 0 for value in row) for row in rows)
+    assert result.shape[1] == max(sum(value >= 0 for value in row) for row in rows)
 
 
 def test_a_stop_before_the_start_is_an_empty_part() -> None:
-    found = between(torch.tensor([[1, 2, 3], [1, 2, 3]]), torch.tensor([2, 0]), torch.tensor([1, 2]))
+    result = between(torch.tensor([[1, 2, 3], [1, 2, 3]]), torch.tensor([2, 0]), torch.tensor([1, 2]))
 
-    assert found.tolist() == [[-1, -1], [1, 2]]
+    assert result.tolist() == [[-1, -1], [1, 2]]

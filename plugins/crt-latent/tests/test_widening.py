@@ -47,17 +47,17 @@ def trained(vocabulary: int = 5) -> Bigram:
 
 def widen(weights: Mapping[str, Tensor], before: int = 5, after: int = 8) -> Bigram:
     torch.manual_seed(1)
-    found: Bigram = widened(BigramSpec(), weights, before=before, after=after, length=9, classes=None)
-    return found
+    wider: Bigram = widened(BigramSpec(), weights, before=before, after=after, length=9, classes=None)
+    return wider
 
 
 def test_old_ids_keep_their_logits() -> None:
     prior = trained()
     ids = torch.arange(5)[None]
 
-    found = widen(prior.state_dict())(ids)
+    wider = widen(prior.state_dict())(ids)
 
-    torch.testing.assert_close(found[..., :5], prior(ids))
+    torch.testing.assert_close(wider[..., :5], prior(ids))
 
 
 def test_new_rows_are_the_mean_plus_what_the_prior_starts_with() -> None:
@@ -65,20 +65,20 @@ def test_new_rows_are_the_mean_plus_what_the_prior_starts_with() -> None:
     torch.manual_seed(1)
     start = Bigram(8, 4).state_dict()
 
-    found = widen(prior.state_dict()).state_dict()
+    wider = widen(prior.state_dict()).state_dict()
 
     for name in ("embedding.weight", "head.weight", "head.bias"):
         expected = prior.state_dict()[name].mean(0) + start[name][5:]
-        torch.testing.assert_close(found[name][5:], expected)
-        assert torch.equal(found[name][:5], prior.state_dict()[name])
+        torch.testing.assert_close(wider[name][5:], expected)
+        assert torch.equal(wider[name][:5], prior.state_dict()[name])
 
 
 def test_as_many_ids_as_before_are_the_same_weights() -> None:
     weights = trained().state_dict()
 
-    found = widen(weights, after=5).state_dict()
+    wider = widen(weights, after=5).state_dict()
 
-    assert all(torch.equal(found[name], value) for name, value in weights.items())
+    assert all(torch.equal(wider[name], value) for name, value in weights.items())
 
 
 def test_widening_changes_no_weights_that_are_given() -> None:

@@ -1,1 +1,1 @@
-"""MetaMathQA: worked problems of mathematics as reasoning traces, in the ids of a tokenizer of yours."""
+"""MetaMathQA: worked problems of mathematics as reasoning traces, in the ids of a given tokenizer."""

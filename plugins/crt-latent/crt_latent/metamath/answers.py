@@ -1,4 +1,4 @@
-"""Whether two answers are one: by value where both are numbers, else by what they say."""
+"""Compares answers: by value if both are numbers, else as text."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:/(\d+\.?\d*))?(\\?%)?")
 
 
-def same(one: str, other: str) -> bool:
-    """True if both have one value, or, where either is no number, the same signs but for spaces and typesetting."""
-    plain = bare(one), bare(other)
-    values = value(plain[0]), value(plain[1])
-    return plain[0] == plain[1] if None in values else values[0] == values[1]
+def equal_answers(one: str, other: str) -> bool:
+    """Returns whether two answers are equal: in value, or, unless both are numbers, in text without typesetting."""
+    normal_form = normalised(one), normalised(other)
+    values = value(normal_form[0]), value(normal_form[1])
+    return normal_form[0] == normal_form[1] if None in values else values[0] == values[1]
 
 
-def bare(answer: str) -> str:
-    """An answer without typesetting that changes nothing of what it says."""
+def normalised(answer: str) -> str:
+    """Removes spaces and typesetting from an answer."""
     if boxed := _BOXED.search(answer):
         answer = boxed[1]
     answer = _WRAPPED.sub(r"\1", _DROPPED.sub("", answer)).rstrip(".")
@@ -30,11 +30,11 @@ def bare(answer: str) -> str:
     return _THOUSANDS.sub("", answer)
 
 
-def value(plain: str) -> Fraction | None:
-    """The rational number that is written; None if it is none."""
-    if not (found := _NUMBER.fullmatch(plain)):
+def value(normal_form: str) -> Fraction | None:
+    """Reads a rational number; None if it is not one."""
+    if not (match := _NUMBER.fullmatch(normal_form)):
         return None
-    above, below, percent = found.groups()
+    above, below, percent = match.groups()
     if below and not Fraction(below):
         return None
     return Fraction(above) / Fraction(below or 1) / (100 if percent else 1)

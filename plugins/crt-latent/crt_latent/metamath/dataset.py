@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from crt_latent.metamath.answers import same
+from crt_latent.metamath.answers import equal_answers
 from crt_latent.metamath.entries import Entry, read_entries
 from crt_latent.metamath.spec import MetaMath
 from crt_latent.metamath.text import Text
-from crt_latent.traces import delimiters, weights
+from crt_latent.traces import delimiters, loss_weights
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
 from crtcore.splits import check
@@ -30,12 +30,12 @@ DELIMITERS = ("<think>", "<answer>", "<end>")
 
 
 class MetaMathTraces:
-    """Traces by split and index; the delimiters are three ids behind the tokenizer's own."""
+    """Traces by split and index; the delimiters are the three ids behind the tokenizer's."""
 
     classes = None
     levels = None
     fillers: Sequence[int] = ()
-    """Ids that say nothing: no one knows which."""
+    """No ids are known to be fillers."""
 
     def __init__(self, spec: MetaMath) -> None:
         self._text = Text(Path(spec.tokenizer).absolute())
@@ -46,13 +46,13 @@ class MetaMathTraces:
         flat = {split: array("i") for split in SPLITS}
         ends = {split: [0] for split in SPLITS}
         too_long, seen = 0, set[bytes]()
-        for split in SPLITS:  # so that what two of them have is left to the first
+        for split in SPLITS:  # of repeated entries the first split keeps one
             for entry, prompt, row in self._rows([each for each in entries.kept if each.split == split]):
-                found = hashlib.sha256(row.tobytes()).digest()
+                row_digest = hashlib.sha256(row.tobytes()).digest()
                 if len(row) > spec.length:
                     too_long += 1
-                elif found not in seen:
-                    seen.add(found)
+                elif row_digest not in seen:
+                    seen.add(row_digest)
                     self._answers.setdefault(_key(prompt), set()).add(entry.answer)
                     flat[split].extend(row)
                     ends[split].append(len(flat[split]))
@@ -65,56 +65,56 @@ class MetaMathTraces:
         }
         if not all(self.sizes.values()):
             raise RunError(
-                f"metamath: expected some for every split, got {dict(self.sizes)} with {dict(self.left_out)} left out; "
-                "take more of them, or a greater length"
+                f"metamath: expected entries in each split, got {dict(self.sizes)} without {dict(self.left_out)}; "
+                "use a file with more entries, or a greater length"
             )
         self._flat = {split: torch.tensor(ids, dtype=torch.int32) for split, ids in flat.items()}
         self._ends = {split: torch.tensor(places) for split, places in ends.items()}
         self._width = max(int(places.diff().max()) for places in self._ends.values())
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
-        """The traces of `split` at `indices`, shorter ones filled up with -1; the prompt has weight 0.
+        """Returns the traces of `split` at `indices`, padded with -1; the prompt has weight 0.
 
-        Raises: ValueError if there is no such split, IndexError if an index is not in it.
+        Raises: ValueError if the split does not exist, IndexError if an index is out of range.
         """
         check(self.sizes, split, indices)
         flat, ends = self._flat[split], self._ends[split]
         columns = ends[indices, None] + torch.arange(self._width)  # b n
         ids = flat[columns.clamp(max=len(flat) - 1)].long().masked_fill(columns >= ends[indices + 1, None], -1)
-        return Batch(ids, None, weights(ids, self.vocabulary))
+        return Batch(ids, None, loss_weights(ids, self.vocabulary))
 
     def check(self, prompt: Int[Tensor, "b p"], emitted: Int[Tensor, "b e"]) -> Bool[Tensor, " b"]:
-        """True where what is emitted between <answer> and <end> is an answer that the file gives to the prompt.
+        """Returns whether the text between <answer> and <end> equals an answer of the file to the prompt.
 
-        Raises: ValueError if it has no such prompt.
+        Raises: ValueError if the file has no such prompt.
         """
-        return torch.tensor([self._right(*each) for each in zip(prompt.tolist(), emitted.tolist(), strict=True)])
+        return torch.tensor([self._is_correct(*each) for each in zip(prompt.tolist(), emitted.tolist(), strict=True)])
 
     def words(self, ids: Int[Tensor, " n"]) -> str:
-        """A row as text; ids beyond the vocabulary are codes."""
-        said, run = [], list[int]()
+        """Returns a row as text; ids beyond the vocabulary are codes."""
+        texts, run = [], list[int]()
         for id_ in [*ids[ids >= 0].tolist(), None]:
             if id_ is not None and id_ < self._text.vocabulary:
                 run.append(id_)
                 continue
-            said += [self._text.text(run)] if run else []
+            texts += [self._text.text(run)] if run else []
             run = []
             if id_ is not None:
                 beyond = id_ - self._text.vocabulary
-                said.append(DELIMITERS[beyond] if beyond < len(DELIMITERS) else f"<{beyond - len(DELIMITERS)}>")
-        return " ".join(said)
+                texts.append(DELIMITERS[beyond] if beyond < len(DELIMITERS) else f"<{beyond - len(DELIMITERS)}>")
+        return " ".join(texts)
 
     def _rows(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, list[int], array[int]]]:
-        """Each entry with the ids of its prompt, and of all of it."""
+        """Yields each entry with the ids of its prompt and of its whole trace."""
         think, answer, end = delimiters(self.vocabulary)
         for start in range(0, len(entries), CHUNK):
             chunk = entries[start : start + CHUNK]
             parts = ([getattr(each, name) for each in chunk] for name in ("query", "steps", "answer"))
-            told = [self._text.ids(part) for part in parts]
-            for entry, prompt, steps, solution in zip(chunk, *told, strict=True):
+            ids = [self._text.ids(part) for part in parts]
+            for entry, prompt, steps, solution in zip(chunk, *ids, strict=True):
                 yield entry, prompt, array("i", [*prompt, think, *steps, answer, *solution, end])
 
-    def _right(self, prompt: list[int], emitted: list[int]) -> bool:
+    def _is_correct(self, prompt: list[int], emitted: list[int]) -> bool:
         think, answer, end = delimiters(self.vocabulary)
         asked = [id_ for id_ in prompt if id_ >= 0 and id_ != think]
         if not (known := self._answers.get(_key(asked))):
@@ -124,7 +124,7 @@ class MetaMathTraces:
         given = behind[: behind.index(end)]
         if any(id_ >= self._text.vocabulary for id_ in given):
             return False
-        return any(same(self._text.text(given), each) for each in known)
+        return any(equal_answers(self._text.text(given), each) for each in known)
 
 
 def _key(prompt: Sequence[int]) -> bytes:

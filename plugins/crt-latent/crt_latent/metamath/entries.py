@@ -1,4 +1,4 @@
-"""The entries of MetaMathQA, parted at where they say their answer."""
+"""The entries of MetaMathQA, split into steps and answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIELDS = ("query", "response", "original_question")
 
 
 class Entry(NamedTuple):
-    """One problem, worked out."""
+    """One problem with steps and answer."""
 
     query: str
     steps: str
@@ -23,18 +23,18 @@ class Entry(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """All of a file."""
+    """The entries of a file."""
 
     kept: list[Entry]
     unanswered: int
-    """Entries whose response gives no answer."""
+    """Entries whose response has no answer."""
     checksum: str
 
 
 def read_entries(path: Path) -> Entries:
-    """The entries of a file, in order.
+    """Reads the entries of a file, in order.
 
-    Raises: RunError if it is not laid out so, or not one entry has an answer.
+    Raises: RunError if the file has another format, or no entry has an answer.
     """
     try:
         content = path.read_bytes()
@@ -45,7 +45,7 @@ def read_entries(path: Path) -> Entries:
         ) from error
     if not isinstance(listed, list):
         raise RunError(
-            f"metamath: expected a list in {path}, got {type(listed).__name__}; lines of JSON are to be joined"
+            f"metamath: expected a list in {path}, got {type(listed).__name__}; join lines of JSON to one list"
         )
     kept = []
     for index, entry in enumerate(listed):
@@ -54,14 +54,14 @@ def read_entries(path: Path) -> Entries:
         if mark and answer.strip():
             kept.append(Entry(query.strip(), steps.strip(), answer.strip(), split_of(question)))
     if not kept:
-        raise RunError(f"metamath: expected responses in {path} that say {MARK!r}, got none of {len(listed)}")
+        raise RunError(f"metamath: expected responses in {path} with {MARK!r}, got none among {len(listed)}")
     return Entries(kept, len(listed) - len(kept), hashlib.sha256(content).hexdigest())
 
 
 def split_of(question: str) -> str:
-    """The split of a question, however often it is asked: of twenty, one for validation, one for test."""
-    found = hashlib.sha256(" ".join(question.split()).encode(errors="surrogatepass")).digest()
-    return {0: "validation", 1: "test"}.get(int.from_bytes(found) % 20, "train")
+    """Returns the split of a question: of twenty questions, one is for validation, one for test."""
+    digest = hashlib.sha256(" ".join(question.split()).encode(errors="surrogatepass")).digest()
+    return {0: "validation", 1: "test"}.get(int.from_bytes(digest) % 20, "train")
 
 
 def _texts(path: Path, index: int, entry: object) -> list[str]:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import attrs
 
 from crtcore.kinds import DatasetSpec
 from crtcore.spec import at_least
 
-if TYPE_CHECKING:
-    pass
-
 
 @attrs.frozen(kw_only=True)
 class MetaMath(DatasetSpec):
     """MetaMathQA as traces: a query, what leads to its answer, and what follows `The answer is:`.
 
-    A hash of the original question says which split an entry is in, so that rephrasings of one stay together: about
-    90 % to train on, 5 % for validation, 5 % for test. An entry is left out if its response gives no answer that way,
-    if it has more ids than `length`, or if one before it has the same; `left_out` of the dataset says how many.
+    A hash of the original question determines the split of an entry, so that rephrasings stay together: about 90 % for
+    training, 5 % for validation, 5 % for test. An entry is left out if its response has no such answer, if it has more
+    than `length` ids, or if it repeats an earlier one; `left_out` of the dataset counts them.
     Source: Yu et al. (2023), arXiv:2309.12284; the file MetaMathQA-395K.json.
     """
 
@@ -29,14 +26,14 @@ class MetaMath(DatasetSpec):
     form: ClassVar[str] = "trace"
 
     file: str
-    """A list in JSON, from where the command is given: objects with `query`, `response` and `original_question`."""
+    """Path of a JSON list of objects with `query`, `response` and `original_question`."""
     tokenizer: str
-    """The folder of a model, with its `tokenizer.json`."""
+    """Folder of a model with a `tokenizer.json`."""
     length: int = attrs.field(default=1024, validator=at_least(8))
     """The most ids of a trace, its three delimiters included."""
 
     def example_in(self, folder: Path) -> MetaMath:
-        """Sixty sums, and a tokenizer of words."""
+        """Returns the spec with sixty sums and a word tokenizer written to `folder`."""
         sums = [
             {
                 "query": f"What is {left} plus {right}",
@@ -53,7 +50,7 @@ class MetaMath(DatasetSpec):
 
 
 def of_words(words: list[str]) -> dict[str, object]:
-    """A `tokenizer.json` that parts text at spaces, the first of `words` standing for any other."""
+    """Returns a `tokenizer.json` that splits text at spaces; the first of `words` stands for unknown words."""
     return {
         "version": "1.0",
         "added_tokens": [],

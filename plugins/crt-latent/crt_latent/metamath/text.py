@@ -1,4 +1,4 @@
-"""Text to ids and back, by the `tokenizer.json` that comes with a model."""
+"""Text to ids and back, by the `tokenizer.json` of a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAME = "tokenizer.json"
 
 
 class Text:
-    """The tokenizer in a folder: no start, no padding and no cutting, whatever its file asks for."""
+    """The tokenizer in a folder, without start ids, padding and truncation, whatever its file sets."""
 
     def __init__(self, folder: Path) -> None:
         path = folder / NAME
@@ -22,7 +22,7 @@ class Text:
         except Exception as error:  # tokenizers raises nothing narrower
             raise RunError(
                 f"metamath: expected a tokenizer in {path}, got none ({in_one_line(error)}); "
-                "name the folder of a model that comes with one"
+                "name the folder of a model with one"
             ) from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
@@ -30,10 +30,10 @@ class Text:
         self.content = path.read_bytes()
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text."""
+        """Returns the ids of each text."""
         return [each.ids for each in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
 
     def text(self, ids: Sequence[int]) -> str:
-        """What ids below the vocabulary say."""
-        said: str = self._tokenizer.decode(list(ids), skip_special_tokens=False)
-        return said
+        """Returns the text of ids below the vocabulary."""
+        result: str = self._tokenizer.decode(list(ids), skip_special_tokens=False)
+        return result

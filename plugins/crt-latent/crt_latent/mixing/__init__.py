@@ -1,1 +1,1 @@
-"""Traces in which codes stand for some of the steps."""
+"""Traces with codes in place of some of the steps."""

@@ -1,4 +1,4 @@
-"""The alphabet of mixed traces: text, then codes, then the bracket around them."""
+"""The alphabet of mixed traces: ids of the text, then codes, then the brackets around them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import NamedTuple
 
 
 class Alphabet(NamedTuple):
-    """Ids below `text` are those of the text, with its delimiters at their end; K codes follow, and the bracket."""
+    """Ids below `text` are those of the text, with delimiters at the end; K codes and two brackets follow."""
 
     text: int
     codes: int
 
     @property
     def begin(self) -> int:
-        """<boLatent>: codes follow."""
+        """<boLatent>, before codes."""
         return self.text + self.codes
 
     @property
     def close(self) -> int:
-        """<eoLatent>: text follows."""
+        """<eoLatent>, behind codes."""
         return self.text + self.codes + 1
 
     @property
     def size(self) -> int:
-        """All ids: K + 2 more than those of the text."""
+        """Number of ids: K + 2 more than those of the text."""
         return self.text + self.codes + 2

@@ -1,4 +1,4 @@
-"""Mixing: chunks of the steps replaced by their codes, in brackets, and taken apart again.
+"""Replaces chunks of the steps by their codes, in brackets, and takes mixed steps apart again.
 
 Axes: b batch, c ids of the steps, z codes of the steps, j chunks of the steps. Id -1 means absent.
 """
@@ -13,37 +13,37 @@ from torch import Tensor
 from torch.nn import functional
 
 from crt_latent.mixing.alphabet import Alphabet
-from crt_latent.traces import Trace, closed_up, lengths
+from crt_latent.traces import Trace, compact, lengths
 
 
 class Chunking(NamedTuple):
-    """Steps are replaced by chunks of `length` ids; a code stands for `rate` of them, a divisor."""
+    """Ids of a chunk, and ids for each code, a divisor of `length`."""
 
     length: int
     rate: int
 
 
 class Unmixed(NamedTuple):
-    """What a bracket held, and what stood outside of any."""
+    """Codes and text of mixed steps."""
 
     codes: Int[Tensor, "b z"]
     text: Int[Tensor, "b c"]
 
 
 def whole_chunks(steps: Int[Tensor, "b c"], chunking: Chunking) -> Int[Tensor, " b"]:
-    """Chunks that each row can have replaced; what is left over stays text."""
+    """Counts the whole chunks of each row; the rest always stays text."""
     return lengths(steps) // chunking.length
 
 
 def mixed(
     trace: Trace, codes: Int[Tensor, "b z"], chosen: Bool[Tensor, "b j"], *, chunking: Chunking, alphabet: Alphabet
 ) -> Trace:
-    """`trace` with the codes of each chosen chunk in its place, every run of them in one bracket.
+    """Replaces each chosen chunk by its codes, with one pair of brackets around each run of them.
 
-    `codes` are those of all steps, from 0 up to `alphabet.codes`. Steps of t ids with m of them replaced in one bracket
-    have t - m + m / rate + 2; with none replaced they are what they were.
-    Raises: ValueError if the rate does not divide the chunk, a chunk is chosen that is not whole, or one of its codes
-    is absent or no code.
+    `codes` are those of all steps, from 0 up to `alphabet.codes`. Steps of t ids with m of them replaced in one run
+    have t - m + m / rate + 2 ids; with none replaced they are unchanged.
+    Raises: ValueError if the rate does not divide the chunk, a chosen chunk is not whole, or one of its codes is absent
+    or out of range.
     Source: Su et al. (2025), arXiv:2502.03275, section 3.
     """
     length, rate = chunking
@@ -69,16 +69,16 @@ def mixed(
         bracket.masked_fill(closes, alphabet.close),
         text.reshape(len(text), chunks, length).masked_fill(chosen, -1),
     )
-    return trace._replace(steps=closed_up(torch.cat(parts, 2).flatten(1)))
+    return trace._replace(steps=compact(torch.cat(parts, 2).flatten(1)))
 
 
 def unmixed(steps: Int[Tensor, "b c"], alphabet: Alphabet) -> Unmixed:
-    """The codes of mixed steps, from 0 on, and their text; brackets are dropped.
+    """Returns the codes of mixed steps, from 0 on, and their text, without brackets.
 
-    What a model emitted may lack a bracket or have one too many: a code is one wherever it stands.
+    A model may emit too few or too many brackets: codes count anywhere.
     """
     code = (steps >= alphabet.text) & (steps < alphabet.begin)
     return Unmixed(
-        closed_up((steps - alphabet.text).masked_fill(~code, -1)),
-        closed_up(steps.masked_fill(steps >= alphabet.text, -1)),
+        compact((steps - alphabet.text).masked_fill(~code, -1)),
+        compact(steps.masked_fill(steps >= alphabet.text, -1)),
     )

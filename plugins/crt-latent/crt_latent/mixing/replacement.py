@@ -15,29 +15,29 @@ from torch import Tensor
 from crtcore import Noise
 
 CEILINGS = (0, 72, 128, 160, 192, 224, 256)
-"""Most ids that are replaced, one of which is drawn first.
+"""Limits of the replaced ids, one of which is drawn for each row.
 
-Source: Su et al. (2025), arXiv:2502.03275; 72 is no multiple of 16, and is cut to whole chunks like any other.
+Source: Su et al. (2025), arXiv:2502.03275; 72 is no multiple of 16 and is rounded down to whole chunks.
 """
 
 
 class Occasion(NamedTuple):
-    """Which samples are mixed, and when: the same sample in the same epoch is mixed in the same way."""
+    """Which samples are mixed, and when: a sample is always mixed in the same way in the same epoch."""
 
     samples: Int[Tensor, " b"]
     epochs: Int[Tensor, " b"]
-    """The epoch that each sample is in."""
+    """The epoch of each sample."""
     progress: float
-    """0 to 1: how much of the training is done."""
+    """Share of the training that is done, 0 to 1."""
 
 
 def randomised(
     whole: Int[Tensor, " b"], occasion: Occasion, *, noise: Noise, length: int, ceilings: Sequence[int] = CEILINGS
 ) -> Bool[Tensor, "b j"]:
-    """The left-most chunks, a number of them drawn in two levels: a ceiling of `ceilings`, then a number up to it.
+    """Chooses left-most chunks; their number is drawn in two levels: a ceiling of `ceilings`, then a number up to it.
 
-    Chunks have `length` ids, and of a ceiling that is none of their multiples the whole ones count. With ceilings of M
-    chunks, j are drawn with the mean of [j <= M] / (M + 1) over them; a row with fewer has all of its own replaced.
+    Chunks have `length` ids, and a ceiling is rounded down to whole chunks. With ceilings of M chunks, the probability
+    of j is the mean of [j <= M] / (M + 1) over them; a row with fewer chunks has all of them replaced.
     """
     tops = torch.tensor([ceiling // length for ceiling in ceilings])
     top = tops[_below(len(tops), noise, occasion, 0)]
@@ -45,14 +45,14 @@ def randomised(
 
 
 def everything(whole: Int[Tensor, " b"], occasion: Occasion) -> Bool[Tensor, "b j"]:
-    """All chunks."""
+    """Chooses all chunks."""
     return leftmost(whole, whole)
 
 
 def curriculum(whole: Int[Tensor, " b"], occasion: Occasion) -> Bool[Tensor, "b j"]:
-    """The left-most chunks, more of them as training goes on: none first, then one, and all of them in the last stage.
+    """Chooses left-most chunks, more with progress: none in the first stage, all in the last.
 
-    A row of J chunks goes through J + 1 stages of equal length.
+    A row of J chunks has J + 1 stages of equal length.
     """
     return leftmost((occasion.progress * (whole + 1).double()).long(), whole)
 
@@ -60,7 +60,7 @@ def curriculum(whole: Int[Tensor, " b"], occasion: Occasion) -> Bool[Tensor, "b 
 def poisson(
     whole: Int[Tensor, " b"], occasion: Occasion, *, noise: Noise, length: int, ceilings: Sequence[int] = CEILINGS
 ) -> Bool[Tensor, "b j"]:
-    """As many chunks as `randomised` has under the same noise, at places that are drawn."""
+    """Chooses as many chunks as `randomised` with the same noise, at random places."""
     count = randomised(whole, occasion, noise=noise, length=length, ceilings=ceilings).sum(1)
     columns = torch.arange(int(whole.amax()) if len(whole) else 0)
     keys = noise.bits(occasion.samples[:, None], occasion.epochs[:, None], 2 + columns)  # b j
@@ -69,7 +69,7 @@ def poisson(
 
 
 def leftmost(count: Int[Tensor, " b"], whole: Int[Tensor, " b"]) -> Bool[Tensor, "b j"]:
-    """The first `count` chunks of each row, or as many as it has."""
+    """Chooses the first `count` chunks of each row, or all if there are fewer."""
     columns = torch.arange(int(whole.amax()) if len(whole) else 0)
     return columns < torch.minimum(count, whole)[:, None]
 

@@ -1,1 +1,1 @@
-"""The study of latent reasoning: what a trace is trained as, and what answers it then finds at what length."""
+"""The study of latent reasoning: accuracy and length of answers, by the form of traces in training."""

@@ -1,4 +1,4 @@
-"""Budget: what training took, by three measures."""
+"""Cost of a training in examples, ids and seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crtcore.kinds import Measurement
 from crtcore.settings import Training
 
 TIMED = 5
-"""Steps that are timed, after one that is not; evenly spaced over the training, as rows can change in length."""
+"""Timed steps, after one warm-up; evenly spaced over the training, as lengths of rows can change."""
 
 
 class Budget(NamedTuple):
@@ -26,26 +26,25 @@ class Budget(NamedTuple):
     seconds: float
 
     def measurements(self, prefix: str) -> dict[str, Measurement]:
-        """Each by its name."""
+        """Returns measurements by name."""
         units = {"examples": "examples", "tokens": "ids", "seconds": "seconds"}
         return {f"{prefix}_{name}": Measurement(value, units[name], TIMED) for name, value in self._asdict().items()}
 
     def plus(self, other: Budget) -> Budget:
-        """Both together."""
+        """Returns the sum."""
         return Budget(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
 def budget(training: Training, tokens: float, seconds: float) -> Budget:
-    """That of a stage whose examples have so many ids, and whose steps take so long."""
+    """Returns the budget of a stage with `tokens` ids an example and `seconds` a step."""
     examples = training.steps * training.batch
     return Budget(float(examples), examples * tokens, training.steps * seconds)
 
 
 def step_seconds(training: Training, objective: Callable[[int, float], Loss], modules: Iterable[nn.Module]) -> float:
-    """The mean time of a step without its optimiser, which leaves no gradients behind.
+    """Measures the mean time of a step without its optimiser, in seconds, and clears gradients.
 
-    A finished stage may have been trained by another run, elsewhere or with a stop in between, so its own clock says
-    nothing; this one says what the steps take here.
+    A finished stage may have been trained elsewhere or with a stop in between, so that its own time is not comparable.
     """
     seconds = []
     for step in spread(training.steps, TIMED + 1).tolist():

@@ -1,4 +1,4 @@
-"""Codes: whose ids stand for the steps of a trace.
+"""Codes for the steps of a trace: learned, shuffled or hashed.
 
 Axes: b batch, c ids of the steps, z codes of the steps, j chunks, l ids of a chunk. Id -1 means absent.
 """
@@ -18,33 +18,33 @@ from crtcore import Noise
 from crtcore.kinds import Dataset
 
 BASE = 1_000_003
-"""What the places of a chunk are told apart by; odd, so that no id is lost as products wrap round."""
+"""Base of the hash over the places of a chunk; odd, so that no id is lost when products wrap around."""
 
 
 def learned(dataset: Dataset, tokenizer: Any, split: str, device: torch.device) -> Int[Tensor, "b z"]:
-    """A tokenizer's ids of a whole split."""
+    """Returns a tokenizer's ids of a whole split."""
     rows = spread(dataset.sizes[split])
     with torch.inference_mode():
-        found = [tokenizer.encode(batch.data.to(device)).cpu() for batch in batches(dataset, split, rows)]
-    return torch.cat(found).clone()
+        ids = [tokenizer.encode(batch.data.to(device)).cpu() for batch in batches(dataset, split, rows)]
+    return torch.cat(ids).clone()
 
 
 def shuffled(codes: Int[Tensor, "b z"], seed: int) -> Int[Tensor, "b z"]:
-    """The codes of each place dealt out anew among the rows that have one there: every count stays as it was."""
-    dealt = codes.clone()
+    """Permutes the codes of each place among the rows that have one there, so that no count changes."""
+    permuted = codes.clone()
     noise = Noise(seed, "shuffled codes")
     for place in range(codes.shape[1]):
         rows = (codes[:, place] >= 0).nonzero()[:, 0]
-        dealt[rows, place] = codes[rows[noise.order(len(rows), place)], place]
-    return dealt
+        permuted[rows, place] = codes[rows[noise.order(len(rows), place)], place]
+    return permuted
 
 
 def hashed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
-    """Codes that are a fixed function of their chunk, and of nothing that was learned; those of whole chunks."""
+    """Returns codes of whole chunks that are a fixed hash of the chunk."""
     length, each = chunking.length, chunking.length // chunking.rate
     whole = functional.pad(steps, (0, -steps.shape[1] % length), value=-1)
     chunks = torch.unflatten(whole, 1, (-1, length))  # b j l
     powers = torch.tensor([pow(BASE, place, 2**63) for place in range(length)])
     keys = (chunks + 2).mul(powers).sum(2) & (2**62 - 1)  # b j
-    found = Noise(keys[..., None], "hash codes").bits(torch.arange(each)) % codes  # b j each
-    return found.masked_fill((chunks < 0).any(2)[..., None], -1).flatten(1)
+    hashes = Noise(keys[..., None], "hash codes").bits(torch.arange(each)) % codes  # b j each
+    return hashes.masked_fill((chunks < 0).any(2)[..., None], -1).flatten(1)

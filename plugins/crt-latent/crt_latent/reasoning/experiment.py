@@ -1,4 +1,4 @@
-"""The study of latent reasoning: codes, a prior over rows of one form, and its answers to held-out problems."""
+"""The study of latent reasoning: codes, a prior over rows of one form, and its answers to test problems."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from crt_latent.reasoning.health import health
 from crt_latent.reasoning.numbers import counted, measured
 from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.tasks.task import Task
-from crt_latent.traces import Trace, delimiters, lengths, parted, weights
+from crt_latent.traces import Trace, delimiters, lengths, loss_weights, split_trace
 from crt_run.training.ids import spread
 from crt_run.training.losses import Loss
 from crt_run.training.order import batch_at, seeded
-from crt_run.training.stages import TOKENIZER, compression, trained_tokenizer
+from crt_run.training.stages import TOKENIZER, build_dataset, compression, trained_tokenizer
 from crt_run.training.trainer import Part, fit
 from crtcore import Noise
 from crtcore.errors import RunError, Stopped
@@ -36,44 +36,45 @@ if TYPE_CHECKING:
     from crtcore.kinds import Plan
 
 BUDGETED = 32
-"""Steps whose rows are counted, evenly spaced over the training: how many ids an example has."""
+"""Steps, evenly spaced over the training, whose ids are counted for the budget."""
 READS = ("experiment.trace", "experiment.codes", "experiment.replacement", "experiment.ceilings")
-"""The form of the rows."""
+"""Fields that the form of the rows depends on."""
 
 
 class Material(NamedTuple):
-    """What rows of any form are made of: the parts of traces, and the codes of their steps."""
+    """Parts of traces, and the codes of their steps."""
 
     trace: Trace
     codes: Int[Tensor, "b z"]
 
     def at(self, rows: Int[Tensor, " b"]) -> Material:
-        """Some of it."""
+        """Returns some rows."""
         return Material(Trace(*(part[rows] for part in self.trace)), self.codes[rows])
 
 
 class ReasoningExperiment:
-    """One form of the traces: what it takes to train, and what it answers."""
+    """Trains on one form of the traces and evaluates answers."""
 
     def __init__(self, spec: LatentReasoning) -> None:
         self.spec = spec
 
     def __call__(self, plan: Plan, run: Run) -> Findings:
-        """Trains what is not trained yet, then lets it answer.
+        """Trains the stages that are not trained yet, then evaluates answers.
 
-        Raises: RunError if the dataset cannot tell what solves its problems.
+        Raises: RunError if the dataset cannot check answers.
         """
-        dataset = plan.parts["dataset"].build()
+        dataset = build_dataset(plan, run)
         if not isinstance(dataset, Task):
             raise RunError("latent-reasoning: expected a dataset that checks answers, got one that does not")
-        run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
-        found: dict[str, Measurement] = {}
+        numbers: dict[str, Measurement] = {}
         tokenizer, cost = None, Budget(0.0, 0.0, 0.0)
         if self.spec.trains("tokenizer"):
             tokenizer = trained_tokenizer(plan, run, dataset)
-            found |= health(dataset, tokenizer, run.device)
-            run.record({"stage": "codes", "step": 1, "steps": 1, **{name: each.value for name, each in found.items()}})
-            cost = self._tokenizer_cost(plan, run, dataset)
+            numbers |= health(dataset, tokenizer, run.device)
+            run.record(
+                {"stage": "codes", "step": 1, "steps": 1, **{name: each.value for name, each in numbers.items()}}
+            )
+            cost = self._tokenizer_budget(plan, run, dataset)
         form = self._form(plan, dataset, tokenizer)
         material = self._material(plan, run, dataset, tokenizer, form)
         prior, spent = self._prior(plan, run, form, material)
@@ -81,32 +82,33 @@ class ReasoningExperiment:
             raise Stopped
         solver = Solver(
             prior=prior, decoder=plan.parts["decoder"].build(), sampling=plan.sampling, alphabet=form.alphabet,
-            limit=form.width, seed=plan.seed,
-            most=-(-material.trace.steps.shape[1] // form.chunking.rate),
+            max_ids=form.width, seed=plan.seed,
+            max_codes=-(-material.trace.steps.shape[1] // form.chunking.rate),
         )  # fmt: skip
-        answered, outcomes = self._answered(run, dataset, solver, form)
+        by_replaced, outcomes = self._evaluate(run, dataset, solver, form)
         for role, part in (("prior", prior), ("decoder", solver.decoder)):
             run.note_backends(role, part)
         budgets = {"tokenizer": cost, "prior": spent, "training": cost.plus(spent)}
         for name, each in budgets.items():
-            found |= each.measurements(name)
-        whole = answered.pop(-1) | found
-        points = [self._row(form, *each) for each in sorted(answered.items())]
-        return Findings(whole, points, outcomes=outcomes)
+            numbers |= each.measurements(name)
+        totals = by_replaced.pop(-1) | numbers
+        points = [self._row(form, *each) for each in sorted(by_replaced.items())]
+        return Findings(totals, points, outcomes=outcomes)
 
     def _form(self, plan: Plan, dataset: Any, tokenizer: Any) -> Form:
-        """What rows look like.
+        """Returns the form of the rows.
 
-        Raises: RunError if codes are no ids, do not divide a chunk, or there is nothing to strip.
+        Raises: RunError if codes are continuous or do not divide a chunk, or there are no fillers to strip.
         """
-        told = plan.parts["tokenizer"]
+        tokenizer_spec = plan.parts["tokenizer"]
         codes = plan.parts["bottleneck"].build().vocabulary
         if codes is None:
-            raise RunError("latent-reasoning: expected a bottleneck with ids, got one whose codes are continuous")
-        each = told.chunk // told.rate * (tokenizer.share if tokenizer else 1)
-        if told.chunk % each:
+            raise RunError("latent-reasoning: expected a discrete bottleneck, got a continuous one")
+        each = tokenizer_spec.chunk // tokenizer_spec.rate * (tokenizer.share if tokenizer else 1)
+        if tokenizer_spec.chunk % each:
             raise RunError(
-                f"latent-reasoning: expected codes of a chunk that divide its {told.chunk} ids, got {each}; "
+                f"latent-reasoning: expected a number of codes that divides a chunk of {tokenizer_spec.chunk} ids, "
+                f"got {each}; "
                 "take a bottleneck with fewer codes for each feature"
             )
         fillers = tuple(getattr(dataset, "fillers", ()))
@@ -114,7 +116,7 @@ class ReasoningExperiment:
             raise RunError("latent-reasoning: expected a dataset with fillers to strip, got one without")
         return Form(
             self.spec,
-            Chunking(told.chunk, told.chunk // each),
+            Chunking(tokenizer_spec.chunk, tokenizer_spec.chunk // each),
             Alphabet(dataset.vocabulary, codes),
             fillers,
             Noise(plan.seed, "which chunks are replaced"),
@@ -122,9 +124,9 @@ class ReasoningExperiment:
         )
 
     def _material(self, plan: Plan, run: Run, dataset: Any, tokenizer: Any, form: Form) -> Material:
-        """The training problems."""
+        """Returns the training problems."""
         data = dataset.take("train", spread(dataset.sizes["train"])).data
-        trace = parted(data, form.alphabet.text)
+        trace = split_trace(data, form.alphabet.text)
         codes = trace.steps[:, :0]
         if tokenizer is not None:
             codes = learned(dataset, tokenizer, "train", run.device)
@@ -135,7 +137,7 @@ class ReasoningExperiment:
         return Material(trace, codes)
 
     def _prior(self, plan: Plan, run: Run, form: Form, material: Material) -> tuple[Any, Budget]:
-        """The prior, trained, and what that took."""
+        """Trains the prior, and returns it with its budget."""
         training, size = plan.training["prior"], len(material.codes)
         order = Noise(plan.seed, "order of the prior's batches")
         with seeded(plan.seed, "prior"):
@@ -148,8 +150,8 @@ class ReasoningExperiment:
 
         def objective(step: int, progress: float) -> Loss:
             ids = rows(step, progress)
-            counting = weights(ids, form.alphabet.text)
-            return Loss(nats(prior, ids, None, counting).sum() / counting.sum(), {})
+            loss_mask = loss_weights(ids, form.alphabet.text)
+            return Loss(nats(prior, ids, None, loss_mask).sum() / loss_mask.sum(), {})
 
         learned_first = TOKENIZER if self.spec.trains("tokenizer") else ("seed", "dataset", "tokenizer", "bottleneck")
         with run.stage("prior", (*learned_first, *READS, "prior", "training.prior")) as stage:
@@ -158,46 +160,46 @@ class ReasoningExperiment:
         mean = sum(float(lengths(rows(step, step / training.steps)).double().mean()) for step in steps) / len(steps)
         return prior.eval(), budget(training, mean, step_seconds(training, objective, [prior]))
 
-    def _tokenizer_cost(self, plan: Plan, run: Run, dataset: Any) -> Budget:
-        """What training the tokenizer takes, regularisers and all, told by one at its first values."""
+    def _tokenizer_budget(self, plan: Plan, run: Run, dataset: Any) -> Budget:
+        """Measures the budget of training the tokenizer with its regularisers, on an untrained one."""
         training = plan.training["tokenizer"]
         _, parts, objective = compression(plan, run, dataset)
         data = dataset.take("train", spread(dataset.sizes["train"], training.batch)).data
         seconds = step_seconds(training, objective, [part.module for part in parts.values()])
         return budget(training, float(lengths(data).double().mean()), seconds)
 
-    def _answered(
+    def _evaluate(
         self, run: Run, dataset: Any, solver: Solver, form: Form
     ) -> tuple[dict[int, dict[str, Measurement]], dict[str, list[int]]]:
-        """Numbers by the ids that were replaced by force, and what came of each problem.
+        """Returns numbers by the number of ids that are replaced by force, and outcomes of each problem.
 
-        Those of a prior left to itself are under -1, and each problem is told of it alone.
+        Free answers have the key -1, and outcomes are of these alone.
         """
         tested = dataset.take("test", spread(dataset.sizes["test"], self.spec.tested)).data
-        trace = parted(tested, form.alphabet.text)
+        trace = split_trace(tested, form.alphabet.text)
         prompts = functional.pad(trace.prompt, (0, 1), value=-1)
         prompts[torch.arange(len(prompts)), lengths(trace.prompt)] = delimiters(form.alphabet.text).think
         prompts = prompts.to(run.device)
         length, rate = form.chunking
-        whole = int(lengths(trace.steps).min()) // length if self.spec.trace == "latent" else -1
-        ways = [-1, *(chunks * length for chunks in range(whole + 1))]
-        found, outcomes = {}, {}
+        most_chunks = int(lengths(trace.steps).min()) // length if self.spec.trace == "latent" else -1
+        ways = [-1, *(chunks * length for chunks in range(most_chunks + 1))]
+        numbers, outcomes = {}, {}
         for place, replaced in enumerate(ways):
             if run.stopping():
                 raise Stopped
             with torch.inference_mode():
-                said = solver.answers(prompts) if replaced < 0 else solver.bracketed(prompts, replaced // rate)
-            answers = Answers(*(part.cpu() for part in said))
+                drawn = solver.answers(prompts) if replaced < 0 else solver.answer_with_codes(prompts, replaced // rate)
+            answers = Answers(*(part.cpu() for part in drawn))
             solved = dataset.check(trace.prompt, answers.ids) & answers.ended
             counts = counted(answers.ids, trace, rate=rate, alphabet=form.alphabet)
-            found[replaced] = measured(counts, answers, solved)
+            numbers[replaced] = measured(counts, answers, solved)
             outcomes[replaced] = {"accuracy": solved.long().tolist(), "tokens": counts.tokens.tolist()}
             each = "".join(map(str, solved.long().tolist()))
             run.record({"stage": "answers", "step": place, "steps": len(ways), "replaced": replaced, "solved": each})
-        return found, outcomes[-1]
+        return numbers, outcomes[-1]
 
     def _row(self, form: Form, replaced: int, numbers: Mapping[str, Measurement]) -> Row:
-        """A point of the curve of accuracy against length."""
+        """Returns a point of the curve of accuracy against length."""
         spec = self.spec
-        told = f"{spec.replacement}, {spec.codes} codes, {form.chunking.rate} ids each"
-        return Row({"form": told, "replaced": replaced}, numbers)
+        form_label = f"{spec.replacement}, {spec.codes} codes, {form.chunking.rate} ids each"
+        return Row({"form": form_label, "replaced": replaced}, numbers)

@@ -1,4 +1,4 @@
-"""Forms: what a trace becomes before a prior learns it.
+"""Forms of a trace in training.
 
 Axes: b batch, n ids of a row, c ids of the steps, z codes of the steps. Id -1 means absent.
 """
@@ -16,11 +16,11 @@ from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.mixing.mixed import Chunking, mixed, whole_chunks
 from crt_latent.mixing.replacement import Occasion, curriculum, everything, poisson, randomised
 from crt_latent.reasoning.spec import LatentReasoning
-from crt_latent.traces import Trace, between, closed_up, joined, lengths
+from crt_latent.traces import Trace, between, compact, join_trace, lengths
 from crtcore import Noise
 
 FIRST, LAST = 0.1, 0.7
-"""Shares of training between which implicit reasoning loses its steps; it has none from then on."""
+"""Implicit reasoning loses its steps between these shares of the training."""
 
 
 class Form(NamedTuple):
@@ -30,14 +30,14 @@ class Form(NamedTuple):
     chunking: Chunking
     alphabet: Alphabet
     fillers: Sequence[int]
-    """Ids that say nothing."""
+    """Ids of filler words."""
     noise: Noise
     width: int
-    """Ids of the widest row of the data."""
+    """Ids of the longest row of the data."""
 
     def rows(self, trace: Trace, codes: Int[Tensor, "b z"], occasion: Occasion) -> Int[Tensor, "b n"]:
-        """The rows to learn on some occasion; `codes` are those of all steps, and matter where the form has any."""
-        return joined(trace._replace(steps=self._steps(trace, codes, occasion)), self.alphabet.text)
+        """Returns the rows to train on at an occasion; `codes` are those of all steps, used by forms with codes."""
+        return join_trace(trace._replace(steps=self._steps(trace, codes, occasion)), self.alphabet.text)
 
     def _steps(self, trace: Trace, codes: Int[Tensor, "b z"], occasion: Occasion) -> Int[Tensor, "b c"]:
         steps = trace.steps
@@ -56,7 +56,7 @@ class Form(NamedTuple):
         return steps
 
     def _chosen(self, trace: Trace, occasion: Occasion) -> Bool[Tensor, "b j"]:
-        """The chunks that become codes."""
+        """Chooses the chunks that become codes."""
         whole, length, ceilings = whole_chunks(trace.steps, self.chunking), self.chunking.length, self.spec.ceilings
         match self.spec.replacement:
             case "all":
@@ -69,24 +69,24 @@ class Form(NamedTuple):
 
 
 def stripped(steps: Int[Tensor, "b c"], fillers: Sequence[int]) -> Int[Tensor, "b left"]:
-    """The steps without the ids that say nothing."""
-    return closed_up(steps.masked_fill(torch.isin(steps, steps.new_tensor(list(fillers))), -1))
+    """Removes filler words from the steps."""
+    return compact(steps.masked_fill(torch.isin(steps, steps.new_tensor(list(fillers))), -1))
 
 
 def paused(trace: Trace, chunking: Chunking, alphabet: Alphabet) -> Int[Tensor, "b c"]:
-    """One symbol as often as there would be codes, in their bracket, and no text."""
+    """Returns one symbol in place of each code, in brackets, without text."""
     whole = whole_chunks(trace.steps, chunking)
     chosen = torch.arange(int(whole.max())) < whole[:, None]
-    nothing = torch.zeros_like(trace.steps)
-    steps = mixed(trace, nothing, chosen, chunking=chunking, alphabet=alphabet).steps
-    return closed_up(steps.masked_fill(steps < alphabet.text, -1))
+    symbols = torch.zeros_like(trace.steps)
+    steps = mixed(trace, symbols, chosen, chunking=chunking, alphabet=alphabet).steps
+    return compact(steps.masked_fill(steps < alphabet.text, -1))
 
 
 def internalised(steps: Int[Tensor, "b c"], progress: float) -> Int[Tensor, "b left"]:
-    """What is left of the steps: all of them first, then fewer and fewer from the left, none at last.
+    """Removes steps from the left, none at first and all at the end.
 
-    Source: Deng et al. (2024), arXiv:2405.14838, without the smoothing of removals and the optimiser's new starts.
+    Source: Deng et al. (2024), arXiv:2405.14838, without smoothing of removals and resets of the optimiser.
     """
-    gone = min(max((progress - FIRST) / (LAST - FIRST), 0.0), 1.0)
+    removed = min(max((progress - FIRST) / (LAST - FIRST), 0.0), 1.0)
     count = lengths(steps)
-    return between(steps, (gone * count).round().long(), count)
+    return between(steps, (removed * count).round().long(), count)

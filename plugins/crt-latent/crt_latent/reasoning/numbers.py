@@ -1,4 +1,4 @@
-"""Numbers: what answers come to, each with its interval over problems.
+"""Measurements of answers, with intervals over problems.
 
 Axes: b problems, e emitted ids.
 """
@@ -19,22 +19,22 @@ from crtcore.kinds import Measurement
 
 
 class Counts(NamedTuple):
-    """What each answer is made of."""
+    """Numbers of ids of each answer."""
 
     tokens: Int[Tensor, " b"]
-    """All ids, delimiters and brackets too."""
+    """All ids, with delimiters and brackets."""
     latent: Int[Tensor, " b"]
     """Codes."""
     text: Int[Tensor, " b"]
-    """Ids of the text, <answer> and <end> among them."""
+    """Ids of the text, with <answer> and <end>."""
     mechanical: Int[Tensor, " b"]
-    """Ids that the codes stand for, less the codes and their brackets."""
+    """Ids that the codes replace, less the codes and their brackets."""
     saved: Int[Tensor, " b"]
-    """Ids of the whole trace, in text, less those of the answer."""
+    """Ids of the whole trace as text, less those of the answer."""
 
 
 def counted(ids: Int[Tensor, "b e"], trace: Trace, *, rate: int, alphabet: Alphabet) -> Counts:
-    """What answers are made of, beside the traces that solve the same problems."""
+    """Counts ids of answers, compared with the traces of the same problems."""
     tokens, text = lengths(ids), lengths(ids.masked_fill(ids >= alphabet.text, -1))
     latent = ((ids >= alphabet.text) & (ids < alphabet.begin)).sum(1)
     brackets = tokens - text - latent
@@ -43,7 +43,7 @@ def counted(ids: Int[Tensor, "b e"], trace: Trace, *, rate: int, alphabet: Alpha
 
 
 def measured(counts: Counts, answers: Answers, solved: Bool[Tensor, " b"]) -> dict[str, Measurement]:
-    """The numbers of one way to answer."""
+    """Returns measurements of answers to many problems."""
     return {
         "accuracy": share(solved, "of the problems"),
         "tokens": averaged(counts.tokens.double(), "ids an answer"),
@@ -57,7 +57,7 @@ def measured(counts: Counts, answers: Answers, solved: Bool[Tensor, " b"]) -> di
 
 
 def share(hits: Bool[Tensor, " b"], unit: str) -> Measurement:
-    """How often something is so.
+    """Returns the share of hits with its interval.
 
     Source: Wilson (1927), J. Am. Stat. Assoc. 22, 209.
     """

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class LatentReasoning(ExperimentSpec):
-    """Train a prior on reasoning traces in one form, let it answer held-out problems, and count what that took.
+    """Train a prior on reasoning traces in one form, and measure accuracy and length of its answers.
 
-    Where the form has learned codes, a tokenizer is trained first. Answers are judged by solving the problem; one that
-    does not end within the length of the longest row is wrong.
+    If the form has learned codes, a tokenizer is trained first. Answers are checked by solving the problem; an answer
+    that does not end within the length of the longest row is wrong.
     Source: Su et al. (2025), arXiv:2502.03275.
     """
 
@@ -39,23 +39,23 @@ class LatentReasoning(ExperimentSpec):
     )
 
     trace: Literal["answer-only", "cot", "stripped", "pause", "icot", "latent"] = "latent"
-    """What stands between prompt and solution: nothing, the steps, the steps without their fillers, one symbol as often
-    as there would be codes, steps that are taken away in the course of training, or codes and then text."""
+    """Content between prompt and solution: nothing, the steps, the steps without fillers, one symbol for each code,
+    steps that are removed in the course of training, or codes and then text."""
     codes: Literal["learned", "shuffled", "hash"] = "learned"
-    """Whose codes: the tokenizer's, the same exchanged between problems, or a fixed hash of each chunk."""
+    """Codes: the tokenizer's, the same shuffled between problems, or a fixed hash of each chunk."""
     replacement: Literal["randomised", "all", "curriculum", "poisson"] = "randomised"
-    """Which chunks of a trace become codes."""
+    """Strategy of choosing the chunks of a trace that become codes."""
     ceilings: tuple[int, ...] = attrs.field(default=(0, 72, 128, 160, 192, 224, 256), validator=each(at_least(0)))
-    """Most ids that `randomised` and `poisson` replace, one of which is drawn first; the source's, for long traces."""
+    """Limits of the ids that `randomised` and `poisson` replace, of which one is drawn; the source's values."""
     tested: int = attrs.field(default=0, validator=at_least(0))
-    """Test problems that are answered; 0 is all."""
+    """Number of test problems; 0 is all."""
 
     def trains(self, stage: str) -> bool:
-        """Whether a run trains a stage: the tokenizer where codes are learned, and the prior."""
+        """Returns whether a run trains a stage: the tokenizer if codes are learned, and the prior."""
         return stage != "tokenizer" or (self.trace == "latent" and self.codes != "hash")
 
     def step(self, stage: str, plan: Plan, data: Outline) -> Step | None:
-        """A step of the prior over rows as wide as the widest trace, with codes and bracket in its vocabulary."""
+        """Returns a step of the prior over rows of the longest trace, with codes and brackets in its vocabulary."""
         if stage != "prior":
             return None
         from crt_cost.stages import modelling
@@ -64,19 +64,19 @@ class LatentReasoning(ExperimentSpec):
         return modelling(plan.parts["prior"], stage, plan.training["prior"], data, (alphabet, data.shape[-1]))
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
-        """Parts that do not fit: data that are no traces, another tokenizer, a prior or decoder not for this."""
+        """Yields parts that do not fit: data without traces, other tokenizers, pretrained priors, drafts."""
         dataset, tokenizer = plan.parts["dataset"], plan.parts["tokenizer"]
         if dataset.form != "trace":
-            yield "dataset.use", f"expected a dataset of reasoning traces, got one of {dataset.form!r} data"
+            yield "dataset.use", f"expected a dataset of reasoning traces, got {dataset.form!r} data"
         if not isinstance(tokenizer, TextChunks):
             got = plan.document["tokenizer"]["use"]
-            yield "tokenizer.use", f"expected a tokenizer of chunks, as 'text-chunks' is, got {got!r}"
+            yield "tokenizer.use", f"expected a tokenizer of chunks, such as 'text-chunks', got {got!r}"
         if plan.parts["prior"].pretrained:
-            yield "prior.use", "expected a prior that is trained here, got one that brings its weights"
+            yield "prior.use", "expected a prior that is trained here, got a pretrained one"
         if plan.sampling.temperature:
             yield (
                 "sampling.temperature",
-                f"expected 0, as answers are the likeliest ones, got {plan.sampling.temperature}",
+                f"expected 0, as answers are decoded greedily, got {plan.sampling.temperature}",
             )
         if plan.parts["decoder"].drafts:
             yield "decoder.use", "expected a decoder that needs no draft, such as 'ancestral'"

@@ -1,1 +1,1 @@
-"""Problems that are solved in steps: generated, split by what they ask, and checked by solving them."""
+"""Generated problems with steps; splits share no problem, and answers are checked by solving."""

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from crt_latent.tasks.coins import below
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import AffineChain
 from crt_latent.tasks.task import Traced
+from crt_latent.tasks.uniforms import below
 from crt_latent.traces import Trace
 
 SIGNS = ("+", "−", "×")
@@ -23,7 +23,7 @@ PLUS, MINUS, TIMES = range(3)
 
 
 class Affine:
-    """Values are their own ids; signs, marks and fillers follow."""
+    """The ids of values are the values; signs, marks and fillers follow."""
 
     def __init__(self, spec: AffineChain) -> None:
         self.spec = spec
@@ -37,7 +37,7 @@ class Affine:
         self._units = torch.tensor([unit for unit in range(spec.modulus) if math.gcd(unit, spec.modulus) == 1])
 
     def problems(self, rows: Int[Tensor, " b"], seeds: Int[Tensor, " b"]) -> Int[Tensor, "b k"]:
-        """x_0, then a sign and an operand for each operation."""
+        """Draws x_0, then a sign and an operand for each operation."""
         steps, modulus = self.spec.steps, self.spec.modulus
         signs = below(len(SIGNS), seeds, "signs", steps)
         operands = below(modulus, seeds, "operands", steps)
@@ -46,11 +46,11 @@ class Affine:
         return torch.cat((below(modulus, seeds, "start", 1), operations.flatten(1)), 1)
 
     def key(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
-        """All of it."""
+        """Returns the whole problem."""
         return problems
 
     def traced(self, problems: Int[Tensor, "b k"], seeds: Int[Tensor, " b"]) -> Traced:
-        """Every problem is fit."""
+        """Writes traces; every problem can be used."""
         steps, verbosity = self.spec.steps, self.spec.verbosity
         signs, operands = problems[:, 1::2], problems[:, 2::2]
         values = self._values(problems)  # b m
@@ -58,26 +58,26 @@ class Affine:
         fillers = torch.arange(verbosity).repeat(len(problems), steps)
         if self.spec.fillers:
             fillers = below(self.spec.fillers, seeds, "fillers", steps * verbosity)
-        told = torch.stack(
+        written = torch.stack(
             (
                 values[:, :-1], self._sign + signs, operands,
                 torch.full_like(signs, self._arrow), values[:, 1:], torch.full_like(signs, self._stop),
             ), 2,
         )  # fmt: skip  # b n 6
-        each = torch.cat((self._words + fillers.view(len(problems), steps, verbosity), told), 2)
+        each = torch.cat((self._words + fillers.view(len(problems), steps, verbosity), written), 2)
         solution = torch.stack((torch.full_like(values[:, -1], self._hash), values[:, -1]), 1)
         return Traced(Trace(prompt, each.flatten(1), solution), torch.ones(len(problems), dtype=torch.bool))
 
     def solved(self, prompt: Int[Tensor, "b p"], solution: Int[Tensor, "b s"]) -> Bool[Tensor, " b"]:
-        """True where the solution is what the operations come to."""
+        """Returns whether the solution is the value of the chain."""
         values = self._values(self._read(prompt))
-        right = torch.stack((torch.full_like(values[:, -1], self._hash), values[:, -1]), 1)
+        expected = torch.stack((torch.full_like(values[:, -1], self._hash), values[:, -1]), 1)
         if solution.shape[1] < 2:
             return torch.zeros(len(prompt), dtype=torch.bool)
-        return (solution[:, :2] == right).all(1) & (solution[:, 2:] < 0).all(1)
+        return (solution[:, :2] == expected).all(1) & (solution[:, 2:] < 0).all(1)
 
     def _values(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b m"]:
-        """x_0 to x_n."""
+        """Computes x_0 to x_n."""
         values = [problems[:, 0]]
         for step in range(self.spec.steps):
             sign, operand = problems[:, 1 + 2 * step], problems[:, 2 + 2 * step]
@@ -86,15 +86,15 @@ class Affine:
         return torch.stack(values, 1)
 
     def _written(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
-        """Signs are ids behind the values."""
+        """Replaces signs by their ids, which follow the values."""
         written = problems.clone()
         written[:, 1::2] += self._sign
         return written
 
     def _read(self, prompt: Int[Tensor, "b p"]) -> Int[Tensor, "b k"]:
-        """The problem of each prompt.
+        """Reads the problem of each prompt.
 
-        Raises: ValueError if it is none.
+        Raises: ValueError if a prompt is not valid.
         """
         width = 2 * self.spec.steps + 2
         if prompt.shape[1] != width:
@@ -106,10 +106,10 @@ class Affine:
         wrong |= prompt[:, -1] != self._equals
         if wrong.any():
             row = int(wrong.nonzero()[0, 0])
-            raise ValueError(f"row {row}: expected values and signs in turn, then '=', got {prompt[row].tolist()}")
+            raise ValueError(f"row {row}: expected alternating values and signs, then '=', got {prompt[row].tolist()}")
         return problems
 
 
 def affine_chain(spec: AffineChain) -> GeneratedTask:
-    """The task."""
+    """Builds the task."""
     return GeneratedTask(spec, Affine(spec))

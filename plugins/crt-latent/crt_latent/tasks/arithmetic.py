@@ -10,17 +10,17 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.nn import functional
 
-from crt_latent.tasks.coins import below
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import Arithmetic
 from crt_latent.tasks.task import Traced
+from crt_latent.tasks.uniforms import below
 from crt_latent.traces import Trace
 
 BASE = 10
 
 
 class Digits:
-    """Digits are their own ids; the sign and the marks follow."""
+    """The ids of digits are the digits; the sign and the marks follow."""
 
     def __init__(self, spec: Arithmetic) -> None:
         self.spec = spec
@@ -29,37 +29,37 @@ class Digits:
         self._sign, self._equals, self._arrow, self._stop = range(BASE, BASE + 4)
 
     def problems(self, rows: Int[Tensor, " b"], seeds: Int[Tensor, " b"]) -> Int[Tensor, "b k"]:
-        """The digits of one operand, then those of the other."""
+        """Draws the digits of one operand, then those of the other."""
         count = self.spec.digits
         digits = below(BASE, seeds, "digits", 2 * count).view(-1, 2, count)
         digits[:, :, -1] = 1 + below(BASE - 1, seeds, "leading digits", 2)
         return digits.flatten(1)
 
     def key(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b 2"]:
-        """Both operands, the smaller one first: the other order is no other problem."""
+        """Returns both operands, the smaller one first, as their order makes no other problem."""
         numbers: Tensor = number(problems.view(-1, 2, self.spec.digits)).sort(1).values
         return numbers
 
     def traced(self, problems: Int[Tensor, "b k"], seeds: Int[Tensor, " b"]) -> Traced:
-        """Every problem is fit."""
+        """Writes traces; every problem can be used."""
         one, other = problems.chunk(2, 1)
         prompt = torch.cat((one, self._mark(one, self._sign), other, self._mark(one, self._equals)), 1)
         steps = self._added(one, other) if self.sums else self._multiplied(one, other)
         return Traced(Trace(prompt, steps, self._result(problems)), torch.ones(len(problems), dtype=torch.bool))
 
     def solved(self, prompt: Int[Tensor, "b p"], solution: Int[Tensor, "b s"]) -> Bool[Tensor, " b"]:
-        """True where the digits of the solution are those of the result; zeros at its far end may be left out."""
+        """Returns whether the solution has the digits of the result; leading zeros may be left out."""
         result = self._result(self._read(prompt))
         width = max(result.shape[1], solution.shape[1])
-        wanted, found = (functional.pad(each, (0, width - each.shape[1])) for each in (result, solution))
-        return (wanted == found.where(found >= 0, 0)).all(1) & (solution >= 0).any(1)
+        expected, given = (functional.pad(each, (0, width - each.shape[1])) for each in (result, solution))
+        return (expected == given.where(given >= 0, 0)).all(1) & (solution >= 0).any(1)
 
     def _result(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b s"]:
         one, other = number(problems.view(-1, 2, self.spec.digits)).unbind(1)
         return digits_of(one + other if self.sums else one * other, self.spec.solution)
 
     def _added(self, one: Int[Tensor, "b d"], other: Int[Tensor, "b d"]) -> Int[Tensor, "b c"]:
-        """`a_i b_i c_i → s_i c_{i+1} ;` for each digit."""
+        """Writes `a_i b_i c_i → s_i c_{i+1} ;` for each digit."""
         carry, steps = torch.zeros_like(one[:, :1]), []
         for place in range(self.spec.digits):
             left, right = one[:, place, None], other[:, place, None]
@@ -70,12 +70,12 @@ class Digits:
         return torch.cat(steps, 1)
 
     def _multiplied(self, one: Int[Tensor, "b d"], other: Int[Tensor, "b d"]) -> Int[Tensor, "b c"]:
-        """`b_i → a b_i → r_i ;` for each digit of the second operand, r_i being what the first i + 1 of them give."""
+        """Writes `b_i → a b_i → r_i ;` for each digit of the second operand, with r_i the product up to that digit."""
         factor, total, steps = number(one), torch.zeros_like(one[:, 0]), []
         for place in range(self.spec.digits):
-            partial = factor * other[:, place]
-            total = total + partial * BASE**place
-            steps += [other[:, place, None], self._mark(one, self._arrow), digits_of(partial, self.spec.digits + 1)]
+            product = factor * other[:, place]
+            total = total + product * BASE**place
+            steps += [other[:, place, None], self._mark(one, self._arrow), digits_of(product, self.spec.digits + 1)]
             steps += [self._mark(one, self._arrow), digits_of(total, self.spec.solution), self._mark(one, self._stop)]
         return torch.cat(steps, 1)
 
@@ -83,9 +83,9 @@ class Digits:
         return torch.full_like(like[:, :1], mark)
 
     def _read(self, prompt: Int[Tensor, "b p"]) -> Int[Tensor, "b k"]:
-        """The problem of each prompt.
+        """Reads the problem of each prompt.
 
-        Raises: ValueError if it is none.
+        Raises: ValueError if a prompt is not valid.
         """
         count = self.spec.digits
         if prompt.shape[1] != 2 * count + 2:
@@ -103,15 +103,15 @@ class Digits:
 
 
 def number(digits: Int[Tensor, "*b d"]) -> Int[Tensor, "*b"]:
-    """The number that has these digits."""
+    """Returns the number with these digits."""
     return (digits * BASE ** torch.arange(digits.shape[-1])).sum(-1)
 
 
 def digits_of(number: Int[Tensor, " b"], count: int) -> Int[Tensor, "b d"]:
-    """The first `count` digits of each number."""
+    """Returns the first `count` digits of each number."""
     return number[:, None] // BASE ** torch.arange(count) % BASE
 
 
 def arithmetic(spec: Arithmetic) -> GeneratedTask:
-    """The task."""
+    """Builds the task."""
     return GeneratedTask(spec, Digits(spec))

@@ -13,32 +13,32 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from crt_latent.tasks.coins import below, orders
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.prose import Prose
 from crt_latent.tasks.spec import Deduction
 from crt_latent.tasks.task import Traced
-from crt_latent.traces import Trace, closed_up
+from crt_latent.tasks.uniforms import below, orders
+from crt_latent.traces import Trace, compact
 
 ENTITIES = 8
-"""Names that someone asked about can have."""
+"""Number of names of entities."""
 MARKS = ("every", "is", "not", ".", "?", "true", "false")
 
 
 class _Ontology(NamedTuple):
-    """Problems in parts."""
+    """Parts of problems."""
 
     concepts: Int[Tensor, "b r l"]
     properties: Int[Tensor, "b r"]
     signs: Int[Tensor, "b r"]
-    """1: a chain's last concept has its property; 0: it has not."""
+    """1: the last concept of a chain has the chain's property; 0: it has not."""
     entity: Int[Tensor, " b"]
     asked: Int[Tensor, " b"]
-    """1: whether it has the property; 0: whether it has not."""
+    """1: the question is whether it has the property; 0: whether it has not."""
 
 
 class Ontology:
-    """The first chain is the one that is asked about; the second ends in the opposite, so that no end alone tells."""
+    """The question is about the first chain; the second ends in the opposite, so that ends alone give no answer."""
 
     def __init__(self, spec: Deduction) -> None:
         self.spec = spec
@@ -57,7 +57,7 @@ class Ontology:
         self._prose = Prose(self.texts)
 
     def problems(self, rows: Int[Tensor, " b"], seeds: Int[Tensor, " b"]) -> Int[Tensor, "b k"]:
-        """Concepts of all chains, their properties and signs, who is asked about, and how: even rows ask what is so."""
+        """Draws concepts, properties and signs of all chains, the entity and the question; it is true in even rows."""
         chains = self._chains
         concepts = orders(seeds, "concepts", self._names)[:, : chains * self._links]
         properties = orders(seeds, "properties", self._kinds)[:, :chains]
@@ -67,49 +67,54 @@ class Ontology:
         return torch.cat((concepts, properties, signs, below(ENTITIES, seeds, "entity", 1), asked[:, None]), 1)
 
     def key(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b f"]:
-        """The facts, in an order that no shuffling changes."""
+        """Returns the facts in sorted order."""
         concepts, properties, signs, *_ = self._parts(problems)
         links = concepts[:, :, :-1] * self._names + concepts[:, :, 1:]
         ends = self._names**2 + (concepts[:, :, -1] * self._kinds + properties) * 2 + signs
         return torch.cat((links.flatten(1), ends), 1).sort(1).values
 
     def traced(self, problems: Int[Tensor, "b k"], seeds: Int[Tensor, " b"]) -> Traced:
-        """Every problem is fit."""
+        """Writes traces; every problem can be used."""
         concepts, properties, signs, entity, asked = self._parts(problems)
-        links = self._said("every", self._concepts + concepts[:, :, :-1], None, self._concepts + concepts[:, :, 1:])
-        ends = self._said("every", self._concepts + concepts[:, :, -1], signs, self._properties + properties)
+        links = self._facts("every", self._concepts + concepts[:, :, :-1], None, self._concepts + concepts[:, :, 1:])
+        ends = self._facts("every", self._concepts + concepts[:, :, -1], signs, self._properties + properties)
         facts = torch.cat((links.flatten(1, 2), ends), 1)  # b f 6
         order = orders(seeds, "facts", facts.shape[1])
         facts = facts.gather(1, order[:, :, None].expand_as(facts)).flatten(1)
         who = self._entities + entity[:, None]
         first, end = concepts[:, 0, :1], self._properties + properties[:, :1]
-        given = self._said("", who, None, self._concepts + first)
-        question = self._said("", who, asked[:, None], end, stop="?")
-        found = self._said("", who.expand(-1, self.spec.hops), None, self._concepts + concepts[:, 0, 1:])
-        last = self._said("", who, signs[:, :1], end)
-        true = MARKS.index("true") + (asked != signs[:, 0]).long()
-        prompt = torch.cat((facts, given.flatten(1), question.flatten(1)), 1)
-        steps = torch.cat((found.flatten(1), last.flatten(1)), 1)
-        trace = Trace(closed_up(prompt), closed_up(steps), true[:, None])
+        premise = self._facts("", who, None, self._concepts + first)
+        question = self._facts("", who, asked[:, None], end, stop="?")
+        hops = self._facts("", who.expand(-1, self.spec.hops), None, self._concepts + concepts[:, 0, 1:])
+        last = self._facts("", who, signs[:, :1], end)
+        answer = MARKS.index("true") + (asked != signs[:, 0]).long()
+        prompt = torch.cat((facts, premise.flatten(1), question.flatten(1)), 1)
+        steps = torch.cat((hops.flatten(1), last.flatten(1)), 1)
+        trace = Trace(compact(prompt), compact(steps), answer[:, None])
         return Traced(trace, torch.ones(len(problems), dtype=torch.bool))
 
     def solved(self, prompt: Int[Tensor, "b p"], solution: Int[Tensor, "b s"]) -> Bool[Tensor, " b"]:
-        """True where the solution is what follows from the facts."""
+        """Returns whether the solution follows from the facts."""
         answers = ["true" if entailed(words) else "false" for words in self._prose.rows(prompt)]
         given = [" ".join(words) for words in self._prose.rows(solution)]
         return torch.tensor([one == other for one, other in zip(answers, given, strict=True)], dtype=torch.bool)
 
-    def _said(
-        self, opening: str, subject: Int[Tensor, "b *f"], signs: Int[Tensor, "b *f"] | None, said: Int[Tensor, "b *f"],
-        *, stop: str = ".",
-    ) -> Int[Tensor, "b *f w"]:  # fmt: skip
-        """`[every] subject is [not] said .`, -1 where a word is left out."""
+    def _facts(
+        self,
+        opening: str,
+        subject: Int[Tensor, "b *f"],
+        signs: Int[Tensor, "b *f"] | None,
+        predicate: Int[Tensor, "b *f"],
+        *,
+        stop: str = ".",
+    ) -> Int[Tensor, "b *f w"]:
+        """`[every] subject is [not] predicate .`, -1 where a word is left out."""
         mark = {text: torch.full_like(subject, MARKS.index(text)) for text in ("is", stop)}
         negation = torch.full_like(subject, -1)
         if signs is not None:
             negation = negation.masked_fill(signs == 0, MARKS.index("not"))
         opened = torch.full_like(subject, MARKS.index(opening) if opening else -1)
-        return torch.stack((opened, subject, mark["is"], negation, said, mark[stop]), -1)
+        return torch.stack((opened, subject, mark["is"], negation, predicate, mark[stop]), -1)
 
     def _parts(self, problems: Int[Tensor, "b k"]) -> _Ontology:
         chains = self._chains
@@ -119,23 +124,23 @@ class Ontology:
 
 
 def entailed(prompt: Sequence[str]) -> bool:
-    """Whether the facts of a prompt entail what it asks, found by following them from who it asks about.
+    """Returns whether the facts of a prompt entail its question, by following them from the entity.
 
-    Raises: ValueError if they entail neither that nor its negation, or it is no such prompt.
+    Raises: ValueError if they entail neither the question nor its negation, or the prompt is not valid.
     """
     try:
         *facts, (entity, _, reached), (same, _, *asked) = Prose.sentences(prompt)
-        known = {subject: said for _, subject, _, *said in facts}
-        said = [reached]
+        known = {subject: predicate for _, subject, _, *predicate in facts}
+        predicate = [reached]
         for _ in range(len(facts) + 1):
-            said = known.get(said[-1], said)
-        if entity != same or said[-1] != asked[-1]:
+            predicate = known.get(predicate[-1], predicate)
+        if entity != same or predicate[-1] != asked[-1]:
             raise ValueError
     except (IndexError, ValueError):
         raise ValueError(f"expected facts and a question that they answer, got {' '.join(prompt)!r}") from None
-    return said == asked
+    return predicate == asked
 
 
 def deduction(spec: Deduction) -> GeneratedTask:
-    """The task."""
+    """Builds the task."""
     return GeneratedTask(spec, Ontology(spec))

@@ -14,41 +14,41 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from crt_latent.tasks.coins import bits, orders
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.prose import Prose
 from crt_latent.tasks.spec import Graph
 from crt_latent.tasks.task import Traced
-from crt_latent.traces import Trace, closed_up
+from crt_latent.tasks.uniforms import bits, orders
+from crt_latent.traces import Trace, compact
 from crtcore import Noise
 
 MARKS = ("every", "is", ".", "or", "?", "→", ";")
 MEAN = 1.5
-"""Mean number of parents that a node wants."""
+"""Mean number of parents that is drawn for a node."""
 ONE_SIDED = 0.35
-"""How often a node takes no parents below root 1, and how often none below root 0."""
+"""Probability that a node has no parents below root 1, and that it has none below root 0."""
 DEPTH = 1.5
-"""What an edge of depth adds to a parent's weight, beside 1."""
+"""A parent's weight is 1 plus this for each edge of its depth."""
 FAR = 99
 """Depth of a node that is not below a root."""
 POISSON = tuple(
     int(2**32 * sum(math.exp(-MEAN) * MEAN**each / math.factorial(each) for each in range(top + 1)))
     for top in range(12)
 )
-"""Of 2**32 coins, those that want at most 0, 1, 2, ... parents."""
+"""Thresholds below 2**32 of at most 0, 1, 2, ... parents."""
 
 
 class Dag(NamedTuple):
     """Graphs whose edges go from older to younger nodes."""
 
     edges: Bool[Tensor, "b v i"]
-    """v i: i is a parent of v."""
+    """True at v i: i is a parent of v."""
     below: Int[Tensor, "b v"]
     """1: below root 0 alone; 2: below root 1 alone; 3: below both; 0: below none."""
 
 
 class Reachability:
-    """Names of nodes follow the marks."""
+    """Ids of nodes follow those of the marks."""
 
     def __init__(self, spec: Graph) -> None:
         self.spec = spec
@@ -56,46 +56,46 @@ class Reachability:
         self._prose = Prose(self.texts)
 
     def problems(self, rows: Int[Tensor, " b"], seeds: Int[Tensor, " b"]) -> Int[Tensor, "b k"]:
-        """The parents of each node, as bits; then A and B, -1 if there are none; in even rows A is named first."""
+        """Draws the parents of each node, as bits, then A and B, -1 if there are none; even rows name A first."""
         nodes = self.spec.nodes
         dag = drawn(nodes, seeds)
         young = torch.arange(nodes) > 1
-        coins = bits(seeds, "answers", 2)
-        answer = _picked((dag.below == 1) & (depths(dag.edges) == self.spec.hops) & young, coins[:, 0])
-        other = _picked((dag.below == 2) & young, coins[:, 1])
+        uniforms = bits(seeds, "answers", 2)
+        answer = _picked((dag.below == 1) & (depths(dag.edges) == self.spec.hops) & young, uniforms[:, 0])
+        other = _picked((dag.below == 2) & young, uniforms[:, 1])
         masks = (dag.edges.long() << torch.arange(nodes)).sum(2)
         return torch.cat((masks, answer[:, None], other[:, None], rows[:, None] % 2), 1)
 
     def key(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b v"]:
-        """The graph, without names, and whatever is asked about it."""
+        """Returns the graph without names and question."""
         return problems[:, : self.spec.nodes]
 
     def traced(self, problems: Int[Tensor, "b k"], seeds: Int[Tensor, " b"]) -> Traced:
-        """Fit are graphs with an A and a B, and no more edges than there is room for."""
+        """Writes traces; graphs can be used if they have an A, a B and at most the edges of the spec."""
         nodes = self.spec.nodes
-        masks, (answer, other, turned) = problems[:, :nodes], problems[:, nodes:].unbind(1)
+        masks, (answer, other, swapped) = problems[:, :nodes], problems[:, nodes:].unbind(1)
         edges = (masks[:, :, None] >> torch.arange(nodes) & 1).bool()
         fit = (answer >= 0) & (other >= 0) & (edges.sum((1, 2)) <= self.spec.edges)
         names = len(MARKS) + orders(seeds, "names", nodes)
         answer, other = answer.clamp(min=0), other.clamp(min=0)
         options = torch.stack((answer, other), 1)
-        first, second = names.gather(1, options.where(turned[:, None] == 0, options.flip(1))).unbind(1)
+        first, second = names.gather(1, options.where(swapped[:, None] == 0, options.flip(1))).unbind(1)
         question = torch.stack([_mark(first, each) for each in ("is", "or", "?")], 1)
         asked = torch.stack((names[:, 0], question[:, 0], first, question[:, 1], second, question[:, 2]), 1)
-        prompt = torch.cat((self._told(edges, names, seeds), asked), 1)
+        prompt = torch.cat((self._edge_facts(edges, names, seeds), asked), 1)
         steps = self._path(edges, names, answer)
-        return Traced(Trace(closed_up(prompt), steps, names.gather(1, answer[:, None])), fit)
+        return Traced(Trace(compact(prompt), steps, names.gather(1, answer[:, None])), fit)
 
     def solved(self, prompt: Int[Tensor, "b p"], solution: Int[Tensor, "b s"]) -> Bool[Tensor, " b"]:
-        """True where the solution names what can be reached."""
+        """Returns whether the solution names the node that can be reached."""
         answers = [[reached(words)] for words in self._prose.rows(prompt)]
         given = self._prose.rows(solution)
         return torch.tensor([one == other for one, other in zip(answers, given, strict=True)], dtype=torch.bool)
 
-    def _told(
+    def _edge_facts(
         self, edges: Bool[Tensor, "b v i"], names: Int[Tensor, "b v"], seeds: Int[Tensor, " b"]
     ) -> Int[Tensor, "b w"]:
-        """`every parent is child .` for each edge, shuffled."""
+        """Writes `every parent is child .` for each edge, shuffled."""
         child, parent = torch.ones(self.spec.nodes, self.spec.nodes).nonzero().unbind(1)
         order = bits(seeds, "edges", len(child)).masked_fill(~edges.flatten(1), 2**32)
         chosen = order.argsort(dim=1, stable=True)[:, : self.spec.edges]
@@ -107,7 +107,7 @@ class Reachability:
     def _path(
         self, edges: Bool[Tensor, "b v i"], names: Int[Tensor, "b v"], answer: Int[Tensor, " b"]
     ) -> Int[Tensor, "b w"]:
-        """`parent → child ;` for each edge of a shortest path to `answer`."""
+        """Writes `parent → child ;` for each edge of a shortest path to `answer`."""
         depth, steps, node = depths(edges), [], answer
         rows = torch.arange(len(answer))
         for hop in range(self.spec.hops, 0, -1):
@@ -120,11 +120,11 @@ class Reachability:
 
 
 def drawn(nodes: int, seeds: Int[Tensor, " b"]) -> Dag:
-    """A graph for each seed."""
-    wanted = (bits(seeds, "parents", nodes)[:, :, None] >= torch.tensor(POISSON)).sum(2)
+    """Draws a graph for each seed."""
+    parent_counts = (bits(seeds, "parents", nodes)[:, :, None] >= torch.tensor(POISSON)).sum(2)
     sides = bits(seeds, "sides", nodes).double() / 2**32
-    coins = Noise(seeds, "races").shorts(nodes * nodes).view(-1, nodes, nodes)
-    races = -((coins + 0.5) / 2**16).log()
+    uniforms = Noise(seeds, "races").shorts(nodes * nodes).view(-1, nodes, nodes)
+    races = -((uniforms + 0.5) / 2**16).log()
     edges = torch.zeros(len(seeds), nodes, nodes, dtype=torch.bool)
     below = torch.zeros(len(seeds), nodes, dtype=torch.int64)
     depth = torch.zeros(len(seeds), nodes)
@@ -133,9 +133,11 @@ def drawn(nodes: int, seeds: Int[Tensor, " b"]) -> Dag:
         side = sides[:, node, None]
         barred = torch.where(side <= ONE_SIDED, 2, torch.where(side <= 2 * ONE_SIDED, 1, 0))
         candidates = (below[:, :node] & barred) == 0
-        finish = races[:, node, :node] / (DEPTH * depth[:, :node] + 1)  # the first k of a race are weighted draws
+        finish = races[:, node, :node] / (
+            DEPTH * depth[:, :node] + 1
+        )  # the k smallest exponential times are weighted draws
         ranks = finish.masked_fill(~candidates, torch.inf).argsort(1).argsort(1)
-        parents = (ranks < wanted[:, node, None]) & candidates
+        parents = (ranks < parent_counts[:, node, None]) & candidates
         edges[:, node, :node] = parents
         for side_bit in (1, 2):
             below[:, node] |= side_bit * (parents & (below[:, :node] & side_bit > 0)).any(1)
@@ -145,19 +147,19 @@ def drawn(nodes: int, seeds: Int[Tensor, " b"]) -> Dag:
 
 
 def depths(edges: Bool[Tensor, "b v i"]) -> Int[Tensor, "b v"]:
-    """Edges on the shortest path from root 0 to each node, `FAR` where there is none."""
-    found = torch.full(edges.shape[:2], FAR)
-    found[:, 0] = 0
+    """Counts edges of the shortest path from root 0 to each node, `FAR` where there is none."""
+    result = torch.full(edges.shape[:2], FAR)
+    result[:, 0] = 0
     for node in range(1, edges.shape[1]):
-        nearest = found[:, :node].masked_fill(~edges[:, node, :node], FAR).amin(1)
-        found[:, node] = (nearest + 1).clamp(max=FAR)
-    return found
+        nearest = result[:, :node].masked_fill(~edges[:, node, :node], FAR).amin(1)
+        result[:, node] = (nearest + 1).clamp(max=FAR)
+    return result
 
 
 def reached(prompt: Sequence[str]) -> str:
-    """Which of the two things that a prompt asks about can be reached, found by breadth-first search.
+    """Returns which of the two nodes in a prompt's question can be reached, by breadth-first search.
 
-    Raises: ValueError if not exactly one can be, or it is no such prompt.
+    Raises: ValueError if both or none can be reached, or the prompt is not valid.
     """
     try:
         *facts, (start, _, one, _, other) = Prose.sentences(prompt)
@@ -174,20 +176,20 @@ def reached(prompt: Sequence[str]) -> str:
 
 
 def searched(children: Mapping[str, Sequence[str]], start: str) -> dict[str, int]:
-    """What can be reached from `start`, with the edges it takes."""
-    found, front = {start: 0}, [start]
+    """Returns the nodes that can be reached from `start`, with their distances in edges."""
+    distances, front = {start: 0}, [start]
     for node in front:
         for child in children.get(node, ()):
-            if child not in found:
-                found[child] = found[node] + 1
+            if child not in distances:
+                distances[child] = distances[node] + 1
                 front.append(child)
-    return found
+    return distances
 
 
-def _picked(choices: Bool[Tensor, "b v"], coins: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
-    """One of each row's choices, -1 if there are none."""
+def _picked(choices: Bool[Tensor, "b v"], uniforms: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
+    """Picks one of each row's choices, -1 if there are none."""
     count = choices.sum(1)
-    which = (coins * count >> 32) + 1
+    which = (uniforms * count >> 32) + 1
     place = (choices.cumsum(1) == which[:, None]).long().argmax(1)
     return torch.where(count > 0, place, -1)
 
@@ -197,5 +199,5 @@ def _mark(like: Int[Tensor, "*b"], mark: str) -> Int[Tensor, "*b"]:
 
 
 def graph(spec: Graph) -> GeneratedTask:
-    """The task."""
+    """Builds the task."""
     return GeneratedTask(spec, Reachability(spec))

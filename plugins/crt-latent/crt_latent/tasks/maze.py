@@ -12,17 +12,17 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from crt_latent.tasks.coins import below, bits, orders
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.prose import Prose
-from crt_latent.tasks.rooms import COLORS, MOVES, ROOM, SIDE, Found, State, World, arrives, needs_a_key, search
+from crt_latent.tasks.rooms import COLORS, MOVES, ROOM, SIDE, Solution, State, World, needs_a_key, reaches_goal, search
 from crt_latent.tasks.spec import Maze
 from crt_latent.tasks.task import Traced
+from crt_latent.tasks.uniforms import below, bits, orders
 from crt_latent.traces import Trace
 
 MARKS = ("door", "key", "start", "goal", "open", ";", "pop", "none")
 WALLS = ((2, 3, SIDE), (20, 21, SIDE), (12, 18, 1), (15, 21, 1))
-"""Each wall between two rooms: the cells on either side of its first doorway, and from one doorway to the next."""
+"""Each wall between two rooms: the cells on both sides of its first doorway, and the stride to the next."""
 CELLS = SIDE * SIDE
 
 
@@ -43,7 +43,7 @@ class Keys:
         self._prose = Prose(self.texts)
 
     def problems(self, rows: Int[Tensor, " b"], seeds: Int[Tensor, " b"]) -> Int[Tensor, "b k"]:
-        """The doorway in each wall, its colour (-1: open), the cell of each colour's key (-1: none), start and goal."""
+        """Draws the doorway in each wall, its colour (-1: open), each colour's key cell (-1: none), start and goal."""
         locked = 1 + below(len(COLORS), seeds, "locked", 1)
         used = torch.arange(len(COLORS)) < locked  # b 3
         walls, colors = orders(seeds, "walls", len(WALLS)), orders(seeds, "colors", len(COLORS))
@@ -53,48 +53,51 @@ class Keys:
         return torch.cat((below(ROOM, seeds, "doorways", len(WALLS)), doors, keys, places[:, :2]), 1)
 
     def key(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
-        """All of it."""
+        """Returns the whole problem."""
         return problems
 
     def traced(self, problems: Int[Tensor, "b k"], seeds: Int[Tensor, " b"]) -> Traced:
-        """Fit is what a search of so many expansions solves, with a key on every shortest way."""
-        coins = bits(seeds, "ties", CELLS + 12).tolist()
+        """Writes traces; mazes can be used if the search solves them and every shortest path takes a key."""
+        uniforms = bits(seeds, "ties", CELLS + 12).tolist()
         rows = []
-        for problem, coin in zip(problems.tolist(), coins, strict=True):
+        for problem, row_uniforms in zip(problems.tolist(), uniforms, strict=True):
             world = world_from(problem)
-            found = search(world, partial(_tie, coin), patience=self.spec.expansions)
-            fit = found is not None and needs_a_key(world, len(found.moves))
-            rows.append((_told(world), self._steps(found), list(found.moves)) if found and fit else ([], [], []))
+            result = search(world, partial(_tie, row_uniforms), patience=self.spec.expansions)
+            fit = result is not None and needs_a_key(world, len(result.moves))
+            rows.append((_facts(world), self._steps(result), list(result.moves)) if result and fit else ([], [], []))
         prompt, steps, moves = (self._padded([row[part] for row in rows]) for part in range(3))
-        return Traced(Trace(prompt, steps, moves), torch.tensor([bool(told) for told, *_ in rows], dtype=torch.bool))
+        return Traced(
+            Trace(prompt, steps, moves),
+            torch.tensor([bool(words) for words, *_ in rows], dtype=torch.bool),
+        )
 
     def solved(self, prompt: Int[Tensor, "b p"], solution: Int[Tensor, "b s"]) -> Bool[Tensor, " b"]:
-        """True where the moves are allowed and end at the goal."""
+        """Returns whether the moves are allowed and end at the goal."""
         pairs = zip(self._prose.rows(prompt), self._prose.rows(solution), strict=True)
-        return torch.tensor([arrives(world_of(words), moves) for words, moves in pairs], dtype=torch.bool)
+        return torch.tensor([reaches_goal(world_of(words), moves) for words, moves in pairs], dtype=torch.bool)
 
-    def _steps(self, found: Found) -> list[str]:
+    def _steps(self, result: Solution) -> list[str]:
         return [
             word
-            for (cell, carried, opened), cost in found.expansions
+            for (cell, carried, opened), cost in result.expansions
             for word in ("pop", f"c{cell}", COLORS[carried] if carried >= 0 else "none", self._sets[opened], str(cost))
         ]
 
     def _padded(self, rows: list[list[str]]) -> Int[Tensor, "b n"]:
         width = max(map(len, rows), default=0)
-        found = [[self._ids[word] for word in row] + [-1] * (width - len(row)) for row in rows]
-        return torch.tensor(found, dtype=torch.int64).view(len(rows), width)
+        result = [[self._ids[word] for word in row] + [-1] * (width - len(row)) for row in rows]
+        return torch.tensor(result, dtype=torch.int64).view(len(rows), width)
 
 
 def world_of(prompt: Sequence[str]) -> World:
-    """The world that a prompt tells of.
+    """Reads the world of a prompt.
 
-    Raises: ValueError if it is no such prompt.
+    Raises: ValueError if the prompt is not valid.
     """
     doors, keys, ends = {}, {}, {}
     try:
-        for mark, *told in Prose.sentences(prompt):
-            match mark, told:
+        for mark, *words in Prose.sentences(prompt):
+            match mark, words:
                 case "door", [one, other, color]:
                     doors[_cell(one), _cell(other)] = -1 if color == "open" else COLORS.index(color)
                 case "key", [color, cell]:
@@ -102,24 +105,24 @@ def world_of(prompt: Sequence[str]) -> World:
                 case "start" | "goal", [cell]:
                     ends[mark] = _cell(cell)
                 case _:
-                    raise ValueError(f"expected a fact, got {mark} {told}")
+                    raise ValueError(f"expected a fact, got {mark} {words}")
         return World(doors, keys, ends["start"], ends["goal"])
     except (KeyError, ValueError):
         raise ValueError(f"expected doors, keys, a start and a goal, got {' '.join(prompt)!r}") from None
 
 
 def optimal(prompt: Sequence[str], moves: Sequence[str]) -> bool:
-    """Whether moves lead to the goal of a prompt's world, and none fewer do.
+    """Returns whether moves lead to the goal of a prompt's world, and no fewer moves do.
 
-    Raises: ValueError if it is no such prompt.
+    Raises: ValueError if the prompt is not valid.
     """
     world = world_of(prompt)
     best = search(world)
-    return arrives(world, moves) and best is not None and len(moves) == len(best.moves)
+    return reaches_goal(world, moves) and best is not None and len(moves) == len(best.moves)
 
 
 def world_from(problem: Sequence[int]) -> World:
-    """The world that a problem's numbers are."""
+    """Builds the world of a problem's numbers."""
     doorways, colors, keys, (start, goal) = problem[:4], problem[4:8], problem[8:11], problem[11:]
     doors = {
         (first + place * stride, second + place * stride): color
@@ -128,18 +131,18 @@ def world_from(problem: Sequence[int]) -> World:
     return World(doors, {cell: color for color, cell in enumerate(keys) if cell >= 0}, start, goal)
 
 
-def _told(world: World) -> list[str]:
-    told = []
+def _facts(world: World) -> list[str]:
+    facts = []
     for (one, other), color in world.doors.items():
-        told += ["door", f"c{one}", f"c{other}", COLORS[color] if color >= 0 else "open", ";"]
+        facts += ["door", f"c{one}", f"c{other}", COLORS[color] if color >= 0 else "open", ";"]
     for cell, color in world.keys.items():
-        told += ["key", COLORS[color], f"c{cell}", ";"]
-    return [*told, "start", f"c{world.start}", ";", "goal", f"c{world.goal}", ";"]
+        facts += ["key", COLORS[color], f"c{cell}", ";"]
+    return [*facts, "start", f"c{world.start}", ";", "goal", f"c{world.goal}", ";"]
 
 
-def _tie(coins: list[int], state: State) -> int:
-    """The same for a state wherever it is met, so that the search goes by the coins alone."""
-    return coins[state.cell] ^ coins[CELLS + 1 + state.carried] ^ coins[CELLS + 4 + state.opened]
+def _tie(uniforms: list[int], state: State) -> int:
+    """Returns a random rank of a state, equal whenever the search meets it."""
+    return uniforms[state.cell] ^ uniforms[CELLS + 1 + state.carried] ^ uniforms[CELLS + 4 + state.opened]
 
 
 def _cell(word: str) -> int:
@@ -150,5 +153,5 @@ def _cell(word: str) -> int:
 
 
 def maze(spec: Maze) -> GeneratedTask:
-    """The task."""
+    """Builds the task."""
     return GeneratedTask(spec, Keys(spec))

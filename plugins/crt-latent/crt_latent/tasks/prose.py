@@ -1,4 +1,4 @@
-"""Prose: ids as words and sentences, for solvers that read what a model reads."""
+"""Ids as words and sentences, for solvers that read the same text as a model."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ STOPS = frozenset({".", "?", ";"})
 
 
 class Prose:
-    """Rows of ids as words; an id that is no word of the text, such as a code, is `<id>`."""
+    """Rows of ids as words; an id that is no word, such as a code, is `<id>`."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
 
     def rows(self, ids: Int[Tensor, "b n"]) -> Iterator[list[str]]:
-        """The words of each row."""
+        """Yields the words of each row."""
         count = len(self._texts)
         for row in ids.tolist():
             yield [self._texts[id_] if id_ < count else f"<{id_}>" for id_ in row if id_ >= 0]
 
     @staticmethod
     def sentences(words: Sequence[str]) -> list[list[str]]:
-        """Words up to each stop, without it.
+        """Splits words at stops, which are dropped.
 
-        Raises: ValueError if the last has none.
+        Raises: ValueError if the last word is not a stop.
         """
-        found: list[list[str]] = [[]]
+        result: list[list[str]] = [[]]
         for word in words:
             if word in STOPS:
-                found.append([])
+                result.append([])
             else:
-                found[-1].append(word)
-        if found.pop():
-            raise ValueError("expected words that end on a stop")
-        return found
+                result[-1].append(word)
+        if result.pop():
+            raise ValueError("expected words that end with a stop")
+        return result

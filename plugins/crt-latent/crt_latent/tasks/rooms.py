@@ -1,4 +1,4 @@
-"""Rooms: a world of four rooms, doors and keys, its rules, and the search for a shortest way.
+"""A world of four rooms, doors and keys, its rules, and the search for a shortest path.
 
 Cells are numbered row by row, 6 by 6; a room is 3 by 3 of them.
 """
@@ -17,35 +17,35 @@ _STRIDES: Mapping[str, tuple[int, int]] = {"up": (-1, 0), "down": (1, 0), "left"
 
 
 class State(NamedTuple):
-    """Where someone is."""
+    """A state of the search."""
 
     cell: int
     carried: int
-    """The colour of the key in hand; -1: none."""
+    """Colour of the carried key; -1: none."""
     opened: int
-    """The colours whose doors have been opened, as bits."""
+    """Colours of opened doors, as bits."""
 
 
 class World(NamedTuple):
-    """What does not change on the way."""
+    """The constant part of a problem."""
 
     doors: Mapping[tuple[int, int], int]
-    """Two cells in two rooms, the smaller first, to the colour of the lock between them; -1: none."""
+    """Maps two cells of two rooms, the smaller first, to the colour of the lock between them; -1: none."""
     keys: Mapping[int, int]
-    """Cell to the colour of the key there."""
+    """Maps a cell to the colour of the key there."""
     start: int
     goal: int
 
     @property
     def begin(self) -> State:
-        """At the start, with empty hands and no door opened."""
+        """The start, without a key and opened doors."""
         return State(self.start, -1, 0)
 
 
-def after(world: World, state: State, move: str) -> State | None:
-    """The state after a move; None if it is not allowed.
+def apply_move(world: World, state: State, move: str) -> State | None:
+    """Returns the state after a move; None if the move is not allowed.
 
-    One key is in hand at a time. It opens the door of its colour as that is passed, and is left there with it.
+    Only one key can be carried. It opens the door of its colour on the first passage, and stays there.
     """
     cell, carried, opened = state
     if move == "take":
@@ -66,24 +66,24 @@ def after(world: World, state: State, move: str) -> State | None:
     return State(there, -1, opened | 1 << color) if color == carried else None
 
 
-def arrives(world: World, moves: Sequence[str]) -> bool:
-    """Whether all moves are allowed and the last one ends at the goal."""
+def reaches_goal(world: World, moves: Sequence[str]) -> bool:
+    """Returns whether all moves are allowed and the last one ends at the goal."""
     state: State | None = world.begin
     for move in moves:
-        state = after(world, state, move) if state and move in MOVES else None
+        state = apply_move(world, state, move) if state and move in MOVES else None
     return state is not None and state.cell == world.goal
 
 
 class Expanded(NamedTuple):
-    """A state that a search took up."""
+    """A state that a search expanded."""
 
     state: State
     cost: int
-    """Moves to it."""
+    """Number of moves to it."""
 
 
-class Found(NamedTuple):
-    """What a search found."""
+class Solution(NamedTuple):
+    """Result of a search."""
 
     expansions: Sequence[Expanded]
     moves: Sequence[str]
@@ -91,15 +91,14 @@ class Found(NamedTuple):
 
 def search(
     world: World, tie: Callable[[State], int] = hash, *, moves: Sequence[str] = MOVES, patience: int = 2**20
-) -> Found | None:
-    """A shortest way to the goal by A*, ties broken by `tie`; None if there is none, or only after more expansions.
+) -> Solution | None:
+    """Returns a shortest path to the goal by A*; None if there is none within `patience` expansions.
 
-    The way to the goal with no walls at all bounds what is left, and never falls by more than a move costs, so that no
-    state is taken up twice.
+    `tie` breaks ties. The heuristic, the distance without walls, is consistent, so that no state is expanded twice.
     """
-    came: dict[State, tuple[State, str] | None] = {world.begin: None}
+    previous: dict[State, tuple[State, str] | None] = {world.begin: None}
     costs = {world.begin: 0}
-    front = [(_apart(world.start, world.goal), tie(world.begin), world.begin)]
+    front = [(_distance(world.start, world.goal), tie(world.begin), world.begin)]
     expansions: list[Expanded] = []
     done: set[State] = set()
     while front and len(expansions) < patience:
@@ -109,23 +108,23 @@ def search(
         done.add(state)
         expansions.append(Expanded(state, costs[state]))
         if state.cell == world.goal:
-            return Found(expansions, list(_way(came, state))[::-1])
+            return Solution(expansions, list(_way(previous, state))[::-1])
         for move in moves:
-            there = after(world, state, move)
+            there = apply_move(world, state, move)
             if there is not None and costs[state] + 1 < costs.get(there, 2**20):
-                came[there], costs[there] = (state, move), costs[state] + 1
-                heapq.heappush(front, (costs[there] + _apart(there.cell, world.goal), tie(there), there))
+                previous[there], costs[there] = (state, move), costs[state] + 1
+                heapq.heappush(front, (costs[there] + _distance(there.cell, world.goal), tie(there), there))
     return None
 
 
 def needs_a_key(world: World, cost: int) -> bool:
-    """Whether every way of `cost` moves or fewer takes a key."""
+    """Returns whether every path of at most `cost` moves takes a key."""
     without = search(world, moves=MOVES[:-1])
     return without is None or len(without.moves) > cost
 
 
-def _way(came: Mapping[State, tuple[State, str] | None], state: State) -> Iterator[str]:
-    while step := came[state]:
+def _way(previous: Mapping[State, tuple[State, str] | None], state: State) -> Iterator[str]:
+    while step := previous[state]:
         state, move = step
         yield move
 
@@ -134,5 +133,5 @@ def _room(cell: int) -> tuple[int, int]:
     return cell // SIDE // ROOM, cell % SIDE // ROOM
 
 
-def _apart(one: int, other: int) -> int:
+def _distance(one: int, other: int) -> int:
     return abs(one // SIDE - other // SIDE) + abs(one % SIDE - other % SIDE)

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import attrs
 
 from crtcore.kinds import DatasetSpec
 from crtcore.spec import at_least, between
 
-if TYPE_CHECKING:
-    pass
-
 DELIMITERS = 3
-"""Ids of a row that are between its parts and behind them."""
+"""Delimiters of a row."""
 
 
 @attrs.frozen(kw_only=True)
 class TaskSpec(DatasetSpec):
-    """Base of every generated task's spec: sizes of splits and a seed.
+    """Base of the specs of generated tasks: sizes of splits and a seed.
 
-    A hash of the problem, whatever the seed, says which split it can be in, so that no problem is in two of them.
-    Inside a split problems are independent draws, and one may come twice.
+    A hash of the problem, independent of the seed, determines its split, so that no problem is in two splits. Within a
+    split problems are independent draws, and one may occur twice.
     """
 
     form: ClassVar[str] = "trace"
@@ -34,11 +31,11 @@ class TaskSpec(DatasetSpec):
     test: int = attrs.field(default=2000, validator=at_least(1))
     """Problems held out for the final numbers."""
     seed: int = 0
-    """Other problems for another one; the run's own seed changes none."""
+    """Seed of the problems; the run's seed does not change them."""
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """Ids of a row, shorter ones filled up with -1."""
+        """Ids of a row; shorter rows are padded with -1."""
         return (self.longest + DELIMITERS,)
 
     @property
@@ -49,7 +46,7 @@ class TaskSpec(DatasetSpec):
 
 @attrs.frozen(kw_only=True)
 class AffineChain(TaskSpec):
-    """A chain of operations modulo a small number, every step told among words that say nothing.
+    """A chain of operations modulo a small number, with steps among filler words.
 
     x_0 is uniform below `modulus`, each operation uniform over +, − and ×, its operand uniform (over the units for ×).
     The prompt is `x_0 op_1 a_1 … op_n a_n =`, step i is fillers and `x_{i-1} op_i a_i → x_i ;`, the solution `# x_n`.
@@ -76,18 +73,18 @@ class AffineChain(TaskSpec):
 
 @attrs.frozen(kw_only=True)
 class Arithmetic(TaskSpec):
-    """Sums or products of two numbers with as many digits, worked out as at school, least significant digit first.
+    """Sums or products of two numbers, in the steps of written arithmetic, least significant digit first.
 
-    Both numbers are uniform over those of exactly so many digits. The steps of a sum are `a_i b_i c_i → s_i c_{i+1} ;`
-    for each digit, c being what is carried; those of a product `b_i → a b_i → r_i ;` for each digit of the second
-    number, r_i being the sum of what has been found. A problem has 2 log2 (9 · 10^(digits - 1)) bits; given it, nothing
-    else has any. a + b and b + a are for the same split.
+    Both numbers are uniform over those with exactly `digits` digits. The steps of a sum are
+    `a_i b_i c_i → s_i c_{i+1} ;` for each digit, with carries c; those of a product `b_i → a b_i → r_i ;` for each
+    digit of the second number, with r_i the running sum. A problem has 2 log2 (9 · 10^(digits - 1)) bits; given it,
+    nothing else has any. a + b and b + a are in the same split.
     """
 
     implementation: ClassVar[str] = "crt_latent.tasks.arithmetic:arithmetic"
 
     operation: Literal["addition", "multiplication"] = "addition"
-    """What is done with the numbers."""
+    """Operation on the numbers."""
     digits: int = attrs.field(default=4, validator=between(1, 9))
     """Digits of each; 4 by 4 multiplication is the usual hard case."""
 
@@ -105,12 +102,12 @@ class Arithmetic(TaskSpec):
 
 @attrs.frozen(kw_only=True)
 class Deduction(TaskSpec):
-    """Whether someone has a property, by a chain of `every c is c'`, among chains that lead elsewhere.
+    """Whether an entity has a property, by a chain of `every c is c'`, among distracting chains.
 
     Concepts c_0 to c_h are drawn without replacement from twice as many names as there are concepts; the last of each
     chain has a property, or has it not. The second chain ends in the opposite of the first. Facts are shuffled; the
-    prompt ends on `e is c_0 . e is [not] p ?`, the steps are the hops and what comes of them, the solution is `true` or
-    `false`, each for every other sample. With M concepts on r chains, a problem draws log2 ((2M)! / M!) bits for them,
+    prompt ends on `e is c_0 . e is [not] p ?`, the steps are the hops and the conclusion, the solution is `true` or
+    `false`, alternating over samples. With M concepts on r chains, a problem draws log2 ((2M)! / M!) bits for them,
     1 + log2 (2 r) for the property in question and its sign, more for those of the third chain on, 3 for the name and 1
     for the question; the order of the facts has log2 M!. Given the prompt, nothing else has any.
     Source: Saparov and He (2022), arXiv:2210.01240, in a form of our own.
@@ -121,21 +118,21 @@ class Deduction(TaskSpec):
     hops: int = attrs.field(default=3, validator=at_least(1))
     """Steps from the first concept to the last of a chain."""
     distractors: int = attrs.field(default=2, validator=at_least(0))
-    """Chains that lead elsewhere; without any, the one property that is told gives the answer away."""
+    """Distracting chains; without any, the only property in the prompt gives the answer away."""
 
     @property
     def longest(self) -> int:
-        """Facts of five ids, or six with `not`; who is asked about, and what; the hops, what comes of them; a word."""
+        """Facts of five ids, or six with `not`; premise and question; the hops and the conclusion; a word."""
         return (self.distractors + 1) * (5 * self.hops + 6) + 4 + 5 + 4 * self.hops + 5 + 1
 
 
 @attrs.frozen(kw_only=True)
 class Graph(TaskSpec):
-    """Which of two things someone is, by a path of exactly so many edges in a random acyclic graph.
+    """Which of two nodes can be reached, by a path of exactly `hops` edges in a random acyclic graph.
 
-    Nodes 0 and 1 are roots. Each further node draws how many parents it wants from a Poisson law of mean 1.5, and
-    among which nodes: with probability 0.35 those that are not below root 1, with 0.35 those not below root 0, else
-    all; then parents without replacement, weighted by 1.5 times their depth plus 1. The prompt tells the edges,
+    Nodes 0 and 1 are roots. Each further node draws its number of parents from a Poisson distribution of mean 1.5,
+    and their candidates: with probability 0.35 those that are not below root 1, with 0.35 those not below root 0, else
+    all; then parents without replacement, weighted by 1.5 times their depth plus 1. The prompt lists the edges,
     shuffled and under shuffled names, and asks whether root 0 is A or B: A is below root 0 alone and `hops` edges away,
     B below root 1 alone. The steps are a shortest path, by the older nodes where there are several; the solution is A's
     name. Graphs with no such pair, or over two edges a node, are drawn again. Names and order draw log2 (nodes! ·
@@ -164,21 +161,21 @@ class Graph(TaskSpec):
 
 @attrs.frozen(kw_only=True)
 class Maze(TaskSpec):
-    """A way through four rooms of 3 by 3 cells, with one key in hand at a time.
+    """A path through four rooms of 3 by 3 cells, with one carried key at a time.
 
     Each of the four walls between two rooms has a doorway at a uniform place; one to three of them are locked, in
-    distinct colours. Keys, start and goal lie in distinct uniform cells. Kept is what takes a key on every shortest way
-    and is solved by A* within so many expansions, ties being broken by drawn coins. The prompt is a list of facts, the
-    steps are `pop cell key opened cost` for each expansion, the solution is the list of moves: right if it is allowed
-    and ends at the goal, be it the shortest or not. Before anything is refused a problem draws
-    log2 (3⁴ · 3) + log2 (4! / (4 - c)! · 3! / ((3 - c)! c!) · 36! / (34 - c)!) bits, c being the number of locks; given
-    it, the order of the search is open.
+    distinct colours. Keys, start and goal lie in distinct uniform cells. A maze is kept if every shortest path takes a
+    key and A* solves it within `expansions` expansions; ties are broken at random. The prompt is a list of facts, the
+    steps are `pop cell key opened cost` for each expansion, the solution is the list of moves: it is valid if all moves
+    are allowed and end at the goal, shortest or not. Before rejection a problem draws log2 (3⁴ · 3) + log2 (4! / (4 -
+    c)! · 3! / ((3 - c)! c!) · 36! / (34 - c)!) bits, c being the number of locks; given it, the order of the search is
+    open.
     """
 
     implementation: ClassVar[str] = "crt_latent.tasks.maze:maze"
 
     expansions: int = attrs.field(default=64, validator=between(2, 1024))
-    """States that a search may take up; five ids each."""
+    """States that the search may expand; five ids each."""
 
     @property
     def longest(self) -> int:

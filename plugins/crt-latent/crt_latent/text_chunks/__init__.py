@@ -1,1 +1,1 @@
-"""The tokenizer `text-chunks`: the steps of a reasoning trace to codes, a few for each chunk of text, and back."""
+"""The tokenizer `text-chunks`: steps of a reasoning trace to a few codes for each chunk of text, and back."""

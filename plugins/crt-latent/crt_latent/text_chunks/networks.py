@@ -1,4 +1,4 @@
-"""Networks of the text tokenizer: small transformers in which every id that is there sees every other.
+"""Networks of the text tokenizer: small bidirectional transformers over present ids.
 
 Axes: b batch, t ids of a row, w width.
 """
@@ -20,7 +20,7 @@ from crt_nn.swiglu import SwiGLU
 
 
 class Mixer(nn.Module):
-    """Positions that read one another, in both directions."""
+    """A bidirectional transformer over features."""
 
     def __init__(self, spec: TextChunks) -> None:
         super().__init__()
@@ -30,9 +30,9 @@ class Mixer(nn.Module):
         )
 
     def forward(self, stream: Float[Tensor, "b t w"], present: Bool[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
-        """The states; those of absent positions mean nothing."""
+        """Returns states; those of absent positions are undefined."""
         positions = torch.arange(stream.shape[1], device=stream.device)
-        itself = positions[:, None] == positions  # an absent one sees itself, so that its row is no 0 / 0
+        itself = positions[:, None] == positions  # an absent one attends to itself, which avoids 0 / 0
         states: Tensor = self.stack(
             stream, AttentionContext(positions.expand(len(stream), -1), present[:, None] | itself)
         )
@@ -40,7 +40,7 @@ class Mixer(nn.Module):
 
 
 class Reader(nn.Module):
-    """Ids to states."""
+    """A bidirectional transformer over ids."""
 
     def __init__(self, spec: TextChunks, vocabulary: int) -> None:
         super().__init__()
@@ -48,13 +48,13 @@ class Reader(nn.Module):
         self.mixer = Mixer(spec)
 
     def forward(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
-        """The states; those of absent ids mean nothing."""
+        """Returns states; those of absent ids are undefined."""
         states: Tensor = self.mixer(self.embedding(ids.clamp(min=0)), ids >= 0)
         return states
 
 
-class Gist(nn.Module):
-    """A prompt as one vector, and a learned vector that stands for none (g in the source)."""
+class PromptEncoder(nn.Module):
+    """Encodes a prompt as one vector, with a learned vector for no prompt (g in the source)."""
 
     def __init__(self, spec: TextChunks, vocabulary: int) -> None:
         super().__init__()
@@ -62,8 +62,8 @@ class Gist(nn.Module):
         self.none = nn.Parameter(torch.zeros(spec.width))
 
     def forward(self, prompt: Int[Tensor, "b t"]) -> Float[Tensor, "b w"]:
-        """The mean state of the ids that are there; of an empty prompt, what stands for none."""
-        prompt = functional.pad(prompt, (0, 1), value=-1)  # attention takes no rows of no ids
+        """Returns the mean state of present ids; for an empty prompt, the vector for none."""
+        prompt = functional.pad(prompt, (0, 1), value=-1)  # attention needs at least one id
         present = (prompt >= 0)[..., None]
         count = present.sum(1)  # b 1
         mean: Tensor = self.reader(prompt).where(present, 0).sum(1) / count.clamp(min=1)

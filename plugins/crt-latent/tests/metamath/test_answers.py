@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crt_latent.metamath.answers import same, value
+from crt_latent.metamath.answers import equal_answers, value
 
 DIGITS = st.integers(-(10**9), 10**9)
 
@@ -27,8 +27,8 @@ DIGITS = st.integers(-(10**9), 10**9)
     ],
 )
 def test_two_ways_to_write_one_answer_are_the_same(one: str, other: str) -> None:
-    assert same(one, other)
-    assert same(other, one)
+    assert equal_answers(one, other)
+    assert equal_answers(other, one)
 
 
 @pytest.mark.parametrize(
@@ -45,17 +45,17 @@ def test_two_ways_to_write_one_answer_are_the_same(one: str, other: str) -> None
     ],
 )
 def test_two_answers_are_not_the_same(one: str, other: str) -> None:
-    assert not same(one, other)
+    assert not equal_answers(one, other)
 
 
 @settings(deadline=None)
 @given(above=DIGITS, below=st.integers(1, 10**6))
 def test_a_fraction_has_its_value_however_it_is_typeset(above: int, below: int) -> None:
     assert value(f"{above}/{below}") == Fraction(above, below)
-    assert same(rf"\frac{{{above}}}{{{below}}}", f"{above} / {below}")
+    assert equal_answers(rf"\frac{{{above}}}{{{below}}}", f"{above} / {below}")
 
 
 @settings(deadline=None)
 @given(number=DIGITS)
 def test_a_number_is_the_same_with_and_without_its_thousands_apart(number: int) -> None:
-    assert same(f"{number:,}", str(number))
+    assert equal_answers(f"{number:,}", str(number))

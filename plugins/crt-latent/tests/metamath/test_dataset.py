@@ -11,7 +11,7 @@ from crt_latent.metamath.dataset import SPLITS, MetaMathTraces
 from crt_latent.metamath.entries import split_of
 from crt_latent.metamath.spec import MetaMath, of_words
 from crt_latent.tasks.task import Task
-from crt_latent.traces import parted
+from crt_latent.traces import split_trace
 from crt_laws import obeys
 from crtcore.errors import RunError
 
@@ -46,21 +46,21 @@ def every(dataset: MetaMathTraces, split: str) -> torch.Tensor:
     return dataset.take(split, torch.arange(dataset.sizes[split])).data
 
 
-def said(ids: list[int]) -> str:
+def words_of(ids: list[int]) -> str:
     return " ".join(WORDS[id_] for id_ in ids if id_ >= 0)
 
 
 def test_a_trace_is_query_steps_and_answer_between_the_last_three_ids(tmp_path: Path) -> None:
     dataset = laid(tmp_path).build()
 
-    found = {}
+    by_query = {}
     for split in SPLITS:
-        for parts in zip(*parted(every(dataset, split), dataset.vocabulary), strict=True):
-            query, steps, answer = (said(part.tolist()) for part in parts)
-            found[query] = steps, answer
+        for parts in zip(*split_trace(every(dataset, split), dataset.vocabulary), strict=True):
+            query, steps, answer = (words_of(part.tolist()) for part in parts)
+            by_query[query] = steps, answer
 
     assert dataset.vocabulary == END + 1
-    assert found == {
+    assert by_query == {
         f"What is {left} plus {right}": (
             f"{left} and {right} make {left + right} #### {left + right}",
             str(left + right),
@@ -87,7 +87,7 @@ def test_rephrasings_of_a_question_stay_together(tmp_path: Path) -> None:
     dataset = laid(tmp_path, ENTRIES + others).build()
 
     for split in SPLITS:
-        queries = [said(query.tolist()) for query in parted(every(dataset, split), dataset.vocabulary).prompt]
+        queries = [words_of(query.tolist()) for query in split_trace(every(dataset, split), dataset.vocabulary).prompt]
         assert {query.removeprefix("make ") for query in queries} == {q for q in queries if not q.startswith("make")}
         assert len(queries) == 2 * sum(split_of(each["original_question"]) == split for each in ENTRIES)
 
@@ -118,8 +118,8 @@ def test_the_last_mark_is_the_one_before_the_answer(tmp_path: Path) -> None:
 
     dataset = laid(tmp_path, twice).build()
 
-    trace = parted(every(dataset, "train"), dataset.vocabulary)
-    assert {said(steps.tolist()) for steps in trace.steps} == {"The answer is: 7 and"}
+    trace = split_trace(every(dataset, "train"), dataset.vocabulary)
+    assert {words_of(steps.tolist()) for steps in trace.steps} == {"The answer is: 7 and"}
 
 
 def test_it_checks_as_other_tasks_do(tmp_path: Path) -> None:
@@ -154,9 +154,9 @@ def test_a_prompt_of_other_data_is_refused(tmp_path: Path) -> None:
 def test_a_row_is_told_as_text_with_its_codes_by_number(tmp_path: Path) -> None:
     dataset = laid(tmp_path).build()
 
-    told = dataset.words(torch.tensor([1, 2, THINK, END + 1, END + 3, 5, ANSWER, 4, END, -1]))
+    text = dataset.words(torch.tensor([1, 2, THINK, END + 1, END + 3, 5, ANSWER, 4, END, -1]))
 
-    assert told == "What is <think> <0> <2> make <answer> and <end>"
+    assert text == "What is <think> <0> <2> make <answer> and <end>"
 
 
 def test_another_file_or_tokenizer_or_length_has_another_checksum(tmp_path: Path) -> None:
@@ -189,17 +189,17 @@ def test_what_a_tokenizer_would_add_or_cut_is_left_alone(tmp_path: Path) -> None
     ("content", "message"),
     [
         ("{", r"metamath: expected a list in JSON in .*metamath.json, got none \(.*\); name MetaMathQA's file"),
-        ("{}", "expected a list in .*, got dict; lines of JSON are to be joined"),
+        ("{}", "expected a list in .*, got dict; join lines of JSON"),
         ("[3]", "entry 0: expected a text 'query', got None"),
         (
             json.dumps([*ENTRIES, {"query": "a", "response": "b"}]),
             "entry 80: expected a text 'original_question', got N",
         ),
-        (json.dumps([entry(0, 0, response="0")]), "expected responses in .* that say 'The answer is:', got none of 1"),
-        (json.dumps(ENTRIES[:1]), "expected some for every split, got .* left out; take more of them"),
+        (json.dumps([entry(0, 0, response="0")]), "expected responses in .* with 'The answer is:', got none among 1"),
+        (json.dumps(ENTRIES[:1]), "expected entries in each split, got .* without .*; use a file with more"),
     ],
 )
-def test_a_file_that_is_not_laid_out_so_is_refused(tmp_path: Path, content: str, message: str) -> None:
+def test_a_file_of_another_format_is_refused(tmp_path: Path, content: str, message: str) -> None:
     spec = laid(tmp_path)
     (tmp_path / "metamath.json").write_text(content)
 

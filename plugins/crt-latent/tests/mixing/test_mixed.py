@@ -11,7 +11,7 @@ from torch import Tensor
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.mixing.mixed import Chunking, mixed, unmixed, whole_chunks
 from crt_latent.mixing.replacement import leftmost
-from crt_latent.traces import Trace, delimiters, joined, lengths, parted, weights
+from crt_latent.traces import Trace, delimiters, join_trace, lengths, loss_weights, split_trace
 
 TEXT = 12
 ALPHABET = Alphabet(TEXT, codes=30)
@@ -49,30 +49,30 @@ def test_steps_have_the_length_of_the_formula(case: tuple[Trace, Tensor, Chunkin
     trace, codes, chunking = case
     count = torch.full((len(codes),), chunks)
 
-    found = left(trace, codes, chunking, count)
+    result = left(trace, codes, chunking, count)
 
     steps = lengths(trace.steps)
     replaced = torch.minimum(count, steps // chunking.length) * chunking.length
     expected = steps - replaced + replaced // chunking.rate + 2 * (replaced > 0)
-    assert torch.equal(lengths(found.steps), expected)
+    assert torch.equal(lengths(result.steps), expected)
 
 
 @given(cases())
 def test_nothing_replaced_is_the_identity(case: tuple[Trace, Tensor, Chunking]) -> None:
     trace, codes, chunking = case
 
-    found = left(trace, codes, chunking, torch.zeros(len(codes), dtype=torch.int64))
+    result = left(trace, codes, chunking, torch.zeros(len(codes), dtype=torch.int64))
 
-    assert torch.equal(joined(found, TEXT), joined(trace, TEXT))
+    assert torch.equal(join_trace(result, TEXT), join_trace(trace, TEXT))
 
 
 @given(cases(), st.integers(0, 16))
 def test_a_mixed_row_reads_as_the_paper_says(case: tuple[Trace, Tensor, Chunking], chunks: int) -> None:
     trace, codes, chunking = case
 
-    found = left(trace, codes, chunking, torch.full((len(codes),), chunks))
+    result = left(trace, codes, chunking, torch.full((len(codes),), chunks))
 
-    parts = zip(*(there(part) for part in (*trace, codes)), there(joined(found, TEXT)), strict=True)
+    parts = zip(*(there(part) for part in (*trace, codes)), there(join_trace(result, TEXT)), strict=True)
     for prompt, steps, solution, code, row in parts:
         m = min(chunks, len(steps) // chunking.length) * chunking.length
         latent = [ALPHABET.begin, *(TEXT + z for z in code[: m // chunking.rate]), ALPHABET.close] if m else []
@@ -82,14 +82,14 @@ def test_a_mixed_row_reads_as_the_paper_says(case: tuple[Trace, Tensor, Chunking
 @given(cases(), st.integers(0, 16))
 def test_stripping_the_bracket_leaves_the_rest_as_it_was(case: tuple[Trace, Tensor, Chunking], chunks: int) -> None:
     trace, codes, chunking = case
-    ids = joined(left(trace, codes, chunking, torch.full((len(codes),), chunks)), TEXT)
+    ids = join_trace(left(trace, codes, chunking, torch.full((len(codes),), chunks)), TEXT)
 
-    parts = parted(ids, TEXT)
-    found = unmixed(parts.steps, ALPHABET)
+    parts = split_trace(ids, TEXT)
+    result = unmixed(parts.steps, ALPHABET)
 
     assert there(parts.prompt) == there(trace.prompt)
     assert there(parts.solution) == there(trace.solution)
-    for text, steps, held, code in zip(*map(there, (found.text, trace.steps, found.codes, codes)), strict=True):
+    for text, steps, held, code in zip(*map(there, (result.text, trace.steps, result.codes, codes)), strict=True):
         assert text == steps[len(steps) - len(text) :]
         assert held == code[: len(held)]
         assert len(steps) - len(text) == len(held) * chunking.rate
@@ -100,12 +100,12 @@ def test_ids_are_in_the_alphabet_and_weight_leaves_out_the_prompt(
     case: tuple[Trace, Tensor, Chunking], chunks: int
 ) -> None:
     trace, codes, chunking = case
-    ids = joined(left(trace, codes, chunking, torch.full((len(codes),), chunks)), TEXT)
+    ids = join_trace(left(trace, codes, chunking, torch.full((len(codes),), chunks)), TEXT)
 
-    found = weights(ids, TEXT)
+    result = loss_weights(ids, TEXT)
 
     assert ids.max() < ALPHABET.size
-    assert torch.equal((found == 0).sum(1), lengths(trace.prompt) + (ids < 0).sum(1))
+    assert torch.equal((result == 0).sum(1), lengths(trace.prompt) + (ids < 0).sum(1))
 
 
 @given(cases(), st.integers(0, 2**32))
@@ -115,11 +115,11 @@ def test_scattered_chunks_stand_where_they_stood(case: tuple[Trace, Tensor, Chun
     mask = torch.rand(len(codes), 14, generator=torch.Generator().manual_seed(seed)) < 0.5
     chosen = mask & (torch.arange(14) < whole[:, None])
 
-    found = mixed(trace, codes, chosen, chunking=chunking, alphabet=ALPHABET)
+    result = mixed(trace, codes, chosen, chunking=chunking, alphabet=ALPHABET)
 
     each = chunking.length // chunking.rate
     for steps, code, picks, row in zip(
-        *map(there, (trace.steps, codes)), chosen.tolist(), there(found.steps), strict=True
+        *map(there, (trace.steps, codes)), chosen.tolist(), there(result.steps), strict=True
     ):
         expected, inside = [], False
         for chunk in range(-(-len(steps) // chunking.length)):

@@ -35,13 +35,13 @@ def test_the_marginal_of_the_two_level_draw_is_as_stated() -> None:
     count = 70_000
     whole = torch.full((count,), 16)
 
-    found = DRAW(whole, occasion(count)).sum(1).bincount(minlength=17)
+    counts = DRAW(whole, occasion(count)).sum(1).bincount(minlength=17)
 
     tops = [0, 4, 8, 10, 12, 14, 16]  # 0, 72, 128, 160, 192, 224 and 256 ids in whole chunks of 16
     chance = torch.tensor([sum((j <= top) / (top + 1) for top in tops) / 7 for j in range(17)], dtype=torch.float64)
     assert float(chance.sum()) == pytest.approx(1)
-    assert len(found) == 17
-    assert ((found - count * chance).abs() < 6.5 * (count * chance * (1 - chance)).sqrt()).all()
+    assert len(counts) == 17
+    assert ((counts - count * chance).abs() < 6.5 * (count * chance * (1 - chance)).sqrt()).all()
 
 
 def test_a_draw_in_one_level_would_be_seen() -> None:
@@ -49,9 +49,9 @@ def test_a_draw_in_one_level_would_be_seen() -> None:
     count = 70_000
     direct = torch.tensor(CEILINGS)[torch.randint(7, (count,), generator=torch.Generator().manual_seed(0))] // LENGTH
 
-    found = direct.bincount(minlength=17) / count
+    shares = direct.bincount(minlength=17) / count
 
-    assert abs(float(found[16]) - 1 / 7 / 17) > 0.1
+    assert abs(float(shares[16]) - 1 / 7 / 17) > 0.1
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=6), st.integers(0, 1000), st.integers(0, 50))
@@ -98,11 +98,11 @@ def test_scattered_chunks_are_anywhere_alike() -> None:
     count = 20_000
     whole = torch.full((count,), 8)
 
-    found = SCATTER(whole, occasion(count), ceilings=(128,))
+    chosen = SCATTER(whole, occasion(count), ceilings=(128,))
 
-    share = found.double().mean(0)
+    share = chosen.double().mean(0)
     assert ((share - 0.5).abs() < 6 * (0.25 / count) ** 0.5).all()
-    assert not left_to_right(found)
+    assert not left_to_right(chosen)
 
 
 def test_everything_is_every_whole_chunk() -> None:

@@ -29,49 +29,49 @@ def solver(*, limit: int = 20, most: int = 4, **changes: int) -> Solver:
 PROMPTS = torch.tensor([[0, 1, THINK], [1, THINK, -1]])
 
 
-def said(ids: torch.Tensor) -> list[list[int]]:
+def emitted(ids: torch.Tensor) -> list[list[int]]:
     return [[id_ for id_ in row if id_ >= 0] for row in ids.tolist()]
 
 
 def test_a_prior_left_to_itself_says_what_it_says() -> None:
-    found = solver().answers(PROMPTS)
+    answers = solver().answers(PROMPTS)
 
-    assert said(found.ids) == [[BEGIN, ONE, TWO, CLOSE, 0, ANSWER, 1, END]] * 2
-    assert found.ended.all()
-    assert not found.forced.any()
+    assert emitted(answers.ids) == [[BEGIN, ONE, TWO, CLOSE, 0, ANSWER, 1, END]] * 2
+    assert answers.ended.all()
+    assert not answers.forced.any()
 
 
 def test_a_bracket_without_an_end_is_closed_once_it_is_full() -> None:
-    found = solver(TWO=ONE).answers(PROMPTS)
+    answers = solver(TWO=ONE).answers(PROMPTS)
 
-    assert said(found.ids) == [[BEGIN, ONE, TWO, ONE, TWO, ONE, CLOSE, 0, ANSWER, 1, END]] * 2
-    assert found.forced.all()
-    assert found.ended.all()
+    assert emitted(answers.ids) == [[BEGIN, ONE, TWO, ONE, TWO, ONE, CLOSE, 0, ANSWER, 1, END]] * 2
+    assert answers.forced.all()
+    assert answers.ended.all()
 
 
 def test_an_answer_that_runs_into_the_limit_has_not_ended() -> None:
-    found = solver(limit=7).answers(PROMPTS)
+    answers = solver(limit=7).answers(PROMPTS)
 
-    assert said(found.ids) == [[BEGIN, ONE, TWO, CLOSE, 0, ANSWER, 1]] * 2
-    assert not found.ended.any()
+    assert emitted(answers.ids) == [[BEGIN, ONE, TWO, CLOSE, 0, ANSWER, 1]] * 2
+    assert not answers.ended.any()
 
 
 def test_a_prior_that_says_no_codes_is_left_alone() -> None:
-    found = solver(THINK=0).answers(PROMPTS)
+    answers = solver(THINK=0).answers(PROMPTS)
 
-    assert said(found.ids) == [[0, ANSWER, 1, END]] * 2
-    assert not found.forced.any()
+    assert emitted(answers.ids) == [[0, ANSWER, 1, END]] * 2
+    assert not answers.forced.any()
 
 
 def test_a_bracket_can_be_made_to_hold_so_many_codes() -> None:
     for codes in (1, 2, 3):
-        found = solver().bracketed(PROMPTS, codes)
+        answers = solver().answer_with_codes(PROMPTS, codes)
 
-        assert said(found.ids) == [[BEGIN, *[ONE, TWO, ONE][:codes], CLOSE, 0, ANSWER, 1, END]] * 2
+        assert emitted(answers.ids) == [[BEGIN, *[ONE, TWO, ONE][:codes], CLOSE, 0, ANSWER, 1, END]] * 2
 
 
 def test_without_codes_there_is_no_bracket() -> None:
-    found = solver().bracketed(PROMPTS, 0)
+    answers = solver().answer_with_codes(PROMPTS, 0)
 
-    assert said(found.ids) == [[0, ANSWER, 1, END]] * 2
-    assert not found.forced.any()
+    assert emitted(answers.ids) == [[0, ANSWER, 1, END]] * 2
+    assert not answers.forced.any()

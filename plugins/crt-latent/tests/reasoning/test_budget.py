@@ -25,10 +25,10 @@ def test_steps_are_timed_all_over_a_training_and_leave_nothing_behind() -> None:
 
 
 def test_a_budget_is_all_steps_of_all_examples() -> None:
-    found = budget(Training(steps=10, batch=4), tokens=50.5, seconds=0.25)
+    spent = budget(Training(steps=10, batch=4), tokens=50.5, seconds=0.25)
 
-    assert found == (40, 2020, 2.5)
-    assert found.plus(found).measurements("both")["both_seconds"].value == 5
+    assert spent == (40, 2020, 2.5)
+    assert spent.plus(spent).measurements("both")["both_seconds"].value == 5
 
 
 def test_a_training_of_one_step_is_timed_by_it() -> None:

@@ -114,10 +114,10 @@ def test_a_prior_that_sees_answers_alone_reads_fewer_ids(runs: Path) -> None:
 def test_which_problems_were_solved_is_recorded(latent: dict[str, Any], runs: Path) -> None:
     records = read_records(runs / "small" / plan().hash / RECORDS)
 
-    told = {line["replaced"]: line["solved"] for line in records if line["stage"] == "answers"}
+    solved_by_replaced = {line["replaced"]: line["solved"] for line in records if line["stage"] == "answers"}
     health = [line for line in records if line["stage"] == "codes"]
-    assert list(told) == [-1, 0, 8, 16]
-    assert {len(solved) for solved in told.values()} == {5}
+    assert list(solved_by_replaced) == [-1, 0, 8, 16]
+    assert {len(solved) for solved in solved_by_replaced.values()} == {5}
     assert health[0]["codes_used"] == latent["numbers"]["codes_used"]["value"]
 
 
@@ -147,7 +147,7 @@ def asked(times: int) -> Callable[[], bool]:
 
 
 def timeless(result: dict[str, Any]) -> dict[str, Any]:
-    """Without what was timed."""
+    """Returns the result without times."""
     numbers = {name: number for name, number in result["numbers"].items() if not name.endswith("seconds")}
     return {"numbers": numbers, "points": result["points"]}
 
@@ -157,9 +157,9 @@ def timeless(result: dict[str, Any]) -> dict[str, Any]:
     [
         (
             {"dataset": {"use": "python-source"}},
-            "dataset.use: expected a dataset of reasoning traces, got one of 'ids'",
+            "dataset.use: expected a dataset of reasoning traces, got 'ids' data",
         ),
-        ({"sampling": {"temperature": 1.0}}, "sampling.temperature: expected 0, as answers are the likeliest ones"),
+        ({"sampling": {"temperature": 1.0}}, "sampling.temperature: expected 0, as answers are decoded greedily"),
         ({"experiment": EXPERIMENT | {"trace": "cott"}}, "experiment.trace: expected one of .*; did you mean 'cot'"),
     ],
 )
@@ -199,9 +199,9 @@ def test_a_task_without_fillers_has_nothing_to_strip(tmp_path: Path) -> None:
 def test_the_cost_is_that_of_rows_with_codes_and_of_stages_that_are_trained(codes: str, trained: list[str]) -> None:
     some = arm(codes=codes)
 
-    found = {cost.stage: cost for cost in costs(some, outlined(some.parts["dataset"]))}
+    by_stage = {cost.stage: cost for cost in costs(some, outlined(some.parts["dataset"]))}
 
-    assert list(found) == trained
+    assert list(by_stage) == trained
     alphabet = 10 + 3 + 4 + 2 + 3 + 9 + 2  # values, signs, marks, fillers, delimiters, codes, bracket
-    assert found["prior"].parameters["prior"] == (alphabet + 1) * alphabet  # a row after each id, and one at first
-    assert found["prior"].ids == (2 * 2 + 2) + 1 + 2 * 8 + 1 + 2 + 1
+    assert by_stage["prior"].parameters["prior"] == (alphabet + 1) * alphabet  # a row after each id, and one at first
+    assert by_stage["prior"].ids == (2 * 2 + 2) + 1 + 2 * 8 + 1 + 2 + 1

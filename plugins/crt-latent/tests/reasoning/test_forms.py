@@ -14,7 +14,7 @@ from crt_latent.mixing.mixed import Chunking
 from crt_latent.mixing.replacement import Occasion
 from crt_latent.reasoning.forms import Form, internalised
 from crt_latent.reasoning.spec import LatentReasoning
-from crt_latent.traces import Trace, lengths, parted
+from crt_latent.traces import Trace, lengths, split_trace
 from crtcore import Noise
 
 ALPHABET = Alphabet(9, 4)  # text 0 to 5, delimiters 6 to 8, codes 9 to 12, bracket 13 and 14
@@ -38,7 +38,7 @@ def steps(progress: float = 0.0, **fields: Any) -> list[list[int]]:
     """What stands between <think> and <answer> in each row."""
     occasion = Occasion(torch.arange(2), torch.zeros(2, dtype=torch.int64), progress)
     rows = form(**fields).rows(TRACE, CODES, occasion)
-    trace = parted(rows, ALPHABET.text)
+    trace = split_trace(rows, ALPHABET.text)
     assert torch.equal(trace.prompt, TRACE.prompt)
     assert torch.equal(trace.solution, TRACE.solution)
     return [[id_ for id_ in row if id_ >= 0] for row in trace.steps.tolist()]
@@ -82,9 +82,9 @@ def test_implicit_reasoning_never_gains_a_step(one: float, other: float) -> None
 
 @pytest.mark.parametrize(("replacement", "counts"), [("curriculum", (0, 1, 2)), ("all", (2, 2, 2))])
 def test_replacement_goes_by_its_strategy(replacement: str, counts: tuple[int, ...]) -> None:
-    found = [steps(progress, trace="latent", replacement=replacement)[0] for progress in (0.0, 0.5, 1.0)]
+    rows = [steps(progress, trace="latent", replacement=replacement)[0] for progress in (0.0, 0.5, 1.0)]
 
-    assert [sum(9 <= id_ < 13 for id_ in row) // 2 for row in found] == list(counts)
+    assert [sum(9 <= id_ < 13 for id_ in row) // 2 for row in rows] == list(counts)
 
 
 def test_randomised_replacement_differs_between_epochs_but_not_when_repeated() -> None:

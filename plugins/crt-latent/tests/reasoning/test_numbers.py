@@ -11,7 +11,7 @@ from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.mixing.mixed import Chunking, mixed
 from crt_latent.reasoning.answers import Answers
 from crt_latent.reasoning.numbers import counted, measured, share
-from crt_latent.traces import Trace, joined
+from crt_latent.traces import Trace, join_trace
 
 ALPHABET = Alphabet(9, 4)
 
@@ -29,15 +29,15 @@ def test_an_answer_with_m_ids_replaced_has_t_less_m_and_m_over_r_and_two(
     )
     codes = torch.zeros(1, steps, dtype=torch.int64)
     chosen = (torch.arange(steps // length) < chunks)[None]
-    answer = joined(mixed(trace, codes, chosen, chunking=Chunking(*chunking), alphabet=ALPHABET), 9)[:, 1:]
+    answer = join_trace(mixed(trace, codes, chosen, chunking=Chunking(*chunking), alphabet=ALPHABET), 9)[:, 1:]
 
-    found = counted(answer, trace, rate=rate, alphabet=ALPHABET)
+    counts = counted(answer, trace, rate=rate, alphabet=ALPHABET)
 
     t, m = steps + solution + 2, chunks * length
-    assert int(found.tokens) == t - m + m // rate + (2 if m else 0)
-    assert int(found.latent) == m // rate
-    assert int(found.text) == t - m
-    assert int(found.mechanical) == int(found.saved) == (m - m // rate - 2 if m else 0)
+    assert int(counts.tokens) == t - m + m // rate + (2 if m else 0)
+    assert int(counts.latent) == m // rate
+    assert int(counts.text) == t - m
+    assert int(counts.mechanical) == int(counts.saved) == (m - m // rate - 2 if m else 0)
 
 
 def test_text_that_is_left_out_is_no_mechanical_saving() -> None:
@@ -55,7 +55,7 @@ def test_text_that_is_left_out_is_no_mechanical_saving() -> None:
 
 
 def test_a_share_has_the_interval_of_wilson() -> None:
-    found = share(torch.zeros(10, dtype=torch.bool), "")
+    counts = share(torch.zeros(10, dtype=torch.bool), "")
 
-    assert (found.value, found.low) == (0, 0)
-    assert found.high == pytest.approx(1.959964**2 / (10 + 1.959964**2))
+    assert (counts.value, counts.low) == (0, 0)
+    assert counts.high == pytest.approx(1.959964**2 / (10 + 1.959964**2))

@@ -13,7 +13,7 @@ from crt_latent.tasks import generated
 from crt_latent.tasks.affine import Affine
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import AffineChain
-from crt_latent.traces import delimiters, parted, weights
+from crt_latent.traces import delimiters, loss_weights, split_trace
 from crt_laws import obeys
 from crtcore.errors import RunError
 
@@ -36,9 +36,9 @@ def texts(task: GeneratedTask, ids: Tensor) -> list[str]:
 
 def emitted(task: GeneratedTask, *texts: str) -> Tensor:
     known = {task.words(torch.tensor([id_])): id_ for id_ in range(task.vocabulary)}
-    found = [[known[word] for word in text.split()] for text in texts]
-    width = max(map(len, found))
-    return torch.tensor([row + [-1] * (width - len(row)) for row in found])
+    rows_of_ids = [[known[word] for word in text.split()] for text in texts]
+    width = max(map(len, rows_of_ids))
+    return torch.tensor([row + [-1] * (width - len(row)) for row in rows_of_ids])
 
 
 def test_a_chain_reads_as_worked_by_hand() -> None:
@@ -59,14 +59,14 @@ def test_every_step_is_what_its_operation_gives() -> None:
     for text in texts(task, rows(task, 200)):
         prompt, rest = text.split(" <think> ")
         steps, solution = rest.split(" <answer> ")
-        value, *told = prompt.removesuffix(" =").split()
+        value, *operations = prompt.removesuffix(" =").split()
         for step in steps.removesuffix(" ;").split(" ; "):
             filler, before, sign, operand, arrow, after = step.split()
             assert (filler, before, arrow) == ("w0", value, "→")
-            assert [sign, operand] == told[:2]
-            value, told = str(apply[sign](int(value), int(operand)) % 9), told[2:]
+            assert [sign, operand] == operations[:2]
+            value, operations = str(apply[sign](int(value), int(operand)) % 9), operations[2:]
             assert after == value
-        assert not told
+        assert not operations
         assert solution == f"# {value} <end>"
 
 
@@ -74,7 +74,7 @@ def test_every_step_is_what_its_operation_gives() -> None:
 def test_a_step_has_six_ids_more_than_fillers(verbosity: int, length: int) -> None:
     task = AffineChain(steps=3, verbosity=verbosity, train=5, validation=5, test=5).build()
 
-    steps = parted(rows(task, 5), task.vocabulary).steps
+    steps = split_trace(rows(task, 5), task.vocabulary).steps
 
     assert steps.shape == (5, 3 * length)
 
@@ -86,7 +86,7 @@ def test_a_step_takes_each_of_its_values() -> None:
     """
     task = AffineChain(steps=2, verbosity=0, train=20000, validation=5, test=5).build()
 
-    found = Counter(map(tuple, parted(rows(task, 20000), task.vocabulary).steps[:, :3].tolist()))
+    counts = Counter(map(tuple, split_trace(rows(task, 20000), task.vocabulary).steps[:, :3].tolist()))
 
     expected = {
         (value, 10 + sign, operand): 20000 / 10 / 3 / (4 if sign == 2 else 10)
@@ -96,8 +96,8 @@ def test_a_step_takes_each_of_its_values() -> None:
         if sign < 2 or math.gcd(operand, 10) == 1
     }
     assert len(expected) == 240
-    assert found.keys() == expected.keys()
-    assert all(abs(found[step] - mean) < 7 * mean**0.5 for step, mean in expected.items())
+    assert counts.keys() == expected.keys()
+    assert all(abs(counts[step] - mean) < 7 * mean**0.5 for step, mean in expected.items())
 
 
 def test_there_are_as_many_problems_as_stated() -> None:
@@ -112,7 +112,7 @@ def test_there_are_as_many_problems_as_stated() -> None:
 def test_fixed_fillers_are_the_same_in_every_step() -> None:
     task = AffineChain(steps=3, verbosity=2, train=50, validation=5, test=5).build()
 
-    steps = parted(rows(task, 50), task.vocabulary).steps.view(50, 3, 8)
+    steps = split_trace(rows(task, 50), task.vocabulary).steps.view(50, 3, 8)
 
     assert (steps[:, :, :2] == steps[:1, :1, :2]).all()
 
@@ -121,7 +121,7 @@ def test_drawn_fillers_are_uniform_over_their_words() -> None:
     """30,000 of 5 words: 6,000 each to 6 standard deviations of 69, which fails once in 1e8."""
     task = AffineChain(steps=3, verbosity=2, fillers=5, train=5000, validation=5, test=5).build()
 
-    steps = parted(rows(task, 5000), task.vocabulary).steps.view(-1, 8)
+    steps = split_trace(rows(task, 5000), task.vocabulary).steps.view(-1, 8)
 
     counts = steps[:, :2].flatten().bincount(minlength=22)[17:22]
     assert int(counts.sum()) == 30000
@@ -136,7 +136,7 @@ def test_the_prompt_alone_has_no_weight() -> None:
     assert not batch.weight[:, :6].any()
 
 
-def test_its_own_answers_are_right() -> None:
+def test_its_own_answers_are_valid() -> None:
     task = SMALL.build()
     ids = rows(task)
 
@@ -159,13 +159,13 @@ def test_its_own_answers_are_right() -> None:
         "<answer> # <answer> # 6 <end>",
     ],
 )
-def test_a_wrong_or_broken_answer_is_refused(answer: str) -> None:
+def test_a_wrong_or_malformed_answer_is_not_valid(answer: str) -> None:
     task = SMALL.build()
     prompts = emitted(task, "7 + 5 × 3 =", "7 + 5 × 3 =")
 
-    found = task.check(prompts, emitted(task, answer, "<think> w0 → <answer> # 6 <end> w1"))
+    checked = task.check(prompts, emitted(task, answer, "<think> w0 → <answer> # 6 <end> w1"))
 
-    assert found.tolist() == [False, True]
+    assert checked.tolist() == [False, True]
 
 
 def test_codes_before_the_answer_do_not_matter() -> None:
@@ -173,13 +173,13 @@ def test_codes_before_the_answer_do_not_matter() -> None:
     think, answer, end = delimiters(task.vocabulary)
     codes = task.vocabulary + 3
 
-    found = task.check(emitted(task, "7 + 5 × 3 ="), torch.tensor([[think, codes, codes, answer, 16, 6, end]]))
+    checked = task.check(emitted(task, "7 + 5 × 3 ="), torch.tensor([[think, codes, codes, answer, 16, 6, end]]))
 
-    assert found.tolist() == [True]
+    assert checked.tolist() == [True]
     assert task.words(torch.tensor([6, codes, -1])) == "6 <3>"
 
 
-def test_nothing_emitted_is_no_answer() -> None:
+def test_an_empty_emission_is_not_an_answer() -> None:
     task = SMALL.build()
 
     assert task.check(emitted(task, "7 + 5 × 3 ="), torch.empty(1, 0, dtype=torch.int64)).tolist() == [False]
@@ -193,7 +193,7 @@ def test_a_prompt_that_is_no_chain_is_refused(prompt: str) -> None:
         task.check(emitted(task, prompt), emitted(task, "<answer> # 6 <end>"))
 
 
-def test_more_samples_leave_those_that_were_there_alone() -> None:
+def test_a_larger_split_keeps_its_first_samples() -> None:
     few, many = SMALL.build(), AffineChain(steps=2, train=500, validation=60, test=99).build()
 
     for split in ("train", "validation", "test"):
@@ -203,7 +203,7 @@ def test_more_samples_leave_those_that_were_there_alone() -> None:
 def prompts(seed: int, split: str) -> set[tuple[int, ...]]:
     """All problems of a split, of 980 that there are."""
     task = AffineChain(modulus=5, steps=2, train=800, validation=300, test=300, seed=seed).build()
-    trace = parted(task.take(split, torch.arange(task.sizes[split])).data, task.vocabulary)
+    trace = split_trace(task.take(split, torch.arange(task.sizes[split])).data, task.vocabulary)
     return set(map(tuple, trace.prompt.tolist()))
 
 
@@ -213,10 +213,10 @@ def test_no_problem_is_in_two_splits_even_of_other_seeds() -> None:
     assert not train & validation
     assert not train & test
     assert not validation & test
-    assert train & prompts(1, "train")  # so that what is in two would be found
+    assert train & prompts(1, "train")  # so that a problem in two splits would show
 
 
-def test_dials_without_a_problem_for_a_split_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spec_without_a_problem_for_a_split_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generated, "split_of", lambda keys: torch.zeros(len(keys), dtype=torch.int64))
 
     with pytest.raises(RunError, match="AffineChain: expected a problem for validation in"):
@@ -228,4 +228,4 @@ def test_weights_are_those_of_the_trace() -> None:
     batch = task.take("test", torch.arange(5))
 
     assert batch.weight is not None
-    assert torch.equal(batch.weight, weights(batch.data, task.vocabulary))
+    assert torch.equal(batch.weight, loss_weights(batch.data, task.vocabulary))

@@ -11,7 +11,7 @@ from torch import Tensor
 from crt_latent.tasks.arithmetic import Digits, digits_of, number
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import Arithmetic
-from crt_latent.traces import parted
+from crt_latent.traces import split_trace
 from crt_laws import obeys
 
 SUMS = Arithmetic(digits=3, train=400, validation=40, test=40)
@@ -69,9 +69,9 @@ def test_results_are_those_of_python(spec: Arithmetic) -> None:
 
 @given(st.lists(st.integers(0, 10**18 - 1), min_size=1))
 def test_digits_make_their_number(numbers: list[int]) -> None:
-    found = number(digits_of(torch.tensor(numbers), 18))
+    checked = number(digits_of(torch.tensor(numbers), 18))
 
-    assert found.tolist() == numbers
+    assert checked.tolist() == numbers
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_digits_make_their_number(numbers: list[int]) -> None:
 def test_only_the_number_counts(answer: str, right: bool) -> None:
     task = SUMS.build()
 
-    found = task.check(ids(task, "8 5 7 + 4 6 2 ="), ids(task, f"<answer> {answer} <end>"))
+    checked = task.check(ids(task, "8 5 7 + 4 6 2 ="), ids(task, f"<answer> {answer} <end>"))
 
-    assert found.tolist() == [right]
+    assert checked.tolist() == [right]
 
 
 def test_a_result_without_its_last_zeros_is_the_same_number() -> None:
@@ -105,7 +105,7 @@ def test_a_result_without_its_last_zeros_is_the_same_number() -> None:
 def test_its_own_answers_are_right_and_those_of_another_row_wrong(spec: Arithmetic) -> None:
     task = spec.build()
     rows = task.take("test", torch.arange(40)).data
-    trace = parted(rows, task.vocabulary)
+    trace = split_trace(rows, task.vocabulary)
     rest = rows[:, trace.prompt.shape[1] :]
 
     assert task.check(trace.prompt, rest).all()

@@ -9,7 +9,7 @@ from torch import Tensor
 from crt_latent.tasks.deduction import Ontology, entailed
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import Deduction
-from crt_latent.traces import parted
+from crt_latent.traces import split_trace
 from crt_laws import obeys
 
 SPEC = Deduction(hops=3, distractors=2, train=300, validation=40, test=40)
@@ -21,12 +21,12 @@ test_deductions_in_one_hop_without_distractors = obeys(
 
 
 def texts(task: GeneratedTask, split: str = "train", count: int = 300) -> list[tuple[str, str, str]]:
-    found = []
+    rows = []
     for row in task.take(split, torch.arange(min(count, task.sizes[split]))).data:
         prompt, rest = task.words(row).removesuffix(" <end>").split(" <think> ")
         steps, solution = rest.split(" <answer> ")
-        found.append((prompt, steps, solution))
-    return found
+        rows.append((prompt, steps, solution))
+    return rows
 
 
 def ids(task: GeneratedTask, text: str) -> Tensor:
@@ -38,14 +38,14 @@ def test_every_step_is_a_fact_and_the_last_one_answers() -> None:
     for prompt, steps, solution in texts(SPEC.build()):
         *facts, given, question = prompt.replace("?", ".").removesuffix(" .").split(" . ")
         who, _, concept = given.split()
-        told = steps.removesuffix(" .").split(" . ")
-        assert len(told) == 4  # three hops and what comes of them
-        for step in told:
-            said = step.removeprefix(f"{who} is ")
-            assert f"every {concept} is {said}" in facts
-            concept = said
-        assert {"true": question, "false": question.replace("is not", "is")}[solution] == told[-1] or (
-            solution == "false" and question.replace("is", "is not") == told[-1]
+        sentences = steps.removesuffix(" .").split(" . ")
+        assert len(sentences) == 4  # three hops and what comes of them
+        for step in sentences:
+            predicate = step.removeprefix(f"{who} is ")
+            assert f"every {concept} is {predicate}" in facts
+            concept = predicate
+        assert {"true": question, "false": question.replace("is not", "is")}[solution] == sentences[-1] or (
+            solution == "false" and question.replace("is", "is not") == sentences[-1]
         )
 
 
@@ -76,10 +76,10 @@ def test_answers_are_balanced_exactly() -> None:
 
 def test_questions_ask_both_ways_whatever_the_answer() -> None:
     """300 samples: `not` in each half of the answers in half of them, to 6 standard deviations of 6.1."""
-    found = texts(SPEC.build())
+    rows = texts(SPEC.build())
 
     for answer in ("true", "false"):
-        asked = [" not " in prompt.split(" . ")[-1] for prompt, _, solution in found if solution == answer]
+        asked = [" not " in prompt.split(" . ")[-1] for prompt, _, solution in rows if solution == answer]
         assert abs(sum(asked) - 75) < 37
 
 
@@ -92,7 +92,7 @@ def test_sentences_stand_in_no_order() -> None:
 
 def test_its_own_answers_are_right_and_the_other_word_is_wrong() -> None:
     task = SPEC.build()
-    trace = parted(task.take("test", torch.arange(40)).data, task.vocabulary)
+    trace = split_trace(task.take("test", torch.arange(40)).data, task.vocabulary)
     answer, end = torch.full((40, 1), task.vocabulary - 2), torch.full((40, 1), task.vocabulary - 1)
     true, false = (int(ids(task, word)[0, 0]) for word in ("true", "false"))
     other = true + false - trace.solution

@@ -11,7 +11,7 @@ from torch import Tensor
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.graph import Reachability, depths, drawn, reached, searched
 from crt_latent.tasks.spec import Graph
-from crt_latent.traces import parted
+from crt_latent.traces import split_trace
 from crt_laws import obeys
 
 SPEC = Graph(nodes=14, hops=2, train=120, validation=20, test=20)
@@ -26,12 +26,12 @@ test_graphs = obeys(Graph(nodes=12, hops=2, train=60, validation=10, test=10))
 
 
 def texts(task: GeneratedTask, count: int) -> list[tuple[str, str, str]]:
-    found = []
+    rows = []
     for row in task.take("train", torch.arange(count)).data:
         prompt, rest = task.words(row).removesuffix(" <end>").split(" <think> ")
         steps, solution = rest.split(" <answer> ")
-        found.append((prompt, steps, solution))
-    return found
+        rows.append((prompt, steps, solution))
+    return rows
 
 
 def edges_of(prompt: str) -> dict[str, list[str]]:
@@ -108,7 +108,7 @@ def test_labels_and_depths_are_those_of_a_search() -> None:
 
 def test_its_own_answers_are_right_and_the_other_names_wrong() -> None:
     task = small()
-    trace = parted(task.take("test", torch.arange(20)).data, task.vocabulary)
+    trace = split_trace(task.take("test", torch.arange(20)).data, task.vocabulary)
     answer, end = torch.full((20, 1), task.vocabulary - 2), torch.full((20, 1), task.vocabulary - 1)
     first = 7  # ids of names follow seven marks
 

@@ -9,10 +9,10 @@ import torch
 
 from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.maze import Keys, optimal, world_from, world_of
-from crt_latent.tasks.rooms import MOVES, State, World, after, arrives, needs_a_key, search
+from crt_latent.tasks.rooms import MOVES, State, World, apply_move, needs_a_key, reaches_goal, search
 from crt_latent.tasks.spec import Maze
 from crt_latent.tasks.task import Traced
-from crt_latent.traces import parted
+from crt_latent.traces import split_trace
 from crt_laws import obeys
 
 SPEC = Maze(expansions=40, train=60, validation=3, test=3)
@@ -31,12 +31,12 @@ def small() -> GeneratedTask:
 
 
 def texts(count: int) -> list[tuple[str, str, str]]:
-    found = []
+    result = []
     for row in small().take("train", torch.arange(count)).data:
         prompt, rest = small().words(row).removesuffix(" <end>").split(" <think> ")
         steps, solution = rest.split(" <answer> ")
-        found.append((prompt, steps, solution))
-    return found
+        result.append((prompt, steps, solution))
+    return result
 
 
 def breadth_first(world: World, moves: tuple[str, ...] = MOVES) -> int | None:
@@ -46,7 +46,7 @@ def breadth_first(world: World, moves: tuple[str, ...] = MOVES) -> int | None:
         if state.cell == world.goal:
             return costs[state]
         for move in moves:
-            there = after(world, state, move)
+            there = apply_move(world, state, move)
             if there is not None and there not in costs:
                 costs[there] = costs[state] + 1
                 front.append(there)
@@ -82,7 +82,7 @@ def worlds(count: int) -> list[World]:
     ],
 )
 def test_the_rules(state: State, move: str, expected: State | None) -> None:
-    assert after(CORRIDOR, state, move) == expected
+    assert apply_move(CORRIDOR, state, move) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,24 +99,24 @@ def test_the_rules(state: State, move: str, expected: State | None) -> None:
         ([], False),
     ],
 )
-def test_moves_are_judged_by_making_them(moves: list[str], right: bool) -> None:
-    assert arrives(CORRIDOR, moves) is right
+def test_moves_are_checked_by_making_them(moves: list[str], right: bool) -> None:
+    assert reaches_goal(CORRIDOR, moves) is right
 
 
 def test_a_search_takes_as_many_moves_as_breadth_first() -> None:
     for world in worlds(100):
-        found, cost = search(world), breadth_first(world)
+        result, cost = search(world), breadth_first(world)
 
-        assert (found is None) == (cost is None)
-        if found:
-            assert len(found.moves) == cost
-            assert arrives(world, found.moves)
+        assert (result is None) == (cost is None)
+        if result:
+            assert len(result.moves) == cost
+            assert reaches_goal(world, result.moves)
 
 
-def test_no_state_is_taken_up_twice() -> None:
+def test_no_state_is_expanded_twice() -> None:
     for world in worlds(50):
-        if found := search(world):
-            assert len({state for state, _ in found.expansions}) == len(found.expansions)
+        if result := search(world):
+            assert len({state for state, _ in result.expansions}) == len(result.expansions)
 
 
 def test_a_kept_maze_needs_a_key() -> None:
@@ -130,7 +130,7 @@ def test_a_kept_maze_needs_a_key() -> None:
         assert needs_a_key(world, len(moves))
 
 
-def test_a_maze_that_can_do_without_is_told_from_one_that_cannot() -> None:
+def test_needs_a_key_distinguishes_mazes() -> None:
     open_door = CORRIDOR._replace(doors={(2, 3): -1})
 
     assert needs_a_key(CORRIDOR, 5)
@@ -140,12 +140,12 @@ def test_a_maze_that_can_do_without_is_told_from_one_that_cannot() -> None:
 def test_steps_are_a_search_that_ends_at_the_goal() -> None:
     for prompt, steps, solution in texts(60):
         world = world_of(prompt.split())
-        told = [expansion.split() for expansion in steps.removeprefix("pop ").split(" pop ")]
+        expansions = [expansion.split() for expansion in steps.removeprefix("pop ").split(" pop ")]
 
-        assert told[0] == [f"c{world.start}", "none", "opened:-", "0"]
-        assert told[-1][0] == f"c{world.goal}"
-        assert int(told[-1][-1]) == len(solution.split())
-        assert len(told) <= 40
+        assert expansions[0] == [f"c{world.start}", "none", "opened:-", "0"]
+        assert expansions[-1][0] == f"c{world.goal}"
+        assert int(expansions[-1][-1]) == len(solution.split())
+        assert len(expansions) <= 40
 
 
 def test_worlds_are_as_stated() -> None:
@@ -178,10 +178,10 @@ def test_ties_are_broken_by_the_seed() -> None:
     assert len(orders) > 1
 
 
-def test_its_own_answers_are_right_and_those_of_other_mazes_wrong() -> None:
+def test_its_own_answers_are_valid_and_those_of_other_mazes_are_not() -> None:
     task = small()
     rows = task.take("train", torch.arange(60)).data
-    trace = parted(rows, task.vocabulary)
+    trace = split_trace(rows, task.vocabulary)
     emitted = torch.cat((torch.full((60, 1), task.vocabulary - 2), trace.solution), 1)
     emitted = torch.cat((emitted, torch.full((60, 1), -1)), 1)
     emitted[torch.arange(60), (emitted >= 0).sum(1)] = task.vocabulary - 1
@@ -190,7 +190,7 @@ def test_its_own_answers_are_right_and_those_of_other_mazes_wrong() -> None:
     assert task.check(trace.prompt, emitted.roll(1, 0)).sum() < 6
 
 
-def test_a_longer_way_is_right_but_not_optimal() -> None:
+def test_a_longer_path_is_valid_but_not_optimal() -> None:
     prompt = "door c2 c3 red ; key red c1 ; start c0 ; goal c4 ;"
 
     assert optimal(prompt.split(), WAY)

@@ -133,7 +133,7 @@ def test_as_many_codes_as_words_lose_nothing_at_a_code_an_id() -> None:
 
     steps = held[:, 3:11]
     assert torch.equal(encoded.reconstruction[:, 1:9], steps)
-    assert torch.equal(tokenizer.read(encoded.ids, held[:, :2])[:, 1:9], steps)
+    assert torch.equal(tokenizer.decode_with_prompt(encoded.ids, held[:, :2])[:, 1:9], steps)
 
 
 @pytest.mark.parametrize(
