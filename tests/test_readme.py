@@ -47,8 +47,9 @@ def test_the_smallest_plugin_is_found_and_keeps_the_laws(monkeypatch: pytest.Mon
     component = registry.find("regularizer", "shrink")
 
     bench = benches()["regularizer"]
-    tried = [law.attempt(bench.subject(component.examples[0]), examples=5) for law in bench.laws]
-    assert all(tried)
+    for law in bench.laws:
+        subject = bench.subject_of(law, component.examples[0])
+        assert law.not_applicable(subject) or law.attempt(subject, examples=5).checks
 
 
 def test_the_table_of_components_is_what_is_installed() -> None:

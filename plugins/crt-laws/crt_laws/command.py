@@ -1,4 +1,4 @@
-"""`crt laws`: the laws of every kind, tried on everything installed."""
+"""`crt laws`: tests installed components against the laws of their kinds."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from crtcore.registry import discover
 
 @click.command()
 @click.argument("name", required=False)
+@click.option("--law", metavar="LAW", help="Test this law alone.")
+@click.option("--explain", is_flag=True, help="Print what each law demands and whether it applies; test nothing.")
 @as_json
 @reports_errors
-def laws(name: str | None, as_json: bool) -> int:
-    """Try the laws of its kind on every installed component, or on NAME (or KIND/NAME)."""
+def laws(name: str | None, law: str | None, explain: bool, as_json: bool) -> int:
+    """Test every installed component, or NAME (or KIND/NAME), against the laws of its kind."""
     needs("testing", "torch", "hypothesis")
-    from crt_laws.trial import trial
+    from crt_laws import trial
 
     registry = discover()
     warn(registry)
-    return trial(registry, name, as_json=as_json)
+    return (trial.explain if explain else trial.trial)(registry, name, law, as_json=as_json)

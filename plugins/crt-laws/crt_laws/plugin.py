@@ -1,4 +1,4 @@
-"""What this package adds: a command."""
+"""What this package adds to `crt`: a command."""
 
 from __future__ import annotations
 

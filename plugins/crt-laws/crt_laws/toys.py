@@ -1,4 +1,4 @@
-"""The smallest sound tokenizer and regulariser: what laws of other kinds are tried with.
+"""The smallest sound tokenizer, regulariser and dataset of ids, for tests of other parts.
 
 Axes: b batch, c image channels, y rows and x columns of an image, n patches in raster order, w feature width,
 d code width.
@@ -14,7 +14,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crtcore.kinds import Bottleneck, Encoded, RegularizerOutput, RegularizerSpec, Tokenizer, TokenizerSpec
+from crtcore.kinds import (
+    Batch,
+    Bottleneck,
+    DatasetSpec,
+    Encoded,
+    RegularizerOutput,
+    RegularizerSpec,
+    Tokenizer,
+    TokenizerSpec,
+)
 from crtcore.spec import at_least
 
 
@@ -54,7 +63,7 @@ class LinearPatches(nn.Module):
         return functional.fold(self.outward(codes).mT, self.size, self.spec.side, stride=self.spec.side)
 
     def forward(self, data: Float[Tensor, "b c y x"], class_ids: Int[Tensor, " b"] | None = None) -> Encoded:
-        """The whole way there and back."""
+        """The whole pass."""
         features = self._features(data)
         codes, latents, ids, rate, loss = self.bottleneck(features)
         image = self._image(codes)
@@ -69,7 +78,7 @@ class LinearPatches(nn.Module):
         return ids
 
     def decode(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
-        """The images that `ids` stand for."""
+        """The images that `ids` encode."""
         return self._image(self.bottleneck.lookup(ids))
 
 
@@ -81,14 +90,14 @@ class Chain(RegularizerSpec):
 
 
 class LinearChain(nn.Module):
-    """Penalises latents that a linear map of the one before does not foretell."""
+    """Penalises latents that a linear map of the one before does not predict."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.map = nn.Linear(width, width, bias=False)
 
     def forward(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
-        """The mean squared error, for either side with the other held still."""
+        """The mean squared error, with the map or the latents detached."""
         latents, weight = encoded.latents, self.map.weight
         present = encoded.mask[:, 1:]
 
@@ -103,3 +112,36 @@ class LinearChain(nn.Module):
 def linear_chain(_: Chain, tokenizer: Tokenizer) -> LinearChain:
     """The regulariser for a tokenizer's codes."""
     return LinearChain(tokenizer.width)
+
+
+SIZE = 20
+"""Samples of each split of `Runs`, and its vocabulary."""
+
+
+@attrs.frozen(kw_only=True)
+class Runs(DatasetSpec):
+    """Rows of one repeated id: one id in each row to train on, two to validate on, three to test on."""
+
+    implementation: ClassVar[str] = "crt_laws.toys:RunsOfIds"
+    form: ClassVar[str] = "ids"
+
+
+class RunsOfIds:
+    """Sample i of a split repeats id i."""
+
+    sizes: ClassVar[dict[str, int]] = dict.fromkeys(("train", "validation", "test"), SIZE)
+    classes, levels, checksum = None, None, "0" * 64
+    vocabulary: int | None = SIZE
+
+    def __init__(self, spec: Runs) -> None:
+        self.spec = spec
+
+    def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
+        """The rows, with absent ids at the right end.
+
+        Raises: IndexError.
+        """
+        if ((indices < 0) | (indices >= SIZE)).any():
+            raise IndexError(f"expected indices from 0 to {SIZE - 1}, got {indices.tolist()}")
+        present = torch.arange(4) <= list(self.sizes).index(split)
+        return Batch(indices[:, None].where(present, -1), None, None)

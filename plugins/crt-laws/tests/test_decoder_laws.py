@@ -1,4 +1,4 @@
-"""The laws of decoders hold for the built-in one, and each catches what it is for."""
+"""The laws of decoders hold for ancestral sampling, and each offender breaks its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_every_law_has_an_offender(law: Law) -> None:
 
 
 @pytest.mark.parametrize("offender", BENCH.offenders, ids=lambda offender: offender.plant.__name__)
-def test_an_offender_is_caught_by_its_law(offender: Offender) -> None:
+def test_an_offender_breaks_its_law(offender: Offender) -> None:
     with pytest.raises(AssertionError):
         offender.law.attempt(offender.plant(BENCH.subject(Ancestral())))
 

@@ -1,4 +1,4 @@
-"""`crt laws` says what was tried, and fails for what does not hold, was not tried or should not have been excused."""
+"""`crt laws` reports what was checked, and fails for a law that is broken, unchecked or excused without need."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from types import MappingProxyType
 from typing import Any
 
 import attrs
-import hypothesis
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import strategies as st
 
 from crt_basics.bottlenecks.specs import FSQ
 from crt_basics.metrics.specs import Frechet
-from crt_laws import trial as command
-from crt_laws.kit import Bench, law
+from crt_laws import Checks, check, command, law, trial
+from crt_laws.kit import Bench, Where
 from crt_laws.laws import bottleneck
 from crt_laws.laws.bottleneck_offenders import after
-from crtcore.cli import commands, main
+from crtcore.cli import main
 from crtcore.hooks import Component
-from crtcore.kinds import BottleneckSpec
+from crtcore.kinds import KINDS, BottleneckSpec
 from crtcore.registry import Registry, discover
 from crtcore.spec import Spec
 
 FINITE = "rate-and-loss-are-finite"
+IMPLEMENTATION = "its-implementation-is-callable"
+CONTINUOUS = {"rate-covers-the-mutual-information", "noisy-distortion-and-rate-cover-the-labels"}
 
 
 @attrs.frozen(kw_only=True)
@@ -33,9 +34,7 @@ class Endless(BottleneckSpec):
     """Codes of infinite rate."""
 
     def build(self) -> Any:
-        return after(lambda squeezed: squeezed._replace(rate=squeezed.rate + float("inf")))(
-            FSQ(levels=(3,)).build().double()
-        )
+        return after(lambda output: output._replace(rate=output.rate + float("inf")))(FSQ(levels=(3,)).build().double())
 
 
 @attrs.frozen(kw_only=True)
@@ -55,7 +54,7 @@ def crt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """`crt laws ...` where these components are what is installed."""
 
     def run(*components: Component, words: tuple[str, ...] = ("--json",)) -> Result:
-        monkeypatch.setattr(commands, "discover", lambda: Registry.of(("here", one) for one in components))
+        monkeypatch.setattr(command, "discover", lambda: Registry.of(("here", one) for one in components))
         return CliRunner().invoke(main, ["laws", *words])
 
     return run
@@ -67,106 +66,161 @@ def rows(result: Result, status: int) -> dict[str, dict[str, Any]]:
     return {row["law"]: row for row in json.loads(result.stdout)["laws"]}
 
 
-def with_law(monkeypatch: pytest.MonkeyPatch, **drawn: st.SearchStrategy[Any]) -> None:
-    """Makes one law the only one of bottlenecks: it takes what it draws and finds nothing wrong."""
+def with_law(monkeypatch: pytest.MonkeyPatch, *, least: int, where: Where | None = None) -> None:
+    """Makes one law the only one of bottlenecks: it checks numbers from 0 to 9 that are at least `least`."""
 
-    def any_will_do(subject: object, **given: Any) -> None:
-        """Anything will do."""
-        hypothesis.assume(given["number"] > 3)
+    @law("bottleneck", where=where, number=st.integers(0, 9))
+    def any_will_do(_: object, number: int) -> Checks:
+        """Any number will do."""
+        if number >= least:
+            yield check(True, f"{number}")
 
-    bench = Bench("bottleneck", bottleneck.subject, (law("bottleneck", **drawn)(any_will_do),), ())
-    monkeypatch.setattr(command, "benches", lambda: {"bottleneck": bench})
+    bench = Bench("bottleneck", bottleneck.subject, (any_will_do,))
+    monkeypatch.setattr(trial, "benches", lambda: {"bottleneck": bench})
 
 
-def test_every_law_of_a_component_is_tried_on_some_examples() -> None:
+def test_every_law_that_applies_to_a_component_is_checked() -> None:
     result = CliRunner().invoke(main, ["laws", "fsq", "--json"])
 
-    told = rows(result, 0)
-    assert list(told) == [law.name for law in bottleneck.LAWS]
+    by_law = rows(result, 0)
+    assert list(by_law) == [IMPLEMENTATION, *(law.name for law in bottleneck.LAWS)]
     examples = len(discover().find("bottleneck", "fsq").examples)
-    assert {(row["kind"], row["component"], row["plugin"]) for row in told.values()} == {
-        ("bottleneck", "fsq", "crtcore")
-    }
-    assert all(row["tried"] >= examples and row["outcome"] == "holds" for row in told.values())
-    assert json.loads(result.stdout)["without_laws"] == []
+    assert {(row["kind"], row["component"]) for row in by_law.values()} == {("bottleneck", "fsq")}
+    for name, row in by_law.items():
+        if name not in CONTINUOUS:
+            assert row["checks"] >= row["tried"] >= examples
+            assert row["outcome"] == "holds"
 
 
-def test_a_broken_law_fails_and_says_why(crt: Callable[..., Result]) -> None:
-    told = rows(crt(planted(Endless)), 1)
+def test_a_law_that_does_not_apply_is_marked_with_the_reason(crt: Callable[..., Result]) -> None:
+    by_law = rows(crt(planted(Endless)), 1)
 
-    assert told[FINITE]["outcome"] == "fails"
-    assert told[FINITE]["reason"].startswith("Endless(): AssertionError")
-    assert bottleneck.rate_and_loss_are_finite.statement in told[FINITE]["reason"]
-    assert told["ids-are-in-range"]["outcome"] == "holds"
-
-
-def test_a_declared_departure_is_told_and_does_not_fail(crt: Callable[..., Result]) -> None:
-    told = rows(crt(planted(Endless, {FINITE: "it is endless (#1)"})), 0)
-
-    assert (told[FINITE]["outcome"], told[FINITE]["reason"]) == ("departs", "it is endless (#1)")
+    assert {name for name, row in by_law.items() if row["outcome"] == "not applicable"} == {IMPLEMENTATION, *CONTINUOUS}
+    assert by_law[IMPLEMENTATION]["reason"] == "its own `build` calls no implementation"
+    for name in CONTINUOUS:
+        assert by_law[name]["reason"] == "its codes are discrete"
+        assert (by_law[name]["tried"], by_law[name]["checks"]) == (0, 0)
 
 
-def test_a_departure_that_holds_after_all_fails(crt: Callable[..., Result]) -> None:
-    told = rows(crt(planted(FSQ, {FINITE: "once it was not"})), 1)
+def test_a_broken_law_fails_with_demand_observation_and_command(crt: Callable[..., Result]) -> None:
+    by_law = rows(crt(planted(Endless)), 1)
 
-    assert told[FINITE]["outcome"] == "holds after all"
-    assert "once it was not" in told[FINITE]["reason"]
-    assert told[FINITE]["tried"] > 0
+    reason = by_law[FINITE]["reason"]
+    assert by_law[FINITE]["outcome"] == "fails"
+    assert reason.startswith("Endless(): demands: The rate is finite and never negative, and the loss is finite; ")
+    assert "observed: rates [inf], where batch=Batch(seed=0, samples=1, places=1, scale=0.3)" in reason
+    assert reason.endswith(f"; reproduce: crt laws bottleneck/planted --law {FINITE}")
+    assert by_law["ids-are-in-range"]["outcome"] == "holds"
 
 
-def test_a_departure_from_a_law_that_is_not_there_fails(crt: Callable[..., Result]) -> None:
-    told = rows(crt(planted(FSQ, {"no-such-law": "why not"})), 1)
+def test_one_law_is_tested_alone(crt: Callable[..., Result]) -> None:
+    by_law = rows(crt(planted(Endless), words=("bottleneck/planted", "--law", FINITE, "--json")), 1)
 
-    assert told["no-such-law"]["outcome"] == "fails"
-    assert told["no-such-law"]["reason"] == "no law of a bottleneck is called so"
+    assert list(by_law) == [FINITE]
+
+
+def test_a_law_that_does_not_exist_is_refused_with_the_nearest(crt: Callable[..., Result]) -> None:
+    result = crt(planted(FSQ), words=("planted", "--law", "ids-are-in-rnge", "--json"))
+
+    assert result.exit_code == 2
+    assert "did you mean 'ids-are-in-range'?" in json.loads(result.stdout)["error"]
+
+
+def test_the_demands_of_each_law_are_explained(crt: Callable[..., Result]) -> None:
+    by_law = rows(crt(planted(FSQ), words=("planted", "--explain", "--json")), 0)
+
+    assert [row["demands"] for row in by_law.values()][1:] == [law.statement for law in bottleneck.LAWS]
+    assert {name for name, row in by_law.items() if not row["applies"]} == CONTINUOUS
+    assert by_law[min(CONTINUOUS)]["reason"] == "its codes are discrete"
+
+
+def test_a_person_reads_the_demands_as_a_table(crt: Callable[..., Result]) -> None:
+    result = crt(planted(FSQ), words=("planted", "--explain"))
+
+    assert result.exit_code == 0
+    assert "The lookup of the ids returns the codes." in result.stdout
+    assert "no: its codes are discrete" in result.stdout
+
+
+def test_a_declared_departure_is_reported_and_does_not_fail(crt: Callable[..., Result]) -> None:
+    by_law = rows(crt(planted(Endless, {FINITE: "it is endless (#1)"})), 0)
+
+    assert (by_law[FINITE]["outcome"], by_law[FINITE]["reason"]) == ("departs", "it is endless (#1)")
+
+
+def test_a_departure_from_a_law_that_holds_fails(crt: Callable[..., Result]) -> None:
+    by_law = rows(crt(planted(FSQ, {FINITE: "once it was not"})), 1)
+
+    assert by_law[FINITE]["outcome"] == "unexpectedly holds"
+    assert by_law[FINITE]["reason"] == "remove the departure: once it was not"
+    assert by_law[FINITE]["tried"] > 0
+
+
+def test_a_departure_from_a_law_that_does_not_apply_fails(crt: Callable[..., Result]) -> None:
+    (name, *_) = CONTINUOUS
+
+    by_law = rows(crt(planted(FSQ, {name: "why not"})), 1)
+
+    assert by_law[name]["outcome"] == "fails"
+    assert by_law[name]["reason"] == "not applicable: its codes are discrete (remove the departure: why not)"
+
+
+def test_a_departure_from_a_law_that_does_not_exist_fails(crt: Callable[..., Result]) -> None:
+    by_law = rows(crt(planted(FSQ, {"no-such-law": "why not"})), 1)
+
+    assert by_law["no-such-law"]["outcome"] == "fails"
+    assert by_law["no-such-law"]["reason"] == "no law of a bottleneck is called 'no-such-law'"
 
 
 def test_a_component_that_cannot_be_built_fails_whatever_it_departs_from(crt: Callable[..., Result]) -> None:
-    told = rows(crt(planted(Unbuilt, {FINITE: "it is endless"})), 1)
+    by_law = rows(crt(planted(Unbuilt, {FINITE: "it is endless"})), 1)
 
-    assert {row["outcome"] for row in told.values()} == {"fails"}
-    assert told[FINITE]["reason"] == "Unbuilt(): not built: ImportError: no [/library] here"
+    assert {row["outcome"] for name, row in by_law.items() if name != IMPLEMENTATION} == {"fails"}
+    assert by_law[FINITE]["reason"] == "Unbuilt(): not built: ImportError: no [/library] here"
 
 
-@pytest.mark.parametrize("departs", [{}, {"any-will-do": "so they say"}])
-def test_a_law_that_tries_nothing_fails(
+@pytest.mark.parametrize("departs", [{}, {"any-will-do": "a reason"}])
+def test_a_law_that_checks_nothing_fails(
     monkeypatch: pytest.MonkeyPatch, crt: Callable[..., Result], departs: Mapping[str, str]
 ) -> None:
-    with_law(monkeypatch, number=st.integers(0, 3))
+    with_law(monkeypatch, least=10)
 
-    told = rows(crt(planted(FSQ, departs)), 1)
+    by_law = rows(crt(planted(FSQ, departs)), 1)
 
-    assert told["any-will-do"]["outcome"] == "fails"
-    assert told["any-will-do"]["tried"] == 0
+    assert by_law["any-will-do"]["outcome"] == "fails"
+    assert (by_law["any-will-do"]["tried"], by_law["any-will-do"]["checks"]) == (0, 0)
+    assert "nothing was checked" in by_law["any-will-do"]["reason"]
 
 
-def test_a_law_counts_the_examples_it_tried_and_not_those_it_turned_down(
+def test_a_law_counts_the_examples_in_which_it_checked_something(
     monkeypatch: pytest.MonkeyPatch, crt: Callable[..., Result]
 ) -> None:
-    with_law(monkeypatch, number=st.integers(0, 9))
+    with_law(monkeypatch, least=4)
 
-    told = rows(crt(planted(FSQ)), 0)
+    by_law = rows(crt(planted(FSQ)), 0)
 
-    assert 0 < told["any-will-do"]["tried"] <= 6  # 4 to 9 are all there are
+    assert 0 < by_law["any-will-do"]["tried"] <= 6  # the numbers from 4 to 9
 
 
-def test_components_of_kinds_without_laws_are_named(
+def test_a_law_that_applies_to_some_examples_names_the_others(
     monkeypatch: pytest.MonkeyPatch, crt: Callable[..., Result]
 ) -> None:
-    with_law(monkeypatch, number=st.just(4))
+    with_law(monkeypatch, least=0, where=Where(lambda part: part.vocabulary > 5, "it has few codes"))
+    component = Component("planted", spec=FSQ, summary="", examples=(FSQ(levels=(3,)), FSQ(levels=(3, 3))))
 
-    answer = json.loads(crt(planted(FSQ), planted(Frechet)).stdout)
+    by_law = rows(crt(component), 0)
 
-    assert answer["without_laws"] == ["metric/planted"]
-    assert [row["component"] for row in answer["laws"]] == ["planted"]
+    assert by_law["any-will-do"]["outcome"] == "holds"
+    assert by_law["any-will-do"]["reason"] == "not applicable to 1 of 2 examples: it has few codes"
 
 
-def test_a_person_sees_outcome_and_reason_of_every_law(crt: Callable[..., Result]) -> None:
+def test_a_person_reads_outcome_and_reason_of_every_law(crt: Callable[..., Result]) -> None:
     result = crt(planted(Unbuilt), planted(Frechet), words=())
 
     assert result.exit_code == 1
-    assert result.stdout.count("no [/library] here") == len(bottleneck.LAWS)
-    assert f"{len(bottleneck.LAWS)} laws tried; components without laws: metric/planted" in result.stdout
+    laws = len(bottleneck.LAWS)
+    assert result.stdout.count("no [/library] here") == laws
+    assert f"{laws + 2} laws: {laws} fails, 1 holds, 1 not applicable" in result.stdout
     assert f"bottleneck/planted: {FINITE}: fails" in result.stderr
 
 
@@ -175,3 +229,17 @@ def test_a_name_that_is_not_installed_is_refused_with_the_nearest(crt: Callable[
 
     assert result.exit_code == 2
     assert "did you mean 'planted'?" in json.loads(result.stdout)["error"]
+
+
+@pytest.mark.slow
+def test_no_law_holds_for_an_installed_component_without_a_check(capsys: pytest.CaptureFixture[str]) -> None:
+    trial.trial(discover(), None, as_json=True, examples=2)
+
+    answered = json.loads(capsys.readouterr().out)["laws"]
+    for row in answered:
+        assert row["outcome"] != "fails", row
+        assert row["outcome"] != "holds" or row["checks"] >= row["tried"] > 0, row
+        assert row["outcome"] != "not applicable" or (row["checks"] == 0 and row["reason"]), row
+    applied = {(row["kind"], row["law"]) for row in answered if row["outcome"] == "holds"}
+    assert applied == {(row["kind"], row["law"]) for row in answered}
+    assert {row["kind"] for row in answered} == set(KINDS)

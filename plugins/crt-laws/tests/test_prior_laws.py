@@ -1,3 +1,5 @@
+"""The laws of priors hold for tables, and each offender breaks its own."""
+
 import pytest
 import torch
 
@@ -24,7 +26,7 @@ def test_a_law_holds_for_a_table_with_impossible_ids(law: Law) -> None:
     assert isinstance(table, TablePrior)
     table.logits.data[:, ::2, 1:3] = -torch.inf
 
-    assert law.attempt(table) > 0
+    assert law.attempt(table).checks > 0
 
 
 @pytest.mark.parametrize("offender", BENCH.offenders, ids=lambda offender: offender.law.name)

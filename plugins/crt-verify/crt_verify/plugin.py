@@ -1,4 +1,4 @@
-"""The components this package brings."""
+"""The components and commands of this package."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def crt_components() -> list[Component]:
             summary="the tree of a stochastic beam, verified from the root",
             examples=(specs.RSDS(width=2, length=2),),
             departs=dict.fromkeys(
-                ("its-law-is-the-targets", "draws-follow-the-law"),
-                "a beam's trees cannot be listed, as they depend on real-valued arrival times",
+                ("its-distribution-is-the-targets", "samples-follow-the-distribution"),
+                "a beam's trees cannot be enumerated, as they depend on real-valued arrival times",
             ),
         ),
         Component(
@@ -56,7 +56,7 @@ def crt_components() -> list[Component]:
         Component(
             "greedy-tree",
             spec=specs.GreedyTree,
-            summary="the draft's likeliest ids and one drawn, verified optimally",
+            summary="the draft's likeliest ids and one sampled, verified optimally",
             examples=(specs.GreedyTree(branching=(2, 1)),),
         ),
         Component(

@@ -1,4 +1,4 @@
-"""Bottlenecks that break one law each: a sound one inside, and one thing changed."""
+"""Bottlenecks that break one law each: a sound bottleneck with one change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crtcore.noise import Noise
 
 @attrs.frozen
 class Altered:
-    """A bottleneck with one thing changed."""
+    """A sound bottleneck with one change."""
 
     inner: Bottleneck
     squeeze: Callable[[Callable[[Tensor], BottleneckOutput], Tensor], BottleneckOutput] | None
@@ -22,19 +22,19 @@ class Altered:
 
     @property
     def width(self) -> int:
-        """The width of the one within."""
+        """The width of the sound bottleneck."""
         return self.inner.width
 
     def __call__(self, features: Tensor, noise: Noise | None = None) -> BottleneckOutput:
-        """Changed, if that is what is changed."""
+        """The sound output, changed by `squeeze`."""
 
         def sound(features: Tensor) -> BottleneckOutput:
-            return self.inner(features, noise)
+            return self.inner(features, noise=noise)
 
         return self.squeeze(sound, features) if self.squeeze else sound(features)
 
     def lookup(self, ids: Tensor) -> Tensor:
-        """Changed, if that is what is changed."""
+        """The sound codes, changed by `look`."""
         return self.look(self.inner, ids) if self.look else self.inner.lookup(ids)
 
 
@@ -43,27 +43,32 @@ def altered(
     look: Callable[[Bottleneck, Tensor], Tensor] | None = None,
     vocabulary: int | None = None,
 ) -> Callable[[Bottleneck], Altered]:
-    """Makes a sound bottleneck an altered one."""
+    """Makes the change to a sound bottleneck."""
     return lambda inner: Altered(inner, squeeze, look, inner.vocabulary if vocabulary is None else vocabulary)
 
 
 def after(change: Callable[[BottleneckOutput], BottleneckOutput]) -> Callable[[Bottleneck], Altered]:
-    """Changes what a sound bottleneck lets through."""
+    """Changes the output of a sound bottleneck."""
     return altered(squeeze=lambda sound, features: change(sound(features)))
 
 
 def leaking(share: float) -> Callable[[Bottleneck], Altered]:
-    """Makes a sound bottleneck let all through that it compares, without ids, at a share of its rate."""
+    """Makes a sound bottleneck pass its latents as codes, without ids, at a share of its rate."""
 
     def leak(sound: Callable[[Tensor], BottleneckOutput], features: Tensor) -> BottleneckOutput:
-        squeezed = sound(features)
-        return squeezed._replace(codes=squeezed.latents, ids=None, rate=share * squeezed.rate)
+        output = sound(features)
+        return output._replace(codes=output.latents, ids=None, rate=share * output.rate)
 
     return lambda inner: Altered(inner, leak, None, None)
 
 
+def unnamed(inner: Bottleneck) -> Altered:
+    """Keeps the ids and drops the vocabulary."""
+    return Altered(inner, None, None, None)
+
+
 def opposite(sound: Callable[[Tensor], BottleneckOutput], features: Tensor) -> BottleneckOutput:
-    """The codes of the features' mirror image."""
-    squeezed = sound(-features)
-    latents = -squeezed.latents
-    return squeezed._replace(latents=latents, codes=squeezed.codes.detach() + latents - latents.detach())
+    """The codes of the negated features."""
+    output = sound(-features)
+    latents = -output.latents
+    return output._replace(latents=latents, codes=output.codes.detach() + latents - latents.detach())

@@ -1,4 +1,4 @@
-"""Datasets that break one law each: a sound one inside, and one thing changed."""
+"""Datasets that break one law each: a sound dataset with one change."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Built:
     again: Dataset
     form: str
     folder: object = None
-    """What they read from, if it has to be kept for as long as they are."""
+    """The folder that they read, kept for as long as they are."""
 
 
 @attrs.frozen
 class Altered:
-    """A dataset with one thing changed."""
+    """A sound dataset with one change."""
 
     inner: Dataset
     sizes: Mapping[str, int]
@@ -36,7 +36,7 @@ class Altered:
     taken: Callable[[Dataset, str, Tensor], Batch]
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
-        """Changed, if that is what is changed."""
+        """The sound batch, changed by `taken`."""
         return self.taken(self.inner, split, indices)
 
 
@@ -47,15 +47,19 @@ def altered(
     checksum: str | None = None,
     vocabulary: int | None = None,
     further: str | None = None,
+    unclassed: bool = False,
 ) -> Callable[[Built], Built]:
-    """Makes a sound dataset an altered one; `twice`: its other build too."""
+    """Makes the change to a sound dataset and, if `twice`, to its other build.
+
+    `further` names one more split; `unclassed` drops the classes and keeps the class ids.
+    """
 
     def plant(built: Built) -> Built:
         def change(inner: Dataset) -> Dataset:
             return Altered(
                 inner,
                 {**inner.sizes, **({further: 1} if further else {})},
-                inner.classes,
+                None if unclassed else inner.classes,
                 inner.levels,
                 vocabulary or inner.vocabulary,
                 checksum or inner.checksum,
@@ -68,7 +72,7 @@ def altered(
 
 
 def leaking(inner: Dataset, split: str, indices: Tensor) -> Batch:
-    """The first test image is the first one to train on."""
+    """The first test image is the first training image."""
     batch = inner.take(split, indices)
     if split != "test":
         return batch
@@ -83,9 +87,21 @@ def in_order(inner: Dataset, split: str, indices: Tensor) -> Batch:
 
 
 def mirrored(inner: Dataset, split: str, indices: Tensor) -> Batch:
-    """Every sample turned round."""
+    """Every sample mirrored."""
     batch = inner.take(split, indices)
     return batch._replace(data=batch.data.flip(-1))
+
+
+def flattened(inner: Dataset, split: str, indices: Tensor) -> Batch:
+    """A row of numbers for each image."""
+    batch = inner.take(split, indices)
+    return batch._replace(data=batch.data.flatten(1))
+
+
+def beyond_the_vocabulary(inner: Dataset, split: str, indices: Tensor) -> Batch:
+    """Ids raised by the vocabulary."""
+    batch = inner.take(split, indices)
+    return batch._replace(data=torch.where(batch.data < 0, -1, batch.data + (inner.vocabulary or 0)))
 
 
 def between_levels(inner: Dataset, split: str, indices: Tensor) -> Batch:
@@ -95,18 +111,18 @@ def between_levels(inner: Dataset, split: str, indices: Tensor) -> Batch:
 
 
 def one_class_more(inner: Dataset, split: str, indices: Tensor) -> Batch:
-    """Conditions beyond the classes."""
+    """Class ids beyond the classes."""
     batch = inner.take(split, indices)
     return batch._replace(class_ids=None if batch.class_ids is None else batch.class_ids + 1 + (inner.classes or 0))
 
 
 def wrapping(inner: Dataset, split: str, indices: Tensor) -> Batch:
-    """Indices counted round and round."""
+    """Indices modulo the size of the split."""
     return inner.take(split, indices % inner.sizes[split])
 
 
 def shared() -> Callable[[Dataset, str, Tensor], Batch]:
-    """Hands the same tensors out again for the same indices."""
+    """The same tensors again for the same indices."""
     kept: dict[tuple[int, str, tuple[int, ...]], Batch] = {}
 
     def take(inner: Dataset, split: str, indices: Tensor) -> Batch:

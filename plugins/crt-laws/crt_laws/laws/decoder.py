@@ -1,4 +1,4 @@
-"""The laws of decoders: exactness, what a row may depend on, and honest counts.
+"""The laws of decoders: an exact distribution, what a row may depend on, and counts that add up.
 
 Axes: b batch, n ids of a row, s target calls.
 """
@@ -14,11 +14,11 @@ from hypothesis import strategies
 from scipy.stats import chi2
 
 from crt_basics.priors.table import TablePrior
-from crt_laws.kit import Bench, Offender, law, laws_in
+from crt_laws.checks import check, equal
+from crt_laws.kit import Bench, Checks, Offender, law, laws_in
 from crt_laws.laws import decoder_offenders as plants
 from crt_laws.laws.decoder_cases import (
     BATCHES,
-    LENGTHS,
     LIMITS,
     SAMPLINGS,
     SHORT,
@@ -43,57 +43,61 @@ def subject(spec: DecoderSpec) -> Decoder:
     return spec.build()
 
 
-def draw(decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling) -> Generation:
-    """The rows of a batch."""
+def generate(decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling) -> Generation:
+    """The generation for a batch."""
     target, draft = tables.build()
     request = Request(batch.prompt(tables.vocabulary), limits, sampling, batch.class_ids(), batch.seeds())
     return decoder.generate(target, request, draft=draft)
 
 
-def texts(drawn: Generation) -> list[tuple[int, ...]]:
+def rows_of(generation: Generation) -> list[tuple[int, ...]]:
     """The emitted rows, without absent ids."""
-    return [tuple(x for x in row if x >= 0) for row in drawn.ids.tolist()]
+    return [tuple(x for x in row if x >= 0) for row in generation.ids.tolist()]
 
 
-def histories(drawn: Generation) -> list[tuple[object, ...]]:
-    """All that is told of each row, without absent entries."""
-    accepted = [tuple(x for x in row if x >= 0) for row in drawn.accepted.tolist()]
-    counts = [drawn.target_calls.tolist(), drawn.draft_calls.tolist(), drawn.proposed.tolist()]
-    return list(zip(texts(drawn), accepted, *counts, strict=True))
+def records(generation: Generation) -> list[tuple[object, ...]]:
+    """The ids and the counts of each row, without absent entries."""
+    accepted = [tuple(x for x in row if x >= 0) for row in generation.accepted.tolist()]
+    counts = [generation.target_calls.tolist(), generation.draft_calls.tolist(), generation.proposed.tolist()]
+    return list(zip(rows_of(generation), accepted, *counts, strict=True))
 
 
 @law("decoder", tables=TABLES, batch=BATCHES, limits=SHORT, sampling=SAMPLINGS)
-def its_law_is_the_targets(decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling) -> None:
-    """`law` is the target's joint law of whole rows, to a total variation of 1e-12, whatever the draft."""
+def its_distribution_is_the_targets(
+    decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling
+) -> Checks:
+    """`distribution` is the target's distribution of whole rows, to a total variation of 1e-12, with any draft."""
     target, draft = tables.build()
     prompt, class_ids = batch.prompt(tables.vocabulary)[:1], batch.class_ids()[:1]
 
-    told = decoder.distribution(target, Request(prompt, limits, sampling, class_ids), draft=draft)
+    stated = decoder.distribution(target, Request(prompt, limits, sampling, class_ids), draft=draft)
 
     true = joint(target, prompt, limits=limits, sampling=sampling, class_ids=class_ids)
-    assert sum(abs(told.get(row, 0) - true.get(row, 0)) for row in told | true) / 2 <= 1e-12
+    variation = sum(abs(stated.get(row, 0) - true.get(row, 0)) for row in stated | true) / 2
+    yield check(variation <= 1e-12, f"a total variation of {variation}")
 
 
 @law("decoder")
-def draws_follow_the_law(decoder: Decoder) -> None:
-    """30,000 rows under fixed seeds fit `law` by a G-test whose false-alarm rate is 1e-6."""
+def samples_follow_the_distribution(decoder: Decoder) -> Checks:
+    """30,000 rows under fixed seeds fit `distribution` by a G-test with a false-alarm rate of 1e-6."""
     tables = Tables(seed=1, vocabulary=3, order=2, spread=1.5, zeros=0.1, alike=False)
     limits, sampling = Limits(length=4, stop=(0,)), Sampling(temperature=0.8)
     target, draft = tables.build()
     prompt = torch.tensor([[1]])
 
-    told = decoder.distribution(target, Request(prompt, limits, sampling), draft=draft)
-    drawn = decoder.generate(target, Request(prompt.expand(ROWS, -1), limits, sampling), draft=draft)
+    stated = decoder.distribution(target, Request(prompt, limits, sampling), draft=draft)
+    generation = decoder.generate(target, Request(prompt.expand(ROWS, -1), limits, sampling), draft=draft)
 
-    cells = pooled(Counter(texts(drawn)), told)
-    score = 2 * sum(seen * math.log(seen / due) for seen, due in cells if seen)
-    assert chi2.sf(score, len(cells) - 1) > FALSE_ALARM
+    counts = Counter(rows_of(generation))
+    yield check(set(counts) <= set(stated), "rows with a probability of 0")
+    cells = pooled(counts, stated)
+    score = 2 * sum(count * math.log(count / expected) for count, expected in cells if count)
+    yield check(float(chi2.sf(score, len(cells) - 1)) > FALSE_ALARM, f"G = {score:.5g} in {len(cells)} cells")
 
 
-def pooled(seen: Counter[tuple[int, ...]], told: dict[tuple[int, ...], float]) -> list[tuple[int, float]]:
-    """Counts and what they should be, the rows due fewer than 5 times in one cell."""
-    assert set(seen) <= set(told)
-    cells = [(seen[row], ROWS * chance) for row, chance in told.items()]
+def pooled(counts: Counter[tuple[int, ...]], stated: dict[tuple[int, ...], float]) -> list[tuple[int, float]]:
+    """Observed and expected counts; rows that are expected fewer than 5 times share one cell."""
+    cells = [(counts[row], ROWS * probability) for row, probability in stated.items()]
     rare = [cell for cell in cells if cell[1] < 5]
     rest = [cell for cell in cells if cell[1] >= 5]
     return [*rest, (sum(cell[0] for cell in rare), sum(cell[1] for cell in rare))] if rare else rest
@@ -102,29 +106,30 @@ def pooled(seen: Counter[tuple[int, ...]], told: dict[tuple[int, ...], float]) -
 @law("decoder", tables=TABLES, batch=BATCHES, limits=LIMITS, sampling=WARM)
 def impossible_ids_never_come_out(
     decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling
-) -> None:
+) -> Checks:
     """Each emitted id has a positive probability given those before it, above temperature 0."""
     target, _ = tables.build()
 
-    drawn = draw(decoder, tables, batch, limits, sampling)
+    generation = generate(decoder, tables, batch, limits, sampling)
 
     prompts = batch.prompt(tables.vocabulary)
-    for row, text in enumerate(texts(drawn)):
-        ids = torch.tensor([[x for x in prompts[row].tolist() if x >= 0] + list(text)], dtype=torch.int64)
-        laws = probabilities(target(ids, batch.class_ids()[row : row + 1]), sampling)[0]
-        assert all(laws[place - len(text) - 1, x] > 0 for place, x in enumerate(text))
+    for row, emitted in enumerate(rows_of(generation)):
+        ids = torch.tensor([[x for x in prompts[row].tolist() if x >= 0] + list(emitted)], dtype=torch.int64)
+        distributions = probabilities(target(ids, batch.class_ids()[row : row + 1]), sampling)[0]
+        for place, x in enumerate(emitted):
+            yield check(distributions[place - len(emitted) - 1, x] > 0, f"id {x} at place {place} of {emitted}")
 
 
 @law("decoder", tables=TABLES, batch=BATCHES, limits=LIMITS, sampling=SAMPLINGS)
 def neighbours_do_not_matter(
     decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling
-) -> None:
+) -> Checks:
     """A row is the same, with all its counts, in any batch and at any place in it."""
     target, draft = tables.build()
     prompt = batch.prompt(tables.vocabulary)
 
     def part(rows: torch.Tensor) -> list[tuple[object, ...]]:
-        return histories(
+        return records(
             decoder.generate(
                 target,
                 Request(prompt[rows], limits, sampling, batch.class_ids()[rows], batch.seeds()[rows]),
@@ -135,14 +140,16 @@ def neighbours_do_not_matter(
     every = torch.arange(len(prompt))
     together = part(every)
     alone = [part(every[row : row + 1])[0] for row in every.tolist()]
-    assert (together[::-1], together, []) == (part(every.flip(0)), alone, part(every[:0]))
+    yield equal(part(every.flip(0)), together[::-1], "the batch in reverse")
+    yield equal(alone, together, "the list of rows alone")
+    yield equal(part(every[:0]), [], "an empty batch")
 
 
 @law("decoder", tables=TABLES, batch=BATCHES, limits=LIMITS, sampling=SAMPLINGS)
 def absent_prompt_ids_do_not_matter(
     decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling
-) -> None:
-    """Rows are the same however many absent ids lie at the right of their prompts."""
+) -> Checks:
+    """Rows are the same whatever the number of absent ids at the right end of their prompts."""
     target, draft = tables.build()
     prompt = batch.prompt(tables.vocabulary)
 
@@ -151,96 +158,98 @@ def absent_prompt_ids_do_not_matter(
         for ids in (prompt, torch.nn.functional.pad(prompt, (0, 2), value=-1))
     )  # fmt: skip
 
-    assert histories(narrow) == histories(wide)
+    yield equal(records(wide), records(narrow), "the generation with two more absent ids")
 
 
 @law("decoder", tables=TABLES, batch=BATCHES, limits=LIMITS, sampling=SAMPLINGS)
-def same_seeds_same_rows(decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling) -> None:
-    """The same call gives the same rows."""
-    first, second = (draw(decoder, tables, batch, limits, sampling) for _ in range(2))
+def same_seeds_same_rows(decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling) -> Checks:
+    """The same request returns the same rows."""
+    first, second = (generate(decoder, tables, batch, limits, sampling) for _ in range(2))
 
-    assert histories(first) == histories(second)
+    yield equal(records(second), records(first), "the second generation")
 
 
 @law("decoder", tables=TABLES, batch=BATCHES, limits=LIMITS, sampling=SAMPLINGS)
 def rows_end_where_they_should(
     decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling
-) -> None:
-    """A row goes on to its first stop id or to the limit, and is absent from there on."""
-    drawn = draw(decoder, tables, batch, limits, sampling)
+) -> Checks:
+    """A row ends at its first stop id or at the limit, and is absent from there on."""
+    generation = generate(decoder, tables, batch, limits, sampling)
 
-    assert drawn.ids.shape == (len(batch.prompts), limits.length)
-    for row, text in zip(drawn.ids.tolist(), texts(drawn), strict=True):
-        assert row == [*text] + [-1] * (limits.length - len(text))
-        assert text == cut(text, limits)
-        assert len(text) == limits.length or text[-1] in limits.stop
+    yield equal(generation.ids.shape, (len(batch.prompts), limits.length), "the shape of ids")
+    for row, emitted in zip(generation.ids.tolist(), rows_of(generation), strict=True):
+        yield equal(row, [*emitted] + [-1] * (limits.length - len(emitted)), "a row")
+        yield equal(emitted, cut(emitted, limits), "a row without its absent ids")
+        yield check(len(emitted) == limits.length or emitted[-1] in limits.stop, f"a row that ends early: {emitted}")
 
 
 @law("decoder", tables=TABLES, batch=BATCHES, limits=LIMITS, sampling=SAMPLINGS)
-def counts_add_up(decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling) -> None:
-    """A target call gives its accepted ids and one more, but for a row that ends on an accepted stop id.
+def counts_add_up(decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling) -> Checks:
+    """A target call yields its accepted ids and one more, except where a row ends on an accepted stop id.
 
-    The first call gives one id. Nothing is accepted that was not proposed.
+    The first call yields one id. No more ids are accepted than were proposed.
     """
-    drawn = draw(decoder, tables, batch, limits, sampling)
+    generation = generate(decoder, tables, batch, limits, sampling)
 
-    for row, text in enumerate(texts(drawn)):
-        calls, accepted = int(drawn.target_calls[row]), [x for x in drawn.accepted[row].tolist() if x >= 0]
-        assert drawn.accepted[row].tolist()[: len(accepted)] == accepted
-        assert len(accepted) == calls
-        assert accepted[:1] == [0] * min(1, limits.length)
-        short = calls + sum(accepted) - len(text)
-        assert short == 0 or (short == 1 and accepted[-1] > 0 and text[-1] in limits.stop)
-        assert sum(accepted) <= int(drawn.proposed[row])
-    assert drawn.seconds >= 0
+    for row, emitted in enumerate(rows_of(generation)):
+        calls, accepted = int(generation.target_calls[row]), [x for x in generation.accepted[row].tolist() if x >= 0]
+        yield equal(generation.accepted[row].tolist()[: len(accepted)], accepted, "the start of a row of `accepted`")
+        yield equal(len(accepted), calls, "the number of target calls in `accepted`")
+        yield equal(accepted[:1], [0] * min(1, limits.length), "the first entry of `accepted`")
+        short = calls + sum(accepted) - len(emitted)
+        on_stop = short == 1 and accepted[-1] > 0 and emitted[-1] in limits.stop
+        yield check(short == 0 or on_stop, f"{len(emitted)} ids of {calls} calls that accepted {accepted}")
+        proposed = int(generation.proposed[row])
+        yield check(sum(accepted) <= proposed, f"{sum(accepted)} accepted of {proposed} proposed")
+    yield check(generation.seconds >= 0, f"{generation.seconds} seconds")
 
 
-@law("decoder", tables=TABLES, batch=BATCHES, length=LENGTHS)
-def at_temperature_zero_the_likeliest_comes_out(decoder: Decoder, tables: Tables, batch: Batch, length: int) -> None:
+@law("decoder", tables=TABLES, batch=BATCHES, length=strategies.integers(1, 6))
+def at_temperature_zero_the_likeliest_comes_out(decoder: Decoder, tables: Tables, batch: Batch, length: int) -> Checks:
     """At temperature 0 each id is the first of the most likely ones."""
     target, _ = tables.build()
 
-    drawn = draw(decoder, tables, batch, Limits(length=length), Sampling(temperature=0))
+    generation = generate(decoder, tables, batch, Limits(length=length), Sampling(temperature=0))
 
     prompts = batch.prompt(tables.vocabulary)
-    for row, text in enumerate(texts(drawn)):
-        ids = torch.tensor([[x for x in prompts[row].tolist() if x >= 0] + list(text)], dtype=torch.int64)
+    for row, emitted in enumerate(rows_of(generation)):
+        ids = torch.tensor([[x for x in prompts[row].tolist() if x >= 0] + list(emitted)], dtype=torch.int64)
         best = target(ids, batch.class_ids()[row : row + 1])[0].argmax(-1).tolist()
-        assert list(text) == best[len(best) - 1 - length : -1]
+        yield equal(list(emitted), best[len(best) - 1 - length : -1], "a row")
 
 
 @law("decoder", tables=TABLES, batch=BATCHES, limits=LIMITS, sampling=SAMPLINGS, banned=strategies.sampled_from([0, 1]))
 def a_ban_is_an_id_less(
     decoder: Decoder, tables: Tables, batch: Batch, limits: Limits, sampling: Sampling, banned: int
-) -> None:
+) -> Checks:
     """A banned id gives the rows, with all their counts, that logits of -inf give, in target and draft."""
     tables = attrs.evolve(tables, zeros=0.0)  # or a ban might leave no id that is possible
     priors = tables.build()
     less = [TablePrior(prior.logits.detach().index_fill(-1, torch.tensor(banned), -math.inf)) for prior in priors]
 
-    told, done = (
+    by_sampling, by_logits = (
         decoder.generate(
             target,
-            Request(batch.prompt(tables.vocabulary), limits, asked, batch.class_ids(), batch.seeds()),
+            Request(batch.prompt(tables.vocabulary), limits, settings, batch.class_ids(), batch.seeds()),
             draft=draft,
         )
-        for (target, draft), asked in ((priors, attrs.evolve(sampling, banned=(banned,))), (less, sampling))
+        for (target, draft), settings in ((priors, attrs.evolve(sampling, banned=(banned,))), (less, sampling))
     )  # fmt: skip
 
-    assert histories(told) == histories(done)
+    yield equal(records(by_sampling), records(by_logits), "the generation with the ban")
 
 
 LAWS = laws_in(globals())
 
 OFFENDERS = (
-    Offender(its_law_is_the_targets, plants.forgetful),
-    Offender(draws_follow_the_law, plants.Choosy),
-    Offender(draws_follow_the_law, plants.thrifty),
+    Offender(its_distribution_is_the_targets, plants.forgetful),
+    Offender(samples_follow_the_distribution, plants.Choosy),
+    Offender(samples_follow_the_distribution, plants.thrifty),
     Offender(impossible_ids_never_come_out, plants.untruncated),
     Offender(neighbours_do_not_matter, plants.sociable),
     Offender(absent_prompt_ids_do_not_matter, plants.padded),
     Offender(same_seeds_same_rows, plants.moody, also=frozenset({a_ban_is_an_id_less.name})),
-    Offender(rows_end_where_they_should, plants.talkative, also=frozenset({draws_follow_the_law.name})),
+    Offender(rows_end_where_they_should, plants.talkative, also=frozenset({samples_follow_the_distribution.name})),
     Offender(counts_add_up, plants.flattering),
     Offender(at_temperature_zero_the_likeliest_comes_out, plants.lukewarm),
     Offender(a_ban_is_an_id_less, plants.lenient),

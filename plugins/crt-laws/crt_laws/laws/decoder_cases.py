@@ -1,4 +1,4 @@
-"""What decoders are tried on: table priors, batches, limits and samplings, and the target's law of whole rows.
+"""Cases for the laws of decoders: table priors, batches, limits, samplings, and the exact distribution of rows.
 
 Axes: b batch, n ids of a row, v vocabulary.
 """
@@ -51,7 +51,7 @@ class Tables:
 
 @attrs.frozen(kw_only=True)
 class Batch:
-    """Rows to draw: prompts, classes and seeds of their own."""
+    """Rows to generate: their prompts, class ids and seeds."""
 
     prompts: list[list[int]]
     first: int
@@ -77,7 +77,7 @@ TABLES = strategies.builds(
     seed=strategies.integers(0, 2**31 - 1),
     vocabulary=strategies.integers(2, 4),
     order=strategies.integers(0, 2),
-    spread=strategies.sampled_from([0.0, 1.0, 4.0]),
+    spread=strategies.sampled_from([1.0, 4.0, 0.0]),
     zeros=strategies.sampled_from([0.0, 0.4, 1.0]),
     alike=strategies.booleans(),
 )
@@ -87,13 +87,14 @@ BATCHES = strategies.builds(
     first=strategies.integers(0, 2**62),
 )
 STOPS = strategies.sampled_from([(), (0,), (0, 1)])
-LENGTHS = strategies.integers(0, 6)
+LENGTHS = strategies.sampled_from([3, 4, 5, 6, 2, 1, 0])
+"""Three first: hypothesis prefers the first, and empty rows show little."""
 LIMITS = strategies.builds(Limits, length=LENGTHS, stop=STOPS)
-SHORT = strategies.builds(Limits, length=strategies.integers(0, 3), stop=STOPS)
-"""Limits under which every row can be written down."""
+SHORT = strategies.builds(Limits, length=strategies.sampled_from([2, 3, 1, 0]), stop=STOPS)
+"""Limits under which all rows can be listed."""
 WARM = strategies.builds(
     Sampling,
-    temperature=strategies.sampled_from([0.4, 1.0, 1.7]),
+    temperature=strategies.sampled_from([1.0, 1.7, 0.4]),
     top_k=strategies.sampled_from([0, 1, 2]),
     top_p=strategies.sampled_from([0.0, 0.6, 1.0]),
     min_p=strategies.sampled_from([0.0, 0.3]),
@@ -104,16 +105,16 @@ SAMPLINGS = WARM | strategies.just(Sampling(temperature=0))
 def joint(
     target: Prior, prompt: Tensor, *, limits: Limits, sampling: Sampling, class_ids: Tensor
 ) -> dict[tuple[int, ...], float]:
-    """The target's law of the rows after one prompt: every sequence of full length, cut at its first stop id."""
+    """The target's distribution of rows after one prompt: every sequence of full length, cut at its first stop id."""
     every = list(itertools.product(range(target.vocabulary), repeat=limits.length))
     rows = torch.tensor(every, dtype=torch.int64).reshape(len(every), limits.length)
     start = prompt[prompt >= 0]
     logits = target(torch.cat([start.expand(len(rows), -1), rows], 1), class_ids.expand(len(rows)))
-    laws = probabilities(logits.detach().double(), sampling)[:, len(start) : -1]  # b n v
-    chances = laws.gather(-1, rows[..., None])[..., 0].prod(-1).tolist()
+    distributions = probabilities(logits.detach().double(), sampling)[:, len(start) : -1]  # b n v
+    weights = distributions.gather(-1, rows[..., None])[..., 0].prod(-1).tolist()
     total: Counter[tuple[int, ...]] = Counter()
-    for row, chance in zip(every, chances, strict=True):
-        total[cut(row, limits)] += chance
+    for row, weight in zip(every, weights, strict=True):
+        total[cut(row, limits)] += weight
     return dict(total)
 
 

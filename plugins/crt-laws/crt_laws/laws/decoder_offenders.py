@@ -1,4 +1,4 @@
-"""Decoders that break one law each: a sound one inside, and one thing changed on the way in or out.
+"""Decoders that break one law each: a sound decoder with one change on the way in or out.
 
 Axes: b batch.
 """
@@ -18,103 +18,108 @@ from crtcore.settings import Limits
 
 
 class Spoiled:
-    """A decoder that changes what its `generate` or its `distribution` is asked, or what `generate` returns."""
+    """A sound decoder with a changed request of `generate` or `distribution`, or a changed generation."""
 
     def __init__(
         self,
         decoder: Decoder,
         *,
-        ask: Callable[[Request], Request] = lambda asked: asked,
-        tell: Callable[[Generation], Generation] = lambda drawn: drawn,
-        ask_law: Callable[[Request], Request] = lambda asked: asked,
+        request: Callable[[Request], Request] = lambda request: request,
+        generation: Callable[[Generation], Generation] = lambda generation: generation,
+        of_distribution: Callable[[Request], Request] = lambda request: request,
     ) -> None:
-        self._decoder, self._ask, self._tell, self._ask_law = decoder, ask, tell, ask_law
+        self._decoder, self._request, self._generation = decoder, request, generation
+        self._of_distribution = of_distribution
 
     def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
-        """What the sound decoder generates, one thing changed."""
-        return self._tell(self._decoder.generate(target, self._ask(request), draft=draft))
+        """The sound generation, with the change."""
+        return self._generation(self._decoder.generate(target, self._request(request), draft=draft))
 
     def distribution(
         self, target: Prior, request: Request, *, draft: Prior | None = None
     ) -> dict[tuple[int, ...], float]:
-        """The sound decoder's distribution, one thing changed."""
-        return self._decoder.distribution(target, self._ask_law(request), draft=draft)
+        """The sound distribution, with the change."""
+        return self._decoder.distribution(target, self._of_distribution(request), draft=draft)
 
 
-def _whole(asked: Request) -> Request:
-    return asked._replace(sampling=attrs.evolve(asked.sampling, top_k=0, top_p=1.0, min_p=0.0))
+def _whole(request: Request) -> Request:
+    return request._replace(sampling=attrs.evolve(request.sampling, top_k=0, top_p=1.0, min_p=0.0))
 
 
 def forgetful(decoder: Decoder) -> Spoiled:
-    """Leaves top-k, top-p and min-p out of its law."""
-    return Spoiled(decoder, ask_law=_whole)
+    """Leaves top-k, top-p and min-p out of its distribution."""
+    return Spoiled(decoder, of_distribution=_whole)
 
 
 def untruncated(decoder: Decoder) -> Spoiled:
-    """Leaves top-k, top-p and min-p out of its draws."""
-    return Spoiled(decoder, ask=_whole)
+    """Leaves top-k, top-p and min-p out of its samples."""
+    return Spoiled(decoder, request=_whole)
 
 
 def thrifty(decoder: Decoder) -> Spoiled:
-    """Makes one seed do for 64."""
-    return Spoiled(decoder, ask=lambda asked: asked._replace(seeds=asked.row_seeds & ~63))
+    """Uses one seed for 64 rows."""
+    return Spoiled(decoder, request=lambda request: request._replace(seeds=request.row_seeds & ~63))
 
 
 def sociable(decoder: Decoder) -> Spoiled:
     """Adds a row's place to its seed."""
-    return Spoiled(decoder, ask=lambda asked: asked._replace(seeds=asked.row_seeds + torch.arange(len(asked.prompt))))
+    return Spoiled(
+        decoder, request=lambda request: request._replace(seeds=request.row_seeds + torch.arange(len(request.prompt)))
+    )
 
 
 def padded(decoder: Decoder) -> Spoiled:
     """Adds the width of the prompts to every seed."""
-    return Spoiled(decoder, ask=lambda asked: asked._replace(seeds=asked.row_seeds + asked.prompt.shape[1]))
+    return Spoiled(decoder, request=lambda request: request._replace(seeds=request.row_seeds + request.prompt.shape[1]))
 
 
 def talkative(decoder: Decoder) -> Spoiled:
-    """Goes on behind a stop id."""
-    return Spoiled(decoder, ask=lambda asked: asked._replace(limits=Limits(length=asked.limits.length)))
+    """Continues after a stop id."""
+    return Spoiled(decoder, request=lambda request: request._replace(limits=Limits(length=request.limits.length)))
 
 
 def lukewarm(decoder: Decoder) -> Spoiled:
-    """Takes temperature 0 for a half."""
+    """Samples at a temperature of 0.5 in place of 0."""
     return Spoiled(
         decoder,
-        ask=lambda asked: (
-            asked
-            if asked.sampling.temperature
-            else asked._replace(sampling=attrs.evolve(asked.sampling, temperature=0.5))
+        request=lambda request: (
+            request
+            if request.sampling.temperature
+            else request._replace(sampling=attrs.evolve(request.sampling, temperature=0.5))
         ),
     )
 
 
 def lenient(decoder: Decoder) -> Spoiled:
     """Bans nothing."""
-    return Spoiled(decoder, ask=lambda asked: asked._replace(sampling=attrs.evolve(asked.sampling, banned=())))
+    return Spoiled(
+        decoder, request=lambda request: request._replace(sampling=attrs.evolve(request.sampling, banned=()))
+    )
 
 
 def flattering(decoder: Decoder) -> Spoiled:
-    """Leaves the call that reads the prompt out of its count."""
-    return Spoiled(decoder, tell=lambda drawn: drawn._replace(target_calls=(drawn.target_calls - 1).clamp(min=0)))
+    """Does not count the call that reads the prompt."""
+    return Spoiled(decoder, generation=lambda made: made._replace(target_calls=(made.target_calls - 1).clamp(min=0)))
 
 
 def moody(decoder: Decoder) -> Spoiled:
-    """Answers otherwise when it is asked again."""
+    """Generates other rows for a repeated request."""
     last: list[Tensor] = []
     again = False
 
-    def ask(asked: Request) -> Request:
+    def change(request: Request) -> Request:
         nonlocal again
-        now = [asked.prompt, asked.row_seeds]
+        now = [request.prompt, request.row_seeds]
         again = not again and len(last) == 2 and all(map(torch.equal, last, now))
         last[:] = now
-        return asked._replace(seeds=asked.row_seeds + again)
+        return request._replace(seeds=request.row_seeds + again)
 
-    return Spoiled(decoder, ask=ask)
+    return Spoiled(decoder, request=change)
 
 
 @attrs.frozen
 class Choosy:
-    """Draws every row twice and keeps the one with the smaller first id."""
+    """Generates every row twice and keeps the one with the smaller first id."""
 
     decoder: Decoder
 

@@ -1,4 +1,4 @@
-"""Priors that break one law each: a sound one inside, and one thing changed on the way in or out."""
+"""Priors that break one law each: a sound prior with one change on the way in or out."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from torch.nn import functional
 
 from crtcore.kinds.prior import Prior, Session
 
-Ask: TypeAlias = Callable[[Tensor, Tensor | None, int], tuple[Tensor, Tensor | None]]
-"""Ids, parents and the first new column, to what the sound session is asked."""
-Keep: TypeAlias = Callable[[Tensor, int], Tensor]
-"""A path and how often there has been a commit, to what the sound session keeps."""
-Tell: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
-"""The first tip, the present one and how often there has been a commit, to the tip that is told."""
+Extension: TypeAlias = Callable[[Tensor, Tensor | None, int], tuple[Tensor, Tensor | None]]
+"""Ids, parents and the first new column, to the ids and parents that the sound session gets."""
+Commitment: TypeAlias = Callable[[Tensor, int], Tensor]
+"""A path and the number of commits, to the path that the sound session commits."""
+Logits: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
+"""The first next logits, the present ones and the number of commits, to the next logits that are returned."""
 
 
 class SpoiledSession:
-    """A session that changes what it is asked, what it keeps, or what it tells."""
+    """A sound session with changed extensions, commits or next logits."""
 
     def __init__(
         self,
         session: Session,
         *,
-        ask: Ask = lambda ids, parents, _: (ids, parents),
-        keep: Keep = lambda path, _: path,
-        tell: Tell = lambda _, next_logits, __: next_logits,
+        extend: Extension = lambda ids, parents, _: (ids, parents),
+        commit: Commitment = lambda path, _: path,
+        answer: Logits = lambda _, next_logits, __: next_logits,
     ) -> None:
-        self._session, self._ask, self._keep, self._tell = session, ask, keep, tell
+        self._session, self._extend, self._commit, self._answer = session, extend, commit, answer
         self._first, self._commits = session.next_logits, 0
         self._logits = session.next_logits[:, None]
-        self.next_logits = tell(session.next_logits, session.next_logits, 0)
+        self.next_logits = answer(session.next_logits, session.next_logits, 0)
 
     def extend(self, ids: Tensor, parents: Tensor | None = None) -> Tensor:
-        """The sound session's answer to what it is asked instead."""
-        logits = self._session.extend(*self._ask(ids, parents, self._logits.shape[1] - 1))
+        """The logits of the sound session for the changed extension."""
+        logits = self._session.extend(*self._extend(ids, parents, self._logits.shape[1] - 1))
         self._logits = torch.cat((self._logits, logits), 1)
         return logits
 
     def commit(self, path: Tensor) -> None:
-        """Keeps something else; the tip is still that of `path`."""
+        """Commits the changed path; the next logits are still those of `path`."""
         self._commits += 1
-        self._session.commit(self._keep(path, self._commits))
+        self._session.commit(self._commit(path, self._commits))
         last = functional.pad(path, (1, 0), value=-1).gather(1, (path >= 0).sum(-1)[:, None]) + 1  # b 1
         next_logits = self._logits[torch.arange(len(path)), last[:, 0]]
         self._logits = next_logits[:, None]
-        self.next_logits = self._tell(self._first, next_logits, self._commits)
+        self.next_logits = self._answer(self._first, next_logits, self._commits)
 
 
 class SpoiledPrior:
-    """A prior that changes its logits, or hands out spoiled sessions."""
+    """A sound prior with changed logits or sessions."""
 
     def __init__(
         self,
@@ -65,11 +65,11 @@ class SpoiledPrior:
         self._prior, self._call, self._session = prior, call, session
 
     def __call__(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
-        """The sound logits, changed."""
+        """The sound logits, with the change."""
         return self._call(self._prior(ids, class_ids), ids, class_ids)
 
     def open(self, ids: Tensor, class_ids: Tensor | None = None, *, capacity: int, room: int) -> Session:
-        """The sound session, spoiled."""
+        """The sound session, with the change."""
         return self._session(self._prior.open(ids, class_ids, capacity=capacity, room=room))
 
 
@@ -88,12 +88,12 @@ class _Mute:
 
 
 def mute(prior: Prior) -> Prior:
-    """Every logit is -inf, so that there is no law."""
+    """Every logit is -inf, so that there is no distribution."""
     return SpoiledPrior(prior, call=lambda logits, _, __: torch.full_like(logits, float("-inf")), session=_Mute)
 
 
 def clairvoyant(prior: Prior) -> Prior:
-    """Each row has a look at the id it should foretell."""
+    """Each row depends on the id that it should predict."""
 
     def call(logits: Tensor, ids: Tensor, _: Tensor | None) -> Tensor:
         return logits + functional.pad(ids.clamp(min=0), (0, 1))[..., None]
@@ -112,71 +112,72 @@ def padded(prior: Prior) -> Prior:
 
 
 def particular(prior: Prior) -> Prior:
-    """No condition is another thing than a condition of -1."""
+    """No class ids differ from class ids of -1."""
     return SpoiledPrior(prior, call=lambda logits, _, class_ids: logits + (class_ids is None))
 
 
 def late(prior: Prior) -> Prior:
-    """The tip is wrong until something is committed."""
+    """The next logits are wrong until the first commit."""
 
-    def tell(_: Tensor, next_logits: Tensor, commits: int) -> Tensor:
+    def answer(_: Tensor, next_logits: Tensor, commits: int) -> Tensor:
         return next_logits if commits else next_logits + 1
 
-    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, tell=tell))
+    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, answer=answer))
 
 
 def starry(prior: Prior) -> Prior:
-    """A chain is taken for a star: each of its ids follows the last column of the call before."""
+    """A chain is read as a star: each of its ids follows the last column of the call before."""
 
-    def ask(ids: Tensor, parents: Tensor | None, first: int) -> tuple[Tensor, Tensor | None]:
+    def extension(ids: Tensor, parents: Tensor | None, first: int) -> tuple[Tensor, Tensor | None]:
         return ids, torch.full_like(ids, first - 1) if parents is None else parents
 
-    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, ask=ask))
+    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, extend=extension))
 
 
 def straight(prior: Prior) -> Prior:
-    """A tree is taken for a chain that hangs where its first node does."""
+    """A tree is read as a chain below the parent of its first node."""
 
-    def ask(ids: Tensor, parents: Tensor | None, first: int) -> tuple[Tensor, Tensor | None]:
+    def extension(ids: Tensor, parents: Tensor | None, first: int) -> tuple[Tensor, Tensor | None]:
         if parents is None:
             return ids, None
         chain = torch.arange(first - 1, first + ids.shape[1] - 1).repeat(len(ids), 1)
         return ids, torch.cat((parents[:, :1], chain[:, 1:]), 1)
 
-    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, ask=ask))
+    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, extend=extension))
 
 
 def restarting(prior: Prior) -> Prior:
     """Columns are numbered from 0 in each call."""
 
-    def ask(ids: Tensor, parents: Tensor | None, first: int) -> tuple[Tensor, Tensor | None]:
+    def extension(ids: Tensor, parents: Tensor | None, first: int) -> tuple[Tensor, Tensor | None]:
         if parents is None:
             return ids, None
         moved = (parents + first).clamp(max=first + ids.shape[1] - 1)
         return ids, moved.minimum(torch.arange(first - 1, first + ids.shape[1] - 1)).where(parents >= 0, -1)
 
-    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, ask=ask))
+    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, extend=extension))
 
 
 def filled(prior: Prior) -> Prior:
-    """An absent id is taken for id 0."""
+    """An absent id is read as id 0."""
     return SpoiledPrior(
-        prior, session=lambda session: SpoiledSession(session, ask=lambda ids, parents, _: (ids.clamp(min=0), parents))
+        prior,
+        session=lambda session: SpoiledSession(session, extend=lambda ids, parents, _: (ids.clamp(min=0), parents)),
     )
 
 
 def curious(prior: Prior) -> Prior:
-    """Has a look at the ids before it asks."""
+    """Reads the ids on the host."""
 
-    def ask(ids: Tensor, parents: Tensor | None, _: int) -> tuple[Tensor, Tensor | None]:
+    def extension(ids: Tensor, parents: Tensor | None, _: int) -> tuple[Tensor, Tensor | None]:
         return ids.clamp(max=int(ids.max())), parents
 
-    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, ask=ask))
+    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, extend=extension))
 
 
 def stuck(prior: Prior) -> Prior:
-    """The tip stays what it was at first."""
-    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, tell=lambda first, _, __: first))
+    """The next logits are always the first ones."""
+    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, answer=lambda first, _, __: first))
 
 
 def _shortened(path: Tensor) -> Tensor:
@@ -184,23 +185,23 @@ def _shortened(path: Tensor) -> Tensor:
 
 
 def forgetful(prior: Prior) -> Prior:
-    """The last id of a path is forgotten, though the tip is right."""
-    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, keep=lambda path, _: _shortened(path)))
+    """The last id of a path is lost, while the next logits are correct."""
+    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, commit=lambda path, _: _shortened(path)))
 
 
 def tiring(prior: Prior) -> Prior:
-    """From the second commit on, the last id of a path is forgotten."""
+    """From the second commit on, the last id of a path is lost."""
 
-    def keep(path: Tensor, commits: int) -> Tensor:
+    def commitment(path: Tensor, commits: int) -> Tensor:
         return path if commits < 2 else _shortened(path)
 
-    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, keep=keep))
+    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, commit=commitment))
 
 
 def careless(prior: Prior) -> Prior:
-    """A row that outgrew its capacity is answered all the same."""
+    """A row beyond its capacity has finite logits."""
 
-    def tell(_: Tensor, logits: Tensor, __: int) -> Tensor:
+    def answer(_: Tensor, logits: Tensor, __: int) -> Tensor:
         return logits.nan_to_num()
 
-    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, tell=tell))
+    return SpoiledPrior(prior, session=lambda session: SpoiledSession(session, answer=answer))

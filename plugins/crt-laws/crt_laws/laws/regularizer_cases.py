@@ -1,4 +1,4 @@
-"""What the laws of regularisers are tried on."""
+"""The regulariser under test, for the laws of regularisers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crtcore.kinds.tokenizer import Tokenizer
 
 @attrs.frozen
 class Trial:
-    """A regulariser on trial, and the tokenizer that it was built for."""
+    """A regulariser under test, and the tokenizer that it was built for."""
 
     regularizer: Regularizer
     tokenizer: Tokenizer

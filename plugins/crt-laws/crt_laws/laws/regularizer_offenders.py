@@ -1,4 +1,4 @@
-"""Regularisers that break one law each: a sound one inside, and its penalty changed."""
+"""Regularisers that break one law each: a sound regulariser with a changed penalty."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Altered(nn.Module):
-    """A regulariser whose penalty is changed, with the tokenizer at hand; `scale` is a parameter of its own."""
+    """A sound regulariser with a changed penalty; `scale` is a parameter of its own."""
 
     def __init__(self, trial: Trial, change: Callable[[Altered, Encoded, RegularizerOutput], dict[str, Any]]) -> None:
         super().__init__()
@@ -30,23 +30,23 @@ class Altered(nn.Module):
         return list(cast("nn.Module", self.trial[0].tokenizer).parameters())
 
     def forward(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
-        """The penalty, changed."""
+        """The changed penalty."""
         penalty = self.trial[0].regularizer(data, encoded, progress)
         return penalty._replace(**self.change(self, encoded, penalty))
 
 
 def altered(change: Callable[[Altered, Encoded, RegularizerOutput], dict[str, Any]]) -> Callable[[Trial], Trial]:
-    """Alters the regulariser on trial."""
+    """Changes the penalty of the regulariser under test."""
     return lambda trial: attrs.evolve(trial, regularizer=Altered(trial, change))
 
 
 def decay(self: Altered, _: Encoded, penalty: RegularizerOutput) -> dict[str, Any]:
-    """A decay of the tokenizer's weights that no weight of the regulariser scales."""
+    """Decays the tokenizer's weights, whatever the weight of the regulariser."""
     return {"own_loss": penalty.own_loss + sum(parameter.square().sum() for parameter in self.learned())}
 
 
 def nudge(self: Altered, _: Encoded, penalty: RegularizerOutput) -> dict[str, Any]:
-    """Moves the tokenizer's weights by hand."""
+    """Changes the tokenizer's weights in place."""
     for parameter in self.learned():
         parameter.data *= 1.001
     return {}

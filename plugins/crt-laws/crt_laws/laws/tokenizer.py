@@ -1,4 +1,4 @@
-"""The laws of tokenizers: two directions that agree, ids in order, and a state that survives.
+"""The laws of tokenizers: two directions that agree, ids in range, and a state that can be saved.
 
 Axes: b batch, k codes of a sample.
 """
@@ -15,8 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crt_basics.bottlenecks.specs import FSQ
-from crt_laws.compare import assert_near
-from crt_laws.kit import Bench, Offender, law, laws_in
+from crt_laws.checks import check, equal, near, same
+from crt_laws.kit import Bench, Checks, Offender, law, laws_in
 from crt_laws.laws import tokenizer_offenders as plants
 from crt_laws.laws.tokenizer_cases import Form, Trial
 from crtcore.kinds.tokenizer import Encoded, Tokenizer, TokenizerSpec
@@ -51,7 +51,7 @@ class Batch:
     samples: int
 
     def data(self, trial: Trial) -> Tensor:
-        """The samples, in the form that the tokenizer takes."""
+        """The samples, in the form of data that the tokenizer takes."""
         return trial.form.draw(torch.Generator().manual_seed(self.seed), self.samples)
 
 
@@ -78,44 +78,49 @@ def subject(spec: TokenizerSpec) -> Trial:
 
 
 def ids_of(encoded: Encoded) -> Tensor:
-    """The ids, which there are for a discrete bottleneck."""
-    assert encoded.ids is not None
+    """The ids of a tokenizer over a discrete bottleneck.
+
+    Raises: ValueError if there are none.
+    """
+    if encoded.ids is None:
+        raise ValueError("expected ids, as the bottleneck is discrete, got None")
     return encoded.ids
 
 
 @law("tokenizer", batch=BATCHES)
-def encode_is_the_first_half(trial: Trial, batch: Batch) -> None:
-    """`encode` gives the ids met on the whole way."""
+def encode_is_the_first_half(trial: Trial, batch: Batch) -> Checks:
+    """`encode` returns the ids of the whole pass."""
     data = batch.data(trial)
 
-    assert torch.equal(trial.tokenizer.encode(data), ids_of(trial.tokenizer(data)))
+    yield same(trial.tokenizer.encode(data), ids_of(trial.tokenizer(data)), "ids by `encode` and by call")
 
 
 @law("tokenizer", batch=BATCHES)
-def decode_is_the_second_half(trial: Trial, batch: Batch) -> None:
-    """Decoding the ids met on the whole way gives its reconstruction."""
+def decode_is_the_second_half(trial: Trial, batch: Batch) -> Checks:
+    """`decode` of the ids of the whole pass returns its reconstruction."""
     encoded = trial.tokenizer(batch.data(trial))
 
     decoded = trial.tokenizer.decode(ids_of(encoded))
 
-    assert_near(decoded, encoded.reconstruction)
+    yield near(decoded, encoded.reconstruction, "reconstructions by `decode` and by call")
 
 
 @law("tokenizer", batch=BATCHES)
-def ids_are_in_range(trial: Trial, batch: Batch) -> None:
-    """Ids run from 0 up to the vocabulary, no more of them than the length; absent ones, as masked, end a row."""
+def ids_are_in_range(trial: Trial, batch: Batch) -> Checks:
+    """Ids are less than the vocabulary and at most `length` a row; the absent ones, as masked, end a row."""
     encoded = trial.tokenizer(batch.data(trial))
-    ids = ids_of(encoded)
+    ids, tokenizer = ids_of(encoded), trial.tokenizer
 
-    assert ids.shape[1] <= trial.tokenizer.length
-    assert ids.max() < trial.tokenizer.vocabulary
-    assert ids.min() >= -1
-    assert torch.equal(encoded.mask, ids >= 0)
-    assert (encoded.mask[:, :-1] >= encoded.mask[:, 1:]).all()
+    yield check(ids.shape[1] <= tokenizer.length, f"{ids.shape[1]} ids with a length of {tokenizer.length}")
+    observed = f"ids from {ids.min()} to {ids.max()} with a vocabulary of {tokenizer.vocabulary}"
+    yield check((ids >= -1) & (ids < tokenizer.vocabulary), observed)
+    yield same(encoded.mask, ids >= 0, "the mask and where ids are present")
+    gaps = int((encoded.mask[:, :-1] < encoded.mask[:, 1:]).sum())
+    yield equal(gaps, 0, "the number of ids after an absent one")
 
 
 @law("tokenizer", batch=BATCHES)
-def neighbours_do_not_matter(trial: Trial, batch: Batch) -> None:
+def neighbours_do_not_matter(trial: Trial, batch: Batch) -> Checks:
     """A sample has the same ids, reconstruction, distortion and rate in any batch."""
     data = batch.data(trial)
     together = trial.tokenizer(data)
@@ -123,17 +128,13 @@ def neighbours_do_not_matter(trial: Trial, batch: Batch) -> None:
     for row in range(len(data)):
         alone = trial.tokenizer(data[row : row + 1])
         present = together.mask[row]
-        assert torch.equal(ids_of(alone)[alone.mask], ids_of(together)[row, present])
-        for one, other in zip(_by_sample(alone), _by_sample(together), strict=True):
-            assert_near(one[0], other[row])
-
-
-def _by_sample(encoded: Encoded) -> tuple[Tensor, ...]:
-    return encoded.reconstruction, encoded.distortion, encoded.rate
+        yield same(ids_of(alone)[alone.mask], ids_of(together)[row, present], "ids alone and in a batch")
+        for name in ("reconstruction", "distortion", "rate"):
+            yield near(getattr(alone, name)[0], getattr(together, name)[row], f"{name} alone and in a batch")
 
 
 @law("tokenizer", batch=BATCHES, seed=st.integers(1, 2**32))
-def state_survives_saving(trial: Trial, batch: Batch, seed: int) -> None:
+def state_survives_saving(trial: Trial, batch: Batch, seed: int) -> Checks:
     """Saved and loaded into one built under another seed, it gives the same ids and reconstruction bit for bit."""
     data = batch.data(trial)
     fresh = trial.build(seed)
@@ -142,43 +143,44 @@ def state_survives_saving(trial: Trial, batch: Batch, seed: int) -> None:
     cast("nn.Module", fresh).load_state_dict(safetensors.torch.load(saved))
 
     before, after = trial.tokenizer(data), fresh(data)
-    assert torch.equal(ids_of(after), ids_of(before))
-    assert torch.equal(after.reconstruction, before.reconstruction)
+    yield same(ids_of(after), ids_of(before), "ids after and before")
+    yield same(after.reconstruction, before.reconstruction, "reconstructions after and before")
 
 
 @law("tokenizer", batch=BATCHES)
-def distortion_is_finite(trial: Trial, batch: Batch) -> None:
+def distortion_is_finite(trial: Trial, batch: Batch) -> Checks:
     """Loss, distortion and rate are finite, the last two never negative, with a number for each sample."""
     encoded = trial.tokenizer(batch.data(trial))
 
-    assert encoded.loss.isfinite()
-    for amount in (encoded.distortion, encoded.rate):
-        assert amount.shape == (batch.samples,)
-        assert amount.isfinite().all()
-        assert (amount >= 0).all()
+    yield check(encoded.loss.isfinite(), f"loss {encoded.loss.item()}")
+    for name, amount in (("distortion", encoded.distortion), ("rate", encoded.rate)):
+        yield equal(amount.shape, (batch.samples,), f"the shape of {name}")
+        yield check(amount.isfinite(), f"{name} {amount.tolist()}")
+        yield check(amount >= 0, f"{name} {amount.tolist()}")
 
 
 @law("tokenizer", batch=BATCHES)
-def data_keeps_its_shape(trial: Trial, batch: Batch) -> None:
-    """What comes back has the shape and type of what went in."""
+def data_keeps_its_shape(trial: Trial, batch: Batch) -> Checks:
+    """Reconstructions have the shape and type of the data."""
     data = batch.data(trial)
 
     encoded = trial.tokenizer(data)
     decoded = trial.tokenizer.decode(ids_of(encoded))
 
-    assert decoded.shape == encoded.reconstruction.shape == data.shape
-    assert decoded.dtype == encoded.reconstruction.dtype == data.dtype
+    for name, output in (("the reconstruction", encoded.reconstruction), ("what `decode` returns", decoded)):
+        yield equal(output.shape, data.shape, f"the shape of {name}")
+        yield equal(output.dtype, data.dtype, f"the type of {name}")
 
 
 @law("tokenizer", batch=BATCHES)
-def the_loss_teaches_the_encoder(trial: Trial, batch: Batch) -> None:
+def the_loss_reaches_the_encoder(trial: Trial, batch: Batch) -> Checks:
     """The loss has a gradient at the features, and the features at a parameter."""
     encoded = trial.tokenizer(batch.data(trial))
 
-    assert encoded.features.requires_grad
-    assert encoded.loss.requires_grad
+    yield check(encoded.features.requires_grad, "features without gradient")
+    yield check(encoded.loss.requires_grad, "a loss without gradient")
     (gradient,) = torch.autograd.grad(encoded.loss, encoded.features)
-    assert gradient.abs().max() > 0
+    yield check(gradient.abs().max() > 0, "a gradient of 0 at the features")
 
 
 LAWS = laws_in(globals())
@@ -209,7 +211,7 @@ OFFENDERS = (
         ),
     ),
     Offender(
-        the_loss_teaches_the_encoder,
+        the_loss_reaches_the_encoder,
         plants.altered(
             call=plants.replaced(lambda encoded: {"features": encoded.features.detach(), "loss": encoded.loss.detach()})
         ),

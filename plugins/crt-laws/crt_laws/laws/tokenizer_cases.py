@@ -1,4 +1,4 @@
-"""What the laws of tokenizers are tried on."""
+"""Forms of data, and tokenizers, for the laws of tokenizers."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from crtcore.kinds.tokenizer import Tokenizer
 
 
 class Form(NamedTuple):
-    """A form of data that tokenizers are tried on."""
+    """A form of data."""
 
     draw: Callable[[torch.Generator, int], Tensor]
-    """A generator, and how many samples."""
+    """Samples, of a generator and their number."""
     vocabulary: int | None = None
-    """Of the data, if they are ids."""
+    """Vocabulary of the data, if they are ids."""
 
 
 @attrs.frozen
 class Trial:
-    """A tokenizer on trial, and how one is built under another seed."""
+    """A tokenizer under test, and how one is built under another seed."""
 
     tokenizer: Tokenizer
     build: Callable[[int], Tokenizer]

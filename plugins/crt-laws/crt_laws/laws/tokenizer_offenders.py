@@ -1,4 +1,4 @@
-"""Tokenizers that break one law each: a sound one inside, and one thing changed."""
+"""Tokenizers that break one law each: a sound tokenizer with one change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Altered(nn.Module):
-    """A tokenizer with one thing changed: methods and numbers by name, each method given the one within."""
+    """A sound tokenizer with changes by name: `call`, `encode`, `decode`, which get the sound one, and `vocabulary`."""
 
     def __init__(self, inner: Tokenizer, **changes: Any) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Altered(nn.Module):
         self.vocabulary: int = changes.get("vocabulary", inner.vocabulary)
 
     def forward(self, data: Tensor, class_ids: Tensor | None = None) -> Encoded:
-        """The whole way, changed by `call`."""
+        """The whole pass, changed by `call`."""
         encoded: Encoded = self.changes.get("call", lambda inner, data: inner(data))(self.inner, data)
         return encoded
 
@@ -41,7 +41,7 @@ class Altered(nn.Module):
 
 
 def altered(**changes: Any) -> Callable[[Trial], Trial]:
-    """Alters the tokenizer on trial, and every one built for it."""
+    """Changes the tokenizer under test, and every one built under another seed."""
 
     def plant(trial: Trial) -> Trial:
         def build(seed: int) -> Tokenizer:
@@ -53,7 +53,7 @@ def altered(**changes: Any) -> Callable[[Trial], Trial]:
 
 
 def replaced(change: Callable[[Encoded], dict[str, Any]]) -> Callable[[Any, Tensor], Encoded]:
-    """A whole way with some of its fields replaced."""
+    """A whole pass with some fields of its output replaced."""
 
     def call(inner: Any, data: Tensor) -> Encoded:
         encoded: Encoded = inner(data)
@@ -63,7 +63,7 @@ def replaced(change: Callable[[Encoded], dict[str, Any]]) -> Callable[[Any, Tens
 
 
 def forgetful(trial: Trial) -> Trial:
-    """Adds to what it decodes a number that its state does not hold."""
+    """Adds a number to reconstructions that is not in its state."""
 
     def forget(seed: int, inner: Tokenizer) -> Tokenizer:
         return Altered(

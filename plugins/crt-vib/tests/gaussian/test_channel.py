@@ -1,4 +1,4 @@
-"""`gaussian`: what it costs, what it lets through, and by which noise."""
+"""`gaussian`: its rate, its codes, and their noise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crtcore import Noise
 
 
 def built(**fields: Any) -> GaussianChannel:
-    """In float64, with first values from a fixed seed; four channels to two if nothing else is said."""
+    """A channel in float64 with a fixed seed; by default from four channels to two."""
     torch.manual_seed(0)
     return Gaussian(**{"width": 4, "latent": 2, **fields}).build().double()
 
@@ -28,7 +28,7 @@ def vectors(samples: int = 64, places: int = 3, width: int = 4) -> Tensor:
 
 
 def fixed(channel: GaussianChannel, mean: float, scale: float) -> GaussianChannel:
-    """The same with one posterior for every feature."""
+    """The channel with the same posterior for every feature."""
     last = channel.head[-1]
     assert isinstance(last, torch.nn.Linear)
     with torch.no_grad():
@@ -39,24 +39,24 @@ def fixed(channel: GaussianChannel, mean: float, scale: float) -> GaussianChanne
 
 
 @pytest.mark.parametrize("fields", [{}, {"hidden": 16}, {"components": 1}, {"components": 5}], ids=str)
-def test_it_starts_at_a_width_near_1_and_a_rate_near_0(fields: dict[str, Any]) -> None:
+def test_it_starts_at_a_scale_near_1_and_a_rate_near_0(fields: dict[str, Any]) -> None:
     channel = built(**fields)
 
-    squeezed = channel(vectors(512))
+    output = channel(vectors(512))
 
     assert channel.posterior(vectors(512)).scale.sub(1).abs().max() < 0.25
     # Three places of two channels; the prior of five components begins with means 0.1 wide.
-    assert squeezed.rate.mean().item() < 0.15
+    assert output.rate.mean().item() < 0.15
 
 
 def test_the_rate_is_the_divergence_summed_over_places_and_channels() -> None:
-    squeezed = fixed(built(), 1.0, 2.0)(vectors(5, places=3))
+    output = fixed(built(), 1.0, 2.0)(vectors(5, places=3))
 
     # Of N(1, 2) from N(0, 1): -ln 2 + (4 + 1) / 2 - 1 / 2, six times.
-    assert squeezed.rate.tolist() == pytest.approx([6 * (2 - 0.6931471805599453)] * 5, abs=1e-5)
+    assert output.rate.tolist() == pytest.approx([6 * (2 - 0.6931471805599453)] * 5, abs=1e-5)
 
 
-def test_one_component_that_learned_nothing_costs_what_the_standard_prior_does() -> None:
+def test_an_untrained_component_has_the_rate_of_the_standard_prior() -> None:
     one, none = built(components=1), built()
     one.head.load_state_dict(none.head.state_dict())
 
@@ -65,7 +65,7 @@ def test_one_component_that_learned_nothing_costs_what_the_standard_prior_does()
     torch.testing.assert_close(*rates)
 
 
-def test_one_component_that_is_the_posterior_costs_nothing() -> None:
+def test_a_component_equal_to_the_posterior_has_rate_0() -> None:
     channel = fixed(built(components=1), 1.0, 2.0)
     with torch.no_grad():
         channel.prior.means.fill_(1.0)
@@ -74,46 +74,46 @@ def test_one_component_that_is_the_posterior_costs_nothing() -> None:
     assert channel(vectors()).rate.abs().max().item() < 1e-9
 
 
-def test_several_components_alike_cost_what_one_does_in_the_mean() -> None:
+def test_equal_components_have_the_mean_rate_of_one() -> None:
     channel = fixed(built(components=3), 1.0, 0.5)
     with torch.no_grad():
         channel.prior.means.zero_()
 
     rate = channel(vectors(4096, places=1), Noise(7, "test")).rate
 
-    exact = 2 * (0.6931471805599453 + (0.25 + 1) / 2 - 0.5)
+    exact_frontier = 2 * (0.6931471805599453 + (0.25 + 1) / 2 - 0.5)
     # Five standard errors of 4,096 samples: false alarms at 6e-7.
-    assert rate.mean().item() == pytest.approx(exact, abs=5 * rate.std().item() / 64)
+    assert rate.mean().item() == pytest.approx(exact_frontier, abs=5 * rate.std().item() / 64)
     assert rate.std().item() > 0
 
 
-def test_codes_scatter_about_the_mean_by_the_width() -> None:
+def test_codes_have_the_mean_and_the_scale_of_the_posterior() -> None:
     channel = fixed(built(), 1.0, 0.5)
 
-    squeezed = channel(vectors(4096, places=4), Noise(3, "test"))
+    output = channel(vectors(4096, places=4), Noise(3, "test"))
 
-    errors = (squeezed.codes - squeezed.latents) / 0.5
+    errors = (output.codes - output.latents) / 0.5
     count = errors.numel()
     # Five standard deviations of mean and variance: false alarms at 6e-7 each.
     assert errors.mean().item() == pytest.approx(0, abs=5 / count**0.5)
     assert errors.square().mean().item() == pytest.approx(1, abs=5 * (2 / count) ** 0.5)
-    assert (squeezed.latents == 1).all()
+    assert (output.latents == 1).all()
 
 
-def test_the_gradient_of_a_code_is_that_of_mean_and_width() -> None:
+def test_the_gradient_of_a_code_is_that_of_mean_and_scale() -> None:
     channel = built()
     features = vectors().requires_grad_()
 
-    squeezed = channel(features, Noise(3, "test"))
-    (gradient,) = torch.autograd.grad(squeezed.codes.sum(), features, retain_graph=True)
+    output = channel(features, Noise(3, "test"))
+    (gradient,) = torch.autograd.grad(output.codes.sum(), features, retain_graph=True)
 
     mean, scale = channel.posterior(features)
-    errors = ((squeezed.codes - mean) / scale).detach()
+    errors = ((output.codes - mean) / scale).detach()
     (expected,) = torch.autograd.grad((mean + errors * scale).sum(), features)
     torch.testing.assert_close(gradient, expected)
 
 
-def test_free_nats_have_no_gradient_and_are_told_all_the_same() -> None:
+def test_free_nats_have_no_gradient_and_count_in_the_rate() -> None:
     features = vectors().requires_grad_()
     free, charged = built(free_bits=100.0), built()
     charged.load_state_dict(free.state_dict())
@@ -140,7 +140,7 @@ def test_a_channel_above_the_free_nats_keeps_its_gradient() -> None:
     assert last.bias.grad[1] == 0
 
 
-def test_a_call_alone_changes_nothing() -> None:
+def test_a_forward_pass_alone_changes_nothing() -> None:
     channel, state = built(), torch.get_rng_state()
 
     first, second = channel(vectors()), channel(vectors())
@@ -149,7 +149,7 @@ def test_a_call_alone_changes_nothing() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_other_codes_are_drawn_once_a_step_is_propagated_back() -> None:
+def test_other_codes_are_drawn_after_a_backward_pass() -> None:
     channel = built()
     first = channel(vectors())
 
@@ -160,7 +160,7 @@ def test_other_codes_are_drawn_once_a_step_is_propagated_back() -> None:
     assert not torch.equal(first.codes, second.codes)
 
 
-def test_the_state_says_which_codes_are_drawn() -> None:
+def test_the_state_determines_which_codes_are_drawn() -> None:
     channel, other = built(), built()
     other.seed += 1
     channel(vectors()).codes.sum().backward()
@@ -181,7 +181,7 @@ def test_outside_training_a_step_changes_no_code() -> None:
     assert torch.equal(channel(vectors()).codes, first.codes)
 
 
-def test_noise_that_is_given_decides_and_leaves_the_state_alone() -> None:
+def test_a_noise_argument_determines_codes_and_does_not_change_the_state() -> None:
     channel = built()
 
     one, same, other = (channel(vectors(), Noise(seed, "test")).codes for seed in (1, 1, 2))
@@ -192,7 +192,7 @@ def test_noise_that_is_given_decides_and_leaves_the_state_alone() -> None:
     assert int(channel.steps) == 0
 
 
-def test_more_samples_leave_the_codes_of_those_that_were_there_alone() -> None:
+def test_more_samples_do_not_change_the_codes_of_the_others() -> None:
     channel = built()
 
     assert torch.equal(channel(vectors()[:8]).codes, channel(vectors()).codes[:8])
@@ -231,20 +231,20 @@ def test_ids_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("law", "components"),
-    [(laws.rate_covers_what_noisy_codes_tell, 3), (laws.noisy_distortion_and_rate_cover_the_labels, 0)],
+    [(laws.rate_covers_the_mutual_information, 3), (laws.noisy_distortion_and_rate_cover_the_labels, 0)],
     ids=lambda each: str(getattr(each, "name", each)),
 )
 def test_means_in_place_of_codes_are_caught_by_law(law: Any, components: int) -> None:
     sound = benches()["bottleneck"].subject(Gaussian(width=6, latent=4, components=components))
 
     with pytest.raises(AssertionError):
-        law.attempt(after(lambda squeezed: squeezed._replace(codes=squeezed.latents, rate=squeezed.rate / 4))(sound))
+        law.attempt(after(lambda output: output._replace(codes=output.latents, rate=output.rate / 4))(sound))
 
 
-def test_a_quarter_of_the_rate_that_is_due_is_caught_by_law() -> None:
+def test_a_quarter_of_the_rate_is_caught_by_law() -> None:
     sound = benches()["bottleneck"].subject(Gaussian(width=6, latent=4))
 
     with pytest.raises(AssertionError):
-        laws.rate_covers_what_noisy_codes_tell.attempt(
-            after(lambda squeezed: squeezed._replace(rate=squeezed.rate / 4))(sound)
+        laws.rate_covers_the_mutual_information.attempt(
+            after(lambda output: output._replace(rate=output.rate / 4))(sound)
         )
