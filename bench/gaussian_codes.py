@@ -16,7 +16,7 @@ import torch
 from side_by_side import keep, options, show
 from torch import Tensor, nn
 
-from crt_vib.rate_distortion.frontier import exact
+from crt_vib.rate_distortion.frontier import exact_frontier
 
 CLASSES, NOISE = 16, 0.2
 RATE, SQUARED = (0.35, 0.5, 0.55, 0.62, 0.67), (0.03, 0.11, 0.14, 0.18, 0.25, 0.4, 1.0)
@@ -26,7 +26,7 @@ DRAWS, TRIED = 32, 4000
 def main() -> None:
     told = options("Gaussian codes beside the exact frontier.", steps=1500, channels=16)
     joint = np.full((CLASSES, CLASSES), NOISE / CLASSES**2) + np.eye(CLASSES) * (1 - NOISE) / CLASSES
-    frontier, answers = exact(joint), torch.tensor(joint * CLASSES).float()
+    frontier, answers = exact_frontier(joint), torch.tensor(joint * CLASSES).float()
     rows, numbers = [], {"channels": told.channels, "steps": told.steps}
     for power, prices in (("rate", RATE), ("squared rate", SQUARED)):
         for price in prices:

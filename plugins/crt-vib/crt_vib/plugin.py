@@ -13,7 +13,7 @@ from crtcore import Component, hookimpl
 
 @hookimpl
 def crt_components() -> list[Component]:
-    """Bottlenecks that cost nats, language models with meta-tokens, and the study of what they tell."""
+    """Variational bottlenecks, language models with meta-tokens, their data, and the rate-distortion study."""
     return [
         Component(
             "meta-transformer",
@@ -24,7 +24,7 @@ def crt_components() -> list[Component]:
         Component(
             "gaussian",
             spec=Gaussian,
-            summary="a Gaussian about a learned mean, charged by its divergence from a prior",
+            summary="a Gaussian code of learned mean and scale, whose rate is its divergence from a prior",
             examples=(
                 Gaussian(width=6, latent=4),
                 Gaussian(width=6, latent=4, hidden=8, components=1, free_bits=0.1),
@@ -32,7 +32,7 @@ def crt_components() -> list[Component]:
             ),
             departs={
                 "rate-and-loss-are-finite": "under several components the rate of one sample is an estimate, "
-                "which can be less than 0; its mean is not"
+                "which can be less than 0; its mean cannot"
             },
         ),
         Component("rate", spec=Rate, summary="the mean rate, times beta", examples=(Rate(weight=0.1),)),
@@ -45,7 +45,7 @@ def crt_components() -> list[Component]:
         Component(
             "rate-target",
             spec=RateTarget,
-            summary="how far the mean rate is from a target",
+            summary="absolute difference of the mean rate and a target",
             examples=(RateTarget(target=2.0),),
         ),
         Component(
@@ -57,7 +57,7 @@ def crt_components() -> list[Component]:
         Component(
             "rate-distortion",
             spec=RateDistortion,
-            summary="what a hidden state tells of an answer, by the nats it may cost",
+            summary="how well a hidden state predicts an answer at each rate",
             examples=(RateDistortion(weights=(0.4, 0.6)),),
         ),
         Component(

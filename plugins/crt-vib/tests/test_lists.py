@@ -1,4 +1,4 @@
-"""Lists: what rows say, how even their answers are, and that splits have nothing in common."""
+"""Lists: contents of rows, uniform answers, and disjoint splits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ settings.load_profile("lists")
 
 SMALL = Lists(lists=2, items=3, symbols=4, noise=0.2, meta="mixed", train=600, validation=200, test=200)
 TINY = Lists(lists=2, symbols=3, train=600, validation=300, test=300)
-"""336 questions, symbols moved on alike not counted."""
+"""336 questions up to cyclic shifts of the symbols."""
 
 test_the_example = obeys(Lists())
 test_small_rows_with_metas = obeys(SMALL)
@@ -58,7 +58,7 @@ def test_the_answer_is_the_item_that_the_question_points_to(spec: Lists, split: 
 
 
 @given(SPECS)
-def test_every_list_has_a_name_of_its_own(spec: Lists) -> None:
+def test_every_list_has_a_different_name(spec: Lists) -> None:
     names = rows(spec)[:, : spec.lists * (1 + spec.items) : 1 + spec.items]
 
     assert ((names >= spec.symbols) & (names < spec.symbols + NAMES)).all()
@@ -66,12 +66,12 @@ def test_every_list_has_a_name_of_its_own(spec: Lists) -> None:
 
 
 @given(SPECS)
-def test_meta_stands_before_the_answer_where_it_is_asked_for(spec: Lists) -> None:
+def test_meta_precedes_the_answer_in_the_rows_that_have_it(spec: Lists) -> None:
     data = rows(spec)
 
     meta = (data == spec.vocabulary - 1).sum(1)
-    there = {"none": torch.zeros(64), "final": torch.ones(64), "mixed": torch.arange(64) % 2}[spec.meta]
-    assert meta.tolist() == there.int().tolist()
+    expected = {"none": torch.zeros(64), "final": torch.ones(64), "mixed": torch.arange(64) % 2}[spec.meta]
+    assert meta.tolist() == expected.int().tolist()
     for row in data.tolist():
         present = [each for each in row if each >= 0]
         assert spec.vocabulary - 1 not in (*present[:-2], present[-1])
@@ -88,7 +88,7 @@ def test_only_the_answer_has_a_weight(spec: Lists) -> None:
 
 
 @given(SPECS)
-def test_metas_and_noise_leave_the_questions_as_they_are(spec: Lists) -> None:
+def test_metas_and_noise_do_not_change_the_questions(spec: Lists) -> None:
     plain = attrs.evolve(spec, meta="none", noise=0.0)
 
     width = spec.lists * (1 + spec.items) + 3
@@ -106,15 +106,15 @@ def test_the_case_of_a_row_is_its_answer_without_noise(spec: Lists) -> None:
 
 
 def questions(spec: Lists, split: str) -> set[tuple[int, ...]]:
-    """What rows ask, all symbols moved on so that the first item is symbol 0."""
-    found = set()
+    """The questions of a split, with symbols shifted so that the first item is symbol 0."""
+    asked = set()
     for row in rows(spec, split, spec.build().sizes[split]).tolist():
         symbols = [(each - row[1]) % spec.symbols if each < spec.symbols else each for each in row[:-1]]
-        found.add(tuple(symbols))
-    return found
+        asked.add(tuple(symbols))
+    return asked
 
 
-def test_no_question_is_in_two_splits_even_with_its_symbols_moved_on() -> None:
+def test_no_question_is_in_two_splits_even_with_shifted_symbols() -> None:
     train, validation, test = (questions(TINY, split) for split in ("train", "validation", "test"))
 
     assert min(len(train), len(validation), len(test)) > 50
@@ -123,13 +123,13 @@ def test_no_question_is_in_two_splits_even_with_its_symbols_moved_on() -> None:
     assert not validation & test
 
 
-def test_questions_of_another_seed_would_be_found_in_two_splits() -> None:
+def test_questions_of_another_seed_are_in_two_splits() -> None:
     assert questions(TINY, "train") & questions(attrs.evolve(TINY, seed=1), "test")
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_answers_are_even_over_the_symbols(split: str, noise: float) -> None:
+def test_answers_are_uniform_over_the_symbols(split: str, noise: float) -> None:
     """20,000 answers in 16 cells: a chi-squared of 15 degrees of freedom is above 56.5 once in 1e6."""
     answers = Lists(noise=noise).build().take(split, torch.arange(20_000)).data[:, -1]
 

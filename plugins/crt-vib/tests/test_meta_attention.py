@@ -1,4 +1,4 @@
-"""The attention of METAs: three ways to compute it, what each position may get, and what it costs."""
+"""Attention among METAs: three ways to compute it, the output at each position, and the cost."""
 
 from __future__ import annotations
 
@@ -70,20 +70,20 @@ def reference(attention: MetaAttention, features: Tensor, ids: list[int]) -> Ten
 @brief
 @case
 @torch.no_grad()
-def test_gathered_is_what_a_dense_mask_gives_and_what_the_formula_says(ids: Tensor, seed: int) -> None:
+def test_gathered_attention_is_that_of_a_dense_mask_and_of_the_formula(ids: Tensor, seed: int) -> None:
     attention, features = layer(), features_like(ids, seed)
 
     gathered, masked = attention(features, whole(ids)), attention(features, dense(ids))
 
     torch.testing.assert_close(gathered, masked, rtol=1e-9, atol=1e-9)
-    for row, told in enumerate(ids.tolist()):
-        torch.testing.assert_close(gathered[row], reference(attention, features[row], told), rtol=1e-9, atol=1e-9)
+    for row, row_ids in enumerate(ids.tolist()):
+        torch.testing.assert_close(gathered[row], reference(attention, features[row], row_ids), rtol=1e-9, atol=1e-9)
 
 
 @brief
 @case
 @torch.no_grad()
-def test_every_other_position_gets_exactly_nothing(ids: Tensor, seed: int) -> None:
+def test_the_output_at_every_other_position_is_0(ids: Tensor, seed: int) -> None:
     attention, features = layer(), features_like(ids, seed)
 
     for context in (whole(ids), dense(ids)):
@@ -107,7 +107,7 @@ def test_later_positions_do_not_matter(ids: Tensor, seed: int, place: int) -> No
 @brief
 @case
 @torch.no_grad()
-def test_a_session_reads_the_flags_that_it_kept(ids: Tensor, seed: int) -> None:
+def test_a_session_reads_its_cached_flags(ids: Tensor, seed: int) -> None:
     attention, features = layer(), features_like(ids, seed)
     cache = KVCache(slots=7)
     together = attention(features, whole(ids))
@@ -121,7 +121,7 @@ def test_a_session_reads_the_flags_that_it_kept(ids: Tensor, seed: int) -> None:
 
 
 def taking(keep: Callable[[Tensor], Tensor]) -> nn.Module:
-    """One that takes other positions for METAs."""
+    """A layer that takes other positions for METAs."""
     attention = layer()
     forward = attention.forward
     attention.forward = lambda features, context: forward(features, context._replace(ids=keep(context.ids)))  # type: ignore[method-assign]
@@ -146,19 +146,19 @@ def test_another_choice_of_positions_is_caught(name: str) -> None:
     ids = torch.tensor([[0, META, 0, META, META]])
     features = features_like(ids, 0)
 
-    found = taking(OFFENDERS[name])(features, whole(ids))
+    output = taking(OFFENDERS[name])(features, whole(ids))
 
-    assert not torch.allclose(found[0], reference(layer(), features[0], ids[0].tolist()))
+    assert not torch.allclose(output[0], reference(layer(), features[0], ids[0].tolist()))
 
 
-def test_no_meta_at_all_gives_nothing_and_a_finite_gradient() -> None:
+def test_without_metas_the_output_is_0_and_the_gradient_finite() -> None:
     ids = torch.tensor([[0, 1, -1]])
     attention, features = layer(), features_like(ids, 0).requires_grad_()
 
-    found = attention(features, whole(ids))
+    output = attention(features, whole(ids))
 
-    found.sum().backward()
-    assert torch.equal(found, torch.zeros_like(found))
+    output.sum().backward()
+    assert torch.equal(output, torch.zeros_like(output))
     assert all(weight.grad is not None and weight.grad.eq(0).all() for weight in attention.parameters())
     assert features.grad is not None
     assert features.grad.eq(0).all()
@@ -181,14 +181,14 @@ def test_its_cost_is_that_of_the_metas(places: list[int], most: int) -> None:
 def test_half_precision_is_kept() -> None:
     ids = torch.tensor([[0, META, 0, META]])
     attention, features = layer(), features_like(ids, 0)
-    exact = attention(features, whole(ids))
+    exact_frontier = attention(features, whole(ids))
 
     for context in (whole(ids), dense(ids)):
         rough = attention.bfloat16()(features.bfloat16(), context)
         assert rough.dtype == torch.bfloat16
-        torch.testing.assert_close(rough.double(), exact, rtol=6e-2, atol=6e-2)
+        torch.testing.assert_close(rough.double(), exact_frontier, rtol=6e-2, atol=6e-2)
 
 
-def test_a_scope_that_tells_no_ids_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected a scope that tells the ids, got one without"):
+def test_a_context_without_ids_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a context with ids, got one without"):
         layer()(torch.zeros(1, 2, WIDTH).double(), AttentionContext(torch.arange(2)[None]))

@@ -1,4 +1,4 @@
-"""The language model with meta-tokens: what it is beside its base, how it starts, and that it learns."""
+"""The language model with meta-tokens: against the base model, at first values, and in training."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def built(spec: MetaTransformer = SPEC, seed: int = 0) -> MetaLanguageModel:
 
 
 def shared(model: MetaLanguageModel) -> dict[str, Tensor]:
-    """The weights, but for those of the second attention and its norm, named as in a model without."""
+    """The weights except those of the second attention and its norm, named as in a model without."""
     weights = {}
     for name, value in model.state_dict().items():
         parts = name.split(".")
@@ -72,21 +72,21 @@ def test_with_meta_it_is_not_the_base_model() -> None:
     assert not torch.allclose(model(IDS)[:, 2:], base(IDS)[:, 2:])
 
 
-def test_the_second_attention_moves_metas_alone_within_its_block() -> None:
+def test_the_second_attention_changes_only_metas_within_its_block() -> None:
     model, other = built(), built()
     for weight in second(other).parameters():
         weight.mul_(2)
     stream = torch.randn(2, 7, 8, dtype=torch.float64)
-    told = functional.pad(IDS, (1, 0), value=-1)
-    context = AttentionContext(torch.arange(7).expand(2, -1), ids=told)
+    ids = functional.pad(IDS, (1, 0), value=-1)
+    context = AttentionContext(torch.arange(7).expand(2, -1), ids=ids)
 
     one, two = (each.stack.blocks[0](stream, context) for each in (model, other))
 
-    assert torch.equal(one[told != META], two[told != META])
-    assert ((one - two).abs().amax(-1) > 1e-6)[told == META].all()
+    assert torch.equal(one[ids != META], two[ids != META])
+    assert ((one - two).abs().amax(-1) > 1e-6)[ids == META].all()
 
 
-def test_attending_to_all_moves_every_position_and_has_as_many_parameters() -> None:
+def test_attending_to_all_changes_every_position_and_has_as_many_parameters() -> None:
     spec = attrs.evolve(SPEC, second="all")
     model, other = built(spec), built(spec)
     for weight in second(other).parameters():
@@ -123,13 +123,13 @@ def test_arms_start_with_the_same_shared_values() -> None:
 
 
 def positions(spec: MetaTransformer) -> list[Tensor]:
-    """The positions that each attention of a model is told."""
-    model, told = built(spec), list[Tensor]()
+    """The positions that each attention of a model receives."""
+    model, seen = built(spec), list[Tensor]()
     for module in model.modules():
         if isinstance(module, Attention | MetaAttention):
-            module.register_forward_pre_hook(lambda _, given: told.append(given[1].positions))
+            module.register_forward_pre_hook(lambda _, given: seen.append(given[1].positions))
     model(IDS)
-    return told
+    return seen
 
 
 def test_positions_are_those_of_the_row_and_the_prefix_is_0() -> None:
@@ -146,7 +146,7 @@ def test_positions_at_meta_can_be_left_out() -> None:
     assert inner.tolist() == [[0, 0], [0, 0]]
 
 
-def test_a_stretch_reaches_either_attention() -> None:
+def test_yarn_reaches_both_attentions() -> None:
     plain, stretched = (built(attrs.evolve(SPEC, yarn=Yarn(scale=scale, original_length=8))) for scale in (1, 4))
 
     assert torch.equal(plain(IDS), built()(IDS))
@@ -164,7 +164,7 @@ def test_the_loss_starts_at_ln_v() -> None:
     assert torch.equal(model(IDS), torch.zeros(2, 7, META + 1))
 
 
-def test_tied_weights_are_kept_once() -> None:
+def test_tied_weights_are_stored_once() -> None:
     model = built(attrs.evolve(SPEC, embedding="tied"))
 
     other = copy.deepcopy(model)
@@ -178,7 +178,7 @@ def test_tied_weights_are_kept_once() -> None:
 
 
 def test_tied_weights_start_near_ln_v() -> None:
-    """A state of unit mean square says its own id with a logit of 0.02 * 64 at most, one of 4,000."""
+    """A state of unit mean square predicts its own id with a logit of 0.02 * 64 at most, one of 4,000."""
     torch.manual_seed(0)
     model = MetaTransformer(layers=1, width=64, heads=2, embedding="tied").build(4000, 8, None)
     ids = torch.randint(4000, (8, 8))
@@ -189,14 +189,14 @@ def test_tied_weights_start_near_ln_v() -> None:
     assert loss.item() == pytest.approx(math.log(4000) + 0.013, abs=0.1)
 
 
-def test_a_shift_adds_a_map_of_the_position_before() -> None:
+def test_a_shift_adds_a_map_of_the_previous_position() -> None:
     shift, stream = built().shift, torch.randn(1, 4, 8, dtype=torch.float64)
     assert shift is not None
 
-    found = shift(stream, AttentionContext(torch.arange(4)[None]))
+    output = shift(stream, AttentionContext(torch.arange(4)[None]))
 
     added = torch.cat((torch.zeros(1, 1, 8), stream[:, :-1] @ shift.map.weight.T), 1)
-    torch.testing.assert_close(found, stream + added, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(output, stream + added, rtol=1e-12, atol=1e-12)
 
 
 def recall(count: int, seed: int) -> Tensor:
@@ -213,7 +213,7 @@ def recall(count: int, seed: int) -> Tensor:
 def test_two_layers_learn_to_recall_within_200_updates_if_ids_are_shifted(
     embedding: Any, low: float, high: float
 ) -> None:
-    """Any of the four items would be right in 0.25 + 0.75 / 8 = 0.34 of the rows."""
+    """A random one of the four items is correct in 0.25 + 0.75 / 8 = 0.34 of the rows."""
     torch.manual_seed(0)
     model = MetaTransformer(embedding=embedding).build(17, 10, None)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.002)
@@ -229,7 +229,7 @@ def test_two_layers_learn_to_recall_within_200_updates_if_ids_are_shifted(
 
 
 @pytest.mark.parametrize(("feed_forward", "hidden", "width"), [("relu", 0, 256), ("swiglu", 0, 176), ("relu", 12, 12)])
-def test_the_feed_forward_layer_is_the_one_asked_for(feed_forward: Any, hidden: int, width: int) -> None:
+def test_the_feed_forward_layer_is_the_chosen_one(feed_forward: Any, hidden: int, width: int) -> None:
     spec = MetaTransformer(layers=1, width=64, feed_forward=feed_forward, hidden=hidden)
 
     weights = spec.build(META + 1, 8, None).state_dict()
@@ -243,10 +243,10 @@ def test_a_rectified_layer_is_that_of_the_equation() -> None:
     layer: Any = model.stack.blocks[0].get_submodule("sublayers.2")
     features = torch.randn(1, 3, 8, dtype=torch.float64)
 
-    found = layer(features, AttentionContext(torch.arange(3)[None]))
+    output = layer(features, AttentionContext(torch.arange(3)[None]))
 
     inner = features @ layer.up.weight.T
-    torch.testing.assert_close(found, (inner * (inner > 0)) @ layer.down.weight.T)
+    torch.testing.assert_close(output, (inner * (inner > 0)) @ layer.down.weight.T)
 
 
 def test_half_precision_trains() -> None:
@@ -282,5 +282,5 @@ def test_hidden_states_give_the_logits_after_their_ids() -> None:
 
 
 def test_a_vocabulary_of_meta_alone_is_refused() -> None:
-    with pytest.raises(RunError, match="expected a vocabulary of 2 ids at least, META the last, got 1"):
+    with pytest.raises(RunError, match="expected a vocabulary of at least 2 ids, META the last, got 1"):
         SPEC.build(1, 8, None)

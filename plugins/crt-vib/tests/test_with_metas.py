@@ -1,4 +1,4 @@
-"""METAs among another dataset's ids: how many, where, and what is left of the text."""
+"""METAs among another dataset's ids: their number, their places, and the remaining text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from crt_basics.datasets.specs import Digits, PythonSource
 from crt_data.specs import TokenFiles
 from crt_laws import obeys
-from crt_vib.with_metas.dataset import MetaSamples, lots
+from crt_vib.with_metas.dataset import MetaSamples, random_places
 from crt_vib.with_metas.spec import WithMetas
 from crtcore import FieldError
 from crtcore.kinds import Batch, DatasetSpec
@@ -60,7 +60,7 @@ ALL = torch.arange(3)
 
 @settings(deadline=None)
 @given(share=st.floats(0, 1), seed=st.integers(0, 2**40), split=st.sampled_from(["train", "validation", "test"]))
-def test_the_text_is_all_there_in_its_order(share: float, seed: int, split: str) -> None:
+def test_the_text_is_complete_and_in_order(share: float, seed: int, split: str) -> None:
     batch = made(share=share, seed=seed).take(split, ALL)
 
     for row, text in zip(batch.data, Rows(False).take(split, ALL).data, strict=True):
@@ -70,7 +70,7 @@ def test_the_text_is_all_there_in_its_order(share: float, seed: int, split: str)
 
 @settings(deadline=None)
 @given(share=st.floats(0, 1), seed=st.integers(0, 2**40))
-def test_a_whole_that_is_counted_keeps_its_length_and_loses_the_end_of_the_text(share: float, seed: int) -> None:
+def test_a_share_of_the_whole_keeps_the_length_and_drops_the_end_of_the_text(share: float, seed: int) -> None:
     batch = made(share=share, seed=seed, counted="whole").take("train", ALL)
 
     assert (batch.data >= 0).sum(-1).tolist() == [10, 4, 0]
@@ -81,7 +81,7 @@ def test_a_whole_that_is_counted_keeps_its_length_and_loses_the_end_of_the_text(
 
 
 @pytest.mark.parametrize("counted", ["text", "whole"])
-def test_metas_and_what_is_absent_weigh_nothing(counted: Any) -> None:
+def test_metas_and_absent_ids_have_weight_0(counted: Any) -> None:
     data, _, weight = made(share=0.3, counted=counted).take("train", ALL)
 
     assert weight is not None
@@ -108,9 +108,9 @@ def test_the_published_share_of_a_block_is_102() -> None:
 
 
 @given(share=st.floats(0, 1), counted=st.sampled_from(["text", "whole"]), length=st.integers(2, 40))
-def test_a_sample_is_as_wide_as_it_was_foretold(share: float, counted: Any, length: int) -> None:
+def test_a_sample_has_the_shape_of_its_spec(share: float, counted: Any, length: int) -> None:
     tokens = TokenFiles(folder="nowhere", length=length, vocabulary=META)
-    foretold = WithMetas(dataset=tokens, share=share, counted=counted)
+    spec = WithMetas(dataset=tokens, share=share, counted=counted)
 
     class Whole(Rows):
         def take(self, split: str, indices: Tensor) -> Batch:
@@ -122,11 +122,11 @@ def test_a_sample_is_as_wide_as_it_was_foretold(share: float, counted: Any, leng
             return Whole(False)
 
     there = WithMetas(dataset=Full(), share=share, counted=counted).build()
-    assert foretold.sample_shape == there.take("train", ALL).data.shape[1:]
-    assert foretold.vocabulary == there.vocabulary
+    assert spec.sample_shape == there.take("train", ALL).data.shape[1:]
+    assert spec.vocabulary == there.vocabulary
 
 
-def test_places_are_even() -> None:
+def test_places_are_uniform() -> None:
     """2 METAs of 12 places in 12,000 draws of each: a place has 2,000 with a deviation of 41.
 
     Off by more than 5.5 of those, 225, in one of 12 places with probability below 12 * 4e-8.
@@ -141,10 +141,10 @@ def test_places_are_even() -> None:
     assert (places - 2000).abs().max() < 225
 
 
-def test_a_lot_falls_within_the_row_alone() -> None:
+def test_random_places_are_within_the_row() -> None:
     words = torch.tensor([[5, 4, 3, 2, 1], [0, 0, 0, 0, 0]])
 
-    chosen = lots(words, torch.tensor([3, 5]), torch.tensor([2, 1]))
+    chosen = random_places(words, torch.tensor([3, 5]), torch.tensor([2, 1]))
 
     assert chosen.tolist() == [[False, True, True, False, False], [True, False, False, False, False]]
 
@@ -155,9 +155,9 @@ def test_seed_split_and_index_each_give_other_places() -> None:
     def flags(dataset: MetaSamples, split: str, index: int) -> list[bool]:
         return (dataset.take(split, torch.tensor([index])).data[0] == META).tolist()
 
-    found = [flags(one, "train", 0), flags(made(share=0.5, seed=1), "train", 0), flags(one, "test", 0)]
-    assert len(set(map(tuple, found))) == 3
-    assert flags(one, "train", 0) == found[0]
+    places = [flags(one, "train", 0), flags(made(share=0.5, seed=1), "train", 0), flags(one, "test", 0)]
+    assert len(set(map(tuple, places))) == 3
+    assert flags(one, "train", 0) == places[0]
 
 
 def test_a_dataset_of_no_ids_is_refused() -> None:

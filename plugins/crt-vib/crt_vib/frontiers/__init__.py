@@ -1,1 +1,1 @@
-"""Exact references: what no bottleneck can beat, in float64 and without sampling."""
+"""Exact frontiers that no bottleneck can beat, in float64 and without sampling."""

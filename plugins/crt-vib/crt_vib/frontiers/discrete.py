@@ -1,6 +1,6 @@
-"""The information bottleneck of discrete variables, by Blahut and Arimoto's iteration and annealing.
+"""The information bottleneck of discrete variables, by the Blahut-Arimoto iteration and annealing.
 
-Axes: x values of the input, y of the target, t of the bottleneck, of which there are as many as of the input.
+Axes: x values of the input, y of the target, t of the bottleneck (as many as of the input).
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from jaxtyping import Float64
 from crt_vib.frontiers.point import Point
 
 ITERATIONS = 50_000
-"""At one beta; near the onset 20,000 are met."""
-STILL = 1e-12
-"""Largest change of a probability from which on an iteration changes nothing."""
+"""Most iterations for one beta; near the onset it takes 20,000."""
+TOLERANCE = 1e-12
+"""Largest change of a probability at which the iteration stops."""
 BLUR = 1e-3
-"""Share of the first encoder that is uniform, as a probability of 0 stays 0 for ever."""
+"""Share of the first encoder that is uniform, because a probability of 0 stays 0."""
 _LEAST = 1e-300
 
 
 def frontier(joint: Float64[np.ndarray, "x y"], betas: Iterable[float]) -> list[Point]:
-    """The frontier's points of slopes -beta, from the smallest beta up.
+    """The frontier's points of slopes -beta, in increasing order of beta.
 
-    The problem is not convex: the solution is carried from each beta to the next, beginning near T = X; where nothing
-    at all is worth more than what was carried, the point is that of nothing, rate 0.
-    Raises: ValueError if `joint` are no probabilities, or a beta is not above 0.
+    The problem is not convex: each beta starts from the solution of the one before, the first near T = X. Where rate 0
+    is better than that solution, the point has rate 0.
+    Raises: ValueError if `joint` is not a distribution, or a beta is not above 0.
     Source: Tishby, Pereira and Bialek (1999), physics/0004057, section 3; b is 1 / beta.
-    Cost: up to `ITERATIONS` products of x by y and y by x a beta, a second near the onset for 16 values.
+    Cost: for each beta up to `ITERATIONS` products of x by y and y by x; a second near the onset for 16 values.
     """
     return list(_annealed(_checked(joint), sorted(betas)))
 
@@ -47,36 +47,36 @@ def _annealed(joint: Float64[np.ndarray, "x y"], betas: list[float]) -> Iterator
 def _solved(
     joint: Float64[np.ndarray, "x y"], encoder: Float64[np.ndarray, "x t"], b: float
 ) -> Float64[np.ndarray, "x t"]:
-    """The encoder at which the iteration comes to rest."""
-    given = joint / joint.sum(1, keepdims=True)  # x y
+    """The encoder to which the iteration converges."""
+    conditional = joint / joint.sum(1, keepdims=True)  # x y
     for _ in range(ITERATIONS):
         weights = joint.sum(1) @ encoder  # t
         targets = encoder.T @ joint / np.maximum(weights, _LEAST)[:, None]  # t y
         # p(y|x) ln p(y|x) is the same for all t and goes with the norm.
-        logits = np.log(np.maximum(weights, _LEAST)) + b * given @ np.log(np.maximum(targets, _LEAST)).T
+        logits = np.log(np.maximum(weights, _LEAST)) + b * conditional @ np.log(np.maximum(targets, _LEAST)).T
         logits -= logits.max(1, keepdims=True)
         after = np.exp(logits)
         after /= after.sum(1, keepdims=True)
         change = np.abs(after - encoder).max()
         encoder = after
-        if change < STILL:
+        if change < TOLERANCE:
             break
     return encoder
 
 
 def informations(joint: Float64[np.ndarray, "x y"], encoder: Float64[np.ndarray, "x t"]) -> tuple[float, float]:
-    """What an encoder keeps of the input, and what of the target, in nats."""
-    return mutual(joint.sum(1)[:, None] * encoder), mutual(encoder.T @ joint)
+    """Mutual information of the code with the input and with the target, in nats."""
+    return mutual_information(joint.sum(1)[:, None] * encoder), mutual_information(encoder.T @ joint)
 
 
-def mutual(joint: Float64[np.ndarray, "a b"]) -> float:
+def mutual_information(joint: Float64[np.ndarray, "a b"]) -> float:
     """The mutual information of two variables, in nats."""
-    apart = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
-    met = joint > 0
-    return float((joint[met] * np.log(joint[met] / apart[met])).sum())
+    product = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    present = joint > 0
+    return float((joint[present] * np.log(joint[present] / product[present])).sum())
 
 
 def _checked(joint: Float64[np.ndarray, "x y"]) -> Float64[np.ndarray, "x y"]:
     if (joint < 0).any() or abs(joint.sum() - 1) > 1e-9 or not joint.sum(1).all():
-        raise ValueError("expected probabilities that sum to 1, with something for each value of the input")
+        raise ValueError("expected probabilities that sum to 1, not all 0 for any value of the input")
     return joint

@@ -1,7 +1,6 @@
 """The information bottleneck of jointly Gaussian variables, in closed form.
 
-All that matters of the two is how well their canonical components foretell one another: squared correlations, which
-come from 0 up to 1.
+It depends only on the squared correlations of their canonical components, which lie in [0, 1).
 Source: Chechik, Globerson, Tishby and Weiss (2005), JMLR 6:165-188, where lambda is 1 less a squared correlation and
 b is 1 / beta.
 
@@ -20,9 +19,9 @@ from crt_vib.frontiers.point import Point
 
 
 def squared_correlations(joint: Float64[np.ndarray, "z z"], inputs: int) -> Float64[np.ndarray, " m"]:
-    """Those of the first `inputs` variables with the rest, from their joint covariance, the largest first.
+    """Squared canonical correlations of the first `inputs` variables with the rest, the largest first.
 
-    Raises: ValueError if the covariance is not symmetric and positive definite, or leaves no target.
+    Raises: ValueError if the covariance is not symmetric and positive definite, or has no target.
     """
     if not 0 < inputs < len(joint):
         raise ValueError(f"expected 1 to {len(joint) - 1} inputs of {len(joint)} variables, got {inputs}")
@@ -30,12 +29,12 @@ def squared_correlations(joint: Float64[np.ndarray, "z z"], inputs: int) -> Floa
         raise ValueError("expected a covariance that is symmetric and positive definite")
     roots = [np.linalg.cholesky(block) for block in (joint[:inputs, :inputs], joint[inputs:, inputs:])]
     across = np.linalg.solve(roots[1], np.linalg.solve(roots[0], joint[:inputs, inputs:]).T)
-    found: Float64[np.ndarray, " m"] = np.linalg.svd(across, compute_uv=False) ** 2
-    return found
+    squared: Float64[np.ndarray, " m"] = np.linalg.svd(across, compute_uv=False) ** 2
+    return squared
 
 
 def onset(squared: Float64[np.ndarray, " m"]) -> float:
-    """The beta from which on nothing is worth its rate."""
+    """The least beta at which the optimum has rate 0."""
     return float(_checked(squared).max())
 
 
@@ -52,7 +51,7 @@ def optimum(squared: Float64[np.ndarray, " m"], beta: float) -> Point:
 
 
 def breaks(squared: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " n"]:
-    """The rate from which on each component is used, the largest first: 0 for the first."""
+    """The rate above which each component is used, the largest first; it is 0 for the first."""
     ordered = -np.sort(-_checked(squared))
     ordered = ordered[ordered > 0]
     odds = np.log(ordered / (1 - ordered))
@@ -61,7 +60,7 @@ def breaks(squared: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " n"]:
 
 
 def information(squared: Float64[np.ndarray, " m"], rate: float) -> float:
-    """The most of the target that a rate buys.
+    """The most information about the target at a rate.
 
     Raises: ValueError if the rate is less than 0.
     """
@@ -81,7 +80,7 @@ def entropy(covariance: Float64[np.ndarray, "y y"]) -> float:
 
 
 class Channel(NamedTuple):
-    """The encoder of a component of variance 1 that reaches the frontier under the prior N(0, 1), with no slack."""
+    """The encoder of a component of variance 1 that reaches the frontier under the prior N(0, 1)."""
 
     gain: float
     variance: float
@@ -90,7 +89,7 @@ class Channel(NamedTuple):
 
 
 def channel(squared: float, beta: float) -> Channel:
-    """The encoder of a component: its code is the gain times the component, plus noise of the variance."""
+    """The encoder of a component: gain times the component, plus noise of `variance`."""
     if beta >= squared:
         return Channel(0.0, 1.0, 1.0)
     variance = beta * (1 - squared) / ((1 - beta) * squared)

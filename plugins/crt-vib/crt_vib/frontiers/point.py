@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class Point(NamedTuple):
-    """What is paid and what is had for it, in nats."""
+    """Rate and information, in nats."""
 
     beta: float
-    """Nats of distortion that one of rate is worth: minus the slope of the frontier here."""
+    """Price of a nat of rate in nats of distortion: minus the slope of the frontier here."""
     rate: float
-    """I(X; T), the information that the bottleneck keeps of its input."""
+    """I(X; T), the information of the code about the input."""
     information: float
-    """I(T; Y), what it keeps of the target; the distortion is the entropy of the target less this."""
+    """I(T; Y), that about the target; the distortion is the entropy of the target less this."""

@@ -1,4 +1,4 @@
-"""The noisy pointer: a symbol that is mostly answered truly, and its exact frontier.
+"""The noisy pointer: a symbol and an answer that usually equals it.
 
 Axes: x true symbols, y answers.
 """
@@ -10,10 +10,10 @@ from jaxtyping import Float64
 
 
 def noisy_pointer(symbols: int, noise: float) -> Float64[np.ndarray, "x y"]:
-    """The joint law of the true symbol and the answer, which with probability `noise` is a uniform symbol.
+    """The joint distribution of the true symbol and the answer, which is a uniform symbol with probability `noise`.
 
-    The true symbol is all that a sequence says of the answer, so that it has the frontier of the sequence.
-    Raises: ValueError if there are fewer than two symbols or the noise is no probability.
+    A sequence informs about the answer only by its true symbol, so both have the same frontier.
+    Raises: ValueError if there are fewer than two symbols or `noise` is no probability.
     """
     if symbols < 2 or not 0 <= noise <= 1:
         raise ValueError(f"expected at least 2 symbols and a probability, got {symbols!r} and {noise!r}")

@@ -1,1 +1,1 @@
-"""The Gaussian bottleneck: what it is, what it costs, and what it lets through."""
+"""The Gaussian bottleneck: its codes, their rate, and estimates of their information."""

@@ -13,10 +13,10 @@ from crtcore.noise import Noise
 
 
 def normal(seeds: Int[Tensor, " b"], places: int, channels: int) -> Float[Tensor, "b n d"]:
-    """Standard normal numbers in float64, those of a sample a pure function of its seed, place and channel.
+    """Standard normal numbers in float64, each a pure function of the sample's seed, the place and the channel.
 
-    Cost: two 16-bit integers a number, so that one round of the generator serves four of them. The quantile function
-    is the processor's own: its last bits may differ between devices, the integers do not.
+    Cost: two 16-bit integers for each number, so that one round of the generator serves four. The quantile function is
+    the device's: its last bits may differ between devices, the integers do not.
     """
     stream = Noise(seeds[:, None], "normal numbers")
     halves = stream.shorts(2 * channels, torch.arange(places, device=seeds.device))  # b n 2d

@@ -1,4 +1,4 @@
-"""What a Gaussian bottleneck makes of a feature: the law of its code.
+"""The posterior of a Gaussian bottleneck: the distribution of a feature's code.
 
 Axes: d channels.
 """
@@ -20,9 +20,9 @@ class Posterior(NamedTuple):
     """Standard deviations."""
 
 
-def density(
+def log_density(
     codes: Float[Tensor, "*#many d"], mean: Float[Tensor, "*#many d"], scale: Float[Tensor, "*#many d"]
 ) -> Float[Tensor, "*many"]:
-    """The logarithm of the density of codes under Gaussians, in nats."""
+    """The log density of codes under Gaussians, in nats."""
     gap = (codes - mean) / scale
     return -(gap.square() / 2 + scale.log() + math.log(2 * math.pi) / 2).sum(-1)

@@ -1,6 +1,6 @@
-"""The prior of a Gaussian bottleneck: what a code costs that is drawn from a Gaussian of its own.
+"""Priors of a Gaussian bottleneck: the rate of codes drawn from a posterior.
 
-Axes: b batch, n codes of a sample, d channels of a code, k components, g parts whose costs are told apart.
+Axes: b batch, n codes of a sample, d channels of a code, k components, g parts with separate rates.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crt_vib.gaussian.divergence import divergence
-from crt_vib.gaussian.posterior import Posterior, density
+from crt_vib.gaussian.divergence import kl_divergence
+from crt_vib.gaussian.posterior import Posterior, log_density
 
 
-class Standard(nn.Module):
-    """N(0, I), which learns nothing."""
+class StandardNormal(nn.Module):
+    """N(0, I), without parameters."""
 
     def forward(self, posterior: Posterior, codes: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         """The exact divergence of each channel, in nats."""
         mean, scale = posterior
-        return divergence(mean, scale, torch.zeros_like(mean), torch.ones_like(scale))
+        return kl_divergence(mean, scale, torch.zeros_like(mean), torch.ones_like(scale))
 
 
-class Mixture(nn.Module):
-    """Learned Gaussians with learned weights, all near N(0, I) as they start, none like another."""
+class GaussianMixture(nn.Module):
+    """Learned Gaussians with learned weights; they start near N(0, I) with different means."""
 
     def __init__(self, components: int, channels: int) -> None:
         super().__init__()
@@ -33,13 +33,12 @@ class Mixture(nn.Module):
         self.logits = nn.Parameter(torch.zeros(components))
 
     def forward(self, posterior: Posterior, codes: Float[Tensor, "b n d"]) -> Float[Tensor, "b n g"]:
-        """What codes cost, in nats: exactly and by channel from one component; from several, estimated as a whole.
+        """The rate of codes in nats: exact for each channel under one component, estimated as a whole under several.
 
-        The estimate is ln q(z) - ln r(z) at the code: right in the mean over codes, while that of a
-        single one can be less than 0.
+        The estimate is ln q(z) - ln r(z) at the code: unbiased, but less than 0 for some codes.
         """
         if len(self.logits) == 1:
-            return divergence(*posterior, self.means[0], self.log_scales[0].exp())
-        each = density(codes.unsqueeze(-2), self.means, self.log_scales.exp())  # b n k
-        together = (each + functional.log_softmax(self.logits, -1)).logsumexp(-1)  # b n
-        return (density(codes, *posterior) - together).unsqueeze(-1)
+            return kl_divergence(*posterior, self.means[0], self.log_scales[0].exp())
+        each = log_density(codes.unsqueeze(-2), self.means, self.log_scales.exp())  # b n k
+        mixture = (each + functional.log_softmax(self.logits, -1)).logsumexp(-1)  # b n
+        return (log_density(codes, *posterior) - mixture).unsqueeze(-1)

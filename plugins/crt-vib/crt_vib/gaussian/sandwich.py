@@ -1,6 +1,6 @@
-"""The information that Gaussian codes have of what they are drawn for, held between two estimates.
+"""Lower and upper estimates of the mutual information of Gaussian codes and their inputs.
 
-Axes: k samples, d channels of a sample's code, all its places side by side.
+Axes: k samples, d channels of a sample's code, all its places concatenated.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from crt_vib.gaussian.posterior import Posterior, density
+from crt_vib.gaussian.posterior import Posterior, log_density
 
 TILE = 2**22
-"""Numbers that are held at a time."""
+"""Most numbers in memory at once."""
 
 
 class Sandwich(NamedTuple):
-    """Nats of each sample whose means are estimates: in expectation the information lies between them."""
+    """Nats of each sample; in expectation the information lies between the means of both."""
 
     lower: Float[Tensor, " k"]
-    """At most ln k in the mean: too low wherever there is more information than that."""
+    """At most ln k in the mean, so too low if there is more information than that."""
     upper: Float[Tensor, " k"]
 
 
 def sandwich(codes: Float[Tensor, "k d"], posterior: Posterior) -> Sandwich:
-    """Both estimates from samples drawn alike and a code of each, drawn from its own Gaussian.
+    """Both estimates from independent samples with a code of each, drawn from its posterior.
 
-    The aggregate that a prior stands for is replaced by the Gaussians of the samples at hand, with a sample's own
+    The aggregate distribution of codes is replaced by the mixture of the samples' posteriors, with a sample's own
     among them for `lower` and without it for `upper`.
     Units: nats.
     Raises: ValueError if there are fewer than two samples.
@@ -46,7 +46,7 @@ def sandwich(codes: Float[Tensor, "k d"], posterior: Posterior) -> Sandwich:
 
 def _tile(codes: Tensor, posterior: Posterior, chosen: Tensor) -> Sandwich:
     count = len(codes)
-    among = density(codes[chosen].unsqueeze(1), *posterior)  # rows k
+    among = log_density(codes[chosen].unsqueeze(1), *posterior)  # rows k
     own = among.gather(1, chosen.unsqueeze(1))
     others = among.scatter(1, chosen.unsqueeze(1), -math.inf)
     lower = own.squeeze(1) - among.logsumexp(1) + math.log(count)

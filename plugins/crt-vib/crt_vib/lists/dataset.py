@@ -1,4 +1,4 @@
-"""Rows of named lists, computed from a seed and an index in integers: the same everywhere.
+"""Rows of named lists, computed from a seed and an index in integers: the same on every machine.
 
 Axes: b batch, n ids of a row, l lists, i items of a list, p parts of a content. Id -1 means absent.
 """
@@ -17,23 +17,23 @@ from crtcore import Noise
 from crtcore.kinds import Batch
 from crtcore.splits import check
 
-SIDES = {"train": (0, 1), "validation": (2,), "test": (3,)}
-"""Split to its contents, of four kinds: a random half is there to train on, a quarter for each of the others."""
-SAMPLED = 64
-"""Rows of each split that the checksum is of."""
+SPLIT_KINDS = {"train": (0, 1), "validation": (2,), "test": (3,)}
+"""Split to its kinds of contents, of four: a random half to train on, a quarter for each of the others."""
+CHECKSUM_ROWS = 64
+"""Rows of each split that the checksum covers."""
 
 
 class Contents(NamedTuple):
-    """What rows say, before label noise."""
+    """The parts of rows."""
 
     names: Int[Tensor, "b l"]
     items: Int[Tensor, "b l i"]
     asked: Int[Tensor, " b"]
     """The list that is asked for."""
     place: Int[Tensor, " b"]
-    """The item of it."""
+    """The place of the item in it."""
     answer: Int[Tensor, " b"]
-    """What it is, label noise and all."""
+    """The item, after label noise."""
 
 
 class NamedLists:
@@ -49,10 +49,10 @@ class NamedLists:
         parts = torch.arange(spec.lists * (1 + spec.items) + 2)[:, None]
         values = torch.arange(max(NAMES, spec.symbols, spec.items))
         self._kinds = Noise(spec.seed, "splits of lists").bits(parts, values) >> 30  # p values
-        found = hashlib.sha256(repr(spec).encode())
+        checksum = hashlib.sha256(repr(spec).encode())
         for split, size in self.sizes.items():
-            found.update(self.take(split, torch.arange(min(size, SAMPLED))).data.numpy().tobytes())
-        self.checksum = found.hexdigest()
+            checksum.update(self.take(split, torch.arange(min(size, CHECKSUM_ROWS))).data.numpy().tobytes())
+        self.checksum = checksum.hexdigest()
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
         """The rows of `split` at `indices`.
@@ -60,16 +60,16 @@ class NamedLists:
         Raises: ValueError if there is no such split, IndexError if an index is not in it.
         """
         check(self.sizes, split, indices)
-        said = self._contents(split, indices)
-        ids = torch.cat((self._question(said), said.answer[:, None]), 1)  # b n
+        contents = self._contents(split, indices)
+        ids = torch.cat((self._question(contents), contents.answer[:, None]), 1)  # b n
         if self.spec.meta != "none":
             every = torch.ones_like(indices, dtype=torch.bool)
-            ids = self._interrupted(ids, every if self.spec.meta == "final" else indices % 2 == 1)
+            ids = self._with_meta(ids, every if self.spec.meta == "final" else indices % 2 == 1)
         last = (ids >= 0).sum(1, keepdim=True) - 1
         return Batch(ids, None, torch.zeros(ids.shape).scatter_(1, last, 1.0))
 
     def cases(self, ids: Int[Tensor, "b n"]) -> Int[Tensor, " b"]:
-        """The item that each row asks for, whatever its answer is."""
+        """The item that each row asks for, before label noise."""
         spec = self.spec
         width = spec.lists * (1 + spec.items)
         lists = ids[:, :width].view(len(ids), spec.lists, 1 + spec.items)
@@ -77,36 +77,36 @@ class NamedLists:
         place = ids[:, width + 2] - (spec.symbols + NAMES + 1)
         return lists[torch.arange(len(ids), device=ids.device), asked, 1 + place]
 
-    def _question(self, said: Contents) -> Int[Tensor, "b n"]:
+    def _question(self, contents: Contents) -> Int[Tensor, "b n"]:
         """The ids before the answer."""
         symbols = self.spec.symbols
-        lists = torch.cat((symbols + said.names[..., None], said.items), 2).flatten(1)
-        name = symbols + said.names.gather(1, said.asked[:, None])
+        lists = torch.cat((symbols + contents.names[..., None], contents.items), 2).flatten(1)
+        name = symbols + contents.names.gather(1, contents.asked[:, None])
         mark = torch.full_like(name, symbols + NAMES)
-        return torch.cat((lists, mark, name, mark + 1 + said.place[:, None]), 1)
+        return torch.cat((lists, mark, name, mark + 1 + contents.place[:, None]), 1)
 
-    def _interrupted(self, ids: Int[Tensor, "b n"], there: Bool[Tensor, " b"]) -> Int[Tensor, "b n+1"]:
-        """Rows with META before their answer where it is to be `there`; the others end one id sooner."""
+    def _with_meta(self, ids: Int[Tensor, "b n"], has_meta: Bool[Tensor, " b"]) -> Int[Tensor, "b n+1"]:
+        """Rows with META before their answer where `has_meta`; the others end one id sooner."""
         answer, absent = ids[:, -1], torch.full_like(ids[:, -1], -1)
         meta = torch.full_like(answer, self.vocabulary - 1)
-        ends = torch.where(there, meta, answer), torch.where(there, answer, absent)
+        ends = torch.where(has_meta, meta, answer), torch.where(has_meta, answer, absent)
         return torch.cat((ids[:, :-1], torch.stack(ends, 1)), 1)
 
     def _contents(self, split: str, indices: Int[Tensor, " b"]) -> Contents:
-        """What is at `indices`: the first of the contents drawn for it that belongs to the split."""
-        sides = torch.tensor(SIDES[split])
+        """The contents at `indices`: the first drawn for each that belong to the split."""
+        kinds = torch.tensor(SPLIT_KINDS[split])
         noise = Noise(self.spec.seed, f"lists of {split}")
-        attempt, said = 0, self._drawn(noise, indices, 0)
-        while len(left := torch.isin(self._kind(said), sides, invert=True).nonzero().flatten()):
+        attempt, contents = 0, self._drawn(noise, indices, 0)
+        while len(left := torch.isin(self._kind(contents), kinds, invert=True).nonzero().flatten()):
             attempt += 1
-            for kept, new in zip(said, self._drawn(noise, indices[left], attempt), strict=True):
+            for kept, new in zip(contents, self._drawn(noise, indices[left], attempt), strict=True):
                 kept[left] = new
-        return said
+        return contents
 
     def _drawn(self, noise: Noise, indices: Int[Tensor, " b"], attempt: int) -> Contents:
         """Contents of any split.
 
-        Bounded integers are even but for one part in 2**32 / bound.
+        Bounded integers are uniform up to one part in 2**32 / bound.
         """
         lists, items, symbols = self.spec.lists, self.spec.items, self.spec.symbols
         words = noise.bits(indices[:, None], attempt, torch.arange(NAMES + lists * items + 4))
@@ -121,8 +121,10 @@ class NamedLists:
             torch.where(replaced, other * symbols >> 32, true),
         )  # fmt: skip
 
-    def _kind(self, said: Contents) -> Int[Tensor, " b"]:
-        """The kind of contents, of four: a random sum that moving all symbols on alike leaves as it is."""
-        moved = (said.items - said.items[:, :1, :1]) % self.spec.symbols
-        parts = torch.cat((said.names, moved.flatten(1), said.asked[:, None], said.place[:, None]), 1)  # b p
+    def _kind(self, contents: Contents) -> Int[Tensor, " b"]:
+        """The kind of contents, of four: a random hash that a cyclic shift of all symbols does not change."""
+        shifted = (contents.items - contents.items[:, :1, :1]) % self.spec.symbols
+        parts = torch.cat(
+            (contents.names, shifted.flatten(1), contents.asked[:, None], contents.place[:, None]), 1
+        )  # b p
         return self._kinds[torch.arange(parts.shape[1]), parts].sum(1) & 3

@@ -1,1 +1,1 @@
-"""Language models with meta-tokens: fillers that attend to each other alone in a second attention."""
+"""Language models with meta-tokens: fillers with a second attention among themselves."""

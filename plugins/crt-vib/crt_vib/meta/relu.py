@@ -1,4 +1,4 @@
-"""Feed-forward layer with a rectifier."""
+"""A feed-forward layer with ReLU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crt_nn.context import AttentionContext
 
 
 class Rectified(nn.Module):
-    """Two projections with a rectifier between.
+    """Two projections with a ReLU between.
 
     Source: Vaswani et al. (2017), arXiv:1706.03762, eq. 2, without biases.
     """
@@ -21,6 +21,6 @@ class Rectified(nn.Module):
         self.down = nn.Linear(hidden, width, bias=False)
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """Each position by itself; the scope is not looked at."""
+        """Maps each position by itself; the context is not used."""
         result: Tensor = self.down(functional.relu(self.up(features)))
         return result

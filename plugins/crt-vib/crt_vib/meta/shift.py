@@ -1,4 +1,4 @@
-"""Token shift: each position is given what stands before it.
+"""Token shift: each position also reads the one before it.
 
 Axes: b batch, t new positions, s positions seen, w width.
 """
@@ -13,7 +13,7 @@ from crt_nn.context import AttentionContext
 
 
 class Shift(nn.Module):
-    """A linear map of the position before, beside the position itself; in a tree, of the parent.
+    """Adds a linear map of the previous position (in a tree, of the parent) to each position.
 
     Source: Peng et al. (2023), arXiv:2305.13048, section 3.1.1, with a map in place of a mix.
     """
@@ -23,7 +23,7 @@ class Shift(nn.Module):
         self.map = nn.Linear(width, width, bias=False)
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """The features and what stands before them; before the first is nothing."""
+        """The features plus the mapped previous ones; the first position has none."""
         seen, positions = context.update(self, features, context.positions)  # b s w, b s
         if context.visible is None:
             before = functional.pad(features[:, :-1], (0, 0, 1, 0))

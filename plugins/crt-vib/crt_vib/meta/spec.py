@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import attrs
 
 from crt_nn.yarn_settings import Yarn
 from crtcore.kinds import PriorSpec
 from crtcore.spec import FieldError, at_least, divides
-
-if TYPE_CHECKING:
-    pass
 
 
 def _even(spec: MetaTransformer, attribute: attrs.Attribute[Any], heads: int) -> None:
@@ -21,9 +18,9 @@ def _even(spec: MetaTransformer, attribute: attrs.Attribute[Any], heads: int) ->
 
 @attrs.frozen(kw_only=True)
 class MetaTransformer(PriorSpec):
-    """Pre-norm transformer in which the last id of the vocabulary is META, with a second attention among METAs alone.
+    """Pre-norm transformer in which the last id of the vocabulary is META, with a second attention among METAs.
 
-    Source: Shah, Gupta, Ramji and Chaudhari (2025), arXiv:2509.16278; RMS norms and the wiring before them are ours.
+    Source: Shah, Gupta, Ramji and Chaudhari (2025), arXiv:2509.16278; RMS norms and pre-norm wiring are our choice.
     """
 
     implementation: ClassVar[str] = "crt_vib.meta.transformer:meta_transformer"
@@ -33,19 +30,19 @@ class MetaTransformer(PriorSpec):
     width: int = attrs.field(default=64, validator=at_least(2))
     """Channels of a position."""
     heads: int = attrs.field(default=4, validator=[divides("width"), _even])
-    """Heads of either attention; each has width / heads channels, an even number."""
+    """Heads of each attention; width / heads must be even."""
     hidden: int = attrs.field(default=0, validator=at_least(0))
-    """Channels inside a feed-forward layer; 0 is 8/3 of the width, rounded up to eights, or 4 widths for `relu`."""
+    """Hidden channels of a feed-forward layer; 0 is 8/3 of the width, rounded up to eights, or 4 widths for `relu`."""
     feed_forward: Literal["swiglu", "relu"] = "swiglu"
-    """The feed-forward layer; both have as many parameters where `hidden` is 0."""
+    """The feed-forward layer; both have the same number of parameters if `hidden` is 0."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
-    """What computes attention; `auto` is xformers where it is installed and runs, torch's own elsewhere."""
+    """The attention backend; `auto` is xformers if it is installed and runs, else torch's."""
     second: Literal["meta", "all", "none"] = "meta"
-    """Second attention: among METAs, among all ids (the control with as many parameters), or none (the base model)."""
+    """Second attention: among METAs, among all ids (a control of equal size), or none (the base model)."""
     positions_at_meta: bool = True
-    """False: queries and keys at META are not turned, as if they stood at position 0."""
+    """Whether rotary positions apply at META; if not, its queries and keys have position 0."""
     embedding: Literal["shifted", "plain", "tied"] = "shifted"
-    """What is read of an id: its embedding and, by a map, that of the id before (two layers then learn to recall), its
-    embedding alone, or that with the output layer's weights, which start as GPT-2's and not with unit variance."""
+    """Input of an id: its embedding plus a map of the previous id's (so that two layers learn to recall), its embedding
+    alone, or that with weights tied to the output layer, which start as in GPT-2 and not with unit variance."""
     yarn: Yarn = Yarn()
-    """How rotary positions are stretched."""
+    """Scaling of rotary positions."""

@@ -1,4 +1,4 @@
-"""Output layer with the weights of an embedding.
+"""An output layer tied to an embedding.
 
 Axes: b batch, t positions, w width, v vocabulary.
 """
@@ -11,14 +11,14 @@ from torch.nn import functional
 
 
 class Tied(nn.Module):
-    """Products with the rows of an embedding.
+    """Logits as products with the rows of an embedding.
 
     Source: Press and Wolf (2017), arXiv:1608.05859.
     """
 
     def __init__(self, embedding: nn.Embedding) -> None:
         super().__init__()
-        self._embedding = (embedding,)  # in a tuple, so that its weights are kept and counted once
+        self._embedding = (embedding,)  # in a tuple, so that its weights are stored and counted once
 
     def forward(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
         """Logits."""

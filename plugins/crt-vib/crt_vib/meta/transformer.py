@@ -18,7 +18,7 @@ from crt_nn.context import AttentionContext
 from crt_nn.prefixed import Prefixed
 from crt_nn.rotary_yarn import rotate_yarn
 from crt_nn.swiglu import SwiGLU
-from crt_vib.meta.attention import MetaAttention, places_of
+from crt_vib.meta.attention import MetaAttention, meta_positions
 from crt_vib.meta.relu import Rectified
 from crt_vib.meta.shift import Shift
 from crt_vib.meta.tied import Tied
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 
 
 class MetaLanguageModel(Prefixed):
-    """The law of the next id given a class and the ids before, METAs among them."""
+    """The distribution of the next id given a class and the ids before, METAs included."""
 
     def __init__(self, spec: MetaTransformer, vocabulary: int, classes: int | None) -> None:
         super().__init__()
         if vocabulary < 2:
             raise RunError(
-                f"meta-transformer: expected a vocabulary of 2 ids at least, META the last, got {vocabulary}; "
-                "the dataset with-metas adds META to another dataset's"
+                f"meta-transformer: expected a vocabulary of at least 2 ids, META the last, got {vocabulary}; "
+                "the dataset with-metas adds META to the vocabulary of another"
             )
         self.vocabulary = vocabulary
         self.meta = vocabulary - 1
         self.classes = classes or 0
         self.positions_at_meta = spec.positions_at_meta
-        with torch.random.fork_rng(devices=[]):  # how many numbers it takes to build them, first values do not hang on
+        with torch.random.fork_rng(devices=[]):  # first values must not depend on the numbers drawn in construction
             self.embedding = nn.Embedding(vocabulary, spec.width)
             self.prefixes = nn.Embedding(self.classes + 1, spec.width)
             self.stack = Stack(spec.width, spec.layers, self._sublayers(spec))
@@ -51,11 +51,11 @@ class MetaLanguageModel(Prefixed):
         self._first_values(spec)
 
     def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
-        """The normalised last states within a scope that tells the ids."""
+        """The normalised last states in a context that has the ids."""
         if self.shift is not None:
             features = self.shift(features, context)
         if not self.positions_at_meta:
-            context = context._replace(positions=context.positions.masked_fill(places_of(self.meta, context), 0))
+            context = context._replace(positions=context.positions.masked_fill(meta_positions(self.meta, context), 0))
         states: Tensor = self.stack(features, context)
         return states
 
@@ -82,10 +82,10 @@ class MetaLanguageModel(Prefixed):
         return [attention, *second[spec.second], rectified if spec.feed_forward == "relu" else gated]
 
     def _first_values(self, spec: MetaTransformer) -> None:
-        """Draws first what a model without the second attention has too, so that both begin with the same values there.
+        """Draws the weights of a model without second attention first, so that both models start with the same values.
 
-        Embeddings, and what is shifted, have unit variance: from 0.02 recall is hardly learnt. Tied ones would begin by
-        saying each id again, so they start as GPT-2's.
+        Embeddings and shifted ones have unit variance: with 0.02 recall is hardly learned. Tied ones of unit variance
+        would predict each id again, so they start as in GPT-2.
         """
         for rows in (self.embedding, self.prefixes):
             nn.init.normal_(rows.weight, std=0.02 if spec.embedding == "tied" else 1.0)
@@ -99,9 +99,9 @@ class MetaLanguageModel(Prefixed):
                 if isinstance(module, nn.Linear):
                     nn.init.normal_(module.weight, std=0.02)
         if spec.embedding != "tied":
-            nn.init.zeros_(self.head.get_parameter("weight"))  # so that it starts at ln v
+            nn.init.zeros_(self.head.get_parameter("weight"))  # so that the loss starts at ln v
 
 
 def meta_transformer(spec: MetaTransformer, vocabulary: int, length: int, classes: int | None) -> MetaLanguageModel:
-    """A network with weights of its own; positions have no end, so that the length does not matter."""
+    """A network with new weights; positions are unlimited, so the length is not used."""
     return MetaLanguageModel(spec, vocabulary, classes)

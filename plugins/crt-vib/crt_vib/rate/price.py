@@ -1,4 +1,4 @@
-"""The price of a rate."""
+"""Regularisers that put a price on the rate."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from crtcore.kinds import Encoded, RegularizerOutput, Tokenizer
 
 
 class Price:
-    """Charges what a function makes of the mean rate of a batch."""
+    """Adds a function of a batch's mean rate to the loss."""
 
     def __init__(self, charge: Callable[[Tensor], Tensor]) -> None:
         self.charge = charge
 
     def __call__(self, data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput:
-        """The charge; there is nothing of its own to learn.
+        """The price; it has no parameters.
 
-        Units: of nats, or of their square.
+        Units: nats, or squared nats.
         """
         loss = self.charge(encoded.rate.mean())
         return RegularizerOutput(loss, loss.new_zeros(()), {"price": loss.item()})
@@ -36,5 +36,5 @@ def squared_rate(_: RateSquared, __: Tokenizer) -> Price:
 
 
 def distance_to_target(spec: RateTarget, _: Tokenizer) -> Price:
-    """How far the rate is from what it is to be."""
+    """The absolute difference of rate and target."""
     return Price(lambda rate: (rate - spec.target).abs())

@@ -1,1 +1,1 @@
-"""The rate-distortion study: what a language model's state tells of the answer, by the nats it may cost."""
+"""The rate-distortion study: how well a language model's state predicts an answer at each rate."""

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from crt_run.statistics import averaged
 from crt_run.sweeps.curves import Span, along, common
 from crt_run.sweeps.curves import mean as over
-from crt_run.training.stages import trained_prior
-from crt_vib.lists.spec import Foretold
-from crt_vib.rate_distortion.frontier import exact
-from crt_vib.rate_distortion.heads import trained
-from crt_vib.rate_distortion.measure import gaps, information, label_nats, row, told
-from crt_vib.rate_distortion.reading import Examples, answered, read
+from crt_run.training.stages import build_dataset, trained_prior
+from crt_vib.lists.spec import KnownJoint
+from crt_vib.rate_distortion.frontier import exact_frontier
+from crt_vib.rate_distortion.measure import gaps, information, label_nats, probe_costs, row
+from crt_vib.rate_distortion.probe_training import train_probe
 from crt_vib.rate_distortion.spec import RateDistortion
+from crt_vib.rate_distortion.states import Examples, correct_answers, read_examples
 from crtcore.errors import RunError
 from crtcore.kinds import Dataset, Findings, Measurement, Row, Run
 
@@ -28,44 +28,43 @@ if TYPE_CHECKING:
 
 
 class RateDistortionExperiment:
-    """What a state tells of the answer, by the nats it may cost, against what any state could."""
+    """Measures how well a state predicts the answer at each rate, against the exact frontier."""
 
     def __init__(self, spec: RateDistortion) -> None:
         self.spec = spec
 
     def __call__(self, plan: Plan, run: Run) -> Findings:
-        """Trains what is not trained yet, then measures; a language model that has not learnt its task has no curve.
+        """Trains what is not trained yet, then measures; a language model that failed to learn its task has no curve.
 
-        Raises: RunError if the language model shows no states, or the bottleneck takes others.
+        Raises: RunError if the language model has no hidden states, or the bottleneck takes another width.
         """
-        about = plan.parts["dataset"]
-        dataset = about.build()
-        run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
+        spec = plan.parts["dataset"]
+        dataset = build_dataset(plan, run)
         prior = self._prior(plan, run, dataset)
-        meta = dataset.vocabulary - 1 if about.marked else None
-        joint = about.joint() if isinstance(about, Foretold) and self.spec.distance == 1 else None
+        meta = dataset.vocabulary - 1 if spec.marked else None
+        joint = spec.joint() if isinstance(spec, KnownJoint) and self.spec.distance == 1 else None
         cases = 0 if joint is None else len(joint)
-        taken = partial(read, self.spec, prior, dataset, run=run, meta=meta, cases=cases)
-        test, right = taken("test"), answered(self.spec, prior, dataset, "test", run, meta=meta)
-        numbers = learnt(test, right, joint)
-        if note := self._gated(numbers):
+        read_split = partial(read_examples, self.spec, prior, dataset, run=run, meta=meta, cases=cases)
+        test, correct = read_split("test"), correct_answers(self.spec, prior, dataset, "test", run, meta=meta)
+        numbers = accuracies(test, correct, joint)
+        if note := self._failure(numbers):
             return Findings(numbers, notes=(note,))
-        splits = {"examples": taken("train"), "held": taken("validation"), "test": test}
+        splits = {"examples": read_split("train"), "held": read_split("validation"), "test": test}
         run.note_backends("prior", prior)
         numbers, rows = self._curve(plan, run, numbers, joint, vocabulary=dataset.vocabulary, **splits)
-        return self._whole(numbers, rows)
+        return self._findings(numbers, rows)
 
     def _prior(self, plan: Plan, run: Run, dataset: Dataset) -> Any:
         prior = trained_prior("prior", plan, run, dataset, evaluations=self.spec.evaluations)
         if not hasattr(prior, "hidden"):
             raise RunError(
-                f"prior.use: expected a language model that shows its hidden states, such as 'meta-transformer', "
+                f"prior.use: expected a language model with hidden states, such as 'meta-transformer', "
                 f"got {plan.document['prior']['use']!r}"
             )
         return prior
 
-    def _gated(self, numbers: dict[str, Measurement]) -> str:
-        """Why there is no curve; empty if the task is learnt, or if nobody knows what is possible."""
+    def _failure(self, numbers: dict[str, Measurement]) -> str:
+        """Why there is no curve; empty if the task is learned, or if the best accuracy is unknown."""
         accuracy = numbers["accuracy"].value
         best = numbers["best_accuracy"].value if "best_accuracy" in numbers else 0.0
         if accuracy >= (asked := self.spec.gate * best):
@@ -79,38 +78,38 @@ class RateDistortionExperiment:
         self, plan: Plan, run: Run, numbers: dict[str, Measurement], joint: Float64[np.ndarray, "x y"] | None,
         *, examples: Examples, held: Examples, test: Examples, vocabulary: int,
     ) -> tuple[dict[str, Measurement], list[Row]]:  # fmt: skip
-        """A point for each weight, and their distance from the frontier where it is known."""
-        frontier = None if joint is None else exact(joint)
-        rows, apart = [], []
+        """A point for each weight, and their distance from the frontier if it is known."""
+        frontier = None if joint is None else exact_frontier(joint)
+        rows, distances = [], []
         for weight in self.spec.weights:
-            probe = trained(self.spec, plan, run, weight, examples=examples, held=held, vocabulary=vocabulary)
-            found = told(probe, test, self.spec.samples, plan.seed)
-            point = row(weight, found, test.answers.cpu(), frontier)
+            probe = train_probe(self.spec, plan, run, weight, examples=examples, held=held, vocabulary=vocabulary)
+            costs = probe_costs(probe, test, self.spec.samples, plan.seed)
+            point = row(weight, costs, test.answers.cpu(), frontier)
             rows.append(point._replace(numbers={**point.numbers, **information(probe, test, plan.seed)}))
             if frontier is not None:
-                apart.append(gaps(found, frontier))
-        if apart:
+                distances.append(gaps(costs, frontier))
+        if distances:
             largest = max((each.numbers["frontier_gap_nats"] for each in rows), key=lambda number: number.value)
-            average = averaged(sum(apart[1:], apart[0]) / len(apart), "nats")
+            average = averaged(sum(distances[1:], distances[0]) / len(distances), "nats")
             numbers = {**numbers, "mean_frontier_gap_nats": average, "largest_frontier_gap_nats": largest}
         return numbers, rows
 
-    def _whole(self, numbers: dict[str, Measurement], rows: Sequence[Row]) -> Findings:
-        """The findings, with the mean distortion between two rates where the curve reaches both."""
+    def _findings(self, numbers: dict[str, Measurement], rows: Sequence[Row]) -> Findings:
+        """The findings, with the mean distortion between two rates if the curve reaches both."""
         curve = sorted((each.numbers["rate_nats"].value, each.numbers["distortion_nats"].value) for each in rows)
-        wanted, notes = Span(*self.spec.between), self._own(rows)
-        if common([curve, [(wanted.low, 0.0), (wanted.high, 0.0)]]) == wanted:
-            value = over(along(curve, wanted))
+        span, notes = Span(*self.spec.between), self._control(rows)
+        if common([curve, [(span.low, 0.0), (span.high, 0.0)]]) == span:
+            value = over(along(curve, span))
             count = rows[0].numbers["rate_nats"].samples
             return Findings({**numbers, "mean_distortion_nats": Measurement(value, "nats", count)}, rows, notes)
         note = (
-            f"no mean distortion between {wanted.low:g} and {wanted.high:g} nats, as the curve reaches from "
+            f"no mean distortion between {span.low:g} and {span.high:g} nats, as the curve reaches from "
             f"{curve[0][0]:.3f} to {curve[-1][0]:.3f}; other experiment.weights reach further"
         )
         return Findings(numbers, rows, (*notes, note))
 
-    def _own(self, rows: Sequence[Row]) -> tuple[str, ...]:
-        """Whose the distance from the frontier is, where no state stands between."""
+    def _control(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """The largest distance from the frontier where the case itself is read, and so no state adds to it."""
         if self.spec.read != "case":
             return ()
         far = max((each.numbers for each in rows), key=lambda numbers: numbers["frontier_gap_nats"].value)
@@ -121,13 +120,13 @@ class RateDistortionExperiment:
         )
 
 
-def learnt(
-    test: Examples, right: Bool[Tensor, " b"], joint: Float64[np.ndarray, "x y"] | None
+def accuracies(
+    test: Examples, correct: Bool[Tensor, " b"], joint: Float64[np.ndarray, "x y"] | None
 ) -> dict[str, Measurement]:
-    """How well the language model answers, and how well anyone could."""
+    """Accuracy of the language model, and the best possible one if it is known."""
     labels = label_nats(test.answers.cpu())
     numbers = {
-        "accuracy": averaged(right.double().cpu(), "share"),
+        "accuracy": averaged(correct.double().cpu(), "share"),
         "label_entropy_nats": Measurement(float(labels.mean()), "nats", len(labels)),
     }
     if joint is not None:

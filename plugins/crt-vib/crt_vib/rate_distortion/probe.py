@@ -1,4 +1,4 @@
-"""A bottleneck over states, and a linear prediction from what it lets through.
+"""A probe: a bottleneck over states and a linear prediction from its codes.
 
 Axes: b batch, w width of a state, k codes of a state, d code width, v vocabulary.
 """
@@ -13,13 +13,13 @@ from crtcore.kinds import Bottleneck, Encoded
 from crtcore.noise import Noise
 
 LEAST = 1e-6
-"""The smallest deviation that a channel is divided by: one that never moves stays at 0."""
+"""Least standard deviation by which a channel is divided: a constant channel stays at 0."""
 
 
 class Probe(nn.Module):
-    """A tokenizer by shape, of states: its distortion is what an answer costs, given the codes of its state.
+    """Has the protocol of a tokenizer of states; its distortion is the cross-entropy of the answer given the codes.
 
-    States are standardised first, by the mean and deviation of those it is to be trained on.
+    States are first standardised by the mean and standard deviation of the training states.
     """
 
     mean: Tensor
@@ -33,33 +33,33 @@ class Probe(nn.Module):
         self.vocabulary = vocabulary
         self.register_buffer("mean", states.mean(0))
         self.register_buffer("deviation", states.std(0).clamp(min=LEAST))
-        self.eval()  # so that a bottleneck that keeps count does not count this
+        self.eval()  # so that a bottleneck with a step counter does not count this
         with torch.no_grad():
             codes = bottleneck(self.standardised(states[:1])).codes
         self.train()
         self.predictor = nn.Linear(codes[0].numel(), vocabulary)
 
     def standardised(self, states: Float[Tensor, "b w"]) -> Float[Tensor, "b 1 w"]:
-        """States of mean 0 and deviation 1 in each channel, as the one feature of a sample."""
+        """States of mean 0 and standard deviation 1 in each channel, as the only feature of a sample."""
         return ((states - self.mean) / self.deviation)[:, None]
 
     def forward(self, states: Float[Tensor, "b w"], answers: Int[Tensor, " b"], noise: Noise | None = None) -> Encoded:
-        """The whole way; the reconstruction is the logits of the answer.
+        """Encodes states and predicts answers; the reconstruction is the logits of the answer.
 
         Units: distortion in nats.
         """
         features = self.standardised(states)
-        squeezed = self.bottleneck(features, noise)
-        logits = self.predictor(squeezed.codes.flatten(1))  # b v
+        output = self.bottleneck(features, noise)
+        logits = self.predictor(output.codes.flatten(1))  # b v
         cost = nn.functional.cross_entropy(logits, answers, reduction="none")
-        mask = torch.ones(squeezed.codes.shape[:2], dtype=torch.bool, device=states.device)
+        mask = torch.ones(output.codes.shape[:2], dtype=torch.bool, device=states.device)
         return Encoded(
-            features, squeezed.latents, squeezed.codes, squeezed.ids, mask,
-            logits, cost, squeezed.rate, cost.mean() + squeezed.loss,
+            features, output.latents, output.codes, output.ids, mask,
+            logits, cost, output.rate, cost.mean() + output.loss,
         )  # fmt: skip
 
     def encode(self, states: Float[Tensor, "b w"], answers: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
-        """The ids of states, which they have whatever comes after.
+        """The ids of states; answers are not used.
 
         Raises: ValueError if the codes are continuous.
         """
@@ -69,6 +69,6 @@ class Probe(nn.Module):
         return ids
 
     def decode(self, ids: Int[Tensor, "b k"], answers: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b v"]:
-        """The logits of the answer to ids."""
+        """The logits of the answer given ids."""
         logits: Tensor = self.predictor(self.bottleneck.lookup(ids).flatten(1))
         return logits

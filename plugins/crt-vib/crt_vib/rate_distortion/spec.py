@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
-from crt_vib.lists.spec import Foretold
+from crt_vib.lists.spec import KnownJoint
 from crtcore.kinds import ExperimentSpec, Figure, Role
 from crtcore.spec import FieldError, at_least, between, each, resolve
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def _apart(_: object, attribute: attrs.Attribute[Any], value: tuple[float, ...]) -> None:
     if len(set(value)) < len(value):
-        raise FieldError(attribute.name, f"expected weights of which none comes twice, got {value!r}")
+        raise FieldError(attribute.name, f"expected different weights, got {value!r}")
 
 
 def _rising(_: object, attribute: attrs.Attribute[Any], value: tuple[float, float]) -> None:
@@ -27,11 +27,11 @@ def _rising(_: object, attribute: attrs.Attribute[Any], value: tuple[float, floa
 
 @attrs.frozen(kw_only=True)
 class RateDistortion(ExperimentSpec):
-    """Train (or load) a language model, read a hidden state of it, and draw what a bottleneck lets through of it.
+    """Trains (or loads) a language model, and measures how well bottlenecks of its hidden state predict an answer.
 
-    For each weight a bottleneck and a linear prediction of the answer are trained from the states of the frozen model;
-    rate and distortion are measured on held-out rows, with several codes for each. The answer is the last id of a row
-    that is no META; META is the last id of the vocabulary of a dataset with METAs.
+    For each weight a bottleneck and a linear prediction of the answer are trained on states of the frozen model; rate
+    and distortion are measured on held-out rows, with several codes for each. The answer is the last id of a row
+    other than META; META is the last id of the vocabulary of a dataset with METAs.
     Source: Shah et al. (2025), arXiv:2509.16278; Alemi et al. (2017), arXiv:1612.00410.
     """
 
@@ -54,29 +54,29 @@ class RateDistortion(ExperimentSpec):
     )
 
     weights: tuple[float, ...] = attrs.field(validator=[each(at_least(0)), _apart])
-    """What the regulariser is weighed by: a bottleneck, and a point of the curve, for each (beta in the source)."""
+    """Weights of the regulariser (beta in the source): each gives a bottleneck and a point of the curve."""
     read: Literal["last", "meta", "case"] = "last"
-    """Where the state is read: at the last id that is no META, or at a META put behind it. `case` is the control: no
-    state, but which case of the dataset's law a row is, one-hot, so that what is lost is the bottleneck's."""
+    """Where the state is read: at the last id that is not META, or at a META appended to it. `case` is the control: in
+    place of a state the one-hot case of the row, so that any loss is due to the bottleneck and the predictor."""
     distance: int = attrs.field(default=1, validator=at_least(1))
-    """How many ids that are no METAs the answer lies behind the last one that is given."""
+    """Distance from the last id of the prompt to the answer, in ids that are not META."""
     gate: float = attrs.field(default=0.95, validator=between(0, 1))
-    """Share of the best possible accuracy that the language model needs, where the dataset tells what is possible."""
+    """Share of the best accuracy that the language model must reach, if the best one is known."""
     train: int = attrs.field(default=50_000, validator=at_least(2))
-    """Rows whose states bottlenecks are trained on, at most."""
+    """Most rows to train bottlenecks on."""
     validation: int = attrs.field(default=5_000, validator=at_least(2))
-    """Held-out rows that a bottleneck is scored on while it trains, at most; the best one is kept."""
+    """Most held-out rows to score a bottleneck on while it trains; the best one is kept."""
     test: int = attrs.field(default=20_000, validator=at_least(2))
-    """Held-out rows of the final numbers, at most."""
+    """Most held-out rows for the final numbers."""
     samples: int = attrs.field(default=8, validator=at_least(1))
-    """Codes of each of them."""
+    """Codes drawn for each of them."""
     between: tuple[float, float] = attrs.field(default=(0.5, 2.5), validator=_rising)
-    """Rates in nats that the mean distortion is taken between."""
+    """Rates in nats between which the mean distortion is taken."""
     evaluations: int = attrs.field(default=10, validator=at_least(1))
-    """Times the language model, and each bottleneck, is scored on validation rows while it trains."""
+    """Number of validations of the language model, and of each bottleneck, while it trains."""
 
     def training_steps(self, plan: Plan) -> int:
-        """Training steps of the language model, if it is trained, and of a bottleneck for each weight."""
+        """Steps of the language model, if it is trained, and of a bottleneck for each weight."""
         trained = {stage: training.steps for stage, training in plan.training.items()}
         return trained.get("prior", 0) + len(self.weights) * trained["bottleneck"]
 
@@ -84,24 +84,24 @@ class RateDistortion(ExperimentSpec):
         """A step of a bottleneck with its prediction of the answer."""
         if stage != "bottleneck":
             return None
-        made: Step = resolve("crt_vib.rate_distortion.heads:rehearsed")(self, plan, data)
+        made: Step = resolve("crt_vib.rate_distortion.probe_training:untrained_step")(self, plan, data)
         return made
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
-        """Parts that do not fit: data that are no ids, a META that is not there, a weight that nobody reads."""
+        """Parts that do not fit: data that are not ids, a missing META, a weight of the regulariser that is ignored."""
         dataset = plan.parts["dataset"]
         if dataset.form != "ids":
             yield "dataset.use", f"expected a dataset of ids, got one of {dataset.form!r} data"
         elif self.read == "meta" and not dataset.marked:
             got = plan.document["dataset"]["use"]
             yield "experiment.read", f"expected a dataset with METAs to read at one, such as 'with-metas', got {got!r}"
-        if self.read == "case" and not (isinstance(dataset, Foretold) and self.distance == 1):
+        if self.read == "case" and not (isinstance(dataset, KnownJoint) and self.distance == 1):
             got = plan.document["dataset"]["use"]
             yield (
                 "experiment.read",
-                f"expected a dataset that tells its law, such as 'lists', and a distance of 1 to read cases, "
+                f"expected a dataset of known distribution, such as 'lists', and a distance of 1 to read cases, "
                 f"got {got!r} and {self.distance}",
             )
         if (weight := plan.parts["regularizer"].weight) != 1:
-            message = f"expected 1, as experiment.weights say what the regulariser is weighed by, got {weight!r}"
+            message = f"expected 1, as experiment.weights are the weights of the regulariser, got {weight!r}"
             yield "regularizer.weight", message

@@ -1,1 +1,1 @@
-"""Another dataset of ids, with meta-tokens."""
+"""A wrapper that adds meta-tokens to a dataset of ids."""

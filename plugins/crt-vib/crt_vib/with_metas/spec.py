@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import attrs
 
-from crtcore.kinds import (
-    DatasetSpec,
-)
+from crtcore.kinds import DatasetSpec
 from crtcore.spec import FieldError, between
-
-if TYPE_CHECKING:
-    pass
 
 
 def _of_ids(_: object, attribute: attrs.Attribute[DatasetSpec], value: DatasetSpec) -> None:
@@ -23,9 +18,9 @@ def _of_ids(_: object, attribute: attrs.Attribute[DatasetSpec], value: DatasetSp
 
 @attrs.frozen(kw_only=True)
 class WithMetas(DatasetSpec):
-    """Another dataset of ids with METAs, one id more than it has, at random places; none of them is to be foretold.
+    """Another dataset of ids with METAs, one more id, at random places; METAs have loss weight 0.
 
-    Their places in a sample are even over all sets of so many, and hang on the seed, the split and the index alone.
+    Their places are uniform over all sets of that size, and depend only on the seed, the split and the index.
     Source: Shah et al. (2025), arXiv:2509.16278.
     """
 
@@ -34,21 +29,21 @@ class WithMetas(DatasetSpec):
     marked: ClassVar[bool] = True
 
     dataset: DatasetSpec = attrs.field(validator=_of_ids)
-    """The dataset that has none."""
+    """The dataset to which METAs are added."""
     share: float = attrs.field(default=0.1, validator=between(0, 1))
-    """METAs of a sample for each of its ids, k in the source; the number is rounded."""
+    """METAs for each id of a sample (k in the source); the number is rounded."""
     counted: Literal["text", "whole"] = "text"
-    """Which ids `share` is of: `text`, which METAs make longer, or the `whole`, off whose end they push as many ids."""
+    """What `share` is a share of: `text`, which METAs make longer, or `whole`, where METAs replace ids at the end."""
     seed: int = 0
-    """Other places for another one; the run's own seed changes none."""
+    """Seed of the places; the run's seed does not change them."""
 
     def example_in(self, folder: Path) -> WithMetas:
-        """An example of the dataset inside."""
+        """The same around an example of the inner dataset."""
         return attrs.evolve(self, dataset=self.dataset.example_in(folder))
 
     @property
     def sample_shape(self) -> tuple[int, ...] | None:
-        """That of the dataset inside, longer by the METAs where the share is of its text."""
+        """That of the inner dataset, longer by the METAs if `counted` is `text`."""
         inner = self.dataset.sample_shape
         if inner is None or self.counted == "whole":
             return inner
@@ -56,5 +51,5 @@ class WithMetas(DatasetSpec):
 
     @property
     def vocabulary(self) -> int | None:
-        """One more than inside."""
+        """One more than that of the inner dataset."""
         return None if self.dataset.vocabulary is None else self.dataset.vocabulary + 1

@@ -1,4 +1,4 @@
-"""The discrete information bottleneck: closed form, published frontier, and that nothing beats it."""
+"""The discrete information bottleneck: closed form, published frontier, and no encoder beats it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crt_vib.frontiers.classical import binary_entropy
-from crt_vib.frontiers.discrete import frontier, informations, mutual
+from crt_vib.frontiers.discrete import frontier, informations, mutual_information
 from crt_vib.frontiers.envelope import least_distortion
 from crt_vib.frontiers.pointer import noisy_pointer
 
@@ -28,9 +28,9 @@ PUBLISHED = (
 POINTS = frontier(POINTER, [beta for beta, rate, _ in PUBLISHED if rate])
 
 
-def test_the_noisy_pointer_holds_what_was_published() -> None:
-    assert mutual(POINTER) == pytest.approx(1.782252, abs=6e-7)
-    assert math.log(16) - mutual(POINTER) == pytest.approx(0.990337, abs=6e-7)
+def test_the_noisy_pointer_has_the_published_information() -> None:
+    assert mutual_information(POINTER) == pytest.approx(1.782252, abs=6e-7)
+    assert math.log(16) - mutual_information(POINTER) == pytest.approx(0.990337, abs=6e-7)
 
 
 def test_its_frontier_is_as_published() -> None:
@@ -56,7 +56,7 @@ def test_a_noisy_coin_follows_mrs_gerber(flip: float) -> None:
     joint = np.array([[1 - flip, flip], [flip, 1 - flip]]) / 2
 
     for point in frontier(joint, [0.3 * onset, 0.6 * onset, 0.9 * onset]):
-        low, high = 0.0, 0.5  # the share of wrong codes by bisection: its entropy is ln 2 less the rate
+        low, high = 0.0, 0.5  # the probability of an error by bisection: its entropy is ln 2 less the rate
         while high - low > 1e-13:
             middle = (low + high) / 2
             low, high = (middle, high) if binary_entropy(middle) < math.log(2) - point.rate else (low, middle)
@@ -64,7 +64,7 @@ def test_a_noisy_coin_follows_mrs_gerber(flip: float) -> None:
         assert point.information == pytest.approx(math.log(2) - binary_entropy(through), abs=1e-6)
 
 
-def test_a_noisy_coin_is_not_worth_its_rate_from_the_onset_on() -> None:
+def test_from_the_onset_on_a_noisy_coin_has_rate_0() -> None:
     before, after = frontier(np.array([[0.45, 0.05], [0.05, 0.45]]), [1 / 1.6, 1 / 1.55])
 
     assert before.rate > 0.05
@@ -83,13 +83,13 @@ def test_no_encoder_beats_the_frontier(seed: int, sharpness: float) -> None:
     assert math.log(16) - kept >= least_distortion(POINTS, math.log(16), rate) - 1e-9
 
 
-def test_an_encoder_that_told_more_than_it_keeps_would_be_caught() -> None:
+def test_an_encoder_with_more_information_than_rate_is_caught() -> None:
     rate, kept = informations(POINTER, np.eye(16))
 
     assert math.log(16) - kept < least_distortion(POINTS, math.log(16), rate / 2) - 0.1
 
 
-def test_between_points_the_least_distortion_lies_under_the_frontier_and_near_it() -> None:
+def test_between_points_the_least_distortion_is_slightly_under_the_frontier() -> None:
     (known,) = frontier(POINTER, [0.58])
 
     least = least_distortion(POINTS, math.log(16), known.rate)
@@ -97,22 +97,22 @@ def test_between_points_the_least_distortion_lies_under_the_frontier_and_near_it
     assert 0 <= math.log(16) - known.information - least < 0.02
 
 
-def test_at_no_rate_the_least_distortion_is_the_entropy() -> None:
+def test_at_rate_0_the_least_distortion_is_the_entropy() -> None:
     assert least_distortion(POINTS, math.log(16), 0.0) == pytest.approx(math.log(16))
 
 
 @pytest.mark.parametrize("joint", [[[0.5, 0.6]], [[1.5, -0.5]], [[0.0, 0.0], [0.5, 0.5]]])
-def test_what_are_no_probabilities_is_refused(joint: list[list[float]]) -> None:
+def test_a_joint_that_is_no_distribution_is_refused(joint: list[list[float]]) -> None:
     with pytest.raises(ValueError, match="expected probabilities that sum to 1"):
         frontier(np.array(joint), [0.5])
 
 
-def test_a_beta_of_nothing_is_refused() -> None:
+def test_a_beta_of_0_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected a beta above 0, got 0\.0"):
         frontier(POINTER, [0.0])
 
 
 @pytest.mark.parametrize(("symbols", "noise"), [(1, 0.2), (4, 1.5)])
-def test_what_is_no_pointer_is_refused(symbols: int, noise: float) -> None:
+def test_an_invalid_pointer_is_refused(symbols: int, noise: float) -> None:
     with pytest.raises(ValueError, match="expected at least 2 symbols and a probability"):
         noisy_pointer(symbols, noise)

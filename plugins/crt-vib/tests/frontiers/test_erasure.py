@@ -18,16 +18,16 @@ RULES = settings(deadline=None, derandomize=True, database=None, max_examples=50
 def test_an_erasure_code_reaches_the_floor(classes: int, kept: float) -> None:
     encoder = np.concatenate([kept * np.eye(classes), np.full((classes, 1), 1 - kept)], 1)
 
-    rate, told = informations(np.eye(classes) / classes, encoder)
+    rate, information = informations(np.eye(classes) / classes, encoder)
 
-    assert erased(classes, kept)[1:] == pytest.approx((rate, told), abs=1e-9)
-    assert math.log(classes) - told == pytest.approx(floor(math.log(classes), rate), abs=1e-9)
+    assert erased(classes, kept)[1:] == pytest.approx((rate, information), abs=1e-9)
+    assert math.log(classes) - information == pytest.approx(floor(math.log(classes), rate), abs=1e-9)
 
 
-def test_no_rate_above_the_entropy_buys_less_than_nothing() -> None:
+def test_above_the_entropy_the_floor_is_0() -> None:
     assert floor(2.0, 3.0) == 0
 
 
-def test_what_is_no_probability_is_refused() -> None:
+def test_an_invalid_probability_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected a probability, got 1\.5"):
         erased(4, 1.5)

@@ -37,8 +37,8 @@ def test_one_component_is_as_published(
 ) -> None:
     point, made = optimum(squares(0.9), beta), channel(0.81, beta)
 
-    found = UNIT - point.information
-    assert (point.rate, found, found + beta * point.rate) == pytest.approx((rate, distortion, total), abs=6e-7)
+    least = UNIT - point.information
+    assert (point.rate, least, least + beta * point.rate) == pytest.approx((rate, distortion, total), abs=6e-7)
     assert (made.variance, made.error) == pytest.approx((variance, error), abs=6e-6)
 
 
@@ -56,7 +56,7 @@ def test_the_second_component_begins_as_published() -> None:
     assert breaks(squares(0.6, 0.9)).tolist() == pytest.approx([0, 1.012687], abs=6e-7)
 
 
-def test_no_rate_buys_more_than_all_the_information() -> None:
+def test_no_rate_has_more_than_all_the_information() -> None:
     assert information(squares(0.9, 0.6), 40.0) == pytest.approx(1.053509, abs=6e-7)
 
 
@@ -70,7 +70,7 @@ def test_the_curve_goes_through_the_optimum_of_each_beta(spectrum: np.ndarray, b
 
 @RULES
 @given(SPECTRA, st.floats(0.01, 0.99), st.floats(0, 8))
-def test_no_rate_is_worth_more_than_the_optimum(spectrum: np.ndarray, beta: float, rate: float) -> None:
+def test_no_rate_is_better_than_the_optimum(spectrum: np.ndarray, beta: float, rate: float) -> None:
     point = optimum(spectrum, beta)
 
     assert information(spectrum, rate) - beta * rate <= point.information - beta * point.rate + 1e-9
@@ -78,19 +78,19 @@ def test_no_rate_is_worth_more_than_the_optimum(spectrum: np.ndarray, beta: floa
 
 @RULES
 @given(SPECTRA, st.floats(0, 0.5))
-def test_from_the_onset_on_nothing_is_worth_its_rate(spectrum: np.ndarray, more: float) -> None:
+def test_from_the_onset_on_the_optimum_has_rate_0(spectrum: np.ndarray, more: float) -> None:
     assert optimum(spectrum, onset(spectrum) + more)[1:] == (0, 0)
     assert optimum(spectrum, onset(spectrum) * 0.999).rate > 0
 
 
 @RULES
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99))
-def test_the_channel_of_a_component_pays_for_all_it_tells(squared: float, beta: float) -> None:
+def test_the_rate_of_a_components_channel_is_its_information(squared: float, beta: float) -> None:
     made, point = channel(squared, beta), optimum(np.array([squared]), beta)
 
     assert made.gain**2 + made.variance == pytest.approx(1)
     assert -math.log(made.variance) / 2 == pytest.approx(point.rate, abs=1e-9)
-    # What is left of the target once the code is known.
+    # The conditional variance of the target given the code.
     assert 1 - squared * made.gain**2 == pytest.approx(made.error)
     assert -math.log(made.error) / 2 == pytest.approx(point.information, abs=1e-9)
 
@@ -102,9 +102,9 @@ def test_correlations_are_those_of_the_canonical_components() -> None:
     mixed[:3, :3] = [[2, 1, 0], [0, 1, 1], [1, 0, 3]]
     mixed[3:, 3:] = [[1, 2], [0, 5]]
 
-    found = squared_correlations(mixed @ plain @ mixed.T, 3)
+    squared = squared_correlations(mixed @ plain @ mixed.T, 3)
 
-    assert found.tolist() == pytest.approx([0.81, 0.36])
+    assert squared.tolist() == pytest.approx([0.81, 0.36])
 
 
 def test_the_entropy_of_a_gaussian_is_that_of_its_channels() -> None:
@@ -119,13 +119,13 @@ def test_the_entropy_of_a_gaussian_is_that_of_its_channels() -> None:
         ([[1.0, 0.2], [0.1, 1.0]], 1, "expected a covariance that is symmetric and positive definite"),
     ],
 )
-def test_what_is_no_covariance_is_refused(matrix: Sequence[Sequence[float]], inputs: int, message: str) -> None:
+def test_an_invalid_covariance_is_refused(matrix: Sequence[Sequence[float]], inputs: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         squared_correlations(np.array(matrix), inputs)
 
 
 @pytest.mark.parametrize("spectrum", [[], [1.0], [-0.1]])
-def test_what_is_no_correlation_is_refused(spectrum: list[float]) -> None:
+def test_an_invalid_correlation_is_refused(spectrum: list[float]) -> None:
     with pytest.raises(ValueError, match="expected squared correlations from 0 up to 1"):
         optimum(np.array(spectrum), 0.5)
 

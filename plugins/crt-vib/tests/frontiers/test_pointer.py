@@ -1,4 +1,4 @@
-"""Gaussian codes of the noisy pointer: never beneath its exact frontier, and nearer to it with a learned mixture."""
+"""Gaussian codes of the noisy pointer: never below its exact frontier, and nearer to it with a learned mixture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SAMPLES = 256
 
 
 def excess(components: int) -> tuple[float, float]:
-    """Nats by which D + beta R of trained codes and a linear decoder is more than can be had, and its standard error.
+    """Excess in nats of D + beta R of trained codes with a linear decoder over the optimum, and its standard error.
 
     Beta rises over the first 600 steps, as the components only find classes that are far apart. Answers are averaged
     over exactly, codes over 50 draws.
@@ -33,9 +33,9 @@ def excess(components: int) -> tuple[float, float]:
     course = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
 
     def price(draw: int, beta: float) -> torch.Tensor:
-        squeezed = channel(features, Noise(draw, "codes"))
-        distortion = -(answers * decoder(squeezed.codes[:, 0]).log_softmax(-1)).sum(-1)
-        return distortion + beta * squeezed.rate
+        output = channel(features, Noise(draw, "codes"))
+        distortion = -(answers * decoder(output.codes[:, 0]).log_softmax(-1)).sum(-1)
+        return distortion + beta * output.rate
 
     for step in range(STEPS):
         optimizer.zero_grad()
@@ -43,9 +43,9 @@ def excess(components: int) -> tuple[float, float]:
         optimizer.step()
         course.step()
     with torch.no_grad():
-        told = torch.stack([price(STEPS + draw, BETA) for draw in range(50)])
+        totals = torch.stack([price(STEPS + draw, BETA) for draw in range(50)])
     least = math.log(16) - point.information + BETA * point.rate
-    return float(told.mean()) - least, float(told.std()) / told.numel() ** 0.5
+    return float(totals.mean()) - least, float(totals.std()) / totals.numel() ** 0.5
 
 
 def test_codes_of_the_pointer_lie_above_its_frontier_and_nearer_with_a_mixture() -> None:

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crt_vib.gaussian.divergence import divergence
-from crt_vib.gaussian.posterior import density
+from crt_vib.gaussian.divergence import kl_divergence
+from crt_vib.gaussian.posterior import log_density
 
 RULES = settings(deadline=None, derandomize=True, database=None, max_examples=50)
 NUMBERS = st.floats(-3, 3)
@@ -18,7 +18,7 @@ SCALES = st.floats(0.1, 3)
 def of(mean: float, scale: float, other_mean: float, other_scale: float) -> float:
     """The divergence of two Gaussians of one channel."""
     numbers = torch.tensor([mean, scale, other_mean, other_scale], dtype=torch.float64)
-    return float(divergence(*numbers))
+    return float(kl_divergence(*numbers))
 
 
 @pytest.mark.parametrize(
@@ -31,18 +31,18 @@ def of(mean: float, scale: float, other_mean: float, other_scale: float) -> floa
         ((1, 2), (-1, 3), 0.34990955),
     ],
 )
-def test_it_is_as_published(one: tuple[float, float], other: tuple[float, float], nats: float) -> None:
+def test_the_divergence_is_as_published(one: tuple[float, float], other: tuple[float, float], nats: float) -> None:
     assert of(*one, *other) == pytest.approx(nats, abs=5e-9)
 
 
 @RULES
 @given(NUMBERS, SCALES, NUMBERS, SCALES)
-def test_it_is_the_mean_of_the_difference_of_the_log_densities(
+def test_the_divergence_is_the_mean_difference_of_log_densities(
     mean: float, scale: float, other_mean: float, other_scale: float
 ) -> None:
     places = torch.linspace(mean - 12 * scale, mean + 12 * scale, 20_001, dtype=torch.float64)[:, None]
     pair = [
-        density(places, torch.tensor([m], dtype=torch.float64), torch.tensor([s], dtype=torch.float64))
+        log_density(places, torch.tensor([m], dtype=torch.float64), torch.tensor([s], dtype=torch.float64))
         for m, s in ((mean, scale), (other_mean, other_scale))
     ]
 
@@ -53,11 +53,11 @@ def test_it_is_the_mean_of_the_difference_of_the_log_densities(
 
 @RULES
 @given(NUMBERS, SCALES, NUMBERS, SCALES)
-def test_it_is_never_negative(mean: float, scale: float, other_mean: float, other_scale: float) -> None:
+def test_the_divergence_is_never_negative(mean: float, scale: float, other_mean: float, other_scale: float) -> None:
     assert of(mean, scale, other_mean, other_scale) >= 0
 
 
 def test_a_density_sums_over_channels() -> None:
     zeros, ones = torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
 
-    assert float(density(ones, zeros, ones)) == pytest.approx(-1.5 * (1 + math.log(2 * math.pi)))
+    assert float(log_density(ones, zeros, ones)) == pytest.approx(-1.5 * (1 + math.log(2 * math.pi)))

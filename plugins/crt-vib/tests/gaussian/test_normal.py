@@ -14,7 +14,7 @@ def test_numbers_are_normal() -> None:
     assert float(gap) < 2.7 / len(numbers) ** 0.5
 
 
-def test_numbers_beside_one_another_are_not_alike() -> None:
+def test_adjacent_numbers_are_uncorrelated() -> None:
     numbers = normal(torch.arange(512), 16, 32)
 
     for axis in range(3):
@@ -23,7 +23,7 @@ def test_numbers_beside_one_another_are_not_alike() -> None:
         assert float(pairs.mean().abs()) < 5 / len(pairs) ** 0.5
 
 
-def test_a_sample_has_the_numbers_of_its_seed_alone() -> None:
+def test_the_numbers_of_a_sample_depend_only_on_its_seed() -> None:
     seeds = torch.tensor([5, 2**61, 7])
 
     together = normal(seeds, 3, 2)

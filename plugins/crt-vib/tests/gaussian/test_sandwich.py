@@ -19,11 +19,11 @@ def groups(nats: float, count: int, seed: int = 0) -> Sandwich:
     scale = 1 / math.sqrt(math.expm1(2 * nats))  # ln(1 + 1 / scale^2) / 2
     means = torch.randn(GROUPS, count, 1, generator=generator, dtype=torch.float64)
     codes = means + scale * torch.randn(GROUPS, count, 1, generator=generator, dtype=torch.float64)
-    told = [
+    estimates = [
         sandwich(each, Posterior(mean, torch.full_like(mean, scale))) for each, mean in zip(codes, means, strict=True)
     ]
     return Sandwich(
-        torch.stack([each.lower.mean() for each in told]), torch.stack([each.upper.mean() for each in told])
+        torch.stack([each.lower.mean() for each in estimates]), torch.stack([each.upper.mean() for each in estimates])
     )
 
 
@@ -42,21 +42,21 @@ def test_the_information_lies_between(nats: float, count: int) -> None:
 
 
 @pytest.mark.parametrize("nats", [0.1, 0.7, 1.5])
-def test_many_samples_bring_both_to_the_information(nats: float) -> None:
+def test_both_estimates_converge_to_the_information(nats: float) -> None:
     lower, upper = groups(nats, 512)
 
     assert float(lower.mean()) == pytest.approx(nats, abs=0.02 + error(lower))
     assert float(upper.mean()) == pytest.approx(nats, abs=0.02 + error(upper))
 
 
-def test_the_lower_one_is_never_more_than_the_logarithm_of_the_samples() -> None:
+def test_the_lower_estimate_is_at_most_the_logarithm_of_the_samples() -> None:
     lower, upper = groups(6.0, 32)
 
     assert float(lower.max()) <= math.log(32)
     assert float(upper.mean()) > 6.0 - error(upper)
 
 
-def test_codes_that_know_nothing_have_none() -> None:
+def test_codes_that_do_not_depend_on_samples_have_no_information() -> None:
     codes = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
 
     lower, upper = sandwich(codes, Posterior(torch.zeros(64, 3), torch.ones(64, 3)))
@@ -65,7 +65,7 @@ def test_codes_that_know_nothing_have_none() -> None:
     torch.testing.assert_close(upper, torch.zeros(64), atol=1e-5, rtol=0)
 
 
-def test_samples_told_apart_for_sure_have_the_logarithm_of_their_number() -> None:
+def test_distinguishable_samples_have_the_logarithm_of_their_number() -> None:
     means = 100 * torch.arange(5, dtype=torch.float64)[:, None]
 
     lower, _ = sandwich(means, Posterior(means, torch.ones_like(means)))

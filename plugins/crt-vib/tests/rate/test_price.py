@@ -8,7 +8,7 @@ from crtcore.kinds import Encoded, RegularizerSpec, Tokenizer
 
 
 def encoded(rates: list[float]) -> Encoded:
-    """Samples that cost so much, and nothing else of note."""
+    """An `Encoded` of which only the rates matter."""
     rate = torch.tensor(rates, requires_grad=True)
     some, none = torch.zeros(len(rates), 1, 1), torch.zeros(len(rates))
     mask = torch.ones(len(rates), 1, dtype=torch.bool)
@@ -24,7 +24,9 @@ def encoded(rates: list[float]) -> Encoded:
         (RateTarget(target=0.5), 1.5, 1.0),
     ],
 )
-def test_the_mean_rate_has_its_price(spec: RegularizerSpec, loss: float, slope: float, tokenizer: Tokenizer) -> None:
+def test_the_price_is_a_function_of_the_mean_rate(
+    spec: RegularizerSpec, loss: float, slope: float, tokenizer: Tokenizer
+) -> None:
     batch = encoded([1.0, 3.0])
 
     penalty = spec.build(tokenizer)(torch.zeros(2, 1), batch, 0.5)
@@ -39,7 +41,7 @@ def test_the_mean_rate_has_its_price(spec: RegularizerSpec, loss: float, slope: 
 
 @pytest.fixture
 def tokenizer() -> Tokenizer:
-    """Any will do."""
+    """Any tokenizer."""
     from crt_basics.bottlenecks.specs import FSQ
     from crt_laws.toys import Patches
 

@@ -1,4 +1,4 @@
-"""The study on states that name the answer: its points, its gate, and going on after a stop."""
+"""The study on states that name the answer: its points, its gate, and resuming after a stop."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class Named(nn.Module):
         return nn.functional.one_hot(item, SYMBOLS).float()[:, None].expand(-1, ids.shape[1], -1)
 
     def forward(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
-        """What the state says; the first symbol to the blind."""
+        """The symbol of the state; the first one if blind."""
         state = self.hidden(ids)[:, :1] * (not self.blind)
         return nn.functional.pad(state, (0, self.vocabulary - SYMBOLS)).expand(-1, ids.shape[1] + 1, -1)
 
     def open(self, ids: Tensor, class_ids: Tensor | None = None, *, capacity: int, room: int) -> Any:
-        """Nothing: nobody draws from it."""
+        """Not available: nothing decodes this model."""
         raise NotImplementedError
 
 
 @attrs.frozen(kw_only=True)
 class Oracle(PriorSpec):
-    """A language model that has learnt its task, or has not."""
+    """A language model that has learned its task, or not."""
 
     pretrained: ClassVar[bool] = True
 
@@ -132,7 +132,7 @@ def test_no_point_is_under_the_floor_or_the_frontier(small: tuple[dict[str, Any]
         assert point["frontier_gap_nats"]["mean"] > -0.16
 
 
-def test_a_weight_above_the_onset_leaves_nothing_and_a_small_one_a_good_part(
+def test_a_weight_above_the_onset_has_rate_0_and_a_small_one_has_not(
     small: tuple[dict[str, Any], Path],
 ) -> None:
     kept, nothing = (point["rate_nats"]["mean"] for point in small[0]["points"])
@@ -141,7 +141,7 @@ def test_a_weight_above_the_onset_leaves_nothing_and_a_small_one_a_good_part(
     assert kept > 0.5
 
 
-def test_the_information_lies_under_the_rate(small: tuple[dict[str, Any], Path]) -> None:
+def test_the_information_is_below_the_rate(small: tuple[dict[str, Any], Path]) -> None:
     """Of 1,000 states; where there is next to none, the estimates differ by their rounding."""
     for point in small[0]["points"]:
         lower, upper = (point[f"information_{side}_nats"]["mean"] for side in ("lower", "upper"))
@@ -150,7 +150,7 @@ def test_the_information_lies_under_the_rate(small: tuple[dict[str, Any], Path])
         assert lower < point["rate_nats"]["mean"] + 0.05
 
 
-def test_the_whole_run_has_its_accuracy_and_its_distance_from_the_frontier(
+def test_the_run_reports_accuracy_and_distance_from_the_frontier(
     small: tuple[dict[str, Any], Path],
 ) -> None:
     numbers = small[0]["numbers"]
@@ -164,7 +164,7 @@ def test_the_whole_run_has_its_accuracy_and_its_distance_from_the_frontier(
     assert ends[0] < numbers["mean_distortion_nats"]["value"] < ends[1]
 
 
-def test_a_language_model_that_has_not_learnt_its_task_has_no_curve(tmp_path: Path) -> None:
+def test_a_language_model_that_failed_to_learn_its_task_has_no_curve(tmp_path: Path) -> None:
     result = execute(plan(prior={"blind": True}), tmp_path)
 
     assert "points" not in result
@@ -174,7 +174,7 @@ def test_a_language_model_that_has_not_learnt_its_task_has_no_curve(tmp_path: Pa
     assert f"{result['numbers']['accuracy']['value']:.3f}" in note
 
 
-def test_the_case_of_a_row_is_read_as_a_state_that_names_it(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+def test_reading_the_case_equals_a_state_that_names_it(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     result = execute(plan(experiment={"read": "case"}), tmp_path)
 
     assert (result["numbers"], result["points"]) == (small[0]["numbers"], small[0]["points"])
@@ -182,9 +182,7 @@ def test_the_case_of_a_row_is_read_as_a_state_that_names_it(small: tuple[dict[st
     assert f"up to {result['numbers']['largest_frontier_gap_nats']['value']:.3f} nats above" in note
 
 
-def test_a_study_that_was_stopped_goes_on_to_the_same_numbers(
-    small: tuple[dict[str, Any], Path], tmp_path: Path
-) -> None:
+def test_a_stopped_study_resumes_to_the_same_numbers(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     asked = 0
 
     def stopping() -> bool:
@@ -201,7 +199,7 @@ def test_a_study_that_was_stopped_goes_on_to_the_same_numbers(
     assert result == small[0]
 
 
-def test_another_weight_leaves_the_trained_ones_as_they_are(small: tuple[dict[str, Any], Path]) -> None:
+def test_another_weight_reuses_the_trained_stages(small: tuple[dict[str, Any], Path]) -> None:
     result, runs = small
     more = plan(experiment={"weights": [4.0, 0.6, 0.3]})
 
@@ -217,13 +215,13 @@ def test_another_weight_leaves_the_trained_ones_as_they_are(small: tuple[dict[st
     assert other["points"][2] == result["points"][0]
 
 
-def test_a_discrete_bottleneck_is_studied_alike(tmp_path: Path) -> None:
+def test_a_discrete_bottleneck_works_too(tmp_path: Path) -> None:
     fsq = SMALL | {"bottleneck": {"use": "fsq", "levels": [2] * SYMBOLS}}
     (point,) = study(Document(fsq, {}), REGISTRY).points
 
     result = execute(point.plan, tmp_path)
 
-    assert [found["floor_gap_nats"]["mean"] > -0.05 for found in result["points"]] == [True, True]
+    assert [point["floor_gap_nats"]["mean"] > -0.05 for point in result["points"]] == [True, True]
     assert "information_lower_nats" not in result["points"][0]
 
 
@@ -237,14 +235,14 @@ def test_a_discrete_bottleneck_is_studied_alike(tmp_path: Path) -> None:
         ),
         (
             {"dataset": {"use": "python-source"}, "experiment": {"read": "case"}},
-            "experiment.read: expected a dataset that tells its law, such as 'lists', .* got 'python-source' and 1",
+            "experiment.read: expected a dataset of known distribution, such as 'lists', .* got 'python-source' and 1",
         ),
         (
             {"experiment": {"read": "case", "distance": 2}},
             "experiment.read: expected .* and a distance of 1 to read cases, got 'lists' and 2",
         ),
-        ({"regularizer": {"weight": 0.5}}, "regularizer.weight: expected 1, as experiment.weights say"),
-        ({"experiment": {"weights": [0.5, 0.5]}}, "experiment.weights: expected weights of which none comes twice"),
+        ({"regularizer": {"weight": 0.5}}, "regularizer.weight: expected 1, as experiment.weights are the weights"),
+        ({"experiment": {"weights": [0.5, 0.5]}}, "experiment.weights: expected different weights"),
         ({"experiment": {"between": [2.0, 1.0]}}, "experiment.between: expected two rates, the second above the first"),
     ],
 )
@@ -270,7 +268,7 @@ def test_a_language_model_without_states_is_named(tmp_path: Path) -> None:
     training = SMALL["training"] | {"prior": {"steps": 1}}
     (point,) = study(Document(table | {"training": training}, {}), REGISTRY).points
 
-    with pytest.raises(RunError, match=r"prior.use: expected a language model that shows its hidden states.* 'table'"):
+    with pytest.raises(RunError, match=r"prior.use: expected a language model with hidden states.* 'table'"):
         execute(point.plan, tmp_path)
 
 

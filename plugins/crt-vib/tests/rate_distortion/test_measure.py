@@ -1,4 +1,4 @@
-"""What is measured: entropies, gaps to floor and frontier, and the exact frontier itself."""
+"""Entropies, gaps to floor and frontier, and the exact frontier itself."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crt_vib import Lists
-from crt_vib.rate_distortion.frontier import Frontier, exact
-from crt_vib.rate_distortion.measure import Told, gaps, label_nats, row
+from crt_vib.rate_distortion.frontier import Frontier, exact_frontier
+from crt_vib.rate_distortion.measure import Costs, gaps, label_nats, row
 
 settings.register_profile("measure", deadline=None)
 settings.load_profile("measure")
@@ -19,8 +19,8 @@ settings.load_profile("measure")
 
 @pytest.fixture(scope="module")
 def frontier() -> Frontier:
-    """That of the noisy pointer with 16 symbols and a fifth of noise."""
-    return exact(Lists(symbols=16, noise=0.2).joint())
+    """The frontier of the noisy pointer with 16 symbols and a fifth of noise."""
+    return exact_frontier(Lists(symbols=16, noise=0.2).joint())
 
 
 @pytest.mark.parametrize(
@@ -29,60 +29,60 @@ def frontier() -> Frontier:
 )
 def test_the_frontier_is_that_of_the_published_iteration(frontier: Frontier, rate: float, distortion: float) -> None:
     """Tishby et al., physics/0004057, at six betas; lines of slopes 0.005 apart leave 2e-3 at most."""
-    found = frontier.least(rate)
+    least = frontier.least(rate)
 
-    assert distortion - 2e-3 < found < distortion + 1e-4
+    assert distortion - 2e-3 < least < distortion + 1e-4
 
 
-def test_no_rate_goes_under_what_the_noise_leaves(frontier: Frontier) -> None:
+def test_no_rate_goes_below_the_entropy_of_the_noise(frontier: Frontier) -> None:
     assert frontier.least(50.0) == pytest.approx(0.990337, abs=1e-6)
     assert frontier.slope(50.0) == 0
 
 
-def test_the_slope_is_what_a_nat_of_rate_saves(frontier: Frontier) -> None:
+def test_the_slope_is_the_distortion_saved_by_a_nat_of_rate(frontier: Frontier) -> None:
     assert frontier.slope(2.6069) == pytest.approx(0.5, abs=0.005)
 
 
-def test_an_answer_that_is_certain_has_the_straight_frontier() -> None:
-    found = exact(Lists(symbols=8, noise=0.0).joint())
+def test_a_certain_answer_has_a_straight_frontier() -> None:
+    straight = exact_frontier(Lists(symbols=8, noise=0.0).joint())
 
     for rate in (0.0, 0.5, 1.5):
-        assert found.least(rate) == pytest.approx(math.log(8) - rate, abs=1e-9)
+        assert straight.least(rate) == pytest.approx(math.log(8) - rate, abs=1e-9)
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40))
-def test_answers_cost_the_entropy_of_their_own_set(answers: list[int]) -> None:
-    found = label_nats(torch.tensor(answers)).mean()
+def test_the_mean_nats_of_answers_are_the_entropy_of_their_set(answers: list[int]) -> None:
+    mean = label_nats(torch.tensor(answers)).mean()
 
     shares = [answers.count(each) / len(answers) for each in set(answers)]
-    assert float(found) == pytest.approx(-sum(share * math.log(share) for share in shares), abs=1e-12)
+    assert float(mean) == pytest.approx(-sum(share * math.log(share) for share in shares), abs=1e-12)
 
 
-def measured(seed: int, count: int = 50) -> tuple[Told, torch.Tensor]:
+def measured(seed: int, count: int = 50) -> tuple[Costs, torch.Tensor]:
     """Made-up costs."""
     generator = torch.Generator().manual_seed(seed)
-    told = Told(*(2 * torch.rand(count, generator=generator, dtype=torch.float64) for _ in range(2)))
-    return told, torch.randint(16, (count,), generator=generator)
+    costs = Costs(*(2 * torch.rand(count, generator=generator, dtype=torch.float64) for _ in range(2)))
+    return costs, torch.randint(16, (count,), generator=generator)
 
 
 @given(seed=st.integers(0, 999))
 def test_gaps_are_distances_of_the_means(frontier: Frontier, seed: int) -> None:
-    found, answers = measured(seed)
+    costs, answers = measured(seed)
 
-    numbers = row(0.5, found, answers, frontier).numbers
+    numbers = row(0.5, costs, answers, frontier).numbers
 
-    rate, distortion = float(found.rate.mean()), float(found.distortion.mean())
+    rate, distortion = float(costs.rate.mean()), float(costs.distortion.mean())
     entropy = float(label_nats(answers).mean())
     assert numbers["floor_gap_nats"].value == pytest.approx(rate + distortion - entropy, abs=1e-9)
     assert numbers["frontier_gap_nats"].value == pytest.approx(distortion - frontier.least(rate), abs=1e-9)
-    assert float(gaps(found, frontier).mean()) == pytest.approx(distortion - frontier.least(rate), abs=1e-9)
+    assert float(gaps(costs, frontier).mean()) == pytest.approx(distortion - frontier.least(rate), abs=1e-9)
     for number in (numbers["rate_nats"], numbers["floor_gap_nats"]):
         assert number.low is not None
         assert number.high is not None
         assert number.low < number.value < number.high
 
 
-def test_without_a_frontier_only_the_floor_is_told() -> None:
+def test_without_a_frontier_only_the_floor_is_reported() -> None:
     numbers = row(0.5, *measured(0), None).numbers
 
     assert set(numbers) == {"rate_nats", "distortion_nats", "floor_nats", "floor_gap_nats"}

@@ -11,8 +11,8 @@ from crt_run.training.losses import Loss, penalised
 from crt_run.training.order import batch_at, seeded
 from crt_run.training.trainer import Part, fit
 from crt_vib.rate_distortion.probe import Probe
-from crt_vib.rate_distortion.reading import Examples
 from crt_vib.rate_distortion.spec import RateDistortion
+from crt_vib.rate_distortion.states import Examples
 from crtcore.errors import RunError
 from crtcore.kinds import Run, Step
 from crtcore.noise import Noise
@@ -25,22 +25,22 @@ READS = (
     "experiment.read", "experiment.distance", "experiment.train", "experiment.validation",
     "bottleneck", "regularizer", "training.bottleneck",
 )  # fmt: skip
-"""What a probe depends on, beside its weight."""
+"""What a probe depends on besides its weight."""
 
 
-def trained(
+def train_probe(
     spec: RateDistortion, plan: Plan, run: Run, weight: float, *, examples: Examples, held: Examples, vocabulary: int
 ) -> Probe:
-    """A probe of fresh first values, the same for every weight, trained in a stage of its own.
+    """A probe trained in a stage of its own, from first values that are the same for every weight.
 
-    Raises: RunError if the bottleneck takes features of another width than states have.
+    Raises: RunError if the bottleneck takes features of another width than the states have.
     """
     with seeded(plan.seed, "bottleneck"):
         bottleneck = plan.parts["bottleneck"].build()
         if (width := examples.states.shape[1]) != bottleneck.width:
             raise RunError(
                 f"bottleneck: expected one of width {width}, as the prior's hidden states, got {bottleneck.width}; "
-                "set its field for the features it takes"
+                "set its width of features"
             )
         probe = Probe(bottleneck, examples.states.cpu(), vocabulary).to(run.device)
     with seeded(plan.seed, "regularizer"):
@@ -51,18 +51,18 @@ def trained(
         parts["regularizer"] = Part(regularizer.to(run.device), plan.parts["regularizer"].optimizer)
     order = Noise(plan.seed, "order of the bottleneck's batches")
 
-    def lost(chosen: Examples, progress: float) -> Loss:
+    def loss(chosen: Examples, progress: float) -> Loss:
         encoded = probe(chosen.states, chosen.answers)
         return penalised(chosen.states, encoded, {"regularizer": (regularizer, weight)}, progress)
 
     def objective(step: int, progress: float) -> Loss:
         rows = batch_at(order, len(examples.answers), training.batch, step).to(run.device)
-        return lost(Examples(*(part[rows] for part in examples)), progress)
+        return loss(Examples(*(part[rows] for part in examples)), progress)
 
     def validate() -> float:
         probe.eval()
         with torch.inference_mode():
-            score = float(lost(held, 1.0).total)
+            score = float(loss(held, 1.0).total)
         probe.train()
         return score
 
@@ -72,8 +72,8 @@ def trained(
     return probe.eval()
 
 
-def rehearsed(spec: RateDistortion, plan: Plan, data: Outline) -> Step:
-    """A step of a probe on states without contents; there is one for each weight."""
+def untrained_step(spec: RateDistortion, plan: Plan, data: Outline) -> Step:
+    """A step of a probe on empty states, for counting costs; there is one probe for each weight."""
     bottleneck, batch = plan.parts["bottleneck"].build(), plan.training["bottleneck"].batch
     states, answers = torch.empty(batch, bottleneck.width), torch.zeros(batch, dtype=torch.int64)
     probe = Probe(bottleneck, states, data.vocabulary or 0)

@@ -1,4 +1,4 @@
-"""A Gaussian bottleneck touches the frontier of jointly Gaussian variables, and never beats it.
+"""A Gaussian bottleneck reaches the frontier of jointly Gaussian variables and never beats it.
 
 All expectations are exact. Mean and rate of a linear channel of one width for all features are quadratic in them, and
 so are right in the mean over 2 m points that have the covariance of the features.
@@ -29,17 +29,17 @@ SIZES = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
 class Problem(NamedTuple):
-    """Jointly Gaussian input and target, and what no bottleneck can beat."""
+    """Jointly Gaussian input and target, and their frontier."""
 
     joint: Tensor
     inputs: int
     squared: np.ndarray
     entropy: float
-    """Of the target."""
+    """Entropy of the target."""
 
 
 def problem(seed: int, sizes: tuple[int, int]) -> Problem:
-    """One whose covariance is that of a few more normal numbers than there are variables."""
+    """A problem whose covariance is that of slightly more normal samples than variables."""
     count = sum(sizes)
     factors = np.random.default_rng(seed).normal(size=(count, count + 2))
     joint = factors @ factors.T / (count + 2)
@@ -48,7 +48,7 @@ def problem(seed: int, sizes: tuple[int, int]) -> Problem:
 
 
 def linear(width: int, seed: int, components: int = 0) -> GaussianChannel:
-    """A channel of as many channels as the input has, of one width each for all features."""
+    """A channel with one code channel for each of the input, each with the same scale for all features."""
     torch.manual_seed(seed)
     channel = Gaussian(width=width, latent=width, components=components).build().double()
     last = channel.head[0]
@@ -62,7 +62,7 @@ def linear(width: int, seed: int, components: int = 0) -> GaussianChannel:
 
 
 def measured(channel: GaussianChannel, posed: Problem, noise: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Rate, and the distortion the best decoder leaves; codes have so much of the noise that they are charged for."""
+    """Rate, and distortion of the best decoder; codes have `noise` times the noise that the rate assumes."""
     size = posed.inputs
     root = torch.linalg.cholesky(posed.joint[:size, :size]).T * size**0.5
     points = torch.cat([root, -root])  # w x
@@ -77,7 +77,7 @@ def measured(channel: GaussianChannel, posed: Problem, noise: float = 1.0) -> tu
 
 
 def trained(posed: Problem, beta: float, seed: int, components: int = 0) -> GaussianChannel:
-    """A channel that made D + beta R as small as it could."""
+    """A channel trained to minimise D + beta R."""
     channel = linear(posed.inputs, seed, components)
     optimizer = torch.optim.LBFGS(
         channel.parameters(), max_iter=300, tolerance_grad=1e-10, tolerance_change=1e-13, line_search_fn="strong_wolfe"
@@ -95,14 +95,16 @@ def trained(posed: Problem, beta: float, seed: int, components: int = 0) -> Gaus
 
 
 def values(channel: GaussianChannel, posed: Problem, noise: float = 1.0) -> tuple[float, float]:
-    """The same as plain numbers."""
+    """Rate and distortion as floats."""
     rate, distortion = measured(channel, posed, noise)
     return rate.item(), distortion.item()
 
 
 @RULES
 @given(SEEDS, SIZES, st.floats(0.02, 0.98), st.floats(0.05, 3))
-def test_an_untrained_one_never_beats_it(seed: int, sizes: tuple[int, int], beta: float, gain: float) -> None:
+def test_an_untrained_channel_never_beats_the_frontier(
+    seed: int, sizes: tuple[int, int], beta: float, gain: float
+) -> None:
     posed = problem(seed, sizes)
     channel = linear(posed.inputs, seed)
     with torch.no_grad():
@@ -116,7 +118,9 @@ def test_an_untrained_one_never_beats_it(seed: int, sizes: tuple[int, int], beta
 
 @settings(RULES, max_examples=10)
 @given(SEEDS, SIZES, st.floats(0.05, 0.95), st.sampled_from((0, 1)))
-def test_a_trained_one_touches_it(seed: int, sizes: tuple[int, int], beta: float, components: int) -> None:
+def test_a_trained_channel_reaches_the_frontier(
+    seed: int, sizes: tuple[int, int], beta: float, components: int
+) -> None:
     posed = problem(seed, sizes)
 
     rate, distortion = values(trained(posed, beta, seed, components), posed)
@@ -128,7 +132,7 @@ def test_a_trained_one_touches_it(seed: int, sizes: tuple[int, int], beta: float
 
 @settings(RULES, max_examples=5)
 @given(SEEDS, SIZES, st.floats(1.05, 2))
-def test_from_the_onset_on_a_trained_one_pays_nothing(seed: int, sizes: tuple[int, int], more: float) -> None:
+def test_from_the_onset_on_a_trained_channel_has_rate_0(seed: int, sizes: tuple[int, int], more: float) -> None:
     posed = problem(seed, sizes)
 
     rate, distortion = values(trained(posed, more * onset(posed.squared), seed), posed)
@@ -139,7 +143,7 @@ def test_from_the_onset_on_a_trained_one_pays_nothing(seed: int, sizes: tuple[in
 
 @settings(RULES, max_examples=5)
 @given(SEEDS, SIZES)
-def test_one_that_has_less_noise_than_it_is_charged_for_is_caught(seed: int, sizes: tuple[int, int]) -> None:
+def test_a_channel_with_less_noise_than_its_rate_assumes_is_caught(seed: int, sizes: tuple[int, int]) -> None:
     posed = problem(seed, sizes)
     beta = onset(posed.squared) / 2
 

@@ -1,0 +1,107 @@
+"""Reads hidden states of a language model before an answer, and the answer.
+
+Axes: b batch, n ids of a row, w width of a state. Id -1 means absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from crt_run.training.ids import batches, spread
+from crt_vib.rate_distortion.spec import RateDistortion
+from crtcore.errors import RunError, Stopped
+from crtcore.kinds import Batch, Dataset, Prior, Run, Trunk
+
+
+class Prompts(NamedTuple):
+    """Rows up to the id at which the state is read."""
+
+    ids: Int[Tensor, "b n"]
+    class_ids: Int[Tensor, " b"] | None
+    place: Int[Tensor, " b"]
+    """Index of the last id, at which the state is read."""
+    answers: Int[Tensor, " b"]
+
+
+class Examples(NamedTuple):
+    """States and answers of a split."""
+
+    states: Float[Tensor, "b w"]
+    answers: Int[Tensor, " b"]
+
+
+def prompts(batch: Batch, *, meta: int | None, distance: int, at_meta: bool) -> Prompts:
+    """Rows up to the id that is `distance` before the answer, METAs not counted; rows that are too short are left out.
+
+    METAs before that id stay; with `at_meta` another one is appended.
+    """
+    ids = batch.data
+    rank = ((ids >= 0) if meta is None else (ids >= 0) & (ids != meta)).cumsum(1)  # b n
+    enough = rank[:, -1] > distance
+    ids, rank = ids[enough], rank[enough]
+    last = rank[:, -1:]
+    answers = ids.gather(1, (rank >= last).int().argmax(1, keepdim=True)).squeeze(1)
+    place = (rank >= last - distance).int().argmax(1)
+    kept = ids.where(torch.arange(ids.shape[1]) <= place[:, None], -1)
+    if at_meta:
+        assert meta is not None
+        place = place + 1
+        kept = nn.functional.pad(kept, (0, 1), value=-1).scatter(1, place[:, None], meta)
+    width = int(place.max()) + 1 if len(place) else 0
+    class_ids = None if batch.class_ids is None else batch.class_ids[enough]
+    return Prompts(kept[:, :width], class_ids, place, answers)
+
+
+def read_examples(
+    spec: RateDistortion, prior: Trunk, dataset: Any, split: str, run: Run, *, meta: int | None, cases: int
+) -> Examples:
+    """States and answers of evenly spaced rows of a split, at most as many as `spec` has for it.
+
+    If `spec.read` is `case`, the state is the one-hot case of a row, of `cases`.
+
+    Raises: RunError if there are fewer than two rows, Stopped between two batches.
+    """
+    parts = []
+    with torch.inference_mode():
+        for prompt in _prompts(spec, dataset, split, run, meta=meta):
+            if spec.read == "case":
+                states = nn.functional.one_hot(dataset.cases(prompt.ids), cases)
+            else:
+                states = prior.hidden(prompt.ids, prompt.class_ids)[torch.arange(len(prompt.ids)), prompt.place]
+            parts.append(Examples(states.float(), prompt.answers))
+    if (count := sum(len(each.answers) for each in parts)) < 2:
+        raise RunError(
+            f"rate-distortion: expected at least 2 rows of {split!r} with more than {spec.distance} ids "
+            f"(experiment.distance), got {count}; take longer rows or a smaller distance"
+        )
+    return Examples(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+
+def correct_answers(
+    spec: RateDistortion, prior: Prior, dataset: Dataset, split: str, run: Run, *, meta: int | None
+) -> Bool[Tensor, " b"]:
+    """Whether the language model's likeliest id is the answer, for each row whose state is read.
+
+    Raises: Stopped between two batches.
+    """
+    correct = []
+    with torch.inference_mode():
+        for prompt in _prompts(spec, dataset, split, run, meta=meta):
+            logits = prior(prompt.ids, prompt.class_ids)[torch.arange(len(prompt.ids)), prompt.place + 1]
+            correct.append(logits.argmax(-1) == prompt.answers)
+    return torch.cat(correct)
+
+
+def _prompts(spec: RateDistortion, dataset: Dataset, split: str, run: Run, *, meta: int | None) -> Iterator[Prompts]:
+    """The prompts of a split on the run's device, a batch at a time."""
+    for batch in batches(dataset, split, spread(dataset.sizes[split], getattr(spec, split))):
+        if run.stopping():
+            raise Stopped
+        prompt = prompts(batch, meta=meta, distance=spec.distance, at_meta=spec.read == "meta")
+        if len(prompt.ids):
+            yield Prompts._make(part if part is None else part.to(run.device) for part in prompt)
