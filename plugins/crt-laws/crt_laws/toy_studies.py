@@ -82,7 +82,7 @@ checkpoint = 3
 
 @attrs.frozen(kw_only=True)
 class Here(ExecutorSpec):
-    """Work in this process, piece after piece."""
+    """Runs work in this process, one piece after another."""
 
     def build(self) -> Inline:
         """The executor."""
@@ -90,21 +90,17 @@ class Here(ExecutorSpec):
 
 
 class Inline:
-    """Does every piece where it is."""
+    """Runs every piece in this process."""
 
     def run(self, work: Work, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Iterator[Done]:
-        """Does all pieces."""
+        """Runs all pieces."""
         for place, piece in enumerate(pieces):
-
-            def told(event: Json, place: int = place) -> None:
-                report(place, event)
-
-            yield Done(place, work(piece, told), None)
+            yield Done(place, work(piece, partial(report, place)), None)
 
 
 @attrs.frozen(kw_only=True)
 class Scan(ExperimentSpec):
-    """Made-up decoders at each budget; the seed is added to their speed."""
+    """Two made-up decoders at each budget; the seed is added to their speed."""
 
     roles: ClassVar[Mapping[str, Role]] = {}
     stages: ClassVar[Mapping[str, str]] = {}
@@ -120,7 +116,7 @@ class Scan(ExperimentSpec):
         return lambda plan, run: Findings({}, [self.row(at, name, plan.seed) for at in self.budgets for name in "ab"])
 
     def row(self, budget: int, decoder: str, seed: int) -> Row:
-        """What is measured there."""
+        """The numbers of one decoder at one budget."""
         speed = 10.0 * budget + (decoder == "b") + seed + self.faster
         return Row(
             {"decoder": decoder, "budget": budget, "temperature": 0.5},
@@ -132,7 +128,7 @@ class Scan(ExperimentSpec):
 
 
 INSTALLED = ("basics", "run", "scaling")
-"""Plugins whose components toys are put together with."""
+"""Plugins whose components the registry of toys has."""
 REGISTRY = Registry.of(
     [
         *((plugin, component) for plugin, component in discover() if plugin in INSTALLED),
@@ -168,7 +164,8 @@ def toy(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Desc
         override(document, overrides)
         return study(document, REGISTRY)
 
-    request.addfinalizer(partial(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM)))  # `work` sets one
+    # `work` sets one; a fixture that yields is called as a function under type checks
+    request.addfinalizer(partial(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM)))  # noqa: PT021
     return make
 
 
@@ -180,11 +177,11 @@ def toy_plan(toy: Describe) -> Callable[..., Plan]:
 
 @pytest.fixture
 def scan(toy: Describe) -> Describe:
-    """Makes a study that leaves points from `a.b=value` texts."""
+    """Makes a study of made-up points from `a.b=value` texts."""
     return lambda *overrides: toy(*overrides, text=SCAN)
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """Where runs go."""
+    """The folder of all runs."""
     return tmp_path / "runs"
