@@ -1,0 +1,47 @@
+"""The script that installs packages of this repository gives pip what a requirement needs, each package once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "plugins"))
+import install
+
+ROOT = install.ROOT
+
+
+def folders(words: list[str]) -> list[str]:
+    """The folders of this repository that pip is given, relative to its root, with their extras."""
+    return [str(Path(word).relative_to(ROOT)) for before, word in zip(words, words[1:], strict=False) if before == "-e"]
+
+
+def test_a_package_brings_the_packages_here_that_it_needs() -> None:
+    assert set(folders(install.words(["crt-ar"]))) == {"plugins/crt-ar", ".", "plugins/crt-nn"}
+
+
+def test_an_extra_brings_its_packages_each_once() -> None:
+    names = folders(install.words(["crtcore[all]"]))
+
+    assert sorted(names) == sorted({*names})
+    assert {Path(name).name for name in names if name.startswith("plugins")} == {
+        path.name for path in ROOT.glob("plugins/crt-*")
+    }
+
+
+def test_what_is_not_here_is_left_to_pip() -> None:
+    assert install.words(["-q", "pytest>=8", "crt-vq"])[:2] == ["-q", "pytest>=8"]
+
+
+def test_the_oldest_versions_are_those_that_the_core_allows() -> None:
+    pins = install.oldest(["crtcore", "pytest"], install.projects())
+
+    assert "pluggy==1.5" in pins
+    assert all("==" in pin for pin in pins)
+
+
+@pytest.mark.parametrize("name", ["numpy", "crt-nothing"])
+def test_another_package_needs_nothing_here(name: str) -> None:
+    assert list(install.needed(name, install.projects())) == []
