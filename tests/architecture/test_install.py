@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ ROOT = install.ROOT
 
 
 def folders(words: list[str]) -> list[str]:
-    """The folders of this repository that pip is given, relative to its root, with their extras."""
-    return [str(Path(word).relative_to(ROOT)) for before, word in zip(words, words[1:], strict=False) if before == "-e"]
+    """The folders of this repository that pip is given, relative to its root."""
+    given = [word.partition("[")[0] for before, word in pairwise(words) if before == "-e"]
+    return [str(Path(folder).relative_to(ROOT)) for folder in given]
 
 
 def test_a_package_brings_the_packages_here_that_it_needs() -> None:
