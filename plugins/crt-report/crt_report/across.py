@@ -1,4 +1,4 @@
-"""A sweep's numbers against the setting that takes the most values in it: a panel for each number."""
+"""A sweep's numbers against the setting that has the most values in it: a panel for each number."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import matplotlib.figure
 import tomli
 from matplotlib.axes import Axes
 
-from crt_report.figures import COLORS, save
-from crt_report.grid import MARKERS, PANEL, SMALL
+from crt_report.figures import save
+from crt_report.panels import PANEL, SMALL, finish, joined, styles
 from crt_run.present.tables import titled, units
 from crtcore.compose.document import dotted
 from crtcore.compose.grid import leaves
@@ -21,29 +21,29 @@ from crtcore.compose.grid import leaves
 COLUMNS = 3
 """Panels side by side."""
 FEWEST = 3
-"""Values of a setting that make a line."""
+"""The fewest values of a setting that make a line."""
 WIDE = 16
-"""The ratio of the largest value to the least from which on values stand by their logarithm."""
+"""The ratio of the largest to the smallest positive value from which on the axis is logarithmic."""
 
 
 class Standing(NamedTuple):
-    """Where a group of runs stands in a panel."""
+    """The place of a group of runs in a panel."""
 
     group: str
     line: str
-    """What it has in common with others of its line."""
+    """The settings that it shares with the others of its line."""
     value: float | None
-    """Its place along the line; None: it has no value of the setting, and is drawn at all of them."""
+    """Its value of the setting; None: it has none, and is drawn across the panel."""
 
 
 def across(sweep: Mapping[str, Any], spec: str, path: Path) -> tuple[str, Path | None]:
-    """The setting's path, and the picture; none if no setting takes enough numbers."""
+    """The setting's path, and the figure; None if no setting has enough values."""
     setting, standings = placed(sweep, tomli.loads(spec))
     return setting, _draw(sweep, setting, standings, path) if standings else None
 
 
 def placed(sweep: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str, list[Standing]]:
-    """The setting with the most values among arms and grid, and where each group stands; none if there are too few."""
+    """The setting with the most values among arms and grid, and the place of each group; empty if there are too few."""
     arms = {arm: _numbers(table) for arm, table in document.get("sweep", {}).get("arms", {}).items()}
     settings = {run["group"]: arms.get(run["arm"], {}) | _grid(run) for run in sweep["runs"]}
     values: dict[str, set[float]] = {}
@@ -63,26 +63,26 @@ def _numbers(table: Mapping[str, Any]) -> dict[str, float]:
 
 def _grid(run: Mapping[str, Any]) -> dict[str, float]:
     """The numbers among a run's grid values."""
-    found = {}
-    for told in run["grid"]:
-        path, _, value = told.partition("=")
+    numbers = {}
+    for setting in run["grid"]:
+        path, _, value = setting.partition("=")
         try:
-            found[path] = float(value)
+            numbers[path] = float(value)
         except ValueError:
             continue
-    return found
+    return numbers
 
 
 def _standing(
     run: Mapping[str, Any], setting: str, own: Mapping[str, float], arms: Mapping[str, Mapping[str, float]]
 ) -> Standing:
-    others = [told for told in run["grid"] if told.partition("=")[0] != setting]
+    others = [each for each in run["grid"] if each.partition("=")[0] != setting]
     named = setting not in arms.get(run["arm"], {}) and len(arms) > 1
     return Standing(run["group"], ", ".join([run["arm"]] * named + others), own.get(setting))
 
 
 def _draw(sweep: Mapping[str, Any], setting: str, standings: list[Standing], path: Path) -> Path | None:
-    """A panel for each number that is not the same everywhere."""
+    """A panel for each number that differs between groups."""
     drawn = {
         name: unit
         for name, unit in units(sweep).items()
@@ -94,49 +94,42 @@ def _draw(sweep: Mapping[str, Any], setting: str, standings: list[Standing], pat
     rows = -(-len(drawn) // columns)
     canvas = matplotlib.figure.Figure((1.3 * PANEL[0] * columns, 1.3 * PANEL[1] * rows + 0.4), layout="constrained")
     axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
-    looks = zip(itertools.cycle(COLORS), itertools.cycle(MARKERS), strict=False)
-    styles = dict(zip(dict.fromkeys(each.line for each in standings), looks, strict=False))
+    looks = styles(each.line for each in standings)
     for axis, (name, unit) in zip(axes, drawn.items(), strict=False):
-        for line, (hue, marker) in styles.items():
-            _line(axis, [each for each in standings if each.line == line], sweep["arms"], name, hue, marker)
+        for line, look in looks.items():
+            _line(axis, [each for each in standings if each.line == line], sweep["arms"], name, look)
         _scale(axis, [each.value for each in standings if each.value is not None])
         axis.set_ylabel(titled(name, unit, "\n"), fontsize=SMALL)
         axis.set_xlabel(setting, fontsize=SMALL)
-        axis.tick_params(labelsize=SMALL)
-        axis.grid(alpha=0.25)
+        finish(axis)
     for axis in axes[len(drawn) :]:
         axis.remove()
-    if len(styles) > 1:
+    if len(looks) > 1:
         handles, names = canvas.axes[0].get_legend_handles_labels()
         canvas.legend(handles, names, loc="outside lower center", ncols=COLUMNS, frameon=False, fontsize=SMALL)
     return save(canvas, path)
 
 
-def _line(axis: Axes, standings: list[Standing], arms: Mapping[str, Any], name: str, hue: str, marker: str) -> None:
-    """Means with their intervals; those without a place along the line as a level."""
-    found = [(each.value, arms[each.group][name]) for each in standings if name in arms.get(each.group, {})]
-    line = standings[0].line or None
-    for number in [number for value, number in found if value is None]:
-        axis.axhline(number["mean"], color=hue, lw=1, ls="--", label=line)
+def _line(axis: Axes, standings: list[Standing], arms: Mapping[str, Any], name: str, look: tuple[str, str]) -> None:
+    """Means with their intervals; a group without a value of the setting is a level across the panel."""
+    numbers = [(each.value, arms[each.group][name]) for each in standings if name in arms.get(each.group, {})]
+    line, color = standings[0].line or None, look[0]
+    for number in [number for value, number in numbers if value is None]:
+        axis.axhline(number["mean"], color=color, lw=1, ls="--", label=line)
         if number["low"] is not None:
-            axis.axhspan(number["low"], number["high"], color=hue, alpha=0.12, lw=0)
-    own = sorted(((value, number) for value, number in found if value is not None), key=lambda pair: pair[0])
-    if own:
-        means = [number["mean"] for _, number in own]
-        axis.plot([value for value, _ in own], means, color=hue, marker=marker, ms=3.5, lw=1.2, label=line)
-    for value, number in own:
-        if number["low"] is not None:
-            axis.plot([value, value], [number["low"], number["high"]], color=hue, lw=1, alpha=0.6)
+            axis.axhspan(number["low"], number["high"], color=color, alpha=0.12, lw=0)
+    if own := [(value, number) for value, number in numbers if value is not None]:
+        joined(axis, own, *look, line)
 
 
 def _scale(axis: Axes, values: list[float]) -> None:
-    """Logarithms for values far apart, with 0 in its place where it is one of them."""
+    """A logarithmic axis for values far apart, linear near 0 if 0 is among them."""
     above = [value for value in values if value > 0]
     if min(values) < 0 or not above or max(above) < WIDE * min(above):
         return
     if 0 in values:
         axis.set_xscale("symlog", linthresh=min(above), linscale=0.5)
-        axis.set_xlim(-min(above) / 2, 1.5 * max(above))  # its own margin would be as wide as the rest
+        axis.set_xlim(-min(above) / 2, 1.5 * max(above))  # the default margin would be as wide as the rest
     else:
         axis.set_xscale("log", base=2 if all(math.log2(value).is_integer() for value in above) else 10)
     axis.set_xticks(sorted(set(values)), [f"{value:g}" for value in sorted(set(values))])

@@ -1,4 +1,4 @@
-"""`crt report`: the report of a finished run or sweep, drawn again."""
+"""`crt report`: draws the report of a finished run or sweep again."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from crt_report.panels import COLORS
 from crt_run.present.tables import titled
 from crt_run.runs import checkpoint, files
 from crt_run.runs.records import RECORDS, SAMPLES, read_records
@@ -23,32 +24,28 @@ COLUMNS = 20
 ABREAST = 6
 """Panels in a row of learning curves."""
 FEW = 10
-"""Names that a panel has room for."""
+"""The most names in a legend inside a panel."""
 ABREAST_NAMES = 2
-"""Names in a row beneath panels."""
-COLORS = (
-    "#4c566a", "#c0392b", "#2471a3", "#1e8449", "#8e44ad", "#b9770e",
-    "#17a2b8", "#d35fb7", "#7f6000", "#000000", "#8bc34a", "#99a3a4",
-)  # fmt: skip
+"""Names in a row of a legend below the panels."""
 PAIRS = (
     ("data_given_ids_bits", "id_code_length_bits"),
     ("reconstruction_frechet", "generation_frechet"),
 )
-"""What the trade-off is drawn between: the cost of compressing, and the cost of modelling."""
+"""Axes of the trade-off: the cost of compression, and the cost of modelling."""
 FLOOR = "frechet_floor"
 
 
 def save(figure: Figure, path: Path) -> Path:
     """Writes a figure as PNG."""
     FigureCanvasAgg(figure)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=150, bbox_inches="tight")
-    files.write(path, drawn.getvalue())
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=150, bbox_inches="tight")
+    files.write(path, image.getvalue())
     return path
 
 
 def samples(run: Path, title: str, path: Path) -> Path | None:
-    """Real, reconstructed and generated images of a run; None if it kept no images."""
+    """Real, reconstructed and generated images of a run; None if it saved no images."""
     if not checkpoint.committed(run / SAMPLES):
         return None
     kept = {name: tensor.numpy() for name, tensor in checkpoint.load(run / SAMPLES).tensors.items()}
@@ -67,7 +64,7 @@ def samples(run: Path, title: str, path: Path) -> Path | None:
 
 
 def _grid(images: Any) -> Any:
-    """Images side by side with a thin gap, 0 to 1."""
+    """Images side by side with a thin gap, scaled to 0 to 1."""
     count, channels, height, width = images.shape
     rows = -(-count // COLUMNS)
     canvas = np.full((rows * (height + 1) - 1, COLUMNS * (width + 1) - 1, channels), 0.25)
@@ -78,7 +75,7 @@ def _grid(images: Any) -> Any:
 
 
 def trade_off(sweep: Mapping[str, Any], path: Path) -> Path | None:
-    """Every seed of every arm, and the arms' means with intervals; None if the numbers are not there."""
+    """Every seed of every arm, and the arms' means with intervals; None if an arm lacks the numbers."""
     arms = sweep["arms"]
     pairs = [pair for pair in PAIRS if all(set(pair) <= set(numbers) for numbers in arms.values())]
     if not pairs:
@@ -117,7 +114,7 @@ def _mean(axis: Axes, across: Mapping[str, Any], up: Mapping[str, Any], arm: str
 
 
 def _totals(axis: Axes) -> None:
-    """Lines of equal sum, the two-part code length, with their value at the right end."""
+    """Lines of equal two-part code length, the sum of both axes, with the value at the right end."""
     axis.margins(0.12)
     (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
     for total in MaxNLocator(7).tick_values(left + low, right + high):
@@ -140,7 +137,7 @@ def _seeds(sweep: Mapping[str, Any], arm: str) -> list[dict[str, float]]:
 
 
 def curves(runs: Mapping[str, list[Path]], path: Path) -> Path | None:
-    """How each stage learned: its loss and, where it was judged, its validation loss; one thin line a run."""
+    """Learning curves of each stage: its loss and, if validated, its validation loss; a thin line for each run."""
     records = {group: [read_records(folder / RECORDS) for folder in folders] for group, folders in runs.items()}
     panels = _panels(line for lists in records.values() for lines in lists for line in lines)
     if not panels:
@@ -166,7 +163,7 @@ def curves(runs: Mapping[str, list[Path]], path: Path) -> Path | None:
 
 
 def _legend(figure: Figure, groups: Mapping[str, Any]) -> None:
-    """What each colour is: in the last panel, or beneath them all where there are many."""
+    """A legend in the last panel, or below all panels if there are many groups."""
     handles, names = figure.axes[-1].get_legend_handles_labels()
     if len(groups) > FEW:
         figure.legend(handles, names, loc="outside lower center", ncols=ABREAST_NAMES, frameon=False, fontsize=8)
@@ -175,25 +172,25 @@ def _legend(figure: Figure, groups: Mapping[str, Any]) -> None:
 
 
 def _below(groups: Mapping[str, Any]) -> float:
-    """Inches for a legend beneath."""
+    """Height of a legend below the panels, in inches."""
     return 0.2 * -(-len(groups) // ABREAST_NAMES) if len(groups) > FEW else 0.0
 
 
 def _panels(lines: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    found: dict[tuple[str, str], None] = {}
+    panels: dict[tuple[str, str], None] = {}
     for line in lines:
         for reading in ("distortion", "validation"):
             if reading in line:
-                found[line["stage"], reading] = None
-    return list(found)
+                panels[line["stage"], reading] = None
+    return list(panels)
 
 
 def _looks(groups: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """A colour, a marker and a dash for each, no two alike among the first 36."""
+    """A colour, a marker and a dash for each group, distinct among the first 36."""
     kinds = (("o", "-"), ("s", "--"), ("^", ":"))
     return [(COLORS[index % len(COLORS)], *kinds[index // len(COLORS) % len(kinds)]) for index in range(len(groups))]
 
 
 def file_name(group: str) -> str:
-    """A group's name as part of a file's."""
+    """A group's name as part of a file name."""
     return re.sub(r"[^A-Za-z0-9._=-]+", "-", group)

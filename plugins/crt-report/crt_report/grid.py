@@ -1,8 +1,7 @@
-"""Points of an experiment as panels in a grid: a row for each number, a column for each setting."""
+"""The points of an experiment in a grid of panels: a row for each number, a column for each setting."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,33 +11,27 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from crt_report.figures import COLORS, save
+from crt_report.figures import save
+from crt_report.panels import PANEL, SMALL, finish, joined, styles
 from crt_run.present.tables import label, measured, titled
 from crt_run.sweeps.points import parted
 from crtcore.kinds import Figure
 
-MARKERS = "os^Dv*P"
-"""Seven, so that with twelve colours no two of 84 lines look alike."""
 DASHES = ("--", ":", "-.")
-"""Those of references."""
-PANEL = (2.6, 1.9)
-"""Inches."""
-SMALL = 8
-"""Points of letters."""
+"""Line styles of references."""
 ARM = "arm"
-"""What tells the points of a sweep apart, and is no label of a run's."""
+"""The label that a sweep adds to the points of its runs."""
 
 
 def grid(points: Sequence[Mapping[str, Any]], figure: Figure, path: Path) -> Path | None:
-    """A line for each value of `figure.lines`, alike in all panels; None if the points have other labels or numbers."""
+    """A line for each value of `figure.lines`, of one style in all panels; None if points lack labels or numbers."""
     units = measured(points)
     numbers = [name for name in figure.numbers if name in units]
     if not numbers or not all(_placed(point, figure) for point in points):
         return None
     columns = _columns(points, figure)
     places = list(dict.fromkeys(_place(point, columns) for point in points))
-    lines = dict.fromkeys(point.get(figure.lines) for point in points)
-    styles = dict(zip(lines, zip(itertools.cycle(COLORS), itertools.cycle(MARKERS)), strict=False))
+    looks = styles(point.get(figure.lines) for point in points)
     size = 2 if figure.along else 1
     canvas = matplotlib.figure.Figure(
         (size * PANEL[0] * len(places) + 1.8, size * PANEL[1] * len(numbers) + 0.5), layout="constrained"
@@ -47,15 +40,15 @@ def grid(points: Sequence[Mapping[str, Any]], figure: Figure, path: Path) -> Pat
     for name, row in zip(numbers, axes, strict=True):
         row[0].set_ylabel(titled(name, units[name], "\n"), fontsize=SMALL)
         for place, axis in zip(places, row, strict=True):
-            _panel(axis, [point for point in points if _place(point, columns) == place], figure, name, styles)
+            _panel(axis, [point for point in points if _place(point, columns) == place], figure, name, looks)
     for place, top, bottom in zip(places, axes[0], axes[-1], strict=True):
         settings = zip(columns, map(str, place), strict=True)
         top.set_title("\n".join(map(" ".join, settings)), fontsize=SMALL)
         across = titled(figure.across, units[figure.across]) if figure.along else label(figure.across)
         bottom.set_xlabel(across, fontsize=SMALL)
     references = [(name, dash) for name, dash in zip(figure.references, DASHES, strict=False) if name in units]
-    handles = {str(line): Line2D([], [], color=hue, marker=marker, ms=4) for line, (hue, marker) in styles.items()}
-    if set(lines) == {None}:
+    handles = {str(line): Line2D([], [], color=color, marker=marker, ms=4) for line, (color, marker) in looks.items()}
+    if set(looks) == {None}:
         handles = {"measured": handles["None"]}
     handles |= {titled(name, units[name]): Line2D([], [], color="black", ls=dash, lw=1) for name, dash in references}
     canvas.legend(
@@ -76,7 +69,7 @@ def _placed(point: Mapping[str, Any], figure: Figure) -> bool:
 
 
 def _columns(points: Sequence[Mapping[str, Any]], figure: Figure) -> list[str]:
-    """The figure's columns, then several arms, then what else keeps points of one line from standing in one place."""
+    """The figure's columns, then several arms, then the labels that separate points of one line at one place."""
     chosen = list(figure.columns)
     line = (figure.along or figure.across, figure.lines)
     for name in parted(points[0])[0]:
@@ -93,39 +86,26 @@ def _place(point: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
 
 
 def _panel(
-    axis: Axes, points: Sequence[Mapping[str, Any]], figure: Figure, name: str, styles: Mapping[Any, tuple[str, str]]
+    axis: Axes, points: Sequence[Mapping[str, Any]], figure: Figure, name: str, looks: Mapping[Any, tuple[str, str]]
 ) -> None:
-    """Means joined by lines, each with its intervals where it has them, and the references."""
-    for line, (hue, marker) in styles.items():
+    """A line for each style in `looks`, and the references."""
+    for line, (color, marker) in looks.items():
         own = [point for point in points if name in point and point.get(figure.lines) == line]
-        found = sorted(((_across(point, figure), point) for point in own), key=lambda pair: pair[0])
-        axis.plot(
-            [across for across, _ in found], [point[name]["mean"] for _, point in found],
-            color=hue, marker=marker, ms=3.5, lw=1.2,
-        )  # fmt: skip
-        for across, point in found:
-            if (low := point[name]["low"]) is not None:
-                axis.plot([across, across], [low, point[name]["high"]], color=hue, lw=1, alpha=0.6)
-            if figure.along and (low := point[figure.across]["low"]) is not None:
-                up = point[name]["mean"]
-                axis.plot([low, point[figure.across]["high"]], [up, up], color=hue, lw=1, alpha=0.6)
+        joined(axis, [(point[figure.across], point[name]) for point in own], color, marker)
     for reference, dash in zip(figure.references, DASHES, strict=False):
-        found = sorted(
-            ((_across(point, figure), point) for point in points if reference in point), key=lambda pair: pair[0]
+        level = sorted(
+            ((_across(point, figure), point[reference]["mean"]) for point in points if reference in point),
+            key=lambda pair: pair[0],
         )
-        axis.plot(
-            [across for across, _ in found], [point[reference]["mean"] for _, point in found],
-            color="black", ls=dash, lw=1,
-        )  # fmt: skip
+        axis.plot([across for across, _ in level], [mean for _, mean in level], color="black", ls=dash, lw=1)
     if figure.log:
         axis.set_xscale("log")
     else:
         whole = not figure.along and all(isinstance(point[figure.across], int) for point in points)
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=whole))
-    axis.tick_params(labelsize=SMALL)
-    axis.grid(alpha=0.25)
+    finish(axis)
 
 
 def _across(point: Mapping[str, Any], figure: Figure) -> float:
-    found = point[figure.across]
-    return float(found["mean"]) if figure.along else found
+    value = point[figure.across]
+    return float(value["mean"]) if figure.along else value

@@ -1,4 +1,4 @@
-"""One self-contained HTML page for a run or a sweep, and the figures beside it."""
+"""The report: one self-contained HTML page for a run or a sweep, and its figures as files."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ PAGE = "report.html"
 
 
 def render(folder: Path) -> Path:
-    """Draws the figures of a finished run or sweep and writes its page; the page's path.
+    """Draws the figures of a finished run or sweep, writes its page, and returns the page's path.
 
-    Raises: RunError if the folder holds neither.
+    Raises: RunError if the folder is that of neither.
     """
     if (folder / SWEEP).is_file():
         sweep = read_json(folder / SWEEP, "name", "arms", "claims", "runs", "ran_on")
         if not sweep["arms"]:
-            raise RunError(f"{folder}: expected a sweep with a result, found none; give its command again")
+            raise RunError(f"{folder}: expected a sweep with a result, got none; give its command again")
         return _sweep(folder, sweep)
     if (folder / RESULT).is_file():
         return _run(folder, read_json(folder / RESULT, "name", "seed", "numbers"))
-    raise RunError(f"{folder}: expected the folder of a finished run or sweep ({RESULT} or {SWEEP}), found neither")
+    raise RunError(f"{folder}: expected the folder of a finished run or sweep ({RESULT} or {SWEEP}), got neither")
 
 
 def _sweep(folder: Path, sweep: dict[str, Any]) -> Path:
@@ -56,10 +56,10 @@ def _sweep(folder: Path, sweep: dict[str, Any]) -> Path:
     for group, folders in by_group.items():
         name = f"samples-{figures.file_name(group)}.png"
         drawn.append((f"Samples of {group}, first seed", figures.samples(folders[0], group, folder / name)))
-    drawn.append(("How the stages learned", figures.curves(by_group, folder / "curves.png")))
+    drawn.append(("Learning curves", figures.curves(by_group, folder / "curves.png")))
     points = sweep.get("points")
     return _write(
-        folder, "sweep.html.j2", sweep=sweep, points=points, said=sentences(sweep), gaps=sweep.get("gaps"),
+        folder, "sweep.html.j2", sweep=sweep, points=points, sentences=sentences(sweep), gaps=sweep.get("gaps"),
         drawn=drawn, notes=notes, ran=sweep["ran_on"],
     )  # fmt: skip
 
@@ -68,19 +68,19 @@ def _run(folder: Path, result: dict[str, Any]) -> Path:
     drawn, notes = _grids(folder, result)
     drawn += [
         ("Samples", figures.samples(folder, result["name"], folder / "samples.png")),
-        ("How the stages learned", figures.curves({result["name"]: [folder]}, folder / "curves.png")),
+        ("Learning curves", figures.curves({result["name"]: [folder]}, folder / "curves.png")),
     ]
     points = result.get("points")
     return _write(
-        folder, "run.html.j2", result=result, points=points, said=sentences(result), gaps=None,
+        folder, "run.html.j2", result=result, points=points, sentences=sentences(result), gaps=None,
         drawn=drawn, notes=notes, ran=ran_on([folder]),
     )  # fmt: skip
 
 
 def _grids(folder: Path, values: Mapping[str, Any]) -> tuple[list[tuple[str, Path | None]], list[str]]:
-    """The figures of the points with their titles, and why what is missing was not drawn.
+    """The figures of the points with their titles, and notes on those that were not drawn.
 
-    Raises: RunError if the folder has lost its spec.
+    Raises: RunError if the folder lacks its spec.
     """
     if "points" not in values:
         return [], []
@@ -101,7 +101,7 @@ def _grids(folder: Path, values: Mapping[str, Any]) -> tuple[list[tuple[str, Pat
 
 
 def _planes(folder: Path, sweep: Mapping[str, Any]) -> list[tuple[str, Path | None]]:
-    """The figures of what the experiment trades off, with their titles; none where it is not installed."""
+    """The figures of the experiment's trade-offs, with their titles; none if it is not installed."""
     try:
         traded = _experiment(folder).trade_offs
     except NotInstalled:
@@ -116,9 +116,9 @@ def _planes(folder: Path, sweep: Mapping[str, Any]) -> list[tuple[str, Path | No
 
 
 def _experiment(folder: Path) -> type[ExperimentSpec]:
-    """The experiment that the spec of a folder names.
+    """The experiment that the spec of a folder uses.
 
-    Raises: NotInstalled if there is none of that name.
+    Raises: NotInstalled if it is not installed.
     """
     try:
         name = tomli.loads(_spec(folder))["experiment"]["use"]

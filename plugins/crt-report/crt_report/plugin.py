@@ -1,4 +1,4 @@
-"""What this package adds: a command, and a page for every finished run or sweep."""
+"""The command that this package brings, and a page for every finished run or sweep."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def crt_commands() -> list[click.Command]:
 
 @hookimpl
 def crt_run_finished(folder: Path) -> Path:
-    """The report's page."""
+    """Writes the report of `folder`, and returns the path of its page."""
     from crt_report.page import render
 
     return render(folder)

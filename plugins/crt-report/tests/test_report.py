@@ -250,7 +250,7 @@ def test_points_of_runs_and_sweeps_are_told_as_json(
     scan: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch, text: str, file: str
 ) -> None:
     study = scan(*filter(None, [text]))
-    monkeypatch.setattr("crtcore.cli.commands.load", lambda spec, registry, overrides: study)
+    monkeypatch.setattr("crt_run.cli.commands.load", lambda spec, registry, overrides: study)
     monkeypatch.setattr("sys.argv", ["/anywhere/crt", "run", "scan.toml", "--json"])
 
     told = json.loads(crt("run", "scan.toml", "--runs", runs, "--json").stdout)
@@ -295,7 +295,7 @@ def test_a_sweep_without_any_result_is_one_clear_error(toy: Describe, runs: Path
     study = toy("sweep.seed=[0, 1]")
     folder = gather(study, runs, Finished({}, {0: "broke", 1: "broke"}))
 
-    with pytest.raises(RunError, match="expected a sweep with a result, found none"):
+    with pytest.raises(RunError, match="expected a sweep with a result, got none"):
         page.render(folder)
 
 
@@ -343,7 +343,7 @@ def test_a_sweep_with_a_failed_point_is_one_document_and_status_1(
     study = toy(
         "sweep.arms={baseline = {}, lost = {'training.prior.optimizer.learning_rate' = 1e300}}", "sweep.seed=[0, 1]"
     )
-    monkeypatch.setattr("crtcore.cli.commands.load", lambda spec, registry, overrides: study)
+    monkeypatch.setattr("crt_run.cli.commands.load", lambda spec, registry, overrides: study)
 
     result = crt("run", "toy.toml", "--runs", runs, "--json")
 

@@ -1,4 +1,4 @@
-"""The component that this package brings."""
+"""The component and the commands that this package brings."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The commands that run things."""
+"""The commands `crt run`, `crt sweep` and `crt schema`."""

@@ -1,4 +1,4 @@
-"""`crt run` and `crt sweep`: the points of a spec file, run where they are not finished."""
+"""`crt run` and `crt sweep`, which run the unfinished points of a spec file, and `crt schema`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from crtcore.errors import in_one_line
 from crtcore.registry import answers, discover
 
 runs_folder = click.option(
-    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go."
+    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs."
 )
-quiet = click.option("--quiet", is_flag=True, help="Plain lines instead of a progress bar.")
+quiet = click.option("--quiet", is_flag=True, help="Print plain lines instead of a progress bar.")
 
 
 @click.command()
@@ -29,7 +29,7 @@ quiet = click.option("--quiet", is_flag=True, help="Plain lines instead of a pro
 @quiet
 @reports_errors
 def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> int:
-    """Run a spec file, or go on where it stopped; a finished one shows its result."""
+    """Run a spec file, or resume it where it stopped; print its result."""
     registry = discover()
     warn(registry)
     return _study(load(spec, registry, overrides), runs, as_json=as_json, quiet=quiet)
@@ -43,7 +43,7 @@ def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet
 @quiet
 @reports_errors
 def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> int:
-    """Run every point of a spec file's [sweep], as `run` does."""
+    """Run every point of a spec file's [sweep]; as `run`, but requires a [sweep]."""
     registry = discover()
     warn(registry)
     study = load(spec, registry, overrides)
@@ -55,9 +55,9 @@ def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, qui
 
 
 def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
-    """Runs a study, prints its numbers and what listeners made of it; 1 if a point has no result.
+    """Runs a study, prints its numbers and the files that plugins made; returns 1 if a point has no result.
 
-    Raises: RunError if no point has one.
+    Raises: RunError if no point has a result.
     """
     needs("run", "torch", "scipy", "safetensors", "filelock")
     from crt_run.cli.watch import Watch
@@ -81,7 +81,7 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
 
 
 def _listeners(folder: Path) -> list[tuple[str, Path]]:
-    """What plugins made of a finished run or sweep; one that fails costs a warning, and no result."""
+    """The files that plugins made of a finished run or sweep; one that fails causes a warning only."""
     made, broken = answers("crt_run_finished", folder=folder)
     for plugin, error in broken.items():
         say(f"warning: plugin {plugin!r} could not report on {folder} ({in_one_line(error)})")
@@ -92,7 +92,7 @@ def _listeners(folder: Path) -> list[tuple[str, Path]]:
 @as_json
 @reports_errors
 def schema(as_json: bool) -> None:
-    """Print the JSON Schema of spec files, for editors, with everything installed."""
-    from crt_run.cli.schema import schema as made
+    """Print the JSON Schema of spec files, with all installed components, for editors."""
+    from crt_run.cli.schema import schema as schema_of
 
-    answer(made(discover()))
+    answer(schema_of(discover()))

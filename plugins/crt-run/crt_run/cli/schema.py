@@ -1,6 +1,6 @@
-"""`crt schema`: JSON Schema of spec files, so that editors complete and check them.
+"""`crt schema`: the JSON Schema of spec files, so that editors complete and check them.
 
-Two layers: what may stand in a file, and, unless it `extends` another, what must.
+It has two layers: the keys that a file may have, and those that it must have unless it `extends` another.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _AT = "#/definitions/"
 
 
 def schema(registry: Registry) -> dict[str, Any]:
-    """The schema of every spec file that the installed components allow; what a file inherits is not demanded of it."""
+    """The schema of every spec file that the installed components allow; inherited keys are not required."""
     components = [component for _, component in registry]
     specs: list[type[Any]] = [component.spec for component in components]
     tables = [*specs, *KINDS.values(), Training, Sampling, Claim]
-    references, found = msgspec.json.schema_components(tables, ref_template=f"{_AT}{{name}}")
+    references, definitions = msgspec.json.schema_components(tables, ref_template=f"{_AT}{{name}}")
     at = {table: reference["$ref"] for table, reference in zip(tables, references, strict=True)}
-    made: dict[str, Any] = {name: _table(definition) for name, definition in found.items()}
+    made: dict[str, Any] = {name: _table(definition) for name, definition in definitions.items()}
     for component in components:
         made[at[component.spec].removeprefix(_AT)] = _component(made[at[component.spec].removeprefix(_AT)], component)
     for kind, base in KINDS.items():
@@ -58,7 +58,7 @@ def schema(registry: Registry) -> dict[str, Any]:
 
 
 def _table(definition: dict[str, Any]) -> dict[str, Any]:
-    """A definition that allows no key but its own and demands none, in the words of draft 7."""
+    """A definition in draft 7 that allows no other keys and requires none."""
     properties = {name: _draft_7(field) for name, field in definition.get("properties", {}).items()}
     kept = {name: value for name, value in definition.items() if name != "required"}
     return {**kept, "properties": properties, "additionalProperties": False}
@@ -82,7 +82,7 @@ def _component(definition: dict[str, Any], component: Component) -> dict[str, An
 
 
 def _whole(choices: list[Component]) -> dict[str, Any]:
-    """What a table of one kind must hold where nothing is inherited."""
+    """The keys that a table of one kind requires if nothing is inherited."""
     needs = {choice.name: required for choice in choices if (required := _required(choice.spec))}
     return {
         "type": "object",
@@ -95,7 +95,7 @@ def _whole(choices: list[Component]) -> dict[str, Any]:
 
 
 def _all(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Every one of `schemas`; draft 7 allows no empty list of them."""
+    """All of `schemas`; draft 7 allows no empty `allOf`."""
     return {"allOf": listed} if (listed := list(schemas)) else {}
 
 
@@ -120,7 +120,7 @@ def _sweep(claim: str) -> dict[str, Any]:
 
 
 def _experiments(registry: Registry, training: str) -> dict[str, Any]:
-    """The tables that the installed experiments read."""
+    """The tables of the installed experiments."""
     forms: dict[str, list[dict[str, Any]]] = {}
     stages: dict[str, Any] = {}
     for spec in _installed(registry).values():
@@ -128,13 +128,13 @@ def _experiments(registry: Registry, training: str) -> dict[str, Any]:
             if (form := _role(what)) not in forms.setdefault(role, []):
                 forms[role].append(form)
         stages |= {stage: {"$ref": training} for stage in spec.stages}
-    found = {role: each[0] if len(each) == 1 else {"anyOf": each} for role, each in forms.items()}
-    return {**found, "training": {"type": "object", "properties": stages, "additionalProperties": False}}
+    roles = {role: each[0] if len(each) == 1 else {"anyOf": each} for role, each in forms.items()}
+    return {**roles, "training": {"type": "object", "properties": stages, "additionalProperties": False}}
 
 
 def _installed(registry: Registry) -> dict[str, type[ExperimentSpec]]:
-    found = {name: registry.find("experiment", name).spec for name in registry.names("experiment")}
-    return {name: spec for name, spec in found.items() if issubclass(spec, ExperimentSpec)}
+    specs = {name: registry.find("experiment", name).spec for name in registry.names("experiment")}
+    return {name: spec for name, spec in specs.items() if issubclass(spec, ExperimentSpec)}
 
 
 def _role(what: Role, prefix: str = "") -> dict[str, Any]:
@@ -143,21 +143,21 @@ def _role(what: Role, prefix: str = "") -> dict[str, Any]:
 
 
 def _demanded(registry: Registry) -> dict[str, Any]:
-    """What a file must hold that extends no other."""
+    """The keys that a file requires if it extends no other."""
     return {
         "required": ["name", "experiment"],
         "properties": {name: {"$ref": f"{_AT}whole-{name}"} for name in ("experiment", "executor")},
         **_all(
             {
                 "if": {"properties": {"experiment": {"properties": {"use": {"const": name}}}}},
-                "then": _of_experiment(spec, registry),
+                "then": _required_by(spec, registry),
             }
             for name, spec in _installed(registry).items()
         ),
     }
 
 
-def _of_experiment(spec: type[ExperimentSpec], registry: Registry) -> dict[str, Any]:
+def _required_by(spec: type[ExperimentSpec], registry: Registry) -> dict[str, Any]:
     steps = {stage: {"required": _required(Training)} for stage in spec.stages}
     weighted = {"type": "object", "properties": {"use": {"enum": _pretrained(registry)}}, "required": ["use"]}
     return {
@@ -181,6 +181,6 @@ def _of_experiment(spec: type[ExperimentSpec], registry: Registry) -> dict[str, 
 
 
 def _pretrained(registry: Registry) -> list[str]:
-    """The priors that no stage trains."""
+    """The pretrained priors, which no stage trains."""
     specs = {name: registry.find("prior", name).spec for name in registry.names("prior")}
     return [name for name, spec in specs.items() if issubclass(spec, PriorSpec) and spec.pretrained]

@@ -1,4 +1,4 @@
-"""How far a study is: bars on a terminal, plain lines elsewhere."""
+"""The progress of a study: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAIN_EVERY = 10.0
 
 
 class Watch:
-    """Shows how far a study is: bars on a terminal, plain lines elsewhere."""
+    """Shows the progress of a study."""
 
     def __init__(self, study: Study, *, quiet: bool) -> None:
         self.study = study
@@ -39,8 +39,8 @@ class Watch:
 
     def __enter__(self) -> Watch:
         say(
-            f"{self.study.name}: {len(self.study.points)} run(s), {sum(self.steps.values())} training steps at most; "
-            f"what is finished is not done again"
+            f"{self.study.name}: {len(self.study.points)} run(s), at most {sum(self.steps.values())} training steps; "
+            f"finished stages are not trained again"
         )
         self.bar.start()
         return self
@@ -49,7 +49,7 @@ class Watch:
         self.bar.stop()
 
     def __call__(self, index: int, event: Mapping[str, Any]) -> None:
-        """Takes an event of a run."""
+        """Shows an event of a run."""
         if event["event"] == "reading":
             self._reading(index, event)
         elif event["event"] == "finished":

@@ -1,1 +1,1 @@
-"""Where the points of a study run."""
+"""The executor `local`, which runs the points of a study in processes on this machine."""

@@ -1,4 +1,4 @@
-"""Processes on this machine, as an executor."""
+"""The executor `local`: processes on this machine; POSIX only, as it masks signals."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ DIED = "a worker process died (killed, or out of memory); give the same command 
 
 
 class Worker(NamedTuple):
-    """A process, and a line each way."""
+    """A process, and a connection each way."""
 
     process: SpawnProcess
     orders: Connection
-    """Pieces go there; closed, the process ends after the one it has."""
+    """Sends pieces of work; once closed, the process ends after its current piece."""
     news: Connection
-    """Events and answers come from there; it ends with the process."""
+    """Receives events and answers; closed when the process ends."""
 
 
 class LocalProcesses:
-    """Processes, each of which outlives neither its work nor its parent; one that dies takes only its piece along."""
+    """Worker processes that end with their work or their parent; one that dies loses only its own piece."""
 
     def __init__(self, spec: Local) -> None:
         self.spec = spec
 
     def run(self, work: Work, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Iterator[Done]:
-        """Does all pieces; closing the iterator sends SIGTERM to the workers and waits until they have saved.
+        """Runs all pieces; closing the iterator sends SIGTERM to the workers and waits until they have saved.
 
-        An interrupt while it waits ends them at once.
+        An interrupt during that wait kills them.
         """
         limit = self.spec.workers or processors()
         left = list(range(len(pieces)))[::-1]
@@ -50,12 +50,12 @@ class LocalProcesses:
                     with _uninterrupted():
                         worker = idle.pop() if idle else _hire(self.spec.threads)
                         busy[worker.news] = worker, left[-1]
-                    with suppress(OSError):  # it died; its news says so below
+                    with suppress(OSError):  # the worker died, which `_heard` reports below
                         worker.orders.send((work, pieces[left.pop()]))
                 for news in wait(list(busy)):
                     assert isinstance(news, Connection)
                     worker, place = busy[news]
-                    event, answer, problem = _heard(news)
+                    event, answer, problem = _received(news)
                     if event is not None:
                         report(place, event)
                         continue
@@ -77,21 +77,21 @@ def processors() -> int:
 def _hire(threads: int) -> Worker:
     context = multiprocessing.get_context("spawn")
     taken, orders = context.Pipe(duplex=False)
-    news, told = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(taken, told, threads))
+    news, sent = context.Pipe(duplex=False)
+    process = context.Process(target=_serve, args=(taken, sent, threads))
     process.start()
     taken.close()
-    told.close()
+    sent.close()
     return Worker(process, orders, news)
 
 
-def _heard(news: Connection) -> tuple[Json | None, Json | None, str | None]:
+def _received(news: Connection) -> tuple[Json | None, Json | None, str | None]:
     """An event, or the answer or problem that ends a piece."""
     try:
-        heard: tuple[Json | None, Json | None, str | None] = news.recv()
+        message: tuple[Json | None, Json | None, str | None] = news.recv()
     except (EOFError, OSError):
         return None, None, DIED
-    return heard
+    return message
 
 
 def _dismiss(idle: Sequence[Worker], busy: Sequence[Worker]) -> None:
@@ -102,7 +102,7 @@ def _dismiss(idle: Sequence[Worker], busy: Sequence[Worker]) -> None:
         for worker in everyone:
             worker.orders.close()
         for worker in everyone:
-            while os.read(worker.news.fileno(), 1 << 16):  # as bytes: an interrupt may have cut a message in two
+            while os.read(worker.news.fileno(), 1 << 16):  # as bytes: an interrupt may have split a message
                 pass
             worker.process.join()
     finally:
@@ -112,8 +112,8 @@ def _dismiss(idle: Sequence[Worker], busy: Sequence[Worker]) -> None:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Holds Ctrl-C and SIGTERM back for a moment; a process started in it never sees a Ctrl-C: that is the parent's."""
-    resource_tracker.ensure_running()  # at the first process, it would let both signals through again
+    """Blocks Ctrl-C and SIGTERM; a process started inside never receives a Ctrl-C, which the parent handles."""
+    resource_tracker.ensure_running()  # starting it later would unblock both signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -122,7 +122,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _serve(orders: Connection, news: Connection, threads: int) -> None:
-    """In a worker: does pieces until the parent has no more, or has ended."""
+    """Runs in a worker: does pieces until the parent closes the connection or ends."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_follow, daemon=True).start()
     import torch
@@ -130,7 +130,7 @@ def _serve(orders: Connection, news: Connection, threads: int) -> None:
     torch.set_num_threads(threads)
     with suppress(EOFError):
         while True:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the piece before may have left a handler of its own
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the piece before may have installed a handler
             work, piece = orders.recv()
             try:
                 answer, problem = work(piece, lambda event: news.send((event, None, None))), None
@@ -140,7 +140,7 @@ def _serve(orders: Connection, news: Connection, threads: int) -> None:
 
 
 def _follow() -> None:
-    """Ends this process when its parent has ended, however that came."""
+    """Ends this process when its parent has ended, however it ended."""
     parent: Any = multiprocessing.parent_process()
     parent.join()
     os._exit(1)

@@ -19,4 +19,4 @@ class Local(ExecutorSpec):
     workers: int = attrs.field(default=0, validator=at_least(0))
     """Processes at a time; 0 is one for each core."""
     threads: int = attrs.field(default=1, validator=at_least(1))
-    """Threads of each process; another number can change the last bits of a result."""
+    """Threads of each process; their number can change the last bits of a result."""

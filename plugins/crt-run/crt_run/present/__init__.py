@@ -1,1 +1,1 @@
-"""Results as tables and sentences, for a terminal and a page."""
+"""Results as tables and sentences, for the terminal and the report."""

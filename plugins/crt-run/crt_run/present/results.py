@@ -16,9 +16,9 @@ from crtcore.cli.console import answer, say, show
 
 
 def print_results(folder: Path, *, as_json: bool, made: Mapping[str, str], **more: str) -> None:
-    """Prints the numbers of a finished run or sweep, what they ran on, and the files that were made of it.
+    """Prints the numbers of a finished run or sweep, the environment, and the files that plugins made.
 
-    `made` is plugin to file; `more` are further entries of the JSON document.
+    `made` maps plugin to file; `more` are further entries of the JSON document.
     """
     swept = (folder / SWEEP).is_file()
     values = read_json(folder / (SWEEP if swept else RESULT))
@@ -32,11 +32,11 @@ def print_results(folder: Path, *, as_json: bool, made: Mapping[str, str], **mor
     for line in tables.verdicts(values) if swept else ():
         click.echo(f"claim: {line}")
     for line in sentences(values):
-        click.echo(f"found: {line}")
+        click.echo(f"result: {line}")
     ran = values["ran_on"] if swept else ran_on([folder])
-    for name, found in (tables.together(ran["backends"]) | ran["settings"]).items():
-        click.echo(f"ran on: {name}: {', '.join(found)}")
-    for name, found in ((name, found) for facts in ran.values() for name, found in facts.items() if len(found) > 1):
-        say(f"warning: the runs differ in {name}: {', '.join(found)}")
+    for name, each in (tables.together(ran["backends"]) | ran["settings"]).items():
+        click.echo(f"ran on: {name}: {', '.join(each)}")
+    for name, each in ((name, each) for facts in ran.values() for name, each in facts.items() if len(each) > 1):
+        say(f"warning: the runs differ in {name}: {', '.join(each)}")
     for plugin, path in made.items():
         click.echo(f"{plugin}: {path}")

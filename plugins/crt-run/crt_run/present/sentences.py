@@ -1,4 +1,4 @@
-"""What a run or sweep comes to, in plain sentences."""
+"""The results of a run or sweep as sentences."""
 
 from __future__ import annotations
 
@@ -9,44 +9,42 @@ from crt_run.present.tables import change, crosses, label, short
 
 
 def sentences(values: Mapping[str, Any]) -> list[str]:
-    """The notes of a run, or of each run of a sweep, and who is ahead where."""
-    told = list(values.get("notes", ()))
+    """The notes of a run, or of each run of a sweep, and a comparison for each gap between curves."""
+    lines = list(values.get("notes", ()))
     for run in values.get("runs", ()):
         if result := run["result"]:
-            told += [f"{run['group']}, seed {result['seed']}: {note}" for note in result.get("notes", ())]
-    return told + [gap(each) for each in values.get("gaps", ())]
+            lines += [f"{run['group']}, seed {result['seed']}: {note}" for note in result.get("notes", ())]
+    return lines + [gap(each) for each in values.get("gaps", ())]
 
 
-def gap(found: Mapping[str, Any]) -> str:
-    """Which of two curves is lower, and where; a tie is told as one."""
-    number, across = label(found["number"]), label(found["across"])
-    where = f" at {', '.join(found['grid'])}" if found["grid"] else ""
-    pair = f"{found['arm']} against {found['against']}{where}"
-    if found["low"] is None:
-        return f"{pair}: the curves have no {across} in common, so nothing is said of {number}"
-    span = f"{across} {short(found['low'])} to {short(found['high'])}"
-    difference = found["difference"]
+def gap(curves: Mapping[str, Any]) -> str:
+    """Which of two curves is lower, and where; or that they tie or cannot be compared."""
+    number, across = label(curves["number"]), label(curves["across"])
+    where = f" at {', '.join(curves['grid'])}" if curves["grid"] else ""
+    pair = f"{curves['arm']} against {curves['against']}{where}"
+    if curves["low"] is None:
+        return f"{pair}: {number} is not compared, as the curves share no range of {across}"
+    span = f"{across} {short(curves['low'])} to {short(curves['high'])}"
+    difference = curves["difference"]
     if difference is None:
-        return f"{pair}: no seed has both curves, so nothing is said of {number}"
+        return f"{pair}: {number} is not compared, as no seed has both curves"
     if difference["low"] is None:
-        return (
-            f"{pair}, {span}: {number} {change(difference)} in the mean; one seed has no interval, so nobody is ahead"
-        )
+        return f"{pair}, {span}: {number} {change(difference)} in the mean; undecided, as one seed has no interval"
     if crosses(difference):
         verdict = f"a tie in the mean, {number} {change(difference)}"
     else:
         verdict = f"{number} {'lower' if difference['mean'] < 0 else 'higher'} in the mean, {change(difference)}"
-    return f"{pair}, {span}: {verdict}; {_places(found, across)}"
+    return f"{pair}, {span}: {verdict}; {_stretches(curves, across)}"
 
 
-def _places(found: Mapping[str, Any], across: str) -> str:
-    """The stretches where one is ahead, place by place."""
-    told = [
-        f"{side} where {across} is {_joined(f'{short(low)} to {short(high)}' for low, high in found[side])}"
+def _stretches(curves: Mapping[str, Any], across: str) -> str:
+    """The stretches of the axis where the pointwise interval excludes 0."""
+    sides = [
+        f"{side} where {across} is {_joined(f'{short(low)} to {short(high)}' for low, high in curves[side])}"
         for side in ("lower", "higher")
-        if found[side]
+        if curves[side]
     ]
-    return f"{' and '.join(told)}, a tie elsewhere" if told else "place by place a tie everywhere"
+    return f"{' and '.join(sides)}, a tie elsewhere" if sides else "a tie at every point"
 
 
 def _joined(parts: Iterable[str]) -> str:

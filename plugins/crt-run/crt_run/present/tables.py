@@ -12,12 +12,12 @@ from crt_run.sweeps.points import parted
 
 
 def comparison(sweep: Mapping[str, Any]) -> Table:
-    """A row for each number, a column for each arm: mean and half width over seeds, and the paired difference."""
+    """A row for each number and a column for each arm: mean, half width over seeds, and the paired difference."""
     arms = sweep["arms"]
     seeds = max(number["seeds"] for numbers in arms.values() for number in numbers.values())
     table = Table(
         title=f"{sweep['name']}: mean ± half of the 95 % interval over {seeds} seeds",
-        caption=f"second line: difference from {sweep['baseline']}, paired by seed (seeds that agree on its sign)",
+        caption=f"second line: paired difference from {sweep['baseline']} (seeds that agree on its sign)",
         title_justify="left",
         caption_justify="left",
     )
@@ -46,18 +46,17 @@ def single(result: Mapping[str, Any]) -> Table:
 
 def points(values: Mapping[str, Any]) -> Table:
     """A row for each point of a run or sweep: its labels, then the mean and half width of its numbers."""
-    found = values["points"]
-    names, numbers = labels(found), measured(found)
-    table = Table(
-        title="points: mean ± half of the 95 % interval, over seeds where there are several", title_justify="left"
-    )
+    rows = values["points"]
+    names, numbers = labels(rows), measured(rows)
+    title = "points: mean ± half of the 95 % interval, over seeds if there are several"
+    table = Table(title=title, title_justify="left")
     for name in names:
         table.add_column(name)
     for name, unit in numbers.items():
         table.add_column(Text.assemble(label(name), (f"\n{unit}", "dim")), justify="right")
-    if gathered := "arm" in found[0]:
+    if gathered := "arm" in rows[0]:
         table.add_column("seeds", justify="right")
-    for point in found:
+    for point in rows:
         cells = [str(point.get(name, "")) for name in names]
         cells += [spread(point[name]) if name in point else "" for name in numbers]
         table.add_row(*map(Text, [*cells, *([str(seeds(point))] if gathered else [])]))
@@ -70,22 +69,22 @@ def labels(points: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def measured(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Every number of points with its unit."""
+    """Every number of the points with its unit."""
     return {name: number["unit"] for point in points for name, number in parted(point)[1].items()}
 
 
 def seeds(point: Mapping[str, Any]) -> int:
-    """The most seeds that a number of a sweep's point is the mean of."""
+    """The largest number of seeds behind a number of a sweep's point."""
     return max((number["seeds"] for number in parted(point)[1].values()), default=0)
 
 
 def units(sweep: Mapping[str, Any]) -> dict[str, str]:
-    """Every number of a sweep with its unit, in the order the runs give them."""
+    """Every number of a sweep with its unit, in the order of the runs."""
     return {name: number["unit"] for numbers in sweep["arms"].values() for name, number in numbers.items()}
 
 
 def cell(number: Mapping[str, Any] | None) -> Text:
-    """A number with its interval, and under it the paired difference with the seeds that agree on its sign."""
+    """A number with its interval, and below it the paired difference, bold if its interval excludes 0."""
     if number is None:
         return Text("not measured", "dim")
     text = Text(spread(number))
@@ -95,19 +94,19 @@ def cell(number: Mapping[str, Any] | None) -> Text:
 
 
 def crosses(difference: Mapping[str, Any]) -> bool:
-    """True if the interval has 0 inside, or there is none."""
+    """True if the interval contains 0, or there is none."""
     return difference["low"] is None or difference["low"] <= 0 <= difference["high"]
 
 
 def change(difference: Mapping[str, Any]) -> str:
-    """`-4.87 ± 3.55 (5/5)`: a paired difference, and the seeds that agree on its sign."""
+    """`-4.87 ± 3.55 (5/5)`: a paired difference, and how many seeds agree on its sign."""
     if difference["low"] == difference["high"] == 0:
         return "the same"
     return f"{spread(difference, sign=True)} ({difference['same_sign']}/{difference['seeds']})"
 
 
 def spread(number: Mapping[str, Any], *, sign: bool = False) -> str:
-    """`172.3 ± 1.2`; the mean alone where all seeds agree, or there is one."""
+    """`172.3 ± 1.2`; the mean alone if all seeds agree or there is one."""
     mean = short(number["mean"], sign=sign)
     if number["low"] is None or number["low"] == number["high"]:
         return mean
@@ -115,7 +114,7 @@ def spread(number: Mapping[str, Any], *, sign: bool = False) -> str:
 
 
 def short(value: float, *, sign: bool = False) -> str:
-    """About four significant digits, without exponents where they can be helped."""
+    """About four significant digits, with an exponent below 0.001 alone."""
     if 0 < abs(value) < 0.001:
         return f"{value:{'+' if sign else ''}.3g}"
     return f"{value:{'+' if sign else ''}.{_decimals(value)}f}"
@@ -131,23 +130,23 @@ def label(name: str) -> str:
 
 
 def titled(name: str, unit: str, between: str = " ") -> str:
-    """`rate (nats)` from `rate_nats`: what an axis is called."""
+    """`rate (nats)` from `rate_nats`: the title of an axis."""
     return f"{label(name).removesuffix(f' {unit}')}{between}({unit})"
 
 
 def together(facts: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Facts that are the same told once: of two or three the names, of more the first and how many others there are."""
+    """Equal facts under one name: up to three names in full, of more the first and the number of others."""
     names: dict[tuple[str, ...], list[str]] = {}
-    for name, found in facts.items():
-        names.setdefault(tuple(found), []).append(name)
+    for name, values in facts.items():
+        names.setdefault(tuple(values), []).append(name)
     return {
-        ", ".join(alike) if len(alike) <= 3 else f"{alike[0]} and {len(alike) - 1} more": list(found)
-        for found, alike in names.items()
+        ", ".join(alike) if len(alike) <= 3 else f"{alike[0]} and {len(alike) - 1} more": list(values)
+        for values, alike in names.items()
     }
 
 
 def verdicts(sweep: Mapping[str, Any]) -> list[str]:
-    """One line for each claim."""
+    """A line for each claim, with its verdict and difference."""
     lines = []
     for claim in sweep["claims"]:
         difference = claim["difference"]

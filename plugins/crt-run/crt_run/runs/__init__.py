@@ -1,1 +1,1 @@
-"""A plan run in its folder: checkpoints, records, and what made the result."""
+"""Runs of a plan in a folder: checkpoints, records, results and their provenance."""

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors and JSON under a manifest of hashes, committed by a rename, loaded if the hashes hold."""
+"""Checkpoints: safetensors and JSON under a manifest of hashes, committed by a rename and verified when loaded."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _STATE = "state.json"
 
 
 class Saved(NamedTuple):
-    """What a checkpoint holds."""
+    """The contents of a checkpoint."""
 
     tensors: dict[str, Tensor]
     state: dict[str, Any]
 
 
 def save(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    """Writes a checkpoint aside, brings it to the disk, and renames it into place.
+    """Writes a checkpoint to a temporary folder, syncs it, and renames it into place.
 
-    Raises: RunError if the disk refuses; nothing that was there is touched.
+    Raises: RunError if writing fails; a committed checkpoint in its place stays untouched.
     """
     aside = aside_of(folder)
     with writing(folder):
@@ -46,7 +46,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) 
                 _write(aside / name, content)
             _sync(aside)
             if not committed(folder):
-                remove(folder)  # what is left of one whose removal a kill cut short, or that lost its mark
+                remove(folder)  # the remains of an interrupted removal, or a checkpoint that lost its mark
             aside.rename(folder)
             _sync(folder.parent)
         finally:
@@ -54,9 +54,9 @@ def save(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) 
 
 
 def load(folder: Path) -> Saved:
-    """What the checkpoint in `folder` holds.
+    """Loads the checkpoint in `folder`.
 
-    Raises: CheckpointError if a file is missing or differs from what was written.
+    Raises: CheckpointError if a file is missing or its hash differs.
     """
     hashes = _table(folder, _MANIFEST, _read(folder, MARK).decode(errors="replace"))
     raw = _verified(folder, _TENSORS, str(hashes.get(_TENSORS)))
@@ -68,18 +68,17 @@ def load(folder: Path) -> Saved:
 
 
 def mapped(folder: Path) -> Saved:
-    """As `load`, but the tensors stay in their file, which has to stay as it is: they are read where they are used.
+    """As `load`, but the tensors are mapped into memory: the file must not change while they are in use.
 
-    Raises: CheckpointError if a file is missing or differs from what was written.
+    Raises: CheckpointError if a file is missing or its hash differs.
     """
     hashes = _table(folder, _MANIFEST, _read(folder, MARK).decode(errors="replace"))
     try:
         with (folder / _TENSORS).open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise _unfit(folder, _TENSORS, f"cannot be read ({error.strerror})") from None
-    if found != hashes.get(_TENSORS):
-        raise _damaged(folder, _TENSORS, str(hashes.get(_TENSORS)), found)
+        raise _unreadable(folder, _TENSORS, error) from None
+    _check(folder, _TENSORS, str(hashes.get(_TENSORS)), digest)
     state = _table(folder, _STATE, str(hashes.get(_STATE)))
     try:
         with safetensors.safe_open(folder / _TENSORS, "pt") as tensors:
@@ -90,19 +89,19 @@ def mapped(folder: Path) -> Saved:
 
 
 def committed(folder: Path) -> bool:
-    """True if a checkpoint was brought to its end there."""
+    """True if `folder` holds a complete checkpoint."""
     return (folder / MARK).is_file()
 
 
 def remove(folder: Path) -> None:
-    """Deletes a checkpoint, its mark first, so that a crash on the way leaves nothing that looks whole."""
+    """Deletes a checkpoint, its mark first, so that a crash in between leaves nothing that looks complete."""
     with writing(folder):
         (folder / MARK).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def tidy(folder: Path) -> None:
-    """Deletes what writers that were killed left aside; nobody may be writing there."""
+    """Deletes temporary files of killed writers; no other process may be writing to `folder`."""
     for left in folder.glob(f"{_ASIDE}*"):
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
@@ -111,7 +110,7 @@ def tidy(folder: Path) -> None:
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies that share no memory, which is what safetensors takes: tied weights do."""
+    """Copies that share no memory, as safetensors requires; tied weights share it."""
     return {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
@@ -121,15 +120,12 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
     except OSError as error:
-        raise _unfit(folder, name, f"cannot be read ({error.strerror})") from None
+        raise _unreadable(folder, name, error) from None
 
 
 def _verified(folder: Path, name: str, expected: str) -> bytes:
     content = _read(folder, name)
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        shown = f"{found[:12]!r}… ({len(content)} bytes)"
-        raise _unfit(folder, name, f"the file was damaged, expected SHA-256 {expected[:12]!r}…, got {shown}")
+    _check(folder, name, expected, hashlib.sha256(content).hexdigest())
     return content
 
 
@@ -144,9 +140,14 @@ def _table(folder: Path, name: str, expected: str) -> dict[str, Any]:
     return table
 
 
-def _damaged(folder: Path, name: str, expected: str, found: str) -> CheckpointError:
-    shown = f"{found[:12]!r}… ({(folder / name).stat().st_size} bytes)"
-    return _unfit(folder, name, f"the file was damaged, expected SHA-256 {expected[:12]!r}…, got {shown}")
+def _check(folder: Path, name: str, expected: str, digest: str) -> None:
+    if digest != expected:
+        shown = f"{digest[:12]!r}… ({(folder / name).stat().st_size} bytes)"
+        raise _unfit(folder, name, f"the file was damaged, expected SHA-256 {expected[:12]!r}…, got {shown}")
+
+
+def _unreadable(folder: Path, name: str, error: OSError) -> CheckpointError:
+    return _unfit(folder, name, f"cannot be read ({error.strerror})")
 
 
 def _unfit(folder: Path, name: str, what: str) -> CheckpointError:

@@ -1,4 +1,4 @@
-"""One plan run in its folder, from the start or from where it stopped."""
+"""Runs one plan in its folder, from the start or from where it stopped."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from crtcore.kinds import Json, Measurement, Plan, Report
 from crtcore.registry import discover
 
 FORMAT = 1
-"""Version of the run folder's form."""
+"""Version of the run folder's format."""
 
 
 def finished(plan: Plan, runs: Path) -> dict[str, Any] | None:
-    """The result of a plan's run, if it is there.
+    """The result of a plan's finished run; None if it is not finished.
 
-    Raises: RunError if the folder is not a run of that plan.
+    Raises: RunError if the folder holds something other than a run of that plan.
     """
     folder = address(plan, runs)
     _ours(folder, plan)
@@ -44,9 +44,9 @@ def finished(plan: Plan, runs: Path) -> dict[str, Any] | None:
 def execute(
     plan: Plan, runs: Path, report: Report = lambda event: None, stopping: Callable[[], bool] = lambda: False
 ) -> dict[str, Any]:
-    """The result of a plan, run from the start, from where it stopped, or read if it is finished.
+    """Runs a plan from the start or from where it stopped, or reads its result if it is finished.
 
-    Raises: RunError if it cannot go on, Stopped if `stopping` said so.
+    Raises: RunError if it cannot go on, Stopped after a save if `stopping` returns True.
     """
     run = Run(plan, runs, report, stopping)
     with alone(run.folder, stopping):
@@ -57,21 +57,21 @@ def execute(
         started = time.time()
         _describe(run, started, None)
         write(run.folder / "spec.toml", tomli_w.dumps(dict(plan.document)).encode())
-        found = plan.experiment.build()(plan, run)
+        findings = plan.experiment.build()(plan, run)
         _describe(run, started, time.time())
-        result = {"name": plan.name, "hash": plan.hash, "seed": plan.seed, "numbers": _plain(found.numbers)}
-        if found.points:
-            result["points"] = flat(found.points)
-        if found.notes:
-            result["notes"] = list(found.notes)
-        if found.outcomes:
-            result["outcomes"] = {name: list(values) for name, values in found.outcomes.items()}
+        result = {"name": plan.name, "hash": plan.hash, "seed": plan.seed, "numbers": _plain(findings.numbers)}
+        if findings.points:
+            result["points"] = flat(findings.points)
+        if findings.notes:
+            result["notes"] = list(findings.notes)
+        if findings.outcomes:
+            result["outcomes"] = {name: list(values) for name, values in findings.outcomes.items()}
         write_json(run.folder / RESULT, result)
         return result
 
 
 def work(piece: Json, report: Report) -> Json:
-    """A piece of work for an executor: a resolved document and the runs folder, to the result or what went wrong."""
+    """The work of an executor: takes a resolved document and the runs folder, returns the result or the problem."""
     import signal
     import threading
 
@@ -96,7 +96,7 @@ def _ours(folder: Path, plan: Plan) -> None:
     about = read_json(folder / "run.json") if "run.json" in inside else {}
     if inside and (about.get("format"), about.get("hash")) != (FORMAT, plan.hash):
         raise RunError(
-            f"{folder}: expected a run of {plan.name!r} ({plan.hash}), found something else "
+            f"{folder}: expected a run of {plan.name!r} ({plan.hash}), got something else "
             f"({', '.join(sorted(inside)[:3])}); move it away, or choose another folder with --runs"
         )
 

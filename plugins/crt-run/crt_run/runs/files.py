@@ -1,4 +1,4 @@
-"""Files written whole: aside, brought to the disk, renamed into place."""
+"""Atomic files: written to a temporary name, synced, and renamed into place."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _ASIDE = ".tmp-"
 
 
 def aside_of(path: Path) -> Path:
-    """Where a process writes what it will rename to `path`."""
+    """The temporary path that this process renames to `path`."""
     return path.with_name(f"{_ASIDE}{path.name}-{os.getpid()}")
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Writes a JSON file aside and renames it into place.
+    """Writes a JSON file atomically.
 
-    Raises: RunError if the disk refuses.
+    Raises: RunError if writing fails.
     """
     write(path, dumped(values))
 
 
 def write(path: Path, content: bytes) -> None:
-    """Writes a file aside and renames it into place.
+    """Writes a file atomically.
 
-    Raises: RunError if the disk refuses.
+    Raises: RunError if writing fails.
     """
     aside = aside_of(path)
     with writing(path):
@@ -50,16 +50,14 @@ def dumped(values: Any) -> bytes:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what the disk refuses into a RunError that says what to do."""
+    """Turns an OSError into a RunError with advice."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             advice = "no space left; free some and give the same command again, what is finished is kept"
         else:
-            advice = (
-                f"{error.strerror or error}; put that right and give the same command again, what is finished is kept"
-            )
+            advice = f"{error.strerror or error}; fix that and give the same command again, what is finished is kept"
         raise RunError(f"cannot write {path}: {advice}") from error
 
 

@@ -1,4 +1,4 @@
-"""Records of a run: JSON lines that a kill may tear, and JSON files."""
+"""Records of a run: JSON lines, of which a kill may truncate the last, and JSON files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SAMPLES = "samples"
 
 
 def append(path: Path, line: Json) -> None:
-    """Appends one JSON line, whole.
+    """Appends one JSON line, on a new line even after a truncated one.
 
-    Raises: RunError if the disk refuses.
+    Raises: RunError if writing fails.
     """
     with files.writing(path), path.open("ab") as file:
         torn = file.tell() and not _ends(path)
@@ -33,31 +33,31 @@ def _ends(path: Path) -> bool:
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The readings in a file, in order of stage and step.
+    """The records in a file, one for each stage and step.
 
-    A step done again after a kill counts once, and a line that a kill tore is left out.
+    Records of one step are merged, and truncated lines are skipped.
     """
-    found: dict[tuple[str, int], dict[str, Any]] = {}
+    records: dict[tuple[str, int], dict[str, Any]] = {}
     for raw in path.read_bytes().splitlines() if path.is_file() else ():
         try:
             line = json.loads(raw)
             key = line["stage"], line["step"]
-            found[key] = found.get(key, {}) | line  # a step can have been recorded by its loss and by its judge
+            records[key] = records.get(key, {}) | line  # the loss and the validation of a step are two lines
         except (ValueError, TypeError, LookupError, RecursionError):
             continue
-    return list(found.values())
+    return list(records.values())
 
 
 def read_json(path: Path, *expected: str) -> dict[str, Any]:
     """A JSON file of a run, with the `expected` keys.
 
-    Raises: RunError if it is not there, not readable, or something else.
+    Raises: RunError if it is missing, not readable, or something else.
     """
     try:
         read = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise RunError(
-            f"{path}: expected a file of a run, found none; a report needs its runs where they were made"
+            f"{path}: expected a file of a run, got none; a report needs its runs where they were made"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         read = error

@@ -1,4 +1,4 @@
-"""Runs: one plan in one folder, from the first step or from where it stopped."""
+"""Runs and stages: folders, cache keys and locks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from crtcore.errors import Stopped
 from crtcore.kinds import Json, Plan, Report, digest
 
 PATIENCE = 0.5
-"""Seconds that a process waits for another's folder before it looks whether it was asked to stop."""
+"""Seconds between checks for a stop request while a process waits for a folder's lock."""
 
 
 class Stage:
-    """A trained thing, addressed by what it depends on, that any run may use."""
+    """One training with its weights, in a folder named after what it depends on; runs share it."""
 
     def __init__(self, run: Run, name: str, folder: Path) -> None:
         self.run = run
@@ -30,11 +30,11 @@ class Stage:
 
     @property
     def finished(self) -> bool:
-        """True: its final weights are there."""
+        """True if the final weights are saved."""
         return checkpoint.committed(self.folder / "final")
 
     def latest(self) -> checkpoint.Saved | None:
-        """The newest checkpoint; the final one if there is one."""
+        """The latest checkpoint, or the final one; None if there is none."""
         if self.finished:
             return checkpoint.load(self.folder / "final")
         steps = sorted(path for path in self.folder.glob("step-*") if checkpoint.committed(path))
@@ -49,14 +49,14 @@ class Stage:
                 checkpoint.remove(older)
 
     def record(self, step: int, steps: int, metrics: Mapping[str, float]) -> None:
-        """Appends readings to the stage's records, and to the run's."""
+        """Appends metrics to the stage's records, and to the run's."""
         line = {"stage": self.name, "step": step, "steps": steps, **metrics}
         append(self.folder / RECORDS, line)
         self.run.record(line)
 
 
 class Run:
-    """A plan's folder: what an experiment works in."""
+    """The folder of a plan, which an experiment works in."""
 
     def __init__(
         self, plan: Plan, runs: Path, report: Report = lambda event: None, stopping: Callable[[], bool] = lambda: False
@@ -71,9 +71,9 @@ class Run:
 
     @contextmanager
     def stage(self, name: str, reads: tuple[str, ...], of: Plan | None = None) -> Iterator[Stage]:
-        """The stage called `name`, which depends on what the plan has at the paths `reads`; one process at a time.
+        """Opens the stage called `name` for one process at a time; its cache key hashes the plan at the paths `reads`.
 
-        `of` is the plan that is read, where an experiment trains by another than the run's own.
+        `of` is the plan to hash, if it is not the run's own.
         """
         key = digest({"stage": name, **(of or self.plan).excerpt(reads)})
         folder = self.runs / "stages" / name / key
@@ -94,11 +94,11 @@ class Run:
         self.report({"event": "reading", **line})
 
     def note_backends(self, role: str, part: object) -> None:
-        """Records the backends that a part or its modules ended up with: their attribute `backend`, if it is a text."""
-        told = [(role, part)]
+        """Records the backends that a part and its modules used: their attribute `backend`, if it is a string."""
+        parts = [(role, part)]
         if isinstance(part, nn.Module):
-            told = [(f"{role} {type(module).__name__.lower()}", module) for module in part.modules()]
-        for name, each in told:
+            parts = [(f"{role} {type(module).__name__.lower()}", module) for module in part.modules()]
+        for name, each in parts:
             if isinstance(backend := getattr(each, "backend", None), str):
                 self.facts["backends"][name] = backend
 
@@ -116,9 +116,9 @@ def address(plan: Plan, runs: Path) -> Path:
 
 @contextmanager
 def alone(folder: Path, stopping: Callable[[], bool]) -> Iterator[None]:
-    """Holds a folder for this process alone.
+    """Holds the lock of a folder.
 
-    Raises: Stopped if `stopping` says so before it is free, RunError if the disk refuses.
+    Raises: Stopped if `stopping` returns True while it waits, RunError if writing fails.
     """
     lock = filelock.FileLock(folder.with_suffix(".lock"))
     while not lock.is_locked:

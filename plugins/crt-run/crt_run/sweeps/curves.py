@@ -1,4 +1,4 @@
-"""Gaps: how far apart the curves of arms are, where the number on the horizontal axis is measured and not chosen."""
+"""Gaps between the curves of arms, for figures whose horizontal axis is a measured number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crtcore.compose.study import Point
 from crtcore.kinds import Figure
 
 PLACES = 65
-"""Places of a range, evenly spaced, that curves are compared at."""
+"""Evenly spaced places of a range, at which curves are compared."""
 
 Curve: TypeAlias = "Sequence[tuple[float, float]]"
 """Points from left to right."""
@@ -28,62 +28,61 @@ class Span(NamedTuple):
 
     @property
     def places(self) -> list[float]:
-        """Evenly spaced, both ends among them."""
+        """Evenly spaced places, including both ends."""
         return [float(place) for place in np.linspace(self.low, self.high, PLACES)]
 
 
 def common(curves: Iterable[Curve]) -> Span | None:
-    """The range that all curves reach over; None if there is none."""
+    """The range that all curves cover; None if there is none."""
     ends = [(curve[0][0], curve[-1][0]) for curve in curves]
     low, high = max(low for low, _ in ends), min(high for _, high in ends)
     return Span(low, high) if low < high else None
 
 
 def along(curve: Curve, span: Span) -> list[float]:
-    """The curve at the places of a range inside its own, on straight lines between neighbours."""
+    """The curve at the places of a range inside its own, interpolated linearly."""
     across, up = zip(*curve, strict=True)
     return [float(value) for value in np.interp(span.places, across, up)]
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean over a range, from values at its places, by trapezoids."""
+    """The mean over a range from values at its places, by the trapezoidal rule."""
     return float(np.trapezoid(values) / (len(values) - 1))
 
 
 def gaps(points: Sequence[Point], results: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """For each pair of arms, how far the curves of the later one are above those of the earlier one.
 
-    Differences are paired by seed and taken in the mean over the range that the curves of all arms and seeds have in
-    common, where nothing is extrapolated; `lower` and `higher` are the stretches where the interval over seeds leaves
-    out 0 place by place.
+    Differences are paired by seed and averaged over the range that the curves of all arms and seeds cover; nothing is
+    extrapolated. `lower` and `higher` are the stretches where the pointwise interval over seeds excludes 0.
     """
     figures = points[0].plan.experiment.figures if points else ()
-    found = []
+    comparisons = []
     for figure, number in ((each, number) for each in figures if each.along for number in each.numbers):
         for where, arms in _curves(points, results, figure, number).items():
             span = common(curve for by_seed in arms.values() for curve in by_seed.values())
             for against, arm in itertools.combinations(arms, 2):
-                told = {"number": number, "across": figure.across, "arm": arm, "against": against, "grid": list(where)}
-                found.append(told | _gap(arms[arm], arms[against], span))
-    return found
+                pair = {"number": number, "across": figure.across, "arm": arm, "against": against, "grid": list(where)}
+                comparisons.append(pair | _gap(arms[arm], arms[against], span))
+    return comparisons
 
 
 def _curves(
     points: Sequence[Point], results: Mapping[int, Mapping[str, Any]], figure: Figure, number: str
 ) -> dict[tuple[str, ...], dict[str, dict[int, Curve]]]:
     """Grid values and further labels, to arm, to seed, to curve."""
-    found: dict[tuple[str, ...], dict[str, dict[int, list[tuple[float, float]]]]] = {}
+    groups: dict[tuple[str, ...], dict[str, dict[int, list[tuple[float, float]]]]] = {}
     for index, point in enumerate(points):
         for row in results.get(index, {}).get("points", ()):
             labels, numbers = parted(row)
             if figure.across in numbers and number in numbers:
                 further = (f"{name}={value}" for name, value in labels.items() if name != figure.along)
-                curves = found.setdefault((*point.grid, *further), {}).setdefault(point.arm, {})
+                curves = groups.setdefault((*point.grid, *further), {}).setdefault(point.arm, {})
                 place = numbers[figure.across]["mean"], numbers[number]["mean"]
                 curves.setdefault(point.plan.seed, []).append(place)
     return {
         where: {arm: {seed: sorted(curve) for seed, curve in by_seed.items()} for arm, by_seed in arms.items()}
-        for where, arms in found.items()
+        for where, arms in groups.items()
     }
 
 
@@ -105,13 +104,13 @@ def _gap(curves: Mapping[int, Curve], others: Mapping[int, Curve], span: Span | 
 
 
 def _sign(differences: list[float]) -> int:
-    """-1 or 1 where the interval over seeds is on one side of 0; 0 where it is not, or there is none."""
-    found = interval(differences) if len(differences) > 1 else {"low": 0, "high": 0}
-    return int(found["low"] > 0) - int(found["high"] < 0)
+    """-1 or 1 if the interval over seeds is on one side of 0; 0 if it is not, or there is none."""
+    ends = interval(differences) if len(differences) > 1 else {"low": 0, "high": 0}
+    return int(ends["low"] > 0) - int(ends["high"] < 0)
 
 
 def _stretches(signs: Sequence[int], wanted: int, span: Span) -> Iterator[Span]:
-    """Where neighbouring places have the wanted sign."""
+    """Stretches of neighbouring places with the wanted sign."""
     places = span.places
     for sign, group in itertools.groupby(range(len(signs)), key=lambda at: signs[at]):
         if sign == wanted:

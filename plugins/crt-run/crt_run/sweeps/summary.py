@@ -1,4 +1,4 @@
-"""What the finished points of a study say together."""
+"""The summary of a study: intervals over seeds, paired differences, claims and gaps."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SWEEP = "sweep.json"
 
 
 def gather(study: Study, runs: Path, ended: Finished) -> Path:
-    """Writes what the finished points say together into the sweep's folder, and returns the folder.
+    """Writes the summary of the finished points into the sweep's folder, and returns the folder.
 
-    What came of each sample stays with its run.
+    Outcomes of single samples stay with their runs.
     """
     folder = runs / study.name / f"sweep-{study.hash}"
     ran = [
@@ -50,7 +50,7 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
             "ran_on": ran_on(address(study.points[index].plan, runs) for index in ended.results),
             "runs": ran,
             **({"points": points} if points else {}),
-            **({"gaps": apart} if (apart := gaps(study.points, ended.results)) else {}),
+            **({"gaps": between} if (between := gaps(study.points, ended.results)) else {}),
         },
     )
     write(folder / "spec.toml", tomli_w.dumps(dict(study.document)).encode())
@@ -64,9 +64,9 @@ def _brief(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def summary(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Group to number to mean and interval over seeds, with the paired difference from the baseline arm."""
     values = _values(points, results)
-    told: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = {}
     for (arm, grid), numbers in values.items():
-        told[", ".join((arm, *grid))] = {
+        groups[", ".join((arm, *grid))] = {
             name: {
                 "unit": unit,
                 **interval(list(by_seed.values())),
@@ -76,35 +76,35 @@ def summary(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -
             }
             for name, (unit, by_seed) in numbers.items()
         }
-    return told
+    return groups
 
 
 def table(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The points of all runs, each with arm and grid values; those with the same labels are joined over seeds."""
-    found: dict[tuple[tuple[str, Any], ...], dict[str, list[dict[str, Any]]]] = {}
+    """The points of all runs, each with arm and grid values; points of equal labels are averaged over seeds."""
+    groups: dict[tuple[tuple[str, Any], ...], dict[str, list[dict[str, Any]]]] = {}
     for index, point in enumerate(points):
         for row in results.get(index, {}).get("points", ()):
             labels, numbers = parted(row)
-            grid = ", ".join(value for value in point.grid if not _stands(value, labels))
-            joined = found.setdefault((("arm", point.arm), ("grid", grid), *labels.items()), {})
+            grid = ", ".join(value for value in point.grid if not _is_label(value, labels))
+            joined = groups.setdefault((("arm", point.arm), ("grid", grid), *labels.items()), {})
             for name, number in numbers.items():
                 joined.setdefault(name, []).append(number)
-    gridded = any(dict(labels)["grid"] for labels in found)
+    gridded = any(dict(labels)["grid"] for labels in groups)
     return [
         {name: value for name, value in labels if gridded or name != "grid"}
         | {name: _joined(seeds) for name, seeds in numbers.items()}
-        for labels, numbers in found.items()
+        for labels, numbers in groups.items()
     ]
 
 
-def _stands(told: str, labels: Mapping[str, Any]) -> bool:
-    """True if a label says what a grid value `path=value` says."""
-    path, _, value = told.partition("=")
+def _is_label(setting: str, labels: Mapping[str, Any]) -> bool:
+    """True if a label has the name and value of a grid value `path=value`."""
+    path, _, value = setting.partition("=")
     return str(labels.get(path.rpartition(".")[2])) == value
 
 
 def _joined(seeds: list[dict[str, Any]]) -> dict[str, Any]:
-    """A point's number over seeds; that of one seed keeps the interval over samples."""
+    """A point's number over seeds; with one seed it keeps the interval over samples."""
     over = interval([number["mean"] for number in seeds]) if len(seeds) > 1 else {"seeds": 1}
     return {**seeds[0], **over, "samples": sum(number["samples"] for number in seeds)}
 
@@ -112,13 +112,13 @@ def _joined(seeds: list[dict[str, Any]]) -> dict[str, Any]:
 def claims(study: Study, results: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each claim of the study with its verdict, once for each value of the grid."""
     values, outcomes = _values(study.points, results), _outcomes(study.points, results)
-    told = []
+    verdicts = []
     for claim in study.claims:
         for grid in dict.fromkeys(point.grid for point in study.points if point.arm == claim.arm):
             pair = [values.get((name, grid), {}).get(claim.number, ("", {}))[1] for name in (claim.arm, claim.against)]
             each = [outcomes.get((name, grid), {}).get(claim.number, {}) for name in (claim.arm, claim.against)]
             difference, over_samples = paired(*pair), two_level(*each)
-            told.append(
+            verdicts.append(
                 {
                     **attrs.asdict(claim),
                     "grid": list(grid),
@@ -127,11 +127,11 @@ def claims(study: Study, results: Mapping[int, Mapping[str, Any]]) -> list[dict[
                     "verdict": verdict(claim.expect, difference),
                 }
             )
-    return told
+    return verdicts
 
 
 def verdict(expect: str, difference: Mapping[str, Any] | None) -> str:
-    """Whether a paired difference bears out what was expected of it."""
+    """Whether a claim holds, by the interval of its paired difference."""
     if difference is None:
         return "not measured"
     if difference["low"] is None:
@@ -159,9 +159,9 @@ def _values(
 def _outcomes(
     points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]
 ) -> dict[tuple[str, tuple[str, ...]], dict[str, dict[int, list[float]]]]:
-    """(Arm, grid) to number to what it is the mean of, by seed."""
-    found: dict[tuple[str, tuple[str, ...]], dict[str, dict[int, list[float]]]] = {}
+    """(Arm, grid) to number to its outcomes, one for each sample, by seed."""
+    outcomes: dict[tuple[str, tuple[str, ...]], dict[str, dict[int, list[float]]]] = {}
     for index, point in enumerate(points):
         for name, each in results.get(index, {}).get("outcomes", {}).items():
-            found.setdefault((point.arm, point.grid), {}).setdefault(name, {})[point.plan.seed] = each
-    return found
+            outcomes.setdefault((point.arm, point.grid), {}).setdefault(name, {})[point.plan.seed] = each
+    return outcomes

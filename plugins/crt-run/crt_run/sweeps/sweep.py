@@ -1,4 +1,4 @@
-"""Studies: every point of a spec file run by an executor, and what the runs say together."""
+"""Runs every point of a study with its executor."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from crtcore.kinds import Json
 
 
 class Finished(NamedTuple):
-    """What became of a study's points."""
+    """Results and problems of a study's points."""
 
     results: dict[int, dict[str, Any]]
     """Index of a point to its result."""
     problems: dict[int, str]
-    """Index of a point to why it has none."""
+    """Index of a point to why it has no result."""
 
 
 def run(study: Study, runs: Path, report: Callable[[int, Json], None]) -> Finished:
-    """Runs what is not finished; what fails stops nothing else.
+    """Runs the points that are not finished; a failed point does not stop the others.
 
-    An interrupt stops the workers once they have saved.
+    An interrupt stops the workers after they have saved.
     """
     results: dict[int, dict[str, Any]] = {}
     problems: dict[int, str] = {}
@@ -57,7 +57,7 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None]) -> Finish
 
 
 def failed(study: Study, ended: Finished) -> RunError | None:
-    """One error that names every point without a result; None if all have one."""
+    """An error that names every point without a result; None if all points have one."""
     if not ended.problems:
         return None
     lines = [

@@ -271,7 +271,7 @@ def test_a_folder_of_something_else_is_told_and_left_alone(plan: Plan, runs: Pat
 
     message = told(lambda: execute(plan, runs))
 
-    assert message.startswith(f"{folder}: expected a run of 'toy' ({plan.hash}), found something else")
+    assert message.startswith(f"{folder}: expected a run of 'toy' ({plan.hash}), got something else")
     assert "move it away, or choose another folder with --runs" in message
     assert (folder / "thesis.tex").read_text() == "mine"
 

@@ -87,7 +87,7 @@ PLANTED: dict[str, tuple[tuple[Row, ...], str]] = {
     ),
     "the same labels": (
         (Row({"decoder": "sd", "budget": 1}, {}), Row({"budget": 1.0, "decoder": "sd"}, {})),
-        "point budget=1.0, decoder='sd': expected labels of its own, got those of another point",
+        "point budget=1.0, decoder='sd': expected unique labels, got those of another point",
     ),
     "a label too many": (
         (Row({"budget": 1}, {}), Row({"budget": 2, "depth": 3}, {})),
@@ -107,15 +107,15 @@ PLANTED: dict[str, tuple[tuple[Row, ...], str]] = {
     ),
     "a label that a number is called": (
         (Row({"cost": 1}, {"cost": BITS}),),
-        "point cost=1: expected names used once, and not arm or grid, got 'cost'",
+        "point cost=1: expected unique names other than arm or grid, got 'cost'",
     ),
     "a label of the sweep's": (
         (Row({"arm": "wide"}, {}),),
-        "point arm='wide': expected names used once, and not arm or grid, got 'arm'",
+        "point arm='wide': expected unique names other than arm or grid, got 'arm'",
     ),
     "a number of the sweep's": (
         (Row({"budget": 1}, {"grid": BITS}),),
-        "point budget=1: expected names used once, and not arm or grid, got 'grid'",
+        "point budget=1: expected unique names other than arm or grid, got 'grid'",
     ),
 }
 
