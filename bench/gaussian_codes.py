@@ -1,8 +1,8 @@
-"""How near Gaussian codes come to the frontier of the noisy pointer: fitted to its classes directly, with no network.
+"""How near Gaussian codes come to the frontier of the noisy pointer, fitted to its classes without a network.
 
-Each class has a mean of its own, all share a scale for each channel, and the prior is the mixture of them all, so that
-the rate is the information itself; the predictor has a hidden layer or is linear. What is left above the frontier is
-what codes of one Gaussian for each class cannot reach, as far as gradient descent tells; of `--rounds` fits the best.
+Each class has its own mean, all classes share a scale for each channel, and the prior is the mixture of all, so that
+the rate is the information itself. The predictor is linear or has a hidden layer. The gap to the frontier is what codes
+of one Gaussian for each class cannot reach, up to the precision of gradient descent; it is the best of `--rounds` fits.
 
 Usage: python bench/gaussian_codes.py [--steps N] [--channels N] [--rounds N] [--threads N] [--json]
 """
@@ -24,10 +24,10 @@ DRAWS, TRIED = 32, 4000
 
 
 def main() -> None:
-    told = options("Gaussian codes beside the exact frontier.", steps=1500, channels=16)
+    arguments = options("Gaussian codes beside the exact frontier.", steps=1500, channels=16)
     joint = np.full((CLASSES, CLASSES), NOISE / CLASSES**2) + np.eye(CLASSES) * (1 - NOISE) / CLASSES
     frontier, answers = exact_frontier(joint), torch.tensor(joint * CLASSES).float()
-    rows, numbers = [], {"channels": told.channels, "steps": told.steps}
+    rows, numbers = [], {"channels": arguments.channels, "steps": arguments.steps}
     for power, prices in (("rate", RATE), ("squared rate", SQUARED)):
         for price in prices:
             for name in ("linear", "hidden layer"):
@@ -35,45 +35,45 @@ def main() -> None:
                 def charged(rate: Tensor, power: str = power, price: float = price) -> Tensor:
                     return price * (rate if power == "rate" else rate**2)
 
-                found = [fitted(told, answers, name, charged, seed) for seed in range(told.rounds)]
-                rate, distortion = min(found, key=lambda each: each[1] + float(charged(torch.tensor(each[0]))))
+                fits = [fitted(arguments, answers, name, charged, seed) for seed in range(arguments.rounds)]
+                rate, distortion = min(fits, key=lambda each: each[1] + float(charged(torch.tensor(each[0]))))
                 gap = distortion - frontier.least(rate)
                 rows.append((f"{price} of the {power}", name, f"{rate:.3f}", f"{distortion:.3f}", f"{gap:.3f}"))
                 key = f"{price} of the {power}, {name}"
                 numbers |= {f"{key}, rate": rate, f"{key}, distortion": distortion, f"{key}, gap": gap}
-    print(f"{CLASSES} classes, noise {NOISE}, {told.channels} channels; the best of {told.rounds} fits; nats")
+    print(f"{CLASSES} classes, noise {NOISE}, {arguments.channels} channels; the best of {arguments.rounds} fits; nats")
     show(("price", "predictor", "rate", "distortion", "above the frontier"), rows)
-    keep("gaussian_codes", [], numbers, told)
+    keep("gaussian_codes", [], numbers, arguments)
 
 
 def fitted(
-    told: argparse.Namespace, answers: Tensor, name: str, charged: Callable[[Tensor], Tensor], seed: int
+    arguments: argparse.Namespace, answers: Tensor, name: str, charged: Callable[[Tensor], Tensor], seed: int
 ) -> tuple[float, float]:
-    """Rate and distortion."""
+    """Rate and distortion of one fit, in nats."""
     torch.manual_seed(seed)
-    means = nn.Parameter(0.3 * torch.randn(CLASSES, told.channels))
-    scales = nn.Parameter(torch.full((told.channels,), -0.5))
-    hidden = nn.Sequential(nn.Linear(told.channels, 64), nn.ReLU(), nn.Linear(64, CLASSES))
-    predictor = nn.Linear(told.channels, CLASSES) if name == "linear" else hidden
+    means = nn.Parameter(0.3 * torch.randn(CLASSES, arguments.channels))
+    scales = nn.Parameter(torch.full((arguments.channels,), -0.5))
+    hidden = nn.Sequential(nn.Linear(arguments.channels, 64), nn.ReLU(), nn.Linear(64, CLASSES))
+    predictor = nn.Linear(arguments.channels, CLASSES) if name == "linear" else hidden
     optimizer = torch.optim.Adam([means, scales, *predictor.parameters()], lr=2e-2)
-    course = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, told.steps)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, arguments.steps)
 
-    def drawn(count: int) -> tuple[Tensor, Tensor]:
-        codes = means[:, None] + scales.exp() * torch.randn(CLASSES, count, told.channels)  # c s d
+    def losses(count: int) -> tuple[Tensor, Tensor]:
+        codes = means[:, None] + scales.exp() * torch.randn(CLASSES, count, arguments.channels)  # c s d
         gaps = (codes[:, :, None] - means) / scales.exp()  # c s c d
-        each = -gaps.square().sum(-1) / 2  # c s c, up to what all share
-        own = each[torch.arange(CLASSES), :, torch.arange(CLASSES)]
-        rate = (own - each.logsumexp(-1)).mean() + math.log(CLASSES)
+        logits = -gaps.square().sum(-1) / 2  # c s c, up to what all share
+        own = logits[torch.arange(CLASSES), :, torch.arange(CLASSES)]
+        rate = (own - logits.logsumexp(-1)).mean() + math.log(CLASSES)
         return rate, -(answers[:, None] * predictor(codes).log_softmax(-1)).sum(-1).mean()
 
-    for _ in range(told.steps):
-        rate, distortion = drawn(DRAWS)
+    for _ in range(arguments.steps):
+        rate, distortion = losses(DRAWS)
         optimizer.zero_grad()
         (distortion + charged(rate)).backward()
         optimizer.step()
-        course.step()
+        schedule.step()
     with torch.no_grad():
-        rate, distortion = drawn(TRIED)
+        rate, distortion = losses(TRIED)
     return float(rate), float(distortion)
 
 

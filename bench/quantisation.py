@@ -1,9 +1,9 @@
 """Time and memory of quantising vectors, ours against vector-quantize-pytorch's, on the same entries.
 
 Both compare by Euclidean distance, average entries with a decay of 0.8 and weigh the commitment by 1, which are the
-peer's defaults. A training step is forward, backward and what becomes of the entries. Memory is the peak of a process
-of its own above what it held before its first call. The step is taken on fewer vectors (`--trained`): on 65,536 the
-peer's needs more than 24 GB.
+peer's defaults. A training step is forward, backward and the update of the entries. Memory is the peak of a process of
+its own, minus what it held before its first call. The step has fewer vectors (`--trained`): with 65,536 the peer needs
+more than 24 GB.
 
 Usage: python bench/quantisation.py [--vectors N] [--trained N] [--codes N] [--width N] [--rounds N] [--threads N]
 [--json]
@@ -29,20 +29,20 @@ DECAY = 0.8
 
 
 def main() -> None:
-    told = options(
+    arguments = options(
         "Quantisation beside vector-quantize-pytorch.", vectors=65_536, trained=32_768, codes=16_384, width=8
     )
     measured = os.environ.get("BENCH_MEMORY_OF")
     if measured:
-        print(peak(*measured.split(":"), told))
+        print(peak(*measured.split(":"), arguments))
         return
-    quantisers = {side: built(side, told) for side in SIDES}
-    agree = agreement(quantisers, drawn("forward", told))
-    rows, numbers = [], {"codes": told.codes, "width": told.width, "same_ids": agree}
+    quantisers = {side: built(side, arguments) for side in SIDES}
+    agree = agreement(quantisers, drawn("forward", arguments))
+    rows, numbers = [], {"codes": arguments.codes, "width": arguments.width, "same_ids": agree}
     for work in WORKS:
-        vectors = drawn(work, told)
+        vectors = drawn(work, arguments)
         numbers[f"{work}, vectors"] = vectors.shape[1]
-        taken = seconds({side: acts(quantisers[side], vectors, work) for side in SIDES}, told.rounds)
+        taken = seconds({side: acts(quantisers[side], vectors, work) for side in SIDES}, arguments.rounds)
         memory = {side: memory_of(side, work) for side in SIDES}
         faster, smaller = ratio(taken["ours"], taken[PEER]), memory["ours"] / memory[PEER]
         for side in SIDES:
@@ -52,33 +52,35 @@ def main() -> None:
             rows.append((f"{work}, {vectors.shape[1]} vectors", side, f"{time:.3f}", f"{memory[side] / 2**20:.0f}"))
         numbers |= {f"{work}, time ratio": faster, f"{work}, memory ratio": smaller}
         rows.append(("", "ratio", f"{faster:.3f}", f"{smaller:.4f}"))
-    print(f"torch {torch.__version__}, {told.threads} threads, {told.codes} codes of {told.width}")
-    print(f"medians (least to most) of {told.rounds} rounds; the same ids for {agree:.4%} of vectors")
+    print(f"torch {torch.__version__}, {arguments.threads} threads, {arguments.codes} codes of {arguments.width}")
+    print(f"medians (least to most) of {arguments.rounds} rounds; the same ids for {agree:.4%} of vectors")
     show(("", "", "seconds", "MiB"), rows)
-    keep("quantisation", [PEER], numbers, told)
+    keep("quantisation", [PEER], numbers, arguments)
 
 
-def drawn(work: str, told: argparse.Namespace) -> Tensor:
-    count = told.vectors if work == "forward" else told.trained
-    return torch.randn(1, count, told.width, generator=torch.Generator().manual_seed(1))
+def drawn(work: str, arguments: argparse.Namespace) -> Tensor:
+    count = arguments.vectors if work == "forward" else arguments.trained
+    return torch.randn(1, count, arguments.width, generator=torch.Generator().manual_seed(1))
 
 
-def built(side: str, told: argparse.Namespace) -> Any:
-    entries = torch.randn(told.codes, told.width, generator=torch.Generator().manual_seed(0))
+def built(side: str, arguments: argparse.Namespace) -> Any:
+    entries = torch.randn(arguments.codes, arguments.width, generator=torch.Generator().manual_seed(0))
     if side == "ours":
         vq = crtcore.discover().find("bottleneck", "vq").spec
-        ours = vq(codes=told.codes, width=told.width, compare="euclidean", decay=DECAY, commitment=1.0).build()
+        ours = vq(
+            codes=arguments.codes, width=arguments.width, compare="euclidean", decay=DECAY, commitment=1.0
+        ).build()
         ours.entries.data.copy_(entries)
         return ours
     from vector_quantize_pytorch import VectorQuantize
 
-    peer = VectorQuantize(dim=told.width, codebook_size=told.codes, decay=DECAY, commitment_weight=1.0)
+    peer = VectorQuantize(dim=arguments.width, codebook_size=arguments.codes, decay=DECAY, commitment_weight=1.0)
     peer._codebook.embed.data.copy_(entries[None])
     peer._codebook.embed_avg.data.copy_(entries[None])
     return peer
 
 
-def squeezed(quantiser: Any, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def quantised(quantiser: Any, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Codes, ids and loss."""
     if hasattr(quantiser, "spec"):
         made = quantiser(vectors)
@@ -89,12 +91,12 @@ def squeezed(quantiser: Any, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def acts(quantiser: Any, vectors: Tensor, work: str) -> Callable[[], object]:
     def forward() -> None:
         with torch.no_grad():
-            squeezed(quantiser.eval(), vectors)
+            quantised(quantiser.eval(), vectors)
 
     def step() -> None:
         features = vectors.clone().requires_grad_()
-        codes, _, loss = squeezed(quantiser.train(), features)
-        (loss.sum() + codes.square().mean()).backward()  # something for the codes' gradient to come from
+        codes, _, loss = quantised(quantiser.train(), features)
+        (loss.sum() + codes.square().mean()).backward()  # so that the codes have a gradient
 
     return forward if work == "forward" else step
 
@@ -102,22 +104,22 @@ def acts(quantiser: Any, vectors: Tensor, work: str) -> Callable[[], object]:
 @torch.no_grad()
 def agreement(quantisers: dict[str, Any], vectors: Tensor) -> float:
     """Share of vectors that both give the same id."""
-    ours, theirs = (squeezed(quantisers[side].eval(), vectors)[1] for side in SIDES)
+    ours, theirs = (quantised(quantisers[side].eval(), vectors)[1] for side in SIDES)
     return (ours == theirs).double().mean().item()
 
 
 def memory_of(side: str, work: str) -> int:
-    """Bytes, in a process of its own."""
+    """Peak bytes of a side, measured in a process of its own."""
     command = [sys.executable, __file__, *(word for word in sys.argv[1:] if word != "--json")]
-    told = subprocess.run(
+    completed = subprocess.run(
         command, env=os.environ | {"BENCH_MEMORY_OF": f"{side}:{work}"}, capture_output=True, text=True, check=True
     )
-    return int(told.stdout)
+    return int(completed.stdout)
 
 
-def peak(side: str, work: str, told: argparse.Namespace) -> int:
-    """The most that was resident in two calls, above what was before the first."""
-    act = acts(built(side, told), drawn(work, told), work)
+def peak(side: str, work: str, arguments: argparse.Namespace) -> int:
+    """Peak resident bytes in two calls, minus those before the first."""
+    act = acts(built(side, arguments), drawn(work, arguments), work)
     before = resident("VmRSS")
     act()
     act()
@@ -125,9 +127,9 @@ def peak(side: str, work: str, told: argparse.Namespace) -> int:
 
 
 def resident(entry: str) -> int:
-    """Bytes now (`VmRSS`), or the most there were (`VmHWM`); Linux alone tells."""
-    told = Path("/proc/self/status").read_text()
-    return int(told.partition(f"{entry}:")[2].split()[0]) * 1024
+    """Resident bytes now (`VmRSS`) or at their peak (`VmHWM`); Linux only."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{entry}:")[2].split()[0]) * 1024
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ways to do the same, timed in turns in one process: one table, and one file in `results` on request."""
+"""Times several ways to do the same, in turns in one process; prints a table, and writes it to `results` on request."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 class Spread(NamedTuple):
-    """A number that was taken several times."""
+    """Median and range of a number that was measured several times."""
 
     median: float
     least: float
@@ -36,12 +36,12 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratio(over: Sequence[float], under: Sequence[float]) -> Spread:
-    """Round by round, so that a slow moment of the machine falls out."""
+    """The ratio in each round, so that a slow moment of the machine affects both sides."""
     return spread([a / b for a, b in zip(over, under, strict=True)])
 
 
 def seconds(arms: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """What each arm took in each round; the first, unmeasured one warms them up."""
+    """Seconds of each arm in each round, after a warm-up round that does not count."""
     taken: dict[str, list[float]] = {name: [] for name in arms}
     for turn in range(rounds + 1):
         for name, act in arms.items():
@@ -53,14 +53,14 @@ def seconds(arms: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, 
 
 
 def options(about: str, **numbers: int) -> argparse.Namespace:
-    """The command line: a whole number for each keyword, rounds, threads, and whether to keep the table."""
+    """Parses the command line: an integer for each keyword, rounds, threads, and whether to keep the table."""
     parser = argparse.ArgumentParser(description=about)
     for name, default in (numbers | {"rounds": 5, "threads": 1}).items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
     parser.add_argument("--json", action="store_true", help="keep the table under bench/results")
-    told = parser.parse_args()
-    torch.set_num_threads(told.threads)
-    return told
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    return arguments
 
 
 def show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -74,9 +74,9 @@ def cells(row: Sequence[str], widths: Sequence[int]) -> Any:
     return enumerate(zip(row, widths, strict=True))
 
 
-def keep(name: str, peers: Sequence[str], numbers: Mapping[str, Any], told: argparse.Namespace) -> None:
-    """Writes `numbers` with what they were taken on, if that was asked for."""
-    if not told.json:
+def keep(name: str, peers: Sequence[str], numbers: Mapping[str, Any], arguments: argparse.Namespace) -> None:
+    """Writes `numbers` with the machine and versions, if `--json` was given."""
+    if not arguments.json:
         return
     about = {
         "name": name,
@@ -85,8 +85,8 @@ def keep(name: str, peers: Sequence[str], numbers: Mapping[str, Any], told: argp
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",
         "device": "cpu",
-        "threads": told.threads,
-        "rounds": told.rounds,
+        "threads": arguments.threads,
+        "rounds": arguments.rounds,
         "git": git_state(),
     }
     plain = {key: value._asdict() if isinstance(value, Spread) else value for key, value in numbers.items()}

@@ -1,4 +1,4 @@
-"""What the generated reasoning traces of crt-latent cost, and how many of the graphs and mazes that are drawn are kept.
+"""The time to generate reasoning traces of crt-latent, and the share of drawn graphs and mazes that is kept.
 
 Seconds are of processor time, one thread.
 
@@ -45,9 +45,9 @@ def mazes() -> None:
     problems = Keys(Maze()).problems(torch.arange(MAZES), torch.arange(MAZES)).tolist()
     start, expanded = process_time(), []
     for world in map(world_from, problems):
-        found = search(world)
-        if found and needs_a_key(world, len(found.moves)):
-            expanded.append(len(found.expansions))
+        solution = search(world)
+        if solution and needs_a_key(world, len(solution.moves)):
+            expanded.append(len(solution.expansions))
     taken = process_time() - start
     print(f"maze: {1e3 * taken / MAZES:.2f} ms a draw, {len(expanded) / MAZES:.1%} take a key on every shortest way")
     for most in (40, 64, 96):

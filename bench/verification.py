@@ -1,8 +1,8 @@
-"""Milliseconds of a verdict on a CPU by the torch reference and by the host build of the kernels; what decoding gains.
+"""Milliseconds of a verdict on a CPU by the torch reference and by the host build of the kernels, and of decoding.
 
-Verdicts: trees that decoders draw where target and draft are one row of random logits each, a small way apart; the same
-rounds for both, whose verdicts are equal in every bit before anything is timed. Decoding: `rsd-s` with a transformer of
-5M parameters and a draft, untrained but for an output layer that says something, the same ids by both.
+Verdicts: decoders draft trees where target and draft are one row of random logits each, a small distance apart. Both
+sides verify the same rounds, and their verdicts are equal in every bit before anything is timed. Decoding: `rsd-s` with
+an untrained transformer of 5M parameters and a draft, with random output layers; both sides generate the same ids.
 
 Usage: python bench/verification.py [--judged N] [--length N] [--rounds N] [--threads N] [--json]
 """
@@ -30,7 +30,7 @@ TREES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 SIDES = {"reference": "torch", "host build": "kernels"}
 NOISE = 0.5
-"""Standard deviation of what sets the draft's logits, of spread 2, apart from the target's."""
+"""Standard deviation of the difference between the logits of draft and target, which have standard deviation 2."""
 SHAPES = {"prior": {"layers": 5, "width": 256, "heads": 4}, "draft": {"layers": 1, "width": 64, "heads": 2}}
 PROMPT = 32
 
@@ -38,86 +38,97 @@ find = crtcore.discover().find
 
 
 def main() -> None:
-    given = options("Verdicts and decoding, by the reference and by the host build.", judged=4, length=96)
+    arguments = options("Verdicts and decoding, by the reference and by the host build.", judged=4, length=96)
     torch.manual_seed(0)
-    print(f"torch {torch.__version__}, {given.threads} threads, medians of {given.rounds} rounds")
+    print(f"torch {torch.__version__}, {arguments.threads} threads, medians of {arguments.rounds} rounds")
     with torch.inference_mode():
-        numbers = {"judged": given.judged, "length": given.length, **judging(given)}
+        numbers = {"judged": arguments.judged, "length": arguments.length, **time_verdicts(arguments)}
         for size in BATCHES:
-            numbers |= decoding(size, given)
-    keep("verification", [], numbers, given)
+            numbers |= decoding(size, arguments)
+    keep("verification", [], numbers, arguments)
 
 
-def judging(given: argparse.Namespace) -> dict[str, Spread]:
+def time_verdicts(arguments: argparse.Namespace) -> dict[str, Spread]:
     rows, numbers = [], {}
     for vocabulary, size, tree in itertools.product(VOCABULARIES, BATCHES, TREES):
-        taken = verdicts(vocabulary, size, tree, given)
-        told = {side: spread([1000 * each for each in times]) for side, times in taken.items()}
+        taken = verdicts(vocabulary, size, tree, arguments)
+        milliseconds = {side: spread([1000 * each for each in times]) for side, times in taken.items()}
         faster = ratio(taken["reference"], taken["host build"])
         rows.append(
-            (str(vocabulary), str(size), tree, *(f"{each.median:.3f}" for each in told.values()), f"{faster:.0f}")
+            (
+                str(vocabulary),
+                str(size),
+                tree,
+                *(f"{each.median:.3f}" for each in milliseconds.values()),
+                f"{faster:.0f}",
+            )
         )
         name = f"verdict, {vocabulary} ids, batch {size}, {tree}"
-        numbers |= {f"{name}, {side}, milliseconds": each for side, each in told.items()}
+        numbers |= {f"{name}, {side}, milliseconds": each for side, each in milliseconds.items()}
         numbers[f"{name}, speed ratio"] = faster
     show(("vocabulary", "batch", "tree", *(f"{side}, ms" for side in SIDES), "times the speed"), rows)
     return numbers
 
 
-def verdicts(vocabulary: int, size: int, tree: str, given: argparse.Namespace) -> dict[str, list[float]]:
-    """Seconds of a verdict by each side, the bits known to be the same."""
-    rounds = judged(vocabulary, size, tree, given.judged)
+def verdicts(vocabulary: int, size: int, tree: str, arguments: argparse.Namespace) -> dict[str, list[float]]:
+    """Seconds of a verdict by each side, after their bits are compared."""
+    rounds = recorded_rounds(vocabulary, size, tree, arguments.judged)
     name, words = TREES[tree]
-    judges = {side: find("decoder", name).spec(verification=how, **words).build().judge for side, how in SIDES.items()}
+    verifiers = {
+        side: find("decoder", name).spec(verification=how, **words).build().verifier for side, how in SIDES.items()
+    }
     for each in rounds:
-        one, other = (judge.verify(*each) for judge in judges.values())
+        one, other = (verifier.verify(*each) for verifier in verifiers.values())
         assert all(map(torch.equal, one, other)), "the two do not give the same bits"
-    assert judges["host build"].backend.startswith("kernels"), judges["host build"].backend
-    arms = {side: lambda judge=judge: [judge.verify(*each) for each in rounds] for side, judge in judges.items()}
-    return {side: [each / len(rounds) for each in times] for side, times in seconds(arms, given.rounds).items()}
+    assert verifiers["host build"].backend.startswith("kernels"), verifiers["host build"].backend
+    arms = {
+        side: lambda verifier=verifier: [verifier.verify(*each) for each in rounds]
+        for side, verifier in verifiers.items()
+    }
+    return {side: [each / len(rounds) for each in times] for side, times in seconds(arms, arguments.rounds).items()}
 
 
-def judged(vocabulary: int, size: int, tree: str, count: int) -> list[tuple[Any, ...]]:
-    """What a decoder's rule is given in its first rounds with whole trees."""
+def recorded_rounds(vocabulary: int, size: int, tree: str, count: int) -> list[tuple[Any, ...]]:
+    """The inputs of a decoder's rule in its first rounds with whole trees."""
     name, words = TREES[tree]
     target, draft = (find("prior", "table").spec(order=0).build(vocabulary, 1, None).float() for _ in range(2))
     target.logits.mul_(2)
     draft.logits.copy_(target.logits + NOISE * draft.logits)
     decoder = find("decoder", name).spec(**words).build()
-    found: list[tuple[Any, ...]] = []
-    verify, nodes = decoder.judge.verify, decoder.drafter.nodes
+    calls: list[tuple[Any, ...]] = []
+    verify, nodes = decoder.verifier.verify, decoder.drafter.nodes
 
-    def noted(trees: Any, p: Tensor, *rest: Tensor) -> Any:
-        if p.shape[1] == nodes and len(found) < count:
-            found.append((trees, p, *rest))
+    def recorded(trees: Any, p: Tensor, *rest: Tensor) -> Any:
+        if p.shape[1] == nodes and len(calls) < count:
+            calls.append((trees, p, *rest))
         return verify(trees, p, *rest)
 
-    decoder.judge.verify = noted
-    drawn(decoder, target, draft, size, (count + 2) * nodes)
-    assert len(found) == count
-    return found
+    decoder.verifier.verify = recorded
+    generated(decoder, target, draft, size, (count + 2) * nodes)
+    assert len(calls) == count
+    return calls
 
 
-def drawn(decoder: Any, target: Any, draft: Any, size: int, length: int) -> Any:
+def generated(decoder: Any, target: Any, draft: Any, size: int, length: int) -> Any:
     request = Request(torch.ones(size, PROMPT, dtype=torch.int64), Limits(length=length))
     return decoder.generate(target, request, draft=draft)
 
 
-def decoding(size: int, given: argparse.Namespace) -> dict[str, Any]:
+def decoding(size: int, arguments: argparse.Namespace) -> dict[str, Any]:
     priors = [find("prior", "transformer").spec(**shape).build(VOCABULARIES[0], 256, None) for shape in SHAPES.values()]
     for prior in priors:
         nn.init.normal_(prior.eval().head.weight, std=prior.head.weight.shape[1] ** -0.5)
     name, words = TREES["rsd-s (5,6)"]
     decoders = {side: find("decoder", name).spec(verification=how, **words).build() for side, how in SIDES.items()}
-    acts = {side: partial(drawn, decoder, *priors, size, given.length) for side, decoder in decoders.items()}
+    acts = {side: partial(generated, decoder, *priors, size, arguments.length) for side, decoder in decoders.items()}
     one, other = (act() for act in acts.values())
-    assert torch.equal(one.ids, other.ids), "the two do not draw the same ids"
-    taken = seconds(acts, given.rounds)
-    rates = {side: spread([size * given.length / each for each in times]) for side, times in taken.items()}
-    shares = {side: share(decoders[side].judge, act) for side, act in acts.items()}
+    assert torch.equal(one.ids, other.ids), "the two do not generate the same ids"
+    taken = seconds(acts, arguments.rounds)
+    rates = {side: spread([size * arguments.length / each for each in times]) for side, times in taken.items()}
+    shares = {side: share(decoders[side].verifier, act) for side, act in acts.items()}
     faster = ratio(taken["reference"], taken["host build"])
     sizes = " and ".join(f"{sum(each.numel() for each in prior.parameters()) / 1e6:.2g}M" for prior in priors)
-    calls = size * given.length / int(one.target_calls.sum())
+    calls = size * arguments.length / int(one.target_calls.sum())
     print(f"\nrsd-s (5,6), batch {size}, {sizes} parameters, {VOCABULARIES[0]} ids, {calls:.2f} ids a call")
     rows = [(side, f"{rate:.0f}", f"{shares[side]:.1%}") for side, rate in rates.items()]
     show(("", "ids a second", "share of verdicts"), rows)
@@ -128,9 +139,9 @@ def decoding(size: int, given: argparse.Namespace) -> dict[str, Any]:
     return {f"decoding, batch {size}, {name}": value for name, value in about.items()}
 
 
-def share(judge: Any, act: Callable[[], Any]) -> float:
-    """How much of its time goes into verdicts."""
-    verify, spent = judge.verify, []
+def share(verifier: Any, act: Callable[[], Any]) -> float:
+    """The share of its time that goes into verdicts."""
+    verify, spent = verifier.verify, []
 
     def timed(*words: Any) -> Any:
         began = time.perf_counter()
@@ -138,11 +149,11 @@ def share(judge: Any, act: Callable[[], Any]) -> float:
         spent.append(time.perf_counter() - began)
         return verdict
 
-    judge.verify = timed
+    verifier.verify = timed
     began = time.perf_counter()
     act()
     whole = time.perf_counter() - began
-    del judge.verify
+    del verifier.verify
     return sum(spent) / whole
 
 

@@ -52,7 +52,7 @@ def laid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_published_numbers_stand_in_it() -> None:
+def test_the_file_has_the_published_numbers() -> None:
     plan = plans()["latent"]
 
     tokenizer, bottleneck = plan.parts["tokenizer"], plan.parts["bottleneck"]

@@ -24,15 +24,15 @@ def drawn(seed: int, rows: int = 5) -> tuple[TablePrior, Tensor, Tensor]:
 
 
 @given(st.integers(0, 999))
-def test_an_id_costs_as_often_as_its_weight_says(seed: int) -> None:
+def test_the_cost_of_an_id_is_multiplied_by_its_weight(seed: int) -> None:
     prior, ids, weight = drawn(seed)
 
-    found = nats(prior, ids, None, weight)
+    weighted = nats(prior, ids, None, weight)
 
-    law = prior(ids)[:, :-1].log_softmax(-1)
-    cost = -law.gather(2, ids.clamp(min=0)[..., None])[..., 0]
+    log_probabilities = prior(ids)[:, :-1].log_softmax(-1)
+    cost = -log_probabilities.gather(2, ids.clamp(min=0)[..., None])[..., 0]
     expected = [sum(cost[b, n] * weight[b, n] for n in range(6) if ids[b, n] >= 0) for b in range(5)]
-    torch.testing.assert_close(found, torch.tensor(expected))
+    torch.testing.assert_close(weighted, torch.tensor(expected))
 
 
 @given(st.integers(0, 999))

@@ -36,7 +36,7 @@ def test_philox_gives_its_known_answers(counter: str, key: str, answer: str) -> 
 
 @RULES
 @given(st.integers(-(2**63), 2**63 - 1), WORDS, WORDS, WORDS)
-def test_bits_are_32_and_coins_their_upper_24(seed: int, i: int, j: int, k: int) -> None:
+def test_bits_have_32_bits_and_uniforms_are_the_upper_24(seed: int, i: int, j: int, k: int) -> None:
     noise = Noise(seed, "a")
 
     bits = int(noise.bits(i, j, k))

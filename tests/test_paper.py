@@ -74,7 +74,7 @@ def test_what_starts_late_starts_at_the_published_step(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [CRT, LLAMAGEN])
-def test_guided_draws_are_of_the_prior_that_was_trained(tmp_path: Path, name: str) -> None:
+def test_guided_samples_are_of_the_trained_prior(tmp_path: Path, name: str) -> None:
     trained, guided = plan(name), plan(f"{name}-guided")
 
     with Run(trained, tmp_path).stage("prior", prior_reads()) as stage:
@@ -97,7 +97,7 @@ def shallow(path: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("name", [CRT, LLAMAGEN])
-def test_every_stage_starts_on_any_images_and_guided_draws_take_them_over(tmp_path: Path, name: str) -> None:
+def test_every_stage_starts_on_any_images_and_guided_samples_reuse_them(tmp_path: Path, name: str) -> None:
     for half, each in (("train", 60), ("val", 4)):
         paint_many(tmp_path / "images" / half, ("ape", "bee"), each)
     head = ("regularizer.2.width=32", "regularizer.2.heads=2") if name == CRT else ()

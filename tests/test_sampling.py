@@ -1,4 +1,4 @@
-"""Logits to a law by the plain definitions, and a law to ids by coins."""
+"""Logits to probabilities by the plain definitions, and probabilities to ids by uniforms."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ SAMPLINGS = st.builds(
 
 
 def plainly(logits: list[float], sampling: Sampling) -> list[float]:
-    """The law that the fields of `Sampling` describe, id by id."""
+    """The distribution that the fields of `Sampling` describe, id by id."""
     ranked = sorted(range(len(logits)), key=lambda x: (-logits[x], x))
     if sampling.temperature == 0:
         return [float(x == ranked[0]) for x in range(len(logits))]
     weights = [math.exp((logit - max(logits)) / sampling.temperature) for logit in logits]
-    law = [weight / math.fsum(weights) for weight in weights]
+    distribution = [weight / math.fsum(weights) for weight in weights]
     kept: list[int] = []
     for rank, x in enumerate(ranked):
-        enough = math.fsum(law[y] for y in kept) >= sampling.top_p
-        likely = law[x] >= sampling.min_p * law[ranked[0]]
+        enough = math.fsum(distribution[y] for y in kept) >= sampling.top_p
+        likely = distribution[x] >= sampling.min_p * distribution[ranked[0]]
         if rank == 0 or (likely and not enough and not 0 < sampling.top_k <= rank):
             kept.append(x)
-    mass = math.fsum(law[x] for x in kept)
-    return [law[x] / mass if x in kept else 0.0 for x in range(len(logits))]
+    mass = math.fsum(distribution[x] for x in kept)
+    return [distribution[x] / mass if x in kept else 0.0 for x in range(len(logits))]
 
 
 @RULES
 @given(LOGITS, SAMPLINGS)
-def test_the_law_is_that_of_the_plain_definitions(logits: list[float], sampling: Sampling) -> None:
-    law = probabilities(torch.tensor(logits, dtype=torch.float64), sampling).tolist()
+def test_the_distribution_follows_the_plain_definitions(logits: list[float], sampling: Sampling) -> None:
+    distribution = probabilities(torch.tensor(logits, dtype=torch.float64), sampling).tolist()
 
     plain = plainly(logits, sampling)
-    assert law == pytest.approx(plain, abs=1e-14)
-    assert [p == 0 for p in law] == [p == 0 for p in plain]
+    assert distribution == pytest.approx(plain, abs=1e-14)
+    assert [p == 0 for p in distribution] == [p == 0 for p in plain]
 
 
 @RULES
@@ -78,47 +78,49 @@ def test_a_banned_id_is_one_that_the_vocabulary_does_not_have(
     logits, banned = case
     others = [x for x in range(len(logits)) if x not in banned]
 
-    law = probabilities(torch.tensor(logits, dtype=torch.float64), attrs.evolve(sampling, banned=banned)).tolist()
+    distribution = probabilities(
+        torch.tensor(logits, dtype=torch.float64), attrs.evolve(sampling, banned=banned)
+    ).tolist()
 
-    assert [law[x] for x in banned] == [0] * len(banned)
+    assert [distribution[x] for x in banned] == [0] * len(banned)
     plain = plainly([logits[x] for x in others], sampling)
-    assert [law[x] for x in others] == pytest.approx(plain, abs=1e-14)
-    assert [law[x] == 0 for x in others] == [p == 0 for p in plain]
+    assert [distribution[x] for x in others] == pytest.approx(plain, abs=1e-14)
+    assert [distribution[x] == 0 for x in others] == [p == 0 for p in plain]
 
 
 @RULES
 @given(bans(), st.sampled_from([0.3, 1.0, 2.5]))
-def test_a_ban_conditions_the_law_on_the_other_ids(
+def test_a_ban_conditions_the_distribution_on_the_other_ids(
     case: tuple[list[float], tuple[int, ...]], temperature: float
 ) -> None:
     logits, banned = torch.tensor(case[0], dtype=torch.float64), list(case[1])
     rest = probabilities(logits, Sampling(temperature=temperature))
     rest[banned] = 0
 
-    law = probabilities(logits, Sampling(temperature=temperature, banned=case[1]))
+    distribution = probabilities(logits, Sampling(temperature=temperature, banned=case[1]))
 
-    assert law.tolist() == pytest.approx((rest / rest.sum()).tolist(), rel=1e-12)
+    assert distribution.tolist() == pytest.approx((rest / rest.sum()).tolist(), rel=1e-12)
 
 
 def test_banned_ids_do_not_count_among_the_k() -> None:
-    law = probabilities(torch.tensor([3.0, 2.0, 1.0, 0.0]).double().log1p(), Sampling(top_k=2, banned=(0,)))
+    distribution = probabilities(torch.tensor([3.0, 2.0, 1.0, 0.0]).double().log1p(), Sampling(top_k=2, banned=(0,)))
 
-    assert law.tolist() == pytest.approx([0, 3 / 5, 2 / 5, 0])
+    assert distribution.tolist() == pytest.approx([0, 3 / 5, 2 / 5, 0])
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_what_a_banned_id_has_for_a_logit_does_not_matter(bad: float, temperature: float) -> None:
-    law = probabilities(torch.tensor([0.0, bad]), Sampling(temperature=temperature, banned=(1,)))
+    distribution = probabilities(torch.tensor([0.0, bad]), Sampling(temperature=temperature, banned=(1,)))
 
-    assert law.tolist() == [1, 0]
+    assert distribution.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_a_row_whose_possible_ids_are_all_banned_is_no_law(temperature: float) -> None:
-    law = probabilities(torch.tensor([0.0, -math.inf]), Sampling(temperature=temperature, banned=(0,)))
+def test_a_row_whose_possible_ids_are_all_banned_has_no_distribution(temperature: float) -> None:
+    distribution = probabilities(torch.tensor([0.0, -math.inf]), Sampling(temperature=temperature, banned=(0,)))
 
-    assert law.isnan().all()
+    assert distribution.isnan().all()
 
 
 def test_a_ban_leaves_the_logits_alone() -> None:
@@ -142,9 +144,9 @@ def test_a_ban_that_the_vocabulary_cannot_bear_is_refused_unread(banned: tuple[i
 
 
 def test_no_value_is_read_on_the_host_for_a_ban() -> None:
-    law = probabilities(torch.empty(2, 3, device="meta"), Sampling(banned=(1,), top_k=1, top_p=0.5, min_p=0.1))
+    distribution = probabilities(torch.empty(2, 3, device="meta"), Sampling(banned=(1,), top_k=1, top_p=0.5, min_p=0.1))
 
-    assert law.shape == (2, 3)
+    assert distribution.shape == (2, 3)
 
 
 def test_a_negative_id_cannot_be_banned() -> None:
@@ -161,9 +163,9 @@ def test_float64_is_kept_and_all_else_is_float32() -> None:
 def test_among_equals_the_smaller_id_stays() -> None:
     logits = torch.tensor([0.0, 1.0, 1.0, 1.0])
 
-    laws = [probabilities(logits, one).tolist() for one in (Sampling(temperature=0), Sampling(top_k=1))]
+    distributions = [probabilities(logits, one).tolist() for one in (Sampling(temperature=0), Sampling(top_k=1))]
 
-    assert laws == [[0, 1, 0, 0]] * 2
+    assert distributions == [[0, 1, 0, 0]] * 2
 
 
 def test_top_p_zero_keeps_the_likeliest() -> None:
@@ -178,10 +180,10 @@ def test_a_tiny_temperature_is_temperature_zero() -> None:
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("row", [(math.nan, 1.0), (1.0, math.nan), (math.inf, 1.0), (-math.inf, -math.inf)])
-def test_a_row_without_a_finite_peak_is_no_law(row: tuple[float, float], temperature: float) -> None:
-    law = probabilities(torch.tensor(row), Sampling(temperature=temperature, top_k=1))
+def test_a_row_without_a_finite_maximum_has_no_distribution(row: tuple[float, float], temperature: float) -> None:
+    distribution = probabilities(torch.tensor(row), Sampling(temperature=temperature, top_k=1))
 
-    assert law.isnan().all()
+    assert distribution.isnan().all()
 
 
 @RULES
@@ -189,43 +191,43 @@ def test_a_row_without_a_finite_peak_is_no_law(row: tuple[float, float], tempera
     st.lists(st.sampled_from([0.0, 1e-300, 1e-12, 0.1, 0.5, 1.0]) | st.floats(1e-6, 1), min_size=1, max_size=9),
     st.integers(1, 512),
 )
-def test_stratified_coins_pick_in_proportion(weights: list[float], count: int) -> None:
-    law = torch.tensor([*weights, 0.25], dtype=torch.float64)
-    law = law / law.sum()
-    coins = (torch.arange(count) * 2 + 1) * 2**32 // (2 * count)
+def test_stratified_uniforms_pick_in_proportion(weights: list[float], count: int) -> None:
+    distribution = torch.tensor([*weights, 0.25], dtype=torch.float64)
+    distribution = distribution / distribution.sum()
+    uniforms = (torch.arange(count) * 2 + 1) * 2**32 // (2 * count)
 
-    seen = pick(law.expand(count, -1), coins).bincount(minlength=len(law))
+    seen = pick(distribution.expand(count, -1), uniforms).bincount(minlength=len(distribution))
 
-    assert len(seen) == len(law)
-    assert ((seen - law * count).abs() <= 1 + 1e-6).all()
-    assert (seen[law == 0] == 0).all()
+    assert len(seen) == len(distribution)
+    assert ((seen - distribution * count).abs() <= 1 + 1e-6).all()
+    assert (seen[distribution == 0] == 0).all()
 
 
 @RULES
 @given(st.lists(st.sampled_from([0.0, 2.0**-60, 1e-9, 0.3]), min_size=1, max_size=6), st.sampled_from([0, 2**32 - 1]))
-def test_the_first_and_the_last_coin_pick_possible_ids(weights: list[float], coin: int) -> None:
-    law = torch.tensor([*weights, 2.0**-60, 0.0], dtype=torch.float64)
+def test_the_first_and_the_last_uniform_pick_possible_ids(weights: list[float], uniform: int) -> None:
+    distribution = torch.tensor([*weights, 2.0**-60, 0.0], dtype=torch.float64)
 
-    picked = int(pick(law, torch.tensor(coin)))
+    picked = int(pick(distribution, torch.tensor(uniform)))
 
-    possible = [x for x, weight in enumerate(law.tolist()) if weight > 0]
+    possible = [x for x, weight in enumerate(distribution.tolist()) if weight > 0]
     assert picked in possible
-    assert coin > 0 or picked == possible[0]
+    assert uniform > 0 or picked == possible[0]
 
 
 def test_weights_need_not_sum_to_one() -> None:
-    law = torch.tensor([1.0, 3.0]) * 2.0**-50
-    coins = torch.tensor([0, 2**30 - 1, 2**30, 2**32 - 1])  # a quarter of the coins is below 2**30
+    distribution = torch.tensor([1.0, 3.0]) * 2.0**-50
+    uniforms = torch.tensor([0, 2**30 - 1, 2**30, 2**32 - 1])  # a quarter of the uniforms is below 2**30
 
-    assert pick(law.expand(4, -1), coins).tolist() == [0, 0, 1, 1]
+    assert pick(distribution.expand(4, -1), uniforms).tolist() == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_weights_of_any_precision_pick_as_the_same_ones_in_float64(dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
-    law = torch.softmax(6 * torch.randn(200, 500, generator=generator), -1).to(dtype)
-    coins = torch.randint(2**32, (200,), generator=generator)
+    distribution = torch.softmax(6 * torch.randn(200, 500, generator=generator), -1).to(dtype)
+    uniforms = torch.randint(2**32, (200,), generator=generator)
 
-    picked = pick(law, coins)
+    picked = pick(distribution, uniforms)
 
-    assert torch.equal(picked, pick(law.double(), coins))
+    assert torch.equal(picked, pick(distribution.double(), uniforms))

@@ -13,7 +13,7 @@ SPECS = sorted((Path(__file__).parent.parent / "specs").rglob("*.toml"))
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.name)
-def test_a_spec_file_says_what_can_be_run(path: Path) -> None:
+def test_a_spec_file_can_be_run(path: Path) -> None:
     study = load(path, discover())
 
     assert study.name == path.stem

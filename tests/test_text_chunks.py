@@ -33,18 +33,18 @@ def regularizer(tokenizer: Any) -> Any:
     return spec(layers=1, width=8, heads=2, ramp=0.0).build(tokenizer)
 
 
-def test_causal_pulls_at_the_codes_that_are_there_and_no_others() -> None:
+def test_causal_sends_gradient_to_the_present_codes_only() -> None:
     tokenizer = made("vq", codes=16)
     encoded = tokenizer(batch(4))
 
     penalty = regularizer(tokenizer)(batch(4), encoded, 1.0)
 
-    (pull,) = torch.autograd.grad(penalty.loss, encoded.latents)
-    assert pull[encoded.mask].abs().max() > 0
-    assert not pull[~encoded.mask].any()
+    (gradient,) = torch.autograd.grad(penalty.loss, encoded.latents)
+    assert gradient[encoded.mask].abs().max() > 0
+    assert not gradient[~encoded.mask].any()
 
 
-def test_causal_makes_codes_easier_to_foretell() -> None:
+def test_causal_makes_codes_easier_to_predict() -> None:
     """The same 150 steps at weight 0 and at weight 5."""
     errors = []
     for weight in (0.0, 5.0):

@@ -1,4 +1,4 @@
-"""A trained transformer is built wider: what it says of the ids it had is what it said."""
+"""A trained transformer is built with more ids and keeps its logits of the old ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crt_run.runs import checkpoint
 SPEC = Transformer(layers=2, width=16, heads=2)
 
 
-def test_a_saved_transformer_keeps_its_law_over_more_ids(tmp_path: Path) -> None:
+def test_a_saved_transformer_keeps_its_distribution_over_more_ids(tmp_path: Path) -> None:
     torch.manual_seed(0)
     prior = SPEC.build(7, 20, None)
     with torch.no_grad():

@@ -5,7 +5,7 @@ another: torch's `scaled_dot_product_attention` with a mask, the same in two par
 FlexAttention, and xformers where it is installed; the floor is the bytes of the cached keys and values at the bandwidth
 of a copy. Masks are made beforehand, as a step makes them once for all layers. Each way is first compared with a plain
 sum in float32. Medians by CUDA events of replayed CUDA graphs; a scratch is cleared before each, so that no cache keeps
-what is read. Without a GPU it says so, and writes nothing.
+what is read. Without a GPU it prints so, and writes nothing.
 
 Usage: python bench/gpu/attention.py [--rounds N] [--batch B ...] [--cached C ...] [--heads H]
 
@@ -37,16 +37,16 @@ HEADS, WIDTH = 32, 128
 CHECKED = (8, 200)
 """Cached positions that ways are compared on: few, so that a node read or left out shows, and beyond a tile."""
 ROUNDINGS = 16
-"""How far off a way may be, in units of its type's rounding, for values around 1."""
+"""The largest error allowed, in units of the rounding of its type, for values around 1."""
 
 
 class Step(NamedTuple):
-    """What a layer is given."""
+    """The inputs of a layer."""
 
     query: Tensor
     """`b t h d`"""
     key: Tensor
-    """`b s h d`: what is cached, and the nodes' own behind it."""
+    """`b s h d`: cached positions, then the nodes."""
     value: Tensor
     """`b s h d`"""
     line: Tensor
@@ -59,16 +59,16 @@ class Step(NamedTuple):
 
     @property
     def visible(self) -> Tensor:
-        """Who reads what: `b t s`."""
+        """`b t s`: the positions that each node reads."""
         return torch.nn.functional.pad(self.line, (self.cached, 0), value=True)
 
 
 Call: TypeAlias = Callable[[Step], Tensor]
-"""A step, to what each node read, `b t h d`."""
+"""A step to the output of each node, `b t h d`."""
 
 
 class Part(NamedTuple):
-    """What attention to some of the positions gives."""
+    """The result of attention to some of the positions."""
 
     mixed: Tensor
     """`b h t d`"""
@@ -104,7 +104,7 @@ def split(like: Step) -> Call:
 
 
 def part(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Part:
-    """One part of a sum; by the operators under `scaled_dot_product_attention`, as that keeps the total to itself."""
+    """One part of a sum, by the operators under `scaled_dot_product_attention`, which does not return the total."""
     aten = torch.ops.aten
     if query.device.type == "cpu":
         mixed, total = aten._scaled_dot_product_flash_attention_for_cpu(query, key, value, attn_mask=mask)
@@ -116,7 +116,7 @@ def part(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) 
 
 
 def joined(one: Part, other: Part) -> Tensor:
-    """What attention to both gives, in float32."""
+    """Attention to both parts together, in float32."""
     share = torch.sigmoid(one.total - other.total)[..., None]
     return torch.lerp(other.mixed.float(), one.mixed.float(), share)
 
@@ -184,53 +184,53 @@ def off(way: Callable[[Step], Call], step: Step) -> float:
 
 def worst(way: Callable[[Step], Call], like: Tensor) -> float:
     """The largest error of a way over all trees and small caches, in units of its type's rounding."""
-    found = 0.0
+    largest = 0.0
     for parents in SHAPES.values():
         for cached in CHECKED:
             if like.is_cuda:
                 torch.compiler.reset()  # a shape more than eight would not be compiled
-            found = max(found, off(way, drawn(parents, 2, cached, like=like, heads=2)))
-    return found
+            largest = max(largest, off(way, drawn(parents, 2, cached, like=like, heads=2)))
+    return largest
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--rounds", type=int, default=30)
-    words.add_argument("--batch", type=int, nargs="+", default=[1, 8, 64])
-    words.add_argument("--cached", type=int, nargs="+", default=[1024, 4096])
-    words.add_argument("--heads", type=int, default=HEADS)
-    given = words.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--cached", type=int, nargs="+", default=[1024, 4096])
+    parser.add_argument("--heads", type=int, default=HEADS)
+    arguments = parser.parse_args()
     like = torch.empty(0, device=here().device, dtype=torch.bfloat16)
-    rate = bandwidth(given.rounds)
+    rate = bandwidth(arguments.rounds)
     cases = {
-        (size, cached, shape): Case(parents, size, cached, given.heads)
-        for size, cached, (shape, parents) in itertools.product(given.batch, given.cached, SHAPES.items())
+        (size, cached, shape): Case(parents, size, cached, arguments.heads)
+        for size, cached, (shape, parents) in itertools.product(arguments.batch, arguments.cached, SHAPES.items())
     }
     floors = {place: 1e6 * 4 * case.size * case.cached * case.heads * WIDTH / rate for place, case in cases.items()}
-    found: dict[tuple[int, int, str], dict[str, float | str]] = {place: {} for place in cases}
+    table: dict[tuple[int, int, str], dict[str, float | str]] = {place: {} for place in cases}
     errors: dict[str, float | str] = {}
     for names in IN_TURN:
         errors |= {name: tried(worst, WAYS[name], like) for name in names}
-        right = [name for name in names if not isinstance(error := errors[name], str) and error <= ROUNDINGS]
-        for place, case in cases.items() if right else ():
-            found[place] |= measured(right, case, given.rounds)
-            print(place, found[place], flush=True)
+        valid = [name for name in names if not isinstance(error := errors[name], str) and error <= ROUNDINGS]
+        for place, case in cases.items() if valid else ():
+            table[place] |= measured(valid, case, arguments.rounds)
+            print(place, table[place], flush=True)
             rows = [
                 {**dict(zip(("batch", "cached", "tree"), at, strict=True)), **times, "floor": floors[at]}
-                for at, times in found.items()
+                for at, times in table.items()
                 if times
             ]
-            keep("attention", {"bandwidth": rate, "rounds": given.rounds, "errors": errors, "microseconds": rows})
+            keep("attention", {"bandwidth": rate, "rounds": arguments.rounds, "errors": errors, "microseconds": rows})
             here().finish()
     shown = {name: error if isinstance(error, str) else round(error, 1) for name, error in errors.items()}
     print(f"{len(cases)} rows; errors in roundings, of which {ROUNDINGS} are allowed: {shown}")
     sys.exit(any(not isinstance(error, str) and error > ROUNDINGS for error in errors.values()))
 
 
-def tried(call: Callable[..., float], *given: Any) -> float | str:
-    """What a call gives, or why it cannot run here."""
+def tried(call: Callable[..., float], *values: Any) -> float | str:
+    """The result of a call, or the reason why it cannot run here."""
     try:
-        return call(*given)
+        return call(*values)
     except Exception as problem:  # a compiler or a package that does not fit this GPU raises anything
         return f"not run: {next(iter(str(problem).splitlines()), type(problem).__name__)}"
 
@@ -253,7 +253,7 @@ def measured(names: list[str], case: Case, rounds: int) -> dict[str, float | str
 
 
 def timed(way: Callable[[Step], Call], steps: list[Step], rounds: int) -> float:
-    """Microseconds of a step by one way, captured as a server would replay it."""
+    """Microseconds of a step by one way, as a captured graph that is replayed."""
     call = way(steps[0])
     graphs = [here().captured(partial(call, step)) for step in steps]
     return here().microseconds(lambda place: graphs[place % len(graphs)](), rounds)

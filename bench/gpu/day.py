@@ -1,10 +1,10 @@
-"""A GPU day: everything that waits for a GPU, in order of worth, from one command that needs no network and no install.
+"""A GPU day: everything that waits for a GPU, most useful first, from one command without network or installation.
 
     python3 bench/gpu/day.py --minutes 9
 
-Each part is a process of its own with its own time limit; one that crashes or takes too long leaves the others, and one
-that no longer fits is named as not run. A line is printed as each part ends, and results are kept as they come: in
-`bench/results/gpu-*.json`, and with `--out` (or the variable OUT) in one file that is carried home, which
+Each part is a process of its own with its own time limit; one that crashes or takes too long does not affect the
+others, and one that no longer fits is reported as not run. A line is printed as each part ends, and results are kept as
+they come: in `bench/results/gpu-*.json`, and with `--out` (or the variable OUT) in one file that is carried home, which
 `--unpack FILE` writes to `bench/results` there. Sources are taken from this checkout; wheels that lie in `.whl` are
 installed for the day alone (`bench/gpu/carry` fetches them).
 """
@@ -33,7 +33,7 @@ HERE = Path(__file__).resolve().parent
 REHEARSED = "CRT_GPU_REHEARSED"
 """As in machine.py, which imports torch."""
 GRACE = 3.0
-"""Seconds that a part has to end by itself."""
+"""Seconds that a part has to stop by itself."""
 SLOWER = 3
 """How many times as long a part may take in a rehearsal, as two processors compile what sixteen would."""
 LAST = 300
@@ -45,7 +45,7 @@ class Part(NamedTuple):
 
     name: str
     what: str
-    """What it is about."""
+    """One phrase on its purpose."""
     stand_in: str
     """What it runs on in a rehearsal."""
     command: tuple[str, ...]
@@ -113,17 +113,17 @@ PARTS = (
         60, 600,
     ),
 )  # fmt: skip
-"""In order of worth."""
+"""Most useful first."""
 
 
 class Ended(NamedTuple):
-    """What became of a part."""
+    """The outcome of a part."""
 
     name: str
     what: str
     """What it was about, and in a rehearsal what it ran on."""
     status: str
-    """`ran`, or what went wrong, or why it was not run."""
+    """`ran`, the failure, or the reason why it was not run."""
     seconds: float
     last: str
     """The last line that it printed."""
@@ -140,28 +140,28 @@ class Ended(NamedTuple):
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--minutes", type=float, default=9.0, help="For all parts together, preparation included.")
-    words.add_argument("--only", nargs="+", choices=[part.name for part in PARTS], help="These parts, in their order.")
-    words.add_argument("--out", type=Path, default=os.environ.get("OUT"), help="A folder for one file of all results.")
-    words.add_argument("--wheels", type=Path, default=results.ROOT / ".whl", help="A folder of carried wheels.")
-    words.add_argument("--rehearse", action="store_true", help="Each part shrunk, on the CPU.")
-    words.add_argument("--unpack", type=Path, metavar="FILE", help="Only write the results of a carried file.")
-    given = words.parse_args()
-    if given.unpack:
-        for path in results.unpacked(given.unpack):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=9.0, help="For all parts together, preparation included.")
+    parser.add_argument("--only", nargs="+", choices=[part.name for part in PARTS], help="These parts, in their order.")
+    parser.add_argument("--out", type=Path, default=os.environ.get("OUT"), help="A folder for one file of all results.")
+    parser.add_argument("--wheels", type=Path, default=results.ROOT / ".whl", help="A folder of carried wheels.")
+    parser.add_argument("--rehearse", action="store_true", help="Each part shrunk, on the CPU.")
+    parser.add_argument("--unpack", type=Path, metavar="FILE", help="Only write the results of a carried file.")
+    arguments = parser.parse_args()
+    if arguments.unpack:
+        for path in results.unpacked(arguments.unpack):
             print(path)
         return
-    until = time.monotonic() + 60 * given.minutes
-    chosen = [part for part in PARTS if not given.only or part.name in given.only]
-    if given.rehearse:
+    until = time.monotonic() + 60 * arguments.minutes
+    chosen = [part for part in PARTS if not arguments.only or part.name in arguments.only]
+    if arguments.rehearse:
         chosen = [rehearsed(part) for part in chosen]
     with tempfile.TemporaryDirectory(prefix="gpu-day-") as scratch:
-        print(prepared := prepare(Path(scratch), given.wheels), flush=True)
-        environment = surroundings(Path(scratch), rehearsed=given.rehearse, out=given.out)
+        print(prepared := prepare(Path(scratch), arguments.wheels), flush=True)
+        environment = surroundings(Path(scratch), rehearsed=arguments.rehearse, out=arguments.out)
         os.environ.update({name: environment[name] for name in (results.OUT,) if name in environment})
-        logs = Path(given.out or scratch)
-        ended = day(chosen, until, environment, logs, prepared, verbose=not given.out)
+        logs = Path(arguments.out or scratch)
+        ended = day(chosen, until, environment, logs, prepared, verbose=not arguments.out)
     sys.exit(any(each.wrong for each in ended))
 
 
@@ -180,7 +180,7 @@ def day(
     *,
     verbose: bool = False,
 ) -> list[Ended]:
-    """Runs parts until a moment of the monotonic clock, and keeps what became of each as soon as that is known.
+    """Runs parts until a time of the monotonic clock, and keeps each outcome as soon as it is known.
 
     `verbose`: the end of what a failed part printed is shown, as no log is kept.
     """
@@ -236,7 +236,7 @@ def alive(command: Sequence[str], environment: Mapping[str, str], output: Any) -
             _signal(process.pid, signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(GRACE)
-        _signal(process.pid, signal.SIGKILL)  # whatever the part started and left
+        _signal(process.pid, signal.SIGKILL)  # processes that the part left
         process.wait()
 
 
@@ -246,20 +246,20 @@ def _signal(group: int, number: signal.Signals) -> None:
 
 
 def prepare(scratch: Path, wheels: Path) -> str:
-    """Makes the folder that parts import from beside the sources, and says what is in it."""
+    """Makes the folder that parts import from beside the sources, and returns a summary of it."""
     site = scratch / "site"
     site.mkdir()
     declared = [declare(project, site) for project in projects()]
     carried = sorted(wheels.glob("*.whl"))
-    said = f"sources of {', '.join(declared)}; "
+    summary = f"sources of {', '.join(declared)}; "
     if not carried:
-        return f"{said}no wheels in {wheels}"
+        return f"{summary}no wheels in {wheels}"
     words = ("-q", "--no-index", "--no-deps", "--no-compile", "--no-cache-dir", "--target", str(site))
     command = [sys.executable, "-m", "pip", "install", *words, *map(str, carried)]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     if ended.returncode:
-        return f"{said}the {len(carried)} wheels in {wheels} could not be installed: {ended.stderr.strip()[-LAST:]}"
-    return f"{said}{len(carried)} wheels: {', '.join('-'.join(path.name.split('-')[:2]) for path in carried)}"
+        return f"{summary}the {len(carried)} wheels in {wheels} could not be installed: {ended.stderr.strip()[-LAST:]}"
+    return f"{summary}{len(carried)} wheels: {', '.join('-'.join(path.name.split('-')[:2]) for path in carried)}"
 
 
 def projects() -> list[Path]:
@@ -271,7 +271,7 @@ def projects() -> list[Path]:
 
 
 def declare(project: Path, site: Path) -> str:
-    """Says to whoever looks for plugins and versions that a distribution is there, as its installation would."""
+    """Writes the metadata of a distribution, so that plugins and versions are discovered without an installation."""
     about = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     name, version = about["name"], about["version"]
     folder = site / f"{name.replace('-', '_')}-{version}.dist-info"
@@ -312,8 +312,8 @@ def toolkit(scratch: Path) -> dict[str, str]:
     A toolkit may lack some of them, and names without a version to link with; what a linker asks of the driver is only
     that there is a library of its name.
     """
-    found = Path(sysconfig.get_path("purelib")) / "nvidia" / "cu13"
-    runtime = found / "lib" / "libcudart.so.13"
+    cuda = Path(sysconfig.get_path("purelib")) / "nvidia" / "cu13"
+    runtime = cuda / "lib" / "libcudart.so.13"
     if not runtime.exists() or not (compiler := shutil.which("gcc")):
         return {}
     library = scratch / "lib"
@@ -323,10 +323,10 @@ def toolkit(scratch: Path) -> dict[str, str]:
     subprocess.run(driver, check=True)
     return {
         name: os.pathsep.join([*filter(None, [os.environ.get(name)]), str(path)])
-        for name, path in (("CPATH", found / "include"), ("LIBRARY_PATH", library))
+        for name, path in (("CPATH", cuda / "include"), ("LIBRARY_PATH", library))
     }
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the part in hand ends too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the current part ends too
     main()

@@ -1,11 +1,11 @@
 """What verification and the commit of keys and values take of a decoding step on this GPU.
 
-Two pairs with random weights in bfloat16 draft and judge trees behind a cache: a target of Llama-7B's shape with a
-draft of 117M parameters, and one of the shape of SmolLM2-135M with a draft of 18M. Their logits are computed and then
-replaced by a pair of laws with a chosen overlap, as random models never agree. Parts of a step by CUDA events, medians
-over steps; keys and values are committed by our kernel in one launch, and beside it by the session itself. Launches are
-not captured in a graph, so that at batch 1 every part but the kernels waits for the CPU. Without a GPU it says so, and
-writes nothing.
+Two pairs with random weights in bfloat16 draft and verify trees after a cached prompt: a target of Llama-7B's shape
+with a draft of 117M parameters, and one of the shape of SmolLM2-135M with a draft of 18M. Their logits are computed and
+then replaced by a pair of distributions with a chosen overlap, as random models never agree. Parts of a step by CUDA
+events, medians over steps; keys and values are committed by our kernel in one launch, and beside it by the session
+itself. Launches are not captured in a graph, so that at batch 1 every part but the kernels waits for the CPU. Without a
+GPU it prints so, and writes nothing.
 
 Usage: python bench/gpu/end_to_end.py [--rounds N] [--pair 7B|135M|small ...] [--batch B ...] [--cached C] [--overlap A]
 
@@ -31,7 +31,7 @@ from crt_ar.llama.shape import LlamaShape
 from crt_nn.context import AttentionContext
 from crt_nn.session import CachedSession
 from crt_verify.drafters import Beam, Chain, Drafter
-from crt_verify.drafters.drafting import Drafting
+from crt_verify.drafters.draft_session import DraftSession
 from crt_verify.kernels.commit import commit
 from crt_verify.verdict import Verdict, check
 from crtcore import Sampling
@@ -85,7 +85,7 @@ class Clock:
         self._marks.append((part, self._now()))
 
     def spent(self) -> list[dict[str, float]]:
-        """What each part of each step took, which is then forgotten."""
+        """The time of each part of each step; clears the marks."""
         steps, spent = [], defaultdict[str, float](float)
         for (part, start), (after, stop) in pairwise(self._marks):
             if part != END:
@@ -136,8 +136,8 @@ class Together:
         self._first = None
 
 
-class Posed:
-    """A session whose logits are replaced by those of one law, once they are computed."""
+class FixedLogits:
+    """A session that computes logits and replaces them by those of one distribution."""
 
     def __init__(self, session: Session, logits: Tensor, together: Together | None, clock: Clock, *parts: str) -> None:
         self.session, self.next_logits = session, session.next_logits
@@ -159,15 +159,15 @@ class Posed:
             self._together.commit(path)
 
 
-def laws(overlap: float, vocabulary: int) -> tuple[Tensor, Tensor]:
-    """Logits of a target and of a draft whose laws have `overlap` in common: each favours another half of the ids."""
+def logits_with_overlap(overlap: float, vocabulary: int) -> tuple[Tensor, Tensor]:
+    """Logits of a target and a draft whose distributions have `overlap` in common: each favours another half of ids."""
     half = 3 * torch.randn(vocabulary // 2, generator=torch.Generator().manual_seed(0))
-    lead = torch.tensor(2 / overlap - 1).log()  # a half has 1 - overlap / 2 in one law, and overlap / 2 in the other
+    lead = torch.tensor(2 / overlap - 1).log()  # a half has 1 - overlap / 2 in one, and overlap / 2 in the other
     return torch.cat([half + lead, half]), torch.cat([half, half + lead])
 
 
-class Given(NamedTuple):
-    """What decodes."""
+class Setup(NamedTuple):
+    """The parts of a decoding step."""
 
     target: LlamaTransformer
     draft: LlamaTransformer
@@ -175,27 +175,27 @@ class Given(NamedTuple):
     rule: Any
     """Of `crt_verify.kernels`."""
     overlap: float
-    """Of the laws that are posed."""
+    """Of the two fixed distributions."""
 
 
 class Steps:
     """Decoding of a batch, a step at a time, with every part timed."""
 
-    def __init__(self, given: Given, prompt: Tensor, clock: Clock, *, steps: int, together: bool) -> None:
-        self.clock, self._rule, self._growth = clock, given.rule, given.drafter.build()
-        rows, nodes = len(prompt), given.drafter.nodes
+    def __init__(self, setup: Setup, prompt: Tensor, clock: Clock, *, steps: int, together: bool) -> None:
+        self.clock, self._rule, self._growth = clock, setup.rule, setup.drafter.build()
+        rows, nodes = len(prompt), setup.drafter.nodes
         capacity = prompt.shape[1] + steps * (1 + len(self._growth.widths))
 
-        def opened(prior: LlamaTransformer, logits: Tensor, room: int, *parts: str) -> Posed:
+        def opened(prior: LlamaTransformer, logits: Tensor, room: int, *parts: str) -> FixedLogits:
             shelves = Together(prior, rows, 1 + capacity + room) if together else None
             session = CachedSession(shelves or prior, prompt, None, capacity=capacity, room=room)
-            return Posed(session, logits.to(session.next_logits), shelves, clock, *parts)
+            return FixedLogits(session, logits.to(session.next_logits), shelves, clock, *parts)
 
-        target, draft = laws(given.overlap, given.target.vocabulary)
-        self.target = opened(given.target, target, nodes, "target forward", "verification")
-        self.draft = opened(given.draft, draft, 1 + nodes, "draft forward", "sampling")
+        target, draft = logits_with_overlap(setup.overlap, setup.target.vocabulary)
+        self.target = opened(setup.target, target, nodes, "target forward", "verification")
+        self.draft = opened(setup.draft, draft, 1 + nodes, "draft forward", "sampling")
         self.last = torch.zeros_like(prompt[:, 0])
-        self.drafting = Drafting(self.draft, self.last, Sampling())
+        self.drafting = DraftSession(self.draft, self.last, Sampling())
         self._rows = draft.to(self.target.next_logits).expand(rows, nodes, -1).contiguous()  # b m v
         self._generator = torch.Generator(prompt.device).manual_seed(0)
 
@@ -204,9 +204,9 @@ class Steps:
         """The verdict on a tree, and the drafted ids that were accepted."""
         self.clock("sampling")
         nodes = self._rows.shape[1]
-        coins, accept, final = map(self._coins, (2**32, 2**24, 2**32), (sum(self._growth.coins), nodes, nodes))
+        uniforms, accept, final = map(self._uniforms, (2**32, 2**24, 2**32), (sum(self._growth.uniforms), nodes, nodes))
         depths = torch.full_like(self.last, len(self._growth.widths))
-        trees, _, places = self._growth.propose(self.drafting, depths, coins)
+        trees, _, places = self._growth.propose(self.drafting, depths, uniforms)
         ids = torch.cat([self.last[:, None], trees.tokens[:, 1:]], 1)  # b m
         parents = torch.cat([trees.parents[:, :1], trees.parents[:, 1:].clamp(min=0)], 1)
         logits = self.target.extend(ids, parents)
@@ -221,39 +221,39 @@ class Steps:
         self.clock(END)
         return verdict, accepted
 
-    def _coins(self, top: int, count: int) -> Tensor:
+    def _uniforms(self, top: int, count: int) -> Tensor:
         return torch.randint(top, (len(self.last), count), generator=self._generator, device=self.last.device)
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--rounds", type=int, default=20)
-    words.add_argument("--pair", nargs="+", choices=list(PAIRS), default=["7B", "135M"])
-    words.add_argument("--batch", type=int, nargs="+", default=[1, 8, 64])
-    words.add_argument("--cached", type=int, default=1024)
-    words.add_argument("--overlap", type=float, default=0.7)
-    asked = words.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--pair", nargs="+", choices=list(PAIRS), default=["7B", "135M"])
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--cached", type=int, default=1024)
+    parser.add_argument("--overlap", type=float, default=0.7)
+    arguments = parser.parse_args()
     here()
     rows: list[dict[str, Any]] = []
-    for name in asked.pair:
+    for name in arguments.pair:
         target, draft = built(PAIRS[name])
-        for size in asked.batch:
+        for size in arguments.batch:
             for shape, (drafter, rule) in DRAFTERS.items():
-                given = Given(target, draft, drafter, here().rule(rule), asked.overlap)
+                setup = Setup(target, draft, drafter, here().rule(rule), arguments.overlap)
                 for together in (True, False):
-                    prompt = torch.randint(PAIRS[name].vocabulary, (size, asked.cached), device=here().device)
-                    found = fitting(given, prompt, asked.rounds, together=together)
-                    rows.append({"pair": name, "batch": size, "tree": shape, "one launch": together, **found})
+                    prompt = torch.randint(PAIRS[name].vocabulary, (size, arguments.cached), device=here().device)
+                    measurements = fitting(setup, prompt, arguments.rounds, together=together)
+                    rows.append({"pair": name, "batch": size, "tree": shape, "one launch": together, **measurements})
                     print(rows[-1], flush=True)
-                    keep("end_to_end", {**vars(asked), "microseconds": rows})
+                    keep("end_to_end", {**vars(arguments), "microseconds": rows})
                     here().finish()
-        del target, draft, given
+        del target, draft, setup
         here().finish()
     shares = {
         name: max(
             (row["share"] for row in rows if row["pair"] == name and row["one launch"] and "share" in row), default=None
         )
-        for name in asked.pair
+        for name in arguments.pair
     }
     listed = ", ".join(f"{name} {'not run' if share is None else f'{share:.1%}'}" for name, share in shares.items())
     print(f"{len(rows)} rows; share of verification and commits in a step, at most (goal for 7B: 2 %): {listed}")
@@ -271,18 +271,18 @@ def built(pair: Pair) -> tuple[LlamaTransformer, LlamaTransformer]:
     return target, draft
 
 
-def fitting(given: Given, prompt: Tensor, rounds: int, *, together: bool) -> dict[str, Any]:
-    """As `measured`, or that memory does not suffice for it."""
+def fitting(setup: Setup, prompt: Tensor, rounds: int, *, together: bool) -> dict[str, Any]:
+    """As `measured`, or a message if memory does not suffice."""
     try:
-        return measured(given, prompt, rounds, together=together)
+        return measured(setup, prompt, rounds, together=together)
     except torch.OutOfMemoryError as problem:
         return {"not run": str(problem).split(". ")[0]}
 
 
-def measured(given: Given, prompt: Tensor, rounds: int, *, together: bool) -> dict[str, Any]:
+def measured(setup: Setup, prompt: Tensor, rounds: int, *, together: bool) -> dict[str, Any]:
     """Ids of a step, microseconds of its parts, and the share of verification and commits."""
     clock = Clock(here().mark, here().between)
-    steps = Steps(given, prompt, clock, steps=WARM + rounds, together=together)
+    steps = Steps(setup, prompt, clock, steps=WARM + rounds, together=together)
     verdicts = [steps.step()[0] for _ in range(WARM + rounds)]
     here().finish()
     for verdict in verdicts:
@@ -292,7 +292,7 @@ def measured(given: Given, prompt: Tensor, rounds: int, *, together: bool) -> di
 
 
 def summary(steps: list[dict[str, float]]) -> dict[str, Any]:
-    """Medians over steps, and the share of verification and commits in a step without what only this bench does."""
+    """Medians over steps, and the share of verification and commits in a step, without the replacement of logits."""
     parts = {part: statistics.median(step[part] for step in steps) for part in steps[0]}
     share = parts["verification"] + parts["commit"] + parts["draft commit"]
     return {"parts": parts, "share": share / (sum(parts.values()) - parts[REPLACED])}

@@ -1,7 +1,8 @@
 """What this GPU is: its name and memory, the versions of what runs on it, and the rates of a copy and of a product.
 
-Packages that are carried are imported; one that is there and does not import is a failure. The copy counts bytes read
-and bytes written; the product is one of two square matrices in bfloat16. Without a GPU it says so, and writes nothing.
+Packages that are carried are imported; one that is installed and does not import is a failure. The copy counts bytes
+read and bytes written; the product is one of two square matrices in bfloat16. Without a GPU it prints so, and writes
+nothing.
 
 Usage: python bench/gpu/facts.py [--rounds N] [--side N]
 """
@@ -29,26 +30,26 @@ TOOLS = (device.compiler(), "compute-sanitizer", "ncu")
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--rounds", type=int, default=30)
-    words.add_argument("--side", type=int, default=8192)
-    given = words.parse_args()
-    found: dict[str, Any] = {"machine": described(), "tools": {tool: version(tool) for tool in TOOLS}}
-    found["imports"] = {module: imported(module) for module in MODULES}
-    keep("facts", found)
-    found["bytes a second of a copy"] = bandwidth(given.rounds)
-    found["operations a second of a product"] = rate(given.side, given.rounds)
-    keep("facts", found)
-    copied, product = found["bytes a second of a copy"] / 1e12, found["operations a second of a product"] / 1e12
-    broken = {module: problem for module, problem in found["imports"].items() if problem not in ("fine", ABSENT)}
-    absent = [module for module, problem in found["imports"].items() if problem == ABSENT]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--side", type=int, default=8192)
+    arguments = parser.parse_args()
+    record: dict[str, Any] = {"machine": described(), "tools": {tool: version(tool) for tool in TOOLS}}
+    record["imports"] = {module: imported(module) for module in MODULES}
+    keep("facts", record)
+    record["bytes a second of a copy"] = bandwidth(arguments.rounds)
+    record["operations a second of a product"] = rate(arguments.side, arguments.rounds)
+    keep("facts", record)
+    copied, product = record["bytes a second of a copy"] / 1e12, record["operations a second of a product"] / 1e12
+    broken = {module: problem for module, problem in record["imports"].items() if problem not in ("fine", ABSENT)}
+    absent = [module for module, problem in record["imports"].items() if problem == ABSENT]
     print(f"imports: broken: {broken or 'none'}; not installed: {', '.join(absent) or 'none'}")
     print(f"{here().name}, torch {torch.__version__}: a copy {copied:.2f} TB/s, a product {product:.0f} TFLOP/s")
     sys.exit(bool(broken))
 
 
 def imported(module: str) -> str:
-    """How the import of a package goes."""
+    """Whether a package imports: `fine`, `not installed`, or the error."""
     if importlib.util.find_spec(module.partition(".")[0]) is None:
         return ABSENT
     try:
@@ -59,7 +60,7 @@ def imported(module: str) -> str:
 
 
 def described() -> dict[str, Any]:
-    """What torch says of the GPU."""
+    """The properties that torch reports of the GPU."""
     if here().rehearsed:
         return {"name": here().name, "processors": torch.get_num_threads()}
     about = torch.cuda.get_device_properties(0)
@@ -68,7 +69,7 @@ def described() -> dict[str, Any]:
 
 
 def version(tool: str) -> str:
-    """The last line of what a tool says of itself."""
+    """The last line that a tool prints about its version."""
     path = shutil.which(tool) or shutil.which(f"/usr/local/cuda/bin/{tool}")
     if path is None:
         return "not there"

@@ -1,7 +1,7 @@
 """Whether verdicts and commits can be captured in a CUDA graph, and replayed on inputs that have changed since.
 
-Each rule is captured in both layouts, from probabilities and from logits; then other trees are put where the first ones
-were, and the replay has to give what a plain call gives for them. Without a GPU it says so, and writes nothing.
+Each rule is captured in both layouts, from probabilities and from logits. Then other trees replace the first ones in
+place, and the replay must return what a plain call returns for them. Without a GPU it prints so, and writes nothing.
 
 Usage: python bench/gpu/graphs.py [--cases N]
 """
@@ -26,19 +26,19 @@ CUT = Sampling(top_p=0.9)
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--cases", type=int, default=1000)
-    given = words.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=1000)
+    arguments = parser.parse_args()
     here()
     wrong: dict[str, int] = {}
     for name in WORDS:
         for layout in LAYOUTS:
             for number in (None, torch.float32, torch.bfloat16, torch.float16):
                 label = f"{name}, {layout}, {'probabilities' if number is None else f'{number} logits'}"
-                wrong[label] = replayed(name, layout, number, given.cases)
-        keep("graphs", {"cases": given.cases, "differing": wrong})
-    wrong["commit"] = committed(given.cases)
-    keep("graphs", {"cases": given.cases, "differing": wrong})
+                wrong[label] = replayed(name, layout, number, arguments.cases)
+        keep("graphs", {"cases": arguments.cases, "differing": wrong})
+    wrong["commit"] = committed(arguments.cases)
+    keep("graphs", {"cases": arguments.cases, "differing": wrong})
     bad = [label for label, count in wrong.items() if count]
     print(f"{len(wrong)} graphs captured and replayed on other trees: {f'differ: {bad}' if bad else 'equal'}")
     sys.exit(bool(bad))
@@ -56,10 +56,10 @@ def replayed(name: str, layout: str, number: torch.dtype | None, size: int) -> i
     again = here().captured(lambda: verdict(first))
     expected = verdict(other)
     put(first, other)
-    found = again()
+    result = again()
     here().finish()
     count: int = differing(
-        type(found)(*(field.cpu() for field in expected)), type(found)(*(field.cpu() for field in found))
+        type(result)(*(field.cpu() for field in expected)), type(result)(*(field.cpu() for field in result))
     )
     return count
 
@@ -93,7 +93,7 @@ def committed(size: int) -> int:
 
 
 def moves(shelf: Tensor, path: Tensor, counts: Tensor, bound: int) -> tuple[()]:
-    """A commit, as a call that gives nothing."""
+    """A commit, as a call that returns nothing."""
     commit(shelf, path, counts, bound)
     return ()
 

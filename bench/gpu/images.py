@@ -2,10 +2,10 @@
 
 The ways are whole draws of `ancestral` as they are; a graph of such a draw from end to end, with the session as it is;
 a graph of one step whose shapes stay, each layer's keys and values in slots of which later ones are masked; and that
-step compiled. All draw from the same law with the same coins, so that they draw the same ids: that is tried first, in
-float32, as coins fall between the marks of 16,384 ids, which the roundings of bfloat16 move by more than their
-distance. Then they are timed in bfloat16. The ids are those of a 256 by 256 image; weights are random; coins are drawn
-beforehand. The goal is 3 times eager. Without a GPU it says so, and writes nothing.
+step compiled. All sample from the same distribution with the same uniforms, so they generate the same ids: that is
+checked first, in float32, because the roundings of bfloat16 move the bounds between 16,384 ids by more than their
+distance. Then they are timed in bfloat16. The number of ids is that of a 256 by 256 image; weights are random; uniforms
+are drawn beforehand. The goal is 3 times eager. Without a GPU it prints so, and writes nothing.
 
 Usage: python bench/gpu/images.py [--size B|small] [--codes N] [--batch N ...] [--side N] [--rounds N] [--backend NAME]
 
@@ -30,7 +30,7 @@ import crtcore
 from crt_ar.specs import LlamaGen
 from crt_nn.context import AttentionContext
 from crtcore import Limits, Sampling
-from crtcore.kinds import Prior
+from crtcore.kinds import Prior, Request
 from crtcore.noise import Noise
 from crtcore.sampling import pick, probabilities
 
@@ -40,7 +40,7 @@ GOAL = 3
 TRIED = 4
 """Images on which ways are compared."""
 NEAR = 0.9
-"""Share of ids that have to be alike in float32; of those drawn from wrong memory few are."""
+"""Share of ids that must be alike in float32; with a wrong memory few are."""
 Draw: TypeAlias = Callable[[Tensor], Tensor]
 """Classes, `b`, to ids, `b n`."""
 
@@ -52,8 +52,8 @@ def spec_of(size: str) -> LlamaGen:
     return LlamaGen(size="B", attention="sdpa")
 
 
-def coins_of(batch: int, length: int) -> Tensor:
-    """The coins that `ancestral` draws for seeds 0 to b - 1."""
+def uniforms_of(batch: int, length: int) -> Tensor:
+    """The uniforms that `ancestral` uses for seeds 0 to b - 1."""
     seeds = torch.arange(batch, device=here().device)
     return Noise(seeds[:, None], "ancestral").bits(torch.arange(length, device=here().device).expand(batch, -1))
 
@@ -66,40 +66,39 @@ def eager(prior: Prior, batch: int, length: int) -> Draw:
     seeds = torch.arange(batch, device=here().device)
 
     def draw(classes: Tensor) -> Tensor:
-        ids: Tensor = decoder.draw(
-            prior, nothing, draft=None, condition=classes, seeds=seeds, limits=Limits(length=length), sampling=SAMPLING
-        ).ids
+        request = Request(nothing, Limits(length=length), SAMPLING, classes, seeds)
+        ids: Tensor = decoder.generate(prior, request).ids
         return ids
 
     return draw
 
 
 def whole(prior: Prior, batch: int, length: int) -> Draw:
-    """A graph of a whole draw by a session: what `ancestral` does, without what asks the GPU for values."""
-    coins = coins_of(batch, length)
-    given = torch.zeros(batch, dtype=torch.int64, device=here().device)
+    """A graph of a whole draw by a session, as `ancestral` does it, without reading values from the GPU."""
+    uniforms = uniforms_of(batch, length)
+    class_ids = torch.zeros(batch, dtype=torch.int64, device=here().device)
     nothing = torch.empty(batch, 0, dtype=torch.int64, device=here().device)
 
     @torch.no_grad()
     def drawn() -> Tensor:
-        session = prior.open(nothing, given, capacity=length - 1, room=1)
+        session = prior.open(nothing, class_ids, capacity=length - 1, room=1)
         ids = []
         for place in range(length):
-            ids.append(pick(probabilities(session.tip, SAMPLING), coins[:, place]))
+            ids.append(pick(probabilities(session.next_logits, SAMPLING), uniforms[:, place]))
             if place < length - 1:
                 session.extend(ids[-1][:, None])
                 session.commit(torch.zeros_like(ids[-1][:, None]))
         return torch.stack(ids, 1)
 
-    return started(drawn, given)
+    return started(drawn, class_ids)
 
 
-def started(drawn: Callable[[], Tensor], given: Tensor) -> Draw:
+def started(drawn: Callable[[], Tensor], class_ids: Tensor) -> Draw:
     """The replay of a captured draw for other classes."""
     again = here().captured(drawn)
 
     def draw(classes: Tensor) -> Tensor:
-        given.copy_(classes)
+        class_ids.copy_(classes)
         ids: Tensor = again()
         return ids
 
@@ -107,14 +106,14 @@ def started(drawn: Callable[[], Tensor], given: Tensor) -> Draw:
 
 
 class Shelves:
-    """Memory as layers know it, whose shapes stay: a step writes the slot that a tensor names, and reads them all."""
+    """A KV cache of fixed shapes: a step writes the slot that a tensor names, and reads all slots."""
 
     def __init__(self, slots: int, place: Tensor) -> None:
         self.slots, self.place = slots, place
         self.kept: dict[nn.Module, tuple[Tensor, ...]] = {}
 
     def update(self, layer: nn.Module, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Writes one slot of a layer; all that it has."""
+        """Writes one slot of a layer, and returns all slots."""
         if layer not in self.kept:
             self.kept[layer] = tuple(part.new_zeros(part.shape[0], self.slots, *part.shape[2:]) for part in new)
         return tuple(shelf.index_copy_(1, self.place, part) for shelf, part in zip(self.kept[layer], new, strict=True))
@@ -126,7 +125,7 @@ class Stepper:
     def __init__(self, prior: Any, batch: int, length: int) -> None:
         like: dict[str, Any] = {"device": here().device, "dtype": torch.int64}
         self.prior, self.length = prior, length
-        self.coins = coins_of(batch, length)
+        self.uniforms = uniforms_of(batch, length)
         self.classes, self.last = (torch.zeros(batch, **like) for _ in range(2))
         self.place = torch.zeros(1, **like)
         self.ids = torch.zeros(batch, length, **like)
@@ -135,7 +134,7 @@ class Stepper:
         self.states: Callable[[Tensor, Tensor, Tensor], Tensor] = self._states
 
     def _states(self, features: Tensor, positions: Tensor, visible: Tensor) -> Tensor:
-        """The law's logits behind features, `b 1 w`, within the memory."""
+        """The logits after features, `b 1 w`, with the memory here."""
         memory: Any = self.memory
         states = self.prior.states(features, AttentionContext(positions, visible, memory))
         logits: Tensor = self.prior.logits(states)
@@ -150,8 +149,8 @@ class Stepper:
         positions = self.place.expand(len(self.last), 1)
         visible = (self._slots <= self.place).expand(len(self.last), 1, -1)  # b 1 s
         logits = self.states(features, positions, visible)
-        coins = self.coins.index_select(1, self.place)[:, 0]
-        self.last.copy_(pick(probabilities(logits, SAMPLING), coins))
+        uniforms = self.uniforms.index_select(1, self.place)[:, 0]
+        self.last.copy_(pick(probabilities(logits, SAMPLING), uniforms))
         self.ids.index_copy_(1, self.place, self.last[:, None])
         self.place.add_(1)
         return self.last
@@ -200,7 +199,7 @@ WAYS: Mapping[str, Callable[..., Draw]] = {
 
 
 def built(size: str, codes: int, length: int) -> Prior:
-    """The prior in float32, with an output layer that says something."""
+    """The prior in float32, with a random output layer."""
     torch.manual_seed(0)
     with torch.device(here().device):
         prior: Any = spec_of(size).build(codes, length, CLASSES)
@@ -211,42 +210,44 @@ def built(size: str, codes: int, length: int) -> Prior:
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--size", choices=["B", "small"], default="B")
-    words.add_argument("--codes", type=int, default=16_384)
-    words.add_argument("--batch", type=int, nargs="+", default=[32, 256])
-    words.add_argument("--side", type=int, default=16)
-    words.add_argument("--rounds", type=int, default=3)
-    words.add_argument("--backend", default="inductor")
-    given = words.parse_args()
-    ways = {**WAYS, COMPILED: partial(compiled, backend=given.backend)}
-    length, rows = given.side**2, list[dict[str, Any]]()
-    alike = {name: tried(compared, way, built(given.size, given.codes, length), length) for name, way in ways.items()}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", choices=["B", "small"], default="B")
+    parser.add_argument("--codes", type=int, default=16_384)
+    parser.add_argument("--batch", type=int, nargs="+", default=[32, 256])
+    parser.add_argument("--side", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--backend", default="inductor")
+    arguments = parser.parse_args()
+    ways = {**WAYS, COMPILED: partial(compiled, backend=arguments.backend)}
+    length, rows = arguments.side**2, list[dict[str, Any]]()
+    alike = {
+        name: tried(compared, way, built(arguments.size, arguments.codes, length), length) for name, way in ways.items()
+    }
     print(f"ids alike in float32: {alike}", flush=True)
-    right = {name: ways[name] for name, share in alike.items() if isinstance(share, float) and share >= NEAR}
-    prior: Any = built(given.size, given.codes, length)
+    valid = {name: ways[name] for name, share in alike.items() if isinstance(share, float) and share >= NEAR}
+    prior: Any = built(arguments.size, arguments.codes, length)
     prior.bfloat16()
-    for batch in given.batch:
-        for name, way in right.items():
+    for batch in arguments.batch:
+        for name, way in valid.items():
             rows.append(
                 {
                     "batch": batch,
                     "way": name,
-                    "images a second": tried(speed, way, prior, (batch, length), given.rounds),
+                    "images a second": tried(speed, way, prior, (batch, length), arguments.rounds),
                 }
             )
             print(rows[-1], flush=True)
-            keep("images", {**vars(given), "alike": alike, "rows": rows, "times eager": times(rows)})
+            keep("images", {**vars(arguments), "alike": alike, "rows": rows, "times eager": times(rows)})
     wrong = [name for name, share in alike.items() if isinstance(share, float) and share < NEAR]
     best = f"{max(times(rows).values(), default=0):.2f} times eager at best (goal {GOAL})"
     print(f"{len(rows)} rows; {best}; wrong ids: {', '.join(wrong) or 'none'}")
     sys.exit(bool(wrong))
 
 
-def tried(call: Callable[..., float], *given: Any) -> float | str:
-    """What a call gives, or why it cannot run here."""
+def tried(call: Callable[..., float], *values: Any) -> float | str:
+    """The result of a call, or the reason why it cannot run here."""
     try:
-        return call(*given)
+        return call(*values)
     except Exception as problem:  # a compiler that does not fit raises anything
         return f"not run: {' '.join(str(problem).split())[:300] or type(problem).__name__}"
     finally:
@@ -254,7 +255,7 @@ def tried(call: Callable[..., float], *given: Any) -> float | str:
 
 
 def compared(way: Callable[..., Draw], prior: Prior, length: int) -> float:
-    """How alike the ids of a way and those of `eager` are, in a second draw, for other classes than the first."""
+    """The share of ids of a way that equal those of `eager`, in a second draw, for other classes than the first."""
     first = torch.arange(TRIED, device=here().device)
     draw = way(prior, TRIED, length)
     draw(first)
@@ -282,7 +283,7 @@ def times(rows: list[dict[str, Any]]) -> dict[str, float]:
 def first_apart(ids: Tensor, expected: Tensor) -> float:
     """Of the ids up to the first one of each row that differs, the share that do not.
 
-    Behind it a row is another image, as each id hangs on those before.
+    After it a row is another image, as each id depends on those before.
     """
     same = (ids == expected).long().cumprod(-1)
     compared = same.sum() + (same[:, -1] == 0).sum()

@@ -1,4 +1,4 @@
-"""How results of GPU benches are kept: with the machine, the versions, and hashes that say when they are stale."""
+"""How results of GPU benches are kept: with the machine, the versions, and hashes that show when they are stale."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def keep(name: str, values: Any) -> None:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda,
-        "versions": {package: found for package in NAMED if (found := installed(package))},
+        "versions": {package: number for package in NAMED if (number := installed(package))},
         "source": source_hash(),
         "script": hashlib.sha256(script.read_bytes()).hexdigest()[:16],
         "tree": tree_hash(),
@@ -47,9 +47,9 @@ def installed(package: str) -> str | None:
 
 def tree_hash() -> str:
     """A hash of every source of the core, the plugins and the benches, by name and content."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for top in ("crtcore", "plugins", "bench"):
         for path in sorted((results.ROOT / top).rglob("*")):
             if path.suffix in (".py", ".cu", ".cuh", ".cpp") and path.is_file():
-                found.update(str(path.relative_to(results.ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return found.hexdigest()[:16]
+                digest.update(str(path.relative_to(results.ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

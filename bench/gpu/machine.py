@@ -1,7 +1,7 @@
 """The machine that benches run on: a GPU, or in a rehearsal the CPU in its place.
 
 A rehearsal calls what a GPU would run: rules are those of the host build, and what would be captured in a CUDA graph
-runs as it is, once it is certain that it asks for nothing that a capture forbids.
+runs as it is, after a check that it does nothing that a capture forbids.
 """
 
 from __future__ import annotations
@@ -32,34 +32,34 @@ ASLEEP = 2 * 10**8
 
 
 class Machine(Protocol):
-    """What a bench asks of the machine that it runs on."""
+    """The machine that a bench runs on."""
 
     name: str
     device: str
     rehearsed: bool
     blocks: tuple[int, ...]
-    """That a cluster can have here."""
+    """Numbers of blocks that a cluster can have here."""
 
     def rule(self, word: str, **keywords: Any) -> Any:
         """The kernels of a rule."""
 
     def microseconds(self, call: Callable[[int], Any], rounds: int) -> float:
-        """The median time of a call, which is given the number of its round."""
+        """The median time of a call, whose argument is the number of its round."""
 
     def captured(self, call: Callable[[], Any], *, opaque: bool = False) -> Callable[[], Any]:
-        """What runs a call again, on the tensors that it once had, and gives what it gave.
+        """Returns a function that runs the call again on the same tensors and returns the same outputs.
 
-        `opaque`: nothing can look at what it asks for, as `torch.compile` allows nobody to.
+        `opaque`: its operators cannot be inspected, as under `torch.compile`.
         """
 
     def mark(self) -> Any:
-        """This moment, as the work that was given to the machine goes."""
+        """A mark at this place of the work queue."""
 
     def between(self, start: Any, stop: Any) -> float:
-        """Microseconds from one moment to another, once the work is done."""
+        """Microseconds from one mark to another, once the work is done."""
 
     def finish(self) -> None:
-        """Waits for all work, and frees what nothing holds."""
+        """Waits for all work, and frees unused memory."""
 
 
 class Gpu:
@@ -112,7 +112,7 @@ class Gpu:
         return now
 
     def between(self, start: Any, stop: Any) -> float:
-        """As the events have it."""
+        """Microseconds between two events."""
         return 1e3 * float(start.elapsed_time(stop))
 
     def finish(self) -> None:
@@ -122,7 +122,7 @@ class Gpu:
 
 
 def event() -> Any:
-    """One that takes the time."""
+    """A CUDA event with a time."""
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
@@ -134,20 +134,20 @@ class HostInPlace:
     layout: Literal["path-serial", "node-parallel"] | None = None
     blocks: int | None = None
 
-    def verify(self, *given: Any) -> Any:
+    def verify(self, *inputs: Any) -> Any:
         """As `DeviceRule.verify`."""
-        return self._started().verify(*given)
+        return self._started().verify(*inputs)
 
-    def from_logits(self, *given: Any, **words: Any) -> Any:
+    def from_logits(self, *inputs: Any, **words: Any) -> Any:
         """As `DeviceRule.from_logits`."""
-        return self._started().from_logits(*given, **words)
+        return self._started().from_logits(*inputs, **words)
 
     def _started(self) -> host.HostRule:
         return attrs.evolve(self.rule, layout=self.layout or "path-serial")
 
 
 class Rehearsal:
-    """The CPU in place of a GPU; its times say nothing of one."""
+    """The CPU in place of a GPU; its times are no estimate of one."""
 
     name = "a CPU, in a rehearsal"
     device = "cpu"
@@ -159,7 +159,7 @@ class Rehearsal:
         return HostInPlace(host.rule(word, **keywords))
 
     def microseconds(self, call: Callable[[int], Any], rounds: int) -> float:
-        """The median of a clock on the wall."""
+        """The median by wall-clock time."""
         times = []
         for place in range(rounds):
             start = time.perf_counter()
@@ -168,11 +168,11 @@ class Rehearsal:
         return 1e6 * statistics.median(times)
 
     def captured(self, call: Callable[[], Any], *, opaque: bool = False) -> Callable[[], Any]:
-        """A call that runs anew each time, into the tensors that it first gave.
+        """A call that runs again each time, into the tensors that it first returned.
 
         Raises: Forbidden if a CUDA graph could not hold it.
         """
-        call()  # what is made once may ask for anything
+        call()  # the first call may do anything
         with nullcontext() if opaque else Capture():  # type: ignore[no-untyped-call]
             made = call()
 
@@ -188,11 +188,11 @@ class Rehearsal:
         return time.perf_counter()
 
     def between(self, start: Any, stop: Any) -> float:
-        """As the clock has it."""
+        """Microseconds between two times."""
         return 1e6 * float(stop - start)
 
     def finish(self) -> None:
-        """Nothing is ever under way."""
+        """Does nothing: no work is pending."""
 
 
 def tensors(made: Any) -> list[Tensor]:
@@ -201,11 +201,11 @@ def tensors(made: Any) -> list[Tensor]:
 
 
 class Forbidden(RuntimeError):
-    """A CUDA graph cannot hold what was asked for."""
+    """An operator that a CUDA graph cannot hold."""
 
 
 class Capture(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """What a capture forbids is an error: whatever waits for values on the GPU, or copies from the CPU's pages."""
+    """Refuses what a capture forbids: operators that wait for values on the GPU, or copy from the memory of the CPU."""
 
     supports_higher_order_operators = True
 
@@ -214,7 +214,7 @@ class Capture(TorchDispatchMode):  # type: ignore[no-untyped-call]
     INDEXES = ("index", "index_put", "index_put_")
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Runs an operator, if a capture could."""
+        """Runs an operator if a capture could hold it."""
         name = func.overloadpacket.__name__
         places = args[1] if name in self.INDEXES else ()
         by_mask = any(isinstance(each, Tensor) and each.dtype == torch.bool for each in places)

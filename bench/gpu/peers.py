@@ -1,4 +1,4 @@
-"""What other packages compile at first use, compiled beforehand, so that it takes no time of who measures them."""
+"""Compiles beforehand what other packages compile at first use, so that no measurement includes it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from machine import here
 
 
 def flashinfer() -> str:
-    """How long FlashInfer's sampling kernels took to compile, or why they are not there; it raises nothing."""
+    """How long FlashInfer's sampling kernels took to compile, or the reason why they did not; it raises nothing."""
     if importlib.util.find_spec("flashinfer") is None:
         return "not installed"
     if here().rehearsed:

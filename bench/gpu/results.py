@@ -1,6 +1,6 @@
-"""Where results of GPU benches go: a file for each, and all of them in one file that is easy to carry home.
+"""Writes results of GPU benches: a file for each, and one file of all that is easy to copy.
 
-A file is there whole or not at all, so that a machine that is taken away in the middle leaves what came before.
+A file is complete or absent, so that a machine that stops in the middle leaves the earlier results.
 """
 
 from __future__ import annotations

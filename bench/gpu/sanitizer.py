@@ -1,7 +1,7 @@
-"""What compute-sanitizer finds in the verification kernels: memcheck and racecheck, on a small set of trees.
+"""Runs compute-sanitizer on the verification kernels: memcheck and racecheck, on a small set of trees.
 
-It runs `correctness.py` on fewer trees, one tool after another, as all is slow under it. Without a GPU it says so, and
-writes nothing; in a rehearsal the kernels run emulated under the sanitizers of g++ instead, as the tests have it.
+It runs `correctness.py` on fewer trees, one tool after another, because each is slow. Without a GPU it prints so, and
+writes nothing; in a rehearsal the kernels run emulated under the sanitizers of g++ instead, as in the tests.
 
 Usage: python bench/gpu/sanitizer.py [--cases N] [--tool NAME ...] [--only RULE ...]
 """
@@ -23,31 +23,31 @@ EMULATED = {
     "memcheck": "test_blocks_of_many_threads_have_the_references_bits and single",
     "racecheck": "test_no_two_threads_race",
 }
-"""Of the emulation's tests, what stands in for a tool."""
+"""The tests of the emulation that stand in for a tool."""
 WIDE = 5003
 """A vocabulary whose rows a block cannot hold in whole pieces."""
 UNCLEAN = 9
-"""The exit status that says that something was found."""
+"""The exit status for a reported error."""
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--cases", type=int, default=100)
-    words.add_argument("--tool", nargs="+", choices=TOOLS, default=["memcheck", "racecheck"])
-    words.add_argument("--only", nargs="+", default=["recursive", "traversal"])
-    given = words.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=100)
+    parser.add_argument("--tool", nargs="+", choices=TOOLS, default=["memcheck", "racecheck"])
+    parser.add_argument("--only", nargs="+", default=["recursive", "traversal"])
+    arguments = parser.parse_args()
     here()
-    found: dict[str, Any] = {}
-    for tool in given.tool:
-        found[tool] = emulated(tool) if here().rehearsed else sanitized(tool, given.cases, given.only)
-        print(f"{tool}: {found[tool]}", flush=True)
-        keep("sanitizer", {"cases": given.cases, "rules": given.only, "tools": found})
-    print("; ".join(f"{tool}: {result}" for tool, result in found.items()))
-    sys.exit(any(not result.startswith(("clean", "not run")) for result in found.values()))
+    findings: dict[str, Any] = {}
+    for tool in arguments.tool:
+        findings[tool] = emulated(tool) if here().rehearsed else sanitized(tool, arguments.cases, arguments.only)
+        print(f"{tool}: {findings[tool]}", flush=True)
+        keep("sanitizer", {"cases": arguments.cases, "rules": arguments.only, "tools": findings})
+    print("; ".join(f"{tool}: {result}" for tool, result in findings.items()))
+    sys.exit(any(not result.startswith(("clean", "not run")) for result in findings.values()))
 
 
 def sanitized(tool: str, cases: int, rules: list[str]) -> str:
-    """What a tool finds, and the last lines of what it said if that is anything."""
+    """The outcome of a tool; prints the last lines of its output if it reports errors."""
     path = shutil.which("compute-sanitizer") or shutil.which("/usr/local/cuda/bin/compute-sanitizer")
     if path is None:
         return "not run: no compute-sanitizer"
@@ -58,11 +58,11 @@ def sanitized(tool: str, cases: int, rules: list[str]) -> str:
 
 
 def emulated(tool: str) -> str:
-    """What g++'s sanitizers find in the emulated kernels."""
+    """The outcome of g++'s sanitizers on the emulated kernels."""
     if tool not in EMULATED:
         return "not run: the emulation has no such check"
     tests = Path(__file__).resolve().parents[2] / "plugins/crt-verify/tests/kernels/test_emulated.py"
-    said = ended(
+    outcome = ended(
         [
             sys.executable,
             "-m",
@@ -76,16 +76,16 @@ def emulated(tool: str) -> str:
             EMULATED[tool],
         ]
     )
-    return f"{said}, emulated"
+    return f"{outcome}, emulated"
 
 
 def ended(words: list[str]) -> str:
     """How a command ended."""
-    found = subprocess.run(words, check=False, capture_output=True, text=True)
-    if found.returncode == 0:
+    completed = subprocess.run(words, check=False, capture_output=True, text=True)
+    if completed.returncode == 0:
         return "clean"
-    print(found.stdout[-2000:], found.stderr[-2000:], flush=True)
-    return f"status {found.returncode}"
+    print(completed.stdout[-2000:], completed.stderr[-2000:], flush=True)
+    return f"status {completed.returncode}"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """One real training on this GPU: the study of CRT's weight on `shapes`, three arms and three seeds, seed by seed.
 
-Each seed runs the three arms through `crt run`, at the same time where there are processors for it. Each point is
-kept as it ends and the study's table after each seed, so that a time limit takes only what is in hand. Without a GPU it
-says so, and writes nothing.
+Each seed runs the three arms through `crt run`, at the same time where there are processors for it. Each point is kept
+as it ends and the study's table after each seed, so that a time limit loses only unfinished points. Without a GPU it
+prints so, and writes nothing.
 
 Usage: python bench/gpu/training.py [--spec FILE] [--seeds N] [--set KEY=VALUE ...]
 """
@@ -26,61 +26,64 @@ from machine import here
 
 SPEC = results.ROOT / "specs/figures/crt-lambda-shapes.toml"
 OFTEN = 0.5
-"""Seconds between looks at what has ended."""
+"""Seconds between two looks for finished points."""
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--spec", type=Path, default=SPEC)
-    words.add_argument("--seeds", type=int, default=3)
-    words.add_argument("--set", action="append", default=[], dest="overrides")
-    given = words.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", type=Path, default=SPEC)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    arguments = parser.parse_args()
     here()
-    kept: dict[str, Any] = {"overrides": given.overrides, "points": [], "seconds of each seed": []}
+    kept: dict[str, Any] = {"overrides": arguments.overrides, "points": [], "seconds of each seed": []}
     with tempfile.TemporaryDirectory() as runs:
 
         def look() -> None:
-            found = points(Path(runs))
-            if len(found) > len(kept["points"]):
-                kept["points"] = found
+            finished = points(Path(runs))
+            if len(finished) > len(kept["points"]):
+                kept["points"] = finished
                 keep("training", kept)
 
-        for seeds in range(1, given.seeds + 1):
+        for seeds in range(1, arguments.seeds + 1):
             began = time.perf_counter()
-            study = run(given.spec, [f"sweep.seed={list(range(seeds))}", *given.overrides], Path(runs), look)
+            study = run(arguments.spec, [f"sweep.seed={list(range(seeds))}", *arguments.overrides], Path(runs), look)
             kept["seconds of each seed"].append(round(time.perf_counter() - began, 1))
             kept["study"] = {name: study.get(name) for name in ("name", "arms", "claims", "ran_on", "error")}
             keep("training", kept)
             print(f"seed {seeds - 1}: {kept['seconds of each seed'][-1]} s", flush=True)
     seconds = sum(kept["seconds of each seed"])
-    print(f"{len(kept['points'])} points of {len(kept['study']['arms'])} arms and {given.seeds} seeds: {seconds:.0f} s")
+    print(
+        f"{len(kept['points'])} points of {len(kept['study']['arms'])} arms "
+        f"and {arguments.seeds} seeds: {seconds:.0f} s"
+    )
 
 
 def run(spec: Path, overrides: list[str], runs: Path, look: Callable[[], None]) -> dict[str, Any]:
-    """The study's table, with a look at what has ended now and then; what ran before is not run again."""
+    """The table of the study, with a regular look for finished points; finished points do not run again."""
     settings = [word for override in overrides for word in ("--set", override)]
     command = [sys.executable, "-m", "crtcore", "run", str(spec), "--runs", str(runs), "--json", *settings]
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=said)
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdout=output)
         while process.poll() is None:
             time.sleep(OFTEN)
             look()
         if process.returncode:
             raise SystemExit(f"crt run: status {process.returncode}")
         look()
-        said.seek(0)
-        study: dict[str, Any] = json.load(said)
+        output.seek(0)
+        study: dict[str, Any] = json.load(output)
         return study
 
 
 def points(runs: Path) -> list[dict[str, Any]]:
-    """What has ended: the weight of the regulariser, the seed, and the numbers."""
-    found = []
+    """Finished points: the weight of the regulariser, the seed, and the numbers."""
+    rows = []
     for path in sorted(runs.glob("*/*/result.json")):
         spec, result = tomllib.loads((path.parent / "spec.toml").read_text()), json.loads(path.read_text())
         numbers = {name: number["value"] for name, number in result["numbers"].items()}
-        found.append({"weight": spec["regularizer"][0]["weight"], "seed": result["seed"], **numbers})
-    return found
+        rows.append({"weight": spec["regularizer"][0]["weight"], "seed": result["seed"], **numbers})
+    return rows
 
 
 if __name__ == "__main__":

@@ -88,12 +88,12 @@ Crt = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(scope="session")
 def planted() -> ModuleType:
     """The plugin of the tests."""
-    found = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
-    assert found
-    assert found.loader
-    module = importlib.util.module_from_spec(found)
+    spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
     sys.modules["planted"] = module
-    found.loader.exec_module(module)
+    spec.loader.exec_module(module)
     return module
 
 

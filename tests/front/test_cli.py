@@ -62,7 +62,7 @@ def test_json_is_one_document_and_nothing_else(crt: Crt, spec_file: Path, words:
     assert ended.stderr == ""
 
 
-def test_list_tells_every_component_and_where_it_is_from(crt: Crt) -> None:
+def test_list_prints_every_component_and_its_package(crt: Crt) -> None:
     rows = answered(crt("list", "--json"))["components"]
 
     assert {"kind": "tokenizer", "name": "patches", "plugin": "planted", "summary": "squares"} in rows
@@ -87,23 +87,23 @@ def test_a_command_that_is_not_there_is_named(crt: Crt) -> None:
     assert "No such command 'unfold'" in ended.stderr
 
 
-def test_show_tells_fields_with_defaults_and_an_example_that_is_toml(crt: Crt) -> None:
-    (told,) = answered(crt("show", "shaken", "--json"))
+def test_show_prints_fields_with_defaults_and_an_example_in_toml(crt: Crt) -> None:
+    (description,) = answered(crt("show", "shaken", "--json"))
 
-    assert told["fields"] == [
+    assert description["fields"] == [
         {"name": "inner", "type": "BottleneckSpec", "required": True, "default": None, "text": ""},
         {"name": "amounts", "type": "tuple[float, ...]", "required": False, "default": [0.5, 0.25], "text": ""},
     ]
-    assert parse(told["example"], "example").values["bottleneck"]["inner"]["use"] == "book"
+    assert parse(description["example"], "example").values["bottleneck"]["inner"]["use"] == "book"
 
 
-def test_check_tells_what_would_run(crt: Crt, spec_file: Path) -> None:
-    told = answered(crt("check", spec_file, "--json", "--set", "seed=5"))
+def test_check_prints_what_would_run(crt: Crt, spec_file: Path) -> None:
+    document = answered(crt("check", spec_file, "--json", "--set", "seed=5"))
 
-    (point,) = told["points"]
-    assert (told["name"], point["arm"], point["seed"]) == ("sample", "baseline", 5)
+    (point,) = document["points"]
+    assert (document["name"], point["arm"], point["seed"]) == ("sample", "baseline", 5)
     assert point["steps"] == {"tokenizer": 20, "prior": 30}
-    assert told["spec"][0]["training"]["prior"]["batch"] == 128
+    assert document["spec"][0]["training"]["prior"]["batch"] == 128
 
 
 BAD = {
@@ -121,19 +121,19 @@ BAD = {
 
 
 @pytest.mark.parametrize("sort", BAD)
-def test_what_is_wrong_is_told_with_file_line_and_path(crt: Crt, spec_file: Path, sort: str) -> None:
-    right, wrong, told = BAD[sort]
+def test_a_problem_is_reported_with_file_line_and_path(crt: Crt, spec_file: Path, sort: str) -> None:
+    right, wrong, message = BAD[sort]
     spec_file.write_text(spec_file.read_text().replace(right, wrong, 1))
 
     ended = crt("check", "sample.toml")
 
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert f"sample.toml:{line_of(spec_file, wrong)}: {told}" in ended.stderr
+    assert f"sample.toml:{line_of(spec_file, wrong)}: {message}" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["check", "gone.toml"], "cannot read the file gone.toml: No such file or directory"),
         (["check", "."], "cannot read the file .: Is a directory"),
@@ -149,21 +149,21 @@ def test_what_is_wrong_is_told_with_file_line_and_path(crt: Crt, spec_file: Path
         (["check"], "Missing argument 'SPEC'"),
     ],
 )
-def test_a_wrong_command_says_what_is_wrong(crt: Crt, spec_file: Path, words: list[str], told: str) -> None:
+def test_a_wrong_command_fails_with_a_message(crt: Crt, spec_file: Path, words: list[str], message: str) -> None:
     ended = crt(*words)
 
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert told in ended.stderr
+    assert message in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_what_is_wrong_is_one_json_document_too(crt: Crt, spec_file: Path) -> None:
+def test_problems_are_one_json_document_too(crt: Crt, spec_file: Path) -> None:
     spec_file.write_text(spec_file.read_text().replace("codes = 16", "coeds = 16\ncode = 1"))
 
-    told = answered(crt("check", "sample.toml", "--json"), status=2)
+    document = answered(crt("check", "sample.toml", "--json"), status=2)
 
     line = line_of(spec_file, "coeds = 16")
-    assert [(problem["where"], problem["path"]) for problem in told["problems"]] == [
+    assert [(problem["where"], problem["path"]) for problem in document["problems"]] == [
         (f"sample.toml:{line + 1}", ["bottleneck", "code"]),
         (f"sample.toml:{line - 2}", ["bottleneck", "codes"]),
         (f"sample.toml:{line}", ["bottleneck", "coeds"]),
@@ -180,7 +180,7 @@ def test_what_is_wrong_is_one_json_document_too(crt: Crt, spec_file: Path) -> No
         ["check", "sample.toml", "--cost"],
     ],
 )
-def test_a_command_that_needs_torch_says_which_extra_to_install(
+def test_a_command_that_needs_torch_names_the_extra_to_install(
     crt: Crt, spec_file: Path, tmp_path: Path, words: list[str]
 ) -> None:
     (tmp_path / "swept.toml").write_text(spec_file.read_text() + "[sweep]\nseed = [0, 1]\n")
@@ -203,17 +203,17 @@ PLUGINS = {
 
 @pytest.mark.parametrize("sort", PLUGINS)
 def test_a_broken_plugin_is_a_warning_and_stops_nothing(crt: Crt, spec_file: Path, sort: str) -> None:
-    text, told = PLUGINS[sort]
+    text, reason = PLUGINS[sort]
 
     ended = crt("check", "sample.toml", broken=text)
 
     assert ended.returncode == 0
     assert ended.stderr.startswith("warning: plugin 'unlucky' could not be loaded (")
-    assert told in ended.stderr
+    assert reason in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_a_broken_plugin_is_named_where_something_is_not_found(crt: Crt) -> None:
+def test_a_broken_plugin_is_named_when_a_component_is_missing(crt: Crt) -> None:
     ended = crt("show", "lucky", broken="raise RuntimeError('out of luck')")
 
     assert ended.returncode == 2
@@ -227,7 +227,7 @@ def test_a_plugin_that_prints_does_not_spoil_the_answer(crt: Crt) -> None:
     assert ended.stderr == "hello\n"
 
 
-def test_two_plugins_that_clash_are_told_without_a_traceback(crt: Crt) -> None:
+def test_two_plugins_that_clash_are_reported_without_a_traceback(crt: Crt) -> None:
     ended = crt("list", broken="from planted import crt_components")
 
     assert ended.returncode == 2
@@ -325,8 +325,8 @@ def problems(text: str, registry: Registry) -> tuple[Problem, ...] | None:
 def test_a_spoilt_file_is_read_or_refused_with_messages(sample: str, registry: Registry, data: st.DataObject) -> None:
     text = data.draw(mutants(sample + SWEPT))
 
-    told = problems(text, registry)
-    assert told is None or told
-    for problem in told or ():
+    messages = problems(text, registry)
+    assert messages is None or messages
+    for problem in messages or ():
         assert problem.message
         assert problem.where.startswith("spec.toml") or not problem.path[1:]

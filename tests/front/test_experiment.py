@@ -44,14 +44,14 @@ def at(text: str, line: str) -> str:
 
 
 def test_a_file_becomes_one_plan(sample: str, registry: Registry) -> None:
-    found = plan(sample, registry)
+    read = plan(sample, registry)
 
-    assert (found.name, found.seed) == ("sample", 3)
-    assert found.parts["prior"] == Table(order=1)
-    assert [part.weight for part in found.parts["regularizer"]] == [0.5, 1.0]
-    assert found.parts["draft"] is None
-    assert {stage: training.steps for stage, training in found.training.items()} == {"tokenizer": 20, "prior": 30}
-    assert found.sampling == Sampling(temperature=0.5)
+    assert (read.name, read.seed) == ("sample", 3)
+    assert read.parts["prior"] == Table(order=1)
+    assert [part.weight for part in read.parts["regularizer"]] == [0.5, 1.0]
+    assert read.parts["draft"] is None
+    assert {stage: training.steps for stage, training in read.training.items()} == {"tokenizer": 20, "prior": 30}
+    assert read.sampling == Sampling(temperature=0.5)
 
 
 def test_defaults_are_written_out_and_lead_to_the_same_plan(sample: str, registry: Registry) -> None:
@@ -64,9 +64,9 @@ def test_defaults_are_written_out_and_lead_to_the_same_plan(sample: str, registr
 
 
 def test_what_is_absent_is_a_default(sample: str, registry: Registry) -> None:
-    found = plan(sample.replace("seed = 3\n", "").replace("[sampling]\ntemperature = 0.5\n", ""), registry)
+    read = plan(sample.replace("seed = 3\n", "").replace("[sampling]\ntemperature = 0.5\n", ""), registry)
 
-    assert (found.seed, found.sampling) == (0, Sampling())
+    assert (read.seed, read.sampling) == (0, Sampling())
 
 
 def shuffled(values: Any, order: random.Random) -> Any:
@@ -125,9 +125,9 @@ def test_sampling_is_in_no_excerpt_of_another_table(sample: str, registry: Regis
 
 
 def test_an_excerpt_reaches_into_arrays(sample: str, registry: Registry) -> None:
-    found = plan(sample, registry).excerpt(["regularizer.0.weight", "regularizer.7", "regularizer.weight"])
+    excerpt = plan(sample, registry).excerpt(["regularizer.0.weight", "regularizer.7", "regularizer.weight"])
 
-    assert found == {"regularizer.0.weight": 0.5, "regularizer.7": None, "regularizer.weight": None}
+    assert excerpt == {"regularizer.0.weight": 0.5, "regularizer.7": None, "regularizer.weight": None}
 
 
 def test_an_excerpt_of_what_is_absent_is_none(sample: str, registry: Registry) -> None:
@@ -160,10 +160,10 @@ def test_set_writes_a_value_at_a_path(sample: str, text: str, path: tuple[str | 
 
     override(document, [text])
 
-    found: Any = document.values
+    written: Any = document.values
     for step in path:
-        found = found[step]
-    assert (found, type(found)) == (value, type(value))
+        written = written[step]
+    assert (written, type(written)) == (value, type(value))
     assert document.where(path) == f"--set {text}"
 
 
@@ -187,7 +187,7 @@ def test_set_refuses_a_path_that_leads_nowhere(sample: str, registry: Registry, 
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("bottleneck.coddes=3", "bottleneck.coddes: unknown key; did you mean 'codes'?"),
         ("botleneck.codes=3", "botleneck: unknown key; did you mean 'bottleneck'?"),
@@ -203,10 +203,12 @@ def test_set_refuses_a_path_that_leads_nowhere(sample: str, registry: Registry, 
         ("0=1", "0: unknown key"),
     ],
 )
-def test_what_set_gets_wrong_is_told_by_its_own_text(sample: str, registry: Registry, text: str, told: str) -> None:
+def test_a_wrong_override_is_reported_with_its_own_text(
+    sample: str, registry: Registry, text: str, message: str
+) -> None:
     (problem,) = refused(sample, registry, text)
 
-    assert problem.startswith(f"--set {text}: {told}")
+    assert problem.startswith(f"--set {text}: {message}")
 
 
 @pytest.mark.parametrize("name", ["", "stages", "a/b", "../up", ".hidden", "-x", "a b", "x" * 101, "a\n", 3])
@@ -218,7 +220,7 @@ def test_a_name_is_a_safe_folder(sample: str, registry: Registry, name: Any) -> 
         study(document, registry)
 
 
-def test_every_problem_is_told_at_once_in_path_order(sample: str, registry: Registry) -> None:
+def test_all_problems_are_reported_at_once_in_path_order(sample: str, registry: Registry) -> None:
     text = (
         sample.replace("seed = 3", "seed = 3\nsede = 4")
         .replace("codes = 16", "code = 16")
@@ -227,7 +229,7 @@ def test_every_problem_is_told_at_once_in_path_order(sample: str, registry: Regi
         .replace('[decoder]\nuse = "ancestral"\n', "")
     )
 
-    told = [
+    expected = [
         ("code = 16", "bottleneck.code: unknown key; did you mean 'codes'?"),
         ("[bottleneck]", "bottleneck.codes: expected a value, got nothing"),
         ("", "decoder: expected a table [decoder], got none; installed: ancestral, drafter"),
@@ -239,7 +241,7 @@ def test_every_problem_is_told_at_once_in_path_order(sample: str, registry: Regi
         ('steps = "30"', "training.prior.steps: expected an integer, got '30'"),
     ]
     assert refused(text, registry) == [
-        f"{at(text, line) if line else 'spec.toml'}: {message}" for line, message in told
+        f"{at(text, line) if line else 'spec.toml'}: {message}" for line, message in expected
     ]
 
 
@@ -248,10 +250,10 @@ UNTRAINED = "[training.prior]\nsteps = 30\n"
 
 
 def test_a_prior_that_brings_its_weights_needs_no_training(sample: str, registry: Registry) -> None:
-    found = plan(sample.replace('use = "table"', SAVED).replace(UNTRAINED, ""), registry)
+    read = plan(sample.replace('use = "table"', SAVED).replace(UNTRAINED, ""), registry)
 
-    assert found.parts["prior"] == Saved(folder="final", prior=Table(order=1))
-    assert list(found.training) == ["tokenizer"]
+    assert read.parts["prior"] == Saved(folder="final", prior=Table(order=1))
+    assert list(read.training) == ["tokenizer"]
 
 
 def test_training_a_prior_that_brings_its_weights_is_refused(sample: str, registry: Registry) -> None:
@@ -290,11 +292,11 @@ GUIDED = (
 def test_a_guided_prior_needs_no_training_either(sample: str, registry: Registry) -> None:
     text = sample.replace('use = "table"', GUIDED).replace(UNTRAINED, "")
 
-    found = plan(text, registry)
+    read = plan(text, registry)
 
     inside = Saved(folder="final", prior=Table(order=1))
-    assert found.parts["prior"] == Guidance(scale=2.0, interval=(1, 9), prior=inside)
-    assert list(found.training) == ["tokenizer"]
+    assert read.parts["prior"] == Guidance(scale=2.0, interval=(1, 9), prior=inside)
+    assert list(read.training) == ["tokenizer"]
 
 
 def test_guiding_a_prior_without_weights_is_refused_at_its_path(sample: str, registry: Registry) -> None:
@@ -307,7 +309,7 @@ def test_guiding_a_prior_without_weights_is_refused_at_its_path(sample: str, reg
     ]
 
 
-def test_entries_of_an_array_are_told_in_the_order_of_their_index(sample: str, registry: Registry) -> None:
+def test_entries_of_an_array_are_reported_in_the_order_of_their_index(sample: str, registry: Registry) -> None:
     text = sample + "".join("\n[[metric]]\nuse = 'frechet'\ndimensions = 0\n" for _ in range(10))
 
     paths = [problem.split(": ")[1] for problem in refused(text, registry)]
@@ -315,13 +317,13 @@ def test_entries_of_an_array_are_told_in_the_order_of_their_index(sample: str, r
     assert paths == [f"metric.{index}.dimensions" for index in range(1, 11)]
 
 
-def test_a_file_without_an_experiment_says_what_there_is(registry: Registry) -> None:
+def test_a_file_without_an_experiment_lists_the_installed_ones(registry: Registry) -> None:
     assert refused("name = 'x'", registry) == [
         "spec.toml: expected a table [experiment], got none; installed: compression, two-stage"
     ]
 
 
-def test_parts_that_do_not_fit_are_told_by_the_experiment(sample: str, registry: Registry) -> None:
+def test_the_experiment_reports_parts_that_do_not_fit(sample: str, registry: Registry) -> None:
     text = sample.replace('use = "ancestral"', 'use = "drafter"').replace('"patches"\nchannels = 4', '"words"')
 
     assert refused(text, registry) == [
@@ -359,22 +361,22 @@ training.tokenizer.steps = 10
 
 
 def test_a_sweep_is_arms_times_grid_in_the_order_they_are_written(sample: str, registry: Registry) -> None:
-    found = made(sample + SWEEP, registry)
+    expanded = made(sample + SWEEP, registry)
 
-    assert [(point.arm, point.grid, point.plan.seed) for point in found.points] == [
+    assert [(point.arm, point.grid, point.plan.seed) for point in expanded.points] == [
         (arm, (f"bottleneck.codes={codes}",), seed)
         for arm in ("baseline", "crt")
         for seed in (0, 1)
         for codes in (8, 32)
     ]
-    assert {point.plan.parts["regularizer"][0].weight for point in found.points[:4]} == {0.0}
-    assert {point.plan.training["tokenizer"].steps for point in found.points[4:]} == {10}
-    assert len({point.plan.hash for point in found.points}) == 8
-    assert found.swept
+    assert {point.plan.parts["regularizer"][0].weight for point in expanded.points[:4]} == {0.0}
+    assert {point.plan.training["tokenizer"].steps for point in expanded.points[4:]} == {10}
+    assert len({point.plan.hash for point in expanded.points}) == 8
+    assert expanded.swept
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "names"),
     [
         ('[{use = "fsq", levels = [4, 4]}, {use = "book", codes = 8}]', ["fsq", "book"]),
         (
@@ -383,12 +385,12 @@ def test_a_sweep_is_arms_times_grid_in_the_order_they_are_written(sample: str, r
         ),
     ],
 )
-def test_a_component_of_a_grid_is_called_by_its_name_where_that_tells_it_apart(
-    values: str, told: list[str], sample: str, registry: Registry
+def test_a_component_of_a_grid_is_labelled_by_its_name_if_that_is_unique(
+    values: str, names: list[str], sample: str, registry: Registry
 ) -> None:
-    found = made(f"{sample}[sweep]\nbottleneck = {values}\n", registry)
+    expanded = made(f"{sample}[sweep]\nbottleneck = {values}\n", registry)
 
-    assert [point.grid for point in found.points] == [(f"bottleneck={each}",) for each in told]
+    assert [point.grid for point in expanded.points] == [(f"bottleneck={each}",) for each in names]
 
 
 def test_a_point_of_a_sweep_is_the_run_of_its_own_file(sample: str, registry: Registry) -> None:
@@ -408,21 +410,21 @@ def test_dotted_and_quoted_paths_in_a_sweep_are_one(sample: str, registry: Regis
 
 
 def test_a_sweep_without_arms_has_a_baseline(sample: str, registry: Registry) -> None:
-    found = made(sample + "[sweep]\nseed = [5, 6]\n", registry)
+    expanded = made(sample + "[sweep]\nseed = [5, 6]\n", registry)
 
-    assert [(point.arm, point.grid, point.plan.seed) for point in found.points] == [
+    assert [(point.arm, point.grid, point.plan.seed) for point in expanded.points] == [
         ("baseline", (), 5), ("baseline", (), 6),
     ]  # fmt: skip
 
 
 def test_a_file_without_a_sweep_is_not_swept(sample: str, registry: Registry) -> None:
-    found = made(sample, registry)
+    expanded = made(sample, registry)
 
-    assert ([point.group for point in found.points], found.swept) == (["baseline"], False)
+    assert ([point.group for point in expanded.points], expanded.swept) == (["baseline"], False)
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ('"botleneck.codes" = 3', "botleneck: unknown key; did you mean 'bottleneck'?"),
         ('"bottleneck.coddes" = 3', "bottleneck.coddes: unknown key; did you mean 'codes'?"),
@@ -438,17 +440,17 @@ def test_a_file_without_a_sweep_is_not_swept(sample: str, registry: Registry) ->
         ("prior.order = 7", "sweep.arms.odd.prior.order: expected one value at a point, but sweep.prior.order sets"),
     ],
 )
-def test_what_an_arm_gets_wrong_is_told_once_at_its_own_line(
-    sample: str, registry: Registry, line: str, told: str
+def test_a_mistake_of_an_arm_is_reported_once_at_its_own_line(
+    sample: str, registry: Registry, line: str, message: str
 ) -> None:
     text = f"{sample}\n[sweep]\nprior.order = [1, 2]\n[sweep.arms.baseline]\n[sweep.arms.odd]\n{line}\n"
 
     (problem,) = refused(text, registry)
 
-    assert problem.startswith(f"{at(text, line)}: {told}")
+    assert problem.startswith(f"{at(text, line)}: {message}")
 
 
-def test_an_override_that_the_sweep_overwrites_everywhere_is_told(sample: str, registry: Registry) -> None:
+def test_an_override_that_the_sweep_overwrites_everywhere_is_refused(sample: str, registry: Registry) -> None:
     document = parse(sample + "\n[sweep]\nseed = [0, 1]\n", "spec.toml")
     override(document, ["seed=7"])
 
@@ -466,19 +468,19 @@ def test_an_override_that_some_arm_keeps_is_taken(sample: str, registry: Registr
 
 
 @pytest.mark.parametrize(
-    ("arms", "told"),
+    ("arms", "message"),
     [
         ("[sweep.arms.a]\nseed = 1\n[sweep.arms.b]\n", "sweep.arms: expected an arm called 'baseline'"),
         ("[sweep.arms.baseline]\n[sweep.arms.b]\n", "sweep: expected points that differ, got one twice"),
     ],
 )
-def test_arms_that_cannot_be_compared_are_told(sample: str, registry: Registry, arms: str, told: str) -> None:
+def test_arms_that_cannot_be_compared_are_refused(sample: str, registry: Registry, arms: str, message: str) -> None:
     (problem,) = refused(sample + "\n" + arms, registry)
 
-    assert told in problem
+    assert message in problem
 
 
-def test_one_mistake_in_two_arms_is_told_at_both_lines(sample: str, registry: Registry) -> None:
+def test_one_mistake_in_two_arms_is_reported_at_both_lines(sample: str, registry: Registry) -> None:
     text = f"{sample}\n[sweep.arms.baseline]\nbottleneck.codes = 1 #\n[sweep.arms.odd]\nbottleneck.codes = 1\n"
 
     where = [problem.split(": ")[0] for problem in refused(text, registry)]
@@ -486,14 +488,14 @@ def test_one_mistake_in_two_arms_is_told_at_both_lines(sample: str, registry: Re
     assert where == [at(text, "bottleneck.codes = 1 #"), at(text, "bottleneck.codes = 1")]
 
 
-def test_a_mistake_in_the_file_itself_is_told_once_whatever_the_sweep(sample: str, registry: Registry) -> None:
+def test_a_mistake_outside_the_sweep_is_reported_once(sample: str, registry: Registry) -> None:
     text = (sample + SWEEP).replace("order = 1", "order = -1")
 
     assert refused(text, registry) == [f"{at(text, 'order = -1')}: prior.order: expected at least 0, got -1"]
 
 
 @pytest.mark.parametrize(
-    ("sweep", "told"),
+    ("sweep", "message"),
     [
         ("[sweep]\nseed = 3", "sweep.seed: expected an array of values to try, got 3"),
         ("[sweep]\nseed = []", "sweep.seed: expected an array of values to try, got []"),
@@ -507,8 +509,8 @@ def test_a_mistake_in_the_file_itself_is_told_once_whatever_the_sweep(sample: st
         ("[sweep]\nexecutor.workers = [1, 2]", "sweep.executor.workers: executor is one for all points"),
     ],
 )
-def test_a_sweep_that_makes_no_sense_is_told(sample: str, registry: Registry, sweep: str, told: str) -> None:
-    assert any(f": {told}" in problem for problem in refused(f"{sample}\n{sweep}\n", registry))
+def test_a_sweep_that_makes_no_sense_is_refused(sample: str, registry: Registry, sweep: str, message: str) -> None:
+    assert any(f": {message}" in problem for problem in refused(f"{sample}\n{sweep}\n", registry))
 
 
 CLAIM = """
@@ -532,7 +534,7 @@ def test_a_claim_changes_the_hash_of_the_study_and_of_no_run(sample: str, regist
 
 
 @pytest.mark.parametrize(
-    ("claim", "told"),
+    ("claim", "message"),
     [
         (CLAIM.replace('"crt"', '"crtt"'), "claim.0.arm: no arm is called 'crtt'; did you mean 'crt'?"),
         (CLAIM + 'against = "base"', "claim.0.against: no arm is called 'base'; did you mean 'baseline'?"),
@@ -542,10 +544,10 @@ def test_a_claim_changes_the_hash_of_the_study_and_of_no_run(sample: str, regist
         ("[sweep.claim]\nnumber = 'x'", "claim: expected an array, got"),
     ],
 )
-def test_a_claim_that_makes_no_sense_is_told(sample: str, registry: Registry, claim: str, told: str) -> None:
+def test_a_claim_that_makes_no_sense_is_refused(sample: str, registry: Registry, claim: str, message: str) -> None:
     (problem,) = refused(sample + SWEEP + claim, registry)
 
-    assert f": sweep.{told}" in problem
+    assert f": sweep.{message}" in problem
 
 
 def test_claims_on_an_arm_with_a_mistake_do_not_add_another(sample: str, registry: Registry) -> None:
@@ -560,12 +562,12 @@ def test_a_file_is_loaded_with_its_base_and_overrides(tmp_path: Path, sample: st
     (tmp_path / "base.toml").write_text(sample)
     (tmp_path / "spec.toml").write_text('extends = "base.toml"\nseed = 9\n[bottleneck]\ncodes = 5\n')
 
-    found = load(tmp_path / "spec.toml", registry, ["bottleneck.codes=6"])
+    loaded = load(tmp_path / "spec.toml", registry, ["bottleneck.codes=6"])
 
-    assert found.points[0].plan == plan(sample, registry, "seed=9", "bottleneck.codes=6")
+    assert loaded.points[0].plan == plan(sample, registry, "seed=9", "bottleneck.codes=6")
 
 
-def test_a_mistake_in_a_base_is_told_in_its_own_file(tmp_path: Path, sample: str, registry: Registry) -> None:
+def test_a_mistake_in_a_base_is_reported_in_its_own_file(tmp_path: Path, sample: str, registry: Registry) -> None:
     (tmp_path / "base.toml").write_text(text := sample.replace("codes = 16", "codes = 1"))
     (tmp_path / "spec.toml").write_text('extends = "base.toml"\n')
 

@@ -79,7 +79,7 @@ def test_a_spec_knows_the_name_of_its_component(registry: Registry) -> None:
     assert registry.name(CodeLength()) == "code-length"
 
 
-def test_what_is_not_there_is_named_with_its_neighbour_and_what_is(registry: Registry) -> None:
+def test_an_unknown_component_is_named_with_the_nearest_and_all_installed(registry: Registry) -> None:
     with pytest.raises(NotInstalled) as caught:
         registry.find("bottleneck", "fsk")
 
@@ -111,9 +111,9 @@ def test_one_spec_under_two_names_names_both_plugins() -> None:
 
 
 def test_components_come_by_kind_then_name(registry: Registry) -> None:
-    found = [(component.kind, component.name) for _, component in registry]
+    components = [(component.kind, component.name) for _, component in registry]
 
-    assert found[:5] == [
+    assert components[:5] == [
         ("tokenizer", "patches"),
         ("tokenizer", "words"),
         ("bottleneck", "book"),

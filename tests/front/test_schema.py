@@ -91,7 +91,7 @@ def test_what_a_file_inherits_is_not_demanded_of_it(text: str, validator: jsonsc
         "extends = 3",
     ],
 )
-def test_what_an_inheriting_file_does_say_is_checked(text: str, validator: jsonschema.Draft7Validator) -> None:
+def test_the_values_of_an_inheriting_file_are_checked(text: str, validator: jsonschema.Draft7Validator) -> None:
     assert not validator.is_valid(tomli.loads(text))
 
 
@@ -127,7 +127,7 @@ def test_what_an_inheriting_file_does_say_is_checked(text: str, validator: jsons
         ("seed = 3", "seed = 3\nsweep.seed = 3"),
     ],
 )
-def test_what_we_refuse_the_schema_refuses(
+def test_the_schema_refuses_what_the_loader_refuses(
     sample: str, registry: Registry, validator: jsonschema.Draft7Validator, right: str, wrong: str
 ) -> None:
     values = tomli.loads(sample.replace(right, wrong, 1))
@@ -211,7 +211,7 @@ INEXPRESSIBLE = ("expected at least ", "expected more than ", "expected a diviso
 
 @settings(max_examples=500)
 @given(data=st.data())
-def test_the_schema_and_we_are_of_one_mind(
+def test_the_schema_accepts_what_the_loader_accepts(
     sample: str, registry: Registry, validator: jsonschema.Draft7Validator, data: st.DataObject
 ) -> None:
     values = data.draw(mutants(sample))

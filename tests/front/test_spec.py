@@ -14,7 +14,7 @@ HUGE = 10**400
 
 
 def refusal(validator: Validator, value: Any, **others: Any) -> FieldError | None:
-    """What the validator of a field `width` says to `value`."""
+    """The message of the validator of a field `width` for `value`."""
     made = attrs.make_class("Made", {"width": attrs.field()})
     try:
         validator(SimpleNamespace(**others), attrs.fields(made).width, value)

@@ -30,7 +30,7 @@ class Fields:
 
 
 @attrs.frozen(kw_only=True)
-class Judged:
+class Validated:
     even: int = attrs.field(default=2, validator=attrs.validators.in_([2, 4]))
     text: str = attrs.field(default="a", validator=attrs.validators.max_len(3))
 
@@ -83,7 +83,7 @@ def test_what_is_no_table_is_refused(registry: Registry, value: Any) -> None:
     assert problems(value, Sampling, registry) == {(): f"expected a table, got {value!r}"}
 
 
-def test_every_wrong_key_and_type_is_told_at_once(registry: Registry) -> None:
+def test_all_wrong_keys_and_types_are_reported_at_once(registry: Registry) -> None:
     values = {
         "use": "ordered", "wieght": 2.0, "layers": "two",
         "optimizer": {"learning_rate": "fast", "decay": "cosin", "beta": 1}, "zzz": 1,
@@ -99,11 +99,11 @@ def test_every_wrong_key_and_type_is_told_at_once(registry: Registry) -> None:
     }
 
 
-def test_a_required_key_that_is_absent_is_told(registry: Registry) -> None:
+def test_a_required_key_that_is_absent_is_reported(registry: Registry) -> None:
     assert problems({"use": "book"}, BottleneckSpec, registry) == {("codes",): "expected a value, got nothing"}
 
 
-def test_values_out_of_range_are_told_once_keys_and_types_are_right(registry: Registry) -> None:
+def test_values_out_of_range_are_reported_once_keys_and_types_are_valid(registry: Registry) -> None:
     wrong = {"steps": 0, "optimizer": {"learning_rate": -1.0, "clip": 0.0}, "batch": 0}
 
     ranges = problems(wrong, Training, registry)
@@ -118,38 +118,38 @@ def test_values_out_of_range_are_told_once_keys_and_types_are_right(registry: Re
     assert with_a_wrong_key == {("step",): "unknown key; did you mean 'steps'?"}
 
 
-def test_fields_that_do_not_fit_each_other_are_told(registry: Registry) -> None:
+def test_fields_that_do_not_fit_each_other_are_reported(registry: Registry) -> None:
     values = {"use": "patches", "channels": 6, "heads": 4}
 
     assert problems(values, TokenizerSpec, registry) == {("heads",): "expected a divisor of channels (6), got 4"}
 
 
-def test_attrs_own_validators_are_told_too(registry: Registry) -> None:
-    found = problems({"even": 3, "text": "long"}, Judged, registry)
+def test_failures_of_attrs_own_validators_are_reported_too(registry: Registry) -> None:
+    messages = problems({"even": 3, "text": "long"}, Validated, registry)
 
-    assert found.keys() == {("even",), ("text",)}
-    assert all("must be" in message for message in found.values())
+    assert messages.keys() == {("even",), ("text",)}
+    assert all("must be" in message for message in messages.values())
 
 
 def test_out_of_range_values_in_arrays_have_their_index(registry: Registry) -> None:
     values = [{"use": "ordered"}, {"use": "ordered", "weight": -1}]
 
-    found = problems(values, tuple[RegularizerSpec, ...], registry)
+    messages = problems(values, tuple[RegularizerSpec, ...], registry)
 
-    assert found == {(1, "weight"): "expected at least 0, got -1.0"}
+    assert messages == {(1, "weight"): "expected at least 0, got -1.0"}
 
 
 def test_wrong_entries_have_their_index(registry: Registry) -> None:
-    found = problems({"length": 3, "stop": [1, "2", 3, True]}, Limits, registry)
+    messages = problems({"length": 3, "stop": [1, "2", 3, True]}, Limits, registry)
 
-    assert found == {("stop", 1): "expected an integer, got '2'", ("stop", 3): "expected an integer, got True"}
+    assert messages == {("stop", 1): "expected an integer, got '2'", ("stop", 3): "expected an integer, got True"}
 
 
 @pytest.mark.parametrize("value", [5, "5", {"a": 5}])
 def test_what_is_no_array_is_refused(registry: Registry, value: Any) -> None:
-    found = problems({"use": "fsq", "levels": value}, BottleneckSpec, registry)
+    messages = problems({"use": "fsq", "levels": value}, BottleneckSpec, registry)
 
-    assert found == {("levels",): f"expected an array, got {value!r}"}
+    assert messages == {("levels",): f"expected an array, got {value!r}"}
 
 
 def test_an_array_of_fixed_length_takes_each_entry_by_its_own_type(planted: ModuleType, registry: Registry) -> None:
@@ -169,9 +169,9 @@ def test_an_array_of_fixed_length_takes_each_entry_by_its_own_type(planted: Modu
 def test_an_array_of_fixed_length_is_held_to_it(
     registry: Registry, value: Any, path: tuple[int, ...], message: str
 ) -> None:
-    found = problems({"use": "book", "codes": 2, "shape": value}, BottleneckSpec, registry)
+    messages = problems({"use": "book", "codes": 2, "shape": value}, BottleneckSpec, registry)
 
-    assert found == {("shape", *path): message}
+    assert messages == {("shape", *path): message}
 
 
 @pytest.mark.parametrize("value", [1, True, "Cosine"])
@@ -191,18 +191,18 @@ def test_an_optional_number_widens_like_any_other(registry: Registry) -> None:
     ("use", "got"), [({}, "nothing"), ({"use": 3}, "3"), ({"use": ["fsq"]}, "['fsq']"), ({"use": {}}, "{}")]
 )
 def test_a_component_needs_a_name(registry: Registry, use: dict[str, Any], got: str) -> None:
-    found = problems(use, BottleneckSpec, registry)
+    messages = problems(use, BottleneckSpec, registry)
 
-    assert found == {("use",): f"expected the name of a bottleneck (book, fsq, shaken), got {got}"}
-
-
-def test_a_component_that_is_not_there_is_told_with_its_neighbour(registry: Registry) -> None:
-    found = problems({"use": "boook", "codes": 2}, BottleneckSpec, registry)
-
-    assert found == {("use",): "no bottleneck is called 'boook'; did you mean 'book'? installed: book, fsq, shaken"}
+    assert messages == {("use",): f"expected the name of a bottleneck (book, fsq, shaken), got {got}"}
 
 
-def test_a_component_inside_another_is_told_with_its_path(registry: Registry) -> None:
+def test_an_unknown_component_is_reported_with_the_nearest_name(registry: Registry) -> None:
+    messages = problems({"use": "boook", "codes": 2}, BottleneckSpec, registry)
+
+    assert messages == {("use",): "no bottleneck is called 'boook'; did you mean 'book'? installed: book, fsq, shaken"}
+
+
+def test_a_component_inside_another_is_reported_with_its_path(registry: Registry) -> None:
     values = {"use": "shaken", "inner": {"use": "shaken", "inner": {"use": "book", "code": 1}}, "amounts": [1, "x"]}
 
     assert problems(values, BottleneckSpec, registry) == {

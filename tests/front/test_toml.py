@@ -124,13 +124,13 @@ def sign(value: Any) -> str:
 @settings(max_examples=500)
 @given(documents())
 def test_every_value_that_tomli_reads_has_the_line_it_is_written_on(text: str) -> None:
-    found = Scanner(text).lines()
+    numbers = Scanner(text).lines()
 
     lines = text.split("\n")
     values = dict(inside(tomli.loads(text)))
-    assert found.keys() == values.keys()
+    assert numbers.keys() == values.keys()
     for path, value in values.items():
-        line = lines[found[path] - 1]
+        line = lines[numbers[path] - 1]
         if isinstance(path[-1], str):
             assert re.findall(r"k\d+_", path[-1])[0] in line
         else:
@@ -229,7 +229,7 @@ def test_a_table_replaces_an_array_and_an_array_a_table(tmp_path: Path) -> None:
     assert document.where(("a", 0, "z")) == f"{tmp_path / 'top.toml'}:2"
 
 
-def test_a_name_in_extends_is_relative_to_the_file_that_says_it(tmp_path: Path) -> None:
+def test_a_name_in_extends_is_relative_to_its_own_file(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     chain(tmp_path, top='extends = "shared/middle.toml"\n')
     chain(tmp_path / "shared", middle='extends = "base.toml"\n', base="seed = 4\n")
@@ -271,7 +271,7 @@ def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
     assert "cannot read the file" in refusal(tmp_path / "a.toml")[0].message
 
 
-def test_a_missing_base_is_told_at_the_line_that_asks_for_it(tmp_path: Path) -> None:
+def test_a_missing_base_is_reported_at_the_line_of_extends(tmp_path: Path) -> None:
     chain(tmp_path, a='seed = 1\nextends = "b.toml"\n', b='\n\nextends = "gone.toml"\n')
 
     (problem,) = refusal(tmp_path / "a.toml")
@@ -296,7 +296,7 @@ def test_a_base_that_is_no_file_is_a_problem_of_extends(tmp_path: Path, base: st
     assert (problem.where, problem.path) == (f"{tmp_path / 'a.toml'}:1", ("extends",))
 
 
-def test_what_is_no_utf_8_is_told_with_its_line(tmp_path: Path) -> None:
+def test_text_that_is_not_utf_8_is_reported_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_bytes(b"a = 1\nb = '\xff'\n")
 
     (problem,) = refusal(tmp_path / "a.toml")
@@ -327,7 +327,7 @@ def test_the_largest_file_that_is_allowed_is_read(tmp_path: Path) -> None:
         ("a = 1\rb = 2\n", 1),
     ],
 )
-def test_what_is_no_toml_is_told_with_its_line(tmp_path: Path, text: str, line: int) -> None:
+def test_text_that_is_not_toml_is_reported_with_its_line(tmp_path: Path, text: str, line: int) -> None:
     (tmp_path / "a.toml").write_bytes(text.encode())
 
     (problem,) = refusal(tmp_path / "a.toml")
@@ -358,7 +358,7 @@ def test_an_integer_beyond_64_bits_is_refused(number: str) -> None:
         parse(f"a = 1\nb = [{number}]", "here.toml")
 
 
-def test_an_integer_beyond_64_bits_has_its_line() -> None:
+def test_an_integer_beyond_64_bits_is_reported_with_its_line() -> None:
     with pytest.raises(SpecError) as caught:
         parse(f"a = 1\nb = [\n{2**63}]\nc = {-(2**63) - 1}", "here.toml")
 

@@ -43,7 +43,7 @@ def test_a_way_gives_the_plain_sum_on_other_trees_for_each_request(name: str, st
 
 
 @pytest.mark.parametrize("number", [torch.float32, torch.bfloat16])
-def test_a_node_that_reads_a_sibling_is_told_apart(number: torch.dtype) -> None:
+def test_a_node_that_reads_a_sibling_is_noticed(number: torch.dtype) -> None:
     step = drawn(SHAPES["rsd-s (5,6)"], 2, 8, like=torch.empty(0, dtype=number), heads=2)
     line = step.line.clone()
     line[:, 2, 1] = True
@@ -53,7 +53,7 @@ def test_a_node_that_reads_a_sibling_is_told_apart(number: torch.dtype) -> None:
     assert error > ROUNDINGS
 
 
-def test_parts_joined_by_equal_shares_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_joined_by_equal_shares_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "joined", lambda one, other: (one.mixed + other.mixed) / 2)
 
     error = off(WAYS["sdpa, two parts"], drawn(SHAPES["chain 5"], 2, 8, like=torch.empty(0), heads=2))
@@ -74,13 +74,13 @@ def test_where_all_keys_are_alike_a_node_reads_the_mean_of_the_cache_and_its_lin
     step = drawn((-1, 0, 0, 1), 1, 2, like=torch.empty(0), heads=1)
     seen = [[0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 4], [0, 1, 2, 3, 5]]
 
-    found = reference(step._replace(key=torch.zeros_like(step.key)))
+    mixed = reference(step._replace(key=torch.zeros_like(step.key)))
 
     expected = torch.stack([step.value[:, places].mean(1) for places in seen], 1)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(mixed, expected)
 
 
-def test_a_way_that_cannot_run_says_why() -> None:
+def test_a_way_that_cannot_run_gives_the_reason() -> None:
     reason = tried(worst, WAYS["xformers"], torch.empty(0))
 
     assert str(reason).startswith("not run: xformers")

@@ -74,7 +74,9 @@ def test_without_a_namespace_sockets_are_closed_to_what_the_day_starts(
     block, environment, how = rehearse.blocked(tmp_path)
 
     assert block == ()
-    assert how.startswith("blocked by sockets that cannot connect; no namespace is allowed here; a connection says: ")
+    assert how.startswith(
+        "blocked by sockets that cannot connect; no namespace is allowed here; a connection fails with: "
+    )
     assert "expected no use of the network in a rehearsal" in how
     pair = "import socket; one, other = socket.socketpair(); one.send(b'x'); assert other.recv(1) == b'x'"
     subprocess.run([sys.executable, "-c", pair], env=environment, check=True)
@@ -110,7 +112,7 @@ def spoil(day: tuple[Path, Path], name: str, values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "said"),
+    ("name", "values", "expected"),
     [
         (
             "gpu-day.json",
@@ -124,19 +126,21 @@ def spoil(day: tuple[Path, Path], name: str, values: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_what_lacks_is_a_problem(name: str, values: dict[str, Any], said: list[str], day: tuple[Path, Path]) -> None:
+def test_a_missing_result_is_a_problem(
+    name: str, values: dict[str, Any], expected: list[str], day: tuple[Path, Path]
+) -> None:
     spoil(day, name, values)
 
-    assert rehearse.problems(*day, 0) == said
+    assert rehearse.problems(*day, 0) == expected
 
 
 def test_what_does_not_come_home_is_a_problem(day: tuple[Path, Path]) -> None:
     (day[1] / "gpu-results.json").write_text("{}")
     (day[1] / "more.json").write_text("{}")
 
-    found = rehearse.problems(*day, 1)
+    problems = rehearse.problems(*day, 1)
 
-    assert found == [
+    assert problems == [
         "the day ended with status 1",
         "day: what comes home is not what is kept",
         "facts: what comes home is not what is kept",

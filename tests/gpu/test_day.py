@@ -40,8 +40,8 @@ def run(parts: list[Part], tmp_path: Path, seconds: float = 60, **environment: s
 
 
 def result(kept: Path, name: str = "day") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((kept / f"gpu-{name}.json").read_text())
-    return found
+    values: dict[str, Any] = json.loads((kept / f"gpu-{name}.json").read_text())
+    return values
 
 
 def test_a_part_that_crashes_leaves_the_others(
@@ -204,9 +204,9 @@ def test_plugins_are_there_without_an_installation(tmp_path: Path) -> None:
 
     names = [day.declare(project, site) for project in day.projects()]
 
-    found = {each.metadata["Name"]: each for each in distributions(path=[str(site)])}
-    assert set(found) == set(names) >= {"crtcore", "crt-vq", "crt-ar", "crt-verify"}
-    assert [(entry.group, entry.value) for entry in found["crt-vq"].entry_points] == [("crtcore", "crt_vq.plugin")]
+    installed = {each.metadata["Name"]: each for each in distributions(path=[str(site)])}
+    assert set(installed) == set(names) >= {"crtcore", "crt-vq", "crt-ar", "crt-verify"}
+    assert [(entry.group, entry.value) for entry in installed["crt-vq"].entry_points] == [("crtcore", "crt_vq.plugin")]
 
 
 def test_wheels_that_do_not_fit_are_said(tmp_path: Path) -> None:

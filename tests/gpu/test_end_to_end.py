@@ -10,7 +10,7 @@ from typing import NamedTuple
 import end_to_end
 import pytest
 import torch
-from end_to_end import DRAFTERS, END, PAIRS, REPLACED, Clock, Given, Steps, built, laws, summary
+from end_to_end import DRAFTERS, END, PAIRS, REPLACED, Clock, Setup, Steps, built, logits_with_overlap, summary
 from torch import Tensor
 
 from crt_ar.llama.network import LlamaTransformer
@@ -38,10 +38,10 @@ def prior(seed: int, vocabulary: int = 16, *, layers: int) -> LlamaTransformer:
 def steps_of(name: str, *, together: bool, rows: int = 5, steps: int = 4) -> Steps:
     """Steps behind prompts of seven ids."""
     drafter, rule = SMALL.get(name) or DRAFTERS[name]
-    given = Given(prior(0, layers=2), prior(1, layers=1), drafter, host.rule(rule), 0.7)
+    setup = Setup(prior(0, layers=2), prior(1, layers=1), drafter, host.rule(rule), 0.7)
     prompt = torch.randint(16, (rows, 7), generator=torch.Generator().manual_seed(2))
     clock = Clock(time.perf_counter, lambda start, stop: stop - start)
-    return Steps(given, prompt, clock, steps=steps, together=together)
+    return Steps(setup, prompt, clock, steps=steps, together=together)
 
 
 class Apart(NamedTuple):
@@ -65,13 +65,13 @@ def apart(name: str, *, together: bool) -> Apart:
     assert len(lengths) > 2
     whole = [torch.tensor([[*row, last]]) for row, last in zip(rows, steps.last.tolist(), strict=True)]
     late = steps.drafting.late  # the last id is its last one that is there
-    found = steps.target.session.extend(steps.last[:, None])[:, 0]
+    logits = steps.target.session.extend(steps.last[:, None])[:, 0]
     drafted = steps.draft.session.extend(late)[torch.arange(5), (late[:, 1] >= 0).long()]
-    return Apart(*(_apart(*pair, whole) for pair in ((prior(0, layers=2), found), (prior(1, layers=1), drafted))))
+    return Apart(*(_apart(*pair, whole) for pair in ((prior(0, layers=2), logits), (prior(1, layers=1), drafted))))
 
 
-def _apart(network: LlamaTransformer, found: Tensor, whole: list[Tensor]) -> float:
-    return float((found - torch.stack([network(ids)[0, -1] for ids in whole])).abs().max())
+def _apart(network: LlamaTransformer, logits: Tensor, whole: list[Tensor]) -> float:
+    return float((logits - torch.stack([network(ids)[0, -1] for ids in whole])).abs().max())
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -82,7 +82,7 @@ def test_steps_leave_the_cache_of_the_ids_that_they_kept(name: str, together: bo
     assert max(error) < 1e-4
 
 
-def test_a_cache_that_is_not_committed_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_is_not_committed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(end_to_end, "commit", lambda *_: None)
 
     error = apart("beam", together=True)
@@ -92,15 +92,15 @@ def test_a_cache_that_is_not_committed_is_told_apart(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("overlap", [0.3, 0.7, 0.95])
 @pytest.mark.parametrize("number", [torch.float32, torch.bfloat16])
-def test_a_pair_of_laws_has_the_overlap_that_was_chosen(overlap: float, number: torch.dtype) -> None:
-    pair = [logits.to(number).double().softmax(-1) for logits in laws(overlap, 32_000)]
+def test_a_pair_of_distributions_has_the_chosen_overlap(overlap: float, number: torch.dtype) -> None:
+    pair = [logits.to(number).double().softmax(-1) for logits in logits_with_overlap(overlap, 32_000)]
 
     common = torch.minimum(*pair).sum().item()
 
     assert common == pytest.approx(overlap, abs=1e-6 if number == torch.float32 else 0.01)
 
 
-def test_a_chain_is_accepted_as_its_overlap_says() -> None:
+def test_a_chain_is_accepted_at_the_rate_of_its_overlap() -> None:
     rows, count = 1000, 2
     steps = steps_of("chain 5", together=False, rows=rows, steps=count)
 
@@ -160,15 +160,15 @@ def test_a_draft_is_far_smaller_than_its_target(name: str) -> None:
     assert sizes[1] < sizes[0] / 2
 
 
-def test_what_does_not_fit_is_said_and_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_memory_is_recorded_and_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
     monkeypatch.setattr(end_to_end, "measured", full)
     target, draft = built(PAIRS["small"])
 
-    found = end_to_end.fitting(
-        Given(target, draft, *DRAFTERS["chain 5"], 0.7), torch.zeros(1, 2, dtype=torch.int64), 1, together=True
+    outcome = end_to_end.fitting(
+        Setup(target, draft, *DRAFTERS["chain 5"], 0.7), torch.zeros(1, 2, dtype=torch.int64), 1, together=True
     )
 
-    assert found == {"not run": "CUDA out of memory"}
+    assert outcome == {"not run": "CUDA out of memory"}

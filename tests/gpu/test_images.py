@@ -10,7 +10,7 @@ from typing import Any
 import images
 import pytest
 import torch
-from images import Stepper, built, by_steps, coins_of, compiled, eager, first_apart, stepped, times, whole
+from images import Stepper, built, by_steps, compiled, eager, first_apart, stepped, times, uniforms_of, whole
 
 BATCH, SIDE = 4, 4
 LENGTH = SIDE**2
@@ -41,42 +41,44 @@ def test_a_step_that_sees_what_is_behind_it_shows(prior: Any) -> None:
     draw, classes = by_steps(stepper), torch.arange(BATCH)
     draw(classes.flip(0))
 
-    found = first_apart(draw(classes), eager(prior, BATCH, LENGTH)(classes))
+    alike = first_apart(draw(classes), eager(prior, BATCH, LENGTH)(classes))
 
-    assert found < images.NEAR
+    assert alike < images.NEAR
 
 
-def test_other_coins_show(prior: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "coins_of", lambda batch, length: coins_of(batch + 1, length)[1:])
+def test_other_uniforms_are_noticed(prior: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "uniforms_of", lambda batch, length: uniforms_of(batch + 1, length)[1:])
     classes = torch.arange(BATCH)
 
-    found = first_apart(stepped(prior, BATCH, LENGTH)(classes), eager(prior, BATCH, LENGTH)(classes))
+    alike = first_apart(stepped(prior, BATCH, LENGTH)(classes), eager(prior, BATCH, LENGTH)(classes))
 
-    assert found < images.NEAR
+    assert alike < images.NEAR
 
 
 @pytest.mark.parametrize(
     ("ids", "share"), [([[1, 2, 3]], 1.0), ([[1, 9, 9]], 1 / 2), ([[9, 2, 3]], 0.0), ([[1, 2, 3], [1, 2, 9]], 5 / 6)]
 )
 def test_a_row_counts_up_to_its_first_other_id(ids: list[list[int]], share: float) -> None:
-    found = first_apart(torch.tensor(ids), torch.tensor([[1, 2, 3]] * len(ids)))
+    alike = first_apart(torch.tensor(ids), torch.tensor([[1, 2, 3]] * len(ids)))
 
-    assert found == pytest.approx(share)
+    assert alike == pytest.approx(share)
 
 
-def test_a_way_that_cannot_run_says_why_and_leaves_the_others(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_way_that_cannot_run_gives_the_reason_and_leaves_the_others(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = ["--size", "small", "--codes", "64", "--side", "4", "--batch", "2", "--rounds", "1"]
     monkeypatch.setattr(sys, "argv", ["images.py", *words, "--backend", "no such compiler"])
 
     with pytest.raises(SystemExit) as ended:
         images.main()
 
-    found = json.loads((kept / "gpu-images.json").read_text())["results"]
+    written = json.loads((kept / "gpu-images.json").read_text())["results"]
     assert ended.value.code == 0
-    assert list(found["alike"].values())[:3] == [1.0, 1.0, 1.0]
-    assert "no such compiler" in found["alike"]["graph of a compiled step"]
-    assert [row["way"] for row in found["rows"]] == list(images.WAYS)[:3]
-    assert list(found["times eager"]) == ["graph of a draw, batch 2", "graph of a step, batch 2"]
+    assert list(written["alike"].values())[:3] == [1.0, 1.0, 1.0]
+    assert "no such compiler" in written["alike"]["graph of a compiled step"]
+    assert [row["way"] for row in written["rows"]] == list(images.WAYS)[:3]
+    assert list(written["times eager"]) == ["graph of a draw, batch 2", "graph of a step, batch 2"]
 
 
 def test_a_way_that_draws_other_ids_is_not_timed(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +97,6 @@ def test_a_way_that_draws_other_ids_is_not_timed(kept: Path, monkeypatch: pytest
 def test_a_way_is_held_against_eager_at_its_batch() -> None:
     rates = [(1, "eager", 2.0), (1, "graph of a step", 7.0), (8, "eager", "not run: x"), (8, "graph of a step", 9.0)]
 
-    found = times([dict(zip(("batch", "way", "images a second"), each, strict=True)) for each in rates])
+    gains = times([dict(zip(("batch", "way", "images a second"), each, strict=True)) for each in rates])
 
-    assert found == {"graph of a step, batch 1": 3.5}
+    assert gains == {"graph of a step, batch 1": 3.5}

@@ -1,4 +1,4 @@
-"""What a bench keeps says what made it, and every bench is a part of the day."""
+"""A kept result records what made it, and every bench is a part of the day."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_gpu_environment_runs_the_day() -> None:
     assert shlex.split(settings["testenv:gpu"]["commands"])[:2] == ["python", "bench/gpu/day.py"]
 
 
-def test_without_a_gpu_a_bench_ends_and_says_so(
+def test_without_a_gpu_a_bench_ends_with_a_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv(machine.REHEARSED)

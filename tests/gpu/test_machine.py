@@ -12,9 +12,9 @@ from torch import Tensor
 
 
 def test_a_replay_reads_what_its_inputs_have_become() -> None:
-    given = torch.zeros(3)
-    again = here().captured(lambda: (given + 1,))
-    given.fill_(4)
+    values = torch.zeros(3)
+    again = here().captured(lambda: (values + 1,))
+    values.fill_(4)
 
     (made,) = again()
 
@@ -33,10 +33,10 @@ WAITS: dict[str, Callable[[Tensor], object]] = {
 
 @pytest.mark.parametrize("name", WAITS)
 def test_what_waits_for_the_gpu_is_refused(name: str) -> None:
-    given = torch.ones(3)
+    values = torch.ones(3)
 
     with pytest.raises(Forbidden, match="expected what a CUDA graph can hold, got aten"):
-        here().captured(lambda: WAITS[name](given))
+        here().captured(lambda: WAITS[name](values))
 
 
 @pytest.mark.parametrize(

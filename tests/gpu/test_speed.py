@@ -1,4 +1,4 @@
-"""The bench of speed: every arm that needs no other package judges, and the floor counts the rows that walks read."""
+"""The bench of speed: every arm that needs no other package runs, and the floor counts the rows that walks read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crt_verify.tree import Tree, batch
 
 @pytest.fixture(autouse=True)
 def once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each arm is called once, and judges without a fault."""
+    """Each arm is called once, and its verdicts have no fault."""
 
     def called(_: Any, call: Any, rounds: int) -> float:
         assert (getattr(call(0), "fault", torch.zeros(1)) == 0).all()
@@ -24,37 +24,37 @@ def once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("tree", speed.SHAPES)
-def test_every_arm_judges_what_is_drawn(tree: str) -> None:
-    found = speed.measured(speed.SHAPES[tree], 2, 50, rounds=1, rate=1.0)
+def test_every_arm_verifies_what_is_generated(tree: str) -> None:
+    times = speed.measured(speed.SHAPES[tree], 2, 50, rounds=1, rate=1.0)
 
     name = "single" if tree == "chain 5" else "recursive"
-    assert {name, f"{name}, torch", f"{name}, logits", f"{name}, logits, top-p", f"{name}, softmax first"} <= set(found)
-    assert min(found.values()) > 0
+    assert {name, f"{name}, torch", f"{name}, logits", f"{name}, logits, top-p", f"{name}, softmax first"} <= set(times)
+    assert min(times.values()) > 0
 
 
 def test_every_choice_of_layout_and_blocks_is_timed() -> None:
-    found = speed.chosen(2, 50, rounds=1)
+    times = speed.chosen(2, 50, rounds=1)
 
-    assert len(found) == 3 * 5 * 2
+    assert len(times) == 3 * 5 * 2
 
 
 @pytest.mark.parametrize(
     ("name", "likely", "rows"),
     [
-        ("single", 1.0, 1),  # all are accepted at a glimpse: the leaf's row
+        ("single", 1.0, 1),  # all are accepted without their rows: the leaf's row
         ("single", 0.0, 2),  # the first is rejected: both rows of the root
-        ("kseq", 1.0, 2 * 3 + 1),  # it looks at every row it comes to
+        ("kseq", 1.0, 2 * 3 + 1),  # it reads every row that it reaches
         ("target-only", 0.0, 1),
     ],
 )
 def test_the_floor_counts_rows_that_are_read(name: str, likely: float, rows: int) -> None:
     q = torch.zeros(1, 4, 5).index_fill(2, torch.tensor(2), 1.0)
     p = likely * q + (1 - likely) * torch.zeros(1, 4, 5).index_fill(2, torch.tensor(3), 1.0)
-    trees, coins = batch([Tree([-1, 0, 1, 2], [-1, 2, 2, 2])]), torch.zeros(1, 4, dtype=torch.int64)
+    trees, uniforms = batch([Tree([-1, 0, 1, 2], [-1, 2, 2, 2])]), torch.zeros(1, 4, dtype=torch.int64)
 
-    found = speed.read_rows(name, (trees, None, None, coins, coins), (p, q), laws=True)
+    read = speed.read_rows(name, (trees, None, None, uniforms, uniforms), (p, q), from_probabilities=True)
 
-    assert found == rows
+    assert read == rows
 
 
 FLOOR = "probabilities within 1.3 times the bytes' floor, batch 64 and up"
@@ -62,7 +62,7 @@ ROW = {"vocabulary": 128_000, "batch": 64, "tree": "chain 5", "single": 12.0, "s
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "expected"),
     [
         (ROW, [f"{FLOOR}: met, 1.20 at worst of 1"]),
         (ROW | {"single": 20.0}, [f"{FLOOR}: not met, 2.00 at worst of 1"]),
@@ -78,18 +78,18 @@ ROW = {"vocabulary": 128_000, "batch": 64, "tree": "chain 5", "single": 12.0, "s
         ),
     ],
 )  # fmt: skip
-def test_goals_are_held_against_the_worst_number(row: dict[str, Any], said: list[str]) -> None:
-    found = speed.goals([row])
+def test_goals_are_held_against_the_worst_number(row: dict[str, Any], expected: list[str]) -> None:
+    sentences = speed.goals([row])
 
-    assert found == said
+    assert sentences == expected
 
 
 def test_a_goal_of_four_times_takes_the_smallest() -> None:
     rows = [{"batch": 8, "single, logits": 1.0, "single, softmax first": times} for times in (5.0, 3.0, 9.0)]
 
-    found = speed.goals(rows)
+    sentences = speed.goals(rows)
 
-    assert found == ["logits 4 times as fast as a softmax first: not met, 3.00 at worst of 3"]
+    assert sentences == ["logits 4 times as fast as a softmax first: not met, 3.00 at worst of 3"]
 
 
 def test_what_the_goals_are_about_comes_first() -> None:
@@ -101,16 +101,16 @@ def test_what_the_goals_are_about_comes_first() -> None:
     assert sorted(order) == sorted(sizes)
 
 
-def test_an_arm_that_cannot_run_says_why_and_leaves_the_others() -> None:
+def test_an_arm_that_cannot_run_gives_the_reason_and_leaves_the_others() -> None:
     def fails(_: int) -> None:
         raise RuntimeError("no\ncompiler")
 
-    found = speed.timed(fails, 1)
+    outcome = speed.timed(fails, 1)
 
-    assert found == "not run: no compiler"
+    assert outcome == "not run: no compiler"
 
 
-def test_arms_of_a_package_that_does_not_fit_say_why() -> None:
+def test_arms_of_a_package_that_does_not_fit_give_the_reason() -> None:
     def missing() -> speed.Arms:
         raise ImportError("no such library")
 
