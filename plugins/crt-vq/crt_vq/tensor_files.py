@@ -26,9 +26,7 @@ def read(path: Path, wrappers: Sequence[str] = ()) -> dict[str, Tensor]:
         with torch.serialization.safe_globals([argparse.Namespace]):  # public training code keeps its arguments
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path}: expected tensors and plain values, got objects that need code to load"
-        ) from error
+        raise ValueError(f"{path}: expected tensors and plain values, got objects that need code to load") from error
     if isinstance(content, dict):
         content = next((content[wrapper] for wrapper in wrappers if wrapper in content), content)
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):

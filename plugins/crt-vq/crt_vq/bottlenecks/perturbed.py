@@ -80,12 +80,12 @@ class PerturbedBottleneck(nn.Module):
             seeds = Noise(self.seed, "swaps").seeds(samples, self.steps)  # b
         else:
             seeds = noise.seeds(0 if noise.seed.ndim else samples)
-        coins = Noise(seeds.to(ids.device), "swapped codes")
+        stream = Noise(seeds.to(ids.device), "swapped codes")
         places = torch.arange(ids.shape[1]).unsqueeze(-1)  # n 1
-        sample = coins.uniforms(0, 0) < self.spec.share * 2**24
-        place = coins.uniforms(places, 1) < self.spec.swapped * 2**24  # n b
-        ranks = coins.bits(places, 2) * self.spec.neighbours >> 32
-        return (sample & place).mT, ranks.mT
+        chosen = stream.uniforms(0, 0) < self.spec.share * 2**24
+        swapped = stream.uniforms(places, 1) < self.spec.swapped * 2**24  # n b
+        ranks = stream.bits(places, 2) * self.spec.neighbours >> 32
+        return (chosen & swapped).mT, ranks.mT
 
     def _table(self) -> Float[Tensor, "v d"]:
         assert self.vocabulary is not None

@@ -1,4 +1,4 @@
-"""Every bottleneck of the plugin quantises in float32, whatever is around it."""
+"""Every bottleneck of the plugin quantises in float32, also under autocast."""
 
 from __future__ import annotations
 
