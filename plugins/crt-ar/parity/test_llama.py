@@ -56,7 +56,7 @@ def theirs(**form: Any) -> Any:
 @SHARDS
 @FORMS
 @torch.no_grad()
-def test_what_transformers_saves_has_the_same_logits_here_in_float32(
+def test_a_folder_of_transformers_has_the_same_logits_here_in_float32(
     tmp_path: Path, form: dict[str, Any], shard: str
 ) -> None:
     llama = theirs(**form)
@@ -71,7 +71,7 @@ def test_what_transformers_saves_has_the_same_logits_here_in_float32(
 @SHARDS
 @FORMS
 @torch.no_grad()
-def test_what_is_written_here_has_the_same_logits_in_transformers_in_float32(
+def test_a_folder_written_here_has_the_same_logits_in_transformers_in_float32(
     tmp_path: Path, form: dict[str, Any], shard: str
 ) -> None:
     theirs(**form).save_pretrained(tmp_path / "theirs")

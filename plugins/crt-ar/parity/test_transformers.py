@@ -12,13 +12,13 @@ from crt_ar.llama.of_transformer import llama_shape, llama_weights
 from crt_ar.transformer import AutoregressiveTransformer
 
 LENGTH, CODES, CLASSES = 48, 300, 7
-CONDITION = torch.tensor([0, 6, -1])
+CLASS_IDS = torch.tensor([0, 6, -1])
 IDS = torch.randint(CODES, (3, LENGTH), generator=torch.Generator().manual_seed(0))
-READ = torch.cat((CODES + CONDITION.where(CONDITION >= 0, CLASSES)[:, None], IDS), 1)
+READ = torch.cat((CODES + CLASS_IDS.where(CLASS_IDS >= 0, CLASSES)[:, None], IDS), 1)
 
 
 def pair(*, layers: int, width: int, heads: int) -> tuple[AutoregressiveTransformer, Any]:
-    """Both with the same weights, moved away from where they start, as logits are all 0 there."""
+    """Returns both with the same random weights, as all logits start at 0."""
     torch.manual_seed(0)
     prior = Transformer(layers=layers, width=width, heads=heads).build(CODES, LENGTH, CLASSES).requires_grad_(False)
     for parameter in prior.parameters():
@@ -36,7 +36,7 @@ def test_a_whole_pass_gives_the_same_logits_in_float32(shape: dict[str, int], at
     prior, llama = pair(**shape)
     llama.set_attn_implementation(attention)
 
-    logits = prior(IDS, CONDITION)
+    logits = prior(IDS, CLASS_IDS)
 
     torch.testing.assert_close(logits, llama(READ).logits, rtol=1e-5, atol=1e-5)
 
@@ -44,7 +44,7 @@ def test_a_whole_pass_gives_the_same_logits_in_float32(shape: dict[str, int], at
 @torch.no_grad()
 def test_caches_give_the_same_logits_id_by_id_in_float32() -> None:
     prior, llama = pair(layers=4, width=64, heads=4)
-    session = prior.open(IDS[:, :0], CONDITION, capacity=LENGTH, room=1)
+    session = prior.open(IDS[:, :0], CLASS_IDS, capacity=LENGTH, room=1)
     theirs = llama(READ[:, :1], use_cache=True)
 
     for place in range(LENGTH):

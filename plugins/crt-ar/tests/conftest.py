@@ -1,4 +1,4 @@
-"""One thread, and shape annotations that are checked as the tests run."""
+"""Runs tests on one thread and checks shape annotations."""
 
 import jaxtyping
 import torch

@@ -9,5 +9,5 @@ test_shared_keys_and_a_tied_output_layer = obeys(Llama(layers=2, width=16, heads
 test_one_head_of_keys_and_a_layer_of_its_own = obeys(
     Llama(size="Llama-3.1-8B", layers=1, width=16, heads=4, key_heads=1, hidden=12, start=4, recompute=True)
 )
-test_a_folder = obeys(LlamaFolder(folder="as the laws lay it"))
-test_a_frozen_folder = obeys(FrozenLlama(folder="as the laws lay it"))
+test_a_folder = obeys(LlamaFolder(folder="set by the laws"))
+test_a_frozen_folder = obeys(FrozenLlama(folder="set by the laws"))

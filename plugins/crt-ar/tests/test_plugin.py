@@ -29,7 +29,7 @@ def test_describing_a_prior_imports_no_torch() -> None:
         ({"layers": 0}, "layers: expected at least 1, got 0"),
     ],
 )
-def test_a_shape_that_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None:
+def test_a_shape_that_is_not_valid_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(FieldError, match=message):
         Transformer(**fields)
 
@@ -43,10 +43,10 @@ def test_a_shape_that_cannot_be_is_refused(fields: dict[str, Any], message: str)
         ({"label_dropout": 1.0}, r"label_dropout: expected less than 1, got 1\.0"),
     ],
 )
-def test_a_shape_that_cannot_be_on_a_grid_is_refused(fields: dict[str, Any], message: str) -> None:
+def test_a_shape_that_is_not_valid_on_a_grid_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(FieldError, match=message):
         LlamaGen(**fields)
 
 
-def test_layers_width_and_heads_go_before_the_name_of_a_size() -> None:
+def test_fields_override_the_size() -> None:
     assert LlamaGen(size="XL", layers=3).shape == (3, 1280, 20)

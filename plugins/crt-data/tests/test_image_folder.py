@@ -22,8 +22,8 @@ from crtcore.errors import RunError
 
 LARGEST = 2**32 - 1
 
-test_one_crop_of_an_image = obeys(ImageFolder(folder="the laws bring their own", size=8))
-test_several_crops_of_an_image = obeys(ImageFolder(folder="the laws bring their own", size=8, crops=3, seed=1))
+test_one_crop_of_an_image = obeys(ImageFolder(folder="set by the laws", size=8))
+test_several_crops_of_an_image = obeys(ImageFolder(folder="set by the laws", size=8, crops=3, seed=1))
 
 
 def ramp(width: int, height: int) -> Image.Image:

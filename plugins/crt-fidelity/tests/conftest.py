@@ -1,4 +1,4 @@
-"""One thread, shapes checked at run time, and a torchvision that can be imported beside a torch for the CPU."""
+"""Runs tests on one thread, checks shape annotations, and makes torchvision importable with a CPU build of torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inception's weights: where they come from, which they are, and that nothing in a file is run."""
+"""Inception's weights: missing, other and published files, and files with code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crtcore.errors import RunError
 
 
 class Touch:
-    """Makes a file when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,7 +27,7 @@ class Touch:
 
 
 class Nameable(FeatureExtractorBase):  # type: ignore[misc]
-    """In the place of Inception, as quick as nothing."""
+    """A fast stand-in of Inception."""
 
     def __init__(self, name: str, layers: list[str], feature_extractor_weights_path: BinaryIO) -> None:
         super().__init__(name, layers)
@@ -37,7 +37,7 @@ class Nameable(FeatureExtractorBase):  # type: ignore[misc]
         return ("2048",)
 
 
-def test_without_the_file_it_is_said_where_it_is(tmp_path: Path) -> None:
+def test_without_the_file_the_error_has_its_address(tmp_path: Path) -> None:
     with pytest.raises(
         RunError, match=r"fidelity: weights: expected a file, got none at .*w\.pth.; download it from https://"
     ):
@@ -45,7 +45,7 @@ def test_without_the_file_it_is_said_where_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [{"some.weight": torch.zeros(3)}, torch.zeros(3), None], ids=["other", "one", "no"])
-def test_weights_of_something_else_are_refused(content: object, tmp_path: Path) -> None:
+def test_weights_of_another_network_are_refused(content: object, tmp_path: Path) -> None:
     if content is None:
         (tmp_path / "w.pth").touch()
     else:
@@ -57,7 +57,7 @@ def test_weights_of_something_else_are_refused(content: object, tmp_path: Path) 
         inception(str(tmp_path / "w.pth"), ["2048"])
 
 
-def test_nothing_in_the_file_is_run(tmp_path: Path) -> None:
+def test_no_code_of_the_file_runs(tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_bytes(pickle.dumps({"some.weight": Touch(tmp_path / "touched")}, protocol=2))
 
     with pytest.raises(RunError, match="fidelity: weights: expected those of Inception"):
@@ -67,7 +67,7 @@ def test_nothing_in_the_file_is_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("published", [True, False])
-def test_only_the_published_weights_make_an_inception_by_name(
+def test_only_the_published_weights_have_the_published_name(
     published: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.save({"some.weight": torch.zeros(3)}, tmp_path / "w.pth")

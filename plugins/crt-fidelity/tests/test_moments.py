@@ -1,4 +1,4 @@
-"""Stored statistics: what a file has to hold."""
+"""Stored statistics: the content of files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crt_fidelity.moments import stored
 from crtcore.errors import RunError
 
 
-def test_mean_and_covariance_come_back(tmp_path: Path) -> None:
+def test_mean_and_covariance_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", mu=np.float32([1, 2]), sigma=np.eye(2), arr_0=np.zeros(3))
 
     moments = stored(str(tmp_path / "x.npz"))
@@ -31,7 +31,7 @@ def test_mean_and_covariance_come_back(tmp_path: Path) -> None:
     ],
     ids=["no covariance", "other sizes", "not finite", "pickled objects"],
 )
-def test_another_file_is_refused(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_other_arrays_are_refused(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", **arrays)
 
     with pytest.raises(RunError, match=f"fidelity: references: {message}"):
@@ -39,7 +39,7 @@ def test_another_file_is_refused(arrays: dict[str, Any], message: str, tmp_path:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 and no more"], ids=["none", "empty", "broken"])
-def test_what_is_no_such_file_is_refused(content: bytes | None, tmp_path: Path) -> None:
+def test_a_file_that_is_not_valid_is_refused(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "x.npz").write_bytes(content)
 

@@ -29,7 +29,7 @@ def test_the_bytes_of_256_levels_are_the_levels() -> None:
     assert torch.equal(images_as_bytes[:, 2, 0, 0].long(), levels)
 
 
-def test_values_beyond_the_range_are_cut_to_it() -> None:
+def test_values_beyond_the_range_are_clamped() -> None:
     images_as_bytes = eight_bit(torch.tensor([-9.0, 9.0]).view(2, 1, 1, 1), "any")
 
     assert images_as_bytes[:, 0, 0, 0].tolist() == [0, 255]
@@ -44,7 +44,7 @@ def test_a_grey_image_has_three_equal_channels() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 8, 8), (2, 16)], ids=["four channels", "no images"])
-def test_what_is_no_image_of_one_or_three_channels_is_refused(shape: tuple[int, ...]) -> None:
+def test_images_of_other_channels_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="fidelity: expected images of 1 or 3 channels for generation, got shape"):
         eight_bit(torch.zeros(shape), "generation")
 

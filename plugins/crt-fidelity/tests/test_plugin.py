@@ -44,7 +44,7 @@ def test_describing_the_metric_imports_no_torch() -> None:
         ),
     ],
 )
-def test_what_cannot_be_measured_is_refused(fields: dict[str, Any], message: str) -> None:
+def test_fields_that_do_not_fit_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(FieldError, match=message):
         Fidelity(**({"extractor": "random-convolutions"} | fields))
 

@@ -1,4 +1,4 @@
-"""The small extractor: fixed numbers, one image at a time, and an eye for what is far."""
+"""The small extractor: fixed features, independent of other images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 from crt_fidelity.random_convolutions import LAYER, NAME, RandomConvolutions
 
 KERNEL = [-0.4295832754534028, 0.12952298153054922]
-"""The first entries, kept so that the extractor is not changed unawares."""
+"""The first entries, kept to notice changes of the extractor."""
 
 
 def images(seed: int, count: int = 6, size: int = 8) -> Tensor:
@@ -26,7 +26,7 @@ def test_images_of_any_size_have_64_features(size: int) -> None:
     assert features.dtype == torch.float64
 
 
-def test_its_kernels_are_the_same_whatever_the_generator() -> None:
+def test_its_kernels_do_not_depend_on_torchs_generator() -> None:
     torch.manual_seed(1)
     one = RandomConvolutions(NAME, [LAYER])
     torch.manual_seed(2)
@@ -45,7 +45,7 @@ def test_features_of_an_image_do_not_depend_on_its_neighbours() -> None:
     torch.testing.assert_close(features, alone, rtol=1e-12, atol=1e-12)
 
 
-def test_it_is_its_definition_written_out() -> None:
+def test_features_are_those_of_the_definition() -> None:
     network, some = RandomConvolutions(NAME, [LAYER]), images(0)
 
     (features,) = network(some)
@@ -58,6 +58,6 @@ def test_it_is_its_definition_written_out() -> None:
     torch.testing.assert_close(features, flow.flatten(1), rtol=1e-12, atol=1e-12)  # 8 pixels leave 2 by 2 cells
 
 
-def test_it_tells_no_classes() -> None:
+def test_it_has_no_classes() -> None:
     with pytest.raises(ValueError, match="expected an extractor with classes for 'isc'"):
         RandomConvolutions.get_default_feature_layer_for_metric("isc")

@@ -1,4 +1,4 @@
-"""The numbers: torch-fidelity's own, crtcore's own Fréchet distance, and a name that says what they are of."""
+"""Scores: parity with torch-fidelity and crtcore's Fréchet distance, and names of numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEEDS = st.integers(0, 2**32)
 SMALL = Fidelity(extractor="random-convolutions")
 FRECHET = Fidelity(extractor="random-convolutions", references=("train",), numbers=("fid",))
 STATED = 1e-6
-"""torch-fidelity's stated precision of its FID, relative, from doc/sphinx/source/precision.md of its repository."""
+"""Relative precision of torch-fidelity's FID, from doc/sphinx/source/precision.md of its repository."""
 
 
 def values(spec: Fidelity = SMALL, **changes: Tensor) -> dict[str, float]:
@@ -38,16 +38,16 @@ def features(data: Tensor) -> Tensor:
 
 @pytest.fixture(scope="module")
 def registered() -> str:
-    """The small extractor, registered with torch-fidelity, which takes a name once."""
+    """Registers the small extractor with torch-fidelity, which accepts a name once."""
     torch_fidelity.register_feature_extractor(NAME, RandomConvolutions)
     return NAME
 
 
-def theirs(extractor: str, one: Tensor, other: Tensor, **wanted: Any) -> dict[str, float]:
-    """What torch-fidelity itself says of two sets of images."""
+def theirs(extractor: str, one: Tensor, other: Tensor, **options: Any) -> dict[str, float]:
+    """Computes torch-fidelity's numbers of two sets of images."""
     metrics: dict[str, float] = torch_fidelity.calculate_metrics(
         input1=Bytes(eight_bit(one, "any")), input2=Bytes(eight_bit(other, "any")), feature_extractor=extractor,
-        cuda=False, cache=False, save_cpu_ram=True, verbose=False, **wanted,
+        cuda=False, cache=False, save_cpu_ram=True, verbose=False, **options,
     )  # fmt: skip
     return metrics
 
@@ -79,7 +79,7 @@ def test_kernel_precision_and_recall_are_torch_fidelitys(registered: str) -> Non
     assert ours["generation_recall_random_convolutions_vs_held_out"] == own["recall"]
 
 
-def test_every_number_says_extractor_reference_and_images() -> None:
+def test_every_number_names_extractor_reference_and_images() -> None:
     numbers = SMALL.build()(evidence(generated=images(3, 30)))
 
     assert set(numbers) == {
@@ -103,7 +103,7 @@ def test_perfect_reconstructions_are_at_zero_from_held_out_images_alone() -> Non
     assert numbers["reconstruction_frechet_random_convolutions_vs_train"] > 1e-2
 
 
-def test_draws_of_another_law_are_farther() -> None:
+def test_samples_of_another_distribution_are_farther() -> None:
     near, far = values(), values(generated=images(3, 40, 1.5))
 
     for number in ("frechet", "kernel"):
@@ -112,7 +112,7 @@ def test_draws_of_another_law_are_farther() -> None:
             assert far[name] > 2 * near[name]
 
 
-def test_draws_of_a_part_have_precision_and_lack_recall() -> None:
+def test_samples_of_a_part_have_precision_without_recall() -> None:
     real = evidence().real
 
     numbers = values(generated=real[:10].repeat(4, 1, 1, 1))
@@ -125,7 +125,7 @@ def test_the_same_evidence_gives_the_same_numbers() -> None:
     assert values() == values()
 
 
-def test_only_the_wanted_numbers_and_references_are_there() -> None:
+def test_only_the_numbers_and_references_of_the_spec_are_computed() -> None:
     spec = Fidelity(extractor="random-convolutions", numbers=("prc",), references=("train",))
 
     assert set(values(spec)) == {
@@ -135,7 +135,7 @@ def test_only_the_wanted_numbers_and_references_are_there() -> None:
     }
 
 
-def test_stored_statistics_serve_as_the_images_they_are_of(tmp_path: Path) -> None:
+def test_stored_statistics_give_the_distance_to_their_images(tmp_path: Path) -> None:
     train = features(evidence().train).numpy()
     file = tmp_path / "train-of.2026.npz"
     np.savez(file, mu=train.mean(0), sigma=np.cov(train, rowvar=False))
@@ -165,13 +165,13 @@ def test_statistics_of_other_features_are_refused(tmp_path: Path) -> None:
         ({"generated": torch.zeros(40, 16)}, r"fidelity: expected images of 1 or 3 channels for generation"),
     ],
 )
-def test_what_has_no_features_is_refused(changes: dict[str, Tensor], message: str) -> None:
+def test_images_that_are_not_valid_are_refused(changes: dict[str, Tensor], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SMALL.build()(evidence(**changes))
 
 
 class FewClasses(torch_fidelity.FeatureExtractorBase):  # type: ignore[misc]
-    """In the place of Inception: its layers' names, on small features."""
+    """Stand-in of Inception with its layer names and small features."""
 
     @staticmethod
     def get_provided_features_list() -> tuple[str, ...]:
@@ -205,7 +205,7 @@ def test_the_inception_score_is_the_mean_over_ten_splits() -> None:
 
 
 @pytest.mark.usefixtures("_few_classes")
-def test_numbers_of_inception_are_called_so() -> None:
+def test_names_of_numbers_contain_inception() -> None:
     spec = Fidelity(extractor="inception", weights="w.pth", numbers=("fid", "isc"), references=("train",))
 
     numbers = spec.build()(evidence())

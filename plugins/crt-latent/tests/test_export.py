@@ -1,4 +1,4 @@
-"""The export: what is written comes back by plain JSON, and what does not fit is refused."""
+"""The export: written files are plain JSON, and arguments that do not fit are refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def alphabet() -> Alphabet:
 
 
 def rows(split: str) -> Tensor:
-    """The first chunk of every other row is a code."""
+    """Returns rows of a split; in every other row the first chunk is a code."""
     trace = split_trace(task().take(split, torch.arange(4)).data, task().vocabulary)
     chosen = torch.tensor([[True], [False], [True], [False]])
     codes = torch.tensor([[0, 1], [2, 3], [4, 5], [0, 0]])
@@ -51,7 +51,7 @@ def read(path: Path) -> Any:
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_rows_come_back(tmp_path: Path, split: str) -> None:
+def test_exported_rows_can_be_read(tmp_path: Path, split: str) -> None:
     folder = exported(tmp_path)
 
     lines = [json.loads(line) for line in (folder / "data" / f"{split}.jsonl").read_text().splitlines()]
@@ -59,7 +59,7 @@ def test_rows_come_back(tmp_path: Path, split: str) -> None:
     assert [line["input_ids"] for line in lines] == [[id_ for id_ in row if id_ >= 0] for row in rows(split).tolist()]
 
 
-def test_labels_are_the_ids_but_for_the_prompt(tmp_path: Path) -> None:
+def test_labels_are_the_ids_without_the_prompt(tmp_path: Path) -> None:
     for line in (exported(tmp_path) / "data" / "train.jsonl").read_text().splitlines():
         record = json.loads(line)
         assert record["labels"] == [-100] * 6 + record["input_ids"][6:]  # two operations have six ids
@@ -86,7 +86,7 @@ def test_delimiters_codes_and_bracket_are_special_tokens(tmp_path: Path) -> None
     assert special["<think>"] == task().vocabulary - 3
 
 
-def test_the_codes_vectors_come_back(tmp_path: Path) -> None:
+def test_exported_vectors_can_be_read(tmp_path: Path) -> None:
     tensors = safetensors.torch.load_file(exported(tmp_path) / "codes.safetensors")
 
     assert torch.equal(tensors["codes"], CODES)
@@ -99,7 +99,7 @@ def test_the_card_names_every_split(tmp_path: Path) -> None:
         assert f"  - split: {split}\n    path: data/{split}.jsonl\n" in card
 
 
-def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_changed(tmp_path: Path) -> None:
     exported(tmp_path)
 
     with pytest.raises(RunError, match=r"export: expected a new folder, got .*out, which exists"):
@@ -113,6 +113,6 @@ def test_an_id_beyond_the_alphabet_is_refused(tmp_path: Path) -> None:
         export(tmp_path / "out", task(), {"train": [beyond]}, alphabet=alphabet(), codes=CODES)
 
 
-def test_codes_of_another_number_are_refused(tmp_path: Path) -> None:
+def test_another_number_of_codes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected an alphabet of the .* ids of the task and 5 codes, got Alphabet"):
         export(tmp_path / "out", task(), {}, alphabet=alphabet(), codes=CODES[:5])

@@ -1,4 +1,4 @@
-"""Traces: their parts come back, ragged and empty ones too, and what is no trace is refused."""
+"""Traces: rows and parts, ragged and empty ones, and rows that are refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def trace_of(rows: list[tuple[list[int], list[int], list[int]]]) -> Trace:
 
 
 def written(rows: list[tuple[list[int], list[int], list[int]]]) -> Tensor:
-    """One id after the other, as the convention says."""
+    """Returns rows id by id, by definition."""
     return padded([[*prompt, 6, *steps, 7, *solution, 8] for prompt, steps, solution in rows])
 
 
@@ -39,14 +39,14 @@ def same(left: Trace, right: Trace) -> bool:
 
 
 @given(ROWS)
-def test_rows_are_the_parts_with_delimiters_between(rows: list[tuple[list[int], list[int], list[int]]]) -> None:
+def test_rows_are_parts_with_delimiters_between(rows: list[tuple[list[int], list[int], list[int]]]) -> None:
     result = join_trace(trace_of(rows), VOCABULARY)
 
     assert torch.equal(result, written(rows))
 
 
 @given(ROWS)
-def test_parts_come_back_from_rows(rows: list[tuple[list[int], list[int], list[int]]]) -> None:
+def test_splitting_inverts_joining(rows: list[tuple[list[int], list[int], list[int]]]) -> None:
     trace = trace_of(rows)
 
     result = split_trace(join_trace(trace, VOCABULARY), VOCABULARY)
@@ -62,7 +62,7 @@ def test_more_padding_changes_no_part(rows: list[tuple[list[int], list[int], lis
 
 
 @given(ROWS)
-def test_weight_begins_at_think_and_ends_with_the_row(rows: list[tuple[list[int], list[int], list[int]]]) -> None:
+def test_weight_starts_at_think_and_ends_with_the_row(rows: list[tuple[list[int], list[int], list[int]]]) -> None:
     result = loss_weights(written(rows), VOCABULARY)
 
     for row, (prompt, steps, solution) in zip(result.tolist(), rows, strict=True):
@@ -70,7 +70,7 @@ def test_weight_begins_at_think_and_ends_with_the_row(rows: list[tuple[list[int]
         assert row == [0.0] * len(prompt) + [1.0] * counted + [0.0] * (len(row) - len(prompt) - counted)
 
 
-def test_no_rows_have_no_parts() -> None:
+def test_an_empty_batch_has_empty_parts() -> None:
     result = split_trace(torch.empty(0, 0, dtype=torch.int64), VOCABULARY)
 
     assert [part.shape for part in result] == [(0, 0)] * 3
@@ -93,7 +93,7 @@ def test_delimiters_are_the_last_ids() -> None:
         [],
     ],
 )
-def test_what_is_no_trace_is_refused(row: list[int]) -> None:
+def test_rows_that_are_no_traces_are_refused(row: list[int]) -> None:
     sound = [0, 6, 7, 8]
     ids = padded([sound, row])
 
@@ -109,7 +109,7 @@ def test_a_delimiter_inside_a_part_is_refused() -> None:
 
 
 @given(st.lists(st.lists(st.integers(-1, 5), min_size=4, max_size=4), min_size=1, max_size=3))
-def test_closing_up_keeps_what_is_there_in_its_order(rows: list[list[int]]) -> None:
+def test_compact_keeps_the_order_of_present_ids(rows: list[list[int]]) -> None:
     result = compact(torch.tensor(rows))
 
     assert [row[:count] for row, count in zip(result.tolist(), lengths(result).tolist(), strict=True)] == [

@@ -1,4 +1,4 @@
-"""Widening: rows that were trained stay, new ones begin in their middle, and other weights are refused."""
+"""Widening: trained rows stay, new ones start at their mean, and other weights are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crtcore.kinds import Prior, PriorSpec
 
 
 class Bigram(nn.Module):
-    """The law of an id given the one before; the smallest prior with a row for each id on either side."""
+    """Distribution of an id given the one before: the smallest prior with rows for ids on both sides."""
 
     def __init__(self, vocabulary: int, width: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def test_old_ids_keep_their_logits() -> None:
     torch.testing.assert_close(wider[..., :5], prior(ids))
 
 
-def test_new_rows_are_the_mean_plus_what_the_prior_starts_with() -> None:
+def test_new_rows_are_the_mean_plus_first_values() -> None:
     prior = trained()
     torch.manual_seed(1)
     start = Bigram(8, 4).state_dict()
@@ -73,7 +73,7 @@ def test_new_rows_are_the_mean_plus_what_the_prior_starts_with() -> None:
         assert torch.equal(wider[name][:5], prior.state_dict()[name])
 
 
-def test_as_many_ids_as_before_are_the_same_weights() -> None:
+def test_an_equal_vocabulary_keeps_all_weights() -> None:
     weights = trained().state_dict()
 
     wider = widen(weights, after=5).state_dict()
@@ -81,7 +81,7 @@ def test_as_many_ids_as_before_are_the_same_weights() -> None:
     assert all(torch.equal(wider[name], value) for name, value in weights.items())
 
 
-def test_widening_changes_no_weights_that_are_given() -> None:
+def test_widening_does_not_change_its_argument() -> None:
     weights = trained().state_dict()
     before = {name: value.clone() for name, value in weights.items()}
 
@@ -110,7 +110,7 @@ def test_other_weights_are_refused(spoil: Callable[[dict[str, Tensor]], object],
         widen(weights)
 
 
-def test_fewer_ids_are_refused() -> None:
+def test_a_smaller_vocabulary_is_refused() -> None:
     with pytest.raises(ValueError, match="expected at least the 5 ids that were trained, got 4"):
         widen(trained().state_dict(), after=4)
 

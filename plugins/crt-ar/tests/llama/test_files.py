@@ -356,7 +356,7 @@ def lost_shard(folder: Path) -> None:
 
 
 def other_index(value: object) -> Callable[[Path], None]:
-    """Says another thing of one tensor."""
+    """Changes the index for one tensor."""
 
     def change(folder: Path) -> None:
         path = folder / "model.safetensors.index.json"
@@ -386,7 +386,7 @@ def other_index(value: object) -> Callable[[Path], None]:
         ),
     ],
 )
-def test_shards_that_are_not_as_their_index_says_are_refused(
+def test_shards_that_differ_from_the_index_are_refused(
     tmp_path: Path, change: Callable[[Path], object], message: str
 ) -> None:
     folder = laid(tmp_path / "llama", CONFIG, shards=3)
@@ -423,9 +423,7 @@ def test_shards_that_are_not_as_their_index_says_are_refused(
         ({"tie_word_embeddings": 1}, "tie_word_embeddings: expected true or false, got 1"),
     ],
 )
-def test_a_llama_that_cannot_be_built_is_refused_by_the_word_that_says_so(
-    tmp_path: Path, values: dict[str, Any], message: str
-) -> None:
+def test_an_unsupported_config_is_refused_by_its_key(tmp_path: Path, values: dict[str, Any], message: str) -> None:
     folder = laid(tmp_path / "llama", CONFIG)
     (folder / "config.json").write_text(json.dumps(CONFIG | values))
 
@@ -433,14 +431,14 @@ def test_a_llama_that_cannot_be_built_is_refused_by_the_word_that_says_so(
         read_llama(folder)
 
 
-def test_nothing_is_written_over_what_is_there(tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
     folder = laid(tmp_path / "llama", CONFIG)
 
     with pytest.raises(RunError, match=r"expected a new folder, got .*, which is not empty; name another"):
         write_llama(folder, small())
 
 
-def test_what_it_costs_is_told_by_shapes_alone(tmp_path: Path) -> None:
+def test_costs_need_shapes_alone(tmp_path: Path) -> None:
     spec = LlamaFolder(folder=str(laid(tmp_path / "llama", TIED)))
 
     with blank():

@@ -10,7 +10,7 @@ IDS = torch.tensor([[0, 3, 1, 4], [2, 2, 0, 1]])
 
 
 def built(classes: int | None = None) -> LlamaTransformer:
-    """Moved away from where it starts, as an output layer of its own gives 0 there."""
+    """Returns a prior with random weights, as an untied output layer starts at 0."""
     torch.manual_seed(0)
     spec = Llama(size="Llama-3.1-8B", layers=2, width=16, heads=4, key_heads=2, hidden=24, start=2)
     prior = spec.build(5, 0, classes).requires_grad_(False)
@@ -19,7 +19,7 @@ def built(classes: int | None = None) -> LlamaTransformer:
     return prior
 
 
-def test_row_0_is_what_follows_the_start_id_alone() -> None:
+def test_row_0_follows_the_start_id_alone() -> None:
     prior = built()
     inputs_seen: list[Tensor] = []
     prior.stack.register_forward_pre_hook(lambda _, inputs: inputs_seen.append(inputs[0]))
@@ -38,7 +38,7 @@ def test_a_class_takes_the_place_of_the_start_id() -> None:
     assert torch.equal(logits[1], prior(IDS)[1])
 
 
-def test_a_condition_without_classes_is_refused() -> None:
+def test_a_prior_without_classes_refuses_class_ids() -> None:
     prior = built()
 
     with pytest.raises(ValueError, match="expected no class ids, as this prior was built without classes"):
@@ -53,13 +53,13 @@ def test_logits_come_from_the_last_hidden_state() -> None:
     torch.testing.assert_close(prior.logits(states), prior(IDS)[:, 1:])
 
 
-def test_an_output_layer_of_its_own_starts_where_every_id_is_as_likely() -> None:
+def test_an_untied_output_layer_starts_uniform() -> None:
     prior = Llama(size="Llama-3.1-8B", layers=1, width=16, heads=4, key_heads=2, hidden=24).build(5, 0, None)
 
     torch.testing.assert_close(nats(prior, IDS, None), torch.full((2,), 4 * torch.tensor(5.0).log()))
 
 
-def test_a_session_keeps_no_more_keys_than_there_are_heads_of_them() -> None:
+def test_a_session_caches_the_key_heads_alone() -> None:
     session = built().open(IDS, capacity=6, room=2)
 
     shelves = [shelf.shape for shelves in session._cache._tensors.values() for shelf in shelves]
@@ -69,7 +69,7 @@ def test_a_session_keeps_no_more_keys_than_there_are_heads_of_them() -> None:
     )  # rows, a start and 8 slots, 2 heads of 4 channels; keys and values, two layers
 
 
-def test_bfloat16_is_near_and_its_session_is_as_its_own_full_pass() -> None:
+def test_bfloat16_is_near_and_its_session_agrees_with_its_full_pass() -> None:
     prior = built()
     expected = prior(IDS)
     prior = prior.bfloat16()

@@ -16,7 +16,7 @@ IDS = torch.randint(CODES, (3, 20), generator=torch.Generator().manual_seed(0))
 
 
 def built() -> AutoregressiveTransformer:
-    """Moved away from where it starts, as logits are all 0 there."""
+    """Returns a prior with random weights, as all logits start at 0."""
     torch.manual_seed(0)
     spec = Transformer(layers=LAYERS, width=WIDTH, heads=HEADS, hidden=HIDDEN)
     prior = spec.build(CODES, 20, CLASSES).requires_grad_(False)
@@ -76,7 +76,7 @@ def test_the_same_weights_give_llamas_logits_in_float32(classes: list[int]) -> N
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_the_shape_is_read_off_the_prior() -> None:
+def test_the_shape_is_that_of_the_prior() -> None:
     shape = llama_shape(built())
 
     assert (shape["num_hidden_layers"], shape["hidden_size"], shape["intermediate_size"]) == (LAYERS, WIDTH, HIDDEN)

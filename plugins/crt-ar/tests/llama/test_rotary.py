@@ -11,7 +11,7 @@ from crt_nn.rotary import rotate
 
 
 def published(speeds: torch.Tensor, scaling: RopeScaling) -> torch.Tensor:
-    """By wavelengths, one pair after another.
+    """Computes speeds by wavelengths, one pair after another.
 
     Source: huggingface/transformers, modeling_rope_utils.py, `_compute_llama3_parameters`.
     """
@@ -45,7 +45,7 @@ def test_speeds_are_those_of_the_published_wavelengths(
     torch.testing.assert_close(scaled_speeds(speeds, scaling), published(speeds, scaling), rtol=1e-9, atol=0)
 
 
-def test_at_the_published_numbers_some_pairs_are_kept_some_slowed_and_some_between() -> None:
+def test_published_settings_keep_some_pairs_slow_some_and_interpolate_others() -> None:
     speeds = 500_000.0 ** -(torch.arange(0, 64, 2, dtype=torch.float64) / 64)
 
     ratio = speeds / scaled_speeds(speeds, RopeScaling(32.0, 1.0, 4.0, 8192))
@@ -55,7 +55,7 @@ def test_at_the_published_numbers_some_pairs_are_kept_some_slowed_and_some_betwe
     assert ((ratio > 1) & (ratio < 31)).any()
 
 
-def test_without_a_stretch_the_usual_base_is_the_usual_rotation_bit_for_bit() -> None:
+def test_without_scaling_the_usual_base_is_plain_rotary_bit_for_bit() -> None:
     features, positions = torch.randn(2, 3, 1, 8), torch.tensor([[0, 1, 2], [7, 5, 3]])
 
     rotated = rotate_scaled(features, positions, base=10_000.0, scaling=None)

@@ -12,14 +12,14 @@ from crtcore.errors import RunError
     ("size", "parameters"),  # what the hub shows for meta-llama's models
     [("Llama-3.2-1B", 1_235_814_400), ("Llama-3.2-3B", 3_212_749_824), ("Llama-3.1-8B", 8_030_261_248)],
 )
-def test_the_published_numbers_of_parameters_come_out(size: LlamaSize, parameters: int) -> None:
+def test_shapes_have_the_published_numbers_of_parameters(size: LlamaSize, parameters: int) -> None:
     with torch.device("meta"):
         prior = LlamaTransformer(SHAPES[size], 128_256, None, start=128_000)
 
     assert sum(weight.numel() for weight in prior.parameters()) == parameters
 
 
-def test_what_is_given_goes_before_the_name_of_a_size() -> None:
+def test_fields_override_the_size() -> None:
     shape = Llama(size="Llama-3.1-8B", layers=2, hidden=48).shape
 
     assert shape == SHAPES["Llama-3.1-8B"]._replace(layers=2, hidden=48)

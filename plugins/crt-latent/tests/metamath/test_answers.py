@@ -26,7 +26,7 @@ DIGITS = st.integers(-(10**9), 10**9)
         (r"\text{Evelyn}", "Evelyn"),
     ],
 )
-def test_two_ways_to_write_one_answer_are_the_same(one: str, other: str) -> None:
+def test_two_forms_of_one_answer_are_equal(one: str, other: str) -> None:
     assert equal_answers(one, other)
     assert equal_answers(other, one)
 
@@ -44,18 +44,18 @@ def test_two_ways_to_write_one_answer_are_the_same(one: str, other: str) -> None
         ("1/0", "1"),
     ],
 )
-def test_two_answers_are_not_the_same(one: str, other: str) -> None:
+def test_different_answers_are_not_equal(one: str, other: str) -> None:
     assert not equal_answers(one, other)
 
 
 @settings(deadline=None)
 @given(above=DIGITS, below=st.integers(1, 10**6))
-def test_a_fraction_has_its_value_however_it_is_typeset(above: int, below: int) -> None:
+def test_a_fraction_has_one_value_in_all_typesettings(above: int, below: int) -> None:
     assert value(f"{above}/{below}") == Fraction(above, below)
     assert equal_answers(rf"\frac{{{above}}}{{{below}}}", f"{above} / {below}")
 
 
 @settings(deadline=None)
 @given(number=DIGITS)
-def test_a_number_is_the_same_with_and_without_its_thousands_apart(number: int) -> None:
+def test_separators_of_thousands_do_not_matter(number: int) -> None:
     assert equal_answers(f"{number:,}", str(number))

@@ -18,7 +18,7 @@ from crtcore.errors import RunError
 WORDS = ["[UNK]", "What", "is", "plus", "and", "make", "####", "The", "answer", "is:", *map(str, range(60))]
 THINK, ANSWER, END = range(len(WORDS), len(WORDS) + 3)
 
-test_the_laws = obeys(MetaMath(file="as the laws", tokenizer="lay them", length=64))
+test_the_laws = obeys(MetaMath(file="set by", tokenizer="the laws", length=64))
 
 
 def entry(left: int, right: int, **changes: str) -> dict[str, str]:
@@ -36,7 +36,7 @@ ENTRIES = [entry(left, right) for left in range(20) for right in range(4)]
 
 
 def laid(folder: Path, entries: Any = ENTRIES, **fields: int) -> MetaMath:
-    """The entries and a tokenizer of words, in a folder."""
+    """Writes the entries and a word tokenizer to a folder."""
     (folder / "metamath.json").write_text(json.dumps(entries))
     (folder / "tokenizer.json").write_text(json.dumps(of_words(WORDS)))
     return MetaMath(file=str(folder / "metamath.json"), tokenizer=str(folder), **fields)
@@ -70,7 +70,7 @@ def test_a_trace_is_query_steps_and_answer_between_the_last_three_ids(tmp_path: 
     }
 
 
-def test_the_prompt_has_no_weight_and_everything_behind_it_has(tmp_path: Path) -> None:
+def test_only_the_prompt_has_no_weight(tmp_path: Path) -> None:
     dataset = laid(tmp_path).build()
 
     ids, _, weight = dataset.take("train", torch.arange(3))
@@ -92,14 +92,14 @@ def test_rephrasings_of_a_question_stay_together(tmp_path: Path) -> None:
         assert len(queries) == 2 * sum(split_of(each["original_question"]) == split for each in ENTRIES)
 
 
-def test_about_a_twentieth_of_questions_is_held_out_for_each_end() -> None:
+def test_about_a_twentieth_of_questions_is_held_out_for_each_split() -> None:
     splits = [split_of(f"question {number}") for number in range(20_000)]
 
     for split in ("validation", "test"):  # 1000 expected, 30.8 standard deviation: 200 off in 1 of 1e10
         assert abs(splits.count(split) - 1000) < 200
 
 
-def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
+def test_entries_that_are_left_out_are_counted(tmp_path: Path) -> None:
     odd = [
         entry(1, 1, response="no idea"),
         entry(1, 2, response="The answer is:  "),
@@ -113,7 +113,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert sum(dataset.sizes.values()) == len(ENTRIES)
 
 
-def test_the_last_mark_is_the_one_before_the_answer(tmp_path: Path) -> None:
+def test_the_answer_follows_the_last_mark(tmp_path: Path) -> None:
     twice = [entry(left, 0, response=f"The answer is: 7 and The answer is: {left}") for left in range(60)]
 
     dataset = laid(tmp_path, twice).build()
@@ -122,7 +122,7 @@ def test_the_last_mark_is_the_one_before_the_answer(tmp_path: Path) -> None:
     assert {words_of(steps.tolist()) for steps in trace.steps} == {"The answer is: 7 and"}
 
 
-def test_it_checks_as_other_tasks_do(tmp_path: Path) -> None:
+def test_answers_are_checked_like_those_of_other_tasks(tmp_path: Path) -> None:
     dataset: Task = laid(tmp_path).build()
     assert isinstance(dataset, Task)
     prompt = torch.tensor([[WORDS.index(word) for word in ("What", "is", "4", "plus", "3")] + [THINK]]).repeat(5, 1)
@@ -151,7 +151,7 @@ def test_a_prompt_of_other_data_is_refused(tmp_path: Path) -> None:
         dataset.check(torch.tensor([[3, 3]]), torch.tensor([[ANSWER, 1, END]]))
 
 
-def test_a_row_is_told_as_text_with_its_codes_by_number(tmp_path: Path) -> None:
+def test_words_of_a_row_have_codes_by_number(tmp_path: Path) -> None:
     dataset = laid(tmp_path).build()
 
     text = dataset.words(torch.tensor([1, 2, THINK, END + 1, END + 3, 5, ANSWER, 4, END, -1]))
@@ -159,7 +159,7 @@ def test_a_row_is_told_as_text_with_its_codes_by_number(tmp_path: Path) -> None:
     assert text == "What is <think> <0> <2> make <answer> and <end>"
 
 
-def test_another_file_or_tokenizer_or_length_has_another_checksum(tmp_path: Path) -> None:
+def test_file_tokenizer_and_length_change_the_checksum(tmp_path: Path) -> None:
     spec = laid(tmp_path)
     first = spec.build().checksum
     longer = MetaMath(file=spec.file, tokenizer=spec.tokenizer, length=512).build().checksum
@@ -170,7 +170,7 @@ def test_another_file_or_tokenizer_or_length_has_another_checksum(tmp_path: Path
     assert len({first, longer, fewer, spec.build().checksum}) == 4
 
 
-def test_what_a_tokenizer_would_add_or_cut_is_left_alone(tmp_path: Path) -> None:
+def test_the_tokenizer_neither_adds_nor_truncates(tmp_path: Path) -> None:
     spec = laid(tmp_path)
     rules = of_words(WORDS)
     rules |= {
@@ -218,7 +218,7 @@ def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path, change: Callabl
         spec.build()
 
 
-def test_without_the_package_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = laid(tmp_path)
     for name in ("dataset", "text"):
         monkeypatch.delitem(sys.modules, f"crt_latent.metamath.{name}")

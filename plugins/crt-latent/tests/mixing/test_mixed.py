@@ -1,4 +1,4 @@
-"""Mixing: the length formula, the identity, what comes back, and what is refused."""
+"""Mixing: the length formula, the identity, unmixing, and errors."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_steps_have_the_length_of_the_formula(case: tuple[Trace, Tensor, Chunkin
 
 
 @given(cases())
-def test_nothing_replaced_is_the_identity(case: tuple[Trace, Tensor, Chunking]) -> None:
+def test_replacing_nothing_is_the_identity(case: tuple[Trace, Tensor, Chunking]) -> None:
     trace, codes, chunking = case
 
     result = left(trace, codes, chunking, torch.zeros(len(codes), dtype=torch.int64))
@@ -67,7 +67,7 @@ def test_nothing_replaced_is_the_identity(case: tuple[Trace, Tensor, Chunking]) 
 
 
 @given(cases(), st.integers(0, 16))
-def test_a_mixed_row_reads_as_the_paper_says(case: tuple[Trace, Tensor, Chunking], chunks: int) -> None:
+def test_a_mixed_row_has_the_form_of_the_paper(case: tuple[Trace, Tensor, Chunking], chunks: int) -> None:
     trace, codes, chunking = case
 
     result = left(trace, codes, chunking, torch.full((len(codes),), chunks))
@@ -80,7 +80,7 @@ def test_a_mixed_row_reads_as_the_paper_says(case: tuple[Trace, Tensor, Chunking
 
 
 @given(cases(), st.integers(0, 16))
-def test_stripping_the_bracket_leaves_the_rest_as_it_was(case: tuple[Trace, Tensor, Chunking], chunks: int) -> None:
+def test_unmixing_returns_codes_and_text(case: tuple[Trace, Tensor, Chunking], chunks: int) -> None:
     trace, codes, chunking = case
     ids = join_trace(left(trace, codes, chunking, torch.full((len(codes),), chunks)), TEXT)
 
@@ -96,7 +96,7 @@ def test_stripping_the_bracket_leaves_the_rest_as_it_was(case: tuple[Trace, Tens
 
 
 @given(cases(), st.integers(0, 16))
-def test_ids_are_in_the_alphabet_and_weight_leaves_out_the_prompt(
+def test_ids_are_in_the_alphabet_and_the_prompt_has_no_weight(
     case: tuple[Trace, Tensor, Chunking], chunks: int
 ) -> None:
     trace, codes, chunking = case
@@ -109,7 +109,7 @@ def test_ids_are_in_the_alphabet_and_weight_leaves_out_the_prompt(
 
 
 @given(cases(), st.integers(0, 2**32))
-def test_scattered_chunks_stand_where_they_stood(case: tuple[Trace, Tensor, Chunking], seed: int) -> None:
+def test_codes_of_scattered_chunks_are_in_place(case: tuple[Trace, Tensor, Chunking], seed: int) -> None:
     trace, codes, chunking = case
     whole = whole_chunks(trace.steps, chunking)
     mask = torch.rand(len(codes), 14, generator=torch.Generator().manual_seed(seed)) < 0.5
@@ -145,12 +145,12 @@ ONE = Trace(torch.tensor([[0]]), torch.tensor([[1, 2, 3, 4, 5]]), torch.tensor([
         ([[3, -1]], [[True]], Chunking(2, 1), "expected 2 codes below 30 for each chosen chunk"),
     ],
 )
-def test_what_cannot_be_mixed_is_refused(
+def test_arguments_that_do_not_fit_are_refused(
     codes: list[list[int]], chosen: list[list[bool]], chunking: Chunking, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         mixed(ONE, torch.tensor(codes), torch.tensor(chosen), chunking=chunking, alphabet=ALPHABET)
 
 
-def test_the_alphabet_grows_by_the_codes_and_two() -> None:
+def test_the_alphabet_has_the_codes_and_two_brackets() -> None:
     assert (ALPHABET.begin, ALPHABET.close, ALPHABET.size) == (42, 43, 44)

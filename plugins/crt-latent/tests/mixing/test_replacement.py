@@ -1,4 +1,4 @@
-"""Strategies: how many chunks are replaced, which ones, and that neighbours and resuming change nothing."""
+"""Strategies: number and choice of chunks, independent of neighbours and resuming."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_marginal_of_the_two_level_draw_is_as_stated() -> None:
     assert ((counts - count * chance).abs() < 6.5 * (count * chance * (1 - chance)).sqrt()).all()
 
 
-def test_a_draw_in_one_level_would_be_seen() -> None:
+def test_a_draw_in_one_level_has_other_frequencies() -> None:
     """The other reading, m uniform over the set itself: 3 of its values take three sevenths of the draws away."""
     count = 70_000
     direct = torch.tensor(CEILINGS)[torch.randint(7, (count,), generator=torch.Generator().manual_seed(0))] // LENGTH
@@ -55,7 +55,7 @@ def test_a_draw_in_one_level_would_be_seen() -> None:
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=6), st.integers(0, 1000), st.integers(0, 50))
-def test_draws_are_left_most_and_no_more_than_there_is(whole: list[int], first: int, epoch: int) -> None:
+def test_draws_are_left_most_and_at_most_all(whole: list[int], first: int, epoch: int) -> None:
     chosen = DRAW(torch.tensor(whole), occasion(len(whole), first=first, epoch=epoch))
 
     assert left_to_right(chosen)
@@ -72,7 +72,7 @@ def test_neighbours_and_resuming_change_nothing(first: int, epoch: int, count: i
         assert torch.equal(strategy(whole[:1], alone), strategy(whole, together)[count - 1 : count])
 
 
-def test_another_epoch_or_sample_draws_anew() -> None:
+def test_other_epochs_and_samples_have_other_draws() -> None:
     whole = torch.full((64,), 16)
     first = DRAW(whole, occasion(64)).sum(1)
 
@@ -81,7 +81,7 @@ def test_another_epoch_or_sample_draws_anew() -> None:
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=6), st.integers(0, 1000), st.integers(0, 50))
-def test_scattered_chunks_are_as_many_as_left_to_right_ones(whole: list[int], first: int, epoch: int) -> None:
+def test_poisson_replaces_as_many_chunks_as_randomised(whole: list[int], first: int, epoch: int) -> None:
     at = occasion(len(whole), first=first, epoch=epoch)
 
     scattered, ordered = SCATTER(torch.tensor(whole), at), DRAW(torch.tensor(whole), at)
@@ -90,7 +90,7 @@ def test_scattered_chunks_are_as_many_as_left_to_right_ones(whole: list[int], fi
     assert not (scattered & (torch.arange(scattered.shape[1]) >= torch.tensor(whole)[:, None])).any()
 
 
-def test_scattered_chunks_are_anywhere_alike() -> None:
+def test_poisson_is_uniform_over_places() -> None:
     """20,000 samples of 8 chunks, m uniform up to all of them: each place is in a half, to 6 standard deviations.
 
     That fails a sound draw once in 6e7.
@@ -120,5 +120,5 @@ def test_a_curriculum_replaces_one_chunk_more_in_each_stage(progress: float, chu
 
 
 @pytest.mark.parametrize("strategy", [DRAW, SCATTER, everything, curriculum])
-def test_no_rows_have_no_chunks(strategy: partial[Tensor]) -> None:
+def test_an_empty_batch_has_no_chunks(strategy: partial[Tensor]) -> None:
     assert strategy(torch.empty(0, dtype=torch.int64), occasion(0)).shape == (0, 0)

@@ -1,4 +1,4 @@
-"""What a prior says after a prompt."""
+"""Answers of a prior to prompts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from crtcore.settings import Sampling
 
 ALPHABET = Alphabet(5, 2)
 THINK, ANSWER, END, ONE, TWO, BEGIN, CLOSE = range(2, 9)
-SAYS = {THINK: BEGIN, BEGIN: ONE, ONE: TWO, TWO: CLOSE, CLOSE: 0, 0: ANSWER, ANSWER: 1, 1: END}
-"""What follows what: a bracket of two codes, one word, and the answer 1."""
+NEXT = {THINK: BEGIN, BEGIN: ONE, ONE: TWO, TWO: CLOSE, CLOSE: 0, 0: ANSWER, ANSWER: 1, 1: END}
+"""The most likely next id: two codes in brackets, one word, and the answer 1."""
 
 
 def solver(*, limit: int = 20, most: int = 4, **changes: int) -> Solver:
-    """One that says what `SAYS` says, its second thoughts the same without a bracket."""
-    says = SAYS | {globals()[name]: then for name, then in changes.items()}
+    """Returns a solver whose prior follows `NEXT`; the second choice is the same without brackets."""
+    following = NEXT | {globals()[name]: then for name, then in changes.items()}
     logits = torch.zeros(1, ALPHABET.size + 1, ALPHABET.size)
-    for before, then in says.items():
+    for before, then in following.items():
         logits[0, before, then] = 2
     logits[0, [THINK, ONE, TWO], 0] += 1
     return Solver(TablePrior(logits), AncestralDecoder(), Sampling(temperature=0.0), ALPHABET, limit, most, seed=0)
@@ -33,7 +33,7 @@ def emitted(ids: torch.Tensor) -> list[list[int]]:
     return [[id_ for id_ in row if id_ >= 0] for row in ids.tolist()]
 
 
-def test_a_prior_left_to_itself_says_what_it_says() -> None:
+def test_a_free_answer_is_the_most_likely_one() -> None:
     answers = solver().answers(PROMPTS)
 
     assert emitted(answers.ids) == [[BEGIN, ONE, TWO, CLOSE, 0, ANSWER, 1, END]] * 2
@@ -41,7 +41,7 @@ def test_a_prior_left_to_itself_says_what_it_says() -> None:
     assert not answers.forced.any()
 
 
-def test_a_bracket_without_an_end_is_closed_once_it_is_full() -> None:
+def test_a_full_bracket_is_closed() -> None:
     answers = solver(TWO=ONE).answers(PROMPTS)
 
     assert emitted(answers.ids) == [[BEGIN, ONE, TWO, ONE, TWO, ONE, CLOSE, 0, ANSWER, 1, END]] * 2
@@ -49,28 +49,28 @@ def test_a_bracket_without_an_end_is_closed_once_it_is_full() -> None:
     assert answers.ended.all()
 
 
-def test_an_answer_that_runs_into_the_limit_has_not_ended() -> None:
+def test_an_answer_at_the_limit_has_not_ended() -> None:
     answers = solver(limit=7).answers(PROMPTS)
 
     assert emitted(answers.ids) == [[BEGIN, ONE, TWO, CLOSE, 0, ANSWER, 1]] * 2
     assert not answers.ended.any()
 
 
-def test_a_prior_that_says_no_codes_is_left_alone() -> None:
+def test_an_answer_without_codes_is_not_forced() -> None:
     answers = solver(THINK=0).answers(PROMPTS)
 
     assert emitted(answers.ids) == [[0, ANSWER, 1, END]] * 2
     assert not answers.forced.any()
 
 
-def test_a_bracket_can_be_made_to_hold_so_many_codes() -> None:
+def test_the_number_of_codes_can_be_forced() -> None:
     for codes in (1, 2, 3):
         answers = solver().answer_with_codes(PROMPTS, codes)
 
         assert emitted(answers.ids) == [[BEGIN, *[ONE, TWO, ONE][:codes], CLOSE, 0, ANSWER, 1, END]] * 2
 
 
-def test_without_codes_there_is_no_bracket() -> None:
+def test_zero_forced_codes_have_no_brackets() -> None:
     answers = solver().answer_with_codes(PROMPTS, 0)
 
     assert emitted(answers.ids) == [[0, ANSWER, 1, END]] * 2

@@ -1,4 +1,4 @@
-"""What training took."""
+"""Budgets of trainings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crt_run.training.losses import Loss
 from crtcore.settings import Training
 
 
-def test_steps_are_timed_all_over_a_training_and_leave_nothing_behind() -> None:
+def test_steps_are_timed_all_over_a_training_and_leave_no_gradients() -> None:
     module, met = nn.Linear(2, 1), []
 
     def objective(step: int, progress: float) -> Loss:
@@ -31,7 +31,7 @@ def test_a_budget_is_all_steps_of_all_examples() -> None:
     assert spent.plus(spent).measurements("both")["both_seconds"].value == 5
 
 
-def test_a_training_of_one_step_is_timed_by_it() -> None:
+def test_a_training_of_one_step_is_timed_on_that_step() -> None:
     seconds = step_seconds(Training(steps=1), lambda *_: Loss(torch.ones((), requires_grad=True) * 1, {}), [])
 
     assert seconds > 0

@@ -1,4 +1,4 @@
-"""Whose codes stand for the steps."""
+"""Codes of steps: learned, shuffled and hashed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_shuffling_keeps_every_count_of_every_place(seed: int) -> None:
     assert torch.equal(dealt >= 0, codes >= 0)
 
 
-def test_shuffling_parts_codes_from_their_problems() -> None:
+def test_shuffling_separates_codes_from_their_problems() -> None:
     """Of 1,000 rows of 1,000 codes, one in a thousand keeps its own by chance: more than 13 in one of 1e-9 shuffles."""
     codes = torch.arange(1000)[:, None]
 
@@ -41,7 +41,7 @@ def test_shuffling_parts_codes_from_their_problems() -> None:
 
 
 @given(SEEDS)
-def test_a_hash_is_of_the_chunk_alone(seed: int) -> None:
+def test_a_hash_depends_on_the_chunk_alone(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     chunk = torch.randint(30, (1, 8), generator=generator)
     other = torch.randint(30, (1, 8), generator=generator)

@@ -1,4 +1,4 @@
-"""The study of latent reasoning, small."""
+"""A small study of latent reasoning."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def arm(**fields: Any) -> Plan:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the runs of this module are, so that what they share is trained once."""
+    """The folder of all runs of this module, which share stages."""
     return tmp_path_factory.mktemp("runs")
 
 
@@ -60,14 +60,14 @@ def test_a_latent_arm_has_a_point_for_every_number_of_chunks(latent: dict[str, A
     assert [point["closed_by_force"]["mean"] for point in latent["points"]] == [0, 1, 1]
 
 
-def test_what_came_of_each_problem_is_told(latent: dict[str, Any]) -> None:
+def test_outcomes_of_each_problem_are_reported(latent: dict[str, Any]) -> None:
     for name in ("accuracy", "tokens"):
         each = latent["outcomes"][name]
         assert len(each) == EXPERIMENT["tested"]
         assert sum(each) / len(each) == pytest.approx(latent["numbers"][name]["value"])
 
 
-def test_every_arm_tells_the_same_numbers(latent: dict[str, Any], runs: Path) -> None:
+def test_all_arms_report_the_same_numbers(latent: dict[str, Any], runs: Path) -> None:
     others = [execute(arm(trace=trace), runs) for trace in ("answer-only", "cot", "stripped", "pause", "icot")]
 
     for other in others:
@@ -94,7 +94,7 @@ def test_arms_of_one_rate_share_their_tokenizer_and_a_hash_needs_none(latent: di
         assert (result["numbers"]["tokenizer_examples"]["value"] > 0) == needs
 
 
-def test_budgets_count_the_tokenizer_s_training_too(latent: dict[str, Any]) -> None:
+def test_budgets_include_the_training_of_the_tokenizer(latent: dict[str, Any]) -> None:
     numbers = {name: number["value"] for name, number in latent["numbers"].items()}
 
     assert numbers["tokenizer_examples"] == numbers["prior_examples"] == 32
@@ -105,7 +105,7 @@ def test_budgets_count_the_tokenizer_s_training_too(latent: dict[str, Any]) -> N
         assert min(parts) > 0
 
 
-def test_a_prior_that_sees_answers_alone_reads_fewer_ids(runs: Path) -> None:
+def test_training_on_answers_alone_reads_fewer_ids(runs: Path) -> None:
     result = execute(arm(trace="answer-only"), runs)
 
     assert result["numbers"]["prior_tokens"]["value"] == 32 * (6 + 2 + 3)
@@ -121,7 +121,7 @@ def test_which_problems_were_solved_is_recorded(latent: dict[str, Any], runs: Pa
     assert health[0]["codes_used"] == latent["numbers"]["codes_used"]["value"]
 
 
-def test_a_study_that_was_stopped_ends_the_same(latent: dict[str, Any], tmp_path: Path) -> None:
+def test_a_stopped_study_ends_with_the_same_result(latent: dict[str, Any], tmp_path: Path) -> None:
     stopped = 0
     result = None
     while result is None:
@@ -135,7 +135,7 @@ def test_a_study_that_was_stopped_ends_the_same(latent: dict[str, Any], tmp_path
 
 
 def asked(times: int) -> Callable[[], bool]:
-    """Says to stop once it was asked so often."""
+    """Returns a function that asks to stop after a number of calls."""
     count = 0
 
     def stopping() -> bool:
@@ -178,7 +178,7 @@ def test_parts_that_do_not_fit_are_named(tables: dict[str, Any], message: str) -
     ],
     ids=lambda dataset: dataset["use"],
 )
-def test_problems_of_every_sort_are_answered(dataset: dict[str, Any], tmp_path: Path) -> None:
+def test_all_tasks_are_answered(dataset: dict[str, Any], tmp_path: Path) -> None:
     sizes = {"train": 16, "validation": 4, "test": 4}
     chunks = SMALL["tokenizer"] | {"chunk": 4, "rate": 2}
 
@@ -196,7 +196,7 @@ def test_a_task_without_fillers_has_nothing_to_strip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("codes", "trained"), [("learned", ["tokenizer", "prior"]), ("hash", ["prior"])])
-def test_the_cost_is_that_of_rows_with_codes_and_of_stages_that_are_trained(codes: str, trained: list[str]) -> None:
+def test_costs_are_of_trained_stages_and_rows_with_codes(codes: str, trained: list[str]) -> None:
     some = arm(codes=codes)
 
     by_stage = {cost.stage: cost for cost in costs(some, outlined(some.parts["dataset"]))}

@@ -1,4 +1,4 @@
-"""What a trace becomes before a prior learns it."""
+"""Forms of traces in training."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def form(**fields: Any) -> Form:
 
 
 def steps(progress: float = 0.0, **fields: Any) -> list[list[int]]:
-    """What stands between <think> and <answer> in each row."""
+    """Returns the ids between <think> and <answer> of each row."""
     occasion = Occasion(torch.arange(2), torch.zeros(2, dtype=torch.int64), progress)
     rows = form(**fields).rows(TRACE, CODES, occasion)
     trace = split_trace(rows, ALPHABET.text)
@@ -48,11 +48,11 @@ def test_an_answer_alone_has_no_steps() -> None:
     assert steps(trace="answer-only") == [[], []]
 
 
-def test_a_chain_of_thought_has_them_all() -> None:
+def test_a_chain_of_thought_has_all_steps() -> None:
     assert steps(trace="cot") == [[4, 0, 1, 5, 2, 3, 4, 1, 2], [5, 1, 1, 4, 3, 0]]
 
 
-def test_a_stripped_one_has_no_fillers() -> None:
+def test_a_stripped_trace_has_no_fillers() -> None:
     assert steps(trace="stripped") == [[0, 1, 2, 3, 1, 2], [1, 1, 3, 0]]
 
 
@@ -60,7 +60,7 @@ def test_pauses_are_one_symbol_for_each_code_of_a_whole_chunk() -> None:
     assert steps(trace="pause") == [[13, 9, 9, 9, 9, 14], [13, 9, 9, 14]]
 
 
-def test_with_all_chunks_replaced_only_what_is_left_over_is_text() -> None:
+def test_with_all_chunks_replaced_the_rest_is_text() -> None:
     assert steps(trace="latent", replacement="all") == [[13, 9, 10, 11, 12, 14, 2], [13, 12, 11, 14, 3, 0]]
 
 
@@ -81,7 +81,7 @@ def test_implicit_reasoning_never_gains_a_step(one: float, other: float) -> None
 
 
 @pytest.mark.parametrize(("replacement", "counts"), [("curriculum", (0, 1, 2)), ("all", (2, 2, 2))])
-def test_replacement_goes_by_its_strategy(replacement: str, counts: tuple[int, ...]) -> None:
+def test_each_strategy_replaces_its_number_of_chunks(replacement: str, counts: tuple[int, ...]) -> None:
     rows = [steps(progress, trace="latent", replacement=replacement)[0] for progress in (0.0, 0.5, 1.0)]
 
     assert [sum(9 <= id_ < 13 for id_ in row) // 2 for row in rows] == list(counts)

@@ -1,4 +1,4 @@
-"""What answers come to."""
+"""Measurements of answers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_an_answer_with_m_ids_replaced_has_t_less_m_and_m_over_r_and_two(
     assert int(counts.mechanical) == int(counts.saved) == (m - m // rate - 2 if m else 0)
 
 
-def test_text_that_is_left_out_is_no_mechanical_saving() -> None:
+def test_omitted_text_is_no_mechanical_saving() -> None:
     trace = Trace(*(torch.zeros(2, size, dtype=torch.int64) for size in (1, 8, 1)))
     answers = Answers(
         torch.tensor([[0, 0, 7, 0, 8, -1], [13, 9, 14, 7, 0, 8]]), torch.ones(2, dtype=torch.bool), torch.zeros(2) > 0
@@ -54,7 +54,7 @@ def test_text_that_is_left_out_is_no_mechanical_saving() -> None:
     assert numbers["saving_chosen"].value == (6 + (5 - 1)) / 2
 
 
-def test_a_share_has_the_interval_of_wilson() -> None:
+def test_a_share_has_wilsons_interval() -> None:
     counts = share(torch.zeros(10, dtype=torch.bool), "")
 
     assert (counts.value, counts.low) == (0, 0)

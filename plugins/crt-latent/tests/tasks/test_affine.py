@@ -1,4 +1,4 @@
-"""The chains: what they say, how often they say it, and which answers are refused."""
+"""Affine chains: texts, distributions, and answers that are refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def emitted(task: GeneratedTask, *texts: str) -> Tensor:
     return torch.tensor([row + [-1] * (width - len(row)) for row in rows_of_ids])
 
 
-def test_a_chain_reads_as_worked_by_hand() -> None:
+def test_a_chain_has_the_text_of_a_hand_computation() -> None:
     task = SMALL.build()
     made = Affine(SMALL).traced(torch.tensor([[7, 0, 5, 2, 3]]), torch.tensor([0]))
 
@@ -52,7 +52,7 @@ def test_a_chain_reads_as_worked_by_hand() -> None:
     assert solution == "# 6"
 
 
-def test_every_step_is_what_its_operation_gives() -> None:
+def test_every_step_has_the_value_of_its_operation() -> None:
     task = AffineChain(modulus=9, steps=5, verbosity=1, train=200, validation=5, test=5).build()
     apply = {"+": int.__add__, "−": int.__sub__, "×": int.__mul__}
 

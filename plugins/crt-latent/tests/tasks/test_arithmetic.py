@@ -1,4 +1,4 @@
-"""Arithmetic: what the steps say, what counts as the right result, and how numbers are drawn."""
+"""Arithmetic: texts of steps, valid results, and the distribution of numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ids(task: GeneratedTask, text: str) -> Tensor:
     return torch.tensor([[known[word] for word in text.split()]])
 
 
-def test_a_sum_reads_as_worked_by_hand() -> None:
+def test_a_sum_has_the_text_of_a_hand_computation() -> None:
     """758 + 264 = 1022."""
     task = SUMS.build()
     made = Digits(SUMS).traced(torch.tensor([[8, 5, 7, 4, 6, 2]]), torch.tensor([0]))
@@ -42,7 +42,7 @@ def test_a_sum_reads_as_worked_by_hand() -> None:
     ]
 
 
-def test_a_product_reads_as_worked_by_hand() -> None:
+def test_a_product_has_the_text_of_a_hand_computation() -> None:
     """47 · 36 = 6 · 47 + 30 · 47 = 282 + 1410 = 1692."""
     spec = Arithmetic(operation="multiplication", digits=2, train=40, validation=4, test=4)
     task = spec.build()
@@ -86,7 +86,7 @@ def test_digits_make_their_number(numbers: list[int]) -> None:
         ("", False),
     ],
 )
-def test_only_the_number_counts(answer: str, right: bool) -> None:
+def test_a_result_is_compared_as_a_number(answer: str, right: bool) -> None:
     task = SUMS.build()
 
     checked = task.check(ids(task, "8 5 7 + 4 6 2 ="), ids(task, f"<answer> {answer} <end>"))
@@ -102,7 +102,7 @@ def test_a_result_without_its_last_zeros_is_the_same_number() -> None:
 
 
 @pytest.mark.parametrize("spec", [SUMS, PRODUCTS])
-def test_its_own_answers_are_right_and_those_of_another_row_wrong(spec: Arithmetic) -> None:
+def test_its_own_answers_are_valid_and_those_of_other_rows_are_not(spec: Arithmetic) -> None:
     task = spec.build()
     rows = task.take("test", torch.arange(40)).data
     trace = split_trace(rows, task.vocabulary)
@@ -112,7 +112,7 @@ def test_its_own_answers_are_right_and_those_of_another_row_wrong(spec: Arithmet
     assert task.check(trace.prompt, rest.roll(1, 0)).sum() < 3
 
 
-def test_every_step_of_a_product_keeps_the_sum_so_far() -> None:
+def test_every_step_of_a_product_has_the_running_sum() -> None:
     task = PRODUCTS.build()
 
     for row in task.take("train", torch.arange(50)).data:

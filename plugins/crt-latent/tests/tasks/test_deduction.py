@@ -1,4 +1,4 @@
-"""Deductions: what is told, what follows, how answers are balanced, and what is refused."""
+"""Deductions: facts, conclusions, balance of answers, and prompts that are refused."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ def test_every_step_is_a_fact_and_the_last_one_answers() -> None:
         )
 
 
-def test_all_chains_are_told_and_have_no_concept_in_common() -> None:
+def test_the_prompt_has_all_chains_and_they_share_no_concept() -> None:
     for prompt, _, _ in texts(SPEC.build()):
         facts = [fact.split() for fact in prompt.split(" . ")[:-2]]
         subjects = [fact[1] for fact in facts]
         ends = [fact[-1] for fact in facts if fact[-1].startswith("p")]
         assert len(facts) == len(set(subjects)) == 12
         assert len(ends) == 3
-        assert len(set(ends)) == 2  # the property in question is at the end of two chains, told in both ways
+        assert len(set(ends)) == 2  # the property in question is at the end of two chains, with both signs
 
 
-def test_the_property_in_question_is_told_in_both_ways() -> None:
+def test_the_property_in_question_occurs_with_both_signs() -> None:
     for prompt, _, _ in texts(SPEC.build()):
         asked = prompt.split()[-2]
         facts = [fact.split() for fact in prompt.split(" . ")[:-2]]
@@ -74,7 +74,7 @@ def test_answers_are_balanced_exactly() -> None:
         assert answers.count("true") == answers.count("false") == len(answers) / 2
 
 
-def test_questions_ask_both_ways_whatever_the_answer() -> None:
+def test_questions_have_both_signs_for_both_answers() -> None:
     """300 samples: `not` in each half of the answers in half of them, to 6 standard deviations of 6.1."""
     rows = texts(SPEC.build())
 
@@ -83,14 +83,14 @@ def test_questions_ask_both_ways_whatever_the_answer() -> None:
         assert abs(sum(asked) - 75) < 37
 
 
-def test_sentences_stand_in_no_order() -> None:
-    """The first fact needed is the first one told in 1 of 12 samples; that all 300 had it is out of the question."""
+def test_facts_are_shuffled() -> None:
+    """The first fact needed comes first in 1 of 12 samples; that it does in all 300 is practically impossible."""
     first = [prompt.split()[1] == prompt.split(" . ")[-2].split()[-1] for prompt, *_ in texts(SPEC.build())]
 
     assert 0 < sum(first) < 80
 
 
-def test_its_own_answers_are_right_and_the_other_word_is_wrong() -> None:
+def test_its_own_answers_are_valid_and_the_other_word_is_not() -> None:
     task = SPEC.build()
     trace = split_trace(task.take("test", torch.arange(40)).data, task.vocabulary)
     answer, end = torch.full((40, 1), task.vocabulary - 2), torch.full((40, 1), task.vocabulary - 1)
@@ -124,12 +124,12 @@ def test_the_solver_follows_the_facts(asked: str, answer: bool) -> None:
         "",
     ],
 )
-def test_a_prompt_that_answers_nothing_is_refused(prompt: str) -> None:
+def test_a_prompt_without_an_answer_is_refused(prompt: str) -> None:
     with pytest.raises(ValueError, match="expected facts and a question that they answer"):
         entailed(prompt.split())
 
 
-def test_the_key_is_of_the_facts_alone() -> None:
+def test_the_key_depends_on_the_facts_alone() -> None:
     maker = Ontology(SPEC)
     problems = maker.problems(torch.zeros(9, dtype=torch.int64), torch.arange(9))
     others = problems.clone()

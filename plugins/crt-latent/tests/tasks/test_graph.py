@@ -1,4 +1,4 @@
-"""Graphs: exactly one answer within reach, as many hops as stated, and the statistics of the recollected generator."""
+"""Graphs: exactly one reachable answer, the number of hops, and statistics of the generator."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def ids(task: GeneratedTask, text: str) -> Tensor:
 
 
 @pytest.mark.parametrize(("nodes", "hops"), [(12, 1), (23, 3), (23, 4)])
-def test_exactly_one_of_the_two_is_reached_and_in_so_many_hops(nodes: int, hops: int) -> None:
+def test_exactly_one_of_the_two_is_reached_and_in_hops_edges(nodes: int, hops: int) -> None:
     task = Graph(nodes=nodes, hops=hops, train=20, validation=1, test=1).build()
 
     for prompt, steps, solution in texts(task, 20):
@@ -77,7 +77,7 @@ def test_which_of_the_two_is_named_first_is_balanced_exactly() -> None:
     assert sum(first) == 60
 
 
-def test_graphs_are_as_the_recollection_was_simulated() -> None:
+def test_graphs_have_the_statistics_of_a_simulation() -> None:
     """23 nodes: 29.7 edges, 87 % of graphs with both sorts of targets, the deepest 2.8 hops away, to the digits given.
 
     Of 4,000 graphs these have standard errors of 0.08, 0.005 and 0.02, so that the room is 5 of them and more.
@@ -106,7 +106,7 @@ def test_labels_and_depths_are_those_of_a_search() -> None:
         assert depth == [roots[0].get(str(node), 99) for node in range(12)]
 
 
-def test_its_own_answers_are_right_and_the_other_names_wrong() -> None:
+def test_its_own_answers_are_valid_and_other_names_are_not() -> None:
     task = small()
     trace = split_trace(task.take("test", torch.arange(20)).data, task.vocabulary)
     answer, end = torch.full((20, 1), task.vocabulary - 2), torch.full((20, 1), task.vocabulary - 1)
@@ -143,7 +143,7 @@ def test_a_prompt_with_no_answer_or_two_is_refused(prompt: str, message: str) ->
         reached(prompt.split())
 
 
-def test_the_key_is_of_the_graph_alone() -> None:
+def test_the_key_depends_on_the_graph_alone() -> None:
     maker = Reachability(SPEC)
     problems = maker.problems(torch.arange(9), torch.arange(9))
     others = problems.clone()

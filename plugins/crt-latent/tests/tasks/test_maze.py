@@ -1,4 +1,4 @@
-"""Mazes: the rules, shortest ways against breadth-first search, keys that are needed, and moves that are refused."""
+"""Mazes: the rules, shortest paths by breadth-first search, needed keys, and refused moves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ test_mazes = obeys(Maze(expansions=40, train=20, validation=3, test=3))
 
 RED, GREEN = 0, 1
 CORRIDOR = World({(2, 3): RED, (20, 21): -1}, {1: RED, 7: GREEN}, start=0, goal=4)
-"""The upper rooms are joined by a red door; its key lies beside the start."""
+"""A red door joins the upper rooms; its key lies beside the start."""
 WAY = ["right", "take", "right", "right", "right"]
 
 
@@ -40,7 +40,7 @@ def texts(count: int) -> list[tuple[str, str, str]]:
 
 
 def breadth_first(world: World, moves: tuple[str, ...] = MOVES) -> int | None:
-    """Moves of a shortest way, by the rules and nothing else."""
+    """Counts the moves of a shortest path, by the rules alone."""
     costs, front = {world.begin: 0}, [world.begin]
     for state in front:
         if state.cell == world.goal:
@@ -54,7 +54,7 @@ def breadth_first(world: World, moves: tuple[str, ...] = MOVES) -> int | None:
 
 
 def worlds(count: int) -> list[World]:
-    """Those that are drawn, before any is refused."""
+    """Returns drawn mazes before rejection."""
     maker = Keys(SPEC)
     problems = maker.problems(torch.arange(count), torch.arange(count))
     return [world_from(problem) for problem in problems.tolist()]

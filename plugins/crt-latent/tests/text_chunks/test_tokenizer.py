@@ -18,13 +18,13 @@ WIDTH = 24
 
 
 def row(prompt: list[int], steps: list[int], solution: list[int]) -> Tensor:
-    """A trace of 11 ids, in a batch of its own."""
+    """Returns a batch of one trace of 11 ids."""
     ids = [*prompt, THINK, *steps, ANSWER, *solution, END]
     return torch.tensor([ids + [-1] * (WIDTH - len(ids))])
 
 
 def made(levels: tuple[int, ...] = (5, 5, 5), **fields: int) -> ChunkTokenizer:
-    """A tokenizer with first values from a fixed seed."""
+    """Returns a tokenizer with first values of a fixed seed."""
     spec = TextChunks(**{"chunk": 4, "rate": 2, "width": 8, "heads": 2} | fields)
     torch.manual_seed(0)
     return spec.build(FSQ(levels=levels).build(), row([1], [2], [3]), 11)
@@ -38,7 +38,7 @@ def drawn(count: int, length: int, seed: int) -> Tensor:
 
 
 @pytest.mark.parametrize(("steps", "codes"), [(1, 1), (2, 1), (3, 2), (4, 2), (9, 5), (19, 10)])
-def test_steps_have_a_code_for_every_two_ids_begun(steps: int, codes: int) -> None:
+def test_there_is_a_code_for_every_two_ids_that_have_begun(steps: int, codes: int) -> None:
     tokenizer = made()
 
     ids = tokenizer.encode(row([1], [5] * steps, []))
@@ -46,7 +46,7 @@ def test_steps_have_a_code_for_every_two_ids_begun(steps: int, codes: int) -> No
     assert int((ids >= 0).sum()) == codes
 
 
-def test_a_code_is_of_its_chunk_alone() -> None:
+def test_a_code_depends_on_its_chunk_alone() -> None:
     tokenizer = made()
 
     one, other = (
@@ -58,7 +58,7 @@ def test_a_code_is_of_its_chunk_alone() -> None:
     assert not torch.equal(one[:, :2], other[:, :2])
 
 
-def test_the_same_text_has_the_same_codes_wherever_it_stands() -> None:
+def test_equal_text_has_equal_codes_everywhere() -> None:
     tokenizer = made()
 
     ids = tokenizer.encode(row([1], [1, 2, 3, 4] * 3, []))
@@ -68,7 +68,7 @@ def test_the_same_text_has_the_same_codes_wherever_it_stands() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_so_many_codes_stand_for_twice_as_many_ids(count: int) -> None:
+def test_a_code_stands_for_two_ids(count: int) -> None:
     tokenizer = made()
 
     trace = tokenizer.decode(torch.arange(count)[None])[0]
@@ -79,7 +79,7 @@ def test_so_many_codes_stand_for_twice_as_many_ids(count: int) -> None:
     assert (trace[3 + 2 * count :] < 0).all()
 
 
-def test_distortion_is_a_mean_over_the_ids_that_are_there() -> None:
+def test_distortion_is_a_mean_over_present_ids() -> None:
     tokenizer = made()
     torch.nn.init.zeros_(tokenizer.head.weight)
     torch.nn.init.zeros_(tokenizer.head.bias)
@@ -90,7 +90,7 @@ def test_distortion_is_a_mean_over_the_ids_that_are_there() -> None:
     assert encoded.rate.tolist() == pytest.approx([2 * math.log(125), 4 * math.log(125)])
 
 
-def test_a_decoder_that_is_told_the_prompt_heeds_it() -> None:
+def test_a_prompted_decoder_depends_on_the_prompt() -> None:
     tokenizer = made()
 
     one, other = (tokenizer(row(prompt, [1, 2, 3], [])) for prompt in ([1, 2], [2, 1, 7]))
@@ -100,7 +100,7 @@ def test_a_decoder_that_is_told_the_prompt_heeds_it() -> None:
     assert torch.equal(one.reconstruction, other.reconstruction)
 
 
-def test_a_decoder_that_is_not_told_it_knows_nothing_of_it() -> None:
+def test_an_unprompted_decoder_does_not_depend_on_the_prompt() -> None:
     tokenizer = made(prompted=False)
 
     one, other = (tokenizer(row(prompt, [1, 2, 3], [])) for prompt in ([1, 2], [2, 1, 7]))
@@ -108,7 +108,7 @@ def test_a_decoder_that_is_not_told_it_knows_nothing_of_it() -> None:
     assert torch.equal(one.distortion, other.distortion)
 
 
-def test_what_is_learned_without_the_prompt_leaves_the_codes_alone() -> None:
+def test_the_loss_without_prompt_has_no_gradient_to_codes() -> None:
     tokenizer = made()
     encoded = tokenizer(drawn(3, 8, 0))
     aside = encoded.loss - encoded.distortion.mean()  # this bottleneck has no loss
@@ -144,7 +144,7 @@ def test_as_many_codes_as_words_lose_nothing_at_a_code_an_id() -> None:
         (row([1], [2, END], [3]), r"row 0: expected <think> 8 <answer> 9 <end> 10 once each"),
     ],
 )
-def test_what_is_no_trace_is_refused(data: Tensor, message: str) -> None:
+def test_rows_that_are_no_traces_are_refused(data: Tensor, message: str) -> None:
     tokenizer = made()
 
     with pytest.raises(ValueError, match=message):
