@@ -23,9 +23,9 @@ README = (ROOT / "README.md").read_text()
 
 def block(first: str) -> str:
     """The Python of the README that begins with `first`."""
-    found = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if code.startswith(first)]
-    assert len(found) == 1
-    return str(found[0])
+    blocks = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if code.startswith(first)]
+    assert len(blocks) == 1
+    return str(blocks[0])
 
 
 def test_the_parts_work_from_python_as_shown() -> None:
@@ -38,7 +38,7 @@ def test_the_parts_work_from_python_as_shown() -> None:
     assert images.shape == (10, 1, 8, 8)
 
 
-def test_the_smallest_plugin_is_found_and_keeps_the_laws(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_smallest_plugin_is_discovered_and_keeps_the_laws(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("crt_shrink")
     exec(block("import attrs"), module.__dict__)
     monkeypatch.setitem(sys.modules, "crt_shrink", module)
@@ -67,7 +67,7 @@ def test_the_numbers_are_those_of_the_kept_results() -> None:
     text = (ROOT / "docs" / "quickstart.md").read_text()
     shown = re.findall(r"^\| ([a-z ]+), [a-z ]+ \| (.*?) \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
 
-    told = {
+    expected = {
         tables.label(name): tuple(
             tables.spread(number) + (f"<br>{tables.change(number['difference'])}" if number["difference"] else "")
             for number in (numbers[name] for numbers in arms.values())
@@ -76,7 +76,7 @@ def test_the_numbers_are_those_of_the_kept_results() -> None:
     }
 
     assert len(shown) >= 9
-    assert {name: cells for name, *cells in shown} == {name: list(told[name]) for name, *_ in shown}
+    assert {name: cells for name, *cells in shown} == {name: list(expected[name]) for name, *_ in shown}
 
 
 def test_the_decoders_gains_are_those_of_the_kept_results() -> None:
@@ -84,7 +84,7 @@ def test_the_decoders_gains_are_those_of_the_kept_results() -> None:
     text = (ROOT / "plugins" / "crt-verify" / "README.md").read_text()
     shown = re.findall(r"^\| `([a-z-]+)` \|((?: \d\.\d\d, \d\.\d\d \|){5})$", text, re.MULTILINE)
 
-    told = {
+    expected = {
         decoder: [
             f"{point['block_efficiency']['mean']:.2f}, {point['token_rate']['mean']:.2f}"
             for point in sorted(points, key=lambda each: int(each["budget"]))
@@ -93,7 +93,7 @@ def test_the_decoders_gains_are_those_of_the_kept_results() -> None:
         for decoder in {point["decoder"] for point in points}
     }
 
-    assert {decoder: cells.strip(" |").split(" | ") for decoder, cells in shown} == told
+    assert {decoder: cells.strip(" |").split(" | ") for decoder, cells in shown} == expected
     assert all(point["accuracy"]["low"] <= 1 <= point["accuracy"]["high"] for point in points)
 
 
@@ -102,14 +102,14 @@ def test_what_a_verdict_takes_is_that_of_the_kept_results() -> None:
     text = (ROOT / "plugins" / "crt-verify" / "README.md").read_text()
     shown = re.findall(r"^\| (\d+) \| (\d) \| (.*?) \| ([\d.]+) \| ([\d.]+) \| (.*?) \|$", text, re.MULTILINE)
 
-    def told(*place: str) -> tuple[str, ...]:
+    def cells(*place: str) -> tuple[str, ...]:
         name = "verdict, {} ids, batch {}, {}".format(*place)
         reference, host, faster = (numbers[f"{name}, {what}"] for what in TIMES)
         between = f"{faster['least']:.0f} to {faster['most']:.0f}"
         return (*place, f"{reference['median']:.2f}", f"{host['median']:.3f}", f"{faster['median']:.0f} ({between})")
 
     assert len(shown) == 12
-    assert shown == [told(*row[:3]) for row in shown]
+    assert shown == [cells(*row[:3]) for row in shown]
 
 
 def test_what_a_regulariser_buys_is_that_of_the_kept_results() -> None:
@@ -120,16 +120,16 @@ def test_what_a_regulariser_buys_is_that_of_the_kept_results() -> None:
         "id_code_length_bits", "two_part_code_length_bits", "reconstruction_mse", "generation_frechet", "codes_used",
     )  # fmt: skip
 
-    told = {
+    expected = {
         arm: " | ".join(tables.spread(numbers[name]) for name in columns)
         for arm, numbers in ((named(arm), numbers) for arm, numbers in arms.items())
     }
 
-    assert dict(shown) == told
+    assert dict(shown) == expected
 
 
 def named(arm: str) -> str:
-    """What the README calls an arm of the study of the weight."""
+    """The name in the README of an arm of the study of the weight."""
     kind, _, value = arm.partition("-")
     return {"baseline": "no weight", "weight": f"weight {value}", "codes": f"{value} codes, no weight"}[kind]
 
@@ -139,7 +139,7 @@ def test_what_a_rate_costs_is_that_of_the_kept_results() -> None:
     text = (ROOT / "plugins" / "crt-vq" / "README.md").read_text()
     shown = re.findall(r"^\| (\d+) ids, prior of width (\d+) \| (.*) \|$", text, re.MULTILINE)
 
-    told = {
+    expected = {
         (ids, width): " | ".join(
             tables.spread(arms[f"baseline, bottleneck.codes={codes}, {place}"]["two_part_code_length_bits"])
             for codes in (8, 32, 128, 512)
@@ -149,7 +149,7 @@ def test_what_a_rate_costs_is_that_of_the_kept_results() -> None:
         for place in (f"tokenizer.halvings={halvings}, prior.width={width}",)
     }
 
-    assert {(ids, width): cells for ids, width, cells in shown} == told
+    assert {(ids, width): cells for ids, width, cells in shown} == expected
 
 
 def test_what_compute_is_saved_is_that_of_the_kept_results() -> None:
@@ -157,7 +157,7 @@ def test_what_compute_is_saved_is_that_of_the_kept_results() -> None:
     text = (ROOT / "plugins" / "crt-vq" / "README.md").read_text()
     shown = re.findall(r"^\| exponent of the (.*) \| (.*) \| (.*) \|$", text, re.MULTILINE)
 
-    told = [
+    expected = [
         (words, *(tables.spread(numbers[f"{name}_exponent_{side}"]) for side in ("baseline", "regularized")))
         for words, name in (
             ("id code length", "id_code_length"),
@@ -168,7 +168,7 @@ def test_what_compute_is_saved_is_that_of_the_kept_results() -> None:
     ratios = (numbers[f"{name}_flops_ratio"] for name in ("two_part_code_length", "generation_frechet"))
     ranges = [f"{ratio['mean']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}) times less" for ratio in ratios]
 
-    assert shown == told
+    assert shown == expected
     assert all(each in text for each in ranges)
 
 
@@ -185,9 +185,9 @@ def test_what_arms_come_to_is_that_of_the_kept_results(record: str, plugin: str,
     section = text.partition(f"results/{record}.json")[2]
     shown = re.findall(r"^\| ([a-z0-9-]+) \| (\d.*) \|$", section.partition("\n#")[0], re.MULTILINE)
 
-    told = [(arm, " | ".join(tables.spread(numbers[name]) for name in columns)) for arm, numbers in arms.items()]
+    expected = [(arm, " | ".join(tables.spread(numbers[name]) for name in columns)) for arm, numbers in arms.items()]
 
-    assert shown == told
+    assert shown == expected
 
 
 def test_what_a_meta_token_buys_is_that_of_the_kept_results() -> None:
@@ -196,13 +196,13 @@ def test_what_a_meta_token_buys_is_that_of_the_kept_results() -> None:
     section = text.partition("### Last token or meta-token")[2]
     shown = re.findall(r"^\| ([a-z-]+) \| (\d.*) \| (\d.*) \| (.*) \|$", section, re.MULTILINE)
 
-    told = []
+    expected = []
     for arm, numbers in arms.items():
         difference = numbers["mean_distortion_nats"]["difference"]
         gaps = (tables.spread(numbers[f"{name}_frontier_gap_nats"]) for name in ("mean", "largest"))
-        told.append((arm, *gaps, tables.change(difference) if difference else ""))
+        expected.append((arm, *gaps, tables.change(difference) if difference else ""))
 
-    assert shown == told
+    assert shown == expected
 
 
 def test_what_codes_by_force_come_to_is_that_of_the_kept_results() -> None:
@@ -211,7 +211,7 @@ def test_what_codes_by_force_come_to_is_that_of_the_kept_results() -> None:
     section = text.partition("ids replaced by force")[2]
     shown = dict(re.findall(r"^\| `([a-z0-9-]+)` \| (\d.*) \|$", section.partition("\n![")[0], re.MULTILINE))
 
-    told = {
+    expected = {
         arm: " | ".join(
             next(
                 (tables.spread(each["accuracy"]) for each in points if (each["arm"], each["replaced"]) == (arm, ids)),
@@ -222,4 +222,4 @@ def test_what_codes_by_force_come_to_is_that_of_the_kept_results() -> None:
         for arm in {each["arm"] for each in points}
     }
 
-    assert shown == told
+    assert shown == expected
