@@ -6,5 +6,5 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the tests that are marked as slow behind all others; the order is otherwise as it was."""
+    """Puts tests marked as slow after all others, and keeps the order otherwise."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)

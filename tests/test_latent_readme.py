@@ -1,4 +1,4 @@
-"""What crt-latent shows of mixing and export is run."""
+"""The example of mixing and export in the README of crt-latent runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 README = (Path(__file__).parent.parent / "plugins/crt-latent/README.md").read_text(encoding="utf-8")
 
 
-def test_traces_are_mixed_and_exported_as_shown() -> None:
+def test_traces_are_mixed_and_exported_as_in_the_readme() -> None:
     (code,) = (each for each in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "import export" in each)
     names: dict[str, object] = {}
 

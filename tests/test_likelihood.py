@@ -1,4 +1,4 @@
-"""What ids cost a prior, and how often each counts."""
+"""The cost of ids under a prior, and their weights."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_cost_of_an_id_is_multiplied_by_its_weight(seed: int) -> None:
 
 
 @given(st.integers(0, 999))
-def test_no_weights_are_those_of_ids_that_all_count_alike(seed: int) -> None:
+def test_no_weights_are_equal_weights(seed: int) -> None:
     prior, ids, _ = drawn(seed)
 
     assert torch.equal(nats(prior, ids, None), nats(prior, ids, None, torch.ones(5, 6)))
@@ -44,7 +44,7 @@ def test_no_weights_are_those_of_ids_that_all_count_alike(seed: int) -> None:
 
 
 @given(st.integers(0, 999))
-def test_absent_ids_are_not_counted_whatever_their_weight(seed: int) -> None:
+def test_absent_ids_do_not_count_at_any_weight(seed: int) -> None:
     _, ids, weight = drawn(seed)
 
     assert counted(ids, weight) == counted(ids, weight.masked_fill(ids < 0, 9))

@@ -1,4 +1,4 @@
-"""Noise: the known answers of Philox, and bits that hang on seed, stream and indices alone."""
+"""Noise: the known answers of Philox, and bits that depend on seed, stream and indices alone."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_indices_and_seeds_broadcast() -> None:
 
 @RULES
 @given(st.integers(0, 2**62), st.lists(WORDS, min_size=1, max_size=6), st.permutations(range(6)))
-def test_an_index_gets_its_bits_whatever_stands_beside_it(seed: int, indices: list[int], order: list[int]) -> None:
+def test_the_bits_of_an_index_do_not_depend_on_other_indices(seed: int, indices: list[int], order: list[int]) -> None:
     places = [place for place in order if place < len(indices)]
     noise = Noise(seed, "a")
 

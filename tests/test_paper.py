@@ -64,7 +64,7 @@ def test_crt_is_the_baseline_with_a_regulariser_and_fewer_steps() -> None:
 
 
 @pytest.mark.parametrize("name", [CRT, LLAMAGEN])
-def test_what_starts_late_starts_at_the_published_step(name: str) -> None:
+def test_a_late_loss_starts_at_the_published_step(name: str) -> None:
     whole = plan(name)
 
     steps = whole.training["tokenizer"].steps
@@ -87,7 +87,7 @@ def test_guided_samples_are_of_the_trained_prior(tmp_path: Path, name: str) -> N
 
 
 def prior_reads() -> tuple[str, ...]:
-    """What the prior's stage hangs on, as the experiment asks for it."""
+    """What the stage of the prior depends on, as in the experiment."""
     return (*TOKENIZER, "experiment.evaluations", "prior", "training.prior")
 
 

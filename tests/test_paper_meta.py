@@ -98,14 +98,14 @@ def test_two_steps_at_a_reduced_size_are_real_ones(tmp_path: Path) -> None:
 
 
 def weighted(model: Any, batch: Batch) -> Tensor:
-    """The mean cost of what counts."""
+    """The mean cost of the ids that count."""
     assert batch.weight is not None
     cost = functional.cross_entropy(model(batch.data)[:, :-1].flatten(0, 1), batch.data.flatten(), reduction="none")
     return (cost * batch.weight.flatten()).sum() / batch.weight.sum()
 
 
 class Around:
-    """What a stage needs of a run."""
+    """The part of a run that a stage uses."""
 
     def record(self, line: Any) -> None: ...
 

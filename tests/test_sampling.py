@@ -110,7 +110,7 @@ def test_banned_ids_do_not_count_among_the_k() -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_what_a_banned_id_has_for_a_logit_does_not_matter(bad: float, temperature: float) -> None:
+def test_the_logit_of_a_banned_id_does_not_matter(bad: float, temperature: float) -> None:
     distribution = probabilities(torch.tensor([0.0, bad]), Sampling(temperature=temperature, banned=(1,)))
 
     assert distribution.tolist() == [1, 0]
@@ -138,7 +138,7 @@ def test_a_ban_leaves_the_logits_alone() -> None:
         ((2, 0, 1), "sampling.banned: expected an id that may be drawn, got all 3 banned"),
     ],
 )
-def test_a_ban_that_the_vocabulary_cannot_bear_is_refused_unread(banned: tuple[int, ...], message: str) -> None:
+def test_a_ban_outside_the_vocabulary_is_refused_unread(banned: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         probabilities(torch.empty(2, 3, device="meta"), Sampling(banned=banned))
 

@@ -1,4 +1,4 @@
-"""Every spec file of the repository is right."""
+"""Every spec file of the repository is valid."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_causal_makes_codes_easier_to_predict() -> None:
 
 
 @pytest.mark.parametrize(("bottleneck", "fields"), [("residual-vq", {"codes": 8, "depth": 3}), ("lfq", {"width": 4})])
-def test_any_bottleneck_goes_there_and_back(bottleneck: str, fields: dict[str, Any]) -> None:
+def test_the_tokenizer_works_over_any_bottleneck(bottleneck: str, fields: dict[str, Any]) -> None:
     tokenizer = made(bottleneck, **fields)
 
     encoded = tokenizer(batch(4))

@@ -19,7 +19,7 @@ def test_a_saved_transformer_keeps_its_distribution_over_more_ids(tmp_path: Path
     prior = SPEC.build(7, 20, None)
     with torch.no_grad():
         for parameter in prior.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))  # moved away from where it starts, as its logits are 0
+            parameter.add_(0.3 * torch.randn_like(parameter))  # changed, because its first logits are 0
     checkpoint.save(tmp_path / "final", {f"part.prior.{name}": each for name, each in prior.state_dict().items()}, {})
     weights = Saved(folder=str(tmp_path / "final"), prior=SPEC).build(7, 20, None).state_dict()
 

@@ -1,4 +1,4 @@
-"""What the tests of the torch-free front share: a plugin, a registry with it, a spec file, the command."""
+"""Fixtures for the torch-free front: a plugin, a registry with it, a spec file, the command."""
 
 from __future__ import annotations
 
@@ -107,13 +107,13 @@ def registry(planted: ModuleType) -> Registry:
 
 @pytest.fixture(scope="session")
 def sample() -> str:
-    """The text of a spec file with nothing wrong."""
+    """The text of a valid spec file."""
     return SAMPLE
 
 
 @pytest.fixture
 def spec_file(tmp_path: Path) -> Path:
-    """A spec file with nothing wrong."""
+    """A valid spec file."""
     path = tmp_path / "sample.toml"
     path.write_text(SAMPLE)
     return path

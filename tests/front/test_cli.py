@@ -245,7 +245,7 @@ def test_list_and_check_take_half_a_second(crt: Crt, spec_file: Path, words: lis
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
-    assert min(seconds) < 0.5  # of processor time: what else the machine does is not ours
+    assert min(seconds) < 0.5  # processor time: other processes do not count
 
 
 @pytest.mark.parametrize("words", [["list"], ["check", "sample.toml"], ["show", "fsq"], ["schema"]])
@@ -312,7 +312,7 @@ arm = "other"
 
 
 def problems(text: str, registry: Registry) -> tuple[Problem, ...] | None:
-    """What is wrong with a text; None if nothing is."""
+    """The problems of a text; None if it has none."""
     try:
         study(parse(text, "spec.toml"), registry)
     except SpecError as error:

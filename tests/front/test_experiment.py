@@ -39,7 +39,7 @@ def refused(text: str, registry: Registry, *overrides: str) -> list[str]:
 
 
 def at(text: str, line: str) -> str:
-    """Where a line stands in a text."""
+    """The number of a line in a text."""
     return f"spec.toml:{text.splitlines().index(line) + 1}"
 
 
@@ -63,7 +63,7 @@ def test_defaults_are_written_out_and_lead_to_the_same_plan(sample: str, registr
     assert second == first
 
 
-def test_what_is_absent_is_a_default(sample: str, registry: Registry) -> None:
+def test_absent_values_are_defaults(sample: str, registry: Registry) -> None:
     read = plan(sample.replace("seed = 3\n", "").replace("[sampling]\ntemperature = 0.5\n", ""), registry)
 
     assert (read.seed, read.sampling) == (0, Sampling())
@@ -299,7 +299,7 @@ def test_a_guided_prior_needs_no_training_either(sample: str, registry: Registry
     assert list(read.training) == ["tokenizer"]
 
 
-def test_guiding_a_prior_without_weights_is_refused_at_its_path(sample: str, registry: Registry) -> None:
+def test_guidance_of_a_prior_without_weights_is_refused_at_its_path(sample: str, registry: Registry) -> None:
     guided = 'use = "guided"\nscale = 2\ninterval = [3, 1]\n[prior.prior]\nuse = "table"'
     text = sample.replace('use = "table"', guided).replace(UNTRAINED, "")
 

@@ -86,12 +86,12 @@ def test_an_unknown_component_is_named_with_the_nearest_and_all_installed(regist
     assert caught.value.args[0] == ("no bottleneck is called 'fsk'; did you mean 'fsq'? installed: book, fsq, shaken")
 
 
-def test_a_kind_with_nothing_installed_says_none() -> None:
+def test_the_message_for_a_kind_without_components_lists_none() -> None:
     with pytest.raises(NotInstalled, match="no prior is called 'gpt'; installed: none"):
         Registry.of(()).find("prior", "gpt")
 
 
-def test_a_spec_that_nobody_brings_has_no_name(registry: Registry) -> None:
+def test_a_spec_that_no_plugin_brings_has_no_name(registry: Registry) -> None:
     with pytest.raises(NotInstalled, match="Own"):
         registry.name(Own())
 
@@ -179,7 +179,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("sort", BROKEN)
-def test_a_broken_plugin_is_kept_and_named_and_stops_nobody(plant: Plant, sort: str) -> None:
+def test_a_broken_plugin_is_recorded_and_stops_no_other(plant: Plant, sort: str) -> None:
     text, message = BROKEN[sort]
     before, after = plant("before", GOOD.replace("NAME", "one")), plant("after", GOOD.replace("NAME", "two"))
 
@@ -288,7 +288,7 @@ COMMAND = """
 
 
 @pytest.mark.parametrize("wrong", ["return 7; [", "return [7]; [", "raise KeyError('gone'); ["])
-def test_a_plugin_whose_commands_are_wrong_is_named_and_stops_nobody(plant: Plant, wrong: str) -> None:
+def test_a_plugin_with_wrong_commands_is_named_and_stops_no_other(plant: Plant, wrong: str) -> None:
     entries = [plant("bad", COMMAND.replace("return [", wrong)), plant("good", COMMAND), plant("none", GOOD)]
 
     commands, broken = brought(entries)

@@ -77,7 +77,7 @@ def test_every_example_is_accepted(registry: Registry) -> None:
         "extends = 'base.toml'\n[sweep]\nseed = [1]\n[sweep.arms.a]\n'b.c' = 3",
     ],
 )
-def test_what_a_file_inherits_is_not_demanded_of_it(text: str, validator: jsonschema.Draft7Validator) -> None:
+def test_inherited_values_are_not_required(text: str, validator: jsonschema.Draft7Validator) -> None:
     assert validator.is_valid(tomli.loads(text))
 
 
@@ -206,7 +206,7 @@ def mutants(draw: st.DrawFn, text: str) -> dict[str, Any]:
 
 
 INEXPRESSIBLE = ("expected at least ", "expected more than ", "expected a divisor of ", "expected a tokenizer of ")
-"""What the schema leaves to `crt check`: ranges, and fields and parts that do not fit one another."""
+"""Only `crt check` reports these: ranges, and fields and parts that do not fit each other."""
 
 
 @settings(max_examples=500)

@@ -79,7 +79,7 @@ def test_a_long_value_is_cut(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("value", [3, "text", [], True])
-def test_what_is_no_table_is_refused(registry: Registry, value: Any) -> None:
+def test_a_value_that_is_not_a_table_is_refused(registry: Registry, value: Any) -> None:
     assert problems(value, Sampling, registry) == {(): f"expected a table, got {value!r}"}
 
 
@@ -146,7 +146,7 @@ def test_wrong_entries_have_their_index(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("value", [5, "5", {"a": 5}])
-def test_what_is_no_array_is_refused(registry: Registry, value: Any) -> None:
+def test_a_value_that_is_not_an_array_is_refused(registry: Registry, value: Any) -> None:
     messages = problems({"use": "fsq", "levels": value}, BottleneckSpec, registry)
 
     assert messages == {("levels",): f"expected an array, got {value!r}"}
@@ -166,7 +166,7 @@ def test_an_array_of_fixed_length_takes_each_entry_by_its_own_type(planted: Modu
         ([1.5, 3], (0,), "expected an integer, got 1.5"),
     ],
 )
-def test_an_array_of_fixed_length_is_held_to_it(
+def test_an_array_of_fixed_length_must_have_that_length(
     registry: Registry, value: Any, path: tuple[int, ...], message: str
 ) -> None:
     messages = problems({"use": "book", "codes": 2, "shape": value}, BottleneckSpec, registry)

@@ -109,7 +109,7 @@ def inside(values: Any, path: Key = ()) -> Iterator[tuple[Key, Any]]:
 
 
 def sign(value: Any) -> str:
-    """What the line that an entry of an array starts on must hold."""
+    """The text that the first line of an array's entry must contain."""
     if isinstance(value, str):
         return re.findall(r"v\d+_", value)[0]
     if isinstance(value, bool):
@@ -369,7 +369,7 @@ def test_the_integers_of_64_bits_are_read() -> None:
     assert parse(f"a = {2**63 - 1}\nb = {-(2**63)}", "here.toml").values == {"a": 2**63 - 1, "b": -(2**63)}
 
 
-def test_what_is_put_is_there_with_its_origin() -> None:
+def test_a_written_value_has_its_origin() -> None:
     document = parse("[a]\nb = [{c = 1}, {c = 2}]\n", "here.toml")
 
     document.put(("a", "b", 1, "c"), 3, "elsewhere")

@@ -1,4 +1,4 @@
-"""The ways of tree attention that the bench takes the time of compute what a plain sum computes."""
+"""The ways of tree attention that the bench times compute a plain sum."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FEW = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 
 @st.composite
 def steps(draw: st.DrawFn) -> Step:
-    """Requests with a tree each."""
+    """Requests, each with its own tree."""
     requests, nodes = draw(st.integers(1, 3)), draw(st.integers(1, 9))
     trees = [[-1, *(draw(st.integers(0, node - 1)) for node in range(1, nodes))] for _ in range(requests)]
     each = [drawn(tuple(tree), 1, 5, like=torch.empty(0), heads=2, seed=seed) for seed, tree in enumerate(trees)]
@@ -27,7 +27,7 @@ def steps(draw: st.DrawFn) -> Step:
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("number", [torch.float32, torch.bfloat16])
-def test_a_way_gives_the_plain_sum_on_every_tree_of_the_table(name: str, number: torch.dtype) -> None:
+def test_a_way_computes_the_plain_sum_on_every_tree_of_the_table(name: str, number: torch.dtype) -> None:
     error = worst(HERE[name], torch.empty(0, dtype=number))
 
     assert error <= ROUNDINGS
@@ -36,7 +36,7 @@ def test_a_way_gives_the_plain_sum_on_every_tree_of_the_table(name: str, number:
 @pytest.mark.parametrize("name", HERE)
 @FEW
 @given(step=steps())
-def test_a_way_gives_the_plain_sum_on_other_trees_for_each_request(name: str, step: Step) -> None:
+def test_a_way_computes_the_plain_sum_on_a_tree_for_each_request(name: str, step: Step) -> None:
     error = off(HERE[name], step)
 
     assert error <= ROUNDINGS
@@ -70,7 +70,7 @@ def test_the_operators_of_a_gpu_take_and_give_these_shapes() -> None:
     assert (mixed.shape, mixed.dtype) == (step.query.shape, torch.bfloat16)
 
 
-def test_where_all_keys_are_alike_a_node_reads_the_mean_of_the_cache_and_its_line() -> None:
+def test_with_equal_keys_a_node_reads_the_mean_of_the_cache_and_its_ancestors() -> None:
     step = drawn((-1, 0, 0, 1), 1, 2, like=torch.empty(0), heads=1)
     seen = [[0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 4], [0, 1, 2, 3, 5]]
 

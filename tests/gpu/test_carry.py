@@ -1,4 +1,4 @@
-"""What is carried and how it is rehearsed: two scripts without a suffix."""
+"""The scripts `carry` and `rehearse`, which have no suffix."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_every_wheel_of_the_list_has_one_version() -> None:
     assert len({requirement.split("==")[0] for requirement in wanted}) == len(wanted) > 0
 
 
-def test_what_is_carried_is_not_there_already() -> None:
+def test_no_carried_package_is_installed_on_the_gpu_machine() -> None:
     there = {line.partition("==")[0] for line in carry.listed((BENCHES / "machine.txt").read_text())}
 
     assert not there & {line.partition("==")[0] for line in carry.listed((BENCHES / "carried.txt").read_text())}
 
 
-def test_wheels_that_are_not_of_the_list_go_and_the_limit_is_held(
+def test_wheels_that_are_not_listed_are_removed_and_the_limit_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "list").write_text("# why\nsome-thing==1.0\n")
@@ -66,7 +66,7 @@ def test_no_wheel_is_in_the_repository() -> None:
     assert ".whl" not in files
 
 
-def test_without_a_namespace_sockets_are_closed_to_what_the_day_starts(
+def test_without_a_namespace_processes_of_the_day_cannot_connect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rehearse, "NAMESPACES", ())
@@ -84,7 +84,7 @@ def test_without_a_namespace_sockets_are_closed_to_what_the_day_starts(
 
 @pytest.fixture
 def day(tmp_path: Path) -> tuple[Path, Path]:
-    """A checkout and a folder to carry home, as a day that went well leaves them."""
+    """A checkout and a folder to carry home, as a successful day leaves them."""
     copy, out = tmp_path / "checkout", tmp_path / "out"
     for path in (copy / "bench/results", out):
         path.mkdir(parents=True)
@@ -134,7 +134,7 @@ def test_a_missing_result_is_a_problem(
     assert rehearse.problems(*day, 0) == expected
 
 
-def test_what_does_not_come_home_is_a_problem(day: tuple[Path, Path]) -> None:
+def test_a_result_that_is_not_carried_home_is_a_problem(day: tuple[Path, Path]) -> None:
     (day[1] / "gpu-results.json").write_text("{}")
     (day[1] / "more.json").write_text("{}")
 

@@ -1,4 +1,4 @@
-"""The GPU day: parts that fail or take too long leave the others, and nothing that was kept is lost."""
+"""The GPU day: parts that fail or take too long do not affect the others, and no result is lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEEPS = "import results; results.write({name!r}, {{'rows': [1]}}); print('kept')
 
 @pytest.fixture
 def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of scripts, in place of `bench/gpu`, which still can import what is there."""
+    """A folder of scripts, in place of `bench/gpu`, which can import the modules there."""
     folder = tmp_path / "scripts"
     folder.mkdir()
     monkeypatch.setattr(day, "HERE", folder)
@@ -44,7 +44,7 @@ def result(kept: Path, name: str = "day") -> dict[str, Any]:
     return values
 
 
-def test_a_part_that_crashes_leaves_the_others(
+def test_a_part_that_crashes_does_not_affect_the_others(
     scripts: Path, kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parts = [
@@ -74,14 +74,14 @@ time.sleep(100)
 
 
 def gone(process: int) -> bool:
-    """Whether a process has ended, if need be as a zombie that nobody has asked after."""
+    """Whether a process has ended, possibly as a zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
 
 
-def test_a_part_that_hangs_is_killed_with_its_children_and_leaves_the_others(
+def test_a_part_that_hangs_is_killed_with_its_children_and_the_others_run(
     scripts: Path, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(day, "GRACE", 0.2)
@@ -98,7 +98,7 @@ def test_a_part_that_hangs_is_killed_with_its_children_and_leaves_the_others(
     assert gone(int(child.read_text()))
 
 
-def test_what_a_part_leaves_running_ends_with_it(scripts: Path, kept: Path, tmp_path: Path) -> None:
+def test_processes_that_a_part_leaves_are_killed(scripts: Path, kept: Path, tmp_path: Path) -> None:
     child = tmp_path / "child"
     code = (
         "import pathlib, subprocess, sys\n"
@@ -112,7 +112,7 @@ def test_what_a_part_leaves_running_ends_with_it(scripts: Path, kept: Path, tmp_
     assert gone(int(child.read_text()))
 
 
-def test_parts_that_no_longer_fit_are_named(
+def test_parts_that_no_longer_fit_are_reported(
     scripts: Path, kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parts = [
@@ -139,9 +139,7 @@ def test_a_part_gets_no_more_than_what_is_left(scripts: Path, kept: Path, tmp_pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_day_that_is_cut_off_loses_nothing_that_was_kept(
-    number: signal.Signals, scripts: Path, kept: Path, tmp_path: Path
-) -> None:
+def test_an_interrupted_day_loses_no_result(number: signal.Signals, scripts: Path, kept: Path, tmp_path: Path) -> None:
     out, mark = tmp_path / "out", tmp_path / "mark"
     part(scripts, "first", KEEPS.format(name="first", then=""))
     then = f"import os, pathlib, time; pathlib.Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(100)"
@@ -198,7 +196,7 @@ def test_few_files_come_home_and_are_unpacked(kept: Path, tmp_path: Path, monkey
     assert [json.loads(path.read_text())["name"] for path in paths] == ["one", "two"]
 
 
-def test_plugins_are_there_without_an_installation(tmp_path: Path) -> None:
+def test_plugins_are_discovered_without_an_installation(tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
 
@@ -209,7 +207,7 @@ def test_plugins_are_there_without_an_installation(tmp_path: Path) -> None:
     assert [(entry.group, entry.value) for entry in installed["crt-vq"].entry_points] == [("crtcore", "crt_vq.plugin")]
 
 
-def test_wheels_that_do_not_fit_are_said(tmp_path: Path) -> None:
+def test_wheels_that_do_not_fit_are_reported(tmp_path: Path) -> None:
     wheels, scratch = tmp_path / "wheels", tmp_path / "scratch"
     wheels.mkdir()
     scratch.mkdir()

@@ -1,4 +1,4 @@
-"""The bench of whole decoding steps decodes: caches, acceptance and times are those of its parts."""
+"""Decoding steps of the bench: caches, acceptance and times."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL: dict[str, tuple[Drafter, str]] = {
 
 
 def prior(seed: int, vocabulary: int = 16, *, layers: int) -> LlamaTransformer:
-    """A small Llama whose logits depend on all that it reads."""
+    """A small Llama whose logits depend on all its input."""
     generator = torch.Generator().manual_seed(seed)
     spec = Llama(size="Llama-3.1-8B", layers=layers, width=16, heads=2, key_heads=2, hidden=24)
     built = spec.build(vocabulary, 0, None).requires_grad_(False)
@@ -36,7 +36,7 @@ def prior(seed: int, vocabulary: int = 16, *, layers: int) -> LlamaTransformer:
 
 
 def steps_of(name: str, *, together: bool, rows: int = 5, steps: int = 4) -> Steps:
-    """Steps behind prompts of seven ids."""
+    """Steps after prompts of seven ids."""
     drafter, rule = SMALL.get(name) or DRAFTERS[name]
     setup = Setup(prior(0, layers=2), prior(1, layers=1), drafter, host.rule(rule), 0.7)
     prompt = torch.randint(16, (rows, 7), generator=torch.Generator().manual_seed(2))
@@ -45,7 +45,7 @@ def steps_of(name: str, *, together: bool, rows: int = 5, steps: int = 4) -> Ste
 
 
 class Apart(NamedTuple):
-    """How far logits after some steps are from those of one pass over the ids that were kept."""
+    """How far logits after some steps are from those of one pass over the kept ids."""
 
     target: float
     draft: float
@@ -76,7 +76,7 @@ def _apart(network: LlamaTransformer, logits: Tensor, whole: list[Tensor]) -> fl
 
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("together", [True, False])
-def test_steps_leave_the_cache_of_the_ids_that_they_kept(name: str, together: bool) -> None:
+def test_after_steps_the_cache_is_that_of_the_kept_ids(name: str, together: bool) -> None:
     error = apart(name, together=together)
 
     assert max(error) < 1e-4
@@ -122,7 +122,7 @@ def test_every_part_of_a_step_is_timed(name: str) -> None:
     assert 0 < summary(spent)["share"] < 1
 
 
-def test_a_part_that_comes_again_is_added_and_time_between_steps_is_not() -> None:
+def test_repeated_parts_add_up_and_time_between_steps_does_not_count() -> None:
     clock = Clock(itertools.count().__next__, lambda start, stop: stop - start)
     for part in ("a", "b", "a", END, "a", END):
         clock(part)
@@ -133,7 +133,7 @@ def test_a_part_that_comes_again_is_added_and_time_between_steps_is_not() -> Non
     assert clock.spent() == []
 
 
-def test_the_share_leaves_out_what_only_the_bench_does() -> None:
+def test_the_share_leaves_out_the_replacement_of_logits() -> None:
     parts = {"verification": 1.0, "commit": 2.0, "draft commit": 3.0, REPLACED: 50.0, "target forward": 94.0}
 
     parted = summary([parts])

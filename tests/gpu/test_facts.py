@@ -1,4 +1,4 @@
-"""The facts of a machine: what is carried imports, or the part fails."""
+"""The facts of a machine: carried packages import, or the part fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bench of image sampling: every way draws the ids of `ancestral`, and a wrong memory shows."""
+"""The bench of image sampling: every way generates the ids of `ancestral`, and a wrong cache is noticed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_every_way_draws_the_ids_of_ancestral(way: Any, prior: Any) -> None:
     assert not torch.equal(ids, expected(first))
 
 
-def test_a_step_that_sees_what_is_behind_it_shows(prior: Any) -> None:
+def test_a_step_that_sees_later_slots_is_noticed(prior: Any) -> None:
     stepper = Stepper(prior, BATCH, LENGTH)
     sound = stepper.states
     stepper.states = lambda features, positions, visible: sound(features, positions, torch.ones_like(visible))
@@ -94,7 +94,7 @@ def test_a_way_that_draws_other_ids_is_not_timed(kept: Path, monkeypatch: pytest
     assert "graph of a draw" not in {row["way"] for row in rows}
 
 
-def test_a_way_is_held_against_eager_at_its_batch() -> None:
+def test_a_way_is_compared_with_eager_at_its_batch() -> None:
     rates = [(1, "eager", 2.0), (1, "graph of a step", 7.0), (8, "eager", "not run: x"), (8, "graph of a step", 9.0)]
 
     gains = times([dict(zip(("batch", "way", "images a second"), each, strict=True)) for each in rates])

@@ -19,7 +19,7 @@ from crt_verify.kernels.build import source_hash
 BENCHES = Path(day.__file__).parent
 
 
-def test_a_result_names_its_machine_its_versions_its_script_and_kernels(kept: Path) -> None:
+def test_a_result_records_its_machine_versions_script_and_kernels(kept: Path) -> None:
     keep("attention", [1.5])
 
     result = json.loads((kept / "gpu-attention.json").read_text())

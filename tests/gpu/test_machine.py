@@ -1,4 +1,4 @@
-"""A rehearsal refuses what a CUDA graph could not hold, and replays on inputs as they have become."""
+"""A rehearsal refuses what a CUDA graph could not hold, and replays on the current inputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from machine import Forbidden, here
 from torch import Tensor
 
 
-def test_a_replay_reads_what_its_inputs_have_become() -> None:
+def test_a_replay_reads_the_current_values_of_its_inputs() -> None:
     values = torch.zeros(3)
     again = here().captured(lambda: (values + 1,))
     values.fill_(4)
@@ -32,7 +32,7 @@ WAITS: dict[str, Callable[[Tensor], object]] = {
 
 
 @pytest.mark.parametrize("name", WAITS)
-def test_what_waits_for_the_gpu_is_refused(name: str) -> None:
+def test_an_operator_that_waits_for_the_gpu_is_refused(name: str) -> None:
     values = torch.ones(3)
 
     with pytest.raises(Forbidden, match="expected what a CUDA graph can hold, got aten"):
@@ -42,7 +42,7 @@ def test_what_waits_for_the_gpu_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "call", [lambda x: x.where(x > 0, 0), lambda x: x[torch.zeros_like(x).long()], lambda x: x.masked_fill(x > 0, 2.0)]
 )
-def test_what_a_graph_can_hold_is_not(call: Callable[[Tensor], Tensor]) -> None:
+def test_an_operator_that_a_graph_can_hold_is_accepted(call: Callable[[Tensor], Tensor]) -> None:
     again = here().captured(lambda: call(torch.ones(3)))
 
     assert again().shape == (3,)
@@ -50,15 +50,15 @@ def test_what_a_graph_can_hold_is_not(call: Callable[[Tensor], Tensor]) -> None:
 
 @pytest.mark.parametrize("number", [None, torch.bfloat16])
 @pytest.mark.parametrize("rule", ["single", "recursive"])
-def test_a_replayed_verdict_is_that_of_the_trees_that_are_there(rule: str, number: torch.dtype | None) -> None:
+def test_a_replayed_verdict_is_that_of_the_current_trees(rule: str, number: torch.dtype | None) -> None:
     assert graphs.replayed(rule, "path-serial", number, 200) == 0
 
 
-def test_a_replay_of_the_first_trees_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_on_the_first_trees_is_counted_as_different(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphs, "put", lambda *_: None)
 
     assert graphs.replayed("recursive", "path-serial", None, 200) > 0
 
 
-def test_a_replayed_commit_is_that_of_the_slots_that_are_there() -> None:
+def test_a_replayed_commit_is_that_of_the_current_slots() -> None:
     assert graphs.committed(50) == 0

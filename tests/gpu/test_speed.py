@@ -78,7 +78,7 @@ ROW = {"vocabulary": 128_000, "batch": 64, "tree": "chain 5", "single": 12.0, "s
         ),
     ],
 )  # fmt: skip
-def test_goals_are_held_against_the_worst_number(row: dict[str, Any], expected: list[str]) -> None:
+def test_goals_are_compared_with_the_worst_number(row: dict[str, Any], expected: list[str]) -> None:
     sentences = speed.goals([row])
 
     assert sentences == expected
@@ -92,7 +92,7 @@ def test_a_goal_of_four_times_takes_the_smallest() -> None:
     assert sentences == ["logits 4 times as fast as a softmax first: not met, 3.00 at worst of 3"]
 
 
-def test_what_the_goals_are_about_comes_first() -> None:
+def test_sizes_of_the_goals_come_first() -> None:
     sizes = [(vocabulary, batch) for vocabulary in (32_000, 128_000) for batch in (1, 8, 64, 256)]
 
     order = speed.in_order(sizes)
