@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,81 +13,12 @@ from torch.nn import functional
 
 from crt_ar import FrozenLlama, Llama, LlamaFolder
 from crt_ar.llama.files import read_llama, write_llama
-from crt_ar.llama.network import LlamaTransformer
 from crt_cost.blank import blank
 from crtcore.errors import RunError
 
-LAYERS, WIDTH, HEADS, KEY_HEADS, HIDDEN, IDS_KNOWN, START = 2, 32, 4, 2, 24, 11, 9
+from .folders import CONFIG, HEADS, IDS_KNOWN, LAYERS, ROPE, START, TIED, WIDTH, laid, published, small
+
 IDS = torch.tensor([[0, 3, 1, 10, 2, 2, 7, 5], [9, 2, 0, 1, 8, 8, 8, 4]])
-ROPE = {
-    "rope_type": "llama3",
-    "factor": 8.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 30,  # the four pairs of a head: one is kept, two are between, one is slow
-}
-CONFIG: dict[str, Any] = {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "hidden_act": "silu",
-    "vocab_size": IDS_KNOWN,
-    "hidden_size": WIDTH,
-    "intermediate_size": HIDDEN,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": HEADS,
-    "num_key_value_heads": KEY_HEADS,
-    "max_position_embeddings": 64,
-    "rms_norm_eps": 1e-3,
-    "rope_theta": 10.0,
-    "rope_scaling": ROPE,
-    "tie_word_embeddings": False,
-    "bos_token_id": START,
-}
-TIED = CONFIG | {"tie_word_embeddings": True}
-
-
-def published(config: dict[str, Any]) -> dict[str, Tensor]:
-    """Random weights under the names and in the shapes that transformers has."""
-    keys = config["num_key_value_heads"] * WIDTH // HEADS
-    shapes: dict[str, tuple[int, ...]] = {
-        "model.embed_tokens.weight": (IDS_KNOWN, WIDTH),
-        "model.norm.weight": (WIDTH,),
-    }
-    if not config["tie_word_embeddings"]:
-        shapes["lm_head.weight"] = (IDS_KNOWN, WIDTH)
-    for layer in range(LAYERS):
-        shapes |= {
-            f"model.layers.{layer}.{name}.weight": shape
-            for name, shape in {
-                "self_attn.q_proj": (WIDTH, WIDTH),
-                "self_attn.k_proj": (keys, WIDTH),
-                "self_attn.v_proj": (keys, WIDTH),
-                "self_attn.o_proj": (WIDTH, WIDTH),
-                "mlp.gate_proj": (HIDDEN, WIDTH),
-                "mlp.up_proj": (HIDDEN, WIDTH),
-                "mlp.down_proj": (WIDTH, HIDDEN),
-                "input_layernorm": (WIDTH,),
-                "post_attention_layernorm": (WIDTH,),
-            }.items()
-        }
-    generator = torch.Generator().manual_seed(0)
-    return {name: 0.3 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
-
-
-def laid(folder: Path, config: dict[str, Any], weights: dict[str, Tensor] | None = None, *, shards: int = 1) -> Path:
-    """Writes a folder as `save_pretrained` does."""
-    weights = published(config) if weights is None else weights
-    folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config))
-    if shards == 1:
-        safetensors.torch.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-        return folder
-    files = {name: f"model-{place % shards + 1:05}-of-{shards:05}.safetensors" for place, name in enumerate(weights)}
-    for file in set(files.values()):
-        part = {name: weight for name, weight in weights.items() if files[name] == file}
-        safetensors.torch.save_file(part, folder / file, metadata={"format": "pt"})
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
-    return folder
 
 
 def speeds(config: dict[str, Any]) -> list[float]:
@@ -149,16 +79,6 @@ def reference(weights: dict[str, Tensor], config: dict[str, Any], ids: list[int]
     head = weights.get("lm_head.weight", weights["model.embed_tokens.weight"])
     logits: Tensor = normalised(stream, weights["model.norm.weight"], epsilon) @ head.T
     return logits
-
-
-def small(**changes: Any) -> LlamaTransformer:
-    """Returns a prior with random weights, as an untied output layer starts at 0."""
-    torch.manual_seed(0)
-    spec = Llama(**{"layers": 2, "width": 16, "heads": 4, "key_heads": 2, "hidden": 24, "start": 3, **changes})
-    prior = spec.build(7, 0, None).requires_grad_(False)
-    for parameter in prior.parameters():
-        parameter.add_(0.3 * torch.randn_like(parameter))
-    return prior
 
 
 @pytest.mark.parametrize("shards", [1, 3])
@@ -301,141 +221,6 @@ def test_a_tied_output_layer_in_a_file_must_equal_the_embedding(tmp_path: Path) 
 
     with pytest.raises(RunError, match=r"expected 'lm_head.weight' to be the embedding, as config.json ties them"):
         read_llama(laid(tmp_path / "untied", TIED, weights | {"lm_head.weight": head + 1}))
-
-
-def without(name: str) -> Callable[[Path], None]:
-    """Removes a tensor from the only file."""
-
-    def change(folder: Path) -> None:
-        weights = {key: value for key, value in published(CONFIG).items() if key != name}
-        safetensors.torch.save_file(weights, folder / "model.safetensors")
-
-    return change
-
-
-def with_also(**tensors: Tensor) -> Callable[[Path], None]:
-    """Adds or replaces tensors; a double underscore is a dot."""
-
-    def change(folder: Path) -> None:
-        more = {name.replace("__", "."): value for name, value in tensors.items()}
-        safetensors.torch.save_file(published(CONFIG) | more, folder / "model.safetensors")
-
-    return change
-
-
-def cut_short(folder: Path) -> None:
-    path = folder / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:-50])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (without("model.norm.weight"), r"expected 'model.norm.weight' to be \[32\], got absent"),
-        (with_also(extra=torch.ones(2)), r"model.safetensors: expected 'extra' to be absent, got \[2\]"),
-        (
-            with_also(lm_head__weight=torch.ones(4, WIDTH)),
-            r"expected 'lm_head.weight' to be \[11, 32\], got \[4, 32\]; does it fit config.json",
-        ),
-        (cut_short, r"cannot read .*model.safetensors \(.*\); copy that file again"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "expected model.safetensors or .*, got neither"),
-        (lambda folder: (folder / "config.json").unlink(), r"expected a JSON object in .*config.json, got none"),
-        (lambda folder: (folder / "config.json").write_text("[1]"), "expected a JSON object in .*, got list"),
-    ],
-)
-def test_an_incomplete_folder_is_refused(tmp_path: Path, change: Callable[[Path], object], message: str) -> None:
-    folder = laid(tmp_path / "llama", CONFIG)
-    change(folder)
-
-    with pytest.raises(RunError, match=message):
-        read_llama(folder)
-
-
-def lost_shard(folder: Path) -> None:
-    (folder / "model-00002-of-00003.safetensors").unlink()
-
-
-def other_index(value: object) -> Callable[[Path], None]:
-    """Changes the index for one tensor."""
-
-    def change(folder: Path) -> None:
-        path = folder / "model.safetensors.index.json"
-        index = json.loads(path.read_text())
-        index["weight_map"]["model.norm.weight"] = value
-        path.write_text(json.dumps(index))
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lost_shard, "expected model-00002-of-00003.safetensors in .*, got no such file; copy it there"),
-        (
-            other_index("../model.safetensors"),
-            "model.norm.weight: expected the name of a file in the folder, got '../model.safetensors'",
-        ),
-        (other_index(3), "model.norm.weight: expected the name of a file in the folder, got 3"),
-        (
-            other_index("model-00001-of-00003.safetensors"),
-            "to hold the tensors of model.safetensors.index.json, got a difference in 'model.norm.weight'",
-        ),
-        (
-            lambda folder: (folder / "model.safetensors.index.json").write_text("{}"),
-            "to have a weight_map of names to files, got None",
-        ),
-    ],
-)
-def test_shards_that_differ_from_the_index_are_refused(
-    tmp_path: Path, change: Callable[[Path], object], message: str
-) -> None:
-    folder = laid(tmp_path / "llama", CONFIG, shards=3)
-    change(folder)
-
-    with pytest.raises(RunError, match=message):
-        read_llama(folder)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        (
-            {"model_type": "qwen2"},
-            "config.json: model_type: expected 'llama', got 'qwen2'; other Llamas are not supported",
-        ),
-        ({"hidden_act": "gelu"}, "hidden_act: expected 'silu', got 'gelu'"),
-        ({"attention_bias": True}, "attention_bias: expected False, got True"),
-        (
-            {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}},
-            "rope_type: expected 'default' or 'llama3', got 'yarn'",
-        ),
-        (
-            {"rope_scaling": {"type": "linear", "factor": 4.0}},
-            "rope_type: expected 'default' or 'llama3', got 'linear'",
-        ),
-        ({"rope_scaling": ROPE | {"factor": None}}, "factor: expected a positive number, got None"),
-        ({"rope_scaling": ROPE | {"low_freq_factor": 4.0}}, r"low_freq_factor: expected less than .* \(4.0\), got 4.0"),
-        ({"head_dim": 16}, "head_dim: expected an even width of 4 heads that fill 32 channels, got 16"),
-        ({"num_key_value_heads": 3}, "num_key_value_heads: expected a divisor of 4, got 3"),
-        ({"hidden_size": "32"}, "hidden_size: expected a positive integer, got '32'"),
-        ({"num_hidden_layers": None}, "num_hidden_layers: expected a positive integer, got None"),
-        ({"bos_token_id": None}, "bos_token_id: expected an id below 11, for the first position, got None"),
-        ({"tie_word_embeddings": 1}, "tie_word_embeddings: expected true or false, got 1"),
-    ],
-)
-def test_an_unsupported_config_is_refused_by_its_key(tmp_path: Path, values: dict[str, Any], message: str) -> None:
-    folder = laid(tmp_path / "llama", CONFIG)
-    (folder / "config.json").write_text(json.dumps(CONFIG | values))
-
-    with pytest.raises(RunError, match=message):
-        read_llama(folder)
-
-
-def test_an_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
-    folder = laid(tmp_path / "llama", CONFIG)
-
-    with pytest.raises(RunError, match=r"expected a new folder, got .*, which is not empty; name another"):
-        write_llama(folder, small())
 
 
 def test_costs_need_shapes_alone(tmp_path: Path) -> None:
