@@ -14,14 +14,14 @@ from crt_verify.tree import Trees
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("rows", device.LAWS)
+@pytest.mark.parametrize("rows", device.ROWS)
 def test_an_operator_is_compiled_and_loads_where_there_is_no_gpu(rows: str, architecture: str) -> None:
     library = device.library(rows, [architecture])
 
     code = f"import torch; torch.ops.load_library({str(library)!r}); print(torch.ops.crt_verify_{rows}.verify)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
-    assert f"crt_verify_{rows}.verify" in told
+    assert f"crt_verify_{rows}.verify" in output
     name = "single" if rows == "probabilities" else rows
     assert architecture in {kernel.name: kernel.compiled for kernel in kernels()}[name]
 
@@ -31,14 +31,14 @@ def test_the_commit_is_compiled_and_loads_where_there_is_no_gpu(architecture: st
     library = device.built("commit.cu", "commit", [architecture])
 
     code = f"import torch; torch.ops.load_library({str(library)!r}); print(torch.ops.crt_verify_commit.commit)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
-    assert "crt_verify_commit.commit" in told
+    assert "crt_verify_commit.commit" in output
 
 
-def test_tensors_on_no_gpu_are_refused() -> None:
-    rows, coins = torch.full((1, 1, 2), 0.5), torch.zeros(1, 1, dtype=torch.int64)
-    trees = Trees(coins - 1, coins - 1, torch.ones(1, dtype=torch.int64))
+def test_tensors_on_a_cpu_are_refused() -> None:
+    rows, uniforms = torch.full((1, 1, 2), 0.5), torch.zeros(1, 1, dtype=torch.int64)
+    trees = Trees(uniforms - 1, uniforms - 1, torch.ones(1, dtype=torch.int64))
 
     with pytest.raises(ValueError, match=r"expected tensors on a GPU, got cpu; crt_verify\.kernels\.host runs there"):
-        device.rule("single").verify(trees, rows, rows, coins, coins)
+        device.rule("single").verify(trees, rows, rows, uniforms, uniforms)

@@ -1,10 +1,10 @@
-"""crt-verify: decoders that draw several ids a target call and still follow the target's law exactly."""
+"""crt-verify: decoders that emit several ids per target call and keep the target's distribution exactly."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crt_verify.drafters import Drafter, draft_law
+from crt_verify.drafters import Drafter, draft_distribution
 from crt_verify.tree import Tree
 
 if TYPE_CHECKING:
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Drafter", "Tree", "draft_law", "rule"]
+__all__ = ["Drafter", "Tree", "draft_distribution", "rule"]
 
 
 def __getattr__(name: str) -> Any:
-    """What needs torch, imported when first asked for: `import crt_verify` alone does not import it."""
+    """Imports `rule`, which needs torch, at its first use."""
     if name == "rule":
         import importlib
 

@@ -1,9 +1,9 @@
-"""Bounds: the most that any exact verifier can accept, whatever it computes.
+"""Bounds on what any exact verifier can accept.
 
-Axes: *b rows, v vocabulary, t quadrature points. p is the target's law, q the one that drafts are drawn from.
+Axes: *b rows, v vocabulary, t quadrature points. Drafts are sampled from q; the target is p.
 Source: Khisti et al. (2024), arXiv:2410.18234; Hu et al. (2025), arXiv:2502.18779. By max-flow and min-cut the most is
-1 + min over sets T of ids of p(T) - Pr(all drafts lie in T), and for drafts drawn from one law, with or without
-replacement, T can be taken among the first ids in the order of p / q.
+1 + min over sets T of ids of p(T) - Pr(all drafts lie in T), and for drafts sampled from one row, with or without
+replacement, it is enough to try the T that are the first ids in the order of p / q.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from crt_verify.tree import Tree
 
 Ids = tuple[int, ...]
 Rows = Callable[[Ids], Tensor]
-"""Ids after the root to the law of the next one."""
+"""Maps ids after the root to the distribution of the next one."""
 
 _STEP = 0.25  # of the quadrature in log time; its error falls as exp(-pi**2 / step), here 7e-18
 _TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}  # the solver's smallest
@@ -34,14 +34,14 @@ _TAIL = 40.0  # exp(-40) = 4e-18 is left out at either end
 def acceptance_bound(
     p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"], k: int, replacement: bool
 ) -> Float[Tensor, "*b"]:
-    """The most that a node with `k` children drawn from q can accept, in float64; the error is below 1e-13.
+    """The largest acceptance of a node with `k` children sampled from q, in float64; the error is below 1e-13.
 
     Without replacement, a q with fewer than `k` possible ids has as many children as those.
     Cost: one sort and a scan; without replacement and from three children on, v times k times about 150 products.
     """
     if k < 1:
         raise ValueError(f"expected at least 1 draft, got {k}")
-    p, q = _law(p), _law(q)
+    p, q = _normalised(p), _normalised(q)
     order = torch.where(q > 0, p / q, torch.inf).argsort(-1)
     p, q = p.gather(-1, order), q.gather(-1, order)
     inside = q.cumsum(-1)
@@ -57,13 +57,13 @@ def acceptance_bound(
 
 
 def greedy_bound(p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"], k: int) -> Float[Tensor, "*b"]:
-    """The most that a node can accept whose children are the `k - 1` ids most likely under q and one drawn off them.
+    """The largest acceptance of a node whose children are the `k - 1` likeliest ids and one sampled from the rest of q.
 
-    Source: Hu et al. (2025), arXiv:2502.18779. Among equals the smaller id is the more likely.
+    Source: Hu et al. (2025), arXiv:2502.18779. Of equally likely ids the smaller one comes first.
     """
     if k < 1:
         raise ValueError(f"expected at least 1 draft, got {k}")
-    p, q = _law(p), _law(q)
+    p, q = _normalised(p), _normalised(q)
     order = q.sort(dim=-1, descending=True, stable=True).indices
     p, q = p.gather(-1, order), q.gather(-1, order)
     sure = torch.where(q[..., : k - 1] > 0, p[..., : k - 1], 0).sum(-1)
@@ -74,33 +74,33 @@ def greedy_bound(p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"], k: int) -> 
 
 
 def fixed_bound(p: Float[Tensor, "*b v"], ids: Int[Tensor, "*b k"]) -> Float[Tensor, "*b"]:
-    """The most that a node can accept whose children are `ids`, whatever the coins: their mass. Id -1 means absent."""
-    p = _law(p)
+    """The largest acceptance of a node whose children are `ids`: their probability. Id -1 is absent."""
+    p = _normalised(p)
     drafted = torch.zeros(*p.shape[:-1], p.shape[-1] + 1, dtype=torch.bool, device=p.device)
     drafted = drafted.scatter(-1, torch.where(ids >= 0, ids, p.shape[-1]), True)[..., :-1]
     return torch.where(drafted, p, 0).sum(-1)
 
 
 def path_bounds(p: Rows, q: Rows, length: int, k: int) -> list[float]:
-    """For each level of `k` independent paths, the most that the chance of accepting so many ids can be.
+    """For each level of `k` independent paths, the largest probability of accepting that many ids.
 
-    Their sum bounds the mean accepted ids. Tiny vocabularies: every word of `length` ids is gone through.
+    Their sum bounds the mean accepted ids. Tiny vocabularies only: every word of `length` ids is enumerated.
     """
     bounds = []
     words: list[Ids] = [()]
     target = draft = torch.ones(1, dtype=torch.float64)
     for _ in range(length):
-        target = (target[:, None] * torch.stack([_law(p(word)) for word in words])).flatten()
-        draft = (draft[:, None] * torch.stack([_law(q(word)) for word in words])).flatten()
+        target = (target[:, None] * torch.stack([_normalised(p(word)) for word in words])).flatten()
+        draft = (draft[:, None] * torch.stack([_normalised(q(word)) for word in words])).flatten()
         words = [(*word, x) for word in words for x in range(len(target) // len(words))]
         bounds.append(float(acceptance_bound(target, draft, k, replacement=True)))
     return bounds
 
 
 def level_bounds(drafts: Iterable[tuple[Tree, float]], p: Rows) -> list[float]:
-    """For each level of drawn trees, the most that the chance of accepting so many ids can be.
+    """For each level of sampled trees, the largest probability of accepting that many ids.
 
-    Their sum bounds the mean accepted ids of any exact rule: it accepts i ids only if the row it emits begins with a
+    Their sum bounds the mean accepted ids of any exact rule. It accepts i ids only if the emitted row starts with a
     word of level i, which makes a flow from the level's sets of words to the words of the target.
     Cost: a linear programme a level; its error is the solver's, 1e-10 a set or word.
     """
@@ -116,8 +116,8 @@ def level_bounds(drafts: Iterable[tuple[Tree, float]], p: Rows) -> list[float]:
     return [_flow(levels[level], p) for level in sorted(levels)]
 
 
-def _law(row: Float[Tensor, "*b v"]) -> Float[Tensor, "*b v"]:
-    """The row in float64, normalised once more: float32 rows miss 1 by their rounding."""
+def _normalised(row: Float[Tensor, "*b v"]) -> Float[Tensor, "*b v"]:
+    """The row in float64, normalised again: float32 rows miss 1 by their rounding."""
     row = row.double()
     return row / row.sum(-1, keepdim=True)
 
@@ -125,7 +125,7 @@ def _law(row: Float[Tensor, "*b v"]) -> Float[Tensor, "*b v"]:
 def _pairs_within(
     q: Float[Tensor, "*b v"], inside: Float[Tensor, "*b v"], outside: Float[Tensor, "*b v"]
 ) -> Float[Tensor, "*b v"]:
-    """The chance that two draws without replacement lie in each prefix; positive terms only, so nothing cancels."""
+    """The probability that two draws without replacement lie in each prefix; only positive terms are summed."""
     before = torch.nn.functional.pad(inside[..., :-1], (1, 0))
     others = before + outside  # 1 - q(x)
     odds = q / (others * _WIDE)
@@ -134,11 +134,11 @@ def _pairs_within(
 
 
 def _race_within(q: Float[Tensor, "*b v"], outside: Float[Tensor, "*b v"], k: int) -> Float[Tensor, "*b v"]:
-    """The chance that `k` draws without replacement lie in each prefix.
+    """The probability that `k` draws without replacement lie in each prefix.
 
-    In an exponential race that is the chance that `k` ids of the prefix arrive before the first one outside it. The
-    integral over that one's time is a trapezoid rule in log time, where the integrand is analytic and decays at either
-    end; the number of arrivals is counted as the prefix grows, and only sums of positive terms are taken.
+    In an exponential race this is the probability that `k` ids of the prefix arrive before the first id outside it. The
+    integral over that id's time is a trapezoid rule in log time, where the integrand is analytic and decays at either
+    end. The number of arrivals is counted as the prefix grows, and only positive terms are summed.
     """
     least = float(torch.where(outside > 0, outside, 1).amin())
     last = math.log(_TAIL) - math.log(least) + _STEP
@@ -158,9 +158,9 @@ def _race_within(q: Float[Tensor, "*b v"], outside: Float[Tensor, "*b v"], k: in
 
 
 def _flow(sets: dict[frozenset[Ids], float], p: Rows) -> float:
-    """The most mass that can go from sets of words to their words, each no more than the target gives it."""
+    """The largest flow from sets of words to their words, each word receiving at most its target probability."""
     names = {word: place for place, word in enumerate(sorted(set().union(*sets)))}
-    chances = [math.prod(float(_law(p(word[:place]))[x]) for place, x in enumerate(word)) for word in names]
+    chances = [math.prod(float(_normalised(p(word[:place]))[x]) for place, x in enumerate(word)) for word in names]
     edges = [(place, len(sets) + names[word]) for place, drawn in enumerate(sets) for word in sorted(drawn)]
     ends = np.array(edges).T  # 2 edges
     columns = np.tile(np.arange(len(edges)), (2, 1))

@@ -1,4 +1,4 @@
-"""The exact law of a decoder, by following every tree and every branch; tiny vocabularies only."""
+"""The exact distribution of a decoder's rows, over every tree and every branch; tiny vocabularies only."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crt_verify.drafters import Drafter, draft_law
+from crt_verify.drafters import Drafter, draft_distribution
 from crt_verify.rules import Rule
 from crtcore import Limits, Sampling, probabilities
 from crtcore.kinds import Prior
 
 ROWS = 100_000
-"""Most rows whose law is enumerated."""
+"""The most rows that are enumerated."""
 
 Ids = tuple[int, ...]
 Rows = Callable[[Ids], Tensor]
-"""Emitted ids to the float64 law of the next one."""
+"""Maps emitted ids to the float64 distribution of the next one."""
 
 
 def rows_of(prior: Prior, prompt: Int[Tensor, "1 n"], sampling: Sampling, class_ids: Int[Tensor, "1"] | None) -> Rows:
-    """The laws a prior gives after a prompt, by a full pass each, remembered."""
+    """The distributions of a prior after a prompt, each by a full pass and cached."""
     start = prompt[prompt >= 0]
 
     @cache
@@ -35,10 +35,10 @@ def rows_of(prior: Prior, prompt: Int[Tensor, "1 n"], sampling: Sampling, class_
     return row
 
 
-def tree_law(p: Rows, q: Rows, drafter: Drafter, rule: Rule, limits: Limits) -> dict[Ids, float]:
-    """The law of the rows that a drafter and a rule give.
+def row_distribution(p: Rows, q: Rows, drafter: Drafter, rule: Rule, limits: Limits) -> dict[Ids, float]:
+    """The distribution of the rows that a drafter and a rule emit.
 
-    Raises: ValueError if there are too many rows to enumerate, or if the drafter's trees cannot be.
+    Raises: ValueError if there are too many rows to enumerate, or if the drafter's trees cannot be enumerated.
     """
     vocabulary = len(p(()))
     if vocabulary**limits.length > ROWS:
@@ -49,28 +49,28 @@ def tree_law(p: Rows, q: Rows, drafter: Drafter, rule: Rule, limits: Limits) -> 
         remaining = limits.length - len(emitted)
         if remaining == 0 or (emitted and emitted[-1] in limits.stop):
             return {(): 1.0}
-        depth = remaining - 1 if emitted else 0  # the first id comes with the prompt's own call
-        law: defaultdict[Ids, float] = defaultdict(float)
+        depth = remaining - 1 if emitted else 0  # the call that reads the prompt emits the first id
+        rows: defaultdict[Ids, float] = defaultdict(float)
         for emission, chance in _round(p, q, emitted, drafter, rule, depth).items():
             block = _until(limits.stop, emission)
             for rest, weight in after(emitted + block).items():
-                law[block + rest] += chance * weight
-        return dict(law)
+                rows[block + rest] += chance * weight
+        return dict(rows)
 
     return after(())
 
 
 def _round(p: Rows, q: Rows, emitted: Ids, drafter: Drafter, rule: Rule, depth: int) -> dict[Ids, float]:
-    """The law of what one round emits, over all trees."""
-    law: defaultdict[Ids, float] = defaultdict(float)
-    for tree, drawn in draft_law(drafter, lambda path: q(emitted + path), depth=depth):
+    """The distribution of what one round emits, over all trees."""
+    rows: defaultdict[Ids, float] = defaultdict(float)
+    for tree, weight in draft_distribution(drafter, lambda path: q(emitted + path), depth=depth):
         paths = [tree.path(node) for node in range(len(tree))]
         target = torch.stack([p(emitted + path) for path in paths])  # m v
         unread = torch.zeros_like(target[0])
         draft = torch.stack([q(emitted + path) if tree.children(n) else unread for n, path in enumerate(paths)])
-        for emission, chance in rule.law(tree, target, draft).items():
-            law[emission] += drawn * chance
-    return law
+        for emission, chance in rule.distribution(tree, target, draft).items():
+            rows[emission] += weight * chance
+    return rows
 
 
 def _until(stop: Ids, block: Ids) -> Ids:

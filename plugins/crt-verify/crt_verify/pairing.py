@@ -1,4 +1,4 @@
-"""Which rule may judge which drafter's trees; free of torch until a rule is asked for."""
+"""Which rule verifies which drafter's trees exactly; imports torch only to return a rule."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ EXACT: dict[str, tuple[type[Drafter], ...]] = {
     "greedy": (Chain, GreedyTop),
     "target-only": (Chain, Paths, Branching, Beam, GreedyTop),
 }
-"""The drafters whose draws each rule takes for what they are."""
+"""The drafters whose trees each rule verifies exactly."""
 
-_WANTED = {
+_EXPECTED = {
     "single": "chains",
     "block": "chains",
     "multiround": "siblings drawn with replacement",
     "kseq": "siblings drawn with replacement",
     "recursive": "siblings drawn without replacement, in draw order",
-    "traversal": "shapes that do not depend on what is drawn: how many children a beam keeps of an early node is "
-    "influenced by later siblings",
+    "traversal": "trees whose shape does not depend on the sampled ids: how many children a beam keeps of an early "
+    "node is influenced by later siblings",
     "greedy": "the most likely ids and one drawn off them",
 }
 
 
 def paired(drafter: Drafter, name: str) -> Rule:
-    """The rule called `name`, if it judges the drafter's trees without bending the target's law.
+    """The rule called `name`, if it keeps the target's distribution on the drafter's trees.
 
-    Raises: ValueError saying why the two do not go together.
+    Raises: ValueError with the reason if the two do not fit.
     """
     from crt_verify.rules import rule
 
@@ -44,10 +44,10 @@ def paired(drafter: Drafter, name: str) -> Rule:
 
 
 def keywords(drafter: Drafter, name: str) -> dict[str, bool]:
-    """What the rule called `name` is told of how the drafter draws.
+    """The keywords that describe the drafter's sampling to the rule called `name`.
 
-    Raises: ValueError saying why the two do not go together.
+    Raises: ValueError with the reason if the two do not fit.
     """
     if name in EXACT and not isinstance(drafter, EXACT[name]):
-        raise ValueError(f"expected {_WANTED[name]} for {name!r}, got {drafter}")
+        raise ValueError(f"expected {_EXPECTED[name]} for {name!r}, got {drafter}")
     return {"replacement": not isinstance(drafter, Branching)} if name == "traversal" else {}

@@ -1,9 +1,9 @@
-"""Specs of the decoders, free of torch: each is a drafter and the rule that judges its trees."""
+"""Specs of the decoders, free of torch: each is a drafter and the rule that verifies its trees."""
 
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import attrs
 
@@ -12,30 +12,27 @@ from crt_verify.drafters.drafter import counts
 from crtcore.kinds import DecoderSpec
 from crtcore.spec import COSMETIC, at_least
 
-if TYPE_CHECKING:
-    pass
-
 
 @attrs.frozen(kw_only=True)
 class TreeDecoding(DecoderSpec):
-    """Base of the decoders by draft trees: what is drafted, and the rule that judges it."""
+    """Base of the decoders by draft trees: a drafter and a verification rule."""
 
     implementation: ClassVar[str] = "crt_verify.tree_decoder:tree_decoder"
     drafts: ClassVar[bool] = True
     rule: ClassVar[str]
 
     verification: Literal["auto", "kernels", "torch"] = attrs.field(default="auto", metadata=COSMETIC)
-    """What judges trees; `auto` is the kernels where they can be compiled, torch elsewhere. The ids are the same."""
+    """What verifies trees; `auto` is the kernels where they compile, else torch. The ids are the same."""
 
     @property
     @abc.abstractmethod
     def drafter(self) -> Drafter:
-        """How trees are drawn from the draft."""
+        """How trees are sampled from the draft."""
 
 
 @attrs.frozen(kw_only=True)
 class SpeculativeDecoding(TreeDecoding):
-    """Speculative decoding: the draft proposes a chain of ids, the target accepts its longest fitting start.
+    """Speculative decoding: the draft proposes a chain of ids, of which the target accepts a prefix.
 
     Source: Leviathan et al. (2023), arXiv:2211.17192, algorithm 1; Chen et al. (2023), arXiv:2302.01318, algorithm 2.
     """
@@ -53,7 +50,7 @@ class SpeculativeDecoding(TreeDecoding):
 
 @attrs.frozen(kw_only=True)
 class BlockVerification(TreeDecoding):
-    """Block verification: a drafted chain judged as a whole, never worse than id by id.
+    """Block verification: a drafted chain is verified as a whole, which is never worse than id by id.
 
     Source: Sun et al. (2025), arXiv:2403.10444.
     """
@@ -71,7 +68,7 @@ class BlockVerification(TreeDecoding):
 
 @attrs.frozen(kw_only=True)
 class SpecTr(TreeDecoding):
-    """SpecTr: independent drafted paths, judged together at each id by k-sequential selection.
+    """SpecTr: independent drafted paths, verified together at each id by k-sequential selection.
 
     Source: Sun et al. (2023), arXiv:2310.15141.
     """
@@ -91,7 +88,7 @@ class SpecTr(TreeDecoding):
 
 @attrs.frozen(kw_only=True)
 class RSDC(TreeDecoding):
-    """Recursive speculative decoding with constant branching: siblings drawn without replacement, tried in turn.
+    """Recursive speculative decoding with constant branching: siblings sampled without replacement, tested in turn.
 
     Source: Jeon et al. (2024), arXiv:2402.14160, RSD-C.
     """
@@ -109,7 +106,7 @@ class RSDC(TreeDecoding):
 
 @attrs.frozen(kw_only=True)
 class RSDS(TreeDecoding):
-    """Recursive speculative decoding with a stochastic beam: distinct paths of each length, siblings tried in turn.
+    """Recursive speculative decoding with a stochastic beam: distinct paths of each length, siblings tested in turn.
 
     Source: Jeon et al. (2024), arXiv:2402.14160, RSD-S.
     """
@@ -129,7 +126,7 @@ class RSDS(TreeDecoding):
 
 @attrs.frozen(kw_only=True)
 class TraversalVerification(TreeDecoding):
-    """Traversal verification: trees of distinct siblings, judged from the leaves to the root.
+    """Traversal verification: trees of distinct siblings, verified from the leaves to the root.
 
     Source: Weng et al. (2025), arXiv:2505.12398.
     """
@@ -147,7 +144,7 @@ class TraversalVerification(TreeDecoding):
 
 @attrs.frozen(kw_only=True)
 class GreedyTree(TreeDecoding):
-    """Trees of the draft's most likely ids with one more drawn under each node, judged by the optimal rule for them.
+    """Trees of the draft's most likely ids and one sampled id under each node, verified by the optimal rule for them.
 
     Source: Hu et al. (2025), arXiv:2502.18779.
     """

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def _integers(values: Iterable[int]) -> tuple[int, ...]:
-    """Python's own integers, whatever kind they came as."""
+    """Converts values to Python integers."""
     return tuple(operator.index(x) for x in values)
 
 
 @attrs.frozen(slots=False)
 class Tree:
-    """Drafted ids as a tree: node 0 is the root (the last emitted id), siblings stand in the order they were drawn in.
+    """Drafted ids as a tree: node 0 is the root (the last emitted id), siblings are in the order they were drawn in.
 
-    K independent paths keep a node for each path's id, unmerged.
+    K independent paths have a node for each id of each path; equal ids are not merged.
     """
 
     parents: tuple[int, ...] = attrs.field(converter=_integers)
@@ -57,16 +57,16 @@ class Tree:
         return tuple(map(tuple, below))
 
     def children(self, node: int) -> tuple[int, ...]:
-        """The nodes right under a node, in draw order."""
+        """The children of a node, in draw order."""
         return self._children[node]
 
     def path(self, node: int) -> tuple[int, ...]:
-        """The ids from the root to a node, the root's left out."""
+        """The ids from the root to a node, without the root's."""
         return () if node == 0 else (*self.path(self.parents[node]), self.tokens[node])
 
     @cached_property
     def depths(self) -> tuple[int, ...]:
-        """How far under the root each node stands."""
+        """The depth of each node; the root has 0."""
         depths = [0]
         for parent in self.parents[1:]:
             depths.append(depths[parent] + 1)
@@ -82,15 +82,15 @@ class Trees(NamedTuple):
     """A batch of trees, padded at the end."""
 
     parents: Int[Tensor, "b m"]
-    """-1 for the root and where there is no node."""
+    """-1 for the root and for padding."""
     tokens: Int[Tensor, "b m"]
-    """-1 for the root and where there is no node."""
+    """-1 for the root and for padding."""
     nodes: Int[Tensor, " b"]
     """Nodes of each tree, the root counted."""
 
 
 def batch(trees: Sequence[Tree]) -> Trees:
-    """Pads trees to the largest.
+    """Pads trees to the size of the largest.
 
     Raises: ValueError if there are none.
     """

@@ -1,4 +1,4 @@
-"""Decoding of a batch by draft trees: a tree a round, one target call to judge it.
+"""Decoding of a batch by draft trees: each round drafts a tree and verifies it with one target call.
 
 Axes: b batch, n ids of a sample, m nodes (the root counted), v vocabulary.
 """
@@ -11,131 +11,133 @@ from typing import NamedTuple
 import torch
 
 from crt_verify import enumeration
-from crt_verify.coins import Coins, Deck
 from crt_verify.drafters import Drafter
-from crt_verify.drafters.drafting import Drafting
-from crt_verify.drafters.growth import Growth
-from crt_verify.judging import Judge
-from crt_verify.ledger import Ledger
+from crt_verify.drafters.draft_session import DraftSession
+from crt_verify.drafters.tree_builder import TreeBuilder
 from crt_verify.pairing import keywords
 from crt_verify.specs import TreeDecoding
+from crt_verify.state import DecodingState
 from crt_verify.tree import Trees
+from crt_verify.uniforms import Uniforms, UniformStream
 from crt_verify.verdict import Verdict, check
+from crt_verify.verifier import Verifier
 from crtcore import Sampling, probabilities
 from crtcore.kinds import Generation, Prior, Request, Session
 
 
 class TreeDecoder:
-    """Draws from the target's law with at most one target call an id, by a drafter and a rule that go together.
+    """Samples from the target's distribution with at most one target call an id, by a drafter and a rule that fit.
 
-    Raises: ValueError saying why the two do not, or if there is no such verification.
+    Raises: ValueError with the reason if drafter and rule do not fit, or if there is no such verification backend.
     """
 
     def __init__(self, drafter: Drafter, rule: str, verification: str = "auto") -> None:
         self.drafter = drafter
-        self.growth = drafter.build()
-        self.judge = Judge(rule, keywords(drafter, rule), nodes=drafter.nodes, wanted=verification)
+        self.builder = drafter.build()
+        self.verifier = Verifier(rule, keywords(drafter, rule), nodes=drafter.nodes, requested=verification)
 
     @property
     def backend(self) -> str:
-        """What judges, and why; there from the first verdict on."""
-        return self.judge.backend
+        """What verifies, and why; set by the first verdict."""
+        return self.verifier.backend
 
     @torch.no_grad()
     def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
-        """Ids after `prompt`; coins go by the position in the sequence at which a round starts, and by node.
+        """Ids after `prompt`; uniforms are addressed by the position at which a round starts, and by node.
 
-        Raises: ValueError if there is no draft, if it has another vocabulary, or if what a prior gives is no law;
-        RunError if the kernels are wanted by name and cannot be had.
+        Raises: ValueError if there is no draft, if its vocabulary differs, or if a prior does not return distributions;
+        RunError if the kernels are requested and cannot run.
         """
         began = time.perf_counter()
         draft = _fitting(target, draft)
         prompt, limits, sampling, class_ids = request.prompt, request.limits, request.sampling, request.class_ids
         start = (prompt >= 0).sum(-1)
-        ledger, draft_calls = Ledger(start, limits), torch.zeros_like(start)
-        longest = min(len(self.growth.widths), limits.length - 1)
+        state, draft_calls = DecodingState(start, limits), torch.zeros_like(start)
+        longest = min(len(self.builder.widths), limits.length - 1)
         capacity = prompt.shape[1] + limits.length - 1
-        deck = Deck(self.growth, request.row_seeds, start, limits.length)
+        stream = UniformStream(self.builder, request.row_seeds, start, limits.length)
         if limits.length:
             session = target.open(prompt, class_ids, capacity=capacity, room=self.drafter.nodes)
-            verdict = _first(session, ledger, self.judge, sampling, deck.deal(ledger.count))
+            verdict = _first(session, state, self.verifier, sampling, stream.at(state.count))
             check(verdict)
         if longest > 0:
             opened = draft.open(prompt, class_ids, capacity=capacity, room=1 + self.drafter.nodes)
-            sides = _Sides(session, Drafting(opened, ledger.last, sampling), self.growth, self.judge)
-            draft_calls += ledger.drawing
-            while (ledger.drawing & (verdict.fault == 0).all()).any():
-                draft_calls += (ledger.remaining - 1).clamp(0, longest)
-                verdict = _round(sides, ledger, deck.deal(ledger.count))
+            parts = _Parts(session, DraftSession(opened, state.last, sampling), self.builder, self.verifier)
+            draft_calls += state.active
+            while (state.active & (verdict.fault == 0).all()).any():
+                draft_calls += (state.remaining - 1).clamp(0, longest)
+                verdict = _round(parts, state, stream.at(state.count))
             check(verdict)
-        return ledger.drawn(draft_calls, time.perf_counter() - began)
+        return state.generation(draft_calls, time.perf_counter() - began)
 
     @torch.no_grad()
     def distribution(
         self, target: Prior, request: Request, *, draft: Prior | None = None
     ) -> dict[tuple[int, ...], float]:
-        """The exact distribution of the emitted row: every tree the draft can propose, both branches of every coin.
+        """The exact distribution of the emitted row, over every draft tree and both outcomes of every accept test.
 
-        Raises: ValueError as `generate` does, or if there are too many rows to enumerate, or if the trees cannot be.
+        Raises: ValueError as `generate` does, or if there are too many rows or trees to enumerate.
         """
         draft = _fitting(target, draft)
         p = enumeration.rows_of(target, request.prompt, request.sampling, request.class_ids)
         q = enumeration.rows_of(draft, request.prompt, request.sampling, request.class_ids)
-        return enumeration.tree_law(p, q, self.drafter, self.judge.reference, request.limits)
+        return enumeration.row_distribution(p, q, self.drafter, self.verifier.reference, request.limits)
 
 
-class _Sides(NamedTuple):
-    """Who takes part in a round."""
+class _Parts(NamedTuple):
+    """What a round works with."""
 
     target: Session
-    draft: Drafting
-    growth: Growth
-    judge: Judge
+    draft: DraftSession
+    builder: TreeBuilder
+    verifier: Verifier
 
 
 def _fitting(target: Prior, draft: Prior | None) -> Prior:
-    """The draft, if it can draft for the target."""
+    """The draft, if it fits the target."""
     if draft is None:
-        raise ValueError("expected a draft prior, got none: a verifier judges what a draft proposes")
+        raise ValueError("expected a draft prior, got none: a verifier accepts or rejects what a draft proposes")
     if draft.vocabulary != target.vocabulary:
         raise ValueError(f"expected a draft over the target's {target.vocabulary} ids, got {draft.vocabulary}")
     return draft
 
 
-def _first(session: Session, ledger: Ledger, judge: Judge, sampling: Sampling, given: Coins) -> Verdict:
-    """The first id, from the call that read the prompt: a tree of no ids."""
+def _first(
+    session: Session, state: DecodingState, verifier: Verifier, sampling: Sampling, uniforms: Uniforms
+) -> Verdict:
+    """Emits the first id, from the call that read the prompt: the verdict on a tree of no ids."""
     p = probabilities(session.next_logits, sampling)[:, None]  # b 1 v
-    root = torch.full_like(given.accept[:, :1], -1)  # b 1
+    root = torch.full_like(uniforms.accept[:, :1], -1)  # b 1
     trees = Trees(root, root, torch.ones_like(root[:, 0]))
-    verdict = judge.verify(trees, p, p, given.accept[:, :1], given.final[:, :1])
-    ledger.emit(verdict.final[:, None], proposed=verdict.length, accepted=verdict.length)
+    verdict = verifier.verify(trees, p, p, uniforms.accept[:, :1], uniforms.final[:, :1])
+    state.emit(verdict.final[:, None], proposed=verdict.length, accepted=verdict.length)
     return verdict
 
 
-def _round(sides: _Sides, ledger: Ledger, given: Coins) -> Verdict:
-    """Drafts a tree no deeper than each row can still use, judges it, and enters what came of it."""
-    depths = (ledger.remaining - 1).clamp(min=0)
-    drafted = sides.growth.propose(sides.draft, depths, given.draft)
-    trees = drafted.trees
-    ids = torch.cat([ledger.last[:, None], trees.tokens[:, 1:]], 1)  # b m
-    logits = sides.target.extend(ids, torch.cat([trees.parents[:, :1], trees.parents[:, 1:].clamp(min=0)], 1))
-    p = probabilities(logits, sides.draft.sampling)
+def _round(parts: _Parts, state: DecodingState, uniforms: Uniforms) -> Verdict:
+    """Drafts a tree no deeper than each row can still use, verifies it, and emits and commits the result."""
+    depths = (state.remaining - 1).clamp(min=0)
+    proposal = parts.builder.propose(parts.draft, depths, uniforms.draft)
+    trees = proposal.trees
+    ids = torch.cat([state.last[:, None], trees.tokens[:, 1:]], 1)  # b m
+    logits = parts.target.extend(ids, torch.cat([trees.parents[:, :1], trees.parents[:, 1:].clamp(min=0)], 1))
+    p = probabilities(logits, parts.draft.sampling)
     nodes = ids.shape[1]
-    verdict = sides.judge.verify(trees, p, drafted.q, given.accept[:, :nodes], given.final[:, :nodes])
+    verdict = parts.verifier.verify(trees, p, proposal.q, uniforms.accept[:, :nodes], uniforms.final[:, :nodes])
     there = verdict.path >= 0
     at = verdict.path.clamp(min=0)
     accepted = torch.where(there, trees.tokens.gather(1, at), -1)  # b k
     block = torch.nn.functional.pad(accepted, (0, 1), value=-1).scatter(
         1, verdict.length[:, None], verdict.final[:, None]
     )
-    ledger.emit(block, proposed=trees.nodes - 1, accepted=verdict.length)
-    root = torch.where(ledger.drawing, 0, -1)[:, None]  # b 1
-    sides.target.commit(torch.where(root == 0, torch.cat([root, verdict.path], 1), -1))
-    places = torch.where(there, drafted.places.gather(1, at), -1)
-    sides.draft.keep(places, accepted, ledger.last, ledger.drawing)
+    state.emit(block, proposed=trees.nodes - 1, accepted=verdict.length)
+    root = torch.where(state.active, 0, -1)[:, None]  # b 1
+    parts.target.commit(torch.where(root == 0, torch.cat([root, verdict.path], 1), -1))
+    places = torch.where(there, proposal.places.gather(1, at), -1)
+    parts.draft.keep(places, accepted, state.last, state.active)
     return verdict
 
 
 def tree_decoder(spec: TreeDecoding) -> TreeDecoder:
-    """The decoder that a spec pairs."""
+    """The decoder of a spec's drafter and rule."""
     return TreeDecoder(spec.drafter, spec.rule, spec.verification)

@@ -1,4 +1,4 @@
-"""Targets, drafts and trees that rules find hard: one place for every property test.
+"""Hard targets, drafts and trees for property tests.
 
 Axes: m nodes (the root counted), v vocabulary.
 """
@@ -30,17 +30,17 @@ def thinned(row: Row, source: np.random.Generator) -> Row:
 
 
 def sure(row: Row, source: np.random.Generator) -> Row:
-    """One entry has it all."""
+    """One entry has probability 1."""
     return np.eye(len(row))[source.integers(len(row))]
 
 
 def with_entry(value: float) -> Callable[[Row, np.random.Generator], Row]:
-    """One entry behind the first is `value`, or none."""
+    """At most one entry behind the first is `value`."""
     return lambda row, source: np.where(np.arange(len(row)) == source.integers(1, 1 + len(row)), value, row)
 
 
 def parted(p: Row, q: Row, _: np.random.Generator) -> tuple[Row, Row]:
-    """No id is possible under both; of one id, both have it."""
+    """No id is possible under both, unless there is only one id."""
     even = np.arange(len(p)) % 2 == 0
     return (np.where(even, p, 0), np.where(even, 0, q)) if len(p) > 1 else (p, q)
 
@@ -69,11 +69,11 @@ KINDS: dict[str, Change] = {
     "tiny": both(with_entry(1e-30)),
     "denormal": both(with_entry(5e-324)),
 }
-"""Laws by what is hard about them."""
+"""Kinds of hard rows."""
 
 
 @lru_cache(maxsize=2**14)
-def laws(kind: str, seed: int, vocabulary: int, path: Ids) -> tuple[Tensor, Tensor]:
+def distributions(kind: str, seed: int, vocabulary: int, path: Ids) -> tuple[Tensor, Tensor]:
     """Target and draft after a path: Dirichlet with a concentration from .1 to 10, then made hard."""
     source = np.random.default_rng([seed, len(path), *path])
     p, q = source.dirichlet(np.full(vocabulary, 10 ** source.uniform(-1, 1)), 2) + 1e-12
@@ -83,19 +83,19 @@ def laws(kind: str, seed: int, vocabulary: int, path: Ids) -> tuple[Tensor, Tens
 
 @attrs.frozen
 class Pair:
-    """A target and a draft, other laws after each path."""
+    """A target and a draft, with different rows after each path."""
 
     kind: str
     seed: int
     vocabulary: int
 
     def p(self, path: Ids) -> Tensor:
-        """What the target says after a path."""
-        return laws(self.kind, self.seed, self.vocabulary, path)[0]
+        """The target's row after a path."""
+        return distributions(self.kind, self.seed, self.vocabulary, path)[0]
 
     def q(self, path: Ids) -> Tensor:
-        """What the draft says after a path."""
-        return laws(self.kind, self.seed, self.vocabulary, path)[1]
+        """The draft's row after a path."""
+        return distributions(self.kind, self.seed, self.vocabulary, path)[1]
 
 
 def pairs(vocabulary: st.SearchStrategy[int] | int, kinds: tuple[str, ...] = tuple(KINDS)) -> st.SearchStrategy[Pair]:
@@ -106,7 +106,7 @@ def pairs(vocabulary: st.SearchStrategy[int] | int, kinds: tuple[str, ...] = tup
 
 @attrs.frozen
 class Draft:
-    """A tree that a draft can draw."""
+    """A tree that can be sampled from a draft."""
 
     pair: Pair
     parents: Ids
@@ -114,26 +114,26 @@ class Draft:
 
     @property
     def tree(self) -> Tree:
-        """Its nodes."""
+        """The tree itself."""
         return Tree(self.parents, self.tokens)
 
     @property
     def p(self) -> Tensor:
-        """What the target says after each node, m v."""
+        """The target's row after each node, m v."""
         return torch.stack([*map(self.pair.p, paths(self.parents, self.tokens))])
 
     @property
     def q(self) -> Tensor:
-        """What the draft says after each node, m v."""
+        """The draft's row after each node, m v."""
         return torch.stack([*map(self.pair.q, paths(self.parents, self.tokens))])
 
 
 def paths(parents: Ids, tokens: Ids) -> list[Ids]:
     """The ids down to each node."""
-    found: list[Ids] = [()]
+    below: list[Ids] = [()]
     for parent, x in zip(parents[1:], tokens[1:], strict=True):
-        found.append((*found[parent], x))
-    return found
+        below.append((*below[parent], x))
+    return below
 
 
 @st.composite
@@ -154,8 +154,8 @@ def drafts(
         if parent >= len(parents):
             continue
         gone = {x for above, x in zip(parents, tokens, strict=True) if above == parent and not repeats}
-        law = pair.q(paths(tuple(parents), tuple(tokens))[parent])
-        possible = [x for x in law.nonzero()[:, 0].tolist() if x not in gone]
+        row = pair.q(paths(tuple(parents), tuple(tokens))[parent])
+        possible = [x for x in row.nonzero()[:, 0].tolist() if x not in gone]
         if possible:  # else the node already has more children than can be drawn
             parents.append(parent)
             tokens.append(draw(st.sampled_from(possible)))

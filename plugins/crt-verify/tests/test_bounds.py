@@ -30,19 +30,19 @@ PAIRS = {
 }
 
 
-def row(law: tuple[float, ...]) -> Tensor:
-    """A float64 law."""
-    return torch.tensor(law, dtype=torch.float64)
+def row(values: tuple[float, ...]) -> Tensor:
+    """A float64 row."""
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def tuples(q: Tensor, k: int, replacement: bool) -> dict[tuple[int, ...], float]:
     """Ordered draws and their chances, by definition."""
-    law, drawn = q.tolist(), {}
-    k = k if replacement else min(k, sum(x > 0 for x in law))
-    for ids in itertools.product(range(len(law)), repeat=k):
-        chance, left = 1.0, set(range(len(law)))
+    row, drawn = q.tolist(), {}
+    k = k if replacement else min(k, sum(x > 0 for x in row))
+    for ids in itertools.product(range(len(row)), repeat=k):
+        chance, left = 1.0, set(range(len(row)))
         for x in ids:
-            chance *= law[x] / math.fsum(law[y] for y in left) if x in left and law[x] else 0.0
+            chance *= row[x] / math.fsum(row[y] for y in left) if x in left and row[x] else 0.0
             left -= set() if replacement else {x}
         if chance:
             drawn[ids] = chance
@@ -202,7 +202,7 @@ def chains(q: Tensor, length: int) -> list[tuple[Tree, float]]:
     return [(Tree(range(-1, length), (-1, *word)), math.prod(float(q[x]) for x in word)) for word in words]
 
 
-def test_the_level_bound_of_two_coins_is_twelve_ninths() -> None:
+def test_the_level_bound_of_two_binary_ids_is_twelve_ninths() -> None:
     p, q = row((1 / 3, 2 / 3)), row((2 / 3, 1 / 3))
 
     levels = path_bounds(lambda _: p, lambda _: q, length=2, k=1)

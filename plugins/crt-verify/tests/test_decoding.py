@@ -1,4 +1,4 @@
-"""The decoding study: what it tries, what it chooses, what comes of trials, and going on after a stop."""
+"""The decoding study: its trials, its choices, its results, and resuming after a stop."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from crt_basics.priors.table import TablePrior
 from crt_run.runs.execute import execute
 from crt_run.runs.records import RECORDS, read_records
-from crt_verify.decoding.intervals import ratio, scaled
+from crt_run.statistics import ratio, scaled
 from crt_verify.decoding.overlap import overlap
 from crt_verify.decoding.table import Entry, Trials, points
-from crt_verify.decoding.trial import Pair, Round, rounds, tried
+from crt_verify.decoding.trial import Pair, Round, rounds, run_trial
 from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
 from crtcore import Sampling, discover
 from crtcore.compose.document import Document, SpecError
@@ -72,9 +72,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Pat
 def test_there_is_a_point_for_each_decoder_and_budget(small: tuple[dict[str, Any], Path]) -> None:
     result, _ = small
 
-    told = [(point["decoder"], point["budget"]) for point in result["points"]]
+    shown = [(point["decoder"], point["budget"]) for point in result["points"]]
 
-    assert told == [("rsd-c", 4), ("rsd-s", 4), ("sd", 3)]
+    assert shown == [("rsd-c", 4), ("rsd-s", 4), ("sd", 3)]
     for point in result["points"]:
         assert point["temperature"] == 0.7
         for name in ("block_efficiency", "mbsu", "accuracy", "bound_fraction"):
@@ -82,24 +82,24 @@ def test_there_is_a_point_for_each_decoder_and_budget(small: tuple[dict[str, Any
         assert point["token_rate"]["mean"] > 0
 
 
-def test_what_judged_is_told_of_every_decoder(small: tuple[dict[str, Any], Path]) -> None:
+def test_the_backend_of_every_decoder_is_recorded(small: tuple[dict[str, Any], Path]) -> None:
     _, folder = small
 
-    told = json.loads((folder / "run.json").read_text())["backends"]
+    backends = json.loads((folder / "run.json").read_text())["backends"]
 
-    judges = {name: words for name, words in told.items() if name.startswith("decoder ")}
+    used = {name: words for name, words in backends.items() if name.startswith("decoder ")}
     structures = ("sd length=3", "rsd-c branching=2,1", "rsd-c branching=4", "rsd-s width=2 length=2")
-    assert set(judges) == {f"decoder {structure}" for structure in structures}
-    assert all(re.fullmatch(r"kernels \(g\+\+ .* on cpu\)", words) for words in judges.values())
+    assert set(used) == {f"decoder {structure}" for structure in structures}
+    assert all(re.fullmatch(r"kernels \(g\+\+ .* on cpu\)", words) for words in used.values())
 
 
-def test_what_judges_changes_no_result(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+def test_the_backend_changes_no_result(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     other = plan(decoder=[table | {"verification": "torch"} for table in DECODERS])
 
     result = execute(other, tmp_path)
 
-    told = json.loads((tmp_path / "small" / other.hash / "run.json").read_text())["backends"]
-    assert {words for name, words in told.items() if name.startswith("decoder ")} == {"torch"}
+    backends = json.loads((tmp_path / "small" / other.hash / "run.json").read_text())["backends"]
+    assert {words for name, words in backends.items() if name.startswith("decoder ")} == {"torch"}
     assert other.hash == plan().hash
     assert timeless(result) == timeless(small[0])
 
@@ -112,7 +112,7 @@ def test_the_structure_with_the_fewest_calls_on_validation_samples_is_kept(
     kept = next(point["structure"] for point in result["points"] if point["decoder"] == "rsd-c")
 
     lines = [line["trials"] for line in read_records(folder / RECORDS) if line["stage"] == "decoding"]
-    calls = {key: sum(map(len, told["accepted"])) for line in lines[:2] for key, told in line.items()}
+    calls = {key: sum(map(len, output["accepted"])) for line in lines[:2] for key, output in line.items()}
     assert set(calls) == {"rsd-c branching=2,1", "rsd-c branching=4"}
     assert f"rsd-c {kept}" == min(calls, key=lambda key: calls[key])
 
@@ -128,21 +128,21 @@ def test_every_decoder_continues_all_samples_at_once_and_the_timed_ones_alone(
     assert [len(line) for line in together] == [1] * 4  # ancestral decoding and three points
     assert [len(line) for line in alone] == [4] * 2
     for line in together:
-        (told,) = line.values()
-        assert [len(row) for row in told["ids"]] == [12] * 3
+        (output,) = line.values()
+        assert [len(row) for row in output["ids"]] == [12] * 3
     for place, line in enumerate(alone):
         for batch in together:
-            ((key, told),) = batch.items()
-            assert line[key]["ids"] == told["ids"][place : place + 1]
+            ((key, output),) = batch.items()
+            assert line[key]["ids"] == output["ids"][place : place + 1]
 
 
-def test_a_study_that_was_stopped_goes_on_where_it_was(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+def test_a_stopped_study_resumes(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     asked = 0
 
     def stopping() -> bool:
         nonlocal asked
         asked += 1
-        return asked > 38 + 4  # in training it is asked at each step but the last
+        return asked > 38 + 4  # training asks at each step but the last
 
     with pytest.raises(Stopped):
         execute(plan(), tmp_path, stopping=stopping)
@@ -192,7 +192,7 @@ def test_samples_too_short_for_prompt_and_length_are_named(tmp_path: Path) -> No
         execute(plan(experiment=long), tmp_path)
 
 
-# What comes of trials
+# Results of trials
 
 
 def table(seed: int, order: int = 1, vocabulary: int = 4) -> TablePrior:
@@ -202,13 +202,13 @@ def table(seed: int, order: int = 1, vocabulary: int = 4) -> TablePrior:
 
 
 def trials(pair: Pair, entries: list[Entry], cost: float = 0.5) -> Trials:
-    """Two samples of 20 ids, the first 4 given."""
+    """Samples of 20 ids, of which 4 are the prompt."""
     ids = torch.randint(4, (6, 20), generator=torch.Generator().manual_seed(5))
     decoders = {"ancestral": discover().find("decoder", "ancestral").spec().build()}  # type: ignore[attr-defined]
     decoders |= {entry.key: entry.spec.build() for entry in entries}
-    told = {key: tried(pair, decoder, ids[:, :4], None, 16) for key, decoder in decoders.items()}
+    outputs = {key: run_trial(pair, decoder, ids[:, :4], None, 16) for key, decoder in decoders.items()}
     seconds = {key: [1.0, 2.0] for key in decoders}
-    return Trials(pair, ids, None, 4, told, seconds, cost)
+    return Trials(pair, ids, None, 4, outputs, seconds, cost)
 
 
 def test_a_draft_equal_to_its_target_reaches_the_bound_at_every_depth() -> None:
@@ -241,22 +241,22 @@ def test_the_same_text_has_the_same_accuracy() -> None:
         Entry("spectr", {"paths": 2, "length": 2}, SpecTr(paths=2, length=2)),
     ]
 
-    found = points(trials(pair, entries), entries)
+    rows = points(trials(pair, entries), entries)
 
-    assert [row.numbers["accuracy"][2:] for row in found] == [(6, 1, 1)] * 2
-    assert [row.labels["structure"] for row in found] == ["length=2", "paths=2 length=2"]
+    assert [row.numbers["accuracy"][2:] for row in rows] == [(6, 1, 1)] * 2
+    assert [row.labels["structure"] for row in rows] == ["length=2", "paths=2 length=2"]
 
 
-def test_rounds_say_where_they_began_and_what_they_could_accept() -> None:
-    told = rounds([0, 3, 0, 2], length=9, levels=3)
+def test_rounds_have_a_start_and_a_possible_length() -> None:
+    played = rounds([0, 3, 0, 2], length=9, levels=3)
 
-    assert told == [Round(1, 3, 3), Round(5, 3, 0), Round(6, 2, 2)]
+    assert played == [Round(1, 3, 3), Round(5, 3, 0), Round(6, 2, 2)]
 
 
 def test_a_last_round_that_can_only_emit_one_id_drafts_nothing() -> None:
-    told = rounds([0, 1, 0], length=4, levels=3)
+    played = rounds([0, 1, 0], length=4, levels=3)
 
-    assert told == [Round(1, 2, 1)]
+    assert played == [Round(1, 2, 1)]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_the_ratio_s_interval_covers_as_often_as_it_says() -> None:
     below = 4 + torch.rand(2000, 12, generator=generator)
     above = 2 * below + torch.randn(2000, 12, generator=generator)
 
-    found = [ratio(x, y, "x") for x, y in zip(above.tolist(), below.tolist(), strict=True)]
+    ratios = [ratio(x, y, "x") for x, y in zip(above.tolist(), below.tolist(), strict=True)]
 
-    covered = sum((each.low or 0) <= 2 <= (each.high or 0) for each in found)
+    covered = sum((each.low or 0) <= 2 <= (each.high or 0) for each in ratios)
     assert abs(covered / 2000 - 0.95) < 0.025

@@ -1,4 +1,4 @@
-"""Drafters: their laws by definition, and batched drafting that follows them.
+"""Drafters: their distributions by definition, and batched drafting that follows them.
 
 Every G-test has a fixed seed, 30,000 draws and a false-alarm rate of 1e-6. Axes: b batch, m nodes, v vocabulary.
 """
@@ -20,12 +20,12 @@ from torch import Tensor
 
 from crt_basics.priors.table import TablePrior
 from crt_verify.bounds import acceptance_bound, greedy_bound, level_bounds, path_bounds
-from crt_verify.coins import Deck
-from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, draft_law, draws
-from crt_verify.drafters.drafting import Drafting
-from crt_verify.drafters.growth import Drafted
-from crt_verify.drafters.race import arrivals
+from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, children, draft_distribution
+from crt_verify.drafters.beam_builder import arrivals
+from crt_verify.drafters.draft_session import DraftSession
+from crt_verify.drafters.tree_builder import Proposal
 from crt_verify.tree import Tree
+from crt_verify.uniforms import UniformStream
 from crtcore import FieldError, Sampling, pick, probabilities
 
 from .strategies import KINDS, Pair, pairs
@@ -57,7 +57,7 @@ def table(seed: int, vocabulary: int = 3, *, order: int = 2, never: float = 0.0)
 
 
 def rows_of(prior: TablePrior, given_ids: tuple[int, ...]) -> Callable[[tuple[int, ...]], Tensor]:
-    """The prior's laws after some ids and a path, by a full pass each."""
+    """The prior's rows after some ids and a path, by a full pass each."""
 
     def row(path: tuple[int, ...]) -> Tensor:
         return probabilities(prior(torch.tensor([[*given_ids, *path]]))[0, -1].detach(), Sampling())
@@ -65,31 +65,31 @@ def rows_of(prior: TablePrior, given_ids: tuple[int, ...]) -> Callable[[tuple[in
     return row
 
 
-def opened(drafter: Drafter, prior: TablePrior, rows: int, sampling: Sampling) -> Drafting:
+def opened(drafter: Drafter, prior: TablePrior, rows: int, sampling: Sampling) -> DraftSession:
     """A draft's session after id 1, with id 0 emitted after it."""
     session = prior.open(torch.ones(rows, 1).long(), capacity=60, room=2 + drafter.nodes)
-    return Drafting(session, torch.zeros(rows).long(), sampling)
+    return DraftSession(session, torch.zeros(rows).long(), sampling)
 
 
-def grown(drafter: Drafter, prior: TablePrior, seeds: Tensor, *, depth: int = 9, **options: Any) -> Drafted:
+def grown(drafter: Drafter, prior: TablePrior, seeds: Tensor, *, depth: int = 9, **options: Any) -> Proposal:
     """Trees for a batch."""
-    growth, rows = drafter.build(), len(seeds)
-    drawn = Deck(growth, seeds, torch.full((rows,), 2), 1).deal(torch.zeros(rows, dtype=torch.int64)).draft
-    return growth.propose(opened(drafter, prior, rows, Sampling(**options)), torch.full((rows,), depth), drawn)
+    builder, rows = drafter.build(), len(seeds)
+    uniforms = UniformStream(builder, seeds, torch.full((rows,), 2), 1).at(torch.zeros(rows, dtype=torch.int64)).draft
+    return builder.propose(opened(drafter, prior, rows, Sampling(**options)), torch.full((rows,), depth), uniforms)
 
 
-def trees_of(drafted: Drafted) -> list[Tree]:
+def trees_of(proposal: Proposal) -> list[Tree]:
     """The trees one by one."""
-    parents, tokens, nodes = (part.tolist() for part in drafted.trees)
+    parents, tokens, nodes = (part.tolist() for part in proposal.trees)
     return [Tree(parents[b][:n], tokens[b][:n]) for b, n in enumerate(nodes)]
 
 
-def surprise(seen: Mapping[Any, int], law: Mapping[Any, float]) -> float:
-    """The chance of a G statistic as large as this under the law; 0 if something impossible was seen."""
-    if not seen.keys() <= law.keys():
+def p_value(seen: Mapping[Any, int], chances: Mapping[Any, float]) -> float:
+    """The p-value of a G statistic; 0 if something impossible was seen."""
+    if not seen.keys() <= chances.keys():
         return 0.0
     total = sum(seen.values())
-    cells = [(seen.get(what, 0), total * chance) for what, chance in law.items()]
+    cells = [(seen.get(what, 0), total * chance) for what, chance in chances.items()]
     common = [cell for cell in cells if cell[1] >= 5]
     rare = [cell for cell in cells if cell[1] < 5]
     if rare:
@@ -98,20 +98,20 @@ def surprise(seen: Mapping[Any, int], law: Mapping[Any, float]) -> float:
     return float(chi2.sf(statistic, max(1, len(common) - 1)))
 
 
-def without_replacement(law: Mapping[Any, float], k: int) -> dict[tuple[Any, ...], float]:
+def without_replacement(chances: Mapping[Any, float], k: int) -> dict[tuple[Any, ...], float]:
     """Ordered draws by definition: each in proportion to what is left."""
-    drawn = {}
-    for chosen in itertools.permutations(law, k):
-        gone = [math.fsum(law[x] for x in chosen[:place]) for place in range(k)]
-        drawn[chosen] = math.prod(law[x] / (1 - before) for x, before in zip(chosen, gone, strict=True))
-    return drawn
+    rows = {}
+    for chosen in itertools.permutations(chances, k):
+        gone = [math.fsum(chances[x] for x in chosen[:place]) for place in range(k)]
+        rows[chosen] = math.prod(chances[x] / (1 - before) for x, before in zip(chosen, gone, strict=True))
+    return rows
 
 
 @pytest.mark.parametrize("drafter", LISTED, ids=str)
 @FINE
 @given(pairs(st.integers(1, 3), tuple(kind for kind in KINDS if kind != "denormal")))  # whose products are 0
-def test_a_law_sums_to_one_over_different_trees(drafter: Drafter, pair: Pair) -> None:
-    drafts = list(draft_law(drafter, pair.q))
+def test_probabilities_of_distinct_trees_sum_to_one(drafter: Drafter, pair: Pair) -> None:
+    drafts = list(draft_distribution(drafter, pair.q))
 
     assert math.fsum(chance for _, chance in drafts) == pytest.approx(1, abs=1e-12)
     assert len({tree for tree, _ in drafts}) == len(drafts)
@@ -119,36 +119,38 @@ def test_a_law_sums_to_one_over_different_trees(drafter: Drafter, pair: Pair) ->
     assert all(len(tree) <= drafter.nodes for tree, _ in drafts)
 
 
-def test_distinct_siblings_have_the_law_of_ordered_draws() -> None:
+def test_distinct_siblings_have_the_distribution_of_ordered_draws() -> None:
     q = {0: 0.1, 1: 0.2, 2: 0.3, 3: 0.4}
 
-    drafts = {tree.tokens[1:]: chance for tree, chance in draft_law(Branching(branching=(3,)), list(q.values()))}
+    drafts = {
+        tree.tokens[1:]: chance for tree, chance in draft_distribution(Branching(branching=(3,)), list(q.values()))
+    }
 
     assert drafts == pytest.approx(without_replacement(q, 3), abs=1e-15)
 
 
 def test_a_tree_has_the_product_of_its_nodes_draws() -> None:
     q = rows_of(table(4), (1, 0))
-    wanted = Tree((-1, 0, 0, 1, 1, 2, 2), (-1, 2, 0, 1, 0, 2, 1))
+    expected = Tree((-1, 0, 0, 1, 1, 2, 2), (-1, 2, 0, 1, 0, 2, 1))
 
-    drafts = dict(draft_law(Branching(branching=(2, 2)), q))
+    drafts = dict(draft_distribution(Branching(branching=(2, 2)), q))
 
     root, left, right = q(()), q((2,)), q((0,))
     root_draws = root[2] * root[0] / (root[0] + root[1])
     left_draws = left[1] * left[0] / (left[0] + left[2])
     right_draws = right[2] * right[1] / (right[0] + right[1])
-    assert drafts[wanted] == pytest.approx(float(root_draws * left_draws * right_draws), abs=1e-15)
+    assert drafts[expected] == pytest.approx(float(root_draws * left_draws * right_draws), abs=1e-15)
 
 
 def test_paths_stay_unmerged() -> None:
-    drafts = dict(draft_law(Paths(paths=2, length=2), [0.25, 0.75]))
+    drafts = dict(draft_distribution(Paths(paths=2, length=2), [0.25, 0.75]))
 
     assert drafts[Tree((-1, 0, 0, 1, 2), (-1, 1, 1, 0, 1))] == pytest.approx(0.75**3 * 0.25, abs=1e-15)
     assert len(drafts) == 16
 
 
 def test_the_most_likely_ids_come_first_and_the_last_is_drawn_off_them() -> None:
-    drafts = dict(draft_law(GreedyTop(branching=(3,)), [0.1, 0.3, 0.3, 0.2, 0.1]))
+    drafts = dict(draft_distribution(GreedyTop(branching=(3,)), [0.1, 0.3, 0.3, 0.2, 0.1]))
 
     star = (-1, 0, 0, 0)
     expected = {Tree(star, (-1, 1, 2, x)): chance for x, chance in ((0, 0.25), (3, 0.5), (4, 0.25))}
@@ -158,14 +160,16 @@ def test_the_most_likely_ids_come_first_and_the_last_is_drawn_off_them() -> None
 def test_fewer_possible_ids_are_fewer_children() -> None:
     q = [0.0, 0.7, 0.3]
 
-    sizes = [{len(tree) for tree, _ in draft_law(kind(branching=(3, 1)), q)} for kind in (Branching, GreedyTop)]
+    sizes = [
+        {len(tree) for tree, _ in draft_distribution(kind(branching=(3, 1)), q)} for kind in (Branching, GreedyTop)
+    ]
 
     assert sizes == [{5}, {5}]  # two children, each with one
 
 
-def test_a_beams_trees_are_not_listed() -> None:
+def test_a_beams_trees_are_not_enumerated() -> None:
     with pytest.raises(ValueError, match="got a beam: how many children a node keeps depends on arrival times"):
-        list(draft_law(Beam(width=2, length=2), [0.5, 0.5]))
+        list(draft_distribution(Beam(width=2, length=2), [0.5, 0.5]))
 
 
 @pytest.mark.parametrize("branching", [(), (2, 0)])
@@ -178,7 +182,7 @@ def test_level_bounds_of_drawn_trees_are_the_node_bounds() -> None:
     p, q = torch.tensor([[0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]], dtype=torch.float64)
 
     def bounds(drafter: Drafter) -> list[float]:
-        return level_bounds(draft_law(drafter, q), lambda _: p)
+        return level_bounds(draft_distribution(drafter, q), lambda _: p)
 
     distinct, greedy = float(acceptance_bound(p, q, 3, replacement=False)), float(greedy_bound(p, q, 3))
     assert bounds(Branching(branching=(3,))) == pytest.approx([distinct], abs=1e-8)
@@ -188,12 +192,12 @@ def test_level_bounds_of_drawn_trees_are_the_node_bounds() -> None:
 
 @pytest.mark.parametrize("drafter", LISTED, ids=str)
 @pytest.mark.parametrize("never", [0.0, 0.4])
-def test_batched_drafting_follows_the_law(drafter: Drafter, never: float) -> None:
+def test_batched_drafting_follows_the_distribution(drafter: Drafter, never: float) -> None:
     prior = table(5, never=never)
 
     seen = Counter(trees_of(grown(drafter, prior, torch.arange(DRAWS))))
 
-    assert surprise(seen, dict(draft_law(drafter, rows_of(prior, (1, 0))))) > 1e-6
+    assert p_value(seen, dict(draft_distribution(drafter, rows_of(prior, (1, 0))))) > 1e-6
 
 
 def test_siblings_out_of_draw_order_are_caught() -> None:
@@ -202,7 +206,7 @@ def test_siblings_out_of_draw_order_are_caught() -> None:
 
     in_id_order = Counter({Tree(t.parents, (-1, *sorted(t.tokens[1:]))): n for t, n in seen.items()})
 
-    assert surprise(in_id_order, dict(draft_law(drafter, rows_of(prior, (1, 0))))) < 1e-6
+    assert p_value(in_id_order, dict(draft_distribution(drafter, rows_of(prior, (1, 0))))) < 1e-6
 
 
 @pytest.mark.parametrize(("width", "length"), [(2, 1), (3, 1), (2, 2), (2, 3)])
@@ -215,83 +219,89 @@ def test_a_beam_keeps_paths_drawn_without_replacement(width: int, length: int) -
     for level in range(1, length + 1):
         kept = Counter(tuple(t.path(n) for n in range(len(t)) if t.depths[n] == level) for t in trees)
         words = itertools.product(range(3), repeat=level)
-        law = {word: math.prod(float(row(word[:n])[x]) for n, x in enumerate(word)) for word in words}
-        assert surprise(kept, without_replacement(law, width)) > 1e-6
+        chances = {word: math.prod(float(row(word[:n])[x]) for n, x in enumerate(word)) for word in words}
+        assert p_value(kept, without_replacement(chances, width)) > 1e-6
 
 
-def test_a_beam_of_one_follows_the_law_of_a_chain() -> None:
+def test_a_beam_of_one_follows_the_distribution_of_a_chain() -> None:
     prior = table(5)
 
     seen = Counter(trees_of(grown(Beam(width=1, length=2), prior, torch.arange(DRAWS))))
 
-    assert surprise(seen, dict(draft_law(Chain(length=2), rows_of(prior, (1, 0))))) > 1e-6
+    assert p_value(seen, dict(draft_distribution(Chain(length=2), rows_of(prior, (1, 0))))) > 1e-6
 
 
 def test_a_beam_has_its_width_on_every_level() -> None:
-    drafted = grown(Beam(width=3, length=4), table(7, vocabulary=5), torch.arange(200))
+    proposal = grown(Beam(width=3, length=4), table(7, vocabulary=5), torch.arange(200))
 
-    assert {tuple(Counter(tree.depths).items()) for tree in trees_of(drafted)} == {
+    assert {tuple(Counter(tree.depths).items()) for tree in trees_of(proposal)} == {
         ((0, 1), (1, 3), (2, 3), (3, 3), (4, 3))
     }
 
 
 def test_a_beam_wider_than_its_paths_keeps_them_all() -> None:
-    drafted = grown(Beam(width=5, length=2), table(7, vocabulary=2), torch.arange(50))
+    proposal = grown(Beam(width=5, length=2), table(7, vocabulary=2), torch.arange(50))
 
-    assert drafted.trees.nodes.tolist() == [1 + 2 + 4] * 50
+    assert proposal.trees.nodes.tolist() == [1 + 2 + 4] * 50
 
 
 @FINE
 @given(st.integers(0, 2**31), st.floats(-600, 0), st.integers(1, 6))
 def test_logarithms_of_times_are_those_of_the_race(seed: int, log_path: float, children: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    coins = torch.randint(2**32, (1, 1, children), generator=generator)
+    uniforms = torch.randint(2**32, (1, 1, children), generator=generator)
     left = torch.rand(1, 1, children, generator=generator, dtype=torch.float64).cumprod(-1)
 
-    told = arrivals(torch.tensor([[log_path]], dtype=torch.float64), torch.zeros(1, 1).double(), left, coins)
+    times = arrivals(torch.tensor([[log_path]], dtype=torch.float64), torch.zeros(1, 1).double(), left, uniforms)
 
-    gaps = -torch.log1p(-(coins.double() + 0.5) / 2**32) / (math.exp(log_path) * left)
+    gaps = -torch.log1p(-(uniforms.double() + 0.5) / 2**32) / (math.exp(log_path) * left)
     gaps[..., 0] = 1  # the first child arrives with its parent, at time 1
-    torch.testing.assert_close(told, gaps.cumsum(-1).log(), rtol=1e-13, atol=1e-12)
+    torch.testing.assert_close(times, gaps.cumsum(-1).log(), rtol=1e-13, atol=1e-12)
 
 
 @pytest.mark.parametrize("drafter", DRAFTERS, ids=str)
-def test_children_come_in_draw_order_from_the_rows_given(drafter: Drafter) -> None:
+def test_children_come_in_draw_order_from_the_returned_rows(drafter: Drafter) -> None:
     prior, seeds = table(8, never=0.3), torch.arange(300)
 
-    drafted = grown(drafter, prior, seeds)
+    proposal = grown(drafter, prior, seeds)
 
     row = rows_of(prior, (1, 0))
-    for b, tree in enumerate(trees_of(drafted)):
+    for b, tree in enumerate(trees_of(proposal)):
         assert list(tree.parents[1:]) == sorted(tree.parents[1:]) or isinstance(drafter, Beam)
         for node in range(len(tree)):
             children = [tree.tokens[child] for child in tree.children(node)]
             if children:
-                assert torch.equal(drafted.q[b, node], row(tree.path(node)))
-                assert all(float(drafted.q[b, node, x]) > 0 for x in children)
+                assert torch.equal(proposal.q[b, node], row(tree.path(node)))
+                assert all(float(proposal.q[b, node, x]) > 0 for x in children)
 
 
 def test_a_chain_is_picked_from_its_rows_bit_by_bit() -> None:
     drafter, seeds = Chain(length=4), torch.arange(500)
     prior = table(9, vocabulary=5).float()
 
-    drafted = grown(drafter, prior, seeds, temperature=0.7, top_k=3)
+    proposal = grown(drafter, prior, seeds, temperature=0.7, top_k=3)
 
-    drawn = Deck(drafter.build(), seeds, torch.full((500,), 2), 1).deal(torch.zeros(500, dtype=torch.int64)).draft
-    assert drafted.q.dtype == torch.float32
-    assert torch.equal(pick(drafted.q[:, :-1], drawn), drafted.trees.tokens[:, 1:])
+    uniforms = (
+        UniformStream(drafter.build(), seeds, torch.full((500,), 2), 1).at(torch.zeros(500, dtype=torch.int64)).draft
+    )
+    assert proposal.q.dtype == torch.float32
+    assert torch.equal(pick(proposal.q[:, :-1], uniforms), proposal.trees.tokens[:, 1:])
 
 
 def test_siblings_are_drawn_from_their_row_bit_by_bit() -> None:
     drafter, seeds = Branching(branching=(3, 2)), torch.arange(500)
     prior = table(9, vocabulary=5).float()
 
-    drafted = grown(drafter, prior, seeds)
+    proposal = grown(drafter, prior, seeds)
 
-    drawn = Deck(drafter.build(), seeds, torch.full((500,), 2), 1).deal(torch.zeros(500, dtype=torch.int64)).draft
-    tokens = drafted.trees.tokens
-    assert torch.equal(draws.distinct(drafted.q[:, 0], drawn[:, :3]), tokens[:, 1:4])
-    assert torch.equal(draws.distinct(drafted.q[:, 1:4], drawn[:, 3:].reshape(500, 3, 2)).flatten(1), tokens[:, 4:])
+    uniforms = (
+        UniformStream(drafter.build(), seeds, torch.full((500,), 2), 1).at(torch.zeros(500, dtype=torch.int64)).draft
+    )
+    tokens = proposal.trees.tokens
+    assert torch.equal(children.distinct(proposal.q[:, 0], uniforms[:, :3]), tokens[:, 1:4])
+    assert torch.equal(
+        children.distinct(proposal.q[:, 1:4], uniforms[:, 3:].reshape(500, 3, 2)).flatten(1), tokens[:, 4:]
+    )
 
 
 @pytest.mark.parametrize("drafter", DRAFTERS, ids=str)
@@ -309,16 +319,16 @@ def test_batch_neighbours_change_nothing(drafter: Drafter) -> None:
 @pytest.mark.parametrize("drafter", DRAFTERS, ids=str)
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_no_tree_is_deeper_than_asked(drafter: Drafter, depth: int) -> None:
-    drafted = grown(drafter, table(11), torch.arange(20), depth=depth)
+    proposal = grown(drafter, table(11), torch.arange(20), depth=depth)
 
-    assert {tree.depth for tree in trees_of(drafted)} == {min(depth, len(drafter.widths))}
+    assert {tree.depth for tree in trees_of(proposal)} == {min(depth, len(drafter.widths))}
 
 
 @pytest.mark.parametrize("drafter", DRAFTERS, ids=str)
 def test_a_one_hot_draft_is_one_path(drafter: Drafter) -> None:
-    drafted = grown(drafter, table(12), torch.arange(20), temperature=0)
+    proposal = grown(drafter, table(12), torch.arange(20), temperature=0)
 
-    words = [{tree.path(node) for node in range(len(tree))} for tree in trees_of(drafted)]
+    words = [{tree.path(node) for node in range(len(tree))} for tree in trees_of(proposal)]
     assert all(each == words[0] and len(each) == 1 + len(drafter.widths) for each in words)
 
 
@@ -326,50 +336,50 @@ def test_a_one_hot_draft_is_one_path(drafter: Drafter) -> None:
 @given(st.integers(0, 2**31), st.integers(1, 5), st.booleans())
 def test_tiny_and_impossible_ids_keep_their_shares(seed: int, k: int, top: bool) -> None:
     q = torch.tensor([[1.0, 1e-30, 3e-30, 0.0]], dtype=torch.float64)
-    coins = torch.randint(2**32, (4000, k), generator=torch.Generator().manual_seed(seed))
+    uniforms = torch.randint(2**32, (4000, k), generator=torch.Generator().manual_seed(seed))
 
-    ids = (draws.off_top if top else draws.distinct)(q.expand(4000, -1), coins)
+    ids = (children.greedy_top if top else children.distinct)(q.expand(4000, -1), uniforms)
 
     assert (ids[:, 3:] == -1).all()
     assert not (ids == 3).any()
     assert all(len(set(row) - {-1}) == min(k, 3) for row in ids.tolist())
     if k > 1 and not top:
-        assert 0.70 < (ids[:, 1] == 2).double().mean() < 0.80  # 3 in 4 +- 7 standard errors: 1e-11 of false alarms
+        assert 0.70 < (ids[:, 1] == 2).double().mean() < 0.80  # 3 in 4 +- 7 standard errors: 1e-11 false alarms
 
 
 @pytest.mark.parametrize("drafter", DRAFTERS, ids=str)
-def test_a_draft_that_is_no_law_still_gives_its_rows(drafter: Drafter) -> None:
+def test_an_invalid_draft_still_returns_its_rows(drafter: Drafter) -> None:
     prior = TablePrior(torch.full((1, 4, 3), math.nan))
 
-    drafted = grown(drafter, prior, torch.arange(3))
+    proposal = grown(drafter, prior, torch.arange(3))
 
-    assert drafted.q[:, 0].isnan().all()
-    assert (drafted.trees.nodes > 1).all()  # so that the verifier looks at the row, and names it
+    assert proposal.q[:, 0].isnan().all()
+    assert (proposal.trees.nodes > 1).all()  # so that the verifier reads the row and reports it
 
 
 @pytest.mark.parametrize("drafter", DRAFTERS, ids=str)
-def test_a_lagging_session_knows_all_that_was_emitted(drafter: Drafter) -> None:
+def test_a_lagging_session_has_all_emitted_ids(drafter: Drafter) -> None:
     prior, rows = table(13, order=4, never=0.2), 12
-    growth, generator = drafter.build(), torch.Generator().manual_seed(0)
-    drafting = opened(drafter, prior, rows, Sampling())
+    builder, generator = drafter.build(), torch.Generator().manual_seed(0)
+    session = opened(drafter, prior, rows, Sampling())
     emitted = [[0] for _ in range(rows)]
-    drawing = torch.ones(rows, dtype=torch.bool)
+    active = torch.ones(rows, dtype=torch.bool)
     for turn in range(7):
-        coins = torch.randint(2**32, (rows, sum(growth.coins)), generator=generator)
+        uniforms = torch.randint(2**32, (rows, sum(builder.uniforms)), generator=generator)
         depths = torch.randint(0, 5, (rows,), generator=generator)
-        drafted = growth.propose(drafting, depths, coins)
+        proposal = builder.propose(session, depths, uniforms)
         for b in range(rows):
-            if drawing[b]:
+            if active[b]:
                 expected = rows_of(prior, (1, *emitted[b]))(())
-                assert torch.equal(drafted.q[b, 0], expected), (turn, b)
+                assert torch.equal(proposal.q[b, 0], expected), (turn, b)
         nodes, ids = torch.full((2, rows, 4), -1)
-        for b, tree in enumerate(trees_of(drafted)):
+        for b, tree in enumerate(trees_of(proposal)):
             node = int(torch.randint(len(tree), (), generator=generator))
             word = tree.path(node)
             emitted[b] += [*word, turn % 3]
             for place in range(len(word) - 1, -1, -1):
-                nodes[b, place], ids[b, place] = drafted.places[b, node], tree.tokens[node]
+                nodes[b, place], ids[b, place] = proposal.places[b, node], tree.tokens[node]
                 node = tree.parents[node]
-        drawing = drawing & (torch.rand(rows, generator=generator) < 0.95)
+        active = active & (torch.rand(rows, generator=generator) < 0.95)
 
-        drafting.keep(nodes, ids, torch.full((rows,), turn % 3), drawing)
+        session.keep(nodes, ids, torch.full((rows,), turn % 3), active)

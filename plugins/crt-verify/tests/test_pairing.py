@@ -1,4 +1,4 @@
-"""Drafters' laws and rules' laws together: exact, as good as published, and below the bound.
+"""Drafters with rules: exact, as good as published, and below the bound.
 
 Axes: v vocabulary.
 """
@@ -21,20 +21,20 @@ from torch import Tensor
 from crt_basics.priors.table import TablePrior
 from crt_verify import rules
 from crt_verify.bounds import acceptance_bound, fixed_bound, greedy_bound, level_bounds, path_bounds
-from crt_verify.coins import Deck
-from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, draft_law
-from crt_verify.drafters.drafting import Drafting
+from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, draft_distribution
+from crt_verify.drafters.draft_session import DraftSession
 from crt_verify.pairing import EXACT, paired
 from crt_verify.rules import Rule
-from crt_verify.rules.forest import Forest
 from crt_verify.rules.plan import Plan
+from crt_verify.rules.tree_batch import TreeBatch
 from crt_verify.tree import Tree
+from crt_verify.uniforms import UniformStream
 from crtcore import Sampling
 
 from .strategies import Ids, Pair, pairs
 
 Rows = Callable[[Ids], Tensor]
-Law = dict[Ids, float]
+Distribution = dict[Ids, float]
 FEW = settings(max_examples=3, deadline=None, derandomize=True, database=None)
 MANY = settings(FEW, max_examples=15)
 
@@ -63,39 +63,41 @@ READERS = tuple(name for name in EXACT if name != "target-only")
 CROSSED = torch.tensor([[0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]], dtype=torch.float64)
 
 
-def emitted(drafter: Drafter, judge: Rule, p: Rows, q: Rows) -> Law:
-    """The law of what a round emits, over all trees and coins."""
-    law = defaultdict[Ids, float](float)
-    for tree, drawn in draft_law(drafter, q):
+def emitted(drafter: Drafter, verifier: Rule, p: Rows, q: Rows) -> Distribution:
+    """The distribution of what a round emits, over all trees."""
+    chances = defaultdict[Ids, float](float)
+    for tree, drawn in draft_distribution(drafter, q):
         paths = [tree.path(node) for node in range(len(tree))]
-        for row, chance in judge.law(tree, torch.stack([*map(p, paths)]), torch.stack([*map(q, paths)])).items():
-            law[row] += drawn * chance
-    return dict(law)
+        for row, chance in verifier.distribution(
+            tree, torch.stack([*map(p, paths)]), torch.stack([*map(q, paths)])
+        ).items():
+            chances[row] += drawn * chance
+    return dict(chances)
 
 
-def continued(law: Law, p: Rows, length: int) -> Law:
-    """A law of rows of full length: short rows are continued by the target."""
+def continued(chances: Distribution, p: Rows, length: int) -> Distribution:
+    """The distribution of rows of full length: short rows are continued by the target."""
     whole = defaultdict[Ids, float](float)
-    for row, mass in law.items():
+    for row, mass in chances.items():
         for rest in itertools.product(range(len(p(()))), repeat=length - len(row)):
             ids = row + rest
             whole[ids] += mass * math.prod(float(p(ids[:n])[ids[n]]) for n in range(len(row), length))
     return whole
 
 
-def distance(law: Law, p: Rows, length: int) -> float:
-    """Total variation from the target's joint law."""
-    told, true = continued(law, p, length), continued({(): 1.0}, p, length)
-    return sum(abs(told[row] - true[row]) for row in true) / 2
+def distance(chances: Distribution, p: Rows, length: int) -> float:
+    """Total variation from the target's joint distribution."""
+    actual, true = continued(chances, p, length), continued({(): 1.0}, p, length)
+    return sum(abs(actual[row] - true[row]) for row in true) / 2
 
 
-def mean(law: Law) -> float:
+def mean(chances: Distribution) -> float:
     """Mean emitted ids."""
-    return math.fsum(len(row) * chance for row, chance in law.items())
+    return math.fsum(len(row) * chance for row, chance in chances.items())
 
 
 def bound(kind: type[Drafter], p: Tensor, q: Tensor, k: int) -> float:
-    """The most that a node can accept of what a drafter draws."""
+    """The largest acceptance of a node for a drafter."""
     if kind is GreedyTop:
         return float(greedy_bound(p, q, k))
     return float(acceptance_bound(p, q, 1 if kind is Chain else k, replacement=kind is not Branching))
@@ -104,15 +106,15 @@ def bound(kind: type[Drafter], p: Tensor, q: Tensor, k: int) -> float:
 @pytest.mark.parametrize(("drafter", "rule"), PAIRINGS, ids=str)
 @FEW
 @given(pair=pairs(st.integers(2, 3)))
-def test_a_pairing_has_the_targets_joint_law_and_stays_below_the_bound(drafter: Drafter, rule: str, pair: Pair) -> None:
-    law = emitted(drafter, paired(drafter, rule), pair.p, pair.q)
+def test_a_pairing_is_exact_and_below_the_bound(drafter: Drafter, rule: str, pair: Pair) -> None:
+    chances = emitted(drafter, paired(drafter, rule), pair.p, pair.q)
 
-    levels = sum(level_bounds(draft_law(drafter, pair.q), pair.p))
-    assert distance(law, pair.p, len(drafter.widths) + 1) <= 1e-12
-    assert mean(law) - 1 <= levels + 1e-8  # the solver's error
+    levels = sum(level_bounds(draft_distribution(drafter, pair.q), pair.p))
+    assert distance(chances, pair.p, len(drafter.widths) + 1) <= 1e-12
+    assert mean(chances) - 1 <= levels + 1e-8  # the solver's error
     if isinstance(drafter, Chain | Paths):
         count = drafter.widths[0]
-        assert mean(law) - 1 <= sum(path_bounds(pair.p, pair.q, len(drafter.widths), count)) + 1e-12
+        assert mean(chances) - 1 <= sum(path_bounds(pair.p, pair.q, len(drafter.widths), count)) + 1e-12
 
 
 @pytest.mark.parametrize(("kind", "rule"), AT_A_NODE)
@@ -126,14 +128,14 @@ def test_no_rule_accepts_more_at_a_node_than_its_bound(kind: type[Drafter], rule
     most = bound(kind, pair.p(()), pair.q(()), k)
     assert accepted <= most + 1e-12
     if rule == "greedy" or (kind is Chain and rule in READERS):
-        assert accepted >= most - 1e-12  # these are the best there can be
+        assert accepted >= most - 1e-12  # these are optimal
 
 
 def eager(rule: Rule, share: float) -> Rule:
-    """A rule that accepts each node with some of what is missing to certainty."""
+    """A rule that accepts each node more often than it should."""
 
-    def plan(forest: Forest) -> Plan:
-        plan = rule.plan(forest)
+    def plan(batch: TreeBatch) -> Plan:
+        plan = rule.plan(batch)
         return plan._replace(gain=plan.gain + share * (plan.bar - plan.gain).clamp(min=0))
 
     return attrs.evolve(rule, plan=plan)
@@ -166,7 +168,7 @@ def test_a_rule_that_accepts_more_of_a_tree_than_its_bound_is_caught(drafter: Dr
 
     accepted = mean(emitted(drafter, eager(paired(drafter, rule), 0.8), lambda _: p, lambda _: q)) - 1
 
-    assert accepted > sum(level_bounds(draft_law(drafter, q), lambda _: p)) + 0.01
+    assert accepted > sum(level_bounds(draft_distribution(drafter, q), lambda _: p)) + 0.01
 
 
 def test_the_bound_of_other_draws_is_caught() -> None:
@@ -183,9 +185,9 @@ def test_the_bound_of_other_draws_is_caught() -> None:
 def test_a_target_alone_accepts_fixed_children_up_to_their_bound(pair: Pair, ids: list[int]) -> None:
     tree, p = Tree((-1, *[0] * len(ids)), (-1, *ids)), pair.p(())
 
-    law = rules.rule("target-only").law(tree, p.expand(len(tree), -1), p.expand(len(tree), -1))
+    chances = rules.rule("target-only").distribution(tree, p.expand(len(tree), -1), p.expand(len(tree), -1))
 
-    assert mean(law) - 1 == pytest.approx(float(fixed_bound(p, torch.tensor(ids))), abs=1e-12)
+    assert mean(chances) - 1 == pytest.approx(float(fixed_bound(p, torch.tensor(ids))), abs=1e-12)
 
 
 TREES = 1_000_000
@@ -200,14 +202,14 @@ def table() -> TablePrior:
 
 @cache
 def beams(width: int, length: int) -> dict[Tree, int]:
-    """Many beams drawn from the table, the same ones counted together."""
+    """Counts of many beams sampled from the table."""
     seen: defaultdict[Tree, int] = defaultdict(int)
-    growth = Beam(width=width, length=length).build()
+    builder = Beam(width=width, length=length).build()
     for part in torch.arange(TREES).chunk(10):
         last = torch.zeros_like(part)
         session = table().open(last[:, None][:, :0], capacity=9, room=20)
-        drawn = Deck(growth, part, last, 1).deal(torch.zeros_like(last)).draft
-        trees, *_ = growth.propose(Drafting(session, last, Sampling()), last + length, drawn)
+        drawn = UniformStream(builder, part, last, 1).at(torch.zeros_like(last)).draft
+        trees, *_ = builder.propose(DraftSession(session, last, Sampling()), last + length, drawn)
         rows, times = torch.cat([trees.parents, trees.tokens], 1).unique(dim=0, return_counts=True)
         for row, count in zip(rows.tolist(), times.tolist(), strict=True):
             nodes = 1 + width * length
@@ -216,17 +218,17 @@ def beams(width: int, length: int) -> dict[Tree, int]:
 
 
 @pytest.mark.parametrize(("rule", "exact"), [("recursive", True), ("target-only", True), ("multiround", False)])
-def test_a_million_beams_give_the_targets_law_to_sampling_noise(rule: str, exact: bool) -> None:
-    """Each tree's law is exact; only trees are sampled. 27 rows at 6.3 standard errors: 1e-8 false alarms."""
+def test_a_million_beams_have_the_targets_distribution_to_sampling_noise(rule: str, exact: bool) -> None:
+    """Each tree's distribution is exact; only trees are sampled. 27 rows at 6.3 standard errors: 1e-8 false alarms."""
     logits = {path: table()(torch.tensor([[0, *path]]))[0, -1].detach() for n in range(3) for path in PATHS[n]}
-    judge = rules.rule(rule)
+    verifier = rules.rule(rule)
     first, second = torch.zeros(2, 27, dtype=torch.float64)
 
     for tree, count in beams(2, 2).items():
         paths = [tree.path(node) for node in range(len(tree))]
         q = torch.stack([logits[path].softmax(-1) for path in paths])
-        law = judge.law(tree, torch.stack([against(logits[path]) for path in paths]), q)
-        whole = continued(law, lambda path: against(logits[path]), 3)
+        chances = verifier.distribution(tree, torch.stack([against(logits[path]) for path in paths]), q)
+        whole = continued(chances, lambda path: against(logits[path]), 3)
         row = torch.tensor([whole[ids] for ids in PATHS[3]], dtype=torch.float64)
         first += count / TREES * row
         second += count / TREES * row**2
@@ -242,5 +244,5 @@ PATHS = [list(itertools.product(range(3), repeat=length)) for length in range(4)
 
 
 def against(logits: Tensor) -> Tensor:
-    """A target that likes least what the draft likes most."""
+    """A target for which the draft's likeliest ids are the least likely."""
     return (-logits).softmax(-1)

@@ -1,4 +1,4 @@
-"""What the package brings."""
+"""The components of the package."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ COMPONENTS = plugin.crt_components()
 def test_it_brings_every_decoder_by_name() -> None:
     registry = Registry.of([("verify", component) for component in COMPONENTS])
 
-    found = registry.names("decoder")
+    names = registry.names("decoder")
 
-    assert found == ["block", "greedy-tree", "rsd-c", "rsd-s", "sd", "spectr", "traversal"]
+    assert names == ["block", "greedy-tree", "rsd-c", "rsd-s", "sd", "spectr", "traversal"]
 
 
 def test_every_pairing_is_exact() -> None:

@@ -10,7 +10,7 @@ from crt_verify.tree import batch
 TREE = Tree(parents=[-1, 0, 0, 1], tokens=[-1, 3, 5, 2])
 
 
-def test_a_tree_tells_its_shape() -> None:
+def test_a_tree_has_children_depths_and_paths() -> None:
     assert [TREE.children(node) for node in range(4)] == [(1, 2), (3,), (), ()]
     assert (len(TREE), TREE.depth, TREE.depths, TREE.path(3)) == (4, 2, (0, 1, 1, 2), (3, 2))
 
@@ -31,7 +31,7 @@ def test_equal_trees_are_one_key() -> None:
         ([-1, 0], [-1, -1], "node 1 to carry an id, got -1"),
     ],
 )
-def test_what_is_no_tree_is_refused(parents: list[int], tokens: list[int], reason: str) -> None:
+def test_an_invalid_tree_is_refused(parents: list[int], tokens: list[int], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Tree(parents=parents, tokens=tokens)
 

@@ -1,4 +1,4 @@
-"""Decoding by trees keeps the laws of decoders, whatever exact pairing does it."""
+"""Decoding by trees has the target's distribution, for every exact pairing."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def draw(decoder: TreeDecoder, target: Any, draft: Any, rows: int, limits: Limit
 
 
 def ancestral(target: TablePrior, limits: Limits) -> dict[tuple[int, ...], float]:
-    """The target's own law of rows after id 1."""
-    law = {(): 1.0}
+    """The target's distribution of rows after id 1."""
+    chances = {(): 1.0}
     for _ in range(limits.length):
-        going = {row: law.pop(row) for row in list(law) if not set(row) & set(limits.stop)}
+        going = {row: chances.pop(row) for row in list(chances) if not set(row) & set(limits.stop)}
         for row, chance in going.items():
             after = probabilities(target(torch.tensor([[1, *row]]))[0, -1], Sampling()).tolist()
-            law |= {(*row, x): chance * weight for x, weight in enumerate(after)}
-    return law
+            chances |= {(*row, x): chance * weight for x, weight in enumerate(after)}
+    return chances
 
 
 @pytest.mark.parametrize(("drafter", "rule"), PAIRS, ids=str)
@@ -60,9 +60,9 @@ def test_drawn_rows_follow_the_target(drafter: Drafter, rule: str) -> None:
     drawn = draw(TreeDecoder(drafter, rule), target, draft, rows, limits)
 
     seen = Counter(tuple(x for x in row if x >= 0) for row in drawn.ids.tolist())
-    law = ancestral(target, limits)
-    assert set(seen) <= set(law)
-    cells = [(seen[row], rows * chance) for row, chance in law.items() if rows * chance >= 5]
+    chances = ancestral(target, limits)
+    assert set(seen) <= set(chances)
+    cells = [(seen[row], rows * chance) for row, chance in chances.items() if rows * chance >= 5]
     rest = rows - sum(n for n, _ in cells), rows - math.fsum(due for _, due in cells)
     score = 2 * math.fsum(n * math.log(n / due) for n, due in (*cells, rest) if n)
     assert chi2.sf(score, len(cells)) > 1e-6  # the false-alarm rate
@@ -91,7 +91,7 @@ def test_a_chain_equal_to_the_target_is_accepted_whole(drafter: Drafter, rule: s
         (Chain(length=1), "luck", "expected one of single"),
     ],
 )
-def test_a_pairing_that_bends_the_law_is_refused_with_the_reason(drafter: Drafter, rule: str, reason: str) -> None:
+def test_a_pairing_that_is_not_exact_is_refused_with_the_reason(drafter: Drafter, rule: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         paired(drafter, rule)
 
@@ -127,7 +127,7 @@ def test_counted_calls_are_those_made(drafter: Drafter) -> None:
     drawn = draw(TreeDecoder(drafter, "target-only"), target, draft, 1, Limits(length=9))
 
     assert target.calls == int(drawn.target_calls)
-    assert int(drawn.draft_calls) <= draft.calls <= int(drawn.draft_calls) + 2  # a last tree cut short still grows
+    assert int(drawn.draft_calls) <= draft.calls <= int(drawn.draft_calls) + 2  # a last tree is built whole
 
 
 def test_wider_trees_take_fewer_target_calls() -> None:
@@ -144,12 +144,12 @@ def test_wider_trees_take_fewer_target_calls() -> None:
 
 @pytest.mark.parametrize("broken", ["target", "draft"])
 @pytest.mark.parametrize("drafter", [SMALL[Branching], SMALL[Beam]], ids=str)
-def test_logits_that_are_no_numbers_are_named(broken: str, drafter: Drafter) -> None:
+def test_nan_logits_are_reported(broken: str, drafter: Drafter) -> None:
     logits = torch.zeros(1, 4, 3, dtype=torch.float64)
     logits[0, 2] = math.nan  # after id 2
     priors = {"target": table(0), "draft": table(1)} | {broken: TablePrior(logits)}
 
-    with pytest.raises(ValueError, match=rf"row \d+, node \d: the {broken}'s law has a NaN"):
+    with pytest.raises(ValueError, match=rf"row \d+, node \d: the {broken}'s distribution has a NaN"):
         draw(TreeDecoder(drafter, "recursive"), priors["target"], priors["draft"], 50, Limits(length=13))
 
 
@@ -195,7 +195,7 @@ def test_float32_priors_are_drawn_from() -> None:
 
 
 def test_too_many_rows_are_not_enumerated() -> None:
-    prompt, limits = torch.zeros(1, 0, dtype=torch.int64), Limits(length=11)
+    request = Request(torch.zeros(1, 0, dtype=torch.int64), Limits(length=11), Sampling())
 
     with pytest.raises(ValueError, match=r"expected at most 100000 rows, got 3\*\*11"):
-        TreeDecoder(Chain(length=1), "single").law(table(0), prompt, draft=table(1), limits=limits, sampling=Sampling())
+        TreeDecoder(Chain(length=1), "single").distribution(table(0), request, draft=table(1))

@@ -1,1 +1,1 @@
-"""The decoding study: what drafting gains, by decoder and by the drafted ids that a target call may judge."""
+"""The decoding study: what drafting gains, by decoder and by the drafted ids that a target call verifies."""

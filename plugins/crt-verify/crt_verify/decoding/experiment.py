@@ -13,10 +13,10 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from crt_run.runs.records import RECORDS, read_records
-from crt_run.training.stages import trained_prior
+from crt_run.training.stages import build_dataset, trained_prior
 from crt_verify.decoding.spec import Decoding
 from crt_verify.decoding.table import Entry, Trials, numbers, points
-from crt_verify.decoding.trial import Pair, step_time, tried
+from crt_verify.decoding.trial import Pair, run_trial, step_time
 from crtcore import Noise, discover
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Decoder, Findings, Json, Run
@@ -25,30 +25,29 @@ if TYPE_CHECKING:
     from crtcore.kinds import Plan
 
 TRIALS = "decoding"
-"""The stage that trials are recorded under."""
+"""The stage name of recorded trials."""
 
 
 class Samples(NamedTuple):
-    """Held-out samples long enough to be continued."""
+    """Held-out samples that are long enough to be continued."""
 
     ids: Int[Tensor, "b n"]
     class_ids: Int[Tensor, " b"] | None
 
     def at(self, row: slice) -> Samples:
-        """Some of them."""
+        """Some of the samples."""
         return Samples(self.ids[row], None if self.class_ids is None else self.class_ids[row])
 
 
 class DecodingExperiment:
-    """Every decoder against ancestral decoding: what it saves, and that nothing else changes."""
+    """Every decoder against ancestral decoding."""
 
     def __init__(self, spec: Decoding) -> None:
         self.spec = spec
 
     def __call__(self, plan: Plan, run: Run) -> Findings:
-        """Trains what is not trained yet, tries what is not tried yet, then measures."""
-        dataset = plan.parts["dataset"].build()
-        run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
+        """Trains the priors and runs the trials that are not done yet, then measures."""
+        dataset = build_dataset(plan, run)
         target, draft = (
             trained_prior(role, plan, run, dataset, evaluations=self.spec.evaluations) for role in ("prior", "draft")
         )
@@ -63,17 +62,17 @@ class DecodingExperiment:
         chosen = self._samples("validation", self.spec.choices, plan, run, dataset)
         tested = self._samples("test", self.spec.prompts, plan, run, dataset)
         with torch.inference_mode():
-            trials, seconds = self._trials(run, pair, entries, chosen, tested)
-            given = tested.at(slice(0, 1))
-            times = [step_time(prior, given.ids[:, : self.spec.prompt], given.class_ids) for prior in (target, draft)]
-            told = Trials(pair, *tested, self.spec.prompt, trials, seconds, times[1] / times[0])
-            findings = Findings(numbers(told), points(told, entries))
+            outputs, seconds = self._trials(run, pair, entries, chosen, tested)
+            one = tested.at(slice(0, 1))
+            times = [step_time(prior, one.ids[:, : self.spec.prompt], one.class_ids) for prior in (target, draft)]
+            trials = Trials(pair, *tested, self.spec.prompt, outputs, seconds, times[1] / times[0])
+            findings = Findings(numbers(trials), points(trials, entries))
         for role, part in (("target", target), ("draft", draft)):
             run.note_backends(role, part)  # known once the part has run
         return findings
 
     def _samples(self, split: str, count: int, plan: Plan, run: Run, dataset: Dataset) -> Samples:
-        """Samples in an order of the seed's, those with an id at every place that is asked for.
+        """The first samples, shuffled by the seed, that are long enough for prompt and continuation.
 
         Raises: RunError if there are too few.
         """
@@ -92,9 +91,9 @@ class DecodingExperiment:
     def _trials(
         self, run: Run, pair: Pair, entries: list[Entry], chosen: Samples, tested: Samples
     ) -> tuple[dict[str, Json], dict[str, list[float]]]:
-        """What each decoder made of the test samples, and its seconds for each of those that are timed.
+        """Each decoder's trial on the test samples, and its seconds for each of the timed ones.
 
-        Ancestral decoding comes first; what was recorded is not done again.
+        Ancestral decoding comes first; recorded trials are not run again.
         """
         done = {line["step"]: line["trials"] for line in read_records(run.folder / RECORDS) if line["stage"] == TRIALS}
         rivals = [index for group in groups(entries).values() if len(group) > 1 for index in group]
@@ -113,33 +112,33 @@ class DecodingExperiment:
 
         score: dict[int, float] = {}
         for place, index in enumerate(rivals):
-            (told,) = step(place, [built[index]], chosen).values()
-            score[index] = calls(told)
+            (output,) = step(place, [built[index]], chosen).values()
+            score[index] = calls(output)
         best = [built[min(group, key=lambda index: score.get(index, 0.0))] for group in groups(entries).values()]
-        found: dict[str, Json] = {}
+        outputs: dict[str, Json] = {}
         for place, decoder in enumerate([ancestral, *best], len(rivals)):
-            found |= step(place, [decoder], tested)
-        seconds: dict[str, list[float]] = {key: [] for key in found}
+            outputs |= step(place, [decoder], tested)
+        seconds: dict[str, list[float]] = {key: [] for key in outputs}
         for row in range(self.spec.timed):
-            turn = best[row % len(best) :] + best[: row % len(best)]  # so that no one always goes first
-            for key, told in step(timed + row, [ancestral, *turn], tested.at(slice(row, row + 1)), row).items():
-                seconds[key].append(told["seconds"])
+            turn = best[row % len(best) :] + best[: row % len(best)]  # so that no decoder always goes first
+            for key, output in step(timed + row, [ancestral, *turn], tested.at(slice(row, row + 1)), row).items():
+                seconds[key].append(output["seconds"])
         for key, each in built:
             run.note_backends(f"decoder {key}", each)
-        return found, seconds
+        return outputs, seconds
 
     def _try(self, pair: Pair, decoder: Decoder, samples: Samples, first: int) -> Json:
-        return tried(pair, decoder, samples.ids[:, : self.spec.prompt], samples.class_ids, self.spec.length, first)
+        return run_trial(pair, decoder, samples.ids[:, : self.spec.prompt], samples.class_ids, self.spec.length, first)
 
 
 def groups(entries: list[Entry]) -> dict[tuple[str, int], list[int]]:
-    """Decoders of one name and budget: places in the list."""
-    found: dict[tuple[str, int], list[int]] = {}
+    """Places in the list of the decoders of each name and budget."""
+    places: dict[tuple[str, int], list[int]] = {}
     for index, entry in enumerate(entries):
-        found.setdefault((entry.name, entry.budget), []).append(index)
-    return found
+        places.setdefault((entry.name, entry.budget), []).append(index)
+    return places
 
 
-def calls(told: Mapping[str, Any]) -> float:
-    """Target calls that samples took, of those that could be saved."""
-    return float(sum(len(accepted) - 1 for accepted in told["accepted"]))
+def calls(output: Mapping[str, Any]) -> float:
+    """Target calls of the samples, without the ones that read the prompts."""
+    return float(sum(len(accepted) - 1 for accepted in output["accepted"]))

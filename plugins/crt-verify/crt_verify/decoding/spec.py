@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Decoding(ExperimentSpec):
-    """Train (or load) a target and a draft, continue held-out samples with every decoder, and compare with ancestral.
+    """Train a target and a draft, continue held-out samples with every decoder, and compare with ancestral decoding.
 
-    Decoders of one name and budget (drafted ids that the target judges in a call) are one point: its best structure is
-    chosen on validation samples.
+    Decoders of one name and budget (drafted ids that the target verifies in a call) are one point: its best structure
+    is chosen on validation samples.
     Source: Jeon et al. (2024), arXiv:2402.14160, section 5.
     """
 
@@ -42,22 +42,22 @@ class Decoding(ExperimentSpec):
     )
 
     prompts: int = attrs.field(default=64, validator=at_least(2))
-    """Test samples that are continued, all at once: what depends on no clock is measured on them."""
+    """Test samples that are continued as one batch: all but time is measured on them."""
     timed: int = attrs.field(default=16, validator=at_least(2))
-    """The first ones of them, continued once more one at a time, as someone who waits for a text does."""
+    """The first of these, continued again one at a time to measure time."""
     choices: int = attrs.field(default=8, validator=at_least(1))
-    """Validation samples that a structure is chosen on."""
+    """Validation samples on which a structure is chosen."""
     prompt: int = attrs.field(default=128, validator=at_least(1))
-    """Ids of a sample that are given."""
+    """Ids of a sample that are the prompt."""
     length: int = attrs.field(default=64, validator=at_least(2))
-    """Ids that are drawn after them."""
+    """Ids that are generated after the prompt."""
     evaluations: int = attrs.field(default=10, validator=at_least(1))
-    """Times a prior is scored on validation samples while it trains; the best one is kept."""
+    """Validations of a prior in training; the best weights are kept."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """What the target computes in while it decodes; the draft stays in float32, where a small one is fastest."""
+    """Number type of the target while it decodes; the draft stays in float32, where a small one is fastest."""
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
-        """Parts that do not fit: data that are no ids, decoders that draft no trees."""
+        """Parts that do not fit: data that are not ids, decoders without draft trees."""
         if plan.parts["dataset"].form != "ids":
             yield "dataset.use", f"expected a dataset of ids, got one of {plan.parts['dataset'].form!r} data"
         if self.timed > self.prompts:

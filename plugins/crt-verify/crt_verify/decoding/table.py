@@ -1,4 +1,4 @@
-"""What trials come to: a row for each decoder and budget.
+"""The results of trials: a row for each decoder and budget.
 
 Axes: b batch, n ids of a sample.
 """
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from crt_verify.decoding.intervals import ratio, scaled
+from crt_run.statistics import ratio, scaled
 from crt_verify.decoding.overlap import overlap
 from crt_verify.decoding.trial import Pair, Round, rounds
 from crt_verify.specs import TreeDecoding
@@ -21,7 +21,7 @@ from crtcore.kinds import Json, Measurement, Prior, Row
 from crtcore.likelihood import scored
 
 DEPTHS = 6
-"""Depths whose acceptance is told: as deep as the deepest tree of the figure."""
+"""Depths whose acceptance is reported: those of the deepest tree of the figure."""
 FAMILY = 0.99
 """Chance that the accuracy intervals of all points of a run hold together, by Bonferroni."""
 
@@ -35,7 +35,7 @@ class Entry(NamedTuple):
 
     @property
     def budget(self) -> int:
-        """Drafted ids that the target judges in a call."""
+        """Drafted ids that the target verifies in a call."""
         return self.spec.drafter.nodes - 1
 
     @property
@@ -45,7 +45,7 @@ class Entry(NamedTuple):
 
     @property
     def structure(self) -> str:
-        """As `paths=5 length=6`."""
+        """Fields and values, as `paths=5 length=6`."""
         shown = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in self.fields.items()}
         return " ".join(f"{name}={value}" for name, value in shown.items())
 
@@ -56,7 +56,7 @@ class Entry(NamedTuple):
 
 
 class Trials(NamedTuple):
-    """What was tried, all on the same samples."""
+    """The trials of all decoders on the same samples."""
 
     pair: Pair
     ids: Int[Tensor, "b n"]
@@ -64,10 +64,10 @@ class Trials(NamedTuple):
     class_ids: Int[Tensor, " b"] | None
     prompt: int
     """Ids of a prompt."""
-    told: Mapping[str, Json]
-    """Decoder to what it did on the samples; ancestral decoding is there."""
+    outputs: Mapping[str, Json]
+    """Decoder to its trial on the samples; ancestral decoding is included."""
     seconds: Mapping[str, list[float]]
-    """Decoder to the time it took for each of the first samples alone."""
+    """Decoder to its time for each of the first samples alone."""
     cost: float
     """The measured time of a draft call, in target calls."""
 
@@ -78,13 +78,13 @@ class Trials(NamedTuple):
 
     @property
     def nominal(self) -> float:
-        """The price of a draft call in target calls, by size."""
+        """The cost of a draft call in target calls, by parameters."""
         target, draft = self.pair.sizes
         return draft / max(target, 1)
 
 
 def numbers(trials: Trials) -> dict[str, Measurement]:
-    """What the study rests on: how good and how big the priors are, and how fast the reference is."""
+    """The loss and size of the priors, and the speed of ancestral decoding."""
     count = len(trials.ids)
     sizes = trials.pair.sizes
     seconds = trials.seconds["ancestral"]
@@ -105,10 +105,12 @@ def _nats(prior: Prior, trials: Trials) -> Measurement:
 
 
 def points(trials: Trials, entries: Sequence[Entry]) -> list[Row]:
-    """A row for each decoder that was tried."""
-    tried = sorted((entry for entry in entries if entry.key in trials.told), key=lambda each: (each.name, each.budget))
-    level = 1 - (1 - FAMILY) / len(tried)
-    return [Row(_labels(trials.pair, entry), _measured(trials, entry, level)) for entry in tried]
+    """A row for each decoder with a trial."""
+    points = sorted(
+        (entry for entry in entries if entry.key in trials.outputs), key=lambda each: (each.name, each.budget)
+    )
+    level = 1 - (1 - FAMILY) / len(points)
+    return [Row(_labels(trials.pair, entry), _measured(trials, entry, level)) for entry in points]
 
 
 def _labels(pair: Pair, entry: Entry) -> dict[str, str | int | float]:
@@ -122,50 +124,50 @@ def _labels(pair: Pair, entry: Entry) -> dict[str, str | int | float]:
 
 
 def _measured(trials: Trials, entry: Entry, level: float) -> dict[str, Measurement]:
-    told, reference = trials.told[entry.key], trials.told["ancestral"]
-    emitted = [len(row) - 1 for row in told["ids"]]  # the first id comes with the call that reads the prompt
-    efficiency = ratio(emitted, [len(row) - 1 for row in told["accepted"]], "ids a call")
-    played = [rounds(row, trials.length, entry.levels) for row in told["accepted"]]
+    output, reference = trials.outputs[entry.key], trials.outputs["ancestral"]
+    emitted = [len(row) - 1 for row in output["ids"]]  # the first id comes with the call that reads the prompt
+    efficiency = ratio(emitted, [len(row) - 1 for row in output["accepted"]], "ids a call")
+    played = [rounds(row, trials.length, entry.levels) for row in output["accepted"]]
     true = trials.ids[:, trials.prompt :].tolist()
-    right, usual = (
-        [overlap(row, each) for row, each in zip(mine["ids"], true, strict=True)] for mine in (told, reference)
+    accuracy, usual = (
+        [overlap(row, each) for row, each in zip(mine["ids"], true, strict=True)] for mine in (output, reference)
     )
     return {
         "block_efficiency": efficiency,
         "mbsu": scaled(efficiency, 1 / (1 + trials.nominal * entry.levels), "times"),
         "mbsu_measured": scaled(efficiency, 1 / (1 + trials.cost * entry.levels), "times"),
         "token_rate": ratio(trials.seconds["ancestral"], trials.seconds[entry.key], "times ancestral"),
-        **({"accuracy": ratio(right, usual, "times ancestral", level)} if any(usual) else {}),
+        **({"accuracy": ratio(accuracy, usual, "times ancestral", level)} if any(usual) else {}),
         "bound_fraction": _reached(trials, entry, played),
         **_by_depth(played, min(entry.levels, DEPTHS)),
     }
 
 
 def _by_depth(played: list[list[Round]], depths: int) -> dict[str, Measurement]:
-    """At each depth, how often a drafted id was accepted where the one above it was."""
-    found = {}
+    """For each depth, how often a drafted id was accepted where its parent was."""
+    shares = {}
     for depth in range(1, depths + 1):
         reached = [[each for each in row if each.levels >= depth and each.accepted >= depth - 1] for row in played]
         if any(reached):
-            taken = [sum(each.accepted >= depth for each in row) for row in reached]
-            found[f"acceptance_{depth}"] = ratio(taken, [len(row) for row in reached], "share")
-    return found
+            accepted = [sum(each.accepted >= depth for each in row) for row in reached]
+            shares[f"acceptance_{depth}"] = ratio(accepted, [len(row) for row in reached], "share")
+    return shares
 
 
 def _reached(trials: Trials, entry: Entry, played: list[list[Round]]) -> Measurement:
-    """How often a round accepted anything, over the most that any exact rule could have on such first levels.
+    """How often a round accepted any id, over the bound for any exact rule with such first levels.
 
-    Cost: a pass of both priors over each text, so it is told of the samples that were timed.
+    Cost: a pass of both priors over each text, so only the timed samples are used.
     """
     count = len(trials.seconds[entry.key])
-    drawn = trials.ids.new_tensor(trials.told[entry.key]["ids"][:count])
-    texts = torch.cat([trials.ids[:count, : trials.prompt], drawn], 1)
+    emitted = trials.ids.new_tensor(trials.outputs[entry.key]["ids"][:count])
+    texts = torch.cat([trials.ids[:count, : trials.prompt], emitted], 1)
     class_ids = None if trials.class_ids is None else trials.class_ids[:count]
     pair = trials.pair
     p, q = (probabilities(prior(texts, class_ids), pair.sampling) for prior in (pair.target, pair.draft))  # b n v
-    got, most = [], []
+    accepted, bounds = [], []
     for row, mine in enumerate(played[:count]):
         starts = [trials.prompt + each.emitted for each in mine]
-        got.append(sum(each.accepted > 0 for each in mine))
-        most.append(float(entry.spec.drafter.bound(p[row, starts], q[row, starts]).sum()))
-    return ratio(got, most, "of the bound")
+        accepted.append(sum(each.accepted > 0 for each in mine))
+        bounds.append(float(entry.spec.drafter.bound(p[row, starts], q[row, starts]).sum()))
+    return ratio(accepted, bounds, "of the bound")

@@ -1,4 +1,4 @@
-"""One trial: samples continued by one decoder, and what it took.
+"""One trial: samples continued by one decoder, with its calls and its time.
 
 Axes: b batch, n ids of a sample, s target calls.
 """
@@ -18,7 +18,7 @@ from crtcore.kinds import Decoder, Json, Prior, Request
 
 
 class Pair(NamedTuple):
-    """A target and its draft, and how both are drawn from."""
+    """A target and its draft, and how both are sampled."""
 
     target: Prior
     draft: Prior
@@ -27,7 +27,7 @@ class Pair(NamedTuple):
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Parameters of each."""
+        """The numbers of parameters."""
         return parameters(self.target), parameters(self.draft)
 
     @property
@@ -37,11 +37,11 @@ class Pair(NamedTuple):
 
 
 def parameters(prior: Prior) -> int:
-    """How many numbers a prior has learned."""
+    """The number of a prior's parameters."""
     return sum(each.numel() for each in prior.parameters()) if isinstance(prior, nn.Module) else 0
 
 
-def tried(
+def run_trial(
     pair: Pair,
     decoder: Decoder,
     prompts: Int[Tensor, "b n"],
@@ -49,17 +49,17 @@ def tried(
     length: int,
     first: int = 0,
 ) -> Json:
-    """`length` ids after each prompt, as plain values; sample i draws by seed `first + i`."""
+    """`length` ids after each prompt, as plain values; sample i has seed `first + i`."""
     places = torch.arange(first, first + len(prompts))
     seeds = Noise(pair.seed, "continuations").seeds(places).to(prompts.device)
     request = Request(prompts, Limits(length=length), pair.sampling, class_ids, seeds)
-    drawn = decoder.generate(pair.target, request, draft=pair.draft)
-    accepted = [[each for each in row if each >= 0] for row in drawn.accepted.tolist()]
-    return {"ids": drawn.ids.tolist(), "accepted": accepted, "seconds": drawn.seconds}
+    generation = decoder.generate(pair.target, request, draft=pair.draft)
+    accepted = [[each for each in row if each >= 0] for row in generation.accepted.tolist()]
+    return {"ids": generation.ids.tolist(), "accepted": accepted, "seconds": generation.seconds}
 
 
 class Round(NamedTuple):
-    """A target call that judged drafted ids."""
+    """A target call that verified drafted ids."""
 
     emitted: int
     """Ids emitted before it."""
@@ -69,21 +69,21 @@ class Round(NamedTuple):
 
 
 def rounds(accepted: list[int], length: int, levels: int) -> list[Round]:
-    """The calls of a row that emits `length` ids; the first one reads the prompt, and drafts nothing."""
-    told, emitted = [], 1
+    """The rounds of a row that emits `length` ids; the first call reads the prompt and is not one."""
+    played, emitted = [], 1
     for each in accepted[1:]:
         if (could := min(levels, length - emitted - 1)) > 0:
-            told.append(Round(emitted, could, each))
+            played.append(Round(emitted, could, each))
         emitted += each + 1
-    return told
+    return played
 
 
 def step_time(prior: Prior, prompt: Int[Tensor, "1 n"], class_ids: Int[Tensor, "1"] | None, times: int = 30) -> float:
     """The median time of a call for one more id, in seconds."""
-    session, taken = prior.open(prompt, class_ids, capacity=prompt.shape[1] + times, room=1), []
+    session, seconds = prior.open(prompt, class_ids, capacity=prompt.shape[1] + times, room=1), []
     for _ in range(times):
         began = time.perf_counter()
         float(session.extend(prompt[:, -1:])[0, 0, 0])  # waits for the device
-        taken.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - began)
         session.commit(torch.zeros_like(prompt[:, :1]))
-    return statistics.median(taken)
+    return statistics.median(seconds)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from crt_verify.drafters.growth import Growth
+    from crt_verify.drafters.tree_builder import TreeBuilder
 
 
 @attrs.frozen(kw_only=True)
 class Beam(Drafter):
-    """Stochastic beam search: at each level as many paths, drawn without replacement from the paths of that length.
+    """Stochastic beam search: `width` paths at each level, sampled without replacement from the paths of that length.
 
     Source: Kool et al. (2019), arXiv:1903.06059; Jeon et al. (2024), arXiv:2402.14160, RSD-S.
     """
@@ -32,27 +32,27 @@ class Beam(Drafter):
 
     @property
     def widths(self) -> Ids:
-        """As many nodes on every level."""
+        """The same number of nodes on every level."""
         return (self.width,) * self.length
 
-    def law(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
-        """None that can be listed.
+    def distribution(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
+        """Not available for beams.
 
         Raises: ValueError.
         """
         raise ValueError(
             "expected a drafter whose trees can be enumerated, got a beam: how many children a node keeps depends on "
-            "arrival times, which are real numbers; take the exact law of the rule on each drawn tree, over many trees"
+            "arrival times, which are real numbers; average the rule's exact distribution over many sampled trees"
         )
 
     def bound(self, p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"]) -> Float[Tensor, "*b"]:
-        """The most that the root's children can be accepted."""
+        """The largest probability with which any exact rule accepts a child of the root."""
         from crt_verify.bounds import acceptance_bound
 
         return acceptance_bound(p, q, self.width, replacement=False)
 
-    def build(self) -> Growth:
-        """Grows beams."""
-        from crt_verify.drafters.race import BeamGrowth
+    def build(self) -> TreeBuilder:
+        """A builder of beams."""
+        from crt_verify.drafters.beam_builder import BeamBuilder
 
-        return BeamGrowth(self.width, self.length)
+        return BeamBuilder(self.width, self.length)

@@ -1,4 +1,4 @@
-"""Branching: each node's children are drawn without replacement, in draw order."""
+"""Branching: each node's children are sampled without replacement, in draw order."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from crt_verify.drafters.drafter import Ids, Shaped, counts, numbers
+from crt_verify.drafters.drafter import FixedShape, Ids, counts, numbers
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from crt_verify.drafters.growth import Growth
+    from crt_verify.drafters.tree_builder import TreeBuilder
 
 
 @attrs.frozen(kw_only=True)
-class Branching(Shaped):
-    """Children drawn without replacement, a number for each level; fewer where q has fewer ids.
+class Branching(FixedShape):
+    """Children sampled without replacement, `branching` of them on each level; fewer where q has fewer ids.
 
     Source: Jeon et al. (2024), arXiv:2402.14160, RSD-C.
     """
@@ -34,7 +34,7 @@ class Branching(Shaped):
         return self.branching
 
     def siblings(self, row: Sequence[float], count: int) -> Iterator[tuple[Ids, float]]:
-        """Ids drawn from what is left of the row, one after another."""
+        """Ids sampled one after another from what is left of the row."""
         possible = [x for x, chance in enumerate(row) if chance > 0]
         for ids in permutations(possible, min(count, len(possible))):
             left, chance = set(possible), 1.0
@@ -44,14 +44,14 @@ class Branching(Shaped):
             yield ids, chance
 
     def bound(self, p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"]) -> Float[Tensor, "*b"]:
-        """The most that the root's children can be accepted."""
+        """The largest probability with which any exact rule accepts a child of the root."""
         from crt_verify.bounds import acceptance_bound
 
         return acceptance_bound(p, q, self.branching[0], replacement=False)
 
-    def build(self) -> Growth:
-        """Grows trees of distinct siblings."""
-        from crt_verify.drafters import draws
-        from crt_verify.drafters.growth import ShapedGrowth
+    def build(self) -> TreeBuilder:
+        """A builder of trees with distinct siblings."""
+        from crt_verify.drafters import children
+        from crt_verify.drafters.tree_builder import FixedShapeBuilder
 
-        return ShapedGrowth(self.shape, draws.distinct)
+        return FixedShapeBuilder(self.shape, children.distinct)

@@ -1,4 +1,4 @@
-"""Drafter: a frozen, torch-free description of how a tree of ids is drawn from a draft's law q."""
+"""Drafter: a frozen, torch-free description of how a tree of ids is sampled from a draft's distribution q."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from crt_verify.drafters.growth import Growth
+    from crt_verify.drafters.tree_builder import TreeBuilder
 
 Ids: TypeAlias = tuple[int, ...]
 Rows: TypeAlias = Callable[[Ids], Iterable[SupportsFloat]]
-"""A path's ids to the draft's law of the next one."""
+"""Maps a path's ids to the draft's distribution of the next one."""
 
 
 def numbers(values: Iterable[int]) -> Ids:
@@ -31,7 +31,7 @@ def numbers(values: Iterable[int]) -> Ids:
 
 
 def counts(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    """At least one number, and each at least 1."""
+    """Checks that there is at least one number, and that each is at least 1."""
     if not value or min(value) < 1:
         raise FieldError(attribute.name, f"expected numbers of at least 1, at least one of them, got {value!r}")
 
@@ -43,7 +43,7 @@ class Drafter(abc.ABC):
     @property
     @abc.abstractmethod
     def widths(self) -> tuple[int, ...]:
-        """The most nodes that each level has."""
+        """The most nodes of each level."""
 
     @property
     def nodes(self) -> int:
@@ -51,20 +51,20 @@ class Drafter(abc.ABC):
         return 1 + sum(self.widths)
 
     @abc.abstractmethod
-    def law(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
-        """Every tree of at most `depth` levels that can be drawn, with its probability."""
+    def distribution(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
+        """Every tree of at most `depth` levels that can be sampled, with its probability."""
 
     @abc.abstractmethod
     def bound(self, p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"]) -> Float[Tensor, "*b"]:
-        """The most that any exact rule can accept at the root, for the target's law p and the draft's q of it."""
+        """The largest probability with which any exact rule accepts a child of the root, for rows p and q after it."""
 
     @abc.abstractmethod
-    def build(self) -> Growth:
-        """What grows trees for a batch."""
+    def build(self) -> TreeBuilder:
+        """The builder of trees for a batch."""
 
 
 @attrs.frozen(kw_only=True)
-class Shaped(Drafter):
+class FixedShape(Drafter):
     """Base of drafters that give every node of a level the same number of children, as far as q has ids."""
 
     @property
@@ -74,14 +74,14 @@ class Shaped(Drafter):
 
     @abc.abstractmethod
     def siblings(self, row: Sequence[float], count: int) -> Iterator[tuple[Ids, float]]:
-        """What a node's children can be, in draw order, with its probability; `row` sums to 1."""
+        """Every possible list of a node's children, in draw order, with its probability; `row` sums to 1."""
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """A level has the product of the numbers of children down to it."""
+        """The product of the numbers of children down to each level."""
         return tuple(accumulate(self.shape, mul))
 
-    def law(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
+    def distribution(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
         """Level by level, every choice of every node's children."""
         yield from self._below(Tree((-1,), (-1,)), range(1), q, self.shape[:depth])
 
@@ -91,27 +91,27 @@ class Shaped(Drafter):
             return
         options = [tuple(self.siblings(_normal(q(tree.path(node))), shape[0])) for node in last]
         for chosen in product(*options):
-            below = [(node, x) for node, (ids, _) in zip(last, chosen, strict=True) for x in ids]
-            parents, tokens = zip(*below, strict=True)
+            added = [(node, x) for node, (ids, _) in zip(last, chosen, strict=True) for x in ids]
+            parents, tokens = zip(*added, strict=True)
             grown = Tree(tree.parents + parents, tree.tokens + tokens)
             weight = math.prod(chance for _, chance in chosen)
             for whole, chance in self._below(grown, range(len(tree), len(grown)), q, shape[1:]):
                 yield whole, weight * chance
 
 
-def draft_law(
+def draft_distribution(
     drafter: Drafter, q: Rows | Iterable[SupportsFloat], *, depth: int | None = None
 ) -> Iterator[tuple[Tree, float]]:
-    """Every tree that a drafter draws, with its probability in float64; tiny vocabularies only.
+    """Every tree that a drafter can sample, with its probability in float64; tiny vocabularies only.
 
-    `q` is one row, whatever came before, or a function from a path's ids to the row after it. `depth` cuts the levels.
+    `q` is one row for all nodes, or a function from a path's ids to the row after it. `depth` limits the levels.
     Raises: ValueError if the drafter's trees cannot be enumerated.
     """
     depth = len(drafter.widths) if depth is None else depth
     if callable(q):
-        return drafter.law(q, depth)
+        return drafter.distribution(q, depth)
     row = _normal(q)
-    return drafter.law(lambda _: row, depth)
+    return drafter.distribution(lambda _: row, depth)
 
 
 def _normal(row: Iterable[SupportsFloat]) -> Sequence[float]:

@@ -1,4 +1,4 @@
-"""Compiles device code at first use, and keeps what came of it by a hash of sources, command and compiler."""
+"""Compiles device code at first use, and caches the libraries by a hash of sources, command and compiler."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 LAST = 20
-"""Lines of a compiler's words that an error repeats."""
+"""Lines of a compiler's output that an error repeats."""
 
 
 class NotBuilt(RuntimeError):
-    """Device code that is needed could not be compiled."""
+    """Device code could not be compiled."""
 
 
 def sources() -> tuple[Path, ...]:
@@ -29,47 +29,47 @@ def sources() -> tuple[Path, ...]:
 
 @cache
 def source_hash() -> str:
-    """A hash of all device code, its names included."""
-    told = hashlib.sha256()
+    """A hash of all device code, file names included."""
+    digest = hashlib.sha256()
     for path in sources():
-        told.update(f"{path.name}\0{path.read_text()}\0".encode())
-    return told.hexdigest()[:16]
+        digest.update(f"{path.name}\0{path.read_text()}\0".encode())
+    return digest.hexdigest()[:16]
 
 
 @cache
 def version(compiler: str) -> str:
-    """What a compiler says of itself.
+    """What a compiler prints as its version.
 
-    Raises: NotBuilt if it is not there.
+    Raises: NotBuilt if it is not installed.
     """
-    return _said([compiler, "--version"])
+    return _output([compiler, "--version"])
 
 
 def compiled(compiler: str, source: str, flags: Sequence[str], *, targets: Sequence[str], part: str) -> Path:
-    """The library that a compiler makes of a part of a source for some targets, made now or before.
+    """The library of a part of a source for some targets, compiled now or before.
 
     Raises: NotBuilt with the compiler's last lines.
     """
     key = hashlib.sha256("\0".join((source_hash(), version(compiler), *flags)).encode()).hexdigest()[:16]
-    made = _cache() / f"{Path(source).stem}-{key}.so"
-    if not made.exists():
-        made.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=made.parent) as folder:
-            own = Path(folder) / made.name
-            _said([compiler, *flags, str(FOLDER / source), "-o", str(own)])
-            own.replace(made)  # at once, whoever else compiles the same
-        note(made.stem, {"part": part, "compiled": list(targets), "compiler": version(compiler).splitlines()[0]})
-    return made
+    path = _cache() / f"{Path(source).stem}-{key}.so"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            temporary = Path(folder) / path.name
+            _output([compiler, *flags, str(FOLDER / source), "-o", str(temporary)])
+            temporary.replace(path)  # atomic, so that others may compile the same
+        note(path.stem, {"part": part, "compiled": list(targets), "compiler": version(compiler).splitlines()[0]})
+    return path
 
 
 def note(name: str, facts: Mapping[str, Any]) -> None:
-    """Keeps facts about the device code as it is."""
+    """Writes facts about the current device code."""
     _cache().mkdir(parents=True, exist_ok=True)
     (_cache() / f"{name}.json").write_text(json.dumps({"source": source_hash(), **facts}))
 
 
 def noted() -> Iterator[Mapping[str, Any]]:
-    """The facts that were kept about the device code as it is.
+    """The facts that were written about the current device code.
 
     Raises: NotBuilt if a note cannot be read.
     """
@@ -87,15 +87,15 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crt-verify"
 
 
-def _said(words: Sequence[str]) -> str:
-    """What a compiler prints.
+def _output(command: Sequence[str]) -> str:
+    """The output of a compiler.
 
-    Raises: NotBuilt if it is not there, or fails.
+    Raises: NotBuilt if it is not installed, or fails.
     """
-    if shutil.which(words[0]) is None:
-        raise NotBuilt(f"expected the compiler {words[0]!r} in PATH, found none: device code is compiled at first use")
-    ended = subprocess.run(words, check=False, capture_output=True, text=True)  # noqa: S603, our own words
+    if shutil.which(command[0]) is None:
+        raise NotBuilt(f"expected the compiler {command[0]!r} in PATH, got none: device code is compiled at first use")
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603, our own command
     if ended.returncode:
         lines = (ended.stdout + ended.stderr).splitlines()[-LAST:]
-        raise NotBuilt("\n".join([f"expected {' '.join(words)} to compile, got status {ended.returncode}:", *lines]))
+        raise NotBuilt("\n".join([f"expected {' '.join(command)} to compile, got status {ended.returncode}:", *lines]))
     return ended.stdout

@@ -1,4 +1,4 @@
-"""`crt kernels`: which kernels there are, what they are compiled for here, and what they have run on."""
+"""`crt kernels`: the kernels, what they were compiled for here, and what they have run on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crtcore.cli.console import answer, as_json, reports_errors, show
 @as_json
 @reports_errors
 def kernels(as_json: bool) -> None:
-    """List the verification kernels: what they are compiled for, and what they have run on."""
+    """List the verification kernels, what they were compiled for, and what they have run on."""
     if as_json:
         answer({"kernels": [attrs.asdict(kernel) for kernel in listed()]})
         return
@@ -22,7 +22,7 @@ def kernels(as_json: bool) -> None:
     for column in ("kernel", "written for", "compiled for", "on the host", "ran"):
         table.add_column(column)
     for kernel in listed():
-        compiled = ", ".join(kernel.compiled) or "nothing yet"
+        compiled = ", ".join(kernel.compiled) or "not yet"
         host = "compiled" if kernel.host_compiled else "not yet"
         table.add_row(kernel.name, ", ".join(kernel.architectures), compiled, host, kernel.ran)
     show(table)

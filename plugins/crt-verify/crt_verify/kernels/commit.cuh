@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and values of accepted nodes move behind those that a row has committed.
+// Moves keys and values of accepted nodes behind those that a row has committed.
 // Reference: crt_nn.session.CachedSession.commit.
 #pragma once
 
@@ -7,22 +7,22 @@
 
 namespace crt {
 
-// A layer's keys or values, `b s w` in words: tentative node n of a row lies in slot `bound` + n.
-struct Shelf {
+// A layer's keys or values, `b s w` in words: tentative node n of a row is in slot `bound` + n.
+struct KVCache {
   uint32_t* words;
   int64_t slots, width, bound;
-  const int64_t *path, *counts;  // b k, absent nodes (-1) at the right end; slots that each row has committed
+  const int64_t *path, *counts;  // b k, absent nodes (-1) last; slots that each row has committed
   int64_t length;                // k
 };
 
-// Copies one word of each accepted node, `column`, in order. That is as good as reading all before writing any: a path
-// goes down, so each node lies behind where it goes to and behind all nodes that moved before it.
-CRT_CODE void keep(const Shelf& shelf, int64_t row, int64_t column) {
-  uint32_t* words = shelf.words + row * shelf.slots * shelf.width + column;
-  const int64_t* path = shelf.path + row * shelf.length;
-  for (int64_t place = 0; place < shelf.length && path[place] >= 0; ++place) {
-    const int64_t source = shelf.bound + path[place], target = shelf.counts[row] + place;
-    if (source < shelf.slots && target < shelf.slots) words[target * shelf.width] = words[source * shelf.width];
+// Copies one word, `column`, of each accepted node in order. No word is overwritten before it is read: a path goes
+// down, so each node lies behind its destination and behind all nodes that moved before it.
+CRT_CODE void keep(const KVCache& cache, int64_t row, int64_t column) {
+  uint32_t* words = cache.words + row * cache.slots * cache.width + column;
+  const int64_t* path = cache.path + row * cache.length;
+  for (int64_t place = 0; place < cache.length && path[place] >= 0; ++place) {
+    const int64_t source = cache.bound + path[place], target = cache.counts[row] + place;
+    if (source < cache.slots && target < cache.slots) words[target * cache.width] = words[source * cache.width];
   }
 }
 

@@ -1,6 +1,6 @@
-"""Keys and values of accepted nodes, moved behind those that are committed: on a GPU, or by the same code on a CPU.
+"""Commits the keys and values of accepted nodes behind the committed ones: on a GPU, or by the same code on a CPU.
 
-Axes: b batch, k accepted nodes. A shelf has axes `b s ...`: slots, and what a slot holds.
+Axes: b batch, k accepted nodes. A cache has axes `b s ...`: slots, and the numbers of a slot.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from torch import Tensor
 from crt_verify.kernels import device, host
 
 WORD = 4
-"""Bytes that move at once."""
+"""Bytes that are copied at once."""
 
 
-class _Shelf(ctypes.Structure):
-    """`Shelf` of commit.cuh."""
+class _KVCache(ctypes.Structure):
+    """`KVCache` of commit.cuh."""
 
     _fields_ = (
         ("words", ctypes.c_void_p),
@@ -32,27 +32,27 @@ class _Shelf(ctypes.Structure):
 
 @cache
 def loaded(architecture: str) -> Any:
-    """The operator, ready to be called."""
+    """The loaded operator."""
     torch.ops.load_library(device.built("commit.cu", "commit", [architecture]))  # type: ignore[no-untyped-call]
     return torch.ops.crt_verify_commit.commit
 
 
-def commit(shelf: Shaped[Tensor, "b s *w"], path: Int[Tensor, "_ k"], counts: Int[Tensor, " _"], bound: int) -> None:
-    """Moves slot `bound` + n to slot `counts` + i for the i-th node n of each path; every other slot stays as it is.
+def commit(kv: Shaped[Tensor, "b s *w"], path: Int[Tensor, "_ k"], counts: Int[Tensor, " _"], bound: int) -> None:
+    """Moves slot `bound` + n to slot `counts` + i for the i-th node n of each path; other slots do not change.
 
     A path goes down: each node has a larger number than the one before it, and absent ones (-1) come last.
-    Raises: ValueError if the shelf is not contiguous, if a slot is no whole number of words, or if shapes do not fit.
+    Raises: ValueError if the cache is not contiguous, if a slot is not made of whole words, or if shapes do not fit.
     """
-    slot = shelf[:1, :1].numel() * shelf.element_size()
-    if not shelf.is_contiguous() or slot % WORD:
-        raise ValueError(f"expected contiguous slots of whole {WORD}-byte words, got {slot} bytes, {shelf.stride()}")
-    if not len(shelf) == len(path) == len(counts):
-        raise ValueError(f"expected a path and a count for each of {len(shelf)} rows, got {len(path)}, {len(counts)}")
+    slot = kv[:1, :1].numel() * kv.element_size()
+    if not kv.is_contiguous() or slot % WORD:
+        raise ValueError(f"expected contiguous slots of whole {WORD}-byte words, got {slot} bytes, {kv.stride()}")
+    if not len(kv) == len(path) == len(counts):
+        raise ValueError(f"expected a path and a count for each of {len(kv)} rows, got {len(path)}, {len(counts)}")
     path, counts = path.long().contiguous(), counts.long().contiguous()
-    if shelf.is_cuda:
-        with torch.cuda.device(shelf.device):
+    if kv.is_cuda:
+        with torch.cuda.device(kv.device):
             operator = loaded("sm_{}{}".format(*torch.cuda.get_device_capability()))
-            operator(shelf, path, counts, bound, torch.cuda.current_stream().cuda_stream)
+            operator(kv, path, counts, bound, torch.cuda.current_stream().cuda_stream)
         return
-    places = (shelf.data_ptr(), shelf.shape[1], slot // WORD, bound, path.data_ptr(), counts.data_ptr(), path.shape[1])
-    host.library().crt_commit(ctypes.byref(_Shelf(*places)), ctypes.c_int64(len(shelf)))
+    places = (kv.data_ptr(), kv.shape[1], slot // WORD, bound, path.data_ptr(), counts.data_ptr(), path.shape[1])
+    host.library().crt_commit(ctypes.byref(_KVCache(*places)), ctypes.c_int64(len(kv)))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which ids top-k, top-p and min-p keep: all down to a logit, found by halving, and of that logit the first ones.
+// The ids that top-k, top-p and min-p keep: all above a logit, found by bisection, and the first ids with that logit.
 // Reference: crtcore.probabilities.
 #pragma once
 
@@ -9,7 +9,7 @@ namespace crt {
 
 constexpr double COARSE = 1099511627776.0;  // 2**40: a sum of 2**22 twos is still an integer
 
-// What of a law is drawn from; `colder` is 1 / temperature, or 0: all on the first of the highest.
+// How a distribution is cut; `colder` is 1 / temperature, or 0 for the first of the highest ids alone.
 struct Cut {
   float colder;
   int64_t top_k;  // 0: all
@@ -19,14 +19,14 @@ struct Cut {
   CRT_CODE bool keeps_all() const { return colder == 0 || (top_k == 0 && top_p >= 1 && min_p == 0); }
 };
 
-// Ids above a logit, and the first ids of it, up to `last`; `mass` is theirs, in units of the highest.
+// Ids above a logit, and those with it up to `last`; `mass` is their sum, in units of the highest.
 struct Kept {
   double mass;
   float least = -INFINITY;
   int64_t last = NOWHERE;
 };
 
-// Numbers in their order, as integers; the lowest bits of a narrower type say nothing.
+// Numbers as integers of the same order; the lowest bits of a narrower type are left out.
 template <class Number> struct Order {
   static CRT_CODE uint32_t key(float x) {
     uint32_t bits;
@@ -41,10 +41,10 @@ template <class Number> struct Order {
   }
 };
 
-// How many ids lie above logits, and their mass.
+// How many ids are above logits, and their mass.
 struct Above {
   int64_t masses[3];
-  int32_t counts[4];  // of which three are used
+  int32_t counts[4];  // three are used
 
   CRT_CODE Above operator+(const Above& other) const {
     Above both{};
@@ -56,47 +56,47 @@ struct Above {
   }
 };
 
-// Halves the bracket of the lowest logit that is kept twice a pass, as `halve` of kseq.cuh.
+// Halves the bracket of the lowest kept logit twice a pass, as `halve` of kseq.cuh.
 template <class Group, class Number>
 CRT_APART Kept kept(const Group& group, const Number* logits, const Share& share, const Softmax& softmax, const Cut& cut) {
   using Ordered = Order<Number>;
   const auto weight = [&](float logit) { return expf((logit - softmax.peak) * cut.colder); };
   const auto above = [&](const int64_t (&at)[3]) {
-    Above found{};
+    Above sums{};
     for (int x = group.rank(); x < share.count; x += group.size()) {
       const float logit = widen(logits[x]);
       const int64_t own = Ordered::key(logit), mass = static_cast<int64_t>(weight(logit) * static_cast<float>(COARSE));
       for (int each = 0; each < 3; ++each) {
-        found.counts[each] += own > at[each];
-        found.masses[each] += own > at[each] ? mass : 0;
+        sums.counts[each] += own > at[each];
+        sums.masses[each] += own > at[each] ? mass : 0;
       }
     }
-    return group.all(found, Sum());
+    return group.all(sums, Sum());
   };
   const double most = cut.top_p < 1 ? cut.top_p * softmax.mass * COARSE : INFINITY;
   const auto goes_on = [&](int64_t at, int64_t count, int64_t mass) {
     const bool room = (cut.top_k == 0 || count < cut.top_k) && static_cast<double>(mass) < most;
     return count == 0 || (room && weight(Ordered::number(at)) >= cut.min_p);
   };
-  int64_t low = static_cast<int64_t>(Ordered::key(-INFINITY)) - 1;  // nothing has it
+  int64_t low = static_cast<int64_t>(Ordered::key(-INFINITY)) - 1;  // no id has it
   int64_t high = Ordered::key(softmax.peak);                        // its first id is kept
   CRT_ROLLED
   while (high - low > 1) {
     const int64_t middle = low + (high - low) / 2;
     const int64_t at[3] = {low + (middle - low) / 2, middle, middle + (high - middle) / 2};
-    const Above found = above(at);
+    const Above ids_above = above(at);
     for (int each = 0; each < 3; ++each) {
       if (at[each] <= low || at[each] >= high) continue;
-      (goes_on(at[each], found.counts[each], found.masses[each]) ? high : low) = at[each];
+      (goes_on(at[each], ids_above.counts[each], ids_above.masses[each]) ? high : low) = at[each];
     }
   }
-  const Above found = above({high - 1, high, high});
-  const int64_t equals = found.counts[0] - found.counts[1];
-  Kept kept{static_cast<double>(found.masses[1]) / COARSE, Ordered::number(high)};
+  const Above ids_above = above({high - 1, high, high});
+  const int64_t equals = ids_above.counts[0] - ids_above.counts[1];
+  Kept kept{static_cast<double>(ids_above.masses[1]) / COARSE, Ordered::number(high)};
   if (equals == 0) return kept;
-  const int64_t each = (found.masses[0] - found.masses[1]) / equals;
-  int64_t room = cut.top_k ? Least()(cut.top_k - found.counts[1], equals) : equals;
-  if (cut.top_p < 1 && each > 0) room = Least()(room, static_cast<int64_t>(ceil((most - found.masses[1]) / each)));
+  const int64_t each = (ids_above.masses[0] - ids_above.masses[1]) / equals;
+  int64_t room = cut.top_k ? Least()(cut.top_k - ids_above.counts[1], equals) : equals;
+  if (cut.top_p < 1 && each > 0) room = Least()(room, static_cast<int64_t>(ceil((most - ids_above.masses[1]) / each)));
   room = bounded(room, 1, equals);
   kept.mass += static_cast<double>(room * each) / COARSE;
   if (room == equals) return kept;

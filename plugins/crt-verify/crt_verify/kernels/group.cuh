@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who works on a request, or on a node, together: blocks of threads on a device, one thread on a host.
-// All threads of a group call each of its members, and all are told the same.
+// The group that works on a request or a node: blocks of threads on a device, one thread on a host.
+// All threads of a group call each of its members, and all get the same result.
 #pragma once
 
 #include <cstdint>
@@ -42,13 +42,13 @@ struct Most {
   template <class T> CRT_CODE T operator()(T one, T other) const { return one < other ? other : one; }
 };
 
-// The ids that a block reads: neighbours.
+// The neighbouring ids that a block reads.
 struct Share {
   int64_t first;
   int count;
 };
 
-// A team's sum in the order of the ids: that of the teams before it, and that of all.
+// Sums in the order of the ids: over the teams before this one, and over all.
 struct Scanned {
   int64_t before, all;
 };
@@ -58,21 +58,21 @@ constexpr int WARP = 32;
 #ifdef CRT_BLOCKS
 
 constexpr int MOST_WARPS = 16;  // of a block, a power of two of them
-constexpr int MOST_BLOCKS = 8;  // of a cluster, the same: more is not portable
-constexpr int SLOT = 64;        // bytes that a warp, or a block, says at once
+constexpr int MOST_BLOCKS = 8;  // of a cluster, likewise: more is not portable
+constexpr int SLOT = 64;        // bytes that a warp or a block writes at once
 constexpr int SLOTS = MOST_WARPS + MOST_BLOCKS;
-constexpr int64_t DESK = 2 * SLOTS * SLOT;  // bytes: two sets, used in turn, so that one barrier a reduction is enough
+constexpr int64_t SCRATCH = 2 * SLOTS * SLOT;  // bytes: two sets, used in turn, so that one barrier a reduction is enough
 
-// A block, or a cluster of them whose blocks each read a share of the vocabulary and keep a copy of all else.
+// A block, or a cluster whose blocks each read a share of the vocabulary and keep a copy of everything else.
 struct Blocks {
-  unsigned char *desk, *shelf;
-  int64_t room;  // bytes of the shelf for a row's share; 0: rows are read where they lie
+  unsigned char *scratch, *row_cache;
+  int64_t room;  // bytes of the row cache for a row's share; 0: rows are read from global memory
   mutable int turn = 0;
 
   CRT_CODE Blocks(unsigned char* memory, int64_t behind, int64_t room_)
-      : desk(memory), shelf(memory + DESK + behind), room(room_) {
+      : scratch(memory), row_cache(memory + SCRATCH + behind), room(room_) {
 #ifdef CRT_CLUSTERS
-    if (blocks() > 1) cooperative_groups::this_cluster().sync();  // a block that has not started has no memory
+    if (blocks() > 1) cooperative_groups::this_cluster().sync();  // a block that has not started has no shared memory
 #endif
   }
 
@@ -100,33 +100,34 @@ struct Blocks {
     return {first, size - first < each ? size - first : each};
   }
 
-  // The part of a team, a warp, in its block's share.
+  // The part of a team (a warp) in its block's share.
   CRT_CODE Share team(const Share& share) const {
     const int each = (share.count + warps() - 1) / warps();
     const int first = warp() * each < share.count ? warp() * each : share.count;
     return {first, share.count - first < each ? share.count - first : each};
   }
 
-  // A row's share, held near from `settle` on, until the next one is: whoever read the last one has reduced since.
-  template <class Number> CRT_CODE const Number* hold(int which, const Number* row, const Share& share) const {
+  // A row's share, copied to shared memory; valid after `wait_for_copies`, until the next one is copied. All readers of
+  // the last one have taken part in a reduction since.
+  template <class Number> CRT_CODE const Number* cache_row(int which, const Number* row, const Share& share) const {
     const Number* from = row + share.first;
     if (!room) return from;
-    Number* held = reinterpret_cast<Number*>(shelf + which * room);
+    Number* cached = reinterpret_cast<Number*>(row_cache + which * room);
     const auto place = reinterpret_cast<uintptr_t>(from);
     int copied = 0;
-    if (place % 16 == 0) copied = pieces<16>(held, from, share.count);
-    if (!copied && place % 4 == 0) copied = pieces<4>(held, from, share.count);
-    for (int x = copied + rank(); x < share.count; x += size()) held[x] = from[x];
-    return held;
+    if (place % 16 == 0) copied = pieces<16>(cached, from, share.count);
+    if (!copied && place % 4 == 0) copied = pieces<4>(cached, from, share.count);
+    for (int x = copied + rank(); x < share.count; x += size()) cached[x] = from[x];
+    return cached;
   }
 
-  CRT_CODE void settle() const {
+  CRT_CODE void wait_for_copies() const {
     __pipeline_commit();
     __pipeline_wait_prior(0);
     wait();
   }
 
-  // Over all threads of all blocks; in each thread the same joins in the same order, so the same bits.
+  // Reduces over all threads of all blocks; each thread joins in the same order and gets the same bits.
   template <class T, class Join> CRT_CODE T all(T x, Join join) const {
     T* slots = fresh<T>();
     x = within(x, join);
@@ -134,35 +135,35 @@ struct Blocks {
     wait();
     x = joined(at(slots, lane() % warps()), join, warps());
     if (blocks() == 1) return x;
-    tell(&at(slots, MOST_WARPS + block()), x);
+    broadcast(&at(slots, MOST_WARPS + block()), x);
     return joined(at(slots, MOST_WARPS + lane() % blocks()), join, blocks());
   }
 
-  // Of a number that a team agrees on.
+  // Of a number that is the same in all threads of a team.
   CRT_CODE Scanned scan(int64_t x) const {
     int64_t* slots = fresh<int64_t>();
     if (lane() == 0) at(slots, warp()) = x;
     wait();
     x = lane() < warps() ? at(slots, lane()) : 0;
-    const Scanned found{within(lane() < warp() ? x : 0, Sum()), within(x, Sum())};
-    if (blocks() == 1) return found;
-    tell(&at(slots, MOST_WARPS + block()), found.all);
+    const Scanned sums{within(lane() < warp() ? x : 0, Sum()), within(x, Sum())};
+    if (blocks() == 1) return sums;
+    broadcast(&at(slots, MOST_WARPS + block()), sums.all);
     x = lane() < blocks() ? at(slots, MOST_WARPS + lane()) : 0;
-    return {found.before + within(lane() < block() ? x : 0, Sum()), within(x, Sum())};
+    return {sums.before + within(lane() < block() ? x : 0, Sum()), within(x, Sum())};
   }
 
-  // Whether this group is the last of so many that come by; what the others had written is there then.
+  // Whether this group is the last of `count` to arrive; then it sees what the others wrote before.
   CRT_CODE bool last(unsigned* arrived, unsigned count) const {
-    int64_t told = 0;
+    int64_t place = 0;
     if (block() == 0 && rank() == 0) {
       __threadfence();
-      told = atomicAdd(arrived, 1u) + 1;
+      place = atomicAdd(arrived, 1u) + 1;
       __threadfence();
     }
-    return all(told, Most()) == count;
+    return all(place, Most()) == count;
   }
 
-  // Over a team.
+  // Reduces over a team.
   template <class T, class Join> CRT_CODE T within(T x, Join join) const {
     return joined(x, join, WARP);
   }
@@ -177,7 +178,7 @@ struct Blocks {
   }
 
  private:
-  // Over neighbours, a power of two of them.
+  // Reduces over neighbouring threads, a power of two of them.
   template <class T, class Join> CRT_CODE static T joined(T x, Join join, int count) {
     for (int step = count / 2; step; step /= 2) x = join(x, shuffled(x, step));
     return x;
@@ -190,11 +191,11 @@ struct Blocks {
   template <class T> CRT_CODE T* fresh() const {
     static_assert(sizeof(T) <= SLOT && sizeof(T) % sizeof(int64_t) == 0, "a slot holds so many words");
     turn ^= 1;
-    return reinterpret_cast<T*>(desk + turn * SLOTS * SLOT);
+    return reinterpret_cast<T*>(scratch + turn * SLOTS * SLOT);
   }
 
-  // Says `x` to every block, at the same place, and hears the others.
-  template <class T> CRT_CODE void tell(T* slot, const T& x) const {
+  // Writes `x` to the same place of every block, and waits until the others have.
+  template <class T> CRT_CODE void broadcast(T* slot, const T& x) const {
 #ifdef CRT_CLUSTERS
     const auto cluster = cooperative_groups::this_cluster();
     if (rank() < blocks()) *cluster.map_shared_rank(slot, rank()) = x;
@@ -211,7 +212,7 @@ struct Blocks {
     return other;
   }
 
-  // Starts to copy whole pieces; returns how many numbers they are.
+  // Starts to copy whole pieces; returns how many numbers they hold.
   template <int BYTES, class Number> CRT_CODE int pieces(Number* to, const Number* from, int count) const {
     constexpr int EACH = BYTES / sizeof(Number) ? BYTES / sizeof(Number) : 1;
     if constexpr (BYTES % sizeof(Number)) return 0;
@@ -222,17 +223,17 @@ struct Blocks {
 
 #endif
 
-// One thread, which reads the whole vocabulary where it lies.
-struct Alone {
+// One thread, which reads whole rows from memory.
+struct SingleThread {
   CRT_CODE int rank() const { return 0; }
   CRT_CODE int size() const { return 1; }
   CRT_CODE int lane() const { return 0; }
   CRT_CODE int lanes() const { return 1; }
   CRT_CODE void wait() const {}
-  CRT_CODE void settle() const {}
+  CRT_CODE void wait_for_copies() const {}
   CRT_CODE Share share(int64_t vocabulary) const { return {0, static_cast<int>(vocabulary)}; }
   CRT_CODE Share team(const Share& share) const { return {0, share.count}; }
-  template <class Number> CRT_CODE const Number* hold(int, const Number* row, const Share&) const { return row; }
+  template <class Number> CRT_CODE const Number* cache_row(int, const Number* row, const Share&) const { return row; }
   template <class T, class Join> CRT_CODE T all(T x, Join) const { return x; }
   template <class T, class Join> CRT_CODE T within(T x, Join) const { return x; }
   CRT_CODE int64_t upto(int64_t x) const { return x; }

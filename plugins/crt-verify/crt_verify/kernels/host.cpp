@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device code with one thread for a block, behind a C interface.
+// The device code with one thread a block, behind a C interface.
 #include <vector>
 
 #include "commit.cuh"
@@ -8,7 +8,7 @@
 namespace crt {
 namespace {
 
-// Both branches of a coin: the outcome is told by `accepted`, and each node's chance is kept.
+// Accept tests with given outcomes, `accepted`; records the probability of acceptance of each node.
 struct Forced {
   const uint8_t* accepted;
   double* chances;
@@ -20,7 +20,7 @@ struct Forced {
   }
 
   template <class Row, class Weight>
-  int64_t draw(const Alone&, const Tree& tree, const Row& row, int, int off, Weight weight) const {
+  int64_t draw(const SingleThread&, const Tree& tree, const Row& row, int, int off, Weight weight) const {
     int64_t sum = 0;
     for (int x = 0; x < row.share.count; ++x) {
       weights[x] = tried(tree, off, 0, x) ? 0 : steps(weight(row.p(x), row.q(x)));
@@ -30,59 +30,59 @@ struct Forced {
   }
 };
 
-// Each node on its own, and then the walk along them.
-template <class Laws> Judged side_by_side(const Batch& batch, int rule, int64_t row, const Tree& tree) {
-  std::vector<Judged> judged;
+// Verifies each node on its own, and then walks along the results.
+template <class Reader> Result side_by_side(const Batch& batch, int rule, int64_t row, const Tree& tree) {
+  std::vector<Result> results;
   for (int node = 0; node < tree.count; ++node) {
-    Laws laws = LawsOf<Laws>::at(batch, row, rule);
-    Fallen coins = batch.coins(row);
-    const Step step = judge(Round<Alone, Laws, Fallen>{Alone{}, laws, coins, tree}, rule, node);
-    judged.push_back({step, laws.fault});
+    Reader reader = ReaderOf<Reader>::at(batch, row, rule);
+    Uniforms uniforms = batch.uniforms(row);
+    const Step step = verify_node(Round<SingleThread, Reader, Uniforms>{SingleThread{}, reader, uniforms, tree}, rule, node);
+    results.push_back({step, reader.fault});
   }
-  return follow(judged.data());
+  return follow(results.data());
 }
 
-template <class Laws> Judged one_by_one(const Batch& batch, int rule, int64_t row, const Tree& tree) {
-  Laws laws = LawsOf<Laws>::at(batch, row, rule);
-  Fallen coins = batch.coins(row);
-  const Step step = walk(Round<Alone, Laws, Fallen>{Alone{}, laws, coins, tree}, rule);
-  return {step, laws.fault};
+template <class Reader> Result one_by_one(const Batch& batch, int rule, int64_t row, const Tree& tree) {
+  Reader reader = ReaderOf<Reader>::at(batch, row, rule);
+  Uniforms uniforms = batch.uniforms(row);
+  const Step step = walk(Round<SingleThread, Reader, Uniforms>{SingleThread{}, reader, uniforms, tree}, rule);
+  return {step, reader.fault};
 }
 
-template <class Laws> void verify(const Batch& batch, int rule, bool parallel, const Outcome& out) {
+template <class Reader> void verify(const Batch& batch, int rule, bool parallel, const Outcome& out) {
   std::vector<Node> nodes(batch.most);
   for (int64_t row = 0; row < batch.size; ++row) {
-    load(Alone{}, batch.request(row), nodes.data());
-    Judged end{{}, misshapen(Alone{}, batch.request(row), nodes.data(), batch.coins(row), of_chains(rule))};
-    const Tree tree = grow(Alone{}, batch.request(row), nodes.data(), rule == KSEQ);
+    load(SingleThread{}, batch.request(row), nodes.data());
+    Result end{{}, shape_fault(SingleThread{}, batch.request(row), nodes.data(), batch.uniforms(row), of_chains(rule))};
+    const Tree tree = grow(SingleThread{}, batch.request(row), nodes.data(), rule == KSEQ);
     if (end.code == NEVER) {
       const bool each = parallel && !from_leaves(rule);
-      end = (each ? side_by_side<Laws> : one_by_one<Laws>)(batch, rule, row, tree);
+      end = (each ? side_by_side<Reader> : one_by_one<Reader>)(batch, rule, row, tree);
     }
-    write(Alone{}, out.of(row, batch.most), tree, batch.most, end);
+    write(SingleThread{}, out.of(row, batch.most), tree, batch.most, end);
   }
 }
 
-// The law of a tree's outcome, branch by branch: all coins of a branch are forced.
-template <class Laws> int64_t branch(const Batch& batch, int rule, Forced coins) {
+// One branch of a tree's outcomes: the outcome of every accept test is given.
+template <class Reader> int64_t branch(const Batch& batch, int rule, Forced uniforms) {
   std::vector<Node> nodes(batch.most);
-  Laws laws = LawsOf<Laws>::at(batch, 0, rule);
-  load(Alone{}, batch.request(0), nodes.data());
-  const Tree tree = grow(Alone{}, batch.request(0), nodes.data(), rule == KSEQ);
-  return walk(Round<Alone, Laws, Forced>{Alone{}, laws, coins, tree}, rule).end;
+  Reader reader = ReaderOf<Reader>::at(batch, 0, rule);
+  load(SingleThread{}, batch.request(0), nodes.data());
+  const Tree tree = grow(SingleThread{}, batch.request(0), nodes.data(), rule == KSEQ);
+  return walk(Round<SingleThread, Reader, Forced>{SingleThread{}, reader, uniforms, tree}, rule).end;
 }
 
-template <class Laws> struct Kind {
-  using type = Laws;
+template <class Reader> struct Kind {
+  using type = Reader;
 };
 
-// Numbers: float32, float64, bfloat16, float16; -1 if such rows are not read.
-template <class Do> int64_t with_laws(int number, int logits, Do run) {
-  if (!logits && number == 0) return run(Kind<Given<float>>{});
-  if (!logits && number == 1) return run(Kind<Given<double>>{});
-  if (logits && number == 0) return run(Kind<Fused<float>>{});
-  if (logits && number == 2) return run(Kind<Fused<BFloat16>>{});
-  if (logits && number == 3) return run(Kind<Fused<Half>>{});
+// Numbers: float32, float64, bfloat16, float16; returns -1 for rows that are not supported.
+template <class Do> int64_t with_reader(int number, int logits, Do run) {
+  if (!logits && number == 0) return run(Kind<Probabilities<float>>{});
+  if (!logits && number == 1) return run(Kind<Probabilities<double>>{});
+  if (logits && number == 0) return run(Kind<Logits<float>>{});
+  if (logits && number == 2) return run(Kind<Logits<BFloat16>>{});
+  if (logits && number == 3) return run(Kind<Logits<Half>>{});
   return -1;
 }
 
@@ -93,24 +93,25 @@ extern "C" {
 
 int64_t crt_verify(
     const crt::Batch* batch, int rule, int number, int logits, int parallel, const crt::Outcome* out) {
-  return crt::with_laws(number, logits, [&](auto kind) {
+  return crt::with_reader(number, logits, [&](auto kind) {
     crt::verify<typename decltype(kind)::type>(*batch, rule, parallel, *out);
     return 0;
   });
 }
 
-// One sound tree, its coins forced: the node where the walk ends; each node's chance, and the weights of the last id.
+// One tree without faults, with given outcomes of its accept tests. Returns the node where the walk ends; writes each
+// node's probability of acceptance, and the weights of the last id.
 int64_t crt_branch(
     const crt::Batch* batch, int rule, int number, int logits, const uint8_t* accepted, double* chances,
     int64_t* weights) {
-  return crt::with_laws(number, logits, [&](auto kind) {
+  return crt::with_reader(number, logits, [&](auto kind) {
     return crt::branch<typename decltype(kind)::type>(*batch, rule, {accepted, chances, weights});
   });
 }
 
-void crt_commit(const crt::Shelf* shelf, int64_t rows) {
+void crt_commit(const crt::KVCache* cache, int64_t rows) {
   for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t column = 0; column < shelf->width; ++column) crt::keep(*shelf, row, column);
+    for (int64_t column = 0; column < cache->width; ++column) crt::keep(*cache, row, column);
   }
 }
 }

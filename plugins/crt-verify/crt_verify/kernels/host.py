@@ -1,4 +1,4 @@
-"""The device code on a CPU: one thread for a block, the same sources.
+"""The device code on a CPU: the same sources, with one thread a block.
 
 Axes: b batch, m nodes (the root counted), v vocabulary.
 """
@@ -17,16 +17,16 @@ from torch import Tensor
 from crt_verify import rules
 from crt_verify.kernels.build import compiled
 from crt_verify.kernels.names import number
-from crt_verify.rules.judge import fitting
+from crt_verify.rules.base import fitting
 from crt_verify.tree import Tree, Trees, batch
 from crt_verify.verdict import Verdict
 from crtcore import Sampling
 
 COMPILER = "g++"
 FLAGS = ("-std=c++17", "-O2", "-shared", "-fPIC", "-ffp-contract=off")
-"""A product and a sum stay two roundings: `-ffp-contract=off`."""
+"""With `-ffp-contract=off` a product and a sum are rounded separately."""
 NUMBERS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-"""As `crt_verify` in host.cpp counts them."""
+"""The order of the number types in host.cpp."""
 
 
 class _Batch(ctypes.Structure):
@@ -64,78 +64,87 @@ class HostRule:
     """A rule of `crt_verify.rules` by its device code."""
 
     number: int
-    """Which of `names.NAMES`."""
+    """The place in `names.NAMES`."""
     layout: Literal["path-serial", "node-parallel"] = "path-serial"
-    """Whether a walk judges the nodes that it comes to, or all nodes are judged first; the verdict is the same."""
+    """Whether a walk verifies the nodes that it reaches, or all nodes are verified first; the verdict is the same."""
 
     def verify(
         self,
         trees: Trees,
         p: Float[Tensor, "b m v"],
         q: Float[Tensor, "b m v"],
-        accept_coins: Int[Tensor, "b m"],
-        final_coins: Int[Tensor, "b m"],
+        accept_uniforms: Int[Tensor, "b m"],
+        final_uniforms: Int[Tensor, "b m"],
     ) -> Verdict:
-        """What `crt_verify.rules.Rule.verify` gives, bit for bit.
+        """What `crt_verify.rules.Rule.verify` returns, bit for bit.
 
-        Raises: ValueError if shapes do not fit one another.
+        Raises: ValueError if the shapes do not fit.
         """
         wide = torch.float64 if torch.float64 in (p.dtype, q.dtype) else torch.float32
-        return self._verdict(trees, p.to(wide), q.to(wide), (accept_coins, final_coins))
+        return self._verdict(trees, p.to(wide), q.to(wide), (accept_uniforms, final_uniforms))
 
     def from_logits(
         self,
         trees: Trees,
         target: Float[Tensor, "b m v"],
         draft: Float[Tensor, "b m v"],
-        accept_coins: Int[Tensor, "b m"],
-        final_coins: Int[Tensor, "b m"],
+        accept_uniforms: Int[Tensor, "b m"],
+        final_uniforms: Int[Tensor, "b m"],
         *,
         sampling: Sampling,
     ) -> Verdict:
-        """The same of logits in float32, bfloat16 or float16, whose rows become laws when a walk comes to them.
+        """A verdict from logits in float32, bfloat16 or float16; a row becomes a distribution when a walk reads it.
 
-        Raises: ValueError if shapes or types do not fit one another, or for banned ids: those logits are to be -inf.
+        Raises: ValueError if shapes or types do not fit, or if `sampling` bans ids: set those logits to -inf.
         """
         unbanned(sampling)
         if target.dtype != draft.dtype or target.dtype == torch.float64 or target.dtype not in NUMBERS:
             raise ValueError(
                 f"expected logits of one type, float32, bfloat16 or float16, got {target.dtype} and {draft.dtype}"
             )
-        return self._verdict(trees, target, draft, (accept_coins, final_coins), sampling)
+        return self._verdict(trees, target, draft, (accept_uniforms, final_uniforms), sampling)
 
-    def law(self, tree: Tree, p: Any, q: Any, *, sampling: Sampling | None = None) -> dict[tuple[int, ...], float]:
-        """The law of the outcome for a tree without a fault, by both branches of every coin of the device code.
+    def distribution(
+        self, tree: Tree, p: Any, q: Any, *, sampling: Sampling | None = None
+    ) -> dict[tuple[int, ...], float]:
+        """The distribution of emitted rows for a tree without a fault, by both outcomes of every accept test.
 
-        Rows are probabilities in float64, or logits if there is a sampling.
+        Rows are probabilities in float64, or logits if `sampling` is not None.
         Cost: a walk for each subset of the drafted nodes.
         """
         one, size = batch([tree]), len(tree)
-        rows = [torch.as_tensor(law, dtype=torch.float64 if sampling is None else None)[None] for law in (p, q)]
-        given = _given(one, rows[0], rows[1], (one.tokens, one.tokens), sampling)
+        rows = [
+            torch.as_tensor(distribution, dtype=torch.float64 if sampling is None else None)[None]
+            for distribution in (p, q)
+        ]
+        structure = _batch(one, rows[0], rows[1], (one.tokens, one.tokens), sampling)
         chances, weights = torch.zeros(size, dtype=torch.float64), torch.zeros(rows[0].shape[-1], dtype=torch.int64)
-        law: dict[tuple[int, ...], float] = {}
+        emitted: dict[tuple[int, ...], float] = {}
         for accepted in torch.cartesian_prod(torch.ones(1), *[torch.arange(2.0)] * (size - 1)).view(-1, size).byte():
-            chances[:] = 0.5  # a coin that is not asked for falls either way
+            chances[:] = 0.5  # an accept test that is not made has either outcome
             pointers = (ctypes.c_void_p(x.data_ptr()) for x in (accepted, chances, weights))
-            words = (self.number, NUMBERS.index(rows[0].dtype), sampling is not None)
-            end = library().crt_branch(ctypes.byref(given), *words, *pointers)
+            settings = (self.number, NUMBERS.index(rows[0].dtype), sampling is not None)
+            end = library().crt_branch(ctypes.byref(structure), *settings, *pointers)
             branch = float(torch.where(accepted.bool(), chances, 1 - chances)[1:].prod())
             for x, each in enumerate((branch * weights.double() / weights.double().sum()).tolist()):
                 if each > 0:
-                    law[(*tree.path(end), x)] = each + law.get((*tree.path(end), x), 0.0)
-        return law
+                    emitted[(*tree.path(end), x)] = each + emitted.get((*tree.path(end), x), 0.0)
+        return emitted
 
     def _verdict(
-        self, trees: Trees, p: Tensor, q: Tensor, coins: tuple[Tensor, Tensor], sampling: Sampling | None = None
+        self, trees: Trees, p: Tensor, q: Tensor, uniforms: tuple[Tensor, Tensor], sampling: Sampling | None = None
     ) -> Verdict:
-        fitting(trees, p, q, *coins)
+        fitting(trees, p, q, *uniforms)
         trees = Trees(*(field.long().contiguous() for field in trees))
-        p, q, coins = p.contiguous(), q.contiguous(), (coins[0].long().contiguous(), coins[1].long().contiguous())
+        p, q, uniforms = (
+            p.contiguous(),
+            q.contiguous(),
+            (uniforms[0].long().contiguous(), uniforms[1].long().contiguous()),
+        )
         size, most = trees.parents.shape
         verdict = Verdict(*(torch.empty(shape, dtype=torch.int64) for shape in ((size, most - 1), size, size, size)))
         library().crt_verify(
-            ctypes.byref(_given(trees, p, q, coins, sampling)),
+            ctypes.byref(_batch(trees, p, q, uniforms, sampling)),
             self.number,
             NUMBERS.index(p.dtype),
             sampling is not None,
@@ -146,7 +155,7 @@ class HostRule:
 
 
 def rule(name: str, **keywords: Any) -> HostRule:
-    """The device code of the rule that `crt_verify.rule` makes of the same words.
+    """The device code of the rule that `crt_verify.rule` returns for the same arguments.
 
     Raises: ValueError as that does.
     """
@@ -155,16 +164,16 @@ def rule(name: str, **keywords: Any) -> HostRule:
 
 
 def unbanned(sampling: Sampling) -> None:
-    """Lets a sampling without banned ids pass.
+    """Checks that a sampling bans no ids.
 
-    Raises: ValueError otherwise.
+    Raises: ValueError if it does.
     """
     if sampling.banned:
-        raise ValueError(f"expected logits with -inf for banned ids, got them by name: {sampling.banned}")
+        raise ValueError(f"expected logits with -inf for banned ids, got {sampling.banned}")
 
 
-def _given(trees: Trees, p: Tensor, q: Tensor, coins: tuple[Tensor, Tensor], sampling: Sampling | None) -> _Batch:
-    """A batch as the device code is told it: where its tensors lie, which have to outlive it."""
-    told = sampling or Sampling()
-    words = (told.temperature, told.top_k, told.top_p, told.min_p)
-    return _Batch(*p.shape, *(field.data_ptr() for field in (*trees, p, q, *coins)), *words)
+def _batch(trees: Trees, p: Tensor, q: Tensor, uniforms: tuple[Tensor, Tensor], sampling: Sampling | None) -> _Batch:
+    """The structure of a batch: pointers to its tensors, which have to outlive it."""
+    cut = sampling or Sampling()
+    numbers = (cut.temperature, cut.top_k, cut.top_p, cut.min_p)
+    return _Batch(*p.shape, *(field.data_ptr() for field in (*trees, p, q, *uniforms)), *numbers)

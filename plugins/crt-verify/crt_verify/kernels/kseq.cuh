@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Independent drafts, each against one law scaled so that all together take no more than the target has.
+// K-sequential selection: independent drafts, each tested against the same scaled distribution.
 // Reference: crt_verify.rules.kseq.
 #pragma once
 
@@ -9,7 +9,7 @@ namespace crt {
 
 constexpr int HALVINGS = 30;  // crt_verify.rules.kseq.HALVINGS
 
-// Overlaps of the laws at three scales.
+// Overlaps of the two rows at three scales.
 struct Overlaps {
   int64_t sums[3];
 
@@ -18,7 +18,7 @@ struct Overlaps {
   }
 };
 
-// The sum of (1 - beta)**i over i < drafts, by doubling, where beta is the overlap.
+// The sum of (1 - beta)^i over i < drafts, by doubling, where beta is the overlap.
 CRT_APART double powers(int64_t overlap, int drafts) {
   const double miss = 1 - mass(overlap);
   double power = 1, sum = 0;
@@ -36,22 +36,22 @@ CRT_APART double powers(int64_t overlap, int drafts) {
   return sum;
 }
 
-// Halves the bracket of the root twice a pass: at the middle, and at both middles that can come after it.
+// Halves the bracket of the root twice a pass: at its middle, and at the two middles that can follow.
 template <class Round, class Row> CRT_CODE void halve(const Round& round, const Row& row, int drafts, double& low, double& rho) {
   CRT_ROLLED
   for (int halving = 0; halving < HALVINGS; halving += 2) {
     const double middle = (low + rho) / 2, at[3] = {(low + middle) / 2, middle, (middle + rho) / 2};
     const double inverse[3] = {1 / at[0], 1 / at[1], 1 / at[2]};
-    Overlaps found{};
+    Overlaps overlaps{};
     for (int x = round.group.rank(); x < row.share.count; x += round.group.size()) {
       const double p = row.p(x), q = row.q(x);
-      for (int each = 0; each < 3; ++each) found.sums[each] += steps(Least()(q, p * inverse[each]));
+      for (int each = 0; each < 3; ++each) overlaps.sums[each] += steps(Least()(q, p * inverse[each]));
     }
-    found = round.group.all(found, Sum());
-    const bool over = powers(found.sums[1], drafts) > middle;
+    overlaps = round.group.all(overlaps, Sum());
+    const bool over = powers(overlaps.sums[1], drafts) > middle;
     (over ? low : rho) = middle;
     const int each = over ? 2 : 0;
-    (powers(found.sums[each], drafts) > at[each] ? low : rho) = at[each];
+    (powers(overlaps.sums[each], drafts) > at[each] ? low : rho) = at[each];
   }
 }
 
@@ -61,7 +61,7 @@ template <class Round> CRT_CODE Step kseq(const Round& round, int node) {
   if (round.faulty()) return {};
   int drafts = 0;
   for (int child = tree[node].child; child; child = tree[child].sibling) ++drafts;
-  if (!drafts) return ended(round, row, node);
+  if (!drafts) return end_walk(round, row, node);
   double low = 1, rho = drafts, sum = 1;
   if (drafts > 1) {
     halve(round, row, drafts, low, rho);
@@ -69,10 +69,10 @@ template <class Round> CRT_CODE Step kseq(const Round& round, int node) {
     sum = powers(total(round.group, row, [&](double p, double q) { return Least()(q, p * inverse); }), drafts);
   }
   for (int child = tree[node].child; child; child = tree[child].sibling) {
-    if (round.coins.accepts(child, tree[child].wanted, rho * tree[child].drafted)) return {tree[child].same};
+    if (round.uniforms.accepts(child, tree[child].p_token, rho * tree[child].q_token)) return {tree[child].same};
   }
   const double share = sum / rho;
-  return ended(round, row, node, 0, [&](double p, double q) { return positive(p - share * Least()(rho * q, p)); });
+  return end_walk(round, row, node, 0, [&](double p, double q) { return positive(p - share * Least()(rho * q, p)); });
 }
 
 }  // namespace crt

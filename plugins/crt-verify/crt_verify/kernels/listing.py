@@ -1,4 +1,4 @@
-"""How far the device code has come here; free of torch and of compilers."""
+"""The kernels, and what they were compiled for and have run on here; free of torch and of compilers."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Any
 import attrs
 
 from crt_verify.kernels.build import noted
-from crt_verify.kernels.names import LAWS, NAMES
+from crt_verify.kernels.names import NAMES, ROWS
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
-"""What it is compiled for where nobody says otherwise."""
+"""The architectures that the kernels are written for."""
 
 
 @attrs.frozen(kw_only=True)
 class Kernel:
-    """A kernel, and how far it has come on this machine with its sources as they are."""
+    """A kernel, and its state on this machine for the current sources."""
 
     name: str
     summary: str
     architectures: tuple[str, ...]
-    """What it is written for."""
+    """The architectures that it is written for."""
     compiled: tuple[str, ...]
-    """What it has been compiled for."""
+    """The architectures that it was compiled for."""
     host_compiled: bool
-    """Whether its code has been compiled for the CPU."""
+    """Whether its code was compiled for the CPU."""
     ran: str
-    """What it has run on, or `not run` with the reason."""
+    """The GPUs that it ran on, or `not run` with the reason."""
 
 
 def kernels() -> list[Kernel]:
-    """A kernel for each rule, for each kind of logits, and for the commit."""
+    """One kernel for each rule, for each kind of logits, and for the commit."""
     facts = list(noted())
     parts = [(name, "probabilities", f"verdicts of `{name}`, from probabilities") for name in NAMES]
-    parts += [(rows, rows, "verdicts of every rule, from logits") for rows in LAWS if rows != "probabilities"]
+    parts += [(rows, rows, "verdicts of every rule, from logits") for rows in ROWS if rows != "probabilities"]
     parts += [("commit", "commit", "keys and values of accepted nodes")]
     return [
         Kernel(
@@ -51,14 +51,14 @@ def kernels() -> list[Kernel]:
 
 
 def _targets(facts: list[Mapping[str, Any]], part: str) -> set[str]:
-    """What a part has been compiled for."""
+    """The targets that a part was compiled for."""
     return {target for fact in facts if fact.get("part") == part for target in fact.get("compiled", ())}
 
 
 def _ran(facts: list[Mapping[str, Any]], part: str) -> set[str]:
-    """What a part has run on, and was right."""
+    """The devices that a part ran on with correct results."""
     return {fact["ran"] for fact in facts if fact.get("part") == part and "ran" in fact}
 
 
 def _reason() -> str:
-    return "nobody has asked" if Path("/dev/nvidiactl").exists() else "no GPU"
+    return "not tested on this GPU" if Path("/dev/nvidiactl").exists() else "no GPU"

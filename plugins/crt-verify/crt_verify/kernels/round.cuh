@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a rule is given to judge one request with, and what it says of one node.
+// What a rule needs to verify one request, and how a walk ends.
 #pragma once
 
-#include "laws.cuh"
+#include "rows.cuh"
 
 namespace crt {
 
-constexpr double ACCEPT = 16777216.0;  // accept coins run from 0 up to this
+constexpr double ACCEPT = 16777216.0;  // accept uniforms are below this
 constexpr int64_t FINAL = int64_t(1) << 32;
 
-// Coins that fell.
-struct Fallen {
+// A request's uniforms.
+struct Uniforms {
   const int64_t *accept, *final;
 
   CRT_CODE bool accepts(int node, double gain, double bar) const {
@@ -24,30 +24,30 @@ struct Fallen {
   }
 };
 
-template <class Group_, class Laws_, class Coins_> struct Round {
-  using Laws = Laws_;
-  using Row = typename Laws::Row;
+template <class Group_, class Reader_, class Uniforms_> struct Round {
+  using Reader = Reader_;
+  using Row = typename Reader::Row;
 
   const Group_& group;
-  Laws& laws;
-  Coins_& coins;
+  Reader& reader;
+  Uniforms_& uniforms;
   Tree tree;
 
-  // The laws of a node; where it is `faulty` then, the walk ends.
-  CRT_CODE Row row(int node) const { return laws.row(group, tree, node); }
-  CRT_CODE bool faulty() const { return laws.fault != NEVER; }
+  // Reads the rows of a node; if the round is `faulty` then, the walk ends.
+  CRT_CODE Row row(int node) const { return reader.row(group, tree, node); }
+  CRT_CODE bool faulty() const { return reader.fault != NEVER; }
 };
 
-// Draws the id of a walk that ends at a node, by the target's law.
-template <class Round, class Row> CRT_APART Step ended(const Round& round, const Row& row, int node) {
-  return {0, node, round.coins.draw(round.group, round.tree, row, node, 0, [](double p, double) { return p; })};
+// Ends a walk at a node: samples the final id from the target's row.
+template <class Round, class Row> CRT_APART Step end_walk(const Round& round, const Row& row, int node) {
+  return {0, node, round.uniforms.draw(round.group, round.tree, row, node, 0, [](double p, double) { return p; })};
 }
 
-// The same by `weight`, without the ids of the children from `off` on; by the target's law where that is nothing.
+// The same by `weight`, without the ids of the children from `off` on; by the target's row if that sums to 0.
 template <class Round, class Row, class Weight>
-CRT_CODE Step ended(const Round& round, const Row& row, int node, int off, Weight weight) {
-  const int64_t id = round.coins.draw(round.group, round.tree, row, node, off, weight);
-  return id < 0 ? ended(round, row, node) : Step{0, node, id};
+CRT_CODE Step end_walk(const Round& round, const Row& row, int node, int off, Weight weight) {
+  const int64_t id = round.uniforms.draw(round.group, round.tree, row, node, off, weight);
+  return id < 0 ? end_walk(round, row, node) : Step{0, node, id};
 }
 
 }  // namespace crt

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can be wrong with a request before any row is read: codes of crt_verify.verdict.FAULTS.
-// Reference: crt_verify.rules.forest.
+// Faults of a request that are found before any row is read.
+// Reference: crt_verify.rules.tree_batch.
 #pragma once
 
 #include "round.cuh"
@@ -13,10 +13,10 @@ CRT_CODE bool astray(const Request& request, const Node* nodes, int node) {
   return parent != -1 || request.nodes < 1 || request.nodes > request.most;
 }
 
-// The first reason at a loaded node, or 0.
-CRT_CODE int misshapen(const Request& request, const Node* nodes, const Fallen& coins, bool chain, int node) {
+// The first fault of a loaded node, or `NO_FAULT`.
+CRT_CODE Fault node_fault(const Request& request, const Node* nodes, const Uniforms& uniforms, bool chain, int node) {
   const int64_t count = request.nodes < request.most ? request.nodes : request.most;
-  const int64_t accept = coins.accept[node], final = coins.final[node];
+  const int64_t accept = uniforms.accept[node], final = uniforms.final[node];
   int children = 0;
   bool outside = false;
   for (int child = node + 1; child < count; ++child) {
@@ -25,21 +25,21 @@ CRT_CODE int misshapen(const Request& request, const Node* nodes, const Fallen& 
     outside |= nodes[child].token < 0 || nodes[child].token >= request.vocabulary;
   }
   const bool exists = node < request.nodes;
-  if (outside) return 5;
-  if ((exists || node == 0) && astray(request, nodes, node)) return 6;
-  if (chain && children > 1) return 7;
-  if (!exists) return 0;
-  return accept < 0 || accept >= static_cast<int64_t>(ACCEPT) || final < 0 || final >= FINAL ? 8 : 0;
+  if (outside) return RULED_OUT;
+  if ((exists || node == 0) && astray(request, nodes, node)) return NOT_A_TREE;
+  if (chain && children > 1) return NOT_A_CHAIN;
+  if (!exists) return NO_FAULT;
+  return accept < 0 || accept >= static_cast<int64_t>(ACCEPT) || final < 0 || final >= FINAL ? UNIFORM_RANGE : NO_FAULT;
 }
 
-// The first fault of a request whose nodes are loaded, as `Verdict.fault` says it; `NEVER` if there is none.
+// The code, as in `Verdict.fault`, of the first fault of a request whose nodes are loaded; `NEVER` if there is none.
 template <class Group>
-CRT_CODE int64_t misshapen(
-    const Group& group, const Request& request, const Node* nodes, const Fallen& coins, bool chain) {
+CRT_CODE int64_t shape_fault(
+    const Group& group, const Request& request, const Node* nodes, const Uniforms& uniforms, bool chain) {
   int64_t first = NEVER;
   for (int node = group.rank(); node < request.most; node += group.size()) {
-    const int reason = misshapen(request, nodes, coins, chain, node);
-    if (reason) first = Least()(first, static_cast<int64_t>(node) * FAULTS + reason);
+    const Fault fault = node_fault(request, nodes, uniforms, chain, node);
+    if (fault) first = Least()(first, static_cast<int64_t>(node) * FAULTS + fault);
   }
   return group.all(first, Least());
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The softmax of rows of logits, by parts that are joined: in one pass over memory, and nothing of a row's size kept.
+// The softmax of rows of logits, by parts that are joined: one pass over memory, and nothing of a row's size is kept.
 #pragma once
 
 #include <cmath>
@@ -18,7 +18,7 @@ struct Softmax {
 
   CRT_CODE bool sound() const { return !nans && peak - peak == 0; }
 
-  // A thread's part of a row: first its peak, then its mass, so that no thread of a warp goes another way.
+  // Adds a thread's part of a row: first its peak, then its mass, so that the threads of a warp do not diverge.
   template <class Group, class Number>
   CRT_CODE void look(const Group& group, const Number* logits, const Share& share, float colder) {
     for (int x = group.rank(); x < share.count; x += group.size()) {
@@ -36,7 +36,7 @@ struct Softmaxes {
   Softmax target, draft;
 };
 
-// Of parts of a row.
+// Joins parts of a row.
 struct Joined {
   float colder;
 

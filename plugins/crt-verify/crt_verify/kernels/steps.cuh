@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums over a vocabulary in multiples of 2**-60: integers, so that no order of adding changes a bit.
-// A weight is a function of the two laws of an id; `off` is the first of the children whose ids do not count, or 0.
+// Sums over a vocabulary in multiples of 2**-60: integers, so that the order of summation changes no bit.
+// A weight is a function of the two probabilities of an id; `off` is the first child whose id does not count, or 0.
 #pragma once
 
 #include "tree.cuh"
@@ -29,12 +29,12 @@ template <class Group, class Row, class Weight>
 CRT_CODE int64_t total_off(const Group& group, const Tree& tree, const Row& row, int off, int until, Weight weight) {
   int64_t sum = total(group, row, weight);
   for (int child = off; child && child != until; child = tree[child].sibling) {
-    if (!tree[child].repeats) sum -= steps(weight(tree[child].wanted, tree[child].drafted));
+    if (!tree[child].repeats) sum -= steps(weight(tree[child].p_token, tree[child].q_token));
   }
   return sum;
 }
 
-// The part of a thread in its block's share: an odd number of neighbours, which lie in banks of their own.
+// The part of a thread in its block's share: an odd number of neighbours, so that threads use different banks.
 template <class Group> CRT_CODE Share piece(const Group& group, const Share& share) {
   const Share team = group.team(share);
   const int each = ((team.count - 1) / group.lanes() + 1) | 1, past = static_cast<int>(team.first) + team.count;
@@ -58,38 +58,38 @@ CRT_CODE int64_t seek(const Group& group, const Share& share, int64_t own, Weigh
   const Scanned sum = group.scan(team);
   if (sum.all == 0) return -1;
   const int64_t mark = mark_of(sum.all);
-  int64_t found = NOWHERE;
+  int64_t id = NOWHERE;
   if (sum.before <= mark && mark < sum.before + team) {
     const int64_t past = sum.before + upto, place = piece(group, share).first;
     const bool here = past - own <= mark && mark < past;  // in one thread's part, which the team then shares
     int64_t under = group.within(here ? past - own : 0, Most());
     const int first = static_cast<int>(group.within(here ? place : 0, Most()));
     CRT_ROLLED
-    for (int run = 0; found == NOWHERE && run < share.count; run += group.lanes()) {
+    for (int run = 0; id == NOWHERE && run < share.count; run += group.lanes()) {
       const int x = first + run + group.lane();
       const int64_t through = under + group.upto(x < share.count ? weight(x) : 0);
-      found = group.within(through > mark ? share.first + x : NOWHERE, Least());
+      id = group.within(through > mark ? share.first + x : NOWHERE, Least());
       under = group.within(through, Most());
     }
   }
-  return group.all(found, Least());
+  return group.all(id, Least());
 }
 
-// The id on which a 32-bit coin falls, or -1 if the weights sum to nothing.
+// The id that a 32-bit uniform picks, or -1 if the weights sum to 0.
 template <class Group, class Row, class Weight>
-CRT_CODE int64_t pick(const Group& group, const Tree& tree, const Row& row, int off, int64_t coin, Weight weight) {
+CRT_CODE int64_t pick(const Group& group, const Tree& tree, const Row& row, int off, int64_t uniform, Weight weight) {
   const auto stepped = [&](int x) { return steps(weight(row.p(x), row.q(x))); };
   const Share mine = piece(group, row.share);
   int64_t own = summed(group, row.share, stepped);
   for (int child = off; child; child = tree[child].sibling) {
     const int64_t place = tree[child].token - row.share.first;
     const bool here = mine.first <= place && place < mine.first + mine.count;
-    if (here && !tree[child].repeats) own -= steps(weight(tree[child].wanted, tree[child].drafted));
+    if (here && !tree[child].repeats) own -= steps(weight(tree[child].p_token, tree[child].q_token));
   }
   const auto off_children = [&](int x) { return tried(tree, off, 0, row.share.first + x) ? 0 : stepped(x); };
   return seek(group, row.share, own, off_children, [&](int64_t sum) {
     const int64_t high = sum >> 32, middle = sum >> 16 & 0xFFFF, low = sum & 0xFFFF;
-    return high * coin + ((middle * coin + (low * coin >> 16)) >> 16);  // sum * coin / 2**32
+    return high * uniform + ((middle * uniform + (low * uniform >> 16)) >> 16);  // sum * uniform / 2**32
   });
 }
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// One request's draft tree as rules walk it: children in draw order, as links.
+// One request's draft tree: children in draw order, as links.
 #pragma once
 
 #include "group.cuh"
 
 namespace crt {
 
-// What rejections have left of the target's law at a node: (p - scale q)+ off the tried ids, not normalised.
+// The residual at a node: (p - scale q)_+ off the tried ids, not normalised.
 struct Residual {
-  double scale = 0, drawn = 0, mass = 1;
-  bool open = true;  // closed once rounding has left nothing: then it is the target's law again
+  double scale = 0, spent = 0, mass = 1;
+  bool open = true;  // closed once rounding has left nothing: then it is the target's row again
 };
 
-// Where a walk goes on, or else where it ends and with which id.
+// The node where a walk goes on, or the node where it ends and the final id.
 struct Step {
   int next = 0, end = 0;
   int64_t id = -1;
@@ -21,16 +21,15 @@ struct Step {
 struct Node {
   int64_t token;
   int parent, child, sibling;  // child: the first one; sibling: the next one; 0 where there is none
-  int same;                    // the node that stands for it where paths with the same ids are one
-  int above;                   // the node that stands for its parent; -1 over the root
+  int same;                    // the node that it is merged into where paths of the same ids are one
+  int above;                   // the node that its parent is merged into; -1 for the root
   bool repeats;                // an earlier sibling has its id
-  double wanted, drafted;      // the laws of its id, once the rows above it are read
+  double p_token, q_token;     // the two probabilities of its id, once the rows of its parent are read
 
-  // Where leaves come first:
-  int turn;         // the child that is judged next
-  bool settled;     // its children's rounds are played
-  double entering;  // the chance with which it is entered
-  double chance;    // what all its children's rejections leave of that
+  // For rules that go from the leaves:
+  bool children_tested;  // the chances of its children are computed
+  double entry;          // the chance when it is entered
+  double chance;         // what its children's rejections leave of that
   Residual left;
 };
 
@@ -75,7 +74,7 @@ CRT_CODE int next(const Tree& tree, int after, int above) {
   return 0;
 }
 
-// Copies what a request says of its nodes, absent ones too, as it is: what is out of all range stays so.
+// Copies the nodes of a request, absent ones too; values that are out of range stay out of range.
 template <class Group> CRT_CODE void load(const Group& group, const Request& request, Node* nodes) {
   for (int node = group.rank(); node < request.most; node += group.size()) {
     nodes[node].token = request.tokens[node];
@@ -84,8 +83,7 @@ template <class Group> CRT_CODE void load(const Group& group, const Request& req
   group.wait();
 }
 
-// Makes a tree of loaded nodes; `merged`: nodes with the same ids before and at them are one, whose children are all of
-// theirs.
+// Makes a tree of loaded nodes. With `merged`, nodes on the same path of ids become one, with the children of all.
 template <class Group> CRT_CODE Tree grow(const Group& group, const Request& request, Node* nodes, bool merged) {
   const Tree tree{nodes, static_cast<int>(bounded(request.nodes, 1, request.most))};
   const auto each = [&](auto act) {
@@ -97,12 +95,12 @@ template <class Group> CRT_CODE Tree grow(const Group& group, const Request& req
     tree[node].token = bounded(tree[node].token, 0, request.vocabulary - 1);
     tree[node].same = node;
     tree[node].above = node ? tree[node].parent : -1;
-    tree[node].settled = false;
+    tree[node].children_tested = false;
   });
   each([&](int node) { tree[node].child = next(tree, node, node); });
   if (merged) {
     each([&](int node) {
-      int best = 2 * tree.count;  // a node with children comes before any without: only that one has the draft's law
+      int best = 2 * tree.count;  // a node with children comes before any without: only that one has the draft's row
       for (int twin = node ? 1 : 0; twin < (node ? tree.count : 1); ++twin) {
         const int rank = tree[twin].child ? twin : twin + tree.count;
         if (rank < best && alike(tree, node, twin)) best = rank;

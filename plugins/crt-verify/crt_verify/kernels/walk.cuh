@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A request's verdict: a rule judges node after node from the root, or one path after another from the leaves.
+// A request's verdict: a rule tests node after node from the root, or path after path from the leaves.
 #pragma once
 
 #include "kseq.cuh"
-#include "listed.cuh"
+#include "deterministic.cuh"
 #include "recursive.cuh"
 #include "shape.cuh"
 #include "traversal.cuh"
@@ -19,8 +19,8 @@ CRT_CODE bool of_chains(int rule) { return rule == SINGLE || rule == BLOCK; }
 
 CRT_EITHER bool from_leaves(int rule) { return rule == BLOCK || rule == TRAVERSAL || rule == TRAVERSAL_INDEPENDENT; }
 
-// What becomes of a walk that has reached a node, for rules that go from the root.
-template <class Round> CRT_APART Step judge(const Round& round, int rule, int node) {
+// The step of a walk that has reached a node, for rules that go from the root.
+template <class Round> CRT_APART Step verify_node(const Round& round, int rule, int node) {
   switch (rule) {
     case KSEQ: return kseq(round, node);
     case GREEDY: return greedy(round, node);
@@ -29,28 +29,28 @@ template <class Round> CRT_APART Step judge(const Round& round, int rule, int no
   }
 }
 
-// Where a walk ends, and its id.
+// The end of a walk, and its id.
 template <class Round> CRT_CODE Step walk(const Round& round, int rule) {
   if (from_leaves(rule)) return traversal(round, rule != TRAVERSAL);
   Step step{};
   do {
-    step = judge(round, rule, step.next);
+    step = verify_node(round, rule, step.next);
   } while (step.next);
   return step;
 }
 
-// A node judged by itself, and the fault met there or before the walk.
-struct Judged {
+// The step at a node, and the fault there or before the walk.
+struct Result {
   Step step;
   int64_t code = NEVER;
 };
 
-static_assert(sizeof(Judged) == 3 * sizeof(int64_t), "as crt_verify.kernels.device makes room for it");
+static_assert(sizeof(Result) == 3 * sizeof(int64_t), "as crt_verify.kernels.device allocates it");
 
-// The end of a walk along judged nodes.
-CRT_CODE Judged follow(const Judged* judged) {
-  Judged last = judged[0];
-  while (last.step.next && last.code == NEVER) last = judged[last.step.next];
+// The end of a walk along the results of nodes.
+CRT_CODE Result follow(const Result* results) {
+  Result last = results[0];
+  while (last.step.next && last.code == NEVER) last = results[last.step.next];
   return last;
 }
 
@@ -64,7 +64,7 @@ struct Outcome {
 };
 
 template <class Group>
-CRT_CODE void write(const Group& group, const Outcome& outcome, const Tree& tree, int64_t most, const Judged& end) {
+CRT_CODE void write(const Group& group, const Outcome& outcome, const Tree& tree, int64_t most, const Result& end) {
   const bool sound = end.code == NEVER;
   int length = 0;
   for (int node = sound ? end.step.end : 0; node; node = tree[node].parent) ++length;
@@ -77,13 +77,13 @@ CRT_CODE void write(const Group& group, const Outcome& outcome, const Tree& tree
   *outcome.fault = sound ? 0 : end.code;
 }
 
-// A padded batch of requests: tensors of crt_verify.rules.judge.Rule.verify, all of them contiguous.
+// A padded batch of requests: tensors of crt_verify.rules.Rule.verify, all of them contiguous.
 struct Batch {
   int64_t size, most, vocabulary;
   const int64_t *parents, *tokens, *nodes;
   const void *target, *draft;
   const int64_t *accept, *final;
-  double temperature;  // of logits, and what of their law is kept: as crtcore.Sampling has it
+  double temperature;  // how logits are sampled, as in crtcore.Sampling
   int64_t top_k;
   double top_p, min_p;
 
@@ -91,24 +91,26 @@ struct Batch {
     return {parents + row * most, tokens + row * most, nodes[row], most, vocabulary};
   }
 
-  CRT_CODE Fallen coins(int64_t row) const { return {accept + row * most, final + row * most}; }
+  CRT_CODE Uniforms uniforms(int64_t row) const { return {accept + row * most, final + row * most}; }
 };
 
-template <class Number> CRT_CODE Rows<Number> rows(const Batch& batch, int64_t row, int rule) {
+template <class Number> CRT_CODE RowReader<Number> rows(const Batch& batch, int64_t row, int rule) {
   const int64_t first = row * batch.most * batch.vocabulary;
   return {static_cast<const Number*>(batch.target) + first, static_cast<const Number*>(batch.draft) + first,
           batch.vocabulary, reads_of(rule)};
 }
 
-// The laws of a request.
-template <class Laws> struct LawsOf;
+// The reader of a request's rows.
+template <class Reader> struct ReaderOf;
 
-template <class Number> struct LawsOf<Given<Number>> {
-  static CRT_CODE Given<Number> at(const Batch& batch, int64_t row, int rule) { return {rows<Number>(batch, row, rule)}; }
+template <class Number> struct ReaderOf<Probabilities<Number>> {
+  static CRT_CODE Probabilities<Number> at(const Batch& batch, int64_t row, int rule) {
+    return {rows<Number>(batch, row, rule)};
+  }
 };
 
-template <class Number> struct LawsOf<Fused<Number>> {
-  static CRT_CODE Fused<Number> at(const Batch& batch, int64_t row, int rule) {
+template <class Number> struct ReaderOf<Logits<Number>> {
+  static CRT_CODE Logits<Number> at(const Batch& batch, int64_t row, int rule) {
     const double colder = batch.temperature == 0 ? 0 : Least()(1 / batch.temperature, 3e38);
     return {rows<Number>(batch, row, rule),
             {static_cast<float>(colder), batch.top_k, batch.top_p, static_cast<float>(batch.min_p)}};

@@ -1,4 +1,4 @@
-"""The rules by name, one a file: how a draft tree is judged without bending the target's law."""
+"""The verification rules by name, one a file: each keeps the target's distribution exactly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from crt_verify.rules import block, greedy, kseq, multiround, recursive, single, target_only, traversal
-from crt_verify.rules.judge import Rule
+from crt_verify.rules.base import Rule
 
 __all__ = ["NAMES", "Rule", "rule"]
 
@@ -20,11 +20,11 @@ _RULES = {
     "target-only": Rule(plan=target_only.plan, reads="none"),
 }
 NAMES = (*_RULES, "traversal")
-"""What `rule` knows."""
+"""The names that `rule` accepts."""
 
 
 def rule(name: str, **keywords: Any) -> Rule:
-    """A rule by its name; `traversal` is told by `replacement=True` or `False` how siblings were drawn.
+    """A rule by its name; `traversal` takes `replacement`, which says whether siblings were drawn with replacement.
 
     Raises: ValueError if there is no such rule, or if it takes other keywords.
     """

@@ -1,4 +1,4 @@
-"""One chain, judged as a whole: the longest start that its own coin accepts.
+"""Block verification: one chain, of which the longest prefix that its own uniform accepts is kept.
 
 Source: Sun et al. (2025), arXiv:2403.10444.
 """
@@ -6,10 +6,13 @@ Source: Sun et al. (2025), arXiv:2403.10444.
 from __future__ import annotations
 
 from crt_verify.rules import traversal
-from crt_verify.rules.forest import Forest
 from crt_verify.rules.plan import Plan
+from crt_verify.rules.tree_batch import TreeBatch
 
 
-def plan(forest: Forest) -> Plan:
-    """A = min(1, a p / q) along the chain; h = Z / (Z + 1 - a), Z the sum of (a p - q)_+; a rejection leaves that."""
-    return traversal.plan(forest, replacement=True)
+def plan(batch: TreeBatch) -> Plan:
+    """Along the chain a <- min(1, a p / q); a node accepts with h = Z / (Z + 1 - a), Z the sum of (a p - q)_+.
+
+    The final id is sampled from (a p - q)_+ at the last accepted node.
+    """
+    return traversal.plan(batch, replacement=True)

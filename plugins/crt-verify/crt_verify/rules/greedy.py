@@ -1,4 +1,4 @@
-"""The draft's most likely ids as children, and one more drawn from the rest of its law; the drawn one stands last.
+"""Children that are the draft's most likely ids, and last one sampled from the rest of its distribution.
 
 Source: Hu et al. (2025), arXiv:2502.18779, greedy draft sampling.
 """
@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import torch
 
-from crt_verify.rules.forest import Forest, total
-from crt_verify.rules.listed import chances, mass, without
+from crt_verify.rules.deterministic import accept_tests, mass, without
 from crt_verify.rules.plan import Plan, planned
+from crt_verify.rules.tree_batch import TreeBatch, total
 
 
-def plan(forest: Forest) -> Plan:
-    """The drawn id by min(1, p / q'), q' the draft off the likely ones; else p on those and (p - q')_+ elsewhere."""
-    likely = forest.there & ~forest.last
-    off = without(forest.q, forest, likely)  # b m v
-    drawn = forest.under & forest.last[:, :, None]
-    x = torch.where(forest.last, off.flatten(1).gather(1, forest.parents * off.shape[-1] + forest.tokens), 0)
-    left = total(off).maximum(torch.where(drawn, x[:, :, None], 0).sum(1))
+def plan(batch: TreeBatch) -> Plan:
+    """Accepts the sampled id with min(1, p / q'), where q' is q off the likely ids, normalised.
+
+    If it is rejected, an id is drawn in proportion to p on the likely ids and (p - q')_+ elsewhere.
+    """
+    likely = batch.there & ~batch.last
+    off = without(batch.q, batch, likely)  # b m v
+    sampled = batch.under & batch.last[:, :, None]
+    x = torch.where(batch.last, off.flatten(1).gather(1, batch.parents * off.shape[-1] + batch.tokens), 0)
+    left = total(off).maximum(torch.where(sampled, x[:, :, None], 0).sum(1))
     scale = torch.where(left > 0, 1 / torch.where(left > 0, left, 1), 0)
-    rest = without(forest.p, forest, forest.there)
-    gain, bar = chances(forest, likely, mass(forest, rest, scale))
-    above = left.gather(1, forest.parents)
-    gain = torch.where(forest.last, torch.where(x > 0, forest.wanted * above, 0), gain)
-    bar = torch.where(forest.last, x, bar)
-    turn = torch.where(forest.last, -1, forest.node)
-    return planned(forest, gain, bar, rest, scale=scale, turn=turn)
+    rest = without(batch.p, batch, batch.there)
+    gain, bar = accept_tests(batch, likely, mass(batch, rest, scale))
+    above = left.gather(1, batch.parents)
+    gain = torch.where(batch.last, torch.where(x > 0, batch.p_token * above, 0), gain)
+    bar = torch.where(batch.last, x, bar)
+    turn = torch.where(batch.last, -1, batch.node)
+    return planned(batch, gain, bar, rest, scale=scale, turn=turn)

@@ -1,6 +1,6 @@
-"""Children chosen without a coin: a draw from the target, and on under it if it is a child.
+"""Children chosen deterministically: an id is drawn from the target, and the walk descends if it is a child.
 
-The draft's law is not read. Exact because it is a draw from p and a look-up; it is what EAGLE-2's trees call for.
+The draft's distribution is not read. This is the rule for EAGLE-2's trees.
 Source: Li et al. (2024), arXiv:2406.16858.
 """
 
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import torch
 
-from crt_verify.rules.forest import Forest
-from crt_verify.rules.listed import chances, mass, without
+from crt_verify.rules.deterministic import accept_tests, mass, without
 from crt_verify.rules.plan import Plan, planned
+from crt_verify.rules.tree_batch import TreeBatch
 
 
-def plan(forest: Forest) -> Plan:
-    """Accepts a child with its part of the mass that is not yet tried; what is left is p off the children."""
-    rest = without(forest.p, forest, forest.there)
-    scale = torch.zeros_like(forest.wanted)
-    gain, bar = chances(forest, forest.there, mass(forest, rest, scale))
-    return planned(forest, gain, bar, rest)
+def plan(batch: TreeBatch) -> Plan:
+    """Accepts a child with p(x) over the mass of p that is not yet tried; the rest is p off the children."""
+    rest = without(batch.p, batch, batch.there)
+    scale = torch.zeros_like(batch.p_token)
+    gain, bar = accept_tests(batch, batch.there, mass(batch, rest, scale))
+    return planned(batch, gain, bar, rest)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from crt_verify.rules import rule as reference_rule
-from crt_verify.rules.forest import ACCEPT, FINAL, Forest
-from crt_verify.rules.judge import Rule
+from crt_verify.rules.base import Rule
+from crt_verify.rules.tree_batch import ACCEPT, FINAL, TreeBatch
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict
 
@@ -25,7 +25,7 @@ MANY = 10_000
 
 
 class Cases(NamedTuple):
-    """What a rule is given."""
+    """The arguments of a rule."""
 
     trees: Trees
     p: Tensor
@@ -34,8 +34,8 @@ class Cases(NamedTuple):
     final: Tensor
 
 
-def random_laws(generator: torch.Generator, *shape: int) -> Tensor:
-    """Float32 rows: free, near zero, cut to the likeliest two, or one id that has it all (temperature 0)."""
+def random_distributions(generator: torch.Generator, *shape: int) -> Tensor:
+    """Float32 rows: random, near zero, cut to the likeliest two, or with one possible id (temperature 0)."""
     weights = torch.rand(shape, generator=generator, dtype=torch.float64) ** 4 + 1e-9
     likeliest = weights.argsort(-1, descending=True).argsort(-1)
     kind = torch.randint(4, (*shape[:-1], 1), generator=generator)
@@ -46,19 +46,19 @@ def random_laws(generator: torch.Generator, *shape: int) -> Tensor:
 
 
 def ragged(label: str, seed: int, *, size: int = MANY, nodes: int = 7, vocabulary: int = 5) -> Cases:
-    """Ragged trees of drafted ids, siblings repeating, rows behind a tree's no laws; half of the coins at an edge.
+    """Ragged trees of drafted ids; siblings can repeat, padded rows are NaN, half of the uniforms are at an edge.
 
-    In a fifth of the rows target and draft are one law, so that a rejection leaves nothing.
+    In a fifth of the rows target and draft are equal, so that a rejection leaves nothing.
     """
     generator = torch.Generator().manual_seed(seed)
-    p, q = (random_laws(generator, size, nodes, vocabulary) for _ in range(2))
+    p, q = (random_distributions(generator, size, nodes, vocabulary) for _ in range(2))
     p = torch.where((torch.rand(size, generator=generator) < 0.2)[:, None, None], q, p)
     node = torch.arange(nodes)
     counts = torch.randint(1, nodes + 1, (size,), generator=generator)
     above = (torch.rand(size, nodes, generator=generator) * node).long()
     parents = (node - 1).expand(size, nodes) if REFERENCE[label].chain else torch.where(node == 0, -1, above)
-    laws = q[torch.arange(size)[:, None], parents.clamp(min=0)].flatten(0, 1)
-    tokens = torch.multinomial(laws, 1, generator=generator).view(size, nodes)
+    rows = q[torch.arange(size)[:, None], parents.clamp(min=0)].flatten(0, 1)
+    tokens = torch.multinomial(rows, 1, generator=generator).view(size, nodes)
     there = node < counts[:, None]
     parents, tokens = (torch.where(there, field, -1) for field in (parents, tokens))
     tokens[:, 0] = -1
@@ -66,7 +66,7 @@ def ragged(label: str, seed: int, *, size: int = MANY, nodes: int = 7, vocabular
         rows[~there] = torch.nan
     trees = Trees(parents, tokens, counts)
     accept, final = (torch.randint(top, (size, nodes), generator=generator) for top in (ACCEPT, FINAL))
-    plan = REFERENCE[label].plan(Forest(trees, p, q))
+    plan = REFERENCE[label].plan(TreeBatch(trees, p, q))
     edge = (plan.gain * ACCEPT / plan.bar).nan_to_num(0, 0, 0).clamp(0, ACCEPT - 1).ceil().long()
     edge = (edge + torch.randint(-1, 2, edge.shape, generator=generator)).clamp(0, ACCEPT - 1)
     accept = torch.where(torch.rand(edge.shape, generator=generator) < 0.5, edge, accept)
@@ -74,7 +74,7 @@ def ragged(label: str, seed: int, *, size: int = MANY, nodes: int = 7, vocabular
 
 
 def spoiled(cases: Cases, seed: int) -> Cases:
-    """The same with something wrong in most rows: entries, sums, parents, ids, counts, coins."""
+    """The same with faults in most rows: entries, sums, parents, ids, counts, uniforms."""
     generator = torch.Generator().manual_seed(seed)
 
     def hit(field: Tensor, values: list[float], share: float) -> Tensor:
@@ -95,19 +95,19 @@ def spoiled(cases: Cases, seed: int) -> Cases:
 
 
 def uniform(cases: Cases, seed: int) -> Cases:
-    """Rows of two laws, with coins that seek no edge.
+    """The batches whose target and draft differ, with uniforms that are not at an edge.
 
-    Where target and draft are one law, the root that `kseq` takes is a multiple one: its last bits move coins' edges by
-    their square or cube root, and leave the law of what comes out as it is.
+    Where target and draft are equal, the root of `kseq` is a multiple one: its last bits move edges by their square or
+    cube root, and do not change the distribution of emitted rows.
     """
     generator = torch.Generator().manual_seed(seed)
     apart = (cases.p != cases.q).where(~cases.p.isnan(), False).flatten(1).any(-1)
-    coins = [torch.randint(top, cases.accept.shape, generator=generator) for top in (ACCEPT, FINAL)]
-    trees, *fields = cases._replace(accept=coins[0], final=coins[1])
+    uniforms = [torch.randint(top, cases.accept.shape, generator=generator) for top in (ACCEPT, FINAL)]
+    trees, *fields = cases._replace(accept=uniforms[0], final=uniforms[1])
     return Cases(Trees(*(field[apart] for field in trees)), *(field[apart] for field in fields))
 
 
 def differing(one: Verdict, other: Verdict) -> int:
-    """Rows in which two verdicts are not the same in every bit."""
+    """The number of rows in which two verdicts are not equal bit for bit."""
     same = [x == y if x.dim() == 1 else (x == y).all(-1) for x, y in zip(one, other, strict=True)]
     return int((~torch.stack(same).all(0)).sum())

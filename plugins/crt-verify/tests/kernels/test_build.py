@@ -1,4 +1,4 @@
-"""Compiling at first use: what several do at once comes out as if one had."""
+"""Compiling at first use: several processes at once get the same library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crt_verify.kernels import build
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Sources that take no time to compile, and an empty folder for what comes of them."""
+    """Sources that compile quickly, and an empty cache."""
     (tmp_path / "tiny.cpp").write_text('extern "C" int seven() { return 7; }\n')
     monkeypatch.setattr(build, "FOLDER", tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -23,14 +23,14 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     build.source_hash.cache_clear()
 
 
-def test_those_who_compile_at_once_get_one_whole_library(tiny: Path) -> None:
+def test_concurrent_compilations_make_one_whole_library(tiny: Path) -> None:
     def compiled(_: int) -> Path:
-        made = build.compiled("g++", "tiny.cpp", ("-shared", "-fPIC"), targets=("host",), part="host")
-        assert ctypes.CDLL(str(made)).seven() == 7
-        return made
+        library = build.compiled("g++", "tiny.cpp", ("-shared", "-fPIC"), targets=("host",), part="host")
+        assert ctypes.CDLL(str(library)).seven() == 7
+        return library
 
     with ThreadPoolExecutor(4) as workers:
-        made = set(workers.map(compiled, range(8)))
+        libraries = set(workers.map(compiled, range(8)))
 
-    assert sorted(path.suffix for path in tiny.iterdir()) == [".json", ".so"]  # and nothing half made
-    assert len(made) == 1
+    assert sorted(path.suffix for path in tiny.iterdir()) == [".json", ".so"]  # and no partial file
+    assert len(libraries) == 1

@@ -1,4 +1,4 @@
-"""Kernels themselves on a CPU, threads, warps, blocks and clusters emulated: the reference's bits, and no race.
+"""The kernels on a CPU, with emulated threads, warps, blocks and clusters: the reference's bits, and no race.
 
 Axes: b batch, m nodes (the root counted), v vocabulary.
 """
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from crt_verify.kernels import build, host
 from crt_verify.kernels.names import NAMES
-from crt_verify.rules.forest import ACCEPT, FINAL, Forest
+from crt_verify.rules.tree_batch import ACCEPT, FINAL, TreeBatch
 from crt_verify.tree import Tree, batch
 from crt_verify.verdict import Verdict
 from crtcore import Sampling
@@ -44,7 +44,7 @@ LAYOUTS = ("path-serial", "node-parallel")
 
 
 class Call(NamedTuple):
-    """A batch, and how kernels are started on it."""
+    """A batch, and how the kernels are started on it."""
 
     name: str
     cases: Cases
@@ -52,8 +52,8 @@ class Call(NamedTuple):
     threads: int = 64
     blocks: int = 1
     """Blocks of a cluster."""
-    held: bool = True
-    """Whether a block's share of a row is copied near."""
+    cached: bool = True
+    """Whether a block's share of a row is copied to shared memory."""
     seed: int = 0
     """Of the order of clusters and threads."""
     sampling: Sampling | None = None
@@ -63,15 +63,15 @@ class Call(NamedTuple):
         """As emulated.cpp reads it."""
         _, p, q, *_ = self.cases
         words = (NAMES.index(self.name), host.NUMBERS.index(p.dtype), self.sampling is not None)
-        start = (self.layout == "node-parallel", self.held, self.threads, self.blocks, self.seed, *p.shape)
+        start = (self.layout == "node-parallel", self.cached, self.threads, self.blocks, self.seed, *p.shape)
         fields = (*self.cases.trees, p, q, self.cases.accept, self.cases.final)
-        told = self.sampling or Sampling()
-        law = struct.pack("dqdd", told.temperature, told.top_k, told.top_p, told.min_p)
-        return struct.pack("11q", *words, *start) + law + b"".join(map(_bytes, fields))
+        cut = self.sampling or Sampling()
+        chances = struct.pack("dqdd", cut.temperature, cut.top_k, cut.top_p, cut.min_p)
+        return struct.pack("11q", *words, *start) + chances + b"".join(map(_bytes, fields))
 
 
-class Told(NamedTuple):
-    """What kernels make of a call."""
+class Output(NamedTuple):
+    """The output of a call."""
 
     verdict: Verdict
     copied: int
@@ -98,25 +98,25 @@ def _fixed_places() -> tuple[str, ...]:
     return words if allowed else ()
 
 
-def emulated(program: Path, calls: Sequence[Call], folder: Path) -> list[Told]:
-    """What emulated kernels make of calls."""
-    given, made = folder / "calls", folder / "verdicts"
-    given.write_bytes(b"".join(call.packed() for call in calls))
-    ended = run(program, given, made)
+def emulated(program: Path, calls: Sequence[Call], folder: Path) -> list[Output]:
+    """The outputs of emulated kernels."""
+    inputs, outputs = folder / "calls", folder / "verdicts"
+    inputs.write_bytes(b"".join(call.packed() for call in calls))
+    ended = run(program, inputs, outputs)
     assert ended.returncode == 0, ended.stderr
-    told = torch.frombuffer(bytearray(made.read_bytes()), dtype=torch.int64)
+    words = torch.frombuffer(bytearray(outputs.read_bytes()), dtype=torch.int64)
     shapes = [call.cases.p.shape[:2] for call in calls]
-    parts = told.split([size * (most + 2) + 1 for size, most in shapes])
-    return [_told(part, *shape) for part, shape in zip(parts, shapes, strict=True)]
+    parts = words.split([size * (most + 2) + 1 for size, most in shapes])
+    return [_output(part, *shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def _told(part: Tensor, size: int, most: int) -> Told:
+def _output(part: Tensor, size: int, most: int) -> Output:
     path, length, final, fault, copied = part.split([size * (most - 1), size, size, size, 1])
-    return Told(Verdict(path.view(size, most - 1), length, final, fault), int(copied))
+    return Output(Verdict(path.view(size, most - 1), length, final, fault), int(copied))
 
 
 def compiled(source: str, program: Path, *flags: str) -> Path:
-    """What g++ makes of a source of the emulation."""
+    """Compiles a source of the emulation with g++."""
     command = ("g++", "-std=c++20", "-DCRT_EMULATED", *flags, str(SOURCES / source), "-o", str(program))
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
@@ -125,7 +125,7 @@ def compiled(source: str, program: Path, *flags: str) -> Path:
 
 @pytest.fixture(scope="module")
 def emulation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The threads and what orders them, which no sanitizer looks at."""
+    """The emulation of threads, compiled without a sanitizer."""
     return compiled("cuda.cpp", tmp_path_factory.mktemp("emulation") / "cuda.o", "-O2", "-c")
 
 
@@ -134,7 +134,7 @@ Programs = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def programs(emulation: Path, tmp_path_factory: pytest.TempPathFactory) -> Programs:
-    """A program of a source and a sanitizer, with our kernels or those of another folder; compiled once."""
+    """The program of a source and a sanitizer, with our kernels or those of another folder; compiled once."""
 
     @cache
     def program(source: str, sanitizer: str, kernels: Path = build.FOLDER) -> Path:
@@ -151,25 +151,25 @@ def test_blocks_of_many_threads_have_the_references_bits(name: str, programs: Pr
     calls = [Call(name, cases, layout) for cases in (small, middle, long) for layout in LAYOUTS]
     calls += [Call(name, long, threads=256)]
 
-    told = emulated(programs("emulated.cpp", "memory"), calls, tmp_path)
+    outputs = emulated(programs("emulated.cpp", "memory"), calls, tmp_path)
 
     expected = [REFERENCE[name].verify(*call.cases) for call in calls]
-    assert [differing(one, each.verdict) for one, each in zip(expected, told, strict=True)] == [0] * len(calls)
+    assert [differing(one, each.verdict) for one, each in zip(expected, outputs, strict=True)] == [0] * len(calls)
 
 
 @pytest.mark.parametrize("name", WORDS)
-def test_blocks_of_many_threads_find_the_references_faults(name: str, programs: Programs, tmp_path: Path) -> None:
+def test_blocks_of_many_threads_report_the_references_faults(name: str, programs: Programs, tmp_path: Path) -> None:
     cases = spoiled(ragged(name, seed=4, size=300), seed=5)
 
-    told = emulated(programs("emulated.cpp", "memory"), [Call(name, cases, layout) for layout in LAYOUTS], tmp_path)
+    outputs = emulated(programs("emulated.cpp", "memory"), [Call(name, cases, layout) for layout in LAYOUTS], tmp_path)
 
     expected = REFERENCE[name].verify(*cases)
     assert len(set(expected.fault.tolist())) > 8
-    assert [differing(expected, each.verdict) for each in told] == [0, 0]
+    assert [differing(expected, each.verdict) for each in outputs] == [0, 0]
 
 
 CLUSTERS = ((1, True), (2, True), (4, True), (2, False))
-"""Blocks of a cluster, and whether rows are held near."""
+"""Blocks of a cluster, and whether rows are copied to shared memory."""
 
 
 @pytest.mark.parametrize("name", WORDS)
@@ -177,16 +177,16 @@ def test_clusters_have_the_references_bits(name: str, programs: Programs, tmp_pa
     batches = [ragged(name, seed=9, size=10, nodes=12, vocabulary=size) for size in (5, 203, 512)]
     batches += [spoiled(batches[1], seed=10)]
     calls = [
-        Call(name, cases, layout, blocks=blocks, held=held)
+        Call(name, cases, layout, blocks=blocks, cached=cached)
         for cases in batches
         for layout in LAYOUTS
-        for blocks, held in CLUSTERS
+        for blocks, cached in CLUSTERS
     ]
 
-    told = emulated(programs("emulated.cpp", "memory"), calls, tmp_path)
+    outputs = emulated(programs("emulated.cpp", "memory"), calls, tmp_path)
 
     expected = [REFERENCE[name].verify(*call.cases) for call in calls]
-    assert [differing(one, each.verdict) for one, each in zip(expected, told, strict=True)] == [0] * len(calls)
+    assert [differing(one, each.verdict) for one, each in zip(expected, outputs, strict=True)] == [0] * len(calls)
 
 
 @pytest.mark.parametrize("blocks", [1, 4])
@@ -198,60 +198,58 @@ def test_a_row_is_read_once_however_many_siblings_are_tried(
 
     copied = emulated(programs("emulated.cpp", "memory"), [Call(name, cases, blocks=blocks)], tmp_path)[0].copied
 
-    judge, inner = REFERENCE[name], Forest(*cases[:3]).inner
-    rows = [1 + (inner[row, nodes] & (judge.reads != "none")).long() for row, nodes in enumerate(readings(name, cases))]
+    rule, inner = REFERENCE[name], TreeBatch(*cases[:3]).inner
+    rows = [1 + (inner[row, nodes] & (rule.reads != "none")).long() for row, nodes in enumerate(readings(name, cases))]
     least, again = sum(int(each.sum()) for each in rows), sum(int(each[-1]) for each in rows)
-    most = least + again * judge.leaves_first  # the rows of a walk's end, if it has been elsewhere since
+    most = least + again * rule.leaves_first  # the rows of a walk's end, if it has been elsewhere since
     assert least <= copied / (64 * 4) <= most
 
 
 @pytest.mark.parametrize("number", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("name", sorted(set(WORDS) - {"kseq"}))  # which merges paths, whose laws here are not one
-def test_few_verdicts_from_logits_are_others(
-    name: str, number: torch.dtype, programs: Programs, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("name", sorted(set(WORDS) - {"kseq"}))  # which merges paths, whose rows differ here
+def test_few_verdicts_from_logits_differ(name: str, number: torch.dtype, programs: Programs, tmp_path: Path) -> None:
     cases = uniform(ragged(name, seed=6, size=40), seed=7)
     logits = cases._replace(p=cases.p.log().to(number), q=cases.q.log().to(number))
     calls = [Call(name, logits, layout, blocks=2, sampling=Sampling()) for layout in LAYOUTS]
 
-    told = emulated(programs("emulated.cpp", "memory"), calls, tmp_path)
+    outputs = emulated(programs("emulated.cpp", "memory"), calls, tmp_path)
 
     word, keywords = WORDS[name]
     expected = host.rule(word, **keywords).from_logits(*logits, sampling=Sampling())
-    # a coin falls otherwise at 1e-5, a walk meets at most 7: more than 2 rows of 40 come at less than 1e-6
-    assert all(differing(expected, each.verdict) <= 2 for each in told)
+    # a test differs with probability 1e-5, a walk makes at most 7: more than 2 rows of 40 differ below 1e-6
+    assert all(differing(expected, each.verdict) <= 2 for each in outputs)
 
 
-@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("cached", [True, False])
 @pytest.mark.parametrize("number", [torch.float32, torch.bfloat16, torch.float16])
-def test_clusters_cut_a_law_where_one_thread_does(
-    number: torch.dtype, held: bool, programs: Programs, tmp_path: Path
+def test_clusters_cut_a_row_where_one_thread_does(
+    number: torch.dtype, cached: bool, programs: Programs, tmp_path: Path
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     root = batch([Tree([-1], [-1])] * 40)
     rows = (3 * torch.randn(40, 1, 203, generator=generator)).to(number)
-    coins = (torch.randint(top, (40, 1), generator=generator) for top in (ACCEPT, FINAL))
-    cases = Cases(root, rows, rows, *coins)
+    uniforms = (torch.randint(top, (40, 1), generator=generator) for top in (ACCEPT, FINAL))
+    cases = Cases(root, rows, rows, *uniforms)
     cuts = [Sampling(top_k=20), Sampling(top_p=0.9), Sampling(min_p=0.05), Sampling(top_k=30, top_p=0.5, temperature=2)]
 
-    told = emulated(
+    outputs = emulated(
         programs("emulated.cpp", "memory"),
-        [Call("single", cases, blocks=4, held=held, sampling=x) for x in cuts],
+        [Call("single", cases, blocks=4, cached=cached, sampling=x) for x in cuts],
         tmp_path,
     )
 
     expected = [host.rule("single").from_logits(*cases, sampling=sampling) for sampling in cuts]
-    # masses are whole multiples of 2**-40, and coins of 2**-32: a coin on an edge comes at less than 1e-6
-    assert [differing(one, each.verdict) for one, each in zip(expected, told, strict=True)] == [0] * len(cuts)
+    # masses are multiples of 2**-40, uniforms of 2**-32: a uniform on an edge has a probability below 1e-6
+    assert [differing(one, each.verdict) for one, each in zip(expected, outputs, strict=True)] == [0] * len(cuts)
 
 
 def test_no_order_of_clusters_and_threads_changes_a_verdict(programs: Programs, tmp_path: Path) -> None:
     cases = ragged("recursive", seed=8, size=100)
     calls = [Call("recursive", cases, layout, seed=seed) for layout in LAYOUTS for seed in range(1, 5)]
 
-    told = emulated(programs("emulated.cpp", "memory"), calls, tmp_path)
+    outputs = emulated(programs("emulated.cpp", "memory"), calls, tmp_path)
 
-    assert {differing(told[0].verdict, each.verdict) for each in told} == {0}
+    assert {differing(outputs[0].verdict, each.verdict) for each in outputs} == {0}
 
 
 def few(size: int) -> list[Call]:
@@ -261,7 +259,7 @@ def few(size: int) -> list[Call]:
 
 
 def cut(size: int) -> Call:
-    """Logits of which ids are cut off, some of equal ones."""
+    """Logits of which ids are cut off, some of equal logits."""
     cases = uniform(ragged("recursive", seed=12, size=size, vocabulary=150), seed=13)
     logits = cases._replace(p=cases.p.log().bfloat16(), q=cases.p.log().bfloat16())
     return Call("recursive", logits, blocks=2, sampling=Sampling(top_k=40, top_p=0.95))
@@ -270,17 +268,17 @@ def cut(size: int) -> Call:
 def test_no_two_threads_race(programs: Programs, tmp_path: Path) -> None:
     calls = few(20)
 
-    told = emulated(programs("emulated.cpp", "races"), [*calls, cut(20)], tmp_path)
+    outputs = emulated(programs("emulated.cpp", "races"), [*calls, cut(20)], tmp_path)
 
     expected = [REFERENCE[call.name].verify(*call.cases) for call in calls]
-    assert {differing(one, each.verdict) for one, each in zip(expected, told[:-1], strict=True)} == {0}
+    assert {differing(one, each.verdict) for one, each in zip(expected, outputs[:-1], strict=True)} == {0}
 
 
-# Teeth: flaws that are planted are found, in our kernels and in small ones.
+# Planted flaws are found, in our kernels and in small ones.
 
 
 def planted(folder: Path, file: str, ours: str, theirs: str, place: int) -> Path:
-    """A copy of our kernels, something replaced in one place of many."""
+    """A copy of our kernels with one place of a text replaced."""
     for path in build.sources():
         shutil.copy(path, folder)
     parts = (folder / file).read_text().split(ours)
@@ -295,15 +293,15 @@ def planted(folder: Path, file: str, ours: str, theirs: str, place: int) -> Path
         *(("group.cuh", "    wait();", place) for place in range(3)),
         ("group.cuh", "    cluster.sync();", 0),
         *(("tree.cuh", "group.wait();", place) for place in range(2)),
-        ("laws.cuh", "group.wait();", 0),
+        ("rows.cuh", "group.wait();", 0),
         *(("traversal.cuh", "round.group.wait();", place) for place in range(2)),
-        ("kernels.cuh", "seat.group.wait();", 0),
+        ("kernels.cuh", "state.group.wait();", 0),
     ],
 )
-def test_a_barrier_that_lacks_is_found(file: str, barrier: str, place: int, programs: Programs, tmp_path: Path) -> None:
+def test_a_missing_barrier_is_found(file: str, barrier: str, place: int, programs: Programs, tmp_path: Path) -> None:
     kernels = planted(tmp_path, file, barrier, ";", place)
 
-    with pytest.raises(AssertionError, match=r"ThreadSanitizer: (data race|SEGV)"):  # what is not there yet is garbage
+    with pytest.raises(AssertionError, match=r"ThreadSanitizer: (data race|SEGV)"):  # unwritten memory is garbage
         emulated(programs("emulated.cpp", "races", kernels), [*few(8), cut(8)], tmp_path)
 
 
@@ -329,7 +327,7 @@ FLAWS: dict[str, tuple[Literal["memory", "races"], int, str]] = {
     "apart": ("memory", -6, "expected all threads at a barrier, got some that wait for their block"),
     "beyond": ("memory", 1, "heap-buffer-overflow"),
 }
-"""Of each kernel of planted.cpp, who finds its flaw, with which exit status and which words."""
+"""For each kernel of planted.cpp: the sanitizer that finds its flaw, the exit status and the message."""
 
 
 @pytest.mark.parametrize("name", FLAWS)

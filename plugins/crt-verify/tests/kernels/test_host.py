@@ -1,4 +1,4 @@
-"""Device code, one thread for a block: the reference's bits, the reference's law, the target's law."""
+"""Device code with one thread a block: the reference's bits and distribution, and the target's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from crt_verify.kernels import build, host
 from crt_verify.kernels.host import HostRule
 from crt_verify.kernels.names import NAMES
-from crt_verify.rules.forest import ACCEPT, FINAL
+from crt_verify.rules.tree_batch import ACCEPT, FINAL
 from crt_verify.tree import batch
 from crt_verify.verdict import FAULTS
 
@@ -37,11 +37,11 @@ def test_ten_thousand_ragged_trees_have_the_references_bits(name: str) -> None:
     cases = ragged(name, seed=1)
     expected = REFERENCE[name].verify(*cases)
 
-    found = [attrs.evolve(RULES[name], layout=layout).verify(*cases) for layout in LAYOUTS]
+    verdicts = [attrs.evolve(RULES[name], layout=layout).verify(*cases) for layout in LAYOUTS]
 
     assert (expected.fault == 0).all()
     assert {0, 1, 2, 3} <= set(expected.length.tolist())
-    assert [differing(expected, verdict) for verdict in found] == [0, 0]
+    assert [differing(expected, verdict) for verdict in verdicts] == [0, 0]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -49,54 +49,54 @@ def test_ten_thousand_faulty_trees_have_the_references_bits(name: str) -> None:
     cases = spoiled(ragged(name, seed=2), seed=3)
     expected = REFERENCE[name].verify(*cases)
 
-    found = RULES[name].verify(*cases)
+    verdict = RULES[name].verify(*cases)
 
     unread = ({3, 4} if name == "target-only" else set()) | (set() if REFERENCE[name].chain else {7})
     assert {fault % len(FAULTS) for fault in expected.fault.tolist()} == set(range(len(FAULTS))) - unread
-    assert differing(expected, found) == 0
+    assert differing(expected, verdict) == 0
 
 
 @pytest.mark.parametrize("name", RULES)
 @settings(FEW, max_examples=30)
 @given(data=st.data(), number=st.sampled_from(host.NUMBERS), seed=st.integers(0, 2**31))
-def test_hard_laws_have_the_references_bits(name: str, data: st.DataObject, number: torch.dtype, seed: int) -> None:
+def test_hard_rows_have_the_references_bits(name: str, data: st.DataObject, number: torch.dtype, seed: int) -> None:
     draft = data.draw(drafts(chain=REFERENCE[name].chain, repeats=name in REPEATS))
     one, generator = batch([draft.tree]), torch.Generator().manual_seed(seed)
-    coins = (torch.randint(top, one.tokens.shape, generator=generator) for top in (ACCEPT, FINAL))
-    cases = Cases(one, draft.p[None].to(number), draft.q[None].to(number), *coins)
+    uniforms = (torch.randint(top, one.tokens.shape, generator=generator) for top in (ACCEPT, FINAL))
+    cases = Cases(one, draft.p[None].to(number), draft.q[None].to(number), *uniforms)
 
-    found = RULES[name].verify(*cases)
+    verdict = RULES[name].verify(*cases)
 
-    assert differing(REFERENCE[name].verify(*cases), found) == 0
+    assert differing(REFERENCE[name].verify(*cases), verdict) == 0
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_long_row_and_a_wide_tree_have_the_references_bits(name: str) -> None:
     cases = ragged(name, seed=4, size=3, nodes=40, vocabulary=1000)
 
-    found = RULES[name].verify(*cases)
+    verdict = RULES[name].verify(*cases)
 
-    assert differing(REFERENCE[name].verify(*cases), found) == 0
+    assert differing(REFERENCE[name].verify(*cases), verdict) == 0
 
 
 @pytest.mark.parametrize("name", RULES)
 @FEW
 @given(pair=pairs(3), data=st.data())
-def test_by_every_branch_what_comes_out_is_the_targets(name: str, pair: Pair, data: st.DataObject) -> None:
+def test_over_all_branches_rows_have_the_targets_distribution(name: str, pair: Pair, data: st.DataObject) -> None:
     shape = data.draw(st.sampled_from(CHAINS[:2] if REFERENCE[name].chain else SHAPES[:5]))
     p, q = rows(pair)
 
-    law = emitted(RULES[name].law, trees(q, shape, CHILDREN[name]), p, q)
+    chances = emitted(RULES[name].distribution, trees(q, shape, CHILDREN[name]), p, q)
 
-    assert distance(law, p, 3) <= 1e-12
+    assert distance(chances, p, 3) <= 1e-12
 
 
-# Teeth: device code broken on purpose is told apart.
+# Device code that is broken on purpose is caught.
 
 
 @pytest.fixture
 def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of sources to be changed, and compiled in place of ours."""
+    """A folder of sources to change, which are compiled in place of ours."""
     for path in build.sources():
         shutil.copy(path, tmp_path)
     monkeypatch.setattr(build, "FOLDER", tmp_path)
@@ -113,24 +113,24 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     ("file", "ours", "theirs"),
     [("round.cuh", "bar < gain * ACCEPT", "bar <= gain * ACCEPT"), ("residual.cuh", "left.scale + step", "step")],
 )
-def test_broken_device_code_is_told_apart(broken: Path, file: str, ours: str, theirs: str) -> None:
+def test_broken_device_code_is_caught(broken: Path, file: str, ours: str, theirs: str) -> None:
     text = (broken / file).read_text()
     assert ours in text
     (broken / file).write_text(text.replace(ours, theirs))
     cases = ragged("recursive", seed=1)
 
-    found = RULES["recursive"].verify(*cases)
+    verdict = RULES["recursive"].verify(*cases)
 
-    assert differing(REFERENCE["recursive"].verify(*cases), found) > 0
+    assert differing(REFERENCE["recursive"].verify(*cases), verdict) > 0
 
 
-def test_what_a_compiler_says_comes_with_the_error(broken: Path) -> None:
+def test_an_error_repeats_the_compilers_output(broken: Path) -> None:
     (broken / "host.cpp").write_text("no code\n")
 
     with pytest.raises(build.NotBuilt, match=r"expected g\+\+ .* to compile, got status 1:\n.*host.cpp:1:1: error"):
         host.library()
 
 
-def test_a_compiler_that_is_not_there_is_named() -> None:
-    with pytest.raises(build.NotBuilt, match="expected the compiler 'g--' in PATH, found none"):
+def test_a_missing_compiler_is_named() -> None:
+    with pytest.raises(build.NotBuilt, match="expected the compiler 'g--' in PATH, got none"):
         build.version("g--")

@@ -1,4 +1,4 @@
-"""What `crt kernels` is told: nothing that has not happened to the code as it is."""
+"""`crt kernels` lists only what happened to the current sources."""
 
 from __future__ import annotations
 
@@ -15,37 +15,39 @@ from crt_verify.kernels.names import NAMES
 
 @pytest.fixture(autouse=True)
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which nothing was ever compiled."""
+    """An empty cache of compiled code."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
 def test_at_first_nothing_is_compiled_and_nothing_has_run() -> None:
-    told = kernels()
+    listed = kernels()
 
-    assert {*NAMES, "logits_float32", "logits_bfloat16", "logits_float16", "commit"} == {kernel.name for kernel in told}
-    assert {(kernel.compiled, kernel.host_compiled) for kernel in told} == {((), False)}
-    assert all(kernel.ran.startswith("not run: ") for kernel in told)
+    assert {*NAMES, "logits_float32", "logits_bfloat16", "logits_float16", "commit"} == {
+        kernel.name for kernel in listed
+    }
+    assert {(kernel.compiled, kernel.host_compiled) for kernel in listed} == {((), False)}
+    assert all(kernel.ran.startswith("not run: ") for kernel in listed)
 
 
-def test_what_was_compiled_and_ran_is_told() -> None:
+def test_what_was_compiled_and_ran_is_listed() -> None:
     build.note("host", {"part": "host", "compiled": ["host"]})
     build.note("gpu", {"part": "commit", "compiled": ["sm_90", "sm_80"]})
     build.note("ran", {"part": "probabilities", "ran": "a GPU"})
 
-    told = {kernel.name: (kernel.compiled, kernel.host_compiled, kernel.ran) for kernel in kernels()}
+    listed = {kernel.name: (kernel.compiled, kernel.host_compiled, kernel.ran) for kernel in kernels()}
 
-    assert told["commit"][:2] == (("sm_80", "sm_90"), True)
-    assert {name for name, (_, _, ran) in told.items() if ran == "a GPU"} == set(NAMES)
+    assert listed["commit"][:2] == (("sm_80", "sm_90"), True)
+    assert {name for name, (_, _, ran) in listed.items() if ran == "a GPU"} == set(NAMES)
 
 
-def test_what_happened_to_other_sources_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_happened_to_other_sources_is_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     build.note("host", {"part": "host", "compiled": ["host"]})
     build.note("ran", {"part": "commit", "ran": "a GPU"})
     monkeypatch.setattr("crt_verify.kernels.build.source_hash", lambda: "another")
 
-    told = kernels()
+    listed = kernels()
 
-    assert not any(kernel.host_compiled or kernel.ran == "a GPU" for kernel in told)
+    assert not any(kernel.host_compiled or kernel.ran == "a GPU" for kernel in listed)
 
 
 def test_a_spoilt_note_is_named(tmp_path: Path) -> None:
@@ -56,7 +58,7 @@ def test_a_spoilt_note_is_named(tmp_path: Path) -> None:
         kernels()
 
 
-def test_telling_imports_no_torch() -> None:
-    code = "import sys; from crt_verify.plugin import crt_kernels; crt_kernels(); assert 'torch' not in sys.modules"
+def test_listing_imports_no_torch() -> None:
+    code = "import sys; from crt_verify.kernels.listing import kernels; kernels(); assert 'torch' not in sys.modules"
 
     subprocess.run([sys.executable, "-c", code], check=True)

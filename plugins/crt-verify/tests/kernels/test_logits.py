@@ -1,4 +1,4 @@
-"""The entry from logits: a law within 1e-5 of the reference's, whatever the numbers and the temperature."""
+"""Verdicts from logits: distributions within 1e-5 of the reference's, for all number types and temperatures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from crt_verify import Tree
 from crt_verify.tree import batch
-from crt_verify.verdict import Verdict
+from crt_verify.verdict import Fault, Verdict
 from crtcore import Sampling, probabilities
 
 from ..rules.test_exact import FEW
@@ -39,9 +39,10 @@ def logits_of(
     q = probabilities(draft, sampling or Sampling(temperature=temperature))
     tokens: list[int] = []
     for parent in parents:
-        law = q[parent].clone()
-        law[[x for x, above in zip(tokens, parents, strict=False) if above == parent]] *= float((law > 0).sum() == 1)
-        tokens.append(int(torch.multinomial(law, 1, generator=generator)))
+        row = q[parent].clone()
+        siblings = [x for x, above in zip(tokens, parents, strict=False) if above == parent]
+        row[siblings] *= float((row > 0).sum() == 1)
+        tokens.append(int(torch.multinomial(row, 1, generator=generator)))
     return Tree((-1, *parents), (-1, *tokens)), target, draft
 
 
@@ -53,24 +54,24 @@ def apart(one: dict[tuple[int, ...], float], other: dict[tuple[int, ...], float]
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("temperature", [0.0, 0.3, 1.0])
-def test_the_law_from_logits_is_the_references(name: str, number: torch.dtype, temperature: float) -> None:
+def test_the_distribution_from_logits_is_the_references(name: str, number: torch.dtype, temperature: float) -> None:
     tree, target, draft = logits_of(name, temperature, number)
     p, q = (probabilities(rows, Sampling(temperature=temperature)) for rows in (target, draft))
 
-    law = RULES[name].law(tree, target, draft, sampling=Sampling(temperature=temperature))
+    chances = RULES[name].distribution(tree, target, draft, sampling=Sampling(temperature=temperature))
 
-    assert apart(law, REFERENCE[name].law(tree, p, q)) <= NEAR
+    assert apart(chances, REFERENCE[name].distribution(tree, p, q)) <= NEAR
 
 
-@pytest.mark.parametrize("name", sorted(set(RULES) - {"kseq"}))  # which merges paths, whose laws here are not one
-def test_few_of_ten_thousand_verdicts_from_logits_are_others(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"kseq"}))  # which merges paths, whose rows differ here
+def test_few_of_ten_thousand_verdicts_from_logits_differ(name: str) -> None:
     cases = uniform(ragged(name, seed=4), seed=5)
     logits = cases._replace(p=cases.p.log(), q=cases.q.log())
 
-    found = RULES[name].from_logits(*logits, sampling=Sampling())
+    verdict = RULES[name].from_logits(*logits, sampling=Sampling())
 
-    # a coin falls otherwise at NEAR, a walk meets at most 7: more than 10 rows come at less than 1e-6
-    assert differing(REFERENCE[name].verify(*cases), found) <= 10
+    # a test differs with probability NEAR, a walk makes at most 7: more than 10 rows differ below 1e-6
+    assert differing(REFERENCE[name].verify(*cases), verdict) <= 10
 
 
 CUTS = {
@@ -86,10 +87,10 @@ CUTS = {
 }
 
 
-def law_of(row: Tensor, sampling: Sampling) -> Tensor:
-    """The law of one draw by the device code."""
-    law = RULES["single"].law(Tree([-1], [-1]), row[None], row[None], sampling=sampling)
-    return torch.tensor([law.get((x,), 0.0) for x in range(len(row))], dtype=torch.float64)
+def distribution_of(row: Tensor, sampling: Sampling) -> Tensor:
+    """The distribution of one draw by the device code."""
+    chances = RULES["single"].distribution(Tree([-1], [-1]), row[None], row[None], sampling=sampling)
+    return torch.tensor([chances.get((x,), 0.0) for x in range(len(row))], dtype=torch.float64)
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -100,83 +101,84 @@ def test_a_cut_keeps_what_the_reference_keeps(
     cut: str, number: torch.dtype, seed: int, size: int, grain: float
 ) -> None:
     row = 2 * torch.randn(size, generator=torch.Generator().manual_seed(seed))
-    row = ((row / grain).round() * grain if grain else row).to(number)  # with equal ones, or without
+    row = ((row / grain).round() * grain if grain else row).to(number)  # with ties, or without
     row[1:][torch.rand(size - 1, generator=torch.Generator().manual_seed(seed)) < 0.1] = -math.inf
     p = probabilities(row, CUTS[cut]).double()
     assume(not on_an_edge(row, CUTS[cut]))
 
-    law = law_of(row, CUTS[cut])
+    chances = distribution_of(row, CUTS[cut])
 
-    assert (law - p).abs().sum() / 2 <= NEAR
+    assert (chances - p).abs().sum() / 2 <= NEAR
 
 
 def on_an_edge(row: Tensor, sampling: Sampling) -> bool:
-    """Whether a mass before an id, or a likelihood, is so near to what it is held against that rounding decides."""
-    law = torch.softmax(row.double() / (sampling.temperature or 1), -1).sort(descending=True).values
-    before = (law.cumsum(0) - law)[1:] - (sampling.top_p if sampling.top_p < 1 else math.inf)
-    below = law[law < law[0]] - (sampling.min_p * law[0] or math.inf)
+    """Whether a mass before an id, or a probability, is so near to its limit that rounding decides."""
+    chances = torch.softmax(row.double() / (sampling.temperature or 1), -1).sort(descending=True).values
+    before = (chances.cumsum(0) - chances)[1:] - (sampling.top_p if sampling.top_p < 1 else math.inf)
+    below = chances[chances < chances[0]] - (sampling.min_p * chances[0] or math.inf)
     return bool((torch.cat([before, below]).abs() < 1e-6).any())
 
 
 @pytest.mark.parametrize("cut", ["top-k", "top-p", "min-p"])
-def test_another_cut_is_told_apart(cut: str) -> None:
+def test_another_cut_is_detected(cut: str) -> None:
     row = torch.arange(30) / 10
     others = {"top-k": Sampling(top_k=6), "top-p": Sampling(top_p=0.85), "min-p": Sampling(min_p=0.12)}
 
-    law = law_of(row, CUTS[cut])
+    chances = distribution_of(row, CUTS[cut])
 
-    assert (law - probabilities(row, others[cut])).abs().sum() / 2 > NEAR
+    assert (chances - probabilities(row, others[cut])).abs().sum() / 2 > NEAR
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_the_law_of_a_tree_of_cut_laws_is_the_references(name: str) -> None:
+def test_the_distribution_of_a_tree_of_cut_rows_is_the_references(name: str) -> None:
     sampling = Sampling(top_k=20, top_p=0.9, temperature=1.5)
     tree, target, draft = logits_of(name, 1.0, torch.float32, sampling=sampling)
     p, q = (probabilities(rows, sampling) for rows in (target, draft))
 
-    law = RULES[name].law(tree, target, draft, sampling=sampling)
+    chances = RULES[name].distribution(tree, target, draft, sampling=sampling)
 
-    assert apart(law, REFERENCE[name].law(tree, p, q)) <= NEAR
+    assert apart(chances, REFERENCE[name].distribution(tree, p, q)) <= NEAR
 
 
 def test_banned_ids_are_refused() -> None:
     tree, target, draft = logits_of("single", 1.0, torch.float32)
     one, sampling = batch([tree]), Sampling(banned=(3,))
-    coins = torch.zeros_like(one.tokens)
+    uniforms = torch.zeros_like(one.tokens)
 
-    with pytest.raises(ValueError, match=r"expected logits with -inf for banned ids, got them by name: \(3,\)"):
-        RULES["single"].from_logits(one, target[None], draft[None], coins, coins, sampling=sampling)
+    with pytest.raises(ValueError, match=r"expected logits with -inf for banned ids, got \(3,\)"):
+        RULES["single"].from_logits(one, target[None], draft[None], uniforms, uniforms, sampling=sampling)
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0])
-def test_a_row_of_many_ids_is_near_too(temperature: float) -> None:
+def test_a_row_of_many_ids_is_as_near(temperature: float) -> None:
     logits = 3 * torch.randn(1, 32_000, generator=torch.Generator().manual_seed(0))
     p = probabilities(logits, Sampling(temperature=temperature))
 
-    law = RULES["single"].law(Tree([-1], [-1]), logits, logits, sampling=Sampling(temperature=temperature))
+    sampling = Sampling(temperature=temperature)
+    chances = RULES["single"].distribution(Tree([-1], [-1]), logits, logits, sampling=sampling)
 
-    assert apart(law, {(x,): each for x, each in enumerate(p[0].tolist())}) <= NEAR
+    assert apart(chances, {(x,): each for x, each in enumerate(p[0].tolist())}) <= NEAR
 
 
-def test_another_temperature_is_told_apart() -> None:
+def test_another_temperature_is_detected() -> None:
     tree, target, draft = logits_of("recursive", 1.0, torch.float32)
     p, q = (probabilities(rows, Sampling(temperature=1.001)) for rows in (target, draft))
 
-    law = RULES["recursive"].law(tree, target, draft, sampling=Sampling())
+    chances = RULES["recursive"].distribution(tree, target, draft, sampling=Sampling())
 
-    assert apart(law, REFERENCE["recursive"].law(tree, p, q)) > NEAR
+    assert apart(chances, REFERENCE["recursive"].distribution(tree, p, q)) > NEAR
 
 
 def drawn(name: str, target: Tensor, draft: Tensor, tree: Tree, layout: str) -> Verdict:
     one = batch([tree])
-    coins = torch.zeros_like(one.tokens)
-    judge = attrs.evolve(RULES[name], layout=layout)
-    return judge.from_logits(one, target[None], draft[None], coins, coins, sampling=Sampling())
+    uniforms = torch.zeros_like(one.tokens)
+    rule = attrs.evolve(RULES[name], layout=layout)
+    return rule.from_logits(one, target[None], draft[None], uniforms, uniforms, sampling=Sampling())
 
 
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize(("value", "kind"), [(math.nan, 1), (math.inf, 1), (None, 1)])
+@pytest.mark.parametrize(("value", "kind"), [(value, Fault.TARGET_ENTRY) for value in (math.nan, math.inf, None)])
 def test_a_row_without_a_finite_peak_is_a_fault(name: str, layout: str, value: float | None, kind: int) -> None:
     tree, target, draft = logits_of(name, 1.0, torch.float32)
     target[0, :] = -math.inf if value is None else target[0]
@@ -188,16 +190,16 @@ def test_a_row_without_a_finite_peak_is_a_fault(name: str, layout: str, value: f
 
 
 @pytest.mark.parametrize("name", sorted(set(RULES) - {"target-only"}))
-def test_an_id_that_the_draft_rules_out_is_a_fault(name: str) -> None:
+def test_an_id_that_is_impossible_under_the_draft_is_a_fault(name: str) -> None:
     tree, target, draft = logits_of(name, 1.0, torch.float32)
     draft[0, tree.tokens[2 if name == "greedy" else 1]] = -math.inf
 
     verdict = drawn(name, target, draft, tree, "path-serial")
 
-    assert verdict.fault.tolist() == [5]
+    assert verdict.fault.tolist() == [Fault.RULED_OUT]
 
 
-def test_a_row_that_no_walk_comes_to_is_not_looked_at() -> None:
+def test_a_row_that_no_walk_reads_is_not_checked() -> None:
     tree, target, draft = logits_of("recursive", 1.0, torch.float32)
     target[0, tree.tokens[1]] = 50.0  # the first child is accepted
     target[2] = math.nan

@@ -1,4 +1,4 @@
-"""Every rule's law against the target's joint law, by an enumeration that knows only `Tree` and `rule`."""
+"""Every rule's distribution against the target's, by an enumeration that uses only `Tree` and `rule`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from hypothesis import strategies as st
 
 from crt_verify import Tree, rule
 from crt_verify.rules import kseq
-from crt_verify.rules.forest import Forest
+from crt_verify.rules.tree_batch import TreeBatch
 from crt_verify.tree import batch
 
 from ..strategies import Ids, Pair, Row, pairs
 
 Rows = Callable[[Ids], Row]
-Law = dict[Ids, float]
-Judge = Callable[[Tree, Row, Row], Law]
+Distribution = dict[Ids, float]
+Enumerate = Callable[[Tree, Row, Row], Distribution]
 Drafts = Iterator[tuple[Tree, float]]
 
 FEW = settings(max_examples=8, deadline=None, derandomize=True, database=None)
 
 
-# Draft laws: (children of a node, probability), in draw order.
+# Draft distributions: (children of a node, probability), in draw order.
 
 
 def independent(q: Row, count: int) -> Iterator[tuple[Ids, float]]:
@@ -58,7 +58,7 @@ def listed(q: Row, count: int) -> Iterator[tuple[Ids, float]]:
 def trees(q: Rows, shape: Ids, children: Callable[[Row, int], Iterator[tuple[Ids, float]]]) -> Drafts:
     """Trees with `shape[d]` children a node at depth d, level by level."""
 
-    def grow(tree: Tree, level: Ids, counts: Ids) -> Drafts:
+    def expand(tree: Tree, level: Ids, counts: Ids) -> Drafts:
         if not counts:
             yield tree, 1.0
             return
@@ -69,9 +69,9 @@ def trees(q: Rows, shape: Ids, children: Callable[[Row, int], Iterator[tuple[Ids
                 tokens += ids
             below = tuple(range(len(tree), len(parents)))
             chance = math.prod(chance for _, chance in families)
-            yield from ((grown, chance * more) for grown, more in grow(Tree(parents, tokens), below, counts[1:]))
+            yield from ((grown, chance * more) for grown, more in expand(Tree(parents, tokens), below, counts[1:]))
 
-    return grow(Tree([-1], [-1]), (0,), shape)
+    return expand(Tree([-1], [-1]), (0,), shape)
 
 
 def paths(q: Rows, vocabulary: int, count: int, length: int, *, by_level: bool = False) -> Drafts:
@@ -93,24 +93,24 @@ def words(vocabulary: int, length: int) -> list[Ids]:
 # The harness.
 
 
-def emitted(judge: Judge, drafts: Drafts, p: Rows, q: Rows) -> Law:
-    """The law of what comes out, over all draft trees."""
-    law: defaultdict[Ids, float] = defaultdict(float)
+def emitted(enumerate_rows: Enumerate, drafts: Drafts, p: Rows, q: Rows) -> Distribution:
+    """The distribution of emitted rows, over all draft trees."""
+    chances: defaultdict[Ids, float] = defaultdict(float)
     mass = 0.0
     for tree, chance in drafts:
         contexts = [tree.path(node) for node in range(len(tree))]
-        for ids, each in judge(tree, np.stack([*map(p, contexts)]), np.stack([*map(q, contexts)])).items():
-            law[ids] += chance * each
+        for ids, each in enumerate_rows(tree, np.stack([*map(p, contexts)]), np.stack([*map(q, contexts)])).items():
+            chances[ids] += chance * each
         mass += chance
     assert mass == pytest.approx(1, abs=1e-13)
-    return dict(law)
+    return dict(chances)
 
 
-def distance(law: Law, p: Rows, vocabulary: int) -> float:
-    """Total variation from the target's joint law, once short rows are continued by the target."""
-    longest = max(map(len, law))
+def distance(chances: Distribution, p: Rows, vocabulary: int) -> float:
+    """Total variation from the target's joint distribution, once short rows are continued by the target."""
+    longest = max(map(len, chances))
     whole: defaultdict[Ids, float] = defaultdict(float)
-    for ids, chance in law.items():
+    for ids, chance in chances.items():
         for rest in words(vocabulary, longest - len(ids)):
             whole[ids + rest] += chance * joint(p, ids + rest, len(ids))
     return sum(abs(whole[ids] - joint(p, ids, 0)) for ids in words(vocabulary, longest)) / 2
@@ -120,8 +120,8 @@ def joint(p: Rows, ids: Ids, start: int) -> float:
     return math.prod(float(p(ids[:n])[ids[n]]) for n in range(start, len(ids)))
 
 
-def mean(law: Law) -> float:
-    return sum(len(ids) * chance for ids, chance in law.items())
+def mean(chances: Distribution) -> float:
+    return sum(len(ids) * chance for ids, chance in chances.items())
 
 
 def rows(pair: Pair) -> tuple[Rows, Rows]:
@@ -130,10 +130,12 @@ def rows(pair: Pair) -> tuple[Rows, Rows]:
 
 
 INDEPENDENT = ("multiround", "kseq", "traversal-iid")
-RULES: dict[str, Judge] = {name: rule(name).law for name in ("single", "block", "multiround", "kseq", "recursive")}
-RULES |= {name: rule(name).law for name in ("greedy", "target-only")}
-RULES |= {"traversal-iid": rule("traversal", replacement=True).law}
-RULES |= {"traversal": rule("traversal", replacement=False).law}
+RULES: dict[str, Enumerate] = {
+    name: rule(name).distribution for name in ("single", "block", "multiround", "kseq", "recursive")
+}
+RULES |= {name: rule(name).distribution for name in ("greedy", "target-only")}
+RULES |= {"traversal-iid": rule("traversal", replacement=True).distribution}
+RULES |= {"traversal": rule("traversal", replacement=False).distribution}
 CHILDREN = dict.fromkeys(RULES, without_replacement) | dict.fromkeys(INDEPENDENT, independent)
 CHILDREN |= {"greedy": greedy, "target-only": listed}
 CHAINS = ((1,), (1, 1), (1, 1, 1))
@@ -148,7 +150,7 @@ def error(name: str, pair: Pair, shape: Ids) -> float:
 @pytest.mark.parametrize("name", RULES)
 @settings(FEW, max_examples=20)
 @given(pair=pairs(3), data=st.data())
-def test_what_comes_out_is_the_targets(name: str, pair: Pair, data: st.DataObject) -> None:
+def test_emitted_rows_have_the_targets_distribution(name: str, pair: Pair, data: st.DataObject) -> None:
     shape = data.draw(st.sampled_from(CHAINS if name in ("single", "block") else SHAPES))
 
     assert error(name, pair, shape) <= 1e-12
@@ -172,20 +174,20 @@ def test_unmerged_paths_are_exact(
 ) -> None:
     p, q = rows(Pair(kind, 1, vocabulary))
 
-    law = emitted(RULES[name], paths(q, vocabulary, count, length, by_level=by_level), p, q)
+    chances = emitted(RULES[name], paths(q, vocabulary, count, length, by_level=by_level), p, q)
 
-    assert distance(law, p, vocabulary) <= 1e-12
+    assert distance(chances, p, vocabulary) <= 1e-12
 
 
-# Golden values: shared facts of the verifiers, section 15.
+# Golden values.
 
 P, Q = (0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.3, 0.4)
 HALF, FLAT = (0.5, 0.25, 0.125, 0.125), (0.25, 0.25, 0.25, 0.25)
 COLUMNS = ("kseq", "multiround", "recursive", "greedy", "target-only")
 
 
-def everywhere(law: tuple[float, ...]) -> Rows:
-    return lambda context: np.asarray(law)
+def everywhere(row: tuple[float, ...]) -> Rows:
+    return lambda context: np.asarray(row)
 
 
 def acceptance(name: str, k: int, p: tuple[float, ...] = P, q: tuple[float, ...] = Q) -> float:
@@ -203,16 +205,16 @@ def acceptance(name: str, k: int, p: tuple[float, ...] = P, q: tuple[float, ...]
     ],
 )
 def test_acceptance_has_its_golden_values(k: int, values: tuple[float, ...]) -> None:
-    found = [round(acceptance(name, k), 6) for name in COLUMNS]
+    acceptances = [round(acceptance(name, k), 6) for name in COLUMNS]
 
-    assert found == list(values)
+    assert acceptances == list(values)
 
 
 @pytest.mark.parametrize(("k", "values"), [(2, (0.847597, 0.8125, 0.833333)), (3, (0.911253, 0.859375, 0.916667))])
 def test_acceptance_under_a_flat_draft_has_its_golden_values(k: int, values: tuple[float, ...]) -> None:
-    found = [round(acceptance(name, k, HALF, FLAT), 6) for name in COLUMNS[:3]]
+    acceptances = [round(acceptance(name, k, HALF, FLAT), 6) for name in COLUMNS[:3]]
 
-    assert found == list(values)
+    assert acceptances == list(values)
 
 
 @pytest.mark.parametrize(
@@ -229,11 +231,11 @@ def test_acceptance_under_a_flat_draft_has_its_golden_values(k: int, values: tup
 def test_the_scale_of_independent_drafts_has_its_golden_values(
     p: tuple[float, ...], q: tuple[float, ...], k: int, values: tuple[float, float]
 ) -> None:
-    target, draft = (torch.tensor([[law] * (1 + k)], dtype=torch.float64) for law in (p, q))
+    target, draft = (torch.tensor([[chances] * (1 + k)], dtype=torch.float64) for chances in (p, q))
 
-    rho = float(kseq.plan(Forest(batch([Tree([-1, *[0] * k], [-1, *range(k)])]), target, draft)).scale[0, 0])
+    rho = float(kseq.plan(TreeBatch(batch([Tree([-1, *[0] * k], [-1, *range(k)])]), target, draft)).scale[0, 0])
 
-    overlap = math.fsum(min(drafted, wanted / rho) for wanted, drafted in zip(p, q, strict=True))
+    overlap = math.fsum(min(y, x / rho) for x, y in zip(p, q, strict=True))
     assert (round(rho, 6), round(overlap, 6)) == values
 
 
@@ -253,18 +255,18 @@ def test_mean_emitted_ids_have_their_golden_values(shape: Ids, values: tuple[flo
     p, q = everywhere((0.5, 0.3, 0.2)), everywhere((0.2, 0.3, 0.5))
 
     names = ("multiround", "traversal-iid", "recursive", "traversal")
-    found = [mean(emitted(RULES[name], trees(q, shape, CHILDREN[name]), p, q)) for name in names]
+    means = [mean(emitted(RULES[name], trees(q, shape, CHILDREN[name]), p, q)) for name in names]
 
-    assert found == pytest.approx(values, abs=1e-12)
+    assert means == pytest.approx(values, abs=1e-12)
 
 
 @pytest.mark.parametrize(("name", "accepted"), [("single", 10 / 9), ("block", 11 / 9), ("traversal", 11 / 9)])
 def test_a_chain_of_two_has_its_golden_values(name: str, accepted: float) -> None:
     p, q = everywhere((1 / 3, 2 / 3)), everywhere((2 / 3, 1 / 3))
 
-    law = emitted(RULES[name], trees(q, (1, 1), independent), p, q)
+    chances = emitted(RULES[name], trees(q, (1, 1), independent), p, q)
 
-    assert mean(law) - 1 == pytest.approx(accepted, abs=1e-14)
+    assert mean(chances) - 1 == pytest.approx(accepted, abs=1e-14)
 
 
 # Relations between rules.
@@ -288,7 +290,7 @@ def test_leaves_first_emits_no_less(better: str, usual: str, pair: Pair, data: s
 @FEW
 @given(pair=pairs(3))
 def test_more_children_are_accepted_no_less_often(name: str, pair: Pair) -> None:
-    p, q = (tuple(law(()).tolist()) for law in rows(pair))
+    p, q = (tuple(row(()).tolist()) for row in rows(pair))
     rounded = 3 * 2 * 2.0**-kseq.HALVINGS  # rho is up to k - 1 steps too large, and the slope is at most k
 
     alone, *more = [acceptance(name, k, p, q) for k in (1, 2, 3)]
@@ -305,9 +307,9 @@ def test_on_a_chain_every_rule_is_single_or_block(name: str, pair: Pair) -> None
     p, q = rows(pair)
     usual = "block" if name.startswith("traversal") else "single"
 
-    law, other = (emitted(RULES[rule], trees(q, (1, 1), independent), p, q) for rule in (name, usual))
+    chances, other = (emitted(RULES[rule], trees(q, (1, 1), independent), p, q) for rule in (name, usual))
 
-    assert all(abs(law.get(ids, 0) - other.get(ids, 0)) <= 1e-12 for ids in law.keys() | other.keys())
+    assert all(abs(chances.get(ids, 0) - other.get(ids, 0)) <= 1e-12 for ids in chances.keys() | other.keys())
 
 
 @pytest.mark.parametrize("name", sorted(set(RULES) - {"target-only"}))
@@ -316,9 +318,9 @@ def test_on_a_chain_every_rule_is_single_or_block(name: str, pair: Pair) -> None
 def test_a_draft_equal_to_the_target_is_accepted_whole(name: str, pair: Pair) -> None:
     p, q = rows(pair)
 
-    law = emitted(RULES[name], trees(q, (1, 1, 1), CHILDREN[name]), p, q)
+    chances = emitted(RULES[name], trees(q, (1, 1, 1), CHILDREN[name]), p, q)
 
-    assert sum(chance for ids, chance in law.items() if len(ids) < 4) <= 1e-12
+    assert sum(chance for ids, chance in chances.items() if len(ids) < 4) <= 1e-12
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -327,34 +329,34 @@ def test_a_draft_equal_to_the_target_is_accepted_whole(name: str, pair: Pair) ->
 def test_a_one_hot_target_is_followed_and_nothing_else(name: str, pair: Pair) -> None:
     p, q = rows(pair)
 
-    law = emitted(RULES[name], trees(q, (1, 1), CHILDREN[name]), p, q)
+    chances = emitted(RULES[name], trees(q, (1, 1), CHILDREN[name]), p, q)
 
-    assert distance(law, p, 3) <= 1e-14
-    assert all(joint(p, ids, 0) == 1 for ids in law)
-
-
-# Teeth: rules broken on purpose are told apart.
+    assert distance(chances, p, 3) <= 1e-14
+    assert all(joint(p, ids, 0) == 1 for ids in chances)
 
 
-def broken(judge: Judge, children: Callable[[Row, int], Iterator[tuple[Ids, float]]], k: int = 2) -> float:
+# Rules that are broken on purpose are caught.
+
+
+def broken(enumerate_rows: Enumerate, children: Callable[[Row, int], Iterator[tuple[Ids, float]]], k: int = 2) -> float:
     p, q = everywhere(P), everywhere(Q)
-    return distance(emitted(judge, trees(q, (k,), children), p, q), p, 4)
+    return distance(emitted(enumerate_rows, trees(q, (k,), children), p, q), p, 4)
 
 
-def one_residual(tree: Tree, p: Row, q: Row) -> Law:
+def one_residual(tree: Tree, p: Row, q: Row) -> Distribution:
     """Every sibling against p / q, and (p - q)_+ once all are rejected."""
-    law: defaultdict[Ids, float] = defaultdict(float)
+    chances: defaultdict[Ids, float] = defaultdict(float)
     reached = 1.0
     for node in tree.children(0):
         x = tree.tokens[node]
         accept = min(1.0, p[0, x] / q[0, x])
         for y, weight in enumerate(p[node].tolist()):
-            law[x, y] += reached * accept * weight
+            chances[x, y] += reached * accept * weight
         reached *= 1 - accept
     rest = np.maximum(p[0] - q[0], 0)
     for y, weight in enumerate((rest / rest.sum()).tolist()):
-        law[y,] += reached * weight
-    return dict(law)
+        chances[y,] += reached * weight
+    return dict(chances)
 
 
 @pytest.mark.parametrize(("children", "error"), [(independent, 0.14), (without_replacement, 0.17)])
@@ -364,33 +366,33 @@ def test_one_residual_for_all_siblings_is_caught(
     assert round(broken(one_residual, children), 2) == error
 
 
-def test_a_draft_law_before_top_k_is_caught() -> None:
+def test_a_draft_row_before_top_k_is_caught() -> None:
     kept = np.array([0, 0, 3 / 7, 4 / 7])
     p, q = everywhere(P), everywhere(tuple(kept))
 
-    def unprocessed(tree: Tree, p: Row, q: Row) -> Law:
-        return rule("recursive").law(tree, p, np.tile(Q, (len(q), 1)))
+    def unprocessed(tree: Tree, p: Row, q: Row) -> Distribution:
+        return rule("recursive").distribution(tree, p, np.tile(Q, (len(q), 1)))
 
     assert distance(emitted(unprocessed, trees(q, (2,), without_replacement), p, q), p, 4) > 0.01
 
 
-def test_a_draft_law_that_lost_its_top_k_mass_is_refused() -> None:
-    with pytest.raises(ValueError, match="row 0, node 0: the draft's law does not sum to 1"):
-        rule("recursive").law(Tree([-1, 0], [-1, 3]), [P, P], [(0, 0, 0.3, 0.4)] * 2)
+def test_a_draft_row_that_lost_its_top_k_mass_is_refused() -> None:
+    with pytest.raises(ValueError, match="row 0, node 0: the draft's distribution does not sum to 1"):
+        rule("recursive").distribution(Tree([-1, 0], [-1, 3]), [P, P], [(0, 0, 0.3, 0.4)] * 2)
 
 
 def test_children_sorted_by_id_are_caught() -> None:
-    def sorted_children(tree: Tree, p: Row, q: Row) -> Law:
-        return rule("recursive").law(Tree(tree.parents, (-1, *sorted(tree.tokens[1:]))), p, q)
+    def sorted_children(tree: Tree, p: Row, q: Row) -> Distribution:
+        return rule("recursive").distribution(Tree(tree.parents, (-1, *sorted(tree.tokens[1:]))), p, q)
 
     assert broken(sorted_children, without_replacement) > 0.01
 
 
 def test_siblings_made_distinct_are_caught() -> None:
-    def distinct(tree: Tree, p: Row, q: Row) -> Law:
+    def distinct(tree: Tree, p: Row, q: Row) -> Distribution:
         tokens = tuple(dict.fromkeys(tree.tokens[1:]))
         few = Tree((-1, *[0] * len(tokens)), (-1, *tokens))
-        return rule("multiround").law(few, p[: len(few)], q[: len(few)])
+        return rule("multiround").distribution(few, p[: len(few)], q[: len(few)])
 
     assert broken(distinct, independent) > 0.01
 
@@ -413,12 +415,12 @@ def test_the_wrong_kind_of_draws_is_caught(
         ("traversal", {}, "expected replacement=True or replacement=False for 'traversal'"),
     ],
 )
-def test_a_rule_that_is_not_there_is_named(name: str, keywords: dict[str, bool], reason: str) -> None:
+def test_an_unknown_rule_is_named(name: str, keywords: dict[str, bool], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         rule(name, **keywords)
 
 
 @pytest.mark.parametrize("name", ["single", "block"])
 def test_a_rule_of_chains_refuses_branches(name: str) -> None:
-    with pytest.raises(ValueError, match="row 0, node 0: the rule judges chains"):
-        rule(name).law(Tree([-1, 0, 0], [-1, 0, 1]), [P] * 3, [Q] * 3)
+    with pytest.raises(ValueError, match="row 0, node 0: the rule verifies chains"):
+        rule(name).distribution(Tree([-1, 0, 0], [-1, 0, 1]), [P] * 3, [Q] * 3)

@@ -1,6 +1,6 @@
-"""Which rows a walk reads: the first faulty one ends it, and what stands in other rows changes nothing.
+"""Which rows a walk reads: the first faulty one ends it, and other rows change nothing.
 
-The walk is told a second time, tree by tree and node by node, by the tests of the rule's plan.
+A second implementation of the walk goes tree by tree and node by node, by the tests of the rule's plan.
 Axes: b batch, m nodes (the root counted), v vocabulary.
 """
 
@@ -18,20 +18,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from crt_verify import Tree, rule
-from crt_verify.rules import judge as judging
-from crt_verify.rules.forest import ACCEPT, FINAL, Forest
-from crt_verify.rules.judge import Rule
+from crt_verify.rules import base
+from crt_verify.rules.base import Rule
 from crt_verify.rules.plan import Plan
+from crt_verify.rules.tree_batch import ACCEPT, FINAL, TreeBatch
 from crt_verify.tree import Trees, batch
-from crt_verify.verdict import FAULTS, TOLERANCE, Verdict, check
+from crt_verify.verdict import FAULTS, TOLERANCE, Fault, Verdict, check
 
 from ..kernels.cases import REFERENCE, Cases, differing, ragged, spoiled
 from ..strategies import Draft, drafts
 
 MANY = 5_000
-LEAVES_FIRST = sorted(label for label, judge in REFERENCE.items() if judge.leaves_first)
-GLIMPSING = sorted({"single", "multiround", "recursive", *LEAVES_FIRST})
-"""Rules that judge a first child by its id's two probabilities, before rows are read."""
+LEAVES_FIRST = sorted(label for label, tested in REFERENCE.items() if tested.leaves_first)
+PEEKING = sorted({"single", "multiround", "recursive", *LEAVES_FIRST})
+"""Rules that test a first child by its id's two probabilities, before rows are read."""
 CHAIN = batch([Tree([-1, 0, 1], [-1, 2, 0])])
 P, Q = (0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.3, 0.4)
 
@@ -48,8 +48,8 @@ def children(parents: list[int], node: int) -> list[int]:
     return [child for child in range(1, len(parents)) if parents[child] == node]
 
 
-def misshapen(judge: Rule, cases: Cases, row: int) -> int:
-    """The first fault of a tree but for its rows, 0 if there is none."""
+def misshapen(tested: Rule, cases: Cases, row: int) -> int:
+    """The code of the first fault of a tree but for its rows, or 0."""
     most, vocabulary = cases.p.shape[1:]
     count, parents = int(cases.trees.nodes[row]), cases.trees.parents[row].tolist()
     tokens, accept, final = (field[row].tolist() for field in (cases.trees.tokens, cases.accept, cases.final))
@@ -59,55 +59,55 @@ def misshapen(judge: Rule, cases: Cases, row: int) -> int:
         there = node < count
         below = [child for child in range(1, min(count, most)) if parents[child] == node and not astray[child]]
         if any(not 0 <= tokens[child] < vocabulary for child in below):
-            return node * len(FAULTS) + 5
+            return node * len(FAULTS) + Fault.RULED_OUT
         if (there and astray[node]) or (node == 0 and not 1 <= count <= most):
-            return node * len(FAULTS) + 6
-        if judge.chain and len(below) > 1:
-            return node * len(FAULTS) + 7
+            return node * len(FAULTS) + Fault.NOT_A_TREE
+        if tested.chain and len(below) > 1:
+            return node * len(FAULTS) + Fault.NOT_A_CHAIN
         if there and not (0 <= accept[node] < ACCEPT and 0 <= final[node] < FINAL):
-            return node * len(FAULTS) + 8
+            return node * len(FAULTS) + Fault.UNIFORM_RANGE
     return 0
 
 
-def no_law(row: list[float]) -> int:
-    """1 for an entry that is none, 2 for a sum that is off, 0 for a law."""
+def row_fault(row: list[float]) -> int:
+    """The fault of a target's row."""
     if not all(0 <= x < math.inf for x in row):
         return 1
     return 2 * (abs(sum(math.floor(min(x, 2) * 2**40) for x in row) / 2**40 - 1) > TOLERANCE)
 
 
-def spoilt(judge: Rule, cases: Cases, row: int) -> list[int]:
-    """What is wrong with the rows of each node of a tree."""
+def spoilt(tested: Rule, cases: Cases, row: int) -> list[int]:
+    """The faults of the rows of each node of a tree."""
     count = int(cases.trees.nodes[row])
     parents, tokens = (field[row, :count].tolist() for field in cases.trees[:2])
     p, q = cases.p[row].tolist(), cases.q[row].tolist()
-    found = []
+    faults = []
     for node in range(count):
-        reason, below = no_law(p[node]), children(parents, node)
-        if not reason and below and judge.reads != "none":
-            reason = no_law(q[node])
-            asked = below if judge.reads == "all" else below[-1:]
+        reason, below = row_fault(p[node]), children(parents, node)
+        if not reason and below and tested.reads != "none":
+            reason = row_fault(q[node])
+            asked = below if tested.reads == "all" else below[-1:]
             ruled_out = any(q[node][tokens[child]] == 0 for child in asked)
-            reason = reason + 2 if reason else 5 * ruled_out
-        found.append(reason)
-    return found
+            reason = reason + 2 if reason else Fault.RULED_OUT * ruled_out
+        faults.append(reason)
+    return faults
 
 
-def walked(judge: Rule, cases: Cases, plan: Plan, row: int, reasons: list[int]) -> Walk:
-    """What becomes of one tree."""
-    parents, coins = cases.trees.parents[row, : len(reasons)].tolist(), cases.accept[row].tolist()
+def walked(tested: Rule, cases: Cases, plan: Plan, row: int, reasons: list[int]) -> Walk:
+    """The walk of one tree."""
+    parents, uniforms = cases.trees.parents[row, : len(reasons)].tolist(), cases.accept[row].tolist()
     gain, bar, turn = (field[row].tolist() for field in (plan.gain, plan.bar, plan.turn))
-    accepted = [coin * b < g * ACCEPT for coin, b, g in zip(coins, bar, gain, strict=True)]
-    told = [node for node in range(1, len(parents)) if glimpsed(judge, cases, row, node)]
+    accepted = [uniform * b < g * ACCEPT for uniform, b, g in zip(uniforms, bar, gain, strict=True)]
+    early = [node for node in range(1, len(parents)) if peeked(tested, cases, row, node)]
     if plan.entry is not None:
-        return from_leaves(parents, accepted, plan.entry[row].tolist(), told, reasons)
+        return from_leaves(parents, accepted, plan.entry[row].tolist(), early, reasons)
     first = list(range(len(parents))) if plan.first is None else plan.first[row].tolist()
     merged = [-1, *(first[parent] for parent in parents[1:])]
     walk = Walk(0, [])
     while True:
         taken = [child for child in children(merged, walk.end) if accepted[child]]
         child = first[min(taken, key=turn.__getitem__)] if taken else 0
-        if child in told:
+        if child in early:
             walk = Walk(child, walk.read)
             continue
         walk.read.append(walk.end)
@@ -116,9 +116,9 @@ def walked(judge: Rule, cases: Cases, plan: Plan, row: int, reasons: list[int]) 
         walk = Walk(child, walk.read)
 
 
-def glimpsed(judge: Rule, cases: Cases, row: int, node: int) -> bool:
-    """Whether a node is tried before its parent's rows are read: a first child whose id has two probabilities."""
-    if judge not in [REFERENCE[label] for label in GLIMPSING]:
+def peeked(tested: Rule, cases: Cases, row: int, node: int) -> bool:
+    """Whether a node is tested before its parent's rows are read: a first child with two valid probabilities."""
+    if tested not in [REFERENCE[label] for label in PEEKING]:
         return False
     parent, x = int(cases.trees.parents[row, node]), int(cases.trees.tokens[row, node])
     parents = cases.trees.parents[row, : int(cases.trees.nodes[row])].tolist()
@@ -127,20 +127,20 @@ def glimpsed(judge: Rule, cases: Cases, row: int, node: int) -> bool:
 
 
 def from_leaves(
-    parents: list[int], accepted: list[bool], entry: list[float], told: list[int], reasons: list[int]
+    parents: list[int], accepted: list[bool], entry: list[float], early: list[int], reasons: list[int]
 ) -> Walk:
-    """One path after another, each of them judged after all that is under it."""
+    """The walk from the leaves: each node is tested after its descendants."""
     read: list[int] = []
 
     def end(node: int) -> int | None:
         below = children(parents, node)
         for child in below:
-            if child not in told and node not in read:
+            if child not in early and node not in read:
                 read.append(node)
                 if reasons[node]:
                     return node
-            if entry[child] > 0 and (found := end(child)) is not None:
-                return found
+            if entry[child] > 0 and (last := end(child)) is not None:
+                return last
         if below and node not in read:
             read.append(node)
             if reasons[node]:
@@ -151,38 +151,38 @@ def from_leaves(
             read.append(node)
         return node
 
-    found = end(0)
-    assert found is not None
-    return Walk(found, read)
+    last = end(0)
+    assert last is not None
+    return Walk(last, read)
 
 
-def planned(judge: Rule, cases: Cases) -> Plan:
+def planned(tested: Rule, cases: Cases) -> Plan:
     """A rule's tests of a batch."""
-    return judge.plan(Forest(cases.trees, cases.p, cases.p if judge.reads == "none" else cases.q))
+    return tested.plan(TreeBatch(cases.trees, cases.p, cases.p if tested.reads == "none" else cases.q))
 
 
-def verdicts(judge: Rule, cases: Cases) -> Verdict:
+def verdicts(tested: Rule, cases: Cases) -> Verdict:
     """A rule's verdicts on a batch."""
-    return judge.verify(*cases)
+    return tested.verify(*cases)
 
 
-def mended(judge: Rule, cases: Cases, sound: Cases) -> tuple[Cases, list[int], list[list[int]]]:
-    """A batch with sound rows instead of faulty ones, and what is wrong with its trees and its rows."""
+def mended(tested: Rule, cases: Cases, sound: Cases) -> tuple[Cases, list[int], list[list[int]]]:
+    """A batch with valid rows instead of faulty ones, and the faults of its trees and rows."""
     most = cases.p.shape[1]
-    shapes = [misshapen(judge, cases, row) for row in range(len(cases.p))]
-    reasons = [[0] if shape else spoilt(judge, cases, row) for row, shape in enumerate(shapes)]
+    shapes = [misshapen(tested, cases, row) for row in range(len(cases.p))]
+    reasons = [[0] if shape else spoilt(tested, cases, row) for row, shape in enumerate(shapes)]
     faulty = torch.tensor([[*row, *[0] * most][:most] for row in reasons])[..., None] > 0
     p, q = torch.where(faulty, sound.p, cases.p), torch.where(faulty, sound.q, cases.q)
     for row, reason in enumerate(reasons):
         for node in [node for node in range(1, len(reason)) if reason[int(cases.trees.parents[row, node])]]:
-            if glimpsed(judge, cases, row, node):
+            if peeked(tested, cases, row, node):
                 parent, x = int(cases.trees.parents[row, node]), int(cases.trees.tokens[row, node])
-                p[row, parent], q[row, parent] = (some(float(laws[row, parent, x]), x) for laws in (cases.p, cases.q))
+                p[row, parent], q[row, parent] = (some(float(field[row, parent, x]), x) for field in (cases.p, cases.q))
     return cases._replace(p=p, q=q), shapes, reasons
 
 
 def some(chance: float, x: int) -> Tensor:
-    """A law of five ids that gives one this chance."""
+    """A row of five ids that gives one this chance."""
     return (
         torch.zeros(5)
         .index_fill(0, torch.tensor((x + 1) % 5), max(1 - chance, 0))
@@ -190,8 +190,8 @@ def some(chance: float, x: int) -> Tensor:
     )
 
 
-def misjudged(judge: Rule, label: str, cases: Cases, sound: Cases) -> int:
-    """Rows in which a rule's verdict is not what the second telling of the walk says."""
+def mismatches(tested: Rule, label: str, cases: Cases, sound: Cases) -> int:
+    """The number of rows in which a rule's verdict differs from the second implementation."""
     usual = REFERENCE[label]
     clean, shapes, reasons = mended(usual, cases, sound)
     plan, known = planned(usual, clean), verdicts(usual, clean)
@@ -205,7 +205,7 @@ def misjudged(judge: Rule, label: str, cases: Cases, sound: Cases) -> int:
     path = torch.where(fault[:, None] == 0, known.path, -1)
     expected = Verdict(path, (path >= 0).sum(-1), torch.where(fault == 0, known.final, -1), fault)
     assert path.amax(-1).clamp(min=0).tolist() == ends  # a child comes after its parent
-    return differing(verdicts(judge, cases), expected)
+    return differing(verdicts(tested, cases), expected)
 
 
 def batch_of(label: str, seed: int) -> tuple[Cases, Cases]:
@@ -215,7 +215,7 @@ def batch_of(label: str, seed: int) -> tuple[Cases, Cases]:
 
 
 @pytest.mark.parametrize("label", REFERENCE)
-def test_the_fault_is_the_trees_own_or_the_first_a_walk_reads(label: str) -> None:
+def test_the_fault_is_the_trees_or_the_first_that_a_walk_reads(label: str) -> None:
     cases, sound = batch_of(label, 1)
 
     verdict = verdicts(REFERENCE[label], cases)
@@ -223,7 +223,7 @@ def test_the_fault_is_the_trees_own_or_the_first_a_walk_reads(label: str) -> Non
     unread = {3, 4} if label == "target-only" else set()
     unread |= set() if REFERENCE[label].chain else {7}
     assert {fault % len(FAULTS) for fault in verdict.fault.tolist()} == set(range(len(FAULTS))) - unread
-    assert misjudged(REFERENCE[label], label, cases, sound) == 0
+    assert mismatches(REFERENCE[label], label, cases, sound) == 0
 
 
 @pytest.mark.parametrize("label", REFERENCE)
@@ -231,7 +231,7 @@ def test_work_by_shape_finds_the_same_faults(label: str, monkeypatch: pytest.Mon
     cases = batch_of(label, 1)[0]
     sparing = verdicts(REFERENCE[label], cases)
 
-    monkeypatch.setattr(Forest, "runs_ahead", True)
+    monkeypatch.setattr(TreeBatch, "runs_ahead", True)
     by_shape = verdicts(REFERENCE[label], cases)
 
     assert differing(sparing, by_shape) == 0
@@ -239,60 +239,58 @@ def test_work_by_shape_finds_the_same_faults(label: str, monkeypatch: pytest.Mon
 
 def bent(label: str, **fields: Callable[[Tensor], Tensor]) -> Rule:
     """A rule with another plan."""
-    judge = REFERENCE[label]
+    tested = REFERENCE[label]
 
-    def plan(forest: Forest) -> Plan:
-        plan = judge.plan(forest)
+    def plan(batch: TreeBatch) -> Plan:
+        plan = tested.plan(batch)
         return plan._replace(**{field: change(getattr(plan, field)) for field, change in fields.items()})
 
-    return attrs.evolve(judge, plan=plan)
+    return attrs.evolve(tested, plan=plan)
 
 
 @pytest.mark.parametrize("label", LEAVES_FIRST)
 @pytest.mark.parametrize("change", [torch.zeros_like, torch.ones_like])
-def test_a_node_with_children_taken_for_always_or_never_entered_is_caught(
-    label: str, change: Callable[[Tensor], Tensor]
-) -> None:
+def test_a_node_that_is_always_or_never_entered_is_caught(label: str, change: Callable[[Tensor], Tensor]) -> None:
     cases, sound = batch_of(label, 1)
 
-    assert misjudged(bent(label, entry=change), label, cases, sound) > 0
+    assert mismatches(bent(label, entry=change), label, cases, sound) > 0
 
 
 @pytest.mark.parametrize("label", REFERENCE)
 def test_a_walk_that_goes_on_from_a_faulty_node_is_caught(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    judge, cases = REFERENCE[label], batch_of(label, 1)[0]
+    tested, cases = REFERENCE[label], batch_of(label, 1)[0]
 
-    def heedless(plan: Plan, forest: Forest, accepted: Tensor, faulty: Tensor) -> Tensor:
+    def heedless(plan: Plan, batch: TreeBatch, accepted: Tensor, faulty: Tensor) -> Tensor:
         return accepted
 
     with monkeypatch.context() as patch:
-        patch.setattr(judging, "stopped", heedless)
-        wrong = verdicts(judge, cases)
+        patch.setattr(base, "stopped", heedless)
+        wrong = verdicts(tested, cases)
 
-    assert differing(wrong, verdicts(judge, cases)) > 0
+    assert differing(wrong, verdicts(tested, cases)) > 0
 
 
 def readings(label: str, cases: Cases) -> list[list[int]]:
     """The nodes whose rows each walk of a sound batch reads."""
-    judge, plan = REFERENCE[label], planned(REFERENCE[label], cases)
-    return [walked(judge, cases, plan, row, [0] * int(count)).read for row, count in enumerate(cases.trees.nodes)]
+    tested, plan = REFERENCE[label], planned(REFERENCE[label], cases)
+    return [walked(tested, cases, plan, row, [0] * int(count)).read for row, count in enumerate(cases.trees.nodes)]
 
 
 def off_walk(label: str, cases: Cases) -> Cases:
-    """Rows of no law wherever no walk reads, but for what it glimpses: NaN, infinite, negative, all ones, all 0."""
+    """Invalid rows wherever no walk reads, but for peeked entries: NaN, infinite, negative, all ones, all 0."""
     size, most = cases.p.shape[:2]
     read = torch.zeros(size, most, dtype=torch.bool)
     for row, nodes in enumerate(readings(label, cases)):
         read[row, nodes] = True
-    inner = Forest(*cases[:3]).inner
+    inner = TreeBatch(*cases[:3]).inner
     generator = torch.Generator().manual_seed(0)
     none = torch.tensor([math.nan, math.inf, -math.inf, -0.25, 1.0, 0.0])
     p, q = (none[torch.randint(len(none), (size, most, 1), generator=generator)] for _ in range(2))
     drafts = read & inner & (REFERENCE[label].reads != "none")
-    assert (~read & Forest(*cases[:3]).exists).sum() > size
+    assert (~read & TreeBatch(*cases[:3]).exists).sum() > size
     p, q = torch.where(read[..., None], cases.p, p), torch.where(drafts[..., None], cases.q, q.expand_as(cases.q))
     for row, count in enumerate(cases.trees.nodes.tolist()):
-        for node in [node for node in range(1, count) if glimpsed(REFERENCE[label], cases, row, node)]:
+        for node in [node for node in range(1, count) if peeked(REFERENCE[label], cases, row, node)]:
             parent, x = cases.trees.parents[row, node], cases.trees.tokens[row, node]
             p[row, parent, x], q[row, parent, x] = cases.p[row, parent, x], cases.q[row, parent, x]
     return cases._replace(p=p, q=q)
@@ -311,16 +309,16 @@ def test_rows_off_the_walk_change_nothing(label: str) -> None:
 @pytest.mark.parametrize("label", REFERENCE)
 def test_a_number_that_comes_from_a_row_off_the_walk_is_caught(label: str) -> None:
     sound = ragged(label, 2, size=MANY)
-    judge = bent(label, rest=lambda rest: rest + 0 * rest.sum((1, 2), keepdim=True))
+    tested = bent(label, rest=lambda rest: rest + 0 * rest.sum((1, 2), keepdim=True))
 
-    assert differing(verdicts(judge, off_walk(label, sound)), verdicts(REFERENCE[label], sound)) > 0
+    assert differing(verdicts(tested, off_walk(label, sound)), verdicts(REFERENCE[label], sound)) > 0
 
 
 @pytest.mark.parametrize("label", REFERENCE)
 def test_an_audit_of_every_row_is_caught(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = ragged(label, 2, size=MANY)
-    known, row_faults = verdicts(REFERENCE[label], sound), judging.row_faults
-    monkeypatch.setattr(judging, "row_faults", lambda *args: row_faults(*args).amax(-1, keepdim=True).expand(-1, 7))
+    known, row_faults = verdicts(REFERENCE[label], sound), base.row_faults
+    monkeypatch.setattr(base, "row_faults", lambda *args: row_faults(*args).amax(-1, keepdim=True).expand(-1, 7))
 
     assert differing(verdicts(REFERENCE[label], off_walk(label, sound)), known) > 0
 
@@ -329,15 +327,15 @@ def test_an_audit_of_every_row_is_caught(label: str, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("whose", ["p", "q"])
 def test_each_row_on_the_walk_can_stop_it(label: str, whose: str) -> None:
     sound = ragged(label, 3, size=MANY)
-    judge, inner = REFERENCE[label], Forest(*sound[:3]).inner.tolist()
-    laws, codes = getattr(sound, whose).clone(), []
+    tested, inner = REFERENCE[label], TreeBatch(*sound[:3]).inner.tolist()
+    rows, codes = getattr(sound, whose).clone(), []
     for row, nodes in enumerate(readings(label, sound)):
         node = nodes[row % len(nodes)]
-        laws[row, node, row % 5] = math.nan
-        read = whose == "p" or (judge.reads != "none" and inner[row][node])
+        rows[row, node, row % 5] = math.nan
+        read = whose == "p" or (tested.reads != "none" and inner[row][node])
         codes.append((node * len(FAULTS) + {"p": 1, "q": 3}[whose]) * read)
 
-    verdict = verdicts(judge, sound._replace(**{whose: laws}))
+    verdict = verdicts(tested, sound._replace(**{whose: rows}))
 
     assert verdict.fault.tolist() == codes
 
@@ -346,33 +344,33 @@ def test_each_row_on_the_walk_can_stop_it(label: str, whose: str) -> None:
 @settings(max_examples=20, deadline=None, derandomize=True, database=None)
 @given(spoil=st.sampled_from([math.nan, math.inf, -math.inf, -0.25]), whose=st.sampled_from("pq"), data=st.data())
 def test_a_spoilt_row_is_named_or_not_read(label: str, spoil: float, whose: str, data: st.DataObject) -> None:
-    judge = REFERENCE[label]
-    draft = data.draw(drafts(chain=judge.chain, repeats=True))
-    coins = data.draw(st.lists(st.sampled_from([0, ACCEPT // 2, ACCEPT - 1]), min_size=7, max_size=7))
-    sound = single(draft, coins[: len(draft.parents)])
+    tested = REFERENCE[label]
+    draft = data.draw(drafts(chain=tested.chain, repeats=True))
+    uniforms = data.draw(st.lists(st.sampled_from([0, ACCEPT // 2, ACCEPT - 1]), min_size=7, max_size=7))
+    sound = single(draft, uniforms[: len(draft.parents)])
     node, x = data.draw(st.integers(0, len(draft.parents) - 1)), data.draw(st.integers(0, draft.pair.vocabulary - 1))
-    laws = getattr(sound, whose).clone()
-    laws[0, node, x] = spoil
+    rows = getattr(sound, whose).clone()
+    rows[0, node, x] = spoil
 
-    cases = sound._replace(**{whose: laws})
+    cases = sound._replace(**{whose: rows})
 
-    verdict = verdicts(judge, cases)
+    verdict = verdicts(tested, cases)
 
     reasons = [0] * len(draft.parents)
-    reasons[node] = {"p": 1, "q": 3 * (judge.reads != "none" and bool(draft.tree.children(node)))}[whose]
-    end = walked(judge, cases, planned(judge, sound), 0, reasons).end
+    reasons[node] = {"p": 1, "q": 3 * (tested.reads != "none" and bool(draft.tree.children(node)))}[whose]
+    end = walked(tested, cases, planned(tested, sound), 0, reasons).end
     stopped = (0, -1, end * len(FAULTS) + reasons[end])
-    assert tuple(map(int, verdict[1:])) == (stopped if reasons[end] else tuple(map(int, verdicts(judge, sound)[1:])))
+    assert tuple(map(int, verdict[1:])) == (stopped if reasons[end] else tuple(map(int, verdicts(tested, sound)[1:])))
 
 
-def single(draft: Draft, coins: list[int]) -> Cases:
-    """One tree and its coins."""
-    accept = torch.tensor([coins])
+def single(draft: Draft, uniforms: list[int]) -> Cases:
+    """One tree and its uniforms."""
+    accept = torch.tensor([uniforms])
     return Cases(batch([draft.tree]), draft.p[None], draft.q[None], accept, accept)
 
 
 def chain(*, p: tuple[float, ...] = P, later: tuple[float, ...] = P) -> Cases:
-    """A chain of two ids, all of whose coins accept; `p` is the root's law, `later` the others'."""
+    """A chain of two ids whose uniforms accept; `p` is the root's row, `later` the others'."""
     zeros = torch.zeros(1, 3, dtype=torch.int64)
     return Cases(CHAIN, torch.tensor([[p, later, later]]), torch.tensor([[Q] * 3]), zeros, zeros)
 
@@ -380,7 +378,7 @@ def chain(*, p: tuple[float, ...] = P, later: tuple[float, ...] = P) -> Cases:
 @pytest.mark.parametrize("label", REFERENCE)
 def test_a_walk_stops_at_the_first_faulty_node_though_a_later_one_is_worse(label: str) -> None:
     cases = chain()
-    cases.p[0, 1, 0] = 1.2  # the law of the child's id, so that no glimpse passes the row by
+    cases.p[0, 1, 0] = 1.2  # the probability of the child's id, so that peeking does not skip the row
     cases.p[0, 2, 0] = math.nan
 
     verdict = verdicts(REFERENCE[label], cases)
@@ -389,10 +387,10 @@ def test_a_walk_stops_at_the_first_faulty_node_though_a_later_one_is_worse(label
     assert (verdict.path.tolist(), verdict.length.tolist(), verdict.final.tolist()) == ([[-1, -1]], [0], [-1])
 
 
-@pytest.mark.parametrize(("coin", "fault"), [(0, 0), (ACCEPT - 1, len(FAULTS) + 1)])
-@pytest.mark.parametrize("label", GLIMPSING)
-def test_a_first_child_that_is_accepted_leaves_its_parents_rows_unread(label: str, coin: int, fault: int) -> None:
-    cases = chain()._replace(accept=torch.tensor([[0, 0, coin]]))
+@pytest.mark.parametrize(("uniform", "fault"), [(0, 0), (ACCEPT - 1, len(FAULTS) + 1)])
+@pytest.mark.parametrize("label", PEEKING)
+def test_a_first_child_that_is_accepted_leaves_its_parents_rows_unread(label: str, uniform: int, fault: int) -> None:
+    cases = chain()._replace(accept=torch.tensor([[0, 0, uniform]]))
     cases.p[0, 1] = torch.tensor((0.05, math.nan, math.inf, -1.0))
 
     verdict = verdicts(REFERENCE[label], cases)
@@ -400,7 +398,7 @@ def test_a_first_child_that_is_accepted_leaves_its_parents_rows_unread(label: st
     assert verdict.fault.tolist() == [fault]
 
 
-@pytest.mark.parametrize("label", sorted(set(REFERENCE) - set(GLIMPSING)))
+@pytest.mark.parametrize("label", sorted(set(REFERENCE) - set(PEEKING)))
 def test_other_rules_read_the_rows_of_every_node_they_come_to(label: str) -> None:
     cases = chain()
     cases.p[0, 1, 3] = math.nan
@@ -411,7 +409,7 @@ def test_other_rules_read_the_rows_of_every_node_they_come_to(label: str) -> Non
 
 
 @pytest.mark.parametrize("label", sorted(set(REFERENCE) - {"target-only"}))
-def test_a_target_goes_before_a_draft_and_its_sum_before_an_id_ruled_out(label: str) -> None:
+def test_a_targets_fault_goes_before_a_drafts_and_a_sum_before_an_impossible_id(label: str) -> None:
     whole, second, third = chain(), chain(), chain()
     for cases in (whole, second, third):
         cases.q[0, 1] = torch.tensor([0.0, 0.3, 0.3, 0.4])
@@ -421,23 +419,27 @@ def test_a_target_goes_before_a_draft_and_its_sum_before_an_id_ruled_out(label: 
 
     verdict = [verdicts(REFERENCE[label], cases).fault.tolist() for cases in (whole, second, third)]
 
-    assert verdict == [[len(FAULTS) + 2], [len(FAULTS) + 4], [len(FAULTS) + 5]]
+    assert verdict == [
+        [len(FAULTS) + Fault.TARGET_SUM],
+        [len(FAULTS) + Fault.DRAFT_SUM],
+        [len(FAULTS) + Fault.RULED_OUT],
+    ]
 
 
 @pytest.mark.parametrize(
-    ("parents", "tokens", "coin", "code"),
+    ("parents", "tokens", "uniform", "code"),
     [
-        ([-1, 0, 1], [-1, 2, 4], 0, len(FAULTS) + 5),
-        ([-1, 0, 2], [-1, 2, 0], 0, 2 * len(FAULTS) + 6),
-        ([-1, 0, 1], [-1, 2, 0], ACCEPT, 2 * len(FAULTS) + 8),
+        ([-1, 0, 1], [-1, 2, 4], 0, len(FAULTS) + Fault.RULED_OUT),
+        ([-1, 0, 2], [-1, 2, 0], 0, 2 * len(FAULTS) + Fault.NOT_A_TREE),
+        ([-1, 0, 1], [-1, 2, 0], ACCEPT, 2 * len(FAULTS) + Fault.UNIFORM_RANGE),
     ],
 )
 @pytest.mark.parametrize("label", REFERENCE)
-def test_what_is_wrong_with_a_tree_goes_before_its_rows(
-    label: str, parents: list[int], tokens: list[int], coin: int, code: int
+def test_the_fault_of_a_tree_goes_before_its_rows(
+    label: str, parents: list[int], tokens: list[int], uniform: int, code: int
 ) -> None:
     trees = Trees(torch.tensor([parents]), torch.tensor([tokens]), torch.tensor([3]))
-    cases = chain()._replace(trees=trees, accept=torch.tensor([[0, 0, coin]]))
+    cases = chain()._replace(trees=trees, accept=torch.tensor([[0, 0, uniform]]))
     cases.p[0, 0] = math.nan
 
     verdict = verdicts(REFERENCE[label], cases)
@@ -452,7 +454,7 @@ def test_a_fork_under_a_rule_of_chains_goes_before_rows(label: str) -> None:
 
     verdict = verdicts(REFERENCE[label], cases)
 
-    assert verdict.fault.tolist() == [7]
+    assert verdict.fault.tolist() == [Fault.NOT_A_CHAIN]
 
 
 @pytest.mark.parametrize(("chance", "fault"), [(0.0, 0), (0.2, len(FAULTS) + 1)])
@@ -468,10 +470,10 @@ def test_a_node_with_children_is_read_if_a_walk_enters_it(label: str, chance: fl
     assert verdict.fault.tolist() == [fault]
 
 
-@pytest.mark.parametrize(("coin", "fault"), [(0, 2 * len(FAULTS) + 1), (ACCEPT - 1, 0)])
+@pytest.mark.parametrize(("uniform", "fault"), [(0, 2 * len(FAULTS) + 1), (ACCEPT - 1, 0)])
 @pytest.mark.parametrize("label", LEAVES_FIRST)
-def test_a_childless_node_is_read_if_a_walk_ends_there(label: str, coin: int, fault: int) -> None:
-    cases = chain()._replace(accept=torch.tensor([[0, 0, coin]]))
+def test_a_childless_node_is_read_if_a_walk_ends_there(label: str, uniform: int, fault: int) -> None:
+    cases = chain()._replace(accept=torch.tensor([[0, 0, uniform]]))
     cases.p[0, 1] = torch.tensor(Q[::-1])
     cases.q[0, 1] = torch.tensor((0.7, 0.1, 0.1, 0.1))
     cases.p[0, 2] = math.nan
@@ -482,8 +484,8 @@ def test_a_childless_node_is_read_if_a_walk_ends_there(label: str, coin: int, fa
 
 
 @pytest.mark.parametrize(("node", "fault"), [(1, 0), (2, 2 * len(FAULTS) + 1)])
-def test_of_paths_with_the_same_ids_the_node_that_stands_for_them_is_read(node: int, fault: int) -> None:
-    tree = batch([Tree([-1, 0, 0, 2], [-1, 2, 2, 0])])  # node 2 has a child, so it stands for node 1 as well
+def test_of_merged_paths_the_first_node_with_children_is_read(node: int, fault: int) -> None:
+    tree = batch([Tree([-1, 0, 0, 2], [-1, 2, 2, 0])])  # node 2 has a child, so node 1 is merged into it
     p, q = torch.tensor([[P] * 4]), torch.tensor([[Q] * 4])
     p[0, node] = math.nan
     zeros = torch.zeros(1, 4, dtype=torch.int64)
@@ -493,9 +495,9 @@ def test_of_paths_with_the_same_ids_the_node_that_stands_for_them_is_read(node: 
     assert verdict.fault.tolist() == [fault]
 
 
-@pytest.mark.parametrize(("x", "fault"), [(3, 0), (0, len(FAULTS) + 5)])
-def test_of_paths_with_the_same_ids_a_draft_must_allow_its_own_children(x: int, fault: int) -> None:
-    tree = batch([Tree([-1, 0, 0, 1, 2], [-1, 2, 2, 0, 3])])  # node 1 stands for node 2 as well, whose child is not its
+@pytest.mark.parametrize(("x", "fault"), [(3, 0), (0, len(FAULTS) + Fault.RULED_OUT)])
+def test_of_merged_paths_a_draft_must_allow_its_own_children(x: int, fault: int) -> None:
+    tree = batch([Tree([-1, 0, 0, 1, 2], [-1, 2, 2, 0, 3])])  # node 2 is merged into node 1, its child is not node 1's
     p, q = torch.tensor([[P] * 5]), torch.tensor([[Q] * 5])
     q[0, 1] = torch.where(torch.arange(4) == x, 0, 1 / 3)
     zeros = torch.zeros(1, 5, dtype=torch.int64)
@@ -506,33 +508,33 @@ def test_of_paths_with_the_same_ids_a_draft_must_allow_its_own_children(x: int, 
 
 
 @pytest.mark.parametrize("label", REFERENCE)
-def test_a_law_names_a_fault_wherever_it_is(label: str) -> None:
+def test_a_distribution_reports_a_fault_of_any_node(label: str) -> None:
     cases = chain(p=(0.6, 0.3, 0.0, 0.1))
     cases.p[0, 2] = math.nan
 
-    with pytest.raises(ValueError, match=f"row 0, node 2: {FAULTS[1]}"):
-        REFERENCE[label].law(Tree([-1, 0, 1], [-1, 2, 0]), cases.p[0], cases.q[0])
+    with pytest.raises(ValueError, match=f"row 0, node 2: {FAULTS[Fault.TARGET_ENTRY]}"):
+        REFERENCE[label].distribution(Tree([-1, 0, 1], [-1, 2, 0]), cases.p[0], cases.q[0])
 
 
 def entering(tree: Tree, p: Tensor, q: Tensor, *, replacement: bool) -> dict[int, float]:
-    """The chance of each node that a walk can come to, by the traversal of arXiv:2505.12398 as written there."""
+    """The chance of each node that a walk can reach, by the traversal of arXiv:2505.12398 as written there."""
     entry = {}
 
     def visit(node: int, a: float) -> None:
         entry[node] = a
-        r, law = p[node].clone(), q[node].clone()
+        r, s = p[node].clone(), q[node].clone()
         for child in tree.children(node):
             x = tree.tokens[child]
-            visit(child, min(1.0, a * float(r[x]) / float(law[x])))
+            visit(child, min(1.0, a * float(r[x]) / float(s[x])))
             if entry[child] == 1:  # never rejected
                 break
-            rest = (a * r - law).clamp(min=0)
+            rest = (a * r - s).clamp(min=0)
             mass = float(rest.sum())
             a = mass / (mass + 1 - a) if mass + 1 - a > 0 else 1.0
             r = rest / mass if mass > 0 else r
             if not replacement:
-                law[x] = 0
-                law /= law.sum()
+                s[x] = 0
+                s /= s.sum()
 
     visit(0, 1.0)
     return entry
@@ -542,12 +544,12 @@ def entering(tree: Tree, p: Tensor, q: Tensor, *, replacement: bool) -> dict[int
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(draft=drafts(kinds=("free", "zeros-in-target"), vocabulary=4))
 def test_the_entering_chance_is_that_of_the_source(replacement: bool, draft: Draft) -> None:
-    judge = rule("traversal", replacement=replacement)
+    tested = rule("traversal", replacement=replacement)
 
-    entry = planned(judge, single(draft, [0] * len(draft.parents))).entry
+    entry = planned(tested, single(draft, [0] * len(draft.parents))).entry
 
     assert entry is not None
-    told = entering(draft.tree, draft.p, draft.q, replacement=replacement)
-    found = {node: float(entry[0, node]) for node in told}
-    assert found == pytest.approx(told, abs=1e-9)
-    assert [x > 0 for x in found.values()] == [x > 0 for x in told.values()]
+    expected = entering(draft.tree, draft.p, draft.q, replacement=replacement)
+    actual = {node: float(entry[0, node]) for node in expected}
+    assert actual == pytest.approx(expected, abs=1e-9)
+    assert [x > 0 for x in actual.values()] == [x > 0 for x in expected.values()]

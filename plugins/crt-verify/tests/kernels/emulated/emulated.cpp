@@ -11,29 +11,29 @@
 namespace {
 
 struct Call {
-  int64_t rule, number, logits, parallel, held, threads, cluster, seed, size, most, vocabulary;
+  int64_t rule, number, logits, parallel, cached, threads, cluster, seed, size, most, vocabulary;
   double temperature;
   int64_t top_k;
   double top_p, min_p;
 };
 
 // The one place that knows the kernels, as `launch` of launch.cuh starts them.
-template <class Laws> void run(const Call& call, const crt::Batch& batch, const crt::Outcome& out) {
+template <class Reader> void run(const Call& call, const crt::Batch& batch, const crt::Outcome& out) {
   const auto requests = static_cast<unsigned>(batch.size * call.cluster), nodes = static_cast<unsigned>(batch.most);
   const auto threads = static_cast<unsigned>(call.threads), cluster = static_cast<unsigned>(call.cluster);
   const int rule = static_cast<int>(call.rule);
   const int64_t bytes = call.number ? 2 : 4;
-  const int64_t room = call.held ? crt::rounded(crt::Blocks::part(batch.vocabulary, 0, cluster).count * bytes) : 0;
-  const size_t shared = crt::DESK + crt::kept_bytes(batch.most) + 2 * room;
+  const int64_t room = call.cached ? crt::rounded(crt::Blocks::part(batch.vocabulary, 0, cluster).count * bytes) : 0;
+  const size_t shared = crt::SCRATCH + crt::kept_bytes(batch.most) + 2 * room;
   if (call.parallel && !crt::from_leaves(rule)) {
-    std::vector<crt::Judged> judged(batch.size * nodes);
+    std::vector<crt::Result> results(batch.size * nodes);
     std::vector<unsigned> arrived(batch.size);
     emulated::launch({requests, nodes, threads, cluster, shared}, call.seed, [&] {
-      crt::judge_nodes<Laws>(batch, rule, room, judged.data(), arrived.data(), out);
+      crt::verify_nodes<Reader>(batch, rule, room, results.data(), arrived.data(), out);
     });
   } else {
     emulated::launch({requests, 1, threads, cluster, shared}, call.seed, [&] {
-      crt::walk_requests<Laws>(batch, rule, room, out);
+      crt::walk_requests<Reader>(batch, rule, room, out);
     });
   }
 }
@@ -44,10 +44,10 @@ template <class Laws> void run(const Call& call, const crt::Batch& batch, const 
 }
 
 void run(const Call& call, const crt::Batch& batch, const crt::Outcome& out) {
-  if (!call.logits && call.number == 0) return run<crt::Given<float>>(call, batch, out);
-  if (call.logits && call.number == 0) return run<crt::Fused<float>>(call, batch, out);
-  if (call.logits && call.number == 2) return run<crt::Fused<crt::BFloat16>>(call, batch, out);
-  if (call.logits && call.number == 3) return run<crt::Fused<crt::Half>>(call, batch, out);
+  if (!call.logits && call.number == 0) return run<crt::Probabilities<float>>(call, batch, out);
+  if (call.logits && call.number == 0) return run<crt::Logits<float>>(call, batch, out);
+  if (call.logits && call.number == 2) return run<crt::Logits<crt::BFloat16>>(call, batch, out);
+  if (call.logits && call.number == 3) return run<crt::Logits<crt::Half>>(call, batch, out);
   stop("expected probabilities in float32, or logits in float32, bfloat16 or float16, got other rows");
 }
 

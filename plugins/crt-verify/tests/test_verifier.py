@@ -1,4 +1,4 @@
-"""What judges: the kernels and the reference draw the same ids, and it is said which of them did, and why."""
+"""The kernels and the reference emit the same ids, and a decoder reports which of them it uses, and why."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crt_basics.priors.table import TablePrior
-from crt_verify import judging, specs
+from crt_verify import specs, verifier
 from crt_verify.drafters import Chain, Drafter
-from crt_verify.judging import Judge
 from crt_verify.kernels import device as gpu
 from crt_verify.kernels import host
 from crt_verify.kernels.build import version
 from crt_verify.tree_decoder import TreeDecoder
 from crt_verify.verdict import Verdict
+from crt_verify.verifier import Verifier
 from crtcore import Limits, Sampling
 from crtcore.errors import RunError
 from crtcore.kinds import Request
@@ -44,7 +44,7 @@ DECODERS = [
 
 
 def draws(decoder: TreeDecoder, target: TablePrior, draft: TablePrior, sampling: Sampling) -> list[Any]:
-    """What a batch of prompts of several lengths is continued by, and what it took."""
+    """The generation of a batch of prompts of several lengths."""
     request = Request(PROMPT, Limits(length=12, stop=(4,)), sampling)
     drawn = decoder.generate(target, request, draft=draft)
     return [field.tolist() for field in drawn[:-1]]  # all but the seconds
@@ -85,21 +85,21 @@ def test_a_fault_is_the_same_error(spec: specs.TreeDecoding, broken: str) -> Non
     logits[0, 2] = math.nan  # after id 2
     priors = {"target": table(0, 5), "draft": table(1, 5)} | {broken: TablePrior(logits)}
 
-    told = []
-    for wanted in ("kernels", "torch"):
-        with pytest.raises(ValueError, match=rf"row \d+, node \d: the {broken}'s law has a NaN") as error:
-            draws(TreeDecoder(spec.drafter, spec.rule, wanted), *priors.values(), Sampling())
-        told.append(str(error.value))
+    messages = []
+    for requested in ("kernels", "torch"):
+        with pytest.raises(ValueError, match=rf"row \d+, node \d: the {broken}'s distribution has a NaN") as error:
+            draws(TreeDecoder(spec.drafter, spec.rule, requested), *priors.values(), Sampling())
+        messages.append(str(error.value))
 
-    assert told[0] == told[1]
+    assert messages[0] == messages[1]
 
 
 @pytest.mark.parametrize("spec", DECODERS, ids=str)
-def test_a_kernel_that_is_wrong_draws_other_ids(spec: specs.TreeDecoding, monkeypatch: pytest.MonkeyPatch) -> None:
-    judged = host.HostRule.verify
+def test_a_wrong_kernel_emits_other_ids(spec: specs.TreeDecoding, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = host.HostRule.verify
 
-    def wrong(self: host.HostRule, *given: Any) -> Verdict:
-        verdict = judged(self, *given)
+    def wrong(self: host.HostRule, *args: Any) -> Verdict:
+        verdict = original(self, *args)
         return verdict._replace(path=torch.full_like(verdict.path, -1), length=torch.zeros_like(verdict.length))
 
     monkeypatch.setattr(host.HostRule, "verify", wrong)
@@ -110,16 +110,16 @@ def test_a_kernel_that_is_wrong_draws_other_ids(spec: specs.TreeDecoding, monkey
     assert kernels != reference
 
 
-# What is said of it
+# What a decoder reports
 
 
 @pytest.fixture
 def afresh() -> Iterator[None]:
-    """Nothing has been compiled or tried yet, and neither has it afterwards."""
-    for known in (host.library, judging.untried):
+    """Nothing is compiled or cached, before and after a test."""
+    for known in (host.library, verifier.failure):
         known.cache_clear()
     yield
-    for known in (host.library, judging.untried):
+    for known in (host.library, verifier.failure):
         known.cache_clear()
 
 
@@ -133,74 +133,76 @@ def failing_compiler(afresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "FLAGS", ("--no-such-flag",))
 
 
-def drawn_by(wanted: str, drafter: Drafter = SMALL[Chain], dtype: torch.dtype = torch.float64) -> TreeDecoder:
-    """A decoder that has drawn."""
-    decoder = TreeDecoder(drafter, "single", wanted)
+def used_by(requested: str, drafter: Drafter = SMALL[Chain], dtype: torch.dtype = torch.float64) -> TreeDecoder:
+    """A decoder that has verified."""
+    decoder = TreeDecoder(drafter, "single", requested)
     draws(decoder, table(0, 5).to(dtype), table(1, 5).to(dtype), Sampling())
     return decoder
 
 
-@pytest.mark.parametrize("wanted", ["auto", "kernels"])
-def test_the_kernels_are_named_with_their_compiler(wanted: str) -> None:
-    assert drawn_by(wanted).backend == f"kernels ({version('g++').splitlines()[0]} on cpu)"
+@pytest.mark.parametrize("requested", ["auto", "kernels"])
+def test_the_kernels_are_named_with_their_compiler(requested: str) -> None:
+    assert used_by(requested).backend == f"kernels ({version('g++').splitlines()[0]} on cpu)"
 
 
-def test_torch_by_name_asks_for_no_compiler(no_compiler: None) -> None:
-    assert drawn_by("torch").backend == "torch"
+def test_torch_by_name_calls_no_compiler(no_compiler: None) -> None:
+    assert used_by("torch").backend == "torch"
 
 
-def test_nothing_is_said_before_the_first_verdict() -> None:
+def test_there_is_no_backend_before_the_first_verdict() -> None:
     decoder = TreeDecoder(Chain(length=1), "single")
 
     assert getattr(decoder, "backend", None) is None
 
 
-def test_auto_goes_on_without_a_compiler_and_says_so(no_compiler: None) -> None:
-    reason = "expected the compiler 'g--' in PATH, found none: device code is compiled at first use"
+def test_auto_uses_torch_without_a_compiler_and_reports_why(no_compiler: None) -> None:
+    reason = "expected the compiler 'g--' in PATH, got none: device code is compiled at first use"
 
-    assert drawn_by("auto").backend == f"torch ({reason})"
-
-
-def test_auto_goes_on_where_a_compiler_fails_and_repeats_its_error(failing_compiler: None) -> None:
-    told = drawn_by("auto").backend
-
-    assert told.startswith("torch (expected g++ --no-such-flag")
-    assert "got status 1: g++: error: unrecognized command-line option" in told
-    assert "\n" not in told
+    assert used_by("auto").backend == f"torch ({reason})"
 
 
-def test_auto_goes_on_where_nothing_can_be_kept(afresh: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_uses_torch_where_a_compiler_fails_and_repeats_its_error(failing_compiler: None) -> None:
+    backend = used_by("auto").backend
+
+    assert backend.startswith("torch (expected g++ --no-such-flag")
+    assert "got status 1: g++: error: unrecognized command-line option" in backend
+    assert "\n" not in backend
+
+
+def test_auto_uses_torch_without_a_cache(afresh: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
 
-    assert drawn_by("auto").backend.startswith("torch ([Errno 20] Not a directory: ")
+    assert used_by("auto").backend.startswith("torch ([Errno 20] Not a directory: ")
 
 
 def test_kernels_by_name_are_an_error_without_a_compiler(no_compiler: None) -> None:
     with pytest.raises(RunError, match="ask for 'auto' or 'torch' instead: expected the compiler 'g--' in PATH"):
-        drawn_by("kernels")
+        used_by("kernels")
 
 
-def test_kernels_by_name_are_an_error_with_the_compiler_s_words(failing_compiler: None) -> None:
+def test_kernels_by_name_are_an_error_with_the_compilers_output(failing_compiler: None) -> None:
     with pytest.raises(RunError, match=r"got status 1:\ng\+\+: error: unrecognized command-line option"):
-        drawn_by("kernels")
+        used_by("kernels")
 
 
-def test_a_compiler_that_fails_is_asked_once(failing_compiler: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_a_failing_compiler_is_called_once(failing_compiler: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
     compiled = host.compiled
-    monkeypatch.setattr(host, "compiled", lambda *given, **words: asked.append(given) or compiled(*given, **words))
+    monkeypatch.setattr(host, "compiled", lambda *args, **words: calls.append(args) or compiled(*args, **words))
 
     for length in (1, 1, 2, 3):
-        drawn_by("auto", Chain(length=length))
+        used_by("auto", Chain(length=length))
 
-    assert len(asked) == 1
+    assert len(calls) == 1
 
 
-def test_it_is_chosen_once_for_a_device_and_a_type(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_backend_is_chosen_once_for_a_device_and_a_type(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[torch.dtype] = []
-    obstacle = judging.obstacle
-    monkeypatch.setattr(judging, "obstacle", lambda on, dtype, nodes: asked.append(dtype) or obstacle(on, dtype, nodes))
+    obstacle = verifier.obstacle
+    monkeypatch.setattr(
+        verifier, "obstacle", lambda on, dtype, nodes: asked.append(dtype) or obstacle(on, dtype, nodes)
+    )
     decoder = TreeDecoder(SMALL[Chain], "single")
 
     for dtype in (torch.float32, torch.float32, torch.float64):
@@ -216,45 +218,45 @@ def test_it_is_chosen_once_for_a_device_and_a_type(monkeypatch: pytest.MonkeyPat
         ("cuda", torch.float64, "the kernels take float32 on a GPU, got float64"),
     ],
 )
-def test_where_there_are_no_kernels_the_reason_is_told(on: str, dtype: torch.dtype, reason: str) -> None:
-    assert judging.obstacle(torch.device(on), dtype, 3) == reason
+def test_the_reason_is_reported_where_there_are_no_kernels(on: str, dtype: torch.dtype, reason: str) -> None:
+    assert verifier.obstacle(torch.device(on), dtype, 3) == reason
 
 
-def test_on_a_gpu_the_kernels_for_it_judge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "untried", lambda on, nodes: None)
+def test_on_a_gpu_its_kernels_verify(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier, "failure", lambda on, nodes: None)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda on: (9, 0))
-    judge = Judge("traversal", {"replacement": True}, nodes=3)
+    chosen = Verifier("traversal", {"replacement": True}, nodes=3)
 
-    verify = judge._choose(torch.device("cuda"), torch.float32)
+    verify = chosen._choose(torch.device("cuda"), torch.float32)
 
     assert verify.__self__ == gpu.rule("traversal", replacement=True)
-    assert judge.backend == "kernels (sm_90)"
+    assert chosen.backend == "kernels (sm_90)"
 
 
 def test_trees_that_kernels_do_not_take_are_left_to_torch(afresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    judged = host.HostRule.verify
+    original = host.HostRule.verify
 
-    def verify(self: host.HostRule, trees: Any, *given: Any) -> Verdict:
+    def verify(self: host.HostRule, trees: Any, *args: Any) -> Verdict:
         if trees.parents.shape[1] > 3:
             raise RuntimeError(f"expected at most 3 nodes, got {trees.parents.shape[1]}")
-        return judged(self, trees, *given)
+        return original(self, trees, *args)
 
     monkeypatch.setattr(host.HostRule, "verify", verify)
 
-    told = [drawn_by("auto", Chain(length=length)).backend.partition(" (") for length in (2, 3)]
+    backends = [used_by("auto", Chain(length=length)).backend.partition(" (") for length in (2, 3)]
 
-    assert [told[0][0], "".join(told[1])] == ["kernels", "torch (expected at most 3 nodes, got 4)"]
+    assert [backends[0][0], "".join(backends[1])] == ["kernels", "torch (expected at most 3 nodes, got 4)"]
 
 
-def test_a_verification_of_no_such_name_is_refused() -> None:
+def test_an_unknown_verification_is_refused() -> None:
     with pytest.raises(ValueError, match="verification: expected one of auto, kernels, torch, got 'gpu'"):
         TreeDecoder(Chain(length=1), "single", "gpu")
 
 
 @pytest.mark.parametrize("spec", DECODERS, ids=str)
-def test_every_spec_hands_on_what_it_wants(spec: specs.TreeDecoding) -> None:
-    assert type(spec)(verification="torch").build().judge.wanted == "torch"
-    assert spec.build().judge.wanted == "auto"
+def test_every_spec_passes_its_verification_on(spec: specs.TreeDecoding) -> None:
+    assert type(spec)(verification="torch").build().verifier.requested == "torch"
+    assert spec.build().verifier.requested == "auto"
 
 
 def test_nothing_is_compiled_before_a_verdict(tmp_path: Path) -> None:

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// How rules read the two rows of a node: rows of probabilities, or rows of logits and how they are sampled.
+#pragma once
+
+#include "cut.cuh"
+#include "faults.cuh"
+
+namespace crt {
+
+constexpr double TOLERANCE = 1e-3;  // crt_verify.verdict.TOLERANCE
+
+enum Reads { ALL, LAST, NONE };  // which children must be possible under the draft
+
+// Both rows of a node: whole, and this block's share of them.
+template <class Number> struct NodeRows {
+  const Number *target, *draft, *own_target, *own_draft;
+  Share share;
+  bool has_draft;  // whether the draft's row is read
+};
+
+template <class Number> struct RowReader {
+  const Number *target, *draft;
+  int64_t vocabulary;
+  Reads reads;
+  int64_t fault = NEVER;  // the code of the first faulty node: a walk ends there
+
+  template <class Group> CRT_CODE NodeRows<Number> cache_row(const Group& group, const Tree& tree, int node) const {
+    const Number *p = target + node * vocabulary, *q = draft + node * vocabulary;
+    const Share share = group.share(vocabulary);
+    const bool has_draft = reads != NONE && tree[node].child;
+    const Number* own_p = group.cache_row(0, p, share);
+    const Number* own_q = has_draft ? group.cache_row(1, q, share) : q + share.first;
+    return {p, q, own_p, own_q, share, has_draft};
+  }
+
+  // Stores the two probabilities of the children's ids.
+  template <class Group, class P, class Q>
+  CRT_CODE void load_children(const Group& group, const Tree& tree, int node, bool has_draft, P p, Q q) const {
+    for (int child = node + 1 + group.rank(); child < tree.count; child += group.size()) {
+      if (tree[child].above != node) continue;
+      tree[child].p_token = p(tree[child].token);
+      tree[child].q_token = has_draft ? q(tree[child].token) : 0;
+    }
+  }
+
+  // Notes a child whose id is impossible under the draft.
+  CRT_CODE void note_ruled_out(const Tree& tree, int node) {
+    for (int child = tree[node].child; child; child = tree[child].sibling) {
+      const bool read = tree[child].parent == node && (reads == ALL || tree[child].sibling == 0);
+      if (read && !(tree[child].q_token > 0)) note(node, RULED_OUT);
+    }
+  }
+
+  CRT_CODE void note(int node, int64_t kind) { fault = Least()(fault, node * FAULTS + kind); }
+};
+
+template <class Number> struct Probabilities : RowReader<Number> {
+  struct Row {
+    const Number *target, *draft;
+    Share share;
+
+    CRT_CODE double p(int x) const { return widen(target[x]); }
+    CRT_CODE double q(int x) const { return widen(draft[x]); }
+  };
+
+  // Checks the entries of a row.
+  struct Audit {
+    int64_t invalid, sum;
+
+    template <class Entry> CRT_CODE void look(Entry entry) {  // a power of two scales a float as exactly as a double
+      const bool valid = entry >= 0 && entry - entry == 0;
+      invalid += !valid;
+      sum += valid ? static_cast<int64_t>(Least()(entry, Entry(2)) * static_cast<Entry>(COARSE)) : 0;
+    }
+
+    // The fault of a target's row.
+    CRT_CODE Fault fault() const {
+      if (invalid) return TARGET_ENTRY;
+      return fabs(static_cast<double>(sum) / COARSE - 1) > TOLERANCE ? TARGET_SUM : NO_FAULT;
+    }
+  };
+
+  struct Audits {
+    Audit target, draft;
+
+    CRT_CODE Audits operator+(const Audits& other) const {
+      return {{target.invalid + other.target.invalid, target.sum + other.target.sum},
+              {draft.invalid + other.draft.invalid, draft.sum + other.draft.sum}};
+    }
+  };
+
+  // Reads the two probabilities of a child's id; returns whether they are valid, so that no row need be read.
+  CRT_CODE bool peek(const Tree& tree, int node, int child, double& p, double& q) const {
+    const int64_t place = node * this->vocabulary + tree[child].token;
+    p = widen(this->target[place]);
+    q = widen(this->draft[place]);
+    return 0 <= p && p <= 1 + TOLERANCE && 0 < q && q <= 1 + TOLERANCE;  // else the row has a fault
+  }
+
+  template <class Group> CRT_APART Row row(const Group& group, const Tree& tree, int node) {
+    const NodeRows<Number> rows = this->cache_row(group, tree, node);
+    const Row row{rows.own_target, rows.own_draft, rows.share};
+    this->load_children(group, tree, node, rows.has_draft, [&](int64_t x) -> double { return widen(rows.target[x]); },
+               [&](int64_t x) -> double { return widen(rows.draft[x]); });
+    group.wait_for_copies();
+    Audits audits{};
+    for (int x = group.rank(); x < row.share.count; x += group.size()) {
+      audits.target.look(widen(rows.own_target[x]));
+      if (rows.has_draft) audits.draft.look(widen(rows.own_draft[x]));
+    }
+    audits = group.all(audits, Sum());
+    if (audits.target.fault()) this->note(node, audits.target.fault());
+    if (rows.has_draft && audits.draft.fault()) this->note(node, audits.draft.fault() + DRAFT_ENTRY - TARGET_ENTRY);
+    if (rows.has_draft) this->note_ruled_out(tree, node);
+    return row;
+  }
+};
+
+// Rows of logits become distributions when a walk reads them; nothing of a row's size is written to global memory.
+template <class Number> struct Logits : RowReader<Number> {
+  Cut cut;
+
+  struct Distribution {
+    const Number* logits;
+    int64_t from;   // the id of the first logit
+    float colder;
+    Softmax softmax;
+    float least;
+    int64_t last;
+    double unit;  // the probability of the highest
+
+    CRT_CODE double operator()(int64_t x) const {
+      if (colder == 0) return from + x == softmax.first;
+      const float logit = widen(logits[x]);
+      if (logit < least || (logit == least && from + x > last)) return 0;
+      return expf((logit - softmax.peak) * colder) * unit;
+    }
+
+    CRT_CODE Distribution of(const Number* others, int64_t first) const {
+      return {others, first, colder, softmax, least, last, unit};
+    }
+  };
+
+  struct Row {
+    Distribution target, draft;
+    Share share;
+
+    CRT_CODE double p(int x) const { return target(x); }
+    CRT_CODE double q(int x) const { return draft(x); }
+  };
+
+  CRT_CODE bool peek(const Tree&, int, int, double&, double&) const { return false; }  // needs a whole row
+
+  template <class Group> CRT_APART Row row(const Group& group, const Tree& tree, int node) {
+    const NodeRows<Number> rows = this->cache_row(group, tree, node);
+    group.wait_for_copies();
+    Softmaxes softmaxes{};
+    softmaxes.target.look(group, rows.own_target, rows.share, cut.colder);
+    if (rows.has_draft) softmaxes.draft.look(group, rows.own_draft, rows.share, cut.colder);
+    softmaxes = group.all(softmaxes, Joined{cut.colder});
+    if (!softmaxes.target.sound()) this->note(node, TARGET_ENTRY);
+    if (rows.has_draft && !softmaxes.draft.sound()) this->note(node, DRAFT_ENTRY);
+    const bool has_draft = rows.has_draft && softmaxes.draft.sound();
+    const Row row{distribution(group, rows.own_target, rows.share, softmaxes.target, softmaxes.target.sound()),
+                  distribution(group, rows.own_draft, rows.share, softmaxes.draft, has_draft), rows.share};
+    this->load_children(group, tree, node, has_draft, row.target.of(rows.target, 0), row.draft.of(rows.draft, 0));
+    group.wait();
+    if (has_draft) this->note_ruled_out(tree, node);
+    return row;
+  }
+
+  template <class Group>
+  CRT_CODE Distribution distribution(
+      const Group& group, const Number* logits, const Share& share, const Softmax& softmax, bool sound) const {
+    Kept kept{softmax.mass};
+    if (sound && !cut.keeps_all()) kept = crt::kept(group, logits, share, softmax, cut);
+    return {logits, share.first, cut.colder, softmax, kept.least, kept.last, 1 / kept.mass};
+  }
+};
+
+}  // namespace crt
