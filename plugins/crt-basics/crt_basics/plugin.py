@@ -30,13 +30,13 @@ def crt_components() -> list[Component]:
         Component(
             "saved",
             spec=Saved,
-            summary="another prior, with weights that a finished stage left",
+            summary="another prior with the weights of a finished stage",
             examples=(Saved(folder="runs/stages/prior/0123456789ab/final", prior=Table(order=1)),),
         ),
         Component(
             "guided",
             spec=Guidance,
-            summary="another prior, drawn away from what it says of no class",
+            summary="classifier-free guidance of another prior",
             examples=(
                 Guidance(
                     scale=2.0,
@@ -79,13 +79,13 @@ def crt_components() -> list[Component]:
         Component(
             "two-stage",
             spec=TwoStage,
-            summary="tokenizer, then prior, then draws, both stages scored",
+            summary="a tokenizer, a prior over its ids, generation and scores",
             examples=(TwoStage(),),
         ),
         Component(
             "compression",
             spec=Compression,
-            summary="a tokenizer alone: what its codes cost and what they leave out",
+            summary="a tokenizer alone: rate and distortion",
             examples=(Compression(),),
         ),
     ]

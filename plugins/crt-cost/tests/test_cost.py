@@ -92,10 +92,10 @@ def test_nothing_without_contents_takes_memory() -> None:
 )
 def test_what_is_asked_of_blank_tensors_is_answered(ask: Callable[[], object], answer: object) -> None:
     with blank():
-        found = ask()
+        result = ask()
 
-    assert found == answer
-    assert type(found) is type(answer) or isinstance(found, tuple)
+    assert result == answer
+    assert type(result) is type(answer) or isinstance(result, tuple)
 
 
 def smoke(*overrides: str) -> list[StageCost]:
@@ -209,7 +209,7 @@ def toy(**tables: Any) -> list[StageCost]:
     return costs(point.plan, outlined(point.plan.parts["dataset"]))
 
 
-def test_a_step_that_needs_contents_is_told_and_taken_as_six_a_parameter_and_id() -> None:
+def test_a_step_that_needs_contents_is_reported_and_taken_as_six_a_parameter_and_id() -> None:
     cost = toy(prior={"use": "peeking"})[1]
 
     assert cost.obstacle
@@ -227,7 +227,7 @@ def test_what_a_regulariser_shares_with_the_tokenizer_counts_once() -> None:
     assert toy(regularizer=[{"use": "holding"}])[0].parameters == toy(regularizer=[{"use": "chain"}])[0].parameters
 
 
-def test_a_regulariser_that_cannot_be_built_is_left_out_and_told() -> None:
+def test_a_regulariser_that_cannot_be_built_is_left_out_and_reported() -> None:
     cost = toy(regularizer=[{"use": "far"}, {"use": "chain"}])[0]
 
     assert cost.left_out == ("regularizer.0: far: expected weights, got none",)
@@ -259,10 +259,10 @@ def answered(*words: str) -> Any:
     return json.loads(result.stdout)
 
 
-def test_the_command_tells_every_stage_as_json() -> None:
-    told = answered(SMOKE, "--device", "h100")
+def test_the_command_reports_every_stage_as_json() -> None:
+    output = answered(SMOKE, "--device", "h100")
 
-    (point,) = told["points"]
+    (point,) = output["points"]
     assert [stage["stage"] for stage in point["cost"]] == ["tokenizer", "prior", "draft"]
     prior = point["cost"][1]
     assert prior["seconds"] == pytest.approx(prior["flops"] / (67e12 * UTILISATION))
@@ -270,12 +270,12 @@ def test_the_command_tells_every_stage_as_json() -> None:
     assert prior["memory"].keys() == {"weights", "gradients", "optimizer", "activations"}
 
 
-def test_the_command_tells_a_table_and_what_it_leaves_out() -> None:
+def test_the_command_reports_a_table_and_what_it_leaves_out() -> None:
     result = CliRunner().invoke(main, ["check", SMOKE, "--cost", "--device", "a100"])
 
     assert result.exit_code == 0, result.output
-    assert "right; 1 run(s), 120 training steps" in result.stdout
-    assert "on one a100 at 40% of its 19.5 (float32) or 312 (bfloat16) TFLOP/s" in result.stdout
+    assert "ok; 1 run, 120 training steps" in result.stdout
+    assert "on one a100, assuming 40% of its peak, 19.5 (float32) or 312 (bfloat16) TFLOP/s" in result.stdout
     assert "activations: an estimate" in result.stdout
 
 
@@ -285,7 +285,7 @@ def test_what_does_not_fit_a_device_is_said() -> None:
     result = CliRunner().invoke(main, ["check", SMOKE, *more, "--cost", "--device", "rtx-4090"])
 
     assert "note: prior: needs " in result.stderr
-    assert "and one rtx-4090 has 24 GB" in result.stderr
+    assert "but one rtx-4090 has 24 GB" in result.stderr
 
 
 def test_points_that_differ_in_their_seed_alone_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,33 +299,33 @@ def test_points_that_differ_in_their_seed_alone_are_counted_once(monkeypatch: py
 
     monkeypatch.setattr(command, "costs", watched)
 
-    told = answered(SMOKE, "--set", "sweep={seed = [0, 1, 2], 'prior.layers' = [1, 2]}")
+    output = answered(SMOKE, "--set", "sweep={seed = [0, 1, 2], 'prior.layers' = [1, 2]}")
 
     assert counted == [0, 0]
-    assert len(told["points"]) == 6
-    assert len({json.dumps(point["cost"]) for point in told["points"]}) == 2
+    assert len(output["points"]) == 6
+    assert len({json.dumps(point["cost"]) for point in output["points"]}) == 2
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (["--device", "a100"], "expected --cost beside --device"),
         (["--cost", "--device", "abacus"], "'abacus' is not one of 'cpu', 'rtx-4090', 'a100', 'h100', 'h200'"),
     ],
 )
-def test_a_device_is_a_known_one_and_comes_with_a_cost(words: list[str], told: str) -> None:
+def test_a_device_is_a_known_one_and_comes_with_a_cost(words: list[str], expected: str) -> None:
     result = CliRunner().invoke(main, ["check", SMOKE, *words])
 
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert expected in result.stderr
 
 
 def test_a_language_model_is_counted_without_its_tokens() -> None:
     """Of the published 98.3e9 ids, 152 million weights."""
     (point,) = load(SPECS / "paper" / "meta-tokens-152m.toml", discover()).points
 
-    found = {cost.stage: cost for cost in costs(point.plan, outlined(point.plan.parts["dataset"]))}
+    result = {cost.stage: cost for cost in costs(point.plan, outlined(point.plan.parts["dataset"]))}
 
-    assert found["prior"].ids_in_training == 480 * 1024 * 200_000
-    assert 151e6 < found["prior"].parameters["prior"] < 153e6
-    assert found["bottleneck"].times == 7
+    assert result["prior"].ids_in_training == 480 * 1024 * 200_000
+    assert 151e6 < result["prior"].parameters["prior"] < 153e6
+    assert result["bottleneck"].times == 7

@@ -34,30 +34,30 @@ class Small(nn.Module):
 def test_a_transformer_is_counted_by_hand() -> None:
     prior = Small(width=8, layers=2)
 
-    found = sample_flops(prior, ids=5)
+    result = sample_flops(prior, ids=5)
 
     attention, feed_forward, norms, last, output = 4 * 8 * 8, 3 * 8 * 16, 2 * 8, 8, 8 * 10
     weights = 2 * (attention + feed_forward + norms) + last + output
     assert non_embedding_parameters(prior) == weights == 1400
-    assert found == 5 * (6 * 1400 + 2 * 12 * 8 * 5) == 46800
+    assert result == 5 * (6 * 1400 + 2 * 12 * 8 * 5) == 46800
 
 
 @pytest.mark.parametrize(("width", "layers", "ids"), [(8, 1, 3), (16, 2, 16)])
 def test_the_formula_is_what_torch_counts_but_for_the_norms(width: int, layers: int, ids: int) -> None:
     prior, batch = Small(width, layers), 4
 
-    found = counted(lambda: prior(torch.zeros(batch, ids, dtype=torch.long)))
+    result = counted(lambda: prior(torch.zeros(batch, ids, dtype=torch.long)))
 
     scales = sum(each.numel() for each in prior.parameters() if each.ndim < 2)
-    assert found == batch * (sample_flops(prior, ids) - 6 * scales * ids)
+    assert result == batch * (sample_flops(prior, ids) - 6 * scales * ids)
 
 
 def test_a_convolution_counts_forward_and_twice_backward() -> None:
     layer, images = nn.Conv2d(3, 4, 3, padding=1, bias=False), torch.zeros(2, 3, 8, 8, requires_grad=True)
 
-    found = counted(lambda: layer(images).sum())
+    result = counted(lambda: layer(images).sum())
 
-    assert found == 3 * 2 * (2 * 8 * 8) * (4 * 3 * 9)
+    assert result == 3 * 2 * (2 * 8 * 8) * (4 * 3 * 9)
 
 
 def test_a_gradient_taken_inside_a_loss_is_counted() -> None:
@@ -67,7 +67,7 @@ def test_a_gradient_taken_inside_a_loss_is_counted() -> None:
         (gradient,) = torch.autograd.grad((rows @ weight).square().sum(), rows, create_graph=True)
         return gradient.sum()
 
-    found = counted(loss)
+    result = counted(loss)
 
-    assert found % (2 * 4 * 3 * 5) == 0
-    assert found > 2 * (2 * 4 * 3 * 5)  # the product, its gradient, and what comes back through both
+    assert result % (2 * 4 * 3 * 5) == 0
+    assert result > 2 * (2 * 4 * 3 * 5)  # the product, its gradient, and what comes back through both

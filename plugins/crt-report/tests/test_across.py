@@ -20,13 +20,13 @@ WEIGHTS: dict[str, Any] = {
 
 def sweep(runs: list[tuple[str, list[str]]]) -> dict[str, Any]:
     """A sweep of one number with a value of its own in each group."""
-    told = [{"arm": arm, "grid": grid, "group": ", ".join((arm, *grid))} for arm, grid in runs]
-    groups = dict.fromkeys(run["group"] for run in told)
+    output = [{"arm": arm, "grid": grid, "group": ", ".join((arm, *grid))} for arm, grid in runs]
+    groups = dict.fromkeys(run["group"] for run in output)
     arms = {
         group: {"loss": {"mean": float(place), "low": place - 1.0, "high": place + 1.0, "unit": "nats"}}
         for place, group in enumerate(groups)
     }
-    return {"runs": told, "arms": arms}
+    return {"runs": output, "arms": arms}
 
 
 def test_arms_stand_by_the_number_they_set_and_others_at_all_of_them() -> None:

@@ -86,7 +86,7 @@ def test_a_line_looks_alike_in_all_panels_and_in_the_one_legend(draw: Draw) -> N
     assert all(axis.get_legend() is None for axis in canvas.axes)
 
 
-def test_as_many_lines_as_there_are_looks_are_told_apart(draw: Draw) -> None:
+def test_as_many_lines_as_there_are_looks_are_distinguished(draw: Draw) -> None:
     canvas = draw([point(decoder=f"d{index}") for index in range(70)])
 
     looks = {(line.get_color(), line.get_marker()) for line in canvas.legends[0].get_lines()}
@@ -120,7 +120,7 @@ def test_the_horizontal_axis_is_logarithmic_where_it_is_asked_for(draw: Draw, lo
     assert list(drawn(canvas.axes[0]).values()) == [[(10, 1.0), (1000, 3.0), (10**6, 6.0)]]
 
 
-def test_several_arms_are_told_apart_by_columns(draw: Draw) -> None:
+def test_several_arms_are_distinguished_by_columns(draw: Draw) -> None:
     points = [point(arm=arm, decoder=decoder) for arm, decoder in (("baseline", "sd"), ("wide", "rsd"))]
 
     canvas = draw(points)
@@ -128,13 +128,13 @@ def test_several_arms_are_told_apart_by_columns(draw: Draw) -> None:
     assert titles(canvas) == ["temperature 0.5\narm baseline", "temperature 0.5\narm wide"]
 
 
-def test_one_arm_is_not_told(draw: Draw) -> None:
+def test_one_arm_is_not_named(draw: Draw) -> None:
     canvas = draw([{"arm": "baseline", **point()}])
 
     assert titles(canvas) == ["temperature 0.5"]
 
 
-def test_a_label_that_alone_tells_points_apart_makes_columns(draw: Draw) -> None:
+def test_a_label_that_alone_reports_points_apart_makes_columns(draw: Draw) -> None:
     canvas = draw([point(grid=text, budget=at) for text in ("depth=1", "depth=2") for at in (2, 4)])
 
     assert titles(canvas) == ["temperature 0.5\ngrid depth=1", "temperature 0.5\ngrid depth=2"]
@@ -163,9 +163,9 @@ def test_a_number_that_some_points_lack_is_drawn_where_it_is(draw: Draw) -> None
     ],
 )  # fmt: skip
 def test_what_the_points_do_not_have_is_not_drawn(tmp_path: Path, figure: Figure) -> None:
-    found = grid.grid([{"under": -1, **point} for point in POINTS], figure, tmp_path / "points.png")
+    result = grid.grid([{"under": -1, **point} for point in POINTS], figure, tmp_path / "points.png")
 
-    assert found is None
+    assert result is None
     assert not list(tmp_path.iterdir())
 
 

@@ -61,8 +61,11 @@ def test_arms_of_one_setting_share_a_line_from_left_to_right() -> None:
     ]
 
 
-def test_a_grid_tells_lines_apart_too() -> None:
-    runs = [{"group": f"baseline, {told}", "arm": "baseline", "grid": [told]} for told in ("bottleneck.use=fsq", "a=1")]
+def test_a_grid_separates_lines_too() -> None:
+    runs = [
+        {"group": f"baseline, {setting}", "arm": "baseline", "grid": [setting]}
+        for setting in ("bottleneck.use=fsq", "a=1")
+    ]
     arms = {run["group"]: {"rate_nats": number(1.0), "error": number(1.0)} for run in runs}
 
     places = placed({"runs": runs, "arms": arms}, documents(), TRADED)

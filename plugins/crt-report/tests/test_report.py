@@ -94,7 +94,7 @@ def test_a_sweep_s_figures_are_images(swept: Path) -> None:
     assert all(path.read_bytes().startswith(PNG) for path in swept.glob("*.png"))
 
 
-def test_arms_with_other_numbers_are_told_apart(toy: Describe, runs: Path) -> None:
+def test_arms_with_other_numbers_are_distinguished(toy: Describe, runs: Path) -> None:
     study = toy("sweep.arms={baseline = {}, bare = {metric = []}}")
     folder = gather(study, runs, run(study, runs, lambda index, event: None))
 
@@ -134,22 +134,22 @@ def test_a_report_of_a_sweep_is_printed_again(swept: Path) -> None:
 def test_a_sweep_as_json_has_all_of_each_number(swept: Path) -> None:
     result = crt("report", swept, "--json")
 
-    told: Any = json.loads(result.stdout)
-    assert list(told["arms"]) == ["baseline", "other"]
-    for numbers in told["arms"].values():
+    output: Any = json.loads(result.stdout)
+    assert list(output["arms"]) == ["baseline", "other"]
+    for numbers in output["arms"].values():
         for number in numbers.values():
             assert number.keys() == {"mean", "low", "high", "seeds", "unit", "difference"}
             assert number["seeds"] == 2
-    assert told["arms"]["other"]["id_code_length_bits"]["difference"].keys() == {
+    assert output["arms"]["other"]["id_code_length_bits"]["difference"].keys() == {
         "mean", "low", "high", "seeds", "same_sign"
     }  # fmt: skip
-    assert told["report"] == str(swept / "report.html")
+    assert output["report"] == str(swept / "report.html")
 
 
 def test_a_run_as_json_is_its_result(single: Path) -> None:
-    told: Any = json.loads(crt("report", single, "--json").stdout)
+    output: Any = json.loads(crt("report", single, "--json").stdout)
 
-    assert told == {
+    assert output == {
         **json.loads((single / "result.json").read_bytes()),
         "folder": str(single),
         "report": str(single / "report.html"),
@@ -246,18 +246,18 @@ def test_points_are_printed_as_a_table(folder: str, row: list[str], request: pyt
 
 
 @pytest.mark.parametrize(("text", "file"), [("", "result.json"), ("sweep.seed=[0, 1]", "sweep.json")])
-def test_points_of_runs_and_sweeps_are_told_as_json(
+def test_points_of_runs_and_sweeps_are_reported_as_json(
     scan: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch, text: str, file: str
 ) -> None:
     study = scan(*filter(None, [text]))
     monkeypatch.setattr("crt_run.cli.commands.load", lambda spec, registry, overrides: study)
     monkeypatch.setattr("sys.argv", ["/anywhere/crt", "run", "scan.toml", "--json"])
 
-    told = json.loads(crt("run", "scan.toml", "--runs", runs, "--json").stdout)
+    output = json.loads(crt("run", "scan.toml", "--runs", runs, "--json").stdout)
 
-    assert told["command"] == "crt run scan.toml --json"
-    assert len(told["points"]) == 4
-    assert told["points"] == json.loads((Path(told["folder"]) / file).read_bytes())["points"]
+    assert output["command"] == "crt run scan.toml --json"
+    assert len(output["points"]) == 4
+    assert output["points"] == json.loads((Path(output["folder"]) / file).read_bytes())["points"]
 
 
 # What is no report
@@ -308,7 +308,7 @@ def test_a_number_is_shown_with_what_it_has(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("backends", "told"),
+    ("backends", "expected"),
     [
         ({"prior": ["a"], "decoder": ["b"]}, {"prior": ["a"], "decoder": ["b"]}),
         ({"prior": ["a"], "decoder": ["b"], "draft": ["a"]}, {"prior, draft": ["a"], "decoder": ["b"]}),
@@ -317,10 +317,10 @@ def test_a_number_is_shown_with_what_it_has(value: float, text: str) -> None:
     ],
     ids=["none", "two", "another value", "many"],
 )
-def test_backends_that_are_the_same_are_told_together(
-    backends: dict[str, list[str]], told: dict[str, list[str]]
+def test_backends_that_are_the_same_share_one_line(
+    backends: dict[str, list[str]], expected: dict[str, list[str]]
 ) -> None:
-    assert tables.together(backends) == told
+    assert tables.together(backends) == expected
 
 
 def test_what_a_decoder_ran_on_is_printed_and_on_the_page(
@@ -347,10 +347,10 @@ def test_a_sweep_with_a_failed_point_is_one_document_and_status_1(
 
     result = crt("run", "toy.toml", "--runs", runs, "--json")
 
-    told = json.loads(result.stdout)
+    output = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert told["error"].startswith("lost, seed 0: number 'two_part_code_length_bits': expected a finite value")
-    assert list(told["arms"]) == ["baseline"]
+    assert output["error"].startswith("lost, seed 0: number 'two_part_code_length_bits': expected a finite value")
+    assert list(output["arms"]) == ["baseline"]
     assert "Traceback" not in result.stderr
 
 

@@ -29,35 +29,35 @@ COSTS = [10 ** (9 + index / 4) for index in range(17)]
 
 @given(SPOTS)
 def test_nothing_as_cheap_is_better_than_the_frontier(spots: list[Spot]) -> None:
-    found = frontier(spots)
+    result = frontier(spots)
 
     for spot in spots:
-        reached = [other.value for other in found if other.flops <= spot.flops]
+        reached = [other.value for other in result if other.flops <= spot.flops]
         assert min(reached) <= spot.value
 
 
 @given(SPOTS)
 def test_along_the_frontier_more_compute_is_always_better(spots: list[Spot]) -> None:
-    found = frontier(spots)
+    result = frontier(spots)
 
-    assert set(found) <= set(spots)
-    assert all(one.flops < other.flops and one.value > other.value for one, other in itertools.pairwise(found))
+    assert set(result) <= set(spots)
+    assert all(one.flops < other.flops and one.value > other.value for one, other in itertools.pairwise(result))
 
 
 @given(SPOTS)
 def test_the_frontier_of_a_frontier_is_itself(spots: list[Spot]) -> None:
-    found = frontier(spots)
+    result = frontier(spots)
 
-    assert frontier(reversed(found)) == found
+    assert frontier(reversed(result)) == result
 
 
 @given(LAWS)
-def test_a_law_is_found_again_from_spots_on_it(law: PowerLaw) -> None:
-    found = fitted(on(law, COSTS))
+def test_a_law_is_recovered_from_spots_on_it(law: PowerLaw) -> None:
+    result = fitted(on(law, COSTS))
 
-    assert found is not None
-    assert found.exponent == pytest.approx(law.exponent, abs=0.02)
-    assert found.limit == pytest.approx(law.limit, abs=0.02 * (law.limit + 1))
+    assert result is not None
+    assert result.exponent == pytest.approx(law.exponent, abs=0.02)
+    assert result.limit == pytest.approx(law.limit, abs=0.02 * (law.limit + 1))
 
 
 @given(LAWS, st.floats(0.01, 100))
@@ -76,10 +76,10 @@ def test_a_noisy_law_is_found_within_its_noise() -> None:
     """Errors of 1 %, alternating: an exponent of -0.5 within 0.1."""
     spots = on(PowerLaw(2.0, 4.0, -0.5), COSTS)
 
-    found = fitted([Spot(spot.flops, spot.value * (1 + 0.01 * (-1) ** at)) for at, spot in enumerate(spots)])
+    result = fitted([Spot(spot.flops, spot.value * (1 + 0.01 * (-1) ** at)) for at, spot in enumerate(spots)])
 
-    assert found is not None
-    assert found.exponent == pytest.approx(-0.5, abs=0.1)
+    assert result is not None
+    assert result.exponent == pytest.approx(-0.5, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,11 @@ def test_a_frontier_that_needs_a_share_of_the_compute_saves_as_much(law: PowerLa
     others = on(law, COSTS)
     spots = [Spot(spot.flops / times, spot.value) for spot in others]
 
-    found = saving(spots, others)
+    result = saving(spots, others)
 
-    assert found is not None
-    assert found.ratio == pytest.approx(times, rel=1e-9)
-    assert found.share == pytest.approx(1)
+    assert result is not None
+    assert result.ratio == pytest.approx(times, rel=1e-9)
+    assert result.share == pytest.approx(1)
 
 
 @given(SPOTS, SPOTS)
@@ -120,21 +120,21 @@ def test_laws_of_other_exponents_save_what_their_inverses_say() -> None:
     spots = [Spot(cost, value) for cost, value in zip(costs, values, strict=True)]
     others = [Spot(cost**2, value) for cost, value in zip(costs, values, strict=True)]
 
-    found = saving(spots, others)
+    result = saving(spots, others)
 
-    assert found is not None
-    assert math.log(found.ratio) == pytest.approx(math.log(1e10))  # the mean of log C over values even in log C
+    assert result is not None
+    assert math.log(result.ratio) == pytest.approx(math.log(1e10))  # the mean of log C over values even in log C
 
 
 def test_only_values_that_both_pass_count() -> None:
     spots = [Spot(1.0, 4.0), Spot(10.0, 2.0), Spot(100.0, 0.0)]
     others = [Spot(2.0, 3.0), Spot(20.0, 1.0)]
 
-    found = saving(spots, others)
+    result = saving(spots, others)
 
-    assert found is not None
-    assert found.share == pytest.approx(0.5)
-    assert math.log10(found.ratio) == pytest.approx(math.log10(2) - 0.5)  # 3 at 10^0.5, 1 at 10^1.5
+    assert result is not None
+    assert result.share == pytest.approx(0.5)
+    assert math.log10(result.ratio) == pytest.approx(math.log10(2) - 0.5)  # 3 at 10^0.5, 1 at 10^1.5
 
 
 @pytest.mark.parametrize(

@@ -82,16 +82,16 @@ def trained(folder: Path, lengths: tuple[int, ...], steps: int) -> dict[int, lis
     plan: Any = None
     run: Any = Around(folder)
     schedule = Schedule("prior", (), plan, Training(steps=steps, optimizer=optimizer), loss)
-    found = {}
+    result = {}
     for length in cooled(module, schedule, lengths, run):
-        found[length] = [path[step] for step in range(length)] + [module.weight.item()]
-    return found
+        result[length] = [path[step] for step in range(length)] + [module.weight.item()]
+    return result
 
 
 def test_the_step_size_rises_stays_and_falls_to_nothing(tmp_path: Path) -> None:
-    found = trained(tmp_path, (10, 20), steps=20)
+    result = trained(tmp_path, (10, 20), steps=20)
 
-    for length, path in found.items():
+    for length, path in result.items():
         moved = [before - after for before, after in itertools.pairwise(path)]
         last = length // 5
         fall = [(1 + math.cos(math.pi * (step + 1) / last)) / 2 for step in range(last)]

@@ -91,10 +91,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Pat
 def test_there_is_a_point_for_each_tokenizer_prior_and_length(small: tuple[dict[str, Any], Path]) -> None:
     result, _ = small
 
-    told = [(point["tokenizer"], point["parameters"], point["steps"]) for point in result["points"]]
+    output = [(point["tokenizer"], point["parameters"], point["steps"]) for point in result["points"]]
 
     sizes = [11 * 9, 11 * 10 * 9]  # ten classes and none, nine ids and a place before the first
-    assert told == list(itertools.product(("baseline", "regularized"), sizes, (5, 10)))
+    assert output == list(itertools.product(("baseline", "regularized"), sizes, (5, 10)))
     for point in result["points"]:
         assert point["flops"] == 6 * point["parameters"] * 16 * 4 * point["steps"]  # 16 samples of 4 ids
         assert {name: number["unit"] for name, number in point.items() if isinstance(number, dict)} == {
@@ -119,15 +119,15 @@ def test_the_best_is_that_of_all_that_cost_no_more(small: tuple[dict[str, Any], 
         assert point["best_generation_frechet"]["mean"] == min(means)
 
 
-def test_what_is_shared_is_always_told_and_a_ratio_only_if_there_is_something(
+def test_what_is_shared_is_always_reported_and_a_ratio_only_if_there_is_something(
     small: tuple[dict[str, Any], Path],
 ) -> None:
-    told = small[0]["numbers"]
+    output = small[0]["numbers"]
 
     for name in ("two_part_code_length", "generation_frechet"):
-        share = told[f"{name}_shared_range"]["value"]
-        assert (f"{name}_flops_ratio" in told) == (f"{name}_flops_doublings" in told) == (share > 0)
-    assert not any(name.startswith("id_code_length") and "ratio" in name for name in told)
+        share = output[f"{name}_shared_range"]["value"]
+        assert (f"{name}_flops_ratio" in output) == (f"{name}_flops_doublings" in output) == (share > 0)
+    assert not any(name.startswith("id_code_length") and "ratio" in name for name in output)
 
 
 def test_the_figures_are_drawn_from_the_points(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:

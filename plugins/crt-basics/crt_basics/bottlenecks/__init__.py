@@ -1,1 +1,1 @@
-"""Bottlenecks."""
+"""The bottleneck `fsq`."""

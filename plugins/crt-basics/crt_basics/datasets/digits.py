@@ -16,7 +16,7 @@ from crtcore.splits import check
 
 
 class DigitImages:
-    """8 by 8 images of ten digits, split once and for all: by image, so that writers are shared between the splits."""
+    """8 by 8 images of ten digits with fixed splits: by image, so that the splits share writers."""
 
     classes = 10
     levels = 17
@@ -40,7 +40,7 @@ class DigitImages:
         self.sizes = {split: len(labels) for split, (_, labels) in self._splits.items()}
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
-        """The images of `split` at `indices`, with their digits as conditions.
+        """The images of `split` at `indices`, with their digits as class ids.
 
         Raises: ValueError if there is no such split, IndexError if an index is not in it.
         """

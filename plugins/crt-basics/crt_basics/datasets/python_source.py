@@ -21,14 +21,14 @@ from crtcore.kinds import Batch
 from crtcore.splits import check
 
 SKIPPED = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"})
-"""Folders, wherever they lie, whose files are no part of the library itself."""
+"""Names of folders whose files are not part of the library itself."""
 SPLITS = ("train", "validation", "test")
 FEWEST = 2
-"""Fewest ids of a window: the first has no context, so one alone would show nothing."""
+"""The fewest ids of a window: the first has no context."""
 
 
 class SourceWindows:
-    """Windows of bytes, split by file; none of one split is found in another."""
+    """Windows of bytes, split by file; the splits share no window."""
 
     classes = None
     levels = None
@@ -44,9 +44,9 @@ class SourceWindows:
             )
         whole = hashlib.sha256()
         cut: dict[str, list[bytes]] = {split: [] for split in SPLITS}
-        for name, (content, found) in files.items():
-            whole.update(hashlib.sha256(name.encode()).digest() + found)
-            cut[split_of(found)] += windows(content, spec.length)
+        for name, (content, digest) in files.items():
+            whole.update(hashlib.sha256(name.encode()).digest() + digest)
+            cut[split_of(digest)] += windows(content, spec.length)
         self.checksum = whole.hexdigest()
         seen: set[bytes] = set()
         for split in SPLITS:
@@ -61,7 +61,7 @@ class SourceWindows:
         self._splits = {split: packed(kept, spec.length) for split, kept in cut.items()}
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
-        """The windows of `split` at `indices`, shorter ones filled up with -1.
+        """The windows of `split` at `indices`, shorter ones padded with -1.
 
         Raises: ValueError if there is no such split, IndexError if an index is not in it.
         """
@@ -73,37 +73,37 @@ class SourceWindows:
 
 
 def distinct(root: Path) -> dict[str, tuple[bytes, bytes]]:
-    """Path under `root`, in order, to content and SHA-256 of each file; empty ones and repetitions are left out."""
+    """Sorted path under `root` to content and SHA-256 of each file, without empty files and repetitions."""
     kept: dict[str, tuple[bytes, bytes]] = {}
     seen: set[bytes] = set()
     for name in sorted(path.relative_to(root).as_posix() for path in sources(root)):
         content = (root / name).read_bytes()
-        found = hashlib.sha256(content).digest()
-        if content and found not in seen:
-            seen.add(found)
-            kept[name] = content, found
+        digest = hashlib.sha256(content).digest()
+        if content and digest not in seen:
+            seen.add(digest)
+            kept[name] = content, digest
     return kept
 
 
 def sources(root: Path) -> Iterator[Path]:
-    """Every source file of the library itself; what is skipped is not even listed, as it may be large."""
+    """Every source file of the library itself; skipped folders, which may be large, are not listed."""
     for folder, inside, names in os.walk(root):
         inside[:] = [name for name in inside if name not in SKIPPED]
         yield from (Path(folder, name) for name in names if name.endswith(".py"))
 
 
-def split_of(found: bytes) -> str:
-    """The split of a file with this SHA-256: of twenty, one for validation, one for test, the rest to train on."""
-    return {0: "validation", 1: "test"}.get(int.from_bytes(found) % 20, "train")
+def split_of(digest: bytes) -> str:
+    """The split of a file with this SHA-256: of twenty, one for validation, one for test, the rest for training."""
+    return {0: "validation", 1: "test"}.get(int.from_bytes(digest) % 20, "train")
 
 
 def windows(content: bytes, length: int) -> Iterator[bytes]:
-    """`content` cut at every `length` bytes; a last one of too few is left out."""
+    """`content` cut at every `length` bytes; a last window of too few bytes is dropped."""
     for start in range(0, len(content) - FEWEST + 1, length):
         yield content[start : start + length]
 
 
 def packed(kept: list[bytes], length: int) -> tuple[UInt8[Tensor, "b n"], Int[Tensor, " b"]]:
-    """Windows as rows of bytes, filled up with 0, and how long each is."""
+    """Windows as rows of bytes, padded with 0, and their lengths."""
     joined = bytearray().join(window.ljust(length, b"\0") for window in kept)
     return torch.frombuffer(joined, dtype=torch.uint8).view(-1, length), torch.tensor([len(one) for one in kept])

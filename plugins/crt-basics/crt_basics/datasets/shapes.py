@@ -27,7 +27,7 @@ FORMS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = MappingProxyTy
         "ring": lambda x, y, r: (x * x + y * y <= r * r) & (4 * (x * x + y * y) >= r * r),
     }
 )
-"""Whether a point at x, y from the centre is in the shape that reaches r far; y points down."""
+"""Whether a point at x, y from the centre is in a shape of radius r; y points down."""
 COLORS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
     {
         "red": (220, 40, 40),
@@ -37,7 +37,7 @@ COLORS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
         "white": (240, 240, 240),
     }
 )
-"""Levels of red, green and blue; each colour is in one channel at least far brighter than any background."""
+"""Levels of red, green and blue; at least one channel of each colour is far brighter than any background."""
 DARK = 96
 """Levels of a background are below this."""
 FINE = 4
@@ -47,13 +47,13 @@ UNITS = 2 * FINE
 CHUNK = 32
 """Images drawn at a time, so that their points stay in the cache."""
 SAMPLED = 64
-"""Images of each split that the checksum is of."""
+"""Images of each split that the checksum covers."""
 
 
 class ShapeScenes:
-    """A shape of one colour, size and place, over a background that runs from one dark colour to another.
+    """A shape of one colour, size and place, over a gradient from one dark colour to another.
 
-    Splits share no scene, but for a chance: 96**6 pairs of shades and 25 classes make two alike once in 1e13.
+    Splits share a scene by chance alone: with 96**6 pairs of shades and 25 classes two are equal once in 1e13.
     """
 
     classes = len(FORMS) * len(COLORS)
@@ -63,14 +63,14 @@ class ShapeScenes:
     def __init__(self, spec: Shapes) -> None:
         self.spec = spec
         self.sizes = {"train": spec.train, "validation": spec.validation, "test": spec.test}
-        found = hashlib.sha256(repr((spec.size, spec.seed, self.sizes)).encode())
+        digest = hashlib.sha256(repr((spec.size, spec.seed, self.sizes)).encode())
         for split, size in self.sizes.items():
             scenes, labels = self._drawn(split, torch.arange(min(size, SAMPLED)))
-            found.update(scenes.numpy().tobytes() + labels.numpy().tobytes())
-        self.checksum = found.hexdigest()
+            digest.update(scenes.numpy().tobytes() + labels.numpy().tobytes())
+        self.checksum = digest.hexdigest()
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
-        """The scenes of `split` at `indices`, with shape times colours plus colour as conditions.
+        """The scenes of `split` at `indices`, with shape times colours plus colour as class ids.
 
         Raises: ValueError if there is no such split, IndexError if an index is not in it.
         """
@@ -98,7 +98,7 @@ class ShapeScenes:
 
 
 def background(shades: Int[Tensor, "b 2 c"], size: int) -> Int[Tensor, "b c h 1"]:
-    """Levels that run in even steps from the first shade at the top to the second at the bottom, rounded."""
+    """A linear gradient of levels from the first shade at the top to the second at the bottom, rounded."""
     row, last = torch.arange(size), size - 1
     top, bottom = shades[..., None].unbind(1)  # b c 1
     return ((top * (last - row) + bottom * row + last // 2) // last)[..., None]
@@ -107,8 +107,8 @@ def background(shades: Int[Tensor, "b 2 c"], size: int) -> Int[Tensor, "b c h 1"
 def covered(
     forms: Int[Tensor, " b"], place: Int[Tensor, "b 2"], reach: Int[Tensor, " b"], size: int
 ) -> Int[Tensor, "b h w"]:
-    """Of the points in each pixel, those that are in the shape: 0 to the square of `FINE`."""
-    found = torch.zeros(len(forms), size, size, dtype=torch.int64)
+    """The number of points in each pixel that are in the shape: 0 to the square of `FINE`."""
+    counts = torch.zeros(len(forms), size, size, dtype=torch.int64)
     points = torch.arange(1, UNITS * size, 2, dtype=torch.int32)
     place, reach = place.int(), reach.int()
     for index, inside in enumerate(FORMS.values()):
@@ -116,5 +116,5 @@ def covered(
             x = points[None, None, :] - place[chosen, 0, None, None]  # b 1 x
             y = points[None, :, None] - place[chosen, 1, None, None]  # b y 1
             cells = inside(x, y, reach[chosen, None, None]).view(-1, size, FINE, size, FINE)
-            found[chosen] = cells.sum((2, 4))
-    return found
+            counts[chosen] = cells.sum((2, 4))
+    return counts

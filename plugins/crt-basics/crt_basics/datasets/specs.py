@@ -21,9 +21,9 @@ class Digits(DatasetSpec):
     form: ClassVar[str] = "image"
 
     validation: int = attrs.field(default=200, validator=at_least(1))
-    """Images held out for choices; the same ones whatever the seed."""
+    """Validation images; the same for every seed."""
     test: int = attrs.field(default=400, validator=at_least(1))
-    """Images held out for the final numbers; the same ones whatever the seed."""
+    """Test images; the same for every seed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -31,30 +31,30 @@ class Shapes(DatasetSpec):
     """Generated colour scenes: one of five shapes in one of five colours, at any size and place over a dark background.
 
     Twenty-five classes, shape times colour; 256 levels. Sample i of a split depends on the seed, the split, i and the
-    size of the images, so that more samples leave those that were there alone.
+    size of the images, so that a larger split keeps the samples of a smaller one.
     """
 
     implementation: ClassVar[str] = "crt_basics.datasets.shapes:ShapeScenes"
     form: ClassVar[str] = "image"
 
     train: int = attrs.field(default=8000, validator=at_least(1))
-    """Images to train on."""
+    """Training images."""
     validation: int = attrs.field(default=500, validator=at_least(1))
-    """Images held out for choices."""
+    """Validation images."""
     test: int = attrs.field(default=1000, validator=at_least(1))
-    """Images held out for the final numbers."""
+    """Test images."""
     size: int = attrs.field(default=32, validator=between(8, 1024))
     """Pixels along each side."""
     seed: int = 0
-    """Other scenes for another one; the run's own seed changes none."""
+    """Seed of the scenes; the run's own seed does not change them."""
 
 
 @attrs.frozen(kw_only=True)
 class PythonSource(DatasetSpec):
     """The running Python's standard library without its tests: bytes of real source code, in windows.
 
-    The splits hold whole files, by a hash of what is in them: about 90 % to train on, 5 % for validation, 5 % for test.
-    A window that an earlier split has too, such as a licence, is left out of the later one.
+    The splits hold whole files, by a hash of their content: about 90 % for training, 5 % for validation, 5 % for test.
+    A window that an earlier split has too, such as a licence, is dropped from the later one.
     """
 
     implementation: ClassVar[str] = "crt_basics.datasets.python_source:SourceWindows"

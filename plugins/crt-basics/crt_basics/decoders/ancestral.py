@@ -1,4 +1,4 @@
-"""Ancestral decoding: one id a call, from the target's own law.
+"""Ancestral decoding: one id for each call, from the target's distribution.
 
 Axes: b batch, n ids of a row, v vocabulary.
 """
@@ -17,15 +17,15 @@ from crtcore.noise import Noise
 from crtcore.sampling import pick, probabilities
 
 ROWS = 100_000
-"""Most rows whose law is enumerated."""
+"""The most rows whose distribution is enumerated."""
 
 
 class AncestralDecoder:
-    """Draws each id from the target's law of it; a draft, if there is one, is not used."""
+    """Draws each id from the target's distribution; a draft, if any, is not used."""
 
     @torch.no_grad()
     def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
-        """Ids after `prompt`, a target call each; coins go by place in the sequence, so a draw can be taken up again.
+        """Ids after `prompt`, with a target call for each; uniforms depend on the position, so a draw can be resumed.
 
         Raises: ValueError if a row's logits have no finite maximum.
         """
@@ -33,13 +33,12 @@ class AncestralDecoder:
         prompt, limits, sampling = request.prompt, request.limits, request.sampling
         start = (prompt >= 0).sum(-1)
         places = start[:, None] + torch.arange(limits.length, device=prompt.device)  # b n
-        coins = Noise(request.row_seeds[:, None], "ancestral").bits(
-            places
-        )  # at once: one by one costs more than the law
+        # All at once: one by one they cost more than the distributions.
+        uniforms = Noise(request.row_seeds[:, None], "ancestral").bits(places)
         stop = prompt.new_tensor(limits.stop)
         ids = prompt.new_full((len(prompt), limits.length), -1)
-        drawing = torch.ones_like(start, dtype=torch.bool)
-        broken = torch.zeros_like(drawing)
+        active = torch.ones_like(start, dtype=torch.bool)
+        broken = torch.zeros_like(active)
         for step in range(limits.length):
             if step == 0:
                 session = target.open(prompt, request.class_ids, capacity=prompt.shape[1] + limits.length - 1, room=1)
@@ -47,13 +46,13 @@ class AncestralDecoder:
                 last = ids[:, step - 1 : step]  # b 1
                 session.extend(last)
                 session.commit(last.clamp(max=0))  # column 0, or none
-            law = probabilities(session.next_logits, sampling)
-            broken |= drawing & law[:, 0].isnan()  # a law is NaN all over, or nowhere
-            ids[:, step] = torch.where(drawing, pick(law, coins[:, step]), -1)
-            drawing = drawing & ~torch.isin(ids[:, step], stop)
-            if limits.stop and not drawing.any():
+            distribution = probabilities(session.next_logits, sampling)
+            broken |= active & distribution[:, 0].isnan()  # a distribution is NaN in all places, or in none
+            ids[:, step] = torch.where(active, pick(distribution, uniforms[:, step]), -1)
+            active = active & ~torch.isin(ids[:, step], stop)
+            if limits.stop and not active.any():
                 break
-        _sound(broken)
+        _check(broken)
         calls = (ids >= 0).sum(-1)
         nothing = torch.zeros_like(calls)
         return Generation(ids, ids.clamp(max=0), calls, nothing, nothing.clone(), time.perf_counter() - began)
@@ -62,7 +61,7 @@ class AncestralDecoder:
     def distribution(
         self, target: Prior, request: Request, *, draft: Prior | None = None
     ) -> dict[tuple[int, ...], float]:
-        """The exact distribution of the emitted row, one full pass of the target a depth.
+        """The exact distribution of the emitted row, by one full pass of the target for each depth.
 
         Raises: ValueError if there are too many rows to enumerate.
         """
@@ -83,13 +82,13 @@ class AncestralDecoder:
         return ended | going
 
 
-def _grow(rows: dict[tuple[int, ...], float], laws: Float[Tensor, "b v"]) -> dict[tuple[int, ...], float]:
-    """Every row with every id that can follow it."""
-    pairs = zip(rows.items(), laws.tolist(), strict=True)
-    return {(*row, x): weight * p for (row, weight), law in pairs for x, p in enumerate(law) if p > 0}
+def _grow(rows: dict[tuple[int, ...], float], distributions: Float[Tensor, "b v"]) -> dict[tuple[int, ...], float]:
+    """Every row followed by every possible id."""
+    pairs = zip(rows.items(), distributions.tolist(), strict=True)
+    return {(*row, x): weight * p for (row, weight), following in pairs for x, p in enumerate(following) if p > 0}
 
 
-def _sound(broken: Tensor) -> None:
+def _check(broken: Tensor) -> None:
     if broken.any():
         raise ValueError(f"row {int(broken.nonzero()[0])}: expected logits with a finite maximum")
 

@@ -11,6 +11,6 @@ from crtcore.kinds import DecoderSpec
 
 @attrs.frozen(kw_only=True)
 class Ancestral(DecoderSpec):
-    """One id a call, from the prior's own law: what every other decoder must agree with."""
+    """One id for each call, from the prior's own distribution: the reference of every other decoder."""
 
     implementation: ClassVar[str] = "crt_basics.decoders.ancestral:ancestral"

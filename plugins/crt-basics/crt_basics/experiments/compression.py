@@ -1,4 +1,4 @@
-"""The compression experiment: stage 1 alone, rate against distortion."""
+"""The compression experiment: stage 1 alone, rate and distortion."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Priors."""
+"""The priors `table`, `saved` and `guided`."""

@@ -1,4 +1,4 @@
-"""Guidance: a prior pushed away from what it says without the condition.
+"""Classifier-free guidance of a prior.
 
 Axes: b batch, n ids of a sample, t new nodes, m tentative nodes, k committed positions, v vocabulary. Id -1 means
 absent.
@@ -18,14 +18,14 @@ from crtcore.kinds import Prior, Session
 
 
 class Guided(nn.Module):
-    """Another prior, its logits `u + scale * (c - u)` of the unconditional `u` and the conditional `c`.
+    """Another prior with the logits `u + scale * (c - u)`, of the unconditional `u` and the conditional `c`.
 
-    An id that either rules out, and a position outside the interval, has `c`. Scale 1 is the prior itself.
+    An id that either excludes, and a position outside the interval, has `c`. Scale 1 is the prior itself.
     Source: Ho and Salimans (2022), arXiv:2207.12598, eq. 6, where w is scale - 1.
     """
 
-    def __init__(self, prior: Prior, *, scale: float, interval: tuple[int, int] = (0, 0)) -> None:
-        """`interval` is the first position to guide and the one behind the last, where 0 is no end."""
+    def __init__(self, prior: Prior, *, scale: float | int, interval: tuple[int, int] = (0, 0)) -> None:
+        """`interval` is the first guided position and the one after the last, where 0 means no end."""
         super().__init__()
         self.prior = prior
         self.vocabulary = prior.vocabulary
@@ -48,24 +48,24 @@ class Guided(nn.Module):
         session = self.prior.open(twice(ids), unconditioned(class_ids), capacity=capacity, room=room)
         return GuidedSession(self, session, ids)
 
-    def mixed(self, logits: Float[Tensor, "2*b t v"], positions: Int[Tensor, "b t"]) -> Float[Tensor, "b t v"]:
-        """Conditional logits, then unconditional ones, to guided ones; `positions` are those of the ids foretold."""
-        given, free = logits.chunk(2)
+    def mixed(self, logits: Float[Tensor, "pairs t v"], positions: Int[Tensor, "b t"]) -> Float[Tensor, "b t v"]:
+        """Guided logits from conditional and unconditional ones; `positions` are those of the predicted ids."""
+        conditional, unconditional = logits.chunk(2)
         start, stop = self.interval
         inside = (positions >= start) & (positions < stop) if stop else positions >= start
-        guided = given.isfinite() & free.isfinite() & inside[..., None]
-        return torch.where(guided, free + self.scale * (given - free), given)
+        guided = conditional.isfinite() & unconditional.isfinite() & inside[..., None]
+        return torch.where(guided, unconditional + self.scale * (conditional - unconditional), conditional)
 
 
 class GuidedSession:
-    """A session of 2b rows, the latter half of them without a condition, that answers for b."""
+    """A session of b rows on one of 2b rows, the second half of which has no class."""
 
     next_logits: Float[Tensor, "b v"]
 
     def __init__(self, guided: Guided, session: Session, ids: Int[Tensor, "b n"]) -> None:
         self._guided = guided
         self._session = session
-        self._position = (ids >= 0).sum(-1, keepdim=True)  # b 1; of the id behind the tip
+        self._position = (ids >= 0).sum(-1, keepdim=True)  # b 1; of the next id
         self._start()
 
     def _start(self) -> None:
@@ -90,20 +90,20 @@ class GuidedSession:
 
 
 def twice(rows: Int[Tensor, "b *n"]) -> Int[Tensor, "2*b *n"]:
-    """Every row, and every row again."""
+    """All rows, twice."""
     return torch.cat((rows, rows))
 
 
 def unconditioned(class_ids: Int[Tensor, " b"]) -> Int[Tensor, " 2*b"]:
-    """The conditions, and as many times none."""
+    """The class ids, then as many -1."""
     return torch.cat((class_ids, torch.full_like(class_ids, -1)))
 
 
 def guided(spec: Guidance, vocabulary: int, length: int, classes: int | None) -> Guided:
-    """The prior inside a spec, guided.
+    """Builds the inner prior of a spec, and guides it.
 
     Raises: RunError if there are no classes.
     """
     if classes is None:
-        raise RunError("guided: expected data with classes, got data without; take the prior inside as it is")
+        raise RunError("guided: expected data with classes, got data without; use the inner prior itself")
     return Guided(spec.prior.build(vocabulary, length, classes), scale=spec.scale, interval=spec.interval)

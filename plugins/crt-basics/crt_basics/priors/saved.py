@@ -1,4 +1,4 @@
-"""Saved: a prior with the weights that a finished stage left."""
+"""A prior with the weights of a finished stage."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from crtcore.kinds.prior import EXAMPLE, PriorSpec
 
 
 def restored(spec: Saved, vocabulary: int, length: int, classes: int | None) -> Prior:
-    """The prior inside `spec`, with the weights in its folder.
+    """Builds the inner prior of `spec` with the weights in its folder.
 
-    Raises: RunError if the folder holds no committed checkpoint as it was written, or the weights of another prior.
+    Raises: RunError if the folder holds no valid checkpoint, or the weights of another prior.
     """
     folder = Path(spec.folder).absolute()
     weights = kept(folder)
     prior = spec.prior.build(vocabulary, length, classes)
     if not isinstance(prior, nn.Module):
         raise RunError(f"saved: expected a prior with weights to load from {folder}, got {type(prior).__name__}")
-    wanted, found = forms(prior.state_dict()), forms(weights)
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
+    wanted, saved = forms(prior.state_dict()), forms(weights)
+    for name in sorted(wanted.keys() | saved.keys()):
+        if wanted.get(name) != saved.get(name):
             raise RunError(
                 f"saved: {folder}: expected {name!r} to be {wanted.get(name, 'absent')}, "
-                f"got {found.get(name, 'absent')}; name the prior that was trained, over {vocabulary} ids "
+                f"got {saved.get(name, 'absent')}; name the prior that was trained, over {vocabulary} ids "
                 f"and {classes or 'no'} classes"
             )
     prior.load_state_dict(weights)
@@ -37,9 +37,9 @@ def restored(spec: Saved, vocabulary: int, length: int, classes: int | None) -> 
 
 
 def kept(folder: Path) -> dict[str, Tensor]:
-    """The weights of the one part that a stage left in `folder`.
+    """The weights of the one part in a stage's checkpoint.
 
-    Raises: RunError if there is no such checkpoint, or it is damaged, or holds anything but one part.
+    Raises: RunError if there is no checkpoint, or it is damaged, or holds more or less than one part.
     """
     if not checkpoint.committed(folder):
         raise RunError(
@@ -56,20 +56,20 @@ def kept(folder: Path) -> dict[str, Tensor]:
     if len(parts) != 1 or not parts[0].startswith("part."):
         raise RunError(
             f"saved: expected the tensors of one part in {folder}, got {', '.join(parts) or 'none'}; "
-            "give the folder of a finished stage that trains nothing but a prior"
+            "give the folder of a finished stage that trains a prior alone"
         )
     return {name.removeprefix(f"{parts[0]}."): tensor for name, tensor in tensors.items()}
 
 
 def forms(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """What each tensor is, but for its values."""
+    """The dtype and shape of each tensor."""
     return {
         name: f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}" for name, tensor in tensors.items()
     }
 
 
 def write_example(folder: Path, spec: PriorSpec) -> None:
-    """Writes the first values of a prior as the stage that trained it would leave them."""
+    """Writes the initial weights of a prior as the checkpoint of a stage."""
     prior = spec.build(*EXAMPLE)
     assert isinstance(prior, nn.Module)
     checkpoint.save(folder, {f"part.prior.{name}": value for name, value in prior.state_dict().items()}, {})

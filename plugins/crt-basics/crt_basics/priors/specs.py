@@ -20,23 +20,23 @@ class Table(PriorSpec):
     order: int = attrs.field(default=2, validator=at_least(0))
     """Preceding ids that matter."""
     spread: float = attrs.field(default=1.0, validator=at_least(0))
-    """Standard deviation of the logits it starts with."""
+    """Standard deviation of the initial logits."""
 
 
 @attrs.frozen(kw_only=True)
 class Saved(PriorSpec):
-    """Another prior, with the weights that a finished stage left: nothing trains it further."""
+    """Another prior with the weights of a finished stage; it is not trained further."""
 
     implementation: ClassVar[str] = "crt_basics.priors.saved:restored"
     pretrained: ClassVar[bool] = True
 
     folder: str
-    """The stage's checkpoint, such as `runs/stages/prior/HASH/final`, from where the command is given."""
+    """The stage's checkpoint, such as `runs/stages/prior/HASH/final`, relative to the current folder."""
     prior: PriorSpec
     """The prior that was trained."""
 
     def example_in(self, folder: Path) -> Saved:
-        """The weights of a prior inside that was built and not trained."""
+        """A copy whose folder holds the initial weights of the inner prior."""
         prior = self.prior.example_in(folder / "inner")
         resolve("crt_basics.priors.saved:write_example")(folder / "final", prior)
         return attrs.evolve(self, prior=prior, folder=str(folder / "final"))
@@ -56,9 +56,9 @@ def _ahead(_: object, attribute: attrs.Attribute[tuple[int, int]], value: tuple[
 
 @attrs.frozen(kw_only=True)
 class Guidance(PriorSpec):
-    """Classifier-free guidance: another prior, drawn away from what it says of no class.
+    """Classifier-free guidance: moves a prior's logits for a class away from those for no class.
 
-    It changes what is drawn and is no way to train: the prior inside brings its weights.
+    It changes generation, not training: the inner prior brings its weights.
     Source: Ho and Salimans (2022), arXiv:2207.12598, eq. 6, where w is scale - 1.
     """
 
@@ -66,12 +66,12 @@ class Guidance(PriorSpec):
     pretrained: ClassVar[bool] = True
 
     scale: float = attrs.field(validator=at_least(0))
-    """Weight of the class's logits against those of no class; 1 is the prior itself, 0 leaves the class out."""
+    """Weight of the class's logits against those for no class; 1 is the prior itself, 0 ignores the class."""
     interval: tuple[int, int] = attrs.field(default=(0, 0), validator=_ahead)
-    """First position that is guided, and the one behind the last; there 0 is no end."""
+    """First guided position, and the one after the last; there 0 means no end."""
     prior: PriorSpec = attrs.field(validator=_weighted)
-    """The prior that is guided."""
+    """The prior to guide."""
 
     def example_in(self, folder: Path) -> Guidance:
-        """An example of the prior inside, guided."""
+        """A copy that guides an example of the inner prior."""
         return attrs.evolve(self, prior=self.prior.example_in(folder))

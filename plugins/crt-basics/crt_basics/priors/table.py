@@ -1,4 +1,4 @@
-"""Table: a prior that looks its logits up, exact and tiny.
+"""A prior that looks up its logits in a table, exact and tiny.
 
 Axes: b batch, n ids of a sample, t new nodes, k committed positions, v vocabulary. Id -1 means absent.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TablePrior(nn.Module):
-    """Logits for every condition and every context of the last ids; -inf marks impossible ids.
+    """Logits for every class and every context of the last ids; -inf marks impossible ids.
 
     A context is a number in base v + 1, the latest id its last digit; the digit v stands for "before the first id".
     """
@@ -43,7 +43,7 @@ class TablePrior(nn.Module):
     def forward(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
         """The table's rows.
 
-        Raises: ValueError if there is a condition and the table has no classes.
+        Raises: ValueError if there are class ids and the table has no classes.
         """
         padded = functional.pad(ids.clamp(min=0), (self.order, 0), value=self.vocabulary)
         places = (self.vocabulary + 1) ** torch.arange(self.order - 1, -1, -1, device=ids.device)
@@ -51,12 +51,12 @@ class TablePrior(nn.Module):
         return self.logits[self.rows(ids, class_ids)[:, None], contexts]
 
     def rows(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Int[Tensor, " b"]:
-        """The part of the table for each condition; the last one is unconditional."""
+        """The part of the table for each class; the last one is for no class."""
         last = len(self.logits) - 1
         if class_ids is None:
             return ids.new_full((len(ids),), last)
         if last == 0:
-            raise ValueError("expected no condition, as this prior was built without classes, got one")
+            raise ValueError("expected no class ids, as this prior was built without classes, got some")
         return class_ids.where(class_ids >= 0, last)
 
     def open(
@@ -125,5 +125,5 @@ class TableSession:
 
 
 def table(spec: Table, vocabulary: int, length: int, classes: int | None) -> TablePrior:
-    """A table of normal logits, (condition + 1) times (vocabulary + 1) to the power of the order."""
+    """A table of normal logits: (classes + 1) times (vocabulary + 1) to the power of the order, times vocabulary."""
     return TablePrior.random(spec, vocabulary, classes)

@@ -32,11 +32,11 @@ def rows(dataset: DigitImages, split: str) -> list[tuple[int, ...]]:
 def test_the_splits_hold_every_image_of_scikit_learn_once() -> None:
     dataset = Digits().build()
 
-    found = [row for split in ("train", "validation", "test") for row in rows(dataset, split)]
+    result = [row for split in ("train", "validation", "test") for row in rows(dataset, split)]
 
     raw = load_digits()
     wanted = [(*image, label) for image, label in zip(raw.data.astype(int).tolist(), raw.target.tolist(), strict=True)]
-    assert sorted(found) == sorted(wanted)
+    assert sorted(result) == sorted(wanted)
 
 
 def test_the_default_sizes_are_those_of_the_published_pilot() -> None:

@@ -128,9 +128,9 @@ def test_no_window_of_the_installed_library_is_in_two_splits() -> None:
 def test_the_installed_library_is_what_is_read(name: str) -> None:
     content = (Path(sysconfig.get_path("stdlib")) / name).read_bytes()
 
-    found = rows(PythonSource().build(), split_of(hashlib.sha256(content).digest()))
+    result = rows(PythonSource().build(), split_of(hashlib.sha256(content).digest()))
 
-    assert content[512:768] in found
+    assert content[512:768] in result
 
 
 def test_a_files_split_hangs_on_its_content_alone(library: Library) -> None:

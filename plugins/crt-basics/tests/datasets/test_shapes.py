@@ -43,9 +43,9 @@ def test_a_shape_has_its_area(form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_shape_is_its_own_mirror_image(form: str) -> None:
-    found = cover(form)
+    result = cover(form)
 
-    assert torch.equal(found, found.flip(1))
+    assert torch.equal(result, result.flip(1))
 
 
 def test_a_triangle_stands_on_its_base() -> None:
@@ -62,21 +62,21 @@ def test_a_ring_is_a_circle_with_a_hole_half_as_wide() -> None:
 
 def test_edges_are_shares_of_a_pixel() -> None:
     """A square that reaches 10.5 pixels from the middle of the image covers half of the pixels along its sides."""
-    found = cover("square", reach=84)
+    result = cover("square", reach=84)
 
-    assert sorted(found.unique().tolist()) == [0, 0.25, 0.5, 1]
-    assert found[16, 4:7].tolist() == [0, 0.5, 1]
-    assert found[5, 5] == 0.25
+    assert sorted(result.unique().tolist()) == [0, 0.25, 0.5, 1]
+    assert result[16, 4:7].tolist() == [0, 0.5, 1]
+    assert result[5, 5] == 0.25
 
 
 def test_a_background_runs_from_its_first_shade_to_its_second() -> None:
     shades = torch.tensor([[[0, 90, 7], [31, 0, 7]]])
 
-    found = background(shades, 32)
+    result = background(shades, 32)
 
-    assert found[0, 0, :, 0].tolist() == list(range(32))
-    assert (found[0, 1, 0, 0], found[0, 1, -1, 0]) == (90, 0)
-    assert (found[0, 2] == 7).all()
+    assert result[0, 0, :, 0].tolist() == list(range(32))
+    assert (result[0, 1, 0, 0], result[0, 1, -1, 0]) == (90, 0)
+    assert (result[0, 2] == 7).all()
 
 
 def test_a_class_names_the_colour() -> None:
@@ -94,15 +94,15 @@ def test_a_class_names_the_shape() -> None:
     """Drawn again in its bounding box, it looks most like the shape that its class says."""
     scenes, labels = levels()
 
-    told = []
+    output = []
     for lit in (scenes >= 140).any(1):  # pixels that the shape covers by half, about
         rows, columns = lit.any(1).nonzero()[:, 0], lit.any(0).nonzero()[:, 0]
         middle = UNITS * (int(columns[0] + columns[-1]) + 1) // 2, UNITS * (int(rows[0] + rows[-1]) + 1) // 2
         reach = UNITS * len(columns) // 2
         alike = {form: int(((cover(form, reach=reach, place=middle) > 0.5) == lit).sum()) for form in FORMS}
-        told.append(max(alike.items(), key=itemgetter(1))[0])
+        output.append(max(alike.items(), key=itemgetter(1))[0])
 
-    right = [form == list(FORMS)[label // len(COLORS)] for form, label in zip(told, labels.tolist(), strict=True)]
+    right = [form == list(FORMS)[label // len(COLORS)] for form, label in zip(output, labels.tolist(), strict=True)]
     assert sum(right) > 0.95 * len(right)
 
 

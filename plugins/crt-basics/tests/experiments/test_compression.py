@@ -79,8 +79,8 @@ def plan(bottleneck: dict[str, Any], **tables: Any) -> Plan:
 
 
 def numbers(of: Plan, runs: Path) -> dict[str, Any]:
-    found: dict[str, Any] = execute(of, runs)["numbers"]
-    return found
+    result: dict[str, Any] = execute(of, runs)["numbers"]
+    return result
 
 
 def test_the_rate_of_ids_is_that_of_their_vocabulary(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_continuous_codes_have_a_rate_with_an_interval_on_the_same_axis(tmp_path
 def test_distortion_and_error_are_those_of_held_out_data(tmp_path: Path) -> None:
     made = plan(FSQ)
 
-    found = numbers(made, tmp_path)
+    result = numbers(made, tmp_path)
 
     tokenizer = made.parts["tokenizer"].build(made.parts["bottleneck"].build(), torch.zeros(2, 1, 8, 8))
     (stage,) = (tmp_path / "stages" / "tokenizer").glob("*/final")
@@ -110,12 +110,12 @@ def test_distortion_and_error_are_those_of_held_out_data(tmp_path: Path) -> None
     image = tokenizer(images).reconstruction.detach()
     error = (image - images).square().flatten(1).mean(1)
     shown = 64 * (image.clamp(-1, 1) - images).square().mean()  # 17 levels from -1 to 1: eight to a unit
-    assert found["distortion"]["value"] == pytest.approx(float(error.mean()), rel=1e-5)
-    assert found["distortion"]["high"] - found["distortion"]["value"] == pytest.approx(
+    assert result["distortion"]["value"] == pytest.approx(float(error.mean()), rel=1e-5)
+    assert result["distortion"]["high"] - result["distortion"]["value"] == pytest.approx(
         1.968 * float(error.std()) / 300**0.5, rel=1e-3
     )
-    assert found["reconstruction_mse"]["value"] == pytest.approx(float(shown), rel=1e-5)
-    assert found["reconstruction_mse"]["unit"] == "squared levels"
+    assert result["reconstruction_mse"]["value"] == pytest.approx(float(shown), rel=1e-5)
+    assert result["reconstruction_mse"]["unit"] == "squared levels"
 
 
 def test_samples_are_kept_for_the_report(tmp_path: Path) -> None:

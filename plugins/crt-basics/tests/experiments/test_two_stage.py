@@ -247,9 +247,9 @@ def test_a_saved_prior_is_drawn_from_and_scored_as_in_the_run_that_trained_it(tm
     (folder,) = (tmp_path / "stages" / "prior").glob("*/final")
     saved = {"use": "saved", "folder": str(folder), "prior": {"use": "table", "order": 1}}
 
-    found = execute(plan(prior=saved, training={"tokenizer": {"steps": 6, "batch": 16}}), tmp_path)["numbers"]
+    result = execute(plan(prior=saved, training={"tokenizer": {"steps": 6, "batch": 16}}), tmp_path)["numbers"]
 
-    assert found == trained
+    assert result == trained
     assert torch.equal(*SEEN["drawn"])
     assert list((tmp_path / "stages" / "prior").glob("*/final")) == [folder]
 
@@ -263,7 +263,7 @@ def test_nothing_is_trained_or_chosen_on_test_data(tmp_path: Path) -> None:
         assert same(final(tmp_path / "one", stage), final(tmp_path / "other", stage))
 
 
-def test_the_prior_kept_is_the_best_of_those_judged_on_validation_data(tmp_path: Path) -> None:
+def test_the_prior_kept_is_the_best_of_those_scored_on_validation_data(tmp_path: Path) -> None:
     training = {"tokenizer": {"steps": 6}, "prior": {"steps": 400, "optimizer": {"learning_rate": 0.3}}}
 
     execute(plan(training=training), tmp_path)
@@ -314,9 +314,9 @@ def test_nats_are_the_sum_of_minus_log_p_and_absent_ids_cost_nothing() -> None:
     ids, class_ids = torch.tensor([[0, 1, 2], [2, -1, -1], [-1, -1, -1]]), torch.tensor([0, 1, 1])
 
     with torch.no_grad():
-        found = nats(prior, ids, class_ids)
+        result = nats(prior, ids, class_ids)
 
-    assert found.tolist() == pytest.approx([-math.log(0.5 * 0.25 * 0.25), -math.log(0.7), 0], abs=1e-12)
+    assert result.tolist() == pytest.approx([-math.log(0.5 * 0.25 * 0.25), -math.log(0.7), 0], abs=1e-12)
 
 
 def test_the_condition_reaches_the_prior_the_decoder_and_the_tokenizer(tmp_path: Path) -> None:
@@ -324,9 +324,9 @@ def test_the_condition_reaches_the_prior_the_decoder_and_the_tokenizer(tmp_path:
 
     (tokenizer,), (prior,), labels = SEEN["tokenizer"], SEEN["target"], SquareImages(Squares()).splits["test"][1]
     ids = tokenizer.encode(SquareImages(Squares()).splits["test"][0])
-    told, untold = (float(nats(prior, ids, given).detach().mean()) / math.log(2) for given in (labels, None))
-    assert numbers["id_code_length_bits"]["value"] == pytest.approx(told, rel=1e-12)
-    assert told != untold
+    output, untold = (float(nats(prior, ids, given).detach().mean()) / math.log(2) for given in (labels, None))
+    assert numbers["id_code_length_bits"]["value"] == pytest.approx(output, rel=1e-12)
+    assert output != untold
     assert torch.equal(SEEN["drawn classes"][0], labels)
     assert [class_ids.tolist() for class_ids in SEEN["decoded conditions"][-2:]] == [labels.tolist()] * 2
 

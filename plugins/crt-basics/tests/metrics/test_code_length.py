@@ -152,13 +152,13 @@ def test_no_width_of_a_grid_beats_the_fitted_one(levels: int, seed: int) -> None
 
 
 @pytest.mark.parametrize("width", [0.3, 1.0, 4.0])
-def test_a_known_width_is_found_again(width: float) -> None:
+def test_a_known_width_is_recovered(width: float) -> None:
     """20,000 elements: the relative standard error is 0.8 % at width 0.3, less above; 6 % is over 7 of it."""
     data, reconstruction = noisy(4, 5000, width, 256)
 
-    found = fitted_width(data, reconstruction, 256)
+    result = fitted_width(data, reconstruction, 256)
 
-    assert found == pytest.approx(width, rel=0.06)
+    assert result == pytest.approx(width, rel=0.06)
 
 
 def test_perfect_reconstructions_take_the_least_width() -> None:

@@ -181,8 +181,8 @@ def test_perfect_reconstructions_reach_zero_and_perfect_draws_the_floor() -> Non
         assert numbers["reconstruction_frechet"].value < 1e-12
         gaps.append(numbers["generation_frechet"].value - numbers["frechet_floor"].value)
 
-    found = torch.tensor(gaps)
-    assert abs(float(found.mean())) < 6 * float(found.std()) / 400**0.5
+    result = torch.tensor(gaps)
+    assert abs(float(result.mean())) < 6 * float(result.std()) / 400**0.5
 
 
 def test_too_few_held_out_samples_are_refused() -> None:

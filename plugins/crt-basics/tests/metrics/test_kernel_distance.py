@@ -41,7 +41,7 @@ def cubic(one: list[float], other: list[float]) -> float:
 def test_it_is_the_mean_over_ordered_pairs_of_different_rows(seed: int, count: int, size: int) -> None:
     one, other = normal(seed, count, size), normal(seed + 1, count, size)
 
-    (found,) = squared_discrepancy(one[None], other[None])
+    (result,) = squared_discrepancy(one[None], other[None])
 
     x, y = one.tolist(), other.tolist()
     terms = [
@@ -50,14 +50,14 @@ def test_it_is_the_mean_over_ordered_pairs_of_different_rows(seed: int, count: i
         for j in range(count)
         if i != j
     ]
-    assert float(found) == pytest.approx(sum(terms) / len(terms), rel=1e-10, abs=1e-10)
+    assert float(result) == pytest.approx(sum(terms) / len(terms), rel=1e-10, abs=1e-10)
 
 
 def test_of_two_points_it_is_the_closed_form() -> None:
     """In one dimension, all of one at 0 and all of the other at 1: k(0, 0) + k(1, 1) - 2 k(0, 1) = 1 + 8 - 2."""
-    found = squared_discrepancy(torch.zeros(1, 3, 1).double(), torch.ones(1, 3, 1).double())
+    result = squared_discrepancy(torch.zeros(1, 3, 1).double(), torch.ones(1, 3, 1).double())
 
-    assert found.tolist() == [7]
+    assert result.tolist() == [7]
 
 
 @settings(deadline=None, max_examples=25)
@@ -66,10 +66,10 @@ def test_it_is_symmetric_and_unmoved_by_a_common_rotation(seed: int) -> None:
     one, other = normal(seed, 2, 20, 5), 2 * normal(seed + 1, 2, 20, 5) + 1
     turn: Tensor = torch.linalg.qr(normal(seed, 5, 5)).Q
 
-    found = squared_discrepancy(one, other)
+    result = squared_discrepancy(one, other)
 
-    torch.testing.assert_close(squared_discrepancy(other, one), found, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(squared_discrepancy(one @ turn, other @ turn), found, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(squared_discrepancy(other, one), result, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(squared_discrepancy(one @ turn, other @ turn), result, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("paired", [False, True], ids=["independent", "in pairs"])
@@ -81,9 +81,9 @@ def test_it_has_no_bias_even_if_rows_come_in_pairs(paired: bool) -> None:
     one = normal(0, 4000, 6, 2)
     other = -one if paired else normal(1, 4000, 6, 2)
 
-    found = squared_discrepancy(one, other)
+    result = squared_discrepancy(one, other)
 
-    assert abs(float(found.mean())) < 6 * float(found.std()) / len(found) ** 0.5
+    assert abs(float(result.mean())) < 6 * float(result.std()) / len(result) ** 0.5
 
 
 def test_perfect_reconstructions_reach_zero() -> None:

@@ -27,6 +27,6 @@ def test_the_components_kept_are_those_of_most_variance() -> None:
 
     features = Whitened(data, 2)(torch.eye(3).double())
 
-    found = (features - features.mean(0)).abs()
-    assert found[:, 1].argmax() == 1
-    assert found[:, 0].argmax() == 2
+    result = (features - features.mean(0)).abs()
+    assert result[:, 1].argmax() == 1
+    assert result[:, 0].argmax() == 2

@@ -154,17 +154,19 @@ def test_weights_of_another_precision_are_refused(keep: Keep) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (lambda tensors: {"part.prior.scale": next(iter(tensors.values()))}, r"'logits' to be float64 .*, got absent"),
         (lambda tensors: tensors | {"part.prior.bias": torch.zeros(1)}, r"'bias' to be absent, got float32 \[1\]"),
     ],
     ids=["one that is missing", "one too many"],
 )
-def test_a_tensor_missing_or_too_many_is_named(keep: Keep, change: Callable[[Any], Any], told: str) -> None:
+def test_a_tensor_missing_or_too_many_is_named(keep: Keep, change: Callable[[Any], Any], expected: str) -> None:
     spec = keep(change(weights()))
 
-    with pytest.raises(RunError, match=f"expected {told}; name the prior that was trained, over 3 ids and 2 classes"):
+    with pytest.raises(
+        RunError, match=f"expected {expected}; name the prior that was trained, over 3 ids and 2 classes"
+    ):
         spec.build(VOCABULARY, 4, CLASSES)
 
 

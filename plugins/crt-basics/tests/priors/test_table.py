@@ -28,7 +28,7 @@ def test_the_last_part_of_the_table_is_unconditional() -> None:
 
 
 def test_a_condition_is_refused_by_a_table_without_classes() -> None:
-    with pytest.raises(ValueError, match="expected no condition, as this prior was built without classes"):
+    with pytest.raises(ValueError, match="expected no class ids, as this prior was built without classes"):
         counted(contexts=1, vocabulary=2)(torch.zeros(1, 1, dtype=torch.int64), torch.tensor([-1]))
 
 

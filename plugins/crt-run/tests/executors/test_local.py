@@ -53,7 +53,7 @@ def begun(folder: Path) -> list[int]:
     return [int(path.name.partition("-")[2]) for path in folder.glob("began-*")]
 
 
-def test_all_pieces_are_done_and_told_in_any_order(work: Work) -> None:
+def test_all_pieces_are_done_and_reported_in_any_order(work: Work) -> None:
     events: list[tuple[int, Json]] = []
 
     done = list(

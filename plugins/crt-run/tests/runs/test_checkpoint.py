@@ -383,7 +383,7 @@ def test_the_writer_asks_of_the_disk_what_these_tests_count(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES], ids=errno.errorcode.get)
 @pytest.mark.parametrize("call", range(CALLS))
-def test_a_disk_that_refuses_is_told_and_nothing_is_lost(tmp_path: Path, number: int, call: int) -> None:
+def test_a_disk_that_refuses_is_reported_and_nothing_is_lost(tmp_path: Path, number: int, call: int) -> None:
     checkpoint.save(tmp_path / "step-1", *some(1))
 
     with failing(call, OSError(number, os.strerror(number))), pytest.raises(RunError) as caught:

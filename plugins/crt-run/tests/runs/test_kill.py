@@ -34,7 +34,7 @@ def start(runs: Path) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def told(process: subprocess.Popen[str]) -> tuple[int, str]:
+def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
     """The exit status, and what came on stderr."""
     _, errors = process.communicate(timeout=PATIENCE)
     return process.returncode, errors
@@ -58,7 +58,7 @@ def content(runs: Path) -> bytes:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The result of the command when nothing comes between."""
     runs = tmp_path_factory.mktemp("whole")
-    assert told(start(runs))[0] == 0
+    assert finished(start(runs))[0] == 0
     return content(runs)
 
 
@@ -67,10 +67,10 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(tmp_path: Path) -> 
 
     ran = subprocess.run(words, capture_output=True, text=True, timeout=2 * PATIENCE, check=True)
 
-    found: Any = json.loads(ran.stdout)
-    assert set(found["hashes"]) == {found["whole"]}
-    assert found["kills"] >= 20
-    assert found["places"] >= 3  # stages it was found in
+    result: Any = json.loads(ran.stdout)
+    assert set(result["hashes"]) == {result["whole"]}
+    assert result["kills"] >= 20
+    assert result["places"] >= 3  # stages it was found in
 
 
 def test_the_command_killed_three_times_ends_with_the_same_bytes(tmp_path: Path, whole: bytes) -> None:
@@ -81,8 +81,8 @@ def test_the_command_killed_three_times_ends_with_the_same_bytes(tmp_path: Path,
         until(process, tmp_path, pattern)
         time.sleep(rng.uniform(0, 0.1))
         process.kill()
-        told(process)
-    status, _ = told(start(tmp_path))
+        finished(process)
+    status, _ = finished(start(tmp_path))
 
     assert status == 0
     assert content(tmp_path) == whole
@@ -102,10 +102,10 @@ def test_an_interrupt_saves_and_says_how_to_go_on(
         os.killpg(process.pid, number)  # as a terminal does
     else:
         process.send_signal(number)
-    ended, errors = told(process)
+    ended, errors = finished(process)
 
     steps = [json.loads(path.read_bytes())["step"] for path in tmp_path.glob("stages/*/*/*/state.json")]
-    again, _ = told(start(tmp_path))
+    again, _ = finished(start(tmp_path))
 
     assert ended == status
     assert errors.splitlines()[-1].endswith("what is finished is kept, and the same command goes on from there")
@@ -117,7 +117,7 @@ def test_an_interrupt_saves_and_says_how_to_go_on(
 
 
 @pytest.mark.parametrize("calls", [1, 40, 70])
-def test_a_full_disk_is_told_in_one_line_and_what_is_finished_is_kept(
+def test_a_full_disk_is_reported_in_one_line_and_what_is_finished_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
     plan = load(SPEC, discover(), ["dataset.test=50", "metric=[]"]).points[0].plan
@@ -152,7 +152,7 @@ def test_a_damaged_stage_ends_the_command_with_one_message_and_status_1(tmp_path
     (tensors,) = tmp_path.glob("stages/tokenizer/*/final/tensors.safetensors")
     tensors.write_bytes(tensors.read_bytes()[:100])
 
-    status, errors = told(start(tmp_path))
+    status, errors = finished(start(tmp_path))
     shutil.rmtree(tensors.parent)
     execute(plan, tmp_path)
 

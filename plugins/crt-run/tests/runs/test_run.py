@@ -35,12 +35,12 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     advance = train.Trainer.advance
 
-    def told(self: train.Trainer, objective: Any) -> train.Loss:
+    def noted(self: train.Trainer, objective: Any) -> train.Loss:
         if self.step == 0:
             names.append(self.stage.name)
         return advance(self, objective)
 
-    monkeypatch.setattr(train.Trainer, "advance", told)
+    monkeypatch.setattr(train.Trainer, "advance", noted)
     return names
 
 
@@ -135,7 +135,9 @@ def test_a_result_is_what_its_folder_holds(toy_plan: Planned, runs: Path) -> Non
     assert [stage["reused"] for stage in about["stages"].values()] == [False, False]
 
 
-def test_the_backend_of_a_regulariser_is_told(toy_plan: Planned, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_backend_of_a_regulariser_is_reported(
+    toy_plan: Planned, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(LinearChain, "backend", "by hand", raising=False)
     plan = toy_plan()
 
@@ -145,7 +147,7 @@ def test_the_backend_of_a_regulariser_is_told(toy_plan: Planned, runs: Path, mon
     assert about["backends"] == {"regularizer.0 linearchain": "by hand"}
 
 
-def test_the_backend_of_a_decoder_is_told(toy_plan: Planned, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_backend_of_a_decoder_is_reported(toy_plan: Planned, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AncestralDecoder, "backend", "by hand", raising=False)
     plan = toy_plan()
 
@@ -242,7 +244,7 @@ def plan(toy_plan: Planned) -> Plan:
     return toy_plan()
 
 
-def told(call: Callable[[], object]) -> str:
+def error_of(call: Callable[[], object]) -> str:
     """The one line that says what is wrong."""
     with pytest.raises(RunError) as caught:
         call()
@@ -251,25 +253,25 @@ def told(call: Callable[[], object]) -> str:
     return message
 
 
-def test_a_file_in_the_run_s_place_is_told(plan: Plan, runs: Path) -> None:
+def test_a_file_in_the_run_s_place_is_reported(plan: Plan, runs: Path) -> None:
     address(plan, runs).parent.mkdir(parents=True)
     address(plan, runs).write_text("mine")
 
-    message = told(lambda: execute(plan, runs))
+    message = error_of(lambda: execute(plan, runs))
 
     assert message.startswith(f"{address(plan, runs)}: expected a folder; move the file away")
     assert address(plan, runs).read_text() == "mine"
 
 
 @pytest.mark.parametrize("about", [None, {"format": 1, "hash": "0123456789ab"}, {"format": 2}, {}], ids=str)
-def test_a_folder_of_something_else_is_told_and_left_alone(plan: Plan, runs: Path, about: Any) -> None:
+def test_a_folder_of_something_else_is_reported_and_left_alone(plan: Plan, runs: Path, about: Any) -> None:
     folder = address(plan, runs)
     folder.mkdir(parents=True)
     (folder / "thesis.tex").write_text("mine")
     if about is not None:
         (folder / "run.json").write_text(json.dumps(about))
 
-    message = told(lambda: execute(plan, runs))
+    message = error_of(lambda: execute(plan, runs))
 
     assert message.startswith(f"{folder}: expected a run of 'toy' ({plan.hash}), got something else")
     assert "move it away, or choose another folder with --runs" in message
@@ -283,18 +285,18 @@ def test_a_damaged_file_of_a_run_is_named(plan: Plan, runs: Path, name: str, con
     files.write_json(folder / "run.json", {"format": 1, "hash": plan.hash})
     (folder / name).write_bytes(content)
 
-    message = told(lambda: execute(plan, runs))
+    message = error_of(lambda: execute(plan, runs))
 
     assert message.startswith(f"{folder / name}: expected a JSON file of a run")
     assert f"move the folder {folder} away and give the same command again" in message
 
 
 @pytest.mark.parametrize("part", ["", "toy", "stages", "stages/tokenizer"])
-def test_a_file_in_a_folder_s_place_is_told(plan: Plan, runs: Path, part: str) -> None:
+def test_a_file_in_a_folder_s_place_is_reported(plan: Plan, runs: Path, part: str) -> None:
     (runs / part).parent.mkdir(parents=True, exist_ok=True)
     (runs / part).write_text("mine")
 
-    message = told(lambda: execute(plan, runs))
+    message = error_of(lambda: execute(plan, runs))
 
     assert message.startswith(f"cannot write {runs}")
     assert "give the same command again" in message
@@ -322,7 +324,7 @@ def test_a_damaged_stage_is_named_and_all_is_well_once_it_is_deleted(
     (final / name).write_bytes((final / name).read_bytes()[:-1])
     kept = {path: path.read_bytes() for path in runs.glob("stages/*/*/final/*")}
 
-    message = told(lambda: execute(plan, runs))
+    message = error_of(lambda: execute(plan, runs))
 
     assert message.startswith(f"{final / name}: ")
     assert f"delete the folder {final} and give the same command again" in message
@@ -361,7 +363,7 @@ def test_a_number_that_is_none_is_named_and_no_result_written(
 ) -> None:
     monkeypatch.setattr(TwoPartCode, "__call__", lambda *_: {"bits": Measurement(value, "bits", 3)})
 
-    message = told(lambda: execute(plan, runs))
+    message = error_of(lambda: execute(plan, runs))
 
     assert message == f"number 'bits': expected a finite value and interval, got {value}"
     assert finished(plan, runs) is None

@@ -1,4 +1,4 @@
-"""Gaps between the curves of arms: where they are taken, how they are paired, and who is told to be ahead where."""
+"""Gaps between the curves of arms: where they are taken, how they are paired, and which arm is lower where."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ def line(start: float, end: float, height: float, slope: float = -1.0) -> Curve:
 
 
 def test_curves_are_compared_where_all_of_them_reach_and_nowhere_else() -> None:
-    (found,) = compared({"a": [line(0, 3, 5), line(1, 4, 5)], "b": [line(0.5, 2.5, 6), line(0, 9, 6)]})
+    (result,) = compared({"a": [line(0, 3, 5), line(1, 4, 5)], "b": [line(0.5, 2.5, 6), line(0, 9, 6)]})
 
-    assert (found["low"], found["high"]) == (1, 2.5)
-    assert found["difference"]["mean"] == pytest.approx(1)
+    assert (result["low"], result["high"]) == (1, 2.5)
+    assert result["difference"]["mean"] == pytest.approx(1)
 
 
 def test_differences_are_paired_by_seed() -> None:
-    (found,) = compared({"a": [line(0, 1, 0), line(0, 1, 10)], "b": [line(0, 1, 0.2), line(0, 1, 10.4)]})
+    (result,) = compared({"a": [line(0, 1, 0), line(0, 1, 10)], "b": [line(0, 1, 0.2), line(0, 1, 10.4)]})
 
-    difference = found["difference"]
+    difference = result["difference"]
     assert difference["mean"] == pytest.approx(0.3)
     half = 12.7062 * math.sqrt(0.02) / math.sqrt(2)  # the 0.975 quantile of t with one degree of freedom
     assert difference["high"] - difference["mean"] == pytest.approx(half, rel=1e-4)
@@ -82,34 +82,34 @@ def test_each_stretch_has_the_side_that_is_ahead_there() -> None:
     level = [[(0.0, 0.0), (1.0, 0.0)]] * 3
     crossing = [[(0.0, 1.0 + jitter), (1.0, -1.0 + jitter)] for jitter in (-0.01, 0.0, 0.01)]
 
-    (found,) = compared({"level": level, "crossing": crossing})
+    (result,) = compared({"level": level, "crossing": crossing})
 
-    ((first, last),) = found["higher"]
-    ((start, end),) = found["lower"]
+    ((first, last),) = result["higher"]
+    ((start, end),) = result["lower"]
     assert (first, end) == (0, 1)
     assert 0.4 < last < 0.5 < start < 0.6
-    assert found["difference"]["low"] < 0 < found["difference"]["high"]
+    assert result["difference"]["low"] < 0 < result["difference"]["high"]
 
 
 def test_curves_that_share_no_range_are_not_compared() -> None:
-    (found,) = compared({"a": [line(0, 1, 5)], "b": [line(2, 3, 5)]})
+    (result,) = compared({"a": [line(0, 1, 5)], "b": [line(2, 3, 5)]})
 
-    assert found["difference"] is None
-    assert gap(found).endswith("loss is not compared, as the curves share no range of rate")
+    assert result["difference"] is None
+    assert gap(result).endswith("loss is not compared, as the curves share no range of rate")
 
 
 def test_one_seed_has_no_interval_and_leaves_curves_undecided() -> None:
-    (found,) = compared({"a": [line(0, 1, 5)], "b": [line(0, 1, 6)]})
+    (result,) = compared({"a": [line(0, 1, 5)], "b": [line(0, 1, 6)]})
 
-    assert found["difference"]["low"] is None
-    assert (found["lower"], found["higher"]) == ([], [])
-    assert "undecided, as one seed has no interval" in gap(found)
+    assert result["difference"]["low"] is None
+    assert (result["lower"], result["higher"]) == ([], [])
+    assert "undecided, as one seed has no interval" in gap(result)
 
 
 def test_every_pair_of_arms_is_compared_once() -> None:
-    found = compared({name: [line(0, 1, 5)] * 2 for name in "abc"})
+    result = compared({name: [line(0, 1, 5)] * 2 for name in "abc"})
 
-    assert [(each["arm"], each["against"]) for each in found] == [("b", "a"), ("c", "a"), ("c", "b")]
+    assert [(each["arm"], each["against"]) for each in result] == [("b", "a"), ("c", "a"), ("c", "b")]
 
 
 def test_a_chosen_horizontal_axis_has_no_gaps() -> None:
@@ -125,11 +125,11 @@ def test_a_straight_curve_is_straight_wherever_its_points_lie(places: list[float
         assert ends[0] == ends[1]
         return
 
-    found = along(curve, span)
+    result = along(curve, span)
 
-    assert len(found) == PLACES
-    assert found == pytest.approx([height + slope * x for x in span.places], abs=1e-9)
-    assert mean(found) == pytest.approx(height + slope * sum(ends) / 2, abs=1e-9)
+    assert len(result) == PLACES
+    assert result == pytest.approx([height + slope * x for x in span.places], abs=1e-9)
+    assert mean(result) == pytest.approx(height + slope * sum(ends) / 2, abs=1e-9)
 
 
 def test_a_range_that_no_two_curves_share_is_none() -> None:
@@ -143,9 +143,9 @@ def test_a_range_that_no_two_curves_share_is_none() -> None:
 def test_a_tie_is_reported_as_a_tie() -> None:
     noisy = [[(0.0, jitter), (1.0, jitter)] for jitter in (-0.02, 0.01, 0.02)]
 
-    (found,) = compared({"a": [[(0.0, 0.0), (1.0, 0.0)]] * 3, "b": noisy})
+    (result,) = compared({"a": [[(0.0, 0.0), (1.0, 0.0)]] * 3, "b": noisy})
 
-    assert gap(found) == (
+    assert gap(result) == (
         "b against a, rate 0.000 to 1.00: a tie in the mean, loss +0.003 ± 0.052 (2/3); a tie at every point"
     )
 
@@ -153,17 +153,17 @@ def test_a_tie_is_reported_as_a_tie() -> None:
 def test_the_side_that_is_ahead_is_named_with_its_stretch() -> None:
     ahead = [[(0.0, -0.5 + jitter), (2.0, -0.5 + jitter)] for jitter in (-0.01, 0.0, 0.01)]
 
-    (found,) = compared({"a": [[(0.0, 0.0), (2.0, 0.0)]] * 3, "b": ahead})
+    (result,) = compared({"a": [[(0.0, 0.0), (2.0, 0.0)]] * 3, "b": ahead})
 
-    assert gap(found) == (
+    assert gap(result) == (
         "b against a, rate 0.000 to 2.00: loss lower in the mean, -0.500 ± 0.025 (3/3); "
         "lower where rate is 0.000 to 2.00, a tie elsewhere"
     )
 
 
-def test_notes_of_the_runs_of_a_sweep_are_told_with_their_run() -> None:
+def test_notes_of_the_runs_of_a_sweep_are_reported_with_their_run() -> None:
     ran = {"group": "slow", "result": {"seed": 3, "notes": ["failed to learn"]}}
 
-    told = sentences({"runs": [ran, {"group": "lost", "result": None}]})
+    output = sentences({"runs": [ran, {"group": "lost", "result": None}]})
 
-    assert told == ["slow, seed 3: failed to learn"]
+    assert output == ["slow, seed 3: failed to learn"]

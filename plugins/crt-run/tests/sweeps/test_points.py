@@ -63,17 +63,17 @@ def test_a_point_is_one_object_of_labels_and_numbers() -> None:
 def test_labels_come_back_as_they_were(places: list[tuple[Any, Any]]) -> None:
     rows = [Row({"a": a, "b": b}, {"cost": BITS}) for a, b in places]
 
-    told = json.loads(json.dumps(flat(rows)))
+    output = json.loads(json.dumps(flat(rows)))
 
-    labels = [parted(point)[0] for point in told]
+    labels = [parted(point)[0] for point in output]
     assert labels == [dict(row.labels) for row in rows]
     assert [[type(value) for value in own.values()] for own in labels] == [[type(a), type(b)] for a, b in places]
 
 
 def test_labels_stand_in_the_order_of_the_first_point() -> None:
-    told = flat([Row({"a": 1, "b": 2}, {}), Row({"b": 1, "a": 2}, {})])
+    output = flat([Row({"a": 1, "b": 2}, {}), Row({"b": 1, "a": 2}, {})])
 
-    assert [list(point.items()) for point in told] == [[("a", 1), ("b", 2)], [("a", 2), ("b", 1)]]
+    assert [list(point.items()) for point in output] == [[("a", 1), ("b", 2)], [("a", 2), ("b", 1)]]
 
 
 PLANTED: dict[str, tuple[tuple[Row, ...], str]] = {
@@ -145,8 +145,8 @@ def test_a_run_s_result_holds_its_points(scan: Describe, runs: Path) -> None:
 
     execute(plan, runs)
 
-    told = json.loads((address(plan, runs) / RESULT).read_bytes())["points"]
-    assert [(point["budget"], point["decoder"], point["speed"]["mean"]) for point in told] == [
+    output = json.loads((address(plan, runs) / RESULT).read_bytes())["points"]
+    assert [(point["budget"], point["decoder"], point["speed"]["mean"]) for point in output] == [
         (2, "a", 20.0), (2, "b", 21.0), (4, "a", 40.0), (4, "b", 41.0)
     ]  # fmt: skip
 
@@ -180,10 +180,10 @@ def test_a_seed_without_a_result_is_left_out_and_counted(scan: Describe, runs: P
     study = scan("sweep.seed=[0, 1, 2]")
     results = run(study, runs, silent).results
 
-    told = table(study.points, {index: result for index, result in results.items() if index != 1})
+    output = table(study.points, {index: result for index, result in results.items() if index != 1})
 
-    assert told[0]["speed"] == {**interval([20.0, 22.0]), "unit": "ids per second", "samples": 200}
-    assert told[0]["speed"]["seeds"] == 2
+    assert output[0]["speed"] == {**interval([20.0, 22.0]), "unit": "ids per second", "samples": 200}
+    assert output[0]["speed"]["seeds"] == 2
 
 
 def test_a_point_that_one_seed_lacks_is_that_of_the_others(scan: Describe, runs: Path) -> None:
@@ -191,13 +191,13 @@ def test_a_point_that_one_seed_lacks_is_that_of_the_others(scan: Describe, runs:
     results = run(study, runs, silent).results
     results[1] = {**results[1], "points": results[1]["points"][1:]}
 
-    told = table(study.points, results)
+    output = table(study.points, results)
 
-    assert [point["speed"]["seeds"] for point in told] == [1, 2, 2, 2]
-    assert (told[0]["speed"]["low"], told[0]["speed"]["high"]) == (19.75, 20.25)
+    assert [point["speed"]["seeds"] for point in output] == [1, 2, 2, 2]
+    assert (output[0]["speed"]["low"], output[0]["speed"]["high"]) == (19.75, 20.25)
 
 
-def test_arms_are_told_apart(scan: Describe, runs: Path) -> None:
+def test_arms_are_distinguished(scan: Describe, runs: Path) -> None:
     study = scan("sweep.arms={baseline = {}, other = {'experiment.faster' = 5.0}}", "sweep.seed=[0, 1]")
 
     points = gathered(study, runs)
@@ -206,14 +206,14 @@ def test_arms_are_told_apart(scan: Describe, runs: Path) -> None:
     assert points[4]["speed"]["mean"] - points[0]["speed"]["mean"] == 5.0
 
 
-def test_grid_values_that_no_label_says_are_told(scan: Describe, runs: Path) -> None:
+def test_grid_values_that_no_label_says_are_reported(scan: Describe, runs: Path) -> None:
     points = gathered(scan("sweep.experiment.faster=[0.0, 5.0]", "sweep.seed=[0, 1]"), runs)
 
     assert [point["grid"] for point in points] == ["experiment.faster=0.0"] * 4 + ["experiment.faster=5.0"] * 4
     assert list(points[0])[:3] == ["arm", "grid", "decoder"]
 
 
-def test_a_grid_value_that_a_label_says_is_not_told_again(scan: Describe, runs: Path) -> None:
+def test_a_grid_value_that_a_label_says_is_not_repeated(scan: Describe, runs: Path) -> None:
     points = gathered(scan("sweep.sampling.temperature=[0.5]"), runs)
 
     assert "grid" not in points[0]

@@ -37,20 +37,20 @@ def silent(index: int, event: Any) -> None:
 
 @given(st.lists(NUMBERS, min_size=2, max_size=12))
 def test_an_interval_is_scipy_s(values: list[float]) -> None:
-    found = interval(values)
+    result = interval(values)
 
     mean, error = np.mean(values), stats.sem(values)
     low, high = stats.t.interval(0.95, len(values) - 1, mean, error) if error else (mean, mean)
     scale = max(1.0, *map(abs, values))
-    assert [found["mean"], found["low"], found["high"]] == pytest.approx([mean, low, high], abs=1e-9 * scale)
-    assert found["seeds"] == len(values)
+    assert [result["mean"], result["low"], result["high"]] == pytest.approx([mean, low, high], abs=1e-9 * scale)
+    assert result["seeds"] == len(values)
 
 
 def test_an_interval_by_hand() -> None:
     # mean 2, standard deviation 1, t of 2 degrees of freedom 4.302653
-    found = interval([1.0, 2.0, 3.0])
+    result = interval([1.0, 2.0, 3.0])
 
-    assert found == pytest.approx(
+    assert result == pytest.approx(
         {"mean": 2.0, "low": 2 - 4.302653 / 3**0.5, "high": 2 + 4.302653 / 3**0.5, "seeds": 3}
     )
 
@@ -63,26 +63,26 @@ def test_one_seed_has_no_interval() -> None:
 def test_pairs_are_taken_over_the_seeds_both_have(values: dict[int, float], others: dict[int, float]) -> None:
     shared = sorted(values.keys() & others.keys())
 
-    found = paired(values, others)
+    result = paired(values, others)
 
     if not shared:
-        assert found is None
+        assert result is None
         return
-    assert found is not None
-    assert found["seeds"] == len(shared)
-    assert found["mean"] == pytest.approx(sum(values[seed] - others[seed] for seed in shared) / len(shared), abs=1e-6)
-    assert (found["low"] is None) == (len(shared) == 1)
+    assert result is not None
+    assert result["seeds"] == len(shared)
+    assert result["mean"] == pytest.approx(sum(values[seed] - others[seed] for seed in shared) / len(shared), abs=1e-6)
+    assert (result["low"] is None) == (len(shared) == 1)
 
 
 def test_a_paired_difference_is_that_of_a_paired_t_test() -> None:
     values, others = {1: 3.0, 2: 5.0, 3: 4.5, 4: 9.0}, {4: 8.0, 3: 4.0, 2: 5.5, 1: 1.0, 7: 100.0}
 
-    found = paired(values, others)
+    result = paired(values, others)
 
     expected = stats.ttest_rel([3.0, 5.0, 4.5, 9.0], [1.0, 5.5, 4.0, 8.0]).confidence_interval(0.95)
-    assert found is not None
-    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
-    assert (found["mean"], found["seeds"], found["same_sign"]) == (0.75, 4, 3)
+    assert result is not None
+    assert (result["low"], result["high"]) == pytest.approx((expected.low, expected.high))
+    assert (result["mean"], result["seeds"], result["same_sign"]) == (0.75, 4, 3)
 
 
 @pytest.mark.parametrize(
@@ -110,13 +110,13 @@ def test_what_was_not_measured_has_no_verdict() -> None:
 
 def invented(study: Study, numbers: Callable[[str, int], dict[str, float] | None]) -> dict[int, dict[str, Any]]:
     """A result for each point, from its arm and seed."""
-    found = {}
+    result = {}
     for index, point in enumerate(study.points):
         values = numbers(point.arm, point.plan.seed)
         if values is not None:
-            told = {name: {"value": value, "unit": "bits", "samples": 1} for name, value in values.items()}
-            found[index] = {"name": study.name, "hash": point.plan.hash, "seed": point.plan.seed, "numbers": told}
-    return found
+            output = {name: {"value": value, "unit": "bits", "samples": 1} for name, value in values.items()}
+            result[index] = {"name": study.name, "hash": point.plan.hash, "seed": point.plan.seed, "numbers": output}
+    return result
 
 
 def test_a_summary_pairs_each_arm_with_the_baseline(toy: Describe) -> None:
@@ -128,34 +128,34 @@ def test_a_summary_pairs_each_arm_with_the_baseline(toy: Describe) -> None:
         ),
     )
 
-    told = summary(study.points, results)
+    output = summary(study.points, results)
 
-    assert told["baseline"]["cost"] == {"unit": "bits", **interval([0.0, 10.0, 20.0]), "difference": None}
-    assert told["other"]["cost"]["mean"] == 12.0  # of 1 and 23
-    assert told["other"]["cost"]["difference"] == {**interval([1.0, 3.0]), "same_sign": 2}
+    assert output["baseline"]["cost"] == {"unit": "bits", **interval([0.0, 10.0, 20.0]), "difference": None}
+    assert output["other"]["cost"]["mean"] == 12.0  # of 1 and 23
+    assert output["other"]["cost"]["difference"] == {**interval([1.0, 3.0]), "same_sign": 2}
 
 
 def test_a_grid_is_paired_value_by_value(toy: Describe) -> None:
     study = toy("sweep.arms={baseline = {}, other = {'regularizer.0.weight' = 0.25}}", "sweep.prior.order=[0, 1]")
 
-    told = summary(study.points, invented(study, lambda arm, seed: {"cost": 2.0 + (arm == "other")}))
+    output = summary(study.points, invented(study, lambda arm, seed: {"cost": 2.0 + (arm == "other")}))
 
-    assert list(told) == [
+    assert list(output) == [
         "baseline, prior.order=0", "baseline, prior.order=1", "other, prior.order=0", "other, prior.order=1"
     ]  # fmt: skip
-    assert told["other, prior.order=1"]["cost"]["difference"]["mean"] == 1.0
+    assert output["other, prior.order=1"]["cost"]["difference"]["mean"] == 1.0
 
 
 CLAIM = ("sweep.claim=[{number = 'cost', arm = 'other'}, {number = 'nothing', arm = 'other'}]", "sweep.seed=[0, 1, 2]")
 
 
-def test_claims_are_told_with_their_verdicts(toy: Describe) -> None:
+def test_claims_are_reported_with_their_verdicts(toy: Describe) -> None:
     study = toy(*ARMS, *CLAIM)
 
-    told = claims(study, invented(study, lambda arm, seed: {"cost": seed - (arm == "other") * (1 + seed / 10)}))
+    output = claims(study, invented(study, lambda arm, seed: {"cost": seed - (arm == "other") * (1 + seed / 10)}))
 
-    assert [claim["verdict"] for claim in told] == ["holds", "not measured"]
-    assert told[0]["difference"]["mean"] == pytest.approx(-1.1)
+    assert [claim["verdict"] for claim in output] == ["holds", "not measured"]
+    assert output[0]["difference"]["mean"] == pytest.approx(-1.1)
 
 
 def test_a_claim_of_what_is_known_sample_by_sample_has_an_interval_over_both(toy: Describe) -> None:
@@ -171,12 +171,12 @@ def test_a_claim_of_what_is_known_sample_by_sample_has_an_interval_over_both(toy
     assert verdicts({"claims": [first]})[0].endswith("; over seeds and 5 samples -1.00 to -1.00")
 
 
-def test_a_claim_about_an_arm_that_failed_is_still_told(toy: Describe) -> None:
+def test_a_claim_about_an_arm_that_failed_is_still_reported(toy: Describe) -> None:
     study = toy(*ARMS, *CLAIM)
 
-    told = claims(study, invented(study, lambda arm, seed: None if arm == "other" else {"cost": 1.0}))
+    output = claims(study, invented(study, lambda arm, seed: None if arm == "other" else {"cost": 1.0}))
 
-    assert [claim["verdict"] for claim in told] == ["not measured", "not measured"]
+    assert [claim["verdict"] for claim in output] == ["not measured", "not measured"]
 
 
 # Running them
@@ -248,8 +248,8 @@ def test_what_is_gathered_names_every_point_and_number(toy: Describe, runs: Path
 
     folder = gather(study, runs, Finished(results, {3: "it broke"}))
 
-    told = json.loads((folder / "sweep.json").read_bytes())
-    assert [run["problem"] for run in told["runs"]] == [None, None, None, "it broke"]
-    assert {"mean", "low", "high", "seeds", "unit", "difference"} == told["arms"]["other"]["cost"].keys()
-    assert told["ran_on"]["settings"]["threads"] == ["1", "2"]
-    assert math.isclose(told["arms"]["baseline"]["cost"]["mean"], 0.5)
+    output = json.loads((folder / "sweep.json").read_bytes())
+    assert [run["problem"] for run in output["runs"]] == [None, None, None, "it broke"]
+    assert {"mean", "low", "high", "seeds", "unit", "difference"} == output["arms"]["other"]["cost"].keys()
+    assert output["ran_on"]["settings"]["threads"] == ["1", "2"]
+    assert math.isclose(output["arms"]["baseline"]["cost"]["mean"], 0.5)

@@ -225,7 +225,9 @@ def test_ids_of_other_data_are_refused(run: Run, tokenizer: Watched, take: Take)
     assert f"delete the folder {folder} and give the same command again" in str(refused.value)
 
 
-def test_kept_ids_are_tried_and_how_many_is_told(run: Run, dataset: Dataset, tokenizer: Watched, take: Take) -> None:
+def test_kept_ids_are_tried_and_how_many_is_reported(
+    run: Run, dataset: Dataset, tokenizer: Watched, take: Take
+) -> None:
     kept = take()
 
     check_round_trip(run, dataset, tokenizer, "train", kept)

@@ -23,7 +23,7 @@ from crtcore.registry import Registry
 
 
 class PairRows:
-    """Rows of id 0 and then id 1, of which the second one counts for as much as it is told."""
+    """Rows of id 0 and then id 1, of which the second one counts as often as its weight."""
 
     sizes: ClassVar[Mapping[str, int]] = {"train": 8, "validation": 4, "test": 4}
     classes = None
@@ -64,9 +64,9 @@ class Learn(ExperimentSpec):
 
     def build(self) -> Experiment:
         """The experiment."""
-        return self.told
+        return self.logits
 
-    def told(self, plan: Plan, run: Run) -> Findings:
+    def logits(self, plan: Plan, run: Run) -> Findings:
         """The logits."""
         prior = trained_prior("prior", plan, run, plan.parts["dataset"].build(), evaluations=self.evaluations)
         with torch.inference_mode():

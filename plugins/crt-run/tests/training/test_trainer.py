@@ -208,7 +208,7 @@ def test_a_kill_between_checkpoints_goes_back_to_the_last_one(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("scores", "best"), [([3.0, 1.0, 2.0, 4.0], 6), ([5.0, 5.0, math.nan], 4), ([4.0, 3.0, -1.0], 12)], ids=str
 )
-def test_the_judged_part_ends_as_it_was_when_it_was_best(tmp_path: Path, scores: list[float], best: int) -> None:
+def test_the_validated_part_ends_as_it_was_when_it_was_best(tmp_path: Path, scores: list[float], best: int) -> None:
     saved = outcome(tmp_path / "best", scores, every=5)
 
     assert saved.tensors["part.main.1.num_batches_tracked"] == best
@@ -227,7 +227,7 @@ def test_a_finished_stage_is_loaded_and_not_trained(tmp_path: Path) -> None:
     assert torch.equal(parts["other"].module.weight, whole.tensors["part.other.weight"])  # type: ignore[arg-type]
 
 
-def test_what_fits_no_part_is_told_with_its_folder(tmp_path: Path) -> None:
+def test_what_fits_no_part_is_reported_with_its_folder(tmp_path: Path) -> None:
     outcome(tmp_path / "it", None, every=5)
     parts = {"main": Part(nn.Linear(2, 2), PLAIN)}
 
@@ -308,7 +308,7 @@ def test_a_leg_says_where_it_began(tmp_path: Path) -> None:
 # What is recorded
 
 
-def test_a_step_that_is_judged_keeps_its_loss_too(tmp_path: Path) -> None:
+def test_a_step_that_is_validated_keeps_its_loss_too(tmp_path: Path) -> None:
     outcome(tmp_path / "it", [4.0, 3.0], every=5)
 
     lines = {line["step"]: line for line in read_records(tmp_path / "it" / RECORDS)}
@@ -517,7 +517,7 @@ def shrink(data: Tensor, encoded: Encoded, progress: float) -> RegularizerOutput
     return RegularizerOutput(encoded.codes.square().sum(), torch.zeros(()), {})
 
 
-def test_gradients_at_the_features_are_told_apart() -> None:
+def test_gradients_at_the_features_are_distinguished() -> None:
     with seeded(0, "tokenizer"):
         tokenizer: Any = Patches().build(Grid(FSQ(levels=(3, 3))), IMAGES[:2])
     chain = Chain().build(tokenizer)
