@@ -17,6 +17,7 @@ from crt_run.runs.run import Run
 from crtcore.compose.plan import load
 from crtcore.kinds import Plan, digest
 
+torch.set_num_threads(1)  # more round otherwise
 SPECS = Path(__file__).resolve().parents[1] / "specs"
 FIRST_STAGES = {
     ("quickstart.toml", "baseline"): ("tokenizer", "8addeb2a5e74"),

@@ -16,6 +16,7 @@ from hypothesis import settings
 from crt_basics import plugin as basics
 from crt_data import plugin as data
 from crt_run import plugin as engine
+from crt_scaling import plugin as scaling
 from crtcore.registry import Registry
 
 settings.register_profile("front", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -100,7 +101,7 @@ def planted() -> ModuleType:
 @pytest.fixture(scope="session")
 def registry(planted: ModuleType) -> Registry:
     """Components of this repository that need no files, and the plugin's."""
-    plugins = {"basics": basics, "data": data, "run": engine}
+    plugins = {"basics": basics, "data": data, "run": engine, "scaling": scaling}
     brought = [(name, component) for name, plugin in plugins.items() for component in plugin.crt_components()]
     return Registry.of([*brought, *(("planted", component) for component in planted.COMPONENTS)])
 
