@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import images
+import jaxtyping
 import pytest
 import torch
 from images import Stepper, built, by_steps, compiled, eager, first_apart, stepped, times, uniforms_of, whole
@@ -21,6 +23,15 @@ def prior() -> Any:
     return built("small", 64, LENGTH)
 
 
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Leaves shape annotations unchecked, which a compiler cannot trace."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("way", [whole, stepped, compiled])
 def test_every_way_draws_the_ids_of_ancestral(way: Any, prior: Any) -> None:
     words = {"backend": "aot_eager"} if way is compiled else {}

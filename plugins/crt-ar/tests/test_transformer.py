@@ -157,6 +157,7 @@ def test_weights_survive_a_state_dict_bit_for_bit() -> None:
     assert torch.equal(other(IDS), prior(IDS))
 
 
+@pytest.mark.slow
 def test_a_compiled_prior_is_one_graph_with_the_same_logits_and_gradients() -> None:
     code = """if True:
         import torch

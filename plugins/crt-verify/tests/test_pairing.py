@@ -218,6 +218,7 @@ def beams(width: int, length: int) -> dict[Tree, int]:
 
 
 @pytest.mark.parametrize(("rule", "exact"), [("recursive", True), ("target-only", True), ("multiround", False)])
+@pytest.mark.slow
 def test_a_million_beams_have_the_targets_distribution_to_sampling_noise(rule: str, exact: bool) -> None:
     """Each tree's distribution is exact; only trees are sampled. 27 rows at 6.3 standard errors: 1e-8 false alarms."""
     logits = {path: table()(torch.tensor([[0, *path]]))[0, -1].detach() for n in range(3) for path in PATHS[n]}

@@ -40,6 +40,9 @@ class LoudCodes(torch.nn.Module):
         rate = features.square().flatten(1).mean(1)
         return BottleneckOutput(features, features, None, rate, features.new_zeros(()))
 
+    def lookup(self, ids: Tensor) -> Tensor:
+        raise AssertionError("continuous codes have no ids")
+
 
 @attrs.frozen(kw_only=True)
 class Words(TokenizerSpec):

@@ -73,6 +73,7 @@ def test_no_pieces_are_no_work(work: Work) -> None:
     assert list(LocalProcesses(Local(workers=2)).run(work, [], lambda place, event: None)) == []
 
 
+@pytest.mark.slow
 def test_what_raises_or_dies_takes_nothing_else_along(work: Work) -> None:
     pieces: list[Json] = [{"number": 0}, {"raise": "this"}, {"die": True}, {"number": 3}, {"die": True}, {"number": 5}]
 

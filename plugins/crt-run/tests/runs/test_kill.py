@@ -62,6 +62,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return content(runs)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
     words = [sys.executable, str(HERE / "killed.py"), str(SPEC), str(tmp_path), "1", "20"]
 
@@ -73,6 +74,7 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(tmp_path: Path) -> 
     assert result["places"] >= 3  # stages it was found in
 
 
+@pytest.mark.slow
 def test_the_command_killed_three_times_ends_with_the_same_bytes(tmp_path: Path, whole: bytes) -> None:
     rng = random.Random(2)
 
@@ -93,6 +95,7 @@ def test_the_command_killed_three_times_ends_with_the_same_bytes(tmp_path: Path,
     [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 75)],
     ids=["Ctrl-C", "SIGTERM"],
 )
+@pytest.mark.slow
 def test_an_interrupt_saves_and_says_how_to_go_on(
     tmp_path: Path, whole: bytes, number: signal.Signals, group: bool, status: int
 ) -> None:
@@ -143,6 +146,7 @@ def test_a_full_disk_is_reported_in_one_line_and_what_is_finished_is_kept(
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
 
 
+@pytest.mark.slow
 def test_a_damaged_stage_ends_the_command_with_one_message_and_status_1(tmp_path: Path) -> None:
     plan = load(SPEC, discover()).points[0].plan
     execute(plan, tmp_path)
