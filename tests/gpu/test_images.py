@@ -42,7 +42,7 @@ def test_every_way_draws_the_ids_of_ancestral(way: Any, prior: Any) -> None:
 def test_a_compiled_step_draws_the_ids_of_ancestral() -> None:
     """In a process of its own, as a compiler cannot trace the shape checks that tests of packages turn on."""
     code = (
-        "import torch; from test_images import LENGTH, built, compiled, first_ids\n"
+        "import torch; from images import compiled; from test_images import LENGTH, built, first_ids\n"
         "ids, expected, others = first_ids(compiled, built('small', 64, LENGTH), backend='aot_eager')\n"
         "print(torch.equal(ids, expected), torch.equal(ids, others))"
     )
