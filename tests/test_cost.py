@@ -30,7 +30,7 @@ from crtcore.hooks import Component
 from crtcore.kinds import PriorSpec, RegularizerSpec, Tokenizer
 from crtcore.registry import Registry
 
-SPECS = Path(__file__).parents[3] / "specs"
+SPECS = Path(__file__).parents[1] / "specs"
 SMOKE = str(SPECS / "smoke.toml")
 
 

@@ -21,7 +21,7 @@ from crtcore.compose.plan import load
 from crtcore.registry import discover
 
 HERE = Path(__file__).parent
-SPEC = HERE.parents[3] / "specs" / "smoke.toml"
+SPEC = HERE.parents[0] / "specs" / "smoke.toml"
 PATIENCE = 120.0
 
 
