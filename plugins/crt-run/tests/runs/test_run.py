@@ -384,7 +384,7 @@ def test_one_that_waits_for_another_stops_when_asked(plan: Plan, runs: Path) -> 
 
 
 def _execute(plan: Plan, runs: Path, gate: Any, steps: Any, ends: Any) -> None:
-    """In a process: runs the plan, counts the steps it takes, tells the result."""
+    """In a process: runs the plan, counts the steps it takes, returns the result."""
     advance = train.Trainer.advance
 
     def counted(self: train.Trainer, objective: Any) -> train.Loss:
