@@ -343,7 +343,7 @@ def test_text_that_is_not_toml_is_reported_with_its_line(tmp_path: Path, text: s
         "a = " + "[" * 300 + "]" * 300,
         "a = " + "{a = " * 200 + "1" + "}" * 200,
         ".".join(["a"] * 900) + " = 1",
-        ".".join(["a"] * 100_000) + " = 1",
+        ".".join(["a"] * 2_000) + " = 1",
         "[" + ".".join(["a"] * 100) + "]",
     ],
 )
