@@ -15,7 +15,15 @@ from crtcore.errors import RunError
 Validator: TypeAlias = "Callable[[Any, attrs.Attribute[Any], Any], None]"
 
 COSMETIC = {"cosmetic": True}
-"""Metadata of a field that changes no result (`attrs.field(metadata=COSMETIC)`): hashes leave it out."""
+"""Metadata of a field that changes no result (`attrs.field(metadata=COSMETIC)`): hashes leave it out.
+
+A function in place of True takes the spec and returns whether the field changes no result there.
+"""
+FILES = {"files": True}
+"""Metadata of a field that holds the path of a file or folder: results depend on what is in it, not on the path.
+
+A function in place of True takes the value, or an entry of it, and returns whether it is a path.
+"""
 
 
 class FieldError(ValueError):
@@ -45,6 +53,13 @@ class Spec:
     def example_in(self, folder: Path) -> Self:
         """What laws are tried on: this spec, reading what it has just put into an empty folder, if it reads files."""
         return self
+
+
+def names_files(field: attrs.Attribute[Any], value: Any) -> list[str]:
+    """The paths in the value of a field: of one with the metadata `FILES`, what is not empty."""
+    mark = field.metadata.get("files")
+    entries = value if isinstance(value, tuple) else (value,)
+    return [entry for entry in entries if mark and entry and (mark is True or mark(entry))]
 
 
 def resolve(name: str) -> Any:

@@ -103,7 +103,7 @@ def outline(study: Study) -> dict[str, Any]:
             "grid": list(point.grid),
             "seed": point.plan.seed,
             "hash": point.plan.hash,
-            "steps": {stage: training.steps for stage, training in point.plan.training.items()},
+            "steps": {stage.name: stage.steps for stage in point.plan.stages},
         }
         for point in study.points
     ]
@@ -112,7 +112,7 @@ def outline(study: Study) -> dict[str, Any]:
 
 def summary(spec: Path, study: Study) -> str:
     """One line on a study with nothing wrong."""
-    steps = sum(point.plan.experiment.training_steps(point.plan) for point in study.points)
+    steps = sum(stage.steps for point in study.points for stage in point.plan.stages)
     count = len(study.points)
     return f"{spec}: ok; {count} {'run' if count == 1 else 'runs'}, {steps:,} training steps"
 

@@ -68,12 +68,17 @@ def describe(made: Any, registry: Registry, *, cosmetic: bool = True) -> Any:
         fields = {
             field.name: describe(value, registry, cosmetic=cosmetic)
             for field in attrs.fields(type(made))
-            if (value := getattr(made, field.name)) is not None and (cosmetic or not field.metadata.get("cosmetic"))
+            if (value := getattr(made, field.name)) is not None and (cosmetic or not _cosmetic(field, made))
         }
         return {"use": registry.name(made), **fields} if isinstance(made, Spec) else fields
     if isinstance(made, tuple):
         return [describe(entry, registry, cosmetic=cosmetic) for entry in made]
     return made
+
+
+def _cosmetic(field: attrs.Attribute[Any], made: Any) -> bool:
+    mark = field.metadata.get("cosmetic", False)
+    return bool(mark(made) if callable(mark) else mark)
 
 
 def shown(value: Any) -> str:

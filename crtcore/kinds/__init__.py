@@ -6,12 +6,13 @@ from crtcore.kinds.bottleneck import Bottleneck, BottleneckOutput, BottleneckSpe
 from crtcore.kinds.dataset import Batch, Dataset, DatasetSpec
 from crtcore.kinds.decoder import Decoder, DecoderSpec, Generation, Request
 from crtcore.kinds.executor import Done, Executor, ExecutorSpec, Json, Report, Work
-from crtcore.kinds.experiment import Experiment, ExperimentSpec, Outline, Plan, Role, Run, Stage, Step, digest
+from crtcore.kinds.experiment import Experiment, ExperimentSpec, Plan, Role, Run, Stage, StagePlan, digest
 from crtcore.kinds.findings import Figure, Findings, Row, TradeOff
 from crtcore.kinds.metric import Evidence, Measurement, Metric, MetricSpec
 from crtcore.kinds.prior import Prior, PriorSpec, Session, Trunk
 from crtcore.kinds.regularizer import Regularizer, RegularizerOutput, RegularizerSpec
 from crtcore.kinds.tokenizer import Encoded, Tokenizer, TokenizerSpec
+from crtcore.kinds.view import View
 from crtcore.spec import Spec
 
 KINDS: Mapping[str, type[Spec]] = {
@@ -26,7 +27,8 @@ KINDS: Mapping[str, type[Spec]] = {
 __all__ = [
     "KINDS", "Batch", "Bottleneck", "BottleneckOutput", "BottleneckSpec", "Dataset", "DatasetSpec", "Decoder",
     "DecoderSpec", "Done", "Encoded", "Evidence", "Executor", "ExecutorSpec", "Experiment", "ExperimentSpec",
-    "Figure", "Findings", "Generation", "Json", "Measurement", "Metric", "MetricSpec", "Outline", "Plan",
+    "Figure", "Findings", "Generation", "Json", "Measurement", "Metric", "MetricSpec", "Plan",
     "Prior", "PriorSpec", "Regularizer", "RegularizerOutput", "RegularizerSpec", "Report", "Request", "Role", "Row",
-    "Run", "Session", "Stage", "Step", "Tokenizer", "TokenizerSpec", "TradeOff", "Trunk", "Work", "digest",
+    "Run", "Session", "Stage", "StagePlan", "Tokenizer", "TokenizerSpec", "TradeOff", "Trunk", "View", "Work",
+    "digest",
 ]  # fmt: skip

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import attrs
 import torch
 from torch import Tensor
 
@@ -14,38 +13,22 @@ from crt_basics.metrics.code_length import fitted_width, residual_bits
 from crt_basics.metrics.specs import CodeLength, Frechet, KernelDistance
 from crt_basics.metrics.whitened import Whitened, whitened
 from crt_cost.flops import counted, non_embedding_parameters, sample_flops
-from crt_run.training.ids import StoredIds, encoded, spread
-from crt_run.training.order import seeded
-from crt_run.training.stages import (
-    TOKENIZER,
-    Split,
-    build_dataset,
-    compression,
-    decoded,
-    evidence,
-    generated,
-    keep,
-    modelling,
-    taken,
-    trained_tokenizer,
-)
-from crt_scaling.cooled import Schedule, cooled
-from crt_scaling.numbers import BASELINE, REGULARIZED, Arm, Trial, findings
-from crt_scaling.spec import Scaling
+from crt_run.likelihood import scored
+from crt_run.training.ids import encoded, spread
+from crt_run.training.objective import Inputs, built, trained
+from crt_run.training.stages import Split, build_dataset, decoded, evidence, generated, keep, taken
+from crt_scaling.cooled import cooled
+from crt_scaling.numbers import Arm, Trial, findings
+from crt_scaling.spec import BASELINE, REGULARIZED, Scaling
 from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Dataset, Evidence, Findings, Measurement, Plan, Run
-from crtcore.likelihood import scored
-from crtcore.noise import Noise
+from crtcore.kinds import Dataset, Evidence, Findings, Measurement, Plan, Run, StagePlan
 
 
 class Compressed(NamedTuple):
     """A trained tokenizer, and the encoded data."""
 
     name: str
-    plan: Plan
-    """The plan that trained it."""
     tokenizer: Any
-    train: Split
     test: Split
     evidence: Evidence
     """Holds reconstructions in place of draws."""
@@ -67,40 +50,38 @@ class ScalingExperiment:
             raise RunError("scaling: expected images with levels, got a dataset without")
         features = whitened(taken(dataset, "train", spread(dataset.sizes["train"])), self.spec.dimensions)
         arms = {}
-        for name, own in variants(plan, self.spec).items():
-            compressed = self._compressed(name, own, run, dataset)
-            step = step_flops(own, run, dataset)
+        for name in (BASELINE, REGULARIZED):
+            first, *priors = (stage for stage in plan.stages if stage.name.startswith(f"{name}-"))
+            inputs = Inputs(first, dataset, run=run)
+            compressed = self._compressed(name, inputs, run, dataset)
             arms[name] = Arm(
-                step * own.training["tokenizer"].steps,
+                step_flops(inputs) * first.training.steps,
                 rest_bits(compressed.evidence, dataset.levels),
-                list(self._trials(compressed, features, run, dataset)),
+                list(self._trials(compressed, priors, features, run, dataset)),
             )
         return findings(arms, features(taken(dataset, "test", spread(dataset.sizes["test"]))), plan.seed)
 
-    def _compressed(self, name: str, plan: Plan, run: Run, dataset: Dataset) -> Compressed:
-        tokenizer = trained_tokenizer(plan, run, dataset, f"{name}-tokenizer")
+    def _compressed(self, name: str, inputs: Inputs, run: Run, dataset: Dataset) -> Compressed:
+        tokenizer, plan = trained(inputs), inputs.stage.plan
         rows = {split: spread(dataset.sizes[split]) for split in ("train", "test")}
         train, test = (Split(own, *encoded(run, dataset, tokenizer, split, own)) for split, own in rows.items())
         with torch.inference_mode():
             zeros = torch.zeros(len(test.ids))
             samples = evidence(plan, dataset, tokenizer, train, test, drawn=test.ids, id_nats=zeros)
         run.note_backends(f"{name} tokenizer", tokenizer)
-        return Compressed(name, plan, tokenizer, train, test, samples)
+        return Compressed(name, tokenizer, test, samples)
 
-    def _trials(self, compressed: Compressed, features: Whitened, run: Run, dataset: Dataset) -> Iterator[Trial]:
+    def _trials(
+        self, compressed: Compressed, priors: Sequence[StagePlan], features: Whitened, run: Run, dataset: Dataset
+    ) -> Iterator[Trial]:
         """Every prior over a tokenizer's ids, after every length of training."""
-        plan, training, tokenizer = compressed.plan, compressed.plan.training["prior"], compressed.tokenizer
-        noise = Noise(plan.seed, "order of the prior's batches")
-        for index, spec in enumerate(plan.parts["prior"]):
-            with seeded(plan.seed, f"prior.{index}"):
-                prior = spec.build(tokenizer.vocabulary, tokenizer.length, dataset.classes).to(run.device)
-            codes = StoredIds(compressed.train.ids, compressed.train.class_ids, None)
-            objective = modelling(prior, codes, noise=noise, batch=training.batch)
-            reads = (*TOKENIZER, f"prior.{index}", "training.prior")
-            schedule = Schedule(f"{compressed.name}-prior-{index}", reads, plan, training, objective)
-            step = training.batch * sample_flops(prior, tokenizer.length)
-            for length in cooled(prior, schedule, self.spec.lengths(training), run):
-                samples = self._sampled(prior, schedule, length, compressed, run)
+        results = {f"{compressed.name}-tokenizer": compressed.tokenizer}
+        for index, stage in enumerate(priors):
+            objective = built(Inputs(stage, dataset, results, run))
+            prior: Any = objective.parts["prior"].module
+            step = stage.training.batch * sample_flops(prior, objective.ids)
+            for length in cooled(stage, objective, self.spec.lengths(stage.training), run):
+                samples = self._sampled(prior, stage, length, compressed, run)
                 yield Trial(
                     prior=index,
                     parameters=non_embedding_parameters(prior),
@@ -112,19 +93,18 @@ class ScalingExperiment:
                 )
             run.note_backends(f"{compressed.name} prior {index}", prior)
 
-    def _sampled(self, prior: Any, schedule: Schedule, length: int, compressed: Compressed, run: Run) -> Evidence:
+    def _sampled(self, prior: Any, stage: StagePlan, length: int, compressed: Compressed, run: Run) -> Evidence:
         """Samples of a prior and the nats of held-out ids; both are saved, so that a second run reads them."""
         if run.stopping():
             raise Stopped
         tokenizer, (_, ids, class_ids) = compressed.tokenizer, compressed.test
-        reads = (*schedule.reads, "decoder", "sampling")
-        with run.stage(f"{schedule.name}-drawn-{length}", reads, schedule.plan) as stage:
-            if not stage.finished:
+        with run.stage(stage, f"drawn-{length}", ("decoder", "sampling")) as opened:
+            if not opened.finished:
                 with torch.inference_mode():
-                    drawn = generated(schedule.plan, run, tokenizer, prior, ids, class_ids).ids
+                    drawn = generated(stage.plan, run, tokenizer, prior, ids, class_ids).ids
                     nats = scored(prior, ids, class_ids)
-                stage.save(length, {"drawn": drawn, "nats": nats}, {"step": length}, final=True)
-            saved = stage.latest()
+                opened.save(length, {"drawn": drawn, "nats": nats}, {"step": length}, final=True)
+            saved = opened.latest()
         assert saved is not None
         with torch.inference_mode():
             images = decoded(tokenizer, saved.tensors["drawn"].to(run.device), class_ids, image=True)
@@ -144,29 +124,7 @@ def rest_bits(samples: Evidence, levels: int) -> Tensor:
     return residual_bits(samples.real, samples.reconstructed, levels, width)
 
 
-def variants(plan: Plan, spec: Scaling) -> Mapping[str, Plan]:
-    """The plan of each tokenizer: without regularisers, or with them and fewer steps."""
-    steps = spec.discounted(plan.training["tokenizer"].steps)
-    shorter = {**plan.training, "tokenizer": attrs.evolve(plan.training["tokenizer"], steps=steps)}
-    training = plan.identity["training"]
-    return {
-        BASELINE: attrs.evolve(
-            plan,
-            parts={**plan.parts, "regularizer": ()},
-            identity={name: value for name, value in plan.identity.items() if name != "regularizer"},
-        ),
-        REGULARIZED: attrs.evolve(
-            plan,
-            training=shorter,
-            identity={
-                **plan.identity,
-                "training": {**training, "tokenizer": {**training["tokenizer"], "steps": steps}},
-            },
-        ),
-    }
-
-
-def step_flops(plan: Plan, run: Run, dataset: Dataset) -> int:
+def step_flops(inputs: Inputs) -> int:
     """FLOPs of one step of a tokenizer with its regularisers, at the end of training."""
-    objective = compression(plan, run, dataset).objective
-    return counted(lambda: objective(0, 1.0).total)
+    objective = built(inputs)
+    return counted(lambda: objective.loss(0, 1.0).total)

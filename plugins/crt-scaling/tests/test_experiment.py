@@ -197,7 +197,7 @@ def test_the_steps_to_wait_for_are_those_that_are_taken(small: tuple[dict[str, A
 
     execute(plan(), tmp_path, report)
 
-    assert sum(end - start for start, end in taken.values()) == plan().experiment.training_steps(plan())
+    assert sum(end - start for start, end in taken.values()) == sum(stage.steps for stage in plan().stages)
 
 
 @pytest.mark.parametrize(

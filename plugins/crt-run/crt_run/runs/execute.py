@@ -15,9 +15,11 @@ import tomli_w
 import torch
 
 from crt_run.runs import checkpoint
+from crt_run.runs.code import code_of, components, difference
+from crt_run.runs.contents import of_plan
 from crt_run.runs.files import write, write_json
 from crt_run.runs.provenance import git_state, versions
-from crt_run.runs.records import RESULT, read_json
+from crt_run.runs.records import RECORDS, RESULT, read_json
 from crt_run.runs.run import Run, address, alone
 from crt_run.sweeps.points import finite, flat
 from crtcore.compose.document import Document
@@ -41,18 +43,31 @@ def finished(plan: Plan, runs: Path) -> dict[str, Any] | None:
     return read_json(path) if path.is_file() else None
 
 
+def outdated(plan: Plan, runs: Path) -> str:
+    """How the code that made a plan's result differs from what is installed now; empty if it does not."""
+    return difference(read_json(address(plan, runs) / "run.json").get("code", {}), code_of(plan))
+
+
 def execute(
-    plan: Plan, runs: Path, report: Report = lambda event: None, stopping: Callable[[], bool] = lambda: False
-) -> dict[str, Any]:
+    plan: Plan, runs: Path, report: Report = lambda event: None, stopping: Callable[[], bool] = lambda: False,
+    *, fresh: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """Runs a plan from the start or from where it stopped, or reads its result if it is finished.
 
+    A fresh run does again what other code made.
     Raises: RunError if it cannot go on, Stopped after a save if `stopping` returns True.
     """
-    run = Run(plan, runs, report, stopping)
+    plan = of_plan(plan, runs)
+    run = Run(plan, runs, report, stopping, fresh=fresh)
     with alone(run.folder, stopping):
         result = finished(plan, runs)
-        if result is not None:
+        changed = "" if result is None else outdated(plan, runs)
+        if result is not None and not (fresh and changed):
+            if changed:
+                run.note(f"{plan.name}: the result was made by other code ({changed}); --fresh runs it again")
             return result
+        if changed:
+            (run.folder / RECORDS).unlink(missing_ok=True)
         checkpoint.tidy(run.folder)
         started = time.time()
         _describe(run, started, None)
@@ -79,7 +94,7 @@ def work(piece: Json, report: Report) -> Json:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     (point,) = study(Document(dict(piece["document"]), {}), discover()).points
     try:
-        result = execute(point.plan, Path(piece["runs"]), report, stop.is_set)
+        result = execute(point.plan, Path(piece["runs"]), report, stop.is_set, fresh=piece["fresh"])
     except Stopped:
         return {"stopped": True}
     except RunError as error:
@@ -114,6 +129,8 @@ def _describe(run: Run, started: float, ended: float | None) -> None:
             "hash": run.plan.hash,
             "seed": run.plan.seed,
             "command": shlex.join(sys.argv),
+            "components": components(run.plan),
+            "code": code_of(run.plan),
             "versions": versions(),
             "python": platform.python_version(),
             "machine": f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",

@@ -21,7 +21,7 @@ from crt_laws.toys import LinearChain
 from crt_run.runs import checkpoint, files
 from crt_run.runs.execute import execute, finished
 from crt_run.runs.records import RECORDS, append, read_records
-from crt_run.runs.run import Run, address
+from crt_run.runs.run import CODE, Run, address
 from crt_run.training import trainer as train
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Measurement, Plan
@@ -354,7 +354,7 @@ def test_what_killed_writers_left_aside_in_a_stage_is_cleared(plan: Plan, runs: 
 
     execute(plan, runs)
 
-    assert sorted(path.name for path in stage.iterdir()) == ["final", RECORDS]
+    assert sorted(path.name for path in stage.iterdir()) == [CODE, "final", RECORDS]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
