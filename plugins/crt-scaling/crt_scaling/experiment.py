@@ -16,19 +16,8 @@ from crt_basics.metrics.whitened import Whitened, whitened
 from crt_cost.flops import counted, non_embedding_parameters, sample_flops
 from crt_run.training.ids import StoredIds, encoded, spread
 from crt_run.training.order import seeded
-from crt_run.training.stages import (
-    TOKENIZER,
-    Split,
-    build_dataset,
-    compression,
-    decoded,
-    evidence,
-    generated,
-    keep,
-    modelling,
-    taken,
-    trained_tokenizer,
-)
+from crt_run.training.sampling import Split, decoded, evidence, generated, keep, taken
+from crt_run.training.stages import TOKENIZER, build_dataset, compression, modelling, trained_tokenizer
 from crt_scaling.cooled import Schedule, cooled
 from crt_scaling.numbers import BASELINE, REGULARIZED, Arm, Trial, findings
 from crt_scaling.spec import Scaling

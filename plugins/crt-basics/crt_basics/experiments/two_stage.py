@@ -13,16 +13,8 @@ from crt_basics.experiments.specs import TwoStage
 from crt_basics.metrics.code_length import unigram_nats
 from crt_run.training.ids import check_round_trip, coded, encoded, spread
 from crt_run.training.order import seeded
-from crt_run.training.stages import (
-    TOKENIZER,
-    Split,
-    build_dataset,
-    evidence,
-    generated,
-    keep,
-    modelling,
-    trained_tokenizer,
-)
+from crt_run.training.sampling import Split, evidence, generated, keep
+from crt_run.training.stages import TOKENIZER, build_dataset, modelling, trained_tokenizer
 from crt_run.training.trainer import Part, fit
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Evidence, Findings, Generation, Measurement, Metric, Plan, Prior, Run, Tokenizer
