@@ -1,65 +1,107 @@
-"""What experiments share once their parts are trained: generating ids, and the evidence that metrics score."""
+"""What experiments share once their parts are trained: samples in batches, generated, decoded, scored and dropped."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from crt_run.training.ids import batches
-from crtcore.kinds import Dataset, Evidence, Generation, Plan, Prior, Request, Run, Tokenizer
-from crtcore.likelihood import CHUNK
+from crt_run.training.ids import StoredIds, batches
+from crtcore.errors import Stopped
+from crtcore.kinds import Dataset, Evidence, Generation, Plan, Prior, Request, Run, Tokenizer, Train
+from crtcore.likelihood import CHUNK, scored
 from crtcore.noise import Noise
 from crtcore.settings import Limits
 
+BATCH = CHUNK
+"""Samples that are generated at a time; no number depends on it."""
 SHOWN = 40
 """Samples that are kept for the report."""
 
 
-def generated(
-    plan: Plan, run: Run, tokenizer: Tokenizer, prior: Prior, ids: Tensor, class_ids: Tensor | None,
-    *, draft: Prior | None = None,
-) -> Generation:  # fmt: skip
-    """Generates one sample for each row of held-out `ids`, of the same class."""
-    decoder = plan.parts["decoder"].build()
-    seeds = Noise(plan.seed, "draws").seeds(torch.arange(len(ids))).to(ids.device)
-    request = Request(ids[:, :0], Limits(length=tokenizer.length), plan.sampling, class_ids, seeds)
-    generation: Generation = decoder.generate(prior, request, draft=draft)
-    run.note_backends("decoder", decoder)
-    return generation
-
-
-class Split(NamedTuple):
-    """Samples of a split, with their ids and classes."""
-
-    rows: Int[Tensor, " b"]
-    ids: Int[Tensor, "b n"]
-    class_ids: Int[Tensor, " b"] | None
-
-
-def evidence(
-    plan: Plan, dataset: Dataset, tokenizer: Tokenizer, train: Split, test: Split, *, drawn: Tensor, id_nats: Tensor
-) -> Evidence:
-    """What metrics score: data, their reconstructions, and the decoded `drawn` ids."""
+def train_data(
+    plan: Plan, dataset: Dataset, tokenizer: Tokenizer, codes: StoredIds, rows: Int[Tensor, " b"], *, held_out: int
+) -> Train:
+    """What metrics are fitted on: the training samples `rows`, and their reconstructions from the ids `codes`."""
     image = plan.parts["dataset"].form == "image"
-    return Evidence(
-        train=taken(dataset, "train", train.rows),
-        train_reconstructed=decoded(tokenizer, train.ids, train.class_ids, image=image),
-        real=taken(dataset, "test", test.rows),
-        reconstructed=decoded(tokenizer, test.ids, test.class_ids, image=image),
-        generated=decoded(tokenizer, drawn, test.class_ids, image=image),
-        ids=test.ids.cpu(),
-        id_nats=id_nats.cpu(),
+    return Train(
+        samples=len(rows),
+        data=lambda chosen: taken(dataset, "train", rows[chosen]),
+        reconstructed=lambda chosen: decoded(tokenizer, *codes.at(rows[chosen]), image=image),
+        held_out=held_out,
         vocabulary=tokenizer.vocabulary,
         levels=dataset.levels,
+        shared={},
     )
 
 
-def keep(run: Run, samples: Evidence) -> None:
-    """Saves some samples for the report."""
-    run.keep({name: getattr(samples, name)[:SHOWN] for name in ("real", "reconstructed", "generated")})
+def generator(
+    plan: Plan, run: Run, tokenizer: Tokenizer, prior: Prior, *, draft: Prior | None = None
+) -> Callable[[Int[Tensor, " b"], Int[Tensor, " b"] | None], Generation]:
+    """Generates a row of ids for each of some held-out samples, by their numbers and class ids.
+
+    The seed of a row depends on its number alone, so that rows are the same in any batch.
+    """
+    decoder, noise = plan.parts["decoder"].build(), Noise(plan.seed, "draws")
+
+    def generate(numbers: Int[Tensor, " b"], class_ids: Int[Tensor, " b"] | None) -> Generation:
+        prompt = torch.empty(len(numbers), 0, dtype=torch.int64, device=run.device)
+        seeds = noise.seeds(numbers).to(run.device)
+        request = Request(prompt, Limits(length=tokenizer.length), plan.sampling, class_ids, seeds)
+        generation: Generation = decoder.generate(prior, request, draft=draft)
+        run.note_backends("decoder", decoder)
+        return generation
+
+    return generate
+
+
+class Sampled(NamedTuple):
+    """A batch of held-out samples, and the ids that were generated for it."""
+
+    evidence: Evidence
+    generation: Generation
+
+
+def sampled(
+    plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer, prior: Prior, rows: Int[Tensor, " b"],
+    *, draft: Prior | None = None,
+) -> Iterator[Sampled]:  # fmt: skip
+    """Generates and decodes a sample for each of the held-out samples `rows`, of the same class, in batches.
+
+    The first samples are kept for the report. A caller that drops a batch frees it.
+    Raises: Stopped between two batches.
+    """
+    image = plan.parts["dataset"].form == "image"
+    generate = generator(plan, run, tokenizer, prior, draft=draft)
+    first: list[Evidence] = []
+    for numbers in torch.split(torch.arange(len(rows)), BATCH):
+        if run.stopping():
+            raise Stopped
+        batch = dataset.take("test", rows[numbers])
+        class_ids = None if batch.class_ids is None else batch.class_ids.to(run.device)
+        ids = tokenizer.encode(batch.data.to(run.device), class_ids)
+        generation = generate(numbers, class_ids)
+        evidence = Evidence(
+            rows=numbers,
+            real=batch.data,
+            reconstructed=decoded(tokenizer, ids, class_ids, image=image),
+            generated=decoded(tokenizer, generation.ids, class_ids, image=image),
+            ids=ids.cpu(),
+            id_nats=scored(prior, ids, class_ids).cpu(),
+        )
+        if numbers[0] < SHOWN:
+            first.append(evidence)
+            keep(run, first)
+        yield Sampled(evidence, generation)
+
+
+def keep(run: Run, first: Sequence[Evidence]) -> None:
+    """Saves the first samples for the report."""
+    names = ("real", "reconstructed", "generated")
+    run.keep({name: torch.cat([getattr(batch, name) for batch in first])[:SHOWN] for name in names})
 
 
 def taken(dataset: Dataset, split: str, rows: Int[Tensor, " b"]) -> Tensor:
