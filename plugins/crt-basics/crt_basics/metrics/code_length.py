@@ -6,6 +6,7 @@ Axes: b batch, v ids of the vocabulary.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from crt_basics.metrics.specs import CodeLength
 from crt_run.statistics import mean_of
-from crt_run.streams import Moments
+from crt_run.streams import Moments, numbered
 from crtcore.kinds import Evidence, Measurement, Train
 from crtcore.likelihood import CHUNK
 from crtcore.noise import Noise
@@ -58,10 +59,7 @@ class TwoPartCode:
         most = max(1, FITTED // train.data(rows[:1]).numel())
         if train.samples > most:
             rows = Noise(0, "samples that fit the width").order(train.samples)[:most].sort().values
-        data, reconstructed = (
-            torch.cat([read(some) for some in torch.split(rows, CHUNK)]) for read in (train.data, train.reconstructed)
-        )
-        self.width = fitted_width(data, reconstructed, self.levels)
+        self.width = fitted_width(_read(train.data, rows), _read(train.reconstructed, rows), self.levels)
 
     def rest(self, data: Float[Tensor, "b ..."], reconstruction: Float[Tensor, "b ..."]) -> Float[Tensor, " b"]:
         """The bits of each sample given its ids.
@@ -94,6 +92,15 @@ class TwoPartCode:
             "nominal_rate_bits": Measurement(nominal, "bits", count),
             "unigram_entropy_bits": Measurement(unigram, "bits", count),
         }
+
+
+def _read(read: Callable[[Int[Tensor, " b"]], Tensor], rows: Int[Tensor, " b"]) -> Tensor:
+    """The samples `rows`, read a few at a time into one place: joining parts would take twice the memory."""
+    first = read(rows[:1])
+    whole = first.new_empty(len(rows), *first.shape[1:])
+    for chosen in numbered(len(rows)):
+        whole[chosen] = read(rows[chosen])
+    return whole
 
 
 def entropy_nats(counts: Int[Tensor, " v"]) -> float:
