@@ -25,10 +25,15 @@ ENOUGH = 0.95
 
 def averaged(values: Float[Tensor, " b"], unit: str) -> Measurement:
     """Mean and t interval over samples; one sample has no interval."""
-    mean, count = float(values.mean()), len(values)
+    count = len(values)
+    return mean_of(float(values.mean()), float(values.std()) if count > 1 else 0.0, count, unit)
+
+
+def mean_of(mean: float, deviation: float, count: int, unit: str) -> Measurement:
+    """A mean and its t interval, from the mean and the standard deviation of `count` samples."""
     if count < 2:
         return Measurement(mean, unit, count)
-    half = float(_quantile(count) * values.std() / math.sqrt(count))
+    half = float(_quantile(count) * deviation / math.sqrt(count))
     return Measurement(mean, unit, count, mean - half, mean + half)
 
 

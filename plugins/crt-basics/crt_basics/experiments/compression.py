@@ -9,7 +9,8 @@ from crt_basics.experiments.specs import Compression
 from crt_run.statistics import averaged
 from crt_run.training.ids import batches, spread
 from crt_run.training.objective import Inputs, trained
-from crt_run.training.stages import SHOWN, build_dataset
+from crt_run.training.sampling import SHOWN
+from crt_run.training.stages import build_dataset
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Encoded, Findings, Measurement, Plan, Run, Tokenizer
 

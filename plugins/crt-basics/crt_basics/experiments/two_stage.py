@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from crt_basics.experiments.compression import error_scale
+from crt_basics.experiments.own_numbers import OwnNumbers
 from crt_basics.experiments.specs import TwoStage
-from crt_basics.metrics.code_length import unigram_nats
-from crt_run.likelihood import scored
-from crt_run.training.ids import coded, encoded, spread
+from crt_run.training.ids import coded, spread
 from crt_run.training.objective import Inputs, trained
 from crt_run.training.order import seeded
-from crt_run.training.stages import Split, build_dataset, evidence, generated, keep
+from crt_run.training.sampling import sampled, train_data
+from crt_run.training.stages import build_dataset
 from crtcore.errors import Stopped
-from crtcore.kinds import Dataset, Evidence, Findings, Generation, Measurement, Metric, Plan, Prior, Run, Tokenizer
+from crtcore.kinds import Dataset, Findings, Measurement, Metric, Plan, Prior, Run, Tokenizer
 
 
 class TwoStageExperiment:
@@ -52,17 +50,19 @@ class TwoStageExperiment:
         *, metrics: Sequence[Metric],
     ) -> dict[str, Measurement]:  # fmt: skip
         fitted, held_out = (spread(dataset.sizes[split], self.spec.samples) for split in ("train", "test"))
-        known = coded(run, plan.stages[0], dataset, tokenizer, "train").at(fitted)
-        ids, class_ids = encoded(run, dataset, tokenizer, "test", held_out)
-        generation = generated(plan, run, tokenizer, prior, ids, class_ids, draft=draft)
-        nats = scored(prior, ids, class_ids)
-        splits = Split(fitted, *known), Split(held_out, ids, class_ids)
-        samples = evidence(plan, dataset, tokenizer, *splits, drawn=generation.ids, id_nats=nats)
-        keep(run, samples)
+        codes = coded(run, plan.stages[0], dataset, tokenizer, "train")
+        train = train_data(plan, dataset, tokenizer, codes, fitted, held_out=len(held_out))
+        own = OwnNumbers(tokenizer.vocabulary, dataset.levels)
+        for metric in metrics:
+            metric.fit(train)
+        for evidence, generation in sampled(plan, run, dataset, tokenizer, prior, held_out, draft=draft):
+            own.update(evidence, generation)
+            for metric in metrics:
+                metric.update(evidence)
         numbers: dict[str, Measurement] = {}
         for metric in metrics:
-            numbers |= metric(samples)
-        return numbers | _own_numbers(samples, generation)
+            numbers |= metric.compute()
+        return numbers | own.compute()
 
 
 def _pretrained(role: str, plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> Any:
@@ -70,20 +70,3 @@ def _pretrained(role: str, plan: Plan, run: Run, dataset: Dataset, tokenizer: To
     with seeded(plan.seed, role):
         prior: Any = plan.parts[role].build(tokenizer.vocabulary, tokenizer.length, dataset.classes)
     return prior.to(run.device).eval()
-
-
-def _own_numbers(samples: Evidence, generation: Generation) -> dict[str, Measurement]:
-    """Numbers of every two-stage run, whatever its metrics: error, use of codes, and calls of the target."""
-    scale, unit = error_scale(samples.levels)
-    error = (samples.real.double() - samples.reconstructed).square().mean() * scale**2
-    emitted = int((generation.ids >= 0).sum())
-    present = samples.ids[samples.ids >= 0]
-    unigram = unigram_nats(present)
-    count = len(samples.real)
-    return {
-        "reconstruction_mse": Measurement(float(error), unit, count),
-        "codes_used": Measurement(float(len(torch.unique(present))), "codes", count),
-        "code_perplexity": Measurement(math.exp(unigram), "codes", count),
-        "code_entropy_bits": Measurement(unigram / math.log(2), "bits per id", count),
-        "target_calls_per_id": Measurement(float(generation.target_calls.sum()) / emitted, "calls", emitted),
-    }

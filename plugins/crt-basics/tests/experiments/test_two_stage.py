@@ -23,6 +23,7 @@ from crt_laws.toys import LinearPatches, Patches
 from crt_run.likelihood import nats
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
+from crt_run.training import sampling
 from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
 from crtcore.errors import RunError
@@ -367,6 +368,32 @@ def test_an_ancestral_decoder_calls_the_target_once_for_each_id(tmp_path: Path) 
     number = execute(plan(), tmp_path)["numbers"]["target_calls_per_id"]
 
     assert number == {"value": 1.0, "unit": "calls", "samples": SIZES["test"] * 4}
+
+
+def test_no_number_depends_on_how_many_samples_are_generated_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = [
+        {"use": "code-length"}, {"use": "frechet", "dimensions": 4},
+        {"use": "kernel-distance", "dimensions": 4, "subsets": 3},
+    ]  # fmt: skip
+    small = plan(metric=metric)
+    whole = execute(small, tmp_path / "whole")["numbers"]
+    drawn = SEEN.pop("drawn")
+    monkeypatch.setattr(sampling, "BATCH", 7)
+
+    numbers = execute(small, tmp_path / "sevens")["numbers"]
+
+    assert [len(ids) for ids in SEEN["drawn"]] == [7, 7, 7, 7, 2]
+    assert torch.equal(torch.cat(SEEN["drawn"]), torch.cat(drawn))
+    kept, again = (
+        checkpoint.load(tmp_path / name / small.name / small.hash / "samples").tensors for name in ("whole", "sevens")
+    )
+    assert all(torch.equal(again[name], data) for name, data in kept.items())
+    for name, number in whole.items():
+        assert numbers[name].keys() == number.keys()
+        for end in {"value", "low", "high"} & number.keys():
+            assert numbers[name][end] == pytest.approx(number[end], rel=1e-10), name
 
 
 def test_the_samples_kept_for_the_report_are_held_out_ones(tmp_path: Path) -> None:
