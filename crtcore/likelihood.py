@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from crtcore.kinds import Prior
+    from crtcore.noise import Noise
 
 CHUNK = 256
 """Samples that are scored at a time."""
@@ -22,6 +23,8 @@ def nats(
     ids: Int[Tensor, "b n"],
     class_ids: Int[Tensor, " b"] | None,
     weight: Float[Tensor, "b n"] | None = None,
+    *,
+    noise: Noise | None = None,
 ) -> Float[Tensor, " b"]:
     """What each sample's ids cost the prior, each id as often as its `weight` says; None: all count alike.
 
@@ -31,7 +34,7 @@ def nats(
     from torch import nn
 
     wanted = nn.functional.pad(ids, (0, 1), value=-1)  # b n+1
-    logits = prior(ids, class_ids).flatten(0, 1)
+    logits = prior(ids, class_ids, noise=noise).flatten(0, 1)
     cost = nn.functional.cross_entropy(logits, wanted.flatten(), ignore_index=-1, reduction="none").view_as(wanted)
     return cost.sum(1) if weight is None else (cost[:, :-1] * weight).sum(1)
 

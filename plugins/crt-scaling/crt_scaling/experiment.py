@@ -35,7 +35,6 @@ from crt_scaling.spec import Scaling
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Evidence, Findings, Measurement, Plan, Run
 from crtcore.likelihood import scored
-from crtcore.noise import Noise
 
 
 class Compressed(NamedTuple):
@@ -90,12 +89,11 @@ class ScalingExperiment:
     def _trials(self, compressed: Compressed, features: Whitened, run: Run, dataset: Dataset) -> Iterator[Trial]:
         """Every prior over a tokenizer's ids, after every length of training."""
         plan, training, tokenizer = compressed.plan, compressed.plan.training["prior"], compressed.tokenizer
-        noise = Noise(plan.seed, "order of the prior's batches")
         for index, spec in enumerate(plan.parts["prior"]):
             with seeded(plan.seed, f"prior.{index}"):
                 prior = spec.build(tokenizer.vocabulary, tokenizer.length, dataset.classes).to(run.device)
             codes = StoredIds(compressed.train.ids, compressed.train.class_ids, None)
-            objective = modelling(prior, codes, noise=noise, batch=training.batch)
+            objective = modelling(prior, codes, seed=plan.seed, role="prior", batch=training.batch)
             reads = (*TOKENIZER, f"prior.{index}", "training.prior")
             schedule = Schedule(f"{compressed.name}-prior-{index}", reads, plan, training, objective)
             step = training.batch * sample_flops(prior, tokenizer.length)

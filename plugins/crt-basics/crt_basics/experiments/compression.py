@@ -11,6 +11,8 @@ from crt_run.training.ids import batches, spread
 from crt_run.training.stages import SHOWN, build_dataset, trained_tokenizer
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Encoded, Findings, Measurement, Plan, Run, Tokenizer
+from crtcore.likelihood import CHUNK
+from crtcore.noise import Noise
 
 
 class CompressionExperiment:
@@ -36,9 +38,12 @@ def _measured(plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> d
     rates: list[Tensor] = []
     distortions: list[Tensor] = []
     errors: list[Tensor] = []
-    for batch in batches(dataset, "test", spread(dataset.sizes["test"])):
+    own = Noise(plan.seed, "codes of held-out samples")
+    rows = spread(dataset.sizes["test"])
+    seeds = torch.split(own.seeds(rows).to(run.device), CHUNK)
+    for batch, seed in zip(batches(dataset, "test", rows), seeds, strict=True):
         class_ids = None if batch.class_ids is None else batch.class_ids.to(run.device)
-        encoded = tokenizer(batch.data.to(run.device), class_ids)
+        encoded = tokenizer(batch.data.to(run.device), class_ids, noise=Noise(seed, own.stream))
         if image and not rates:
             _keep(run, batch.data, encoded)
         rates.append(encoded.rate.double().cpu())

@@ -27,7 +27,6 @@ from crt_run.training.trainer import Part, fit
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Evidence, Findings, Generation, Measurement, Metric, Plan, Prior, Run, Tokenizer
 from crtcore.likelihood import scored
-from crtcore.noise import Noise
 
 
 class TwoStageExperiment:
@@ -58,7 +57,6 @@ class TwoStageExperiment:
         if spec.pretrained:
             return prior.eval()
         training = plan.training[role]
-        noise = Noise(plan.seed, f"order of the {role}'s batches")
         with run.stage(role, (*TOKENIZER, "experiment.evaluations", role, f"training.{role}")) as stage:
             codes = coded(run, TOKENIZER, dataset, tokenizer, "train")
             everything = spread(dataset.sizes["validation"])
@@ -74,7 +72,7 @@ class TwoStageExperiment:
 
             fit(
                 stage, {role: Part(prior, training.optimizer)}, training,
-                modelling(prior, codes, noise=noise, batch=training.batch),
+                modelling(prior, codes, seed=plan.seed, role=role, batch=training.batch),
                 validate=validate, validations=self.spec.evaluations,
             )  # fmt: skip
         return prior.eval()

@@ -24,7 +24,7 @@ from crt_latent.tasks.task import Task
 from crt_latent.traces import Trace, delimiters, lengths, loss_weights, split_trace
 from crt_run.training.ids import spread
 from crt_run.training.losses import Loss
-from crt_run.training.order import batch_at, seeded
+from crt_run.training.order import batch_at, seeded, step_noise
 from crt_run.training.stages import TOKENIZER, build_dataset, compression, trained_tokenizer
 from crt_run.training.trainer import Part, fit
 from crtcore import Noise
@@ -151,7 +151,8 @@ class ReasoningExperiment:
         def objective(step: int, progress: float) -> Loss:
             ids = rows(step, progress)
             loss_mask = loss_weights(ids, form.alphabet.text)
-            return Loss(nats(prior, ids, None, loss_mask).sum() / loss_mask.sum(), {})
+            own = step_noise(plan.seed, "prior", step, len(ids), run.device)
+            return Loss(nats(prior, ids, None, loss_mask, noise=own).sum() / loss_mask.sum(), {})
 
         learned_first = TOKENIZER if self.spec.trains("tokenizer") else ("seed", "dataset", "tokenizer", "bottleneck")
         with run.stage("prior", (*learned_first, *READS, "prior", "training.prior")) as stage:

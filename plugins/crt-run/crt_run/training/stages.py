@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from crt_run.training.ids import StoredIds, batches
 from crt_run.training.losses import Loss, penalised
-from crt_run.training.order import batch_at, seeded
+from crt_run.training.order import batch_at, seeded, step_noise
 from crt_run.training.trainer import Part, fit
 from crtcore.errors import RunError
 from crtcore.kinds import Batch, Dataset, Evidence, Generation, Plan, Prior, Request, Run, Tokenizer
@@ -63,7 +63,8 @@ def compression(plan: Plan, run: Run, dataset: Dataset) -> Compression:
     def objective(step: int, progress: float) -> Loss:
         batch = dataset.take("train", batch_at(noise, dataset.sizes["train"], training.batch, step))
         data = batch.data.to(run.device)
-        return penalised(data, tokenizer(data, _to(batch.class_ids, run)), regularizers, progress)
+        own = step_noise(plan.seed, "tokenizer", step, len(data), run.device)
+        return penalised(data, tokenizer(data, _to(batch.class_ids, run), noise=own), regularizers, progress)
 
     return Compression(tokenizer, parts, objective)
 
@@ -76,7 +77,7 @@ def trained_tokenizer(
     Raises: RunError before training if the bottleneck is continuous, unless `continuous` allows it.
     """
     tokenizer, parts, objective = compression(plan, run, dataset)
-    if not (continuous or tokenizer.vocabulary):
+    if tokenizer.vocabulary is None and not continuous:
         raise RunError(
             "bottleneck: expected a discrete bottleneck (the prior models its ids), got a continuous one; "
             "choose another, or the experiment 'compression', which trains no prior"
@@ -89,12 +90,14 @@ def trained_tokenizer(
     return tokenizer.eval()
 
 
-def modelling(prior: Prior, codes: StoredIds, *, noise: Noise, batch: int) -> Callable[[int, float], Loss]:
-    """The objective of a prior: the mean nats of a sample's ids, over batches in the order of `noise`."""
+def modelling(prior: Prior, codes: StoredIds, *, seed: int, role: str, batch: int) -> Callable[[int, float], Loss]:
+    """The objective of the prior of a role: the mean nats of a sample's ids, over batches in an order by the seed."""
+    noise = Noise(seed, f"order of the {role}'s batches")
 
     def objective(step: int, progress: float) -> Loss:
         chosen = batch_at(noise, len(codes.ids), batch, step).to(codes.ids.device)
-        return Loss(nats(prior, *codes.at(chosen)).mean(), {})
+        own = step_noise(seed, role, step, batch, chosen.device)
+        return Loss(nats(prior, *codes.at(chosen), noise=own).mean(), {})
 
     return objective
 
@@ -114,7 +117,8 @@ def trained_prior(role: str, plan: Plan, run: Run, dataset: Dataset, *, evaluati
 
     def objective(step: int, progress: float) -> Loss:
         batch = _on(dataset.take("train", batch_at(noise, dataset.sizes["train"], training.batch, step)), run)
-        return Loss(nats(prior, *batch).sum() / counted(batch.data, batch.weight), {})
+        own = step_noise(plan.seed, role, step, len(batch.data), run.device)
+        return Loss(nats(prior, *batch, noise=own).sum() / counted(batch.data, batch.weight), {})
 
     def validate() -> float:
         score = float(scored(prior.eval(), *held).sum() / counted(held.data, held.weight))

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from crt_run.training.losses import Loss, penalised
-from crt_run.training.order import batch_at, seeded
+from crt_run.training.order import batch_at, seeded, step_noise
 from crt_run.training.trainer import Part, fit
+from crt_vib.rate_distortion.measure import noise
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.spec import RateDistortion
 from crt_vib.rate_distortion.states import Examples
@@ -51,18 +52,19 @@ def train_probe(
         parts["regularizer"] = Part(regularizer.to(run.device), plan.parts["regularizer"].optimizer)
     order = Noise(plan.seed, "order of the bottleneck's batches")
 
-    def loss(chosen: Examples, progress: float) -> Loss:
-        encoded = probe(chosen.states, chosen.answers)
+    def loss(chosen: Examples, progress: float, own: Noise) -> Loss:
+        encoded = probe(chosen.states, chosen.answers, noise=own)
         return penalised(chosen.states, encoded, {"regularizer": (regularizer, weight)}, progress)
 
     def objective(step: int, progress: float) -> Loss:
         rows = batch_at(order, len(examples.answers), training.batch, step).to(run.device)
-        return loss(Examples(*(part[rows] for part in examples)), progress)
+        own = step_noise(plan.seed, "bottleneck", step, len(rows), run.device)
+        return loss(Examples(*(part[rows] for part in examples)), progress, own)
 
     def validate() -> float:
         probe.eval()
         with torch.inference_mode():
-            score = float(loss(held, 1.0).total)
+            score = float(loss(held, 1.0, noise(plan.seed, held.answers, 0)).total)
         probe.train()
         return score
 
