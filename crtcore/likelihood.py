@@ -5,6 +5,7 @@ Axes: b batch, n ids of a sample. Id -1 means absent, and costs nothing.
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,17 +50,8 @@ def scored(
     import torch
 
     with torch.inference_mode():
-        chunks = torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
-        return torch.cat(
-            [
-                nats(
-                    prior, ids[rows],
-                    None if class_ids is None else class_ids[rows],
-                    None if weight is None else weight[rows],
-                )
-                for rows in chunks
-            ]
-        )  # fmt: skip
+        parts = [repeat(None) if each is None else each.split(CHUNK) for each in (ids, class_ids, weight)]
+        return torch.cat([nats(prior, *chunk) for chunk in zip(*parts, strict=False)])
 
 
 def counted(ids: Int[Tensor, "b n"], weight: Float[Tensor, "b n"] | None = None) -> Tensor:

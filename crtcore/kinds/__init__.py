@@ -27,6 +27,7 @@ __all__ = [
     "KINDS", "Batch", "Bottleneck", "BottleneckOutput", "BottleneckSpec", "Dataset", "DatasetSpec", "Decoder",
     "DecoderSpec", "DiscreteBottleneck", "Done", "Encoded", "Evidence", "Executor", "ExecutorSpec", "Experiment",
     "ExperimentSpec", "Figure", "Findings", "Generation", "Json", "KeepsStatistics", "Measurement", "Metric",
-    "MetricSpec", "Outline", "Plan", "Prior", "PriorSpec", "Regularizer", "RegularizerOutput", "RegularizerSpec", "Report", "Request", "Role", "Row",
-    "Run", "Session", "Stage", "Step", "Tokenizer", "TokenizerSpec", "TradeOff", "Trunk", "Work", "digest",
+    "MetricSpec", "Outline", "Plan", "Prior", "PriorSpec", "Regularizer", "RegularizerOutput", "RegularizerSpec",
+    "Report", "Request", "Role", "Row", "Run", "Session", "Stage", "Step", "Tokenizer", "TokenizerSpec", "TradeOff",
+    "Trunk", "Work", "digest",
 ]  # fmt: skip

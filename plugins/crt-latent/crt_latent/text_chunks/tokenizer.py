@@ -177,7 +177,7 @@ class ChunkTokenizer(nn.Module):
     def _look_up(self, ids: Int[Tensor, "b given"]) -> tuple[Float[Tensor, "b k d"], Bool[Tensor, "b q"]]:
         """Returns the codes of rows of ids, and a mask of their features.
 
-        Raises: ValueError if there are more ids than a trace has, only some of a feature's, or the codes are continuous.
+        Raises: ValueError if there are more ids than a trace has, only some of a feature's, or codes are continuous.
         """
         if not isinstance(self.bottleneck, DiscreteBottleneck):
             raise ValueError("expected a discrete bottleneck, got a continuous one")

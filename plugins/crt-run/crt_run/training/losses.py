@@ -56,7 +56,7 @@ def feature_gradient_norms(loss: Loss) -> Iterator[dict[str, Tensor]]:
         yield norms
         return
     gradients = {name: _gradient(term, features) for name, term in loss.terms.items()}
-    features.retain_grad()  # type: ignore[no-untyped-call]
+    features.retain_grad()
     yield norms
     if features.grad is not None:
         norms["tokenizer"] = (features.grad - sum(gradients.values())).norm()

@@ -157,6 +157,7 @@ def evidence(
 ) -> Evidence:
     """What metrics score: data, their reconstructions, and the decoded `drawn` ids."""
     image = plan.parts["dataset"].form == "image"
+    assert tokenizer.vocabulary is not None  # as there are ids
     return Evidence(
         train=taken(dataset, "train", train.rows),
         train_reconstructed=decoded(tokenizer, train.ids, train.class_ids, image=image),

@@ -69,9 +69,7 @@ class PerturbedBottleneck(nn.Module):
                 ids = nearest(encoded.latents, self._table(encoded.latents.device))
             self.bottleneck.after_step(encoded._replace(ids=ids))
 
-    def draw_swaps(
-        self, ids: Int[Tensor, "b n"], noise: Noise
-    ) -> tuple[Bool[Tensor, "b n"], Int[Tensor, "b n"]]:
+    def draw_swaps(self, ids: Int[Tensor, "b n"], noise: Noise) -> tuple[Bool[Tensor, "b n"], Int[Tensor, "b n"]]:
         """Which codes are swapped, and the rank of the neighbour that replaces each."""
         stream = noise.under("swaps")
         places = torch.arange(ids.shape[1], device=ids.device).unsqueeze(-1)  # n 1
