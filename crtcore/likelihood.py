@@ -20,13 +20,9 @@ CHUNK = 256
 
 
 def nats(
-    prior: Prior,
-    ids: Int[Tensor, "b n"],
-    class_ids: Int[Tensor, " b"] | None,
-    weight: Float[Tensor, "b n"] | None = None,
-    *,
-    noise: Noise | None = None,
-) -> Float[Tensor, " b"]:
+    prior: Prior, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None,
+    weight: Float[Tensor, "b n"] | None = None, *, noise: Noise | None = None,
+) -> Float[Tensor, " b"]:  # fmt: skip
     """What each sample's ids cost the prior, each id as often as its `weight` says; None: all count alike.
 
     Cost: the logits are read as they lie, the row behind the last id too; moving or cutting them first takes twice the
@@ -41,11 +37,9 @@ def nats(
 
 
 def scored(
-    prior: Prior,
-    ids: Int[Tensor, "b n"],
-    class_ids: Int[Tensor, " b"] | None,
+    prior: Prior, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None,
     weight: Float[Tensor, "b n"] | None = None,
-) -> Float[Tensor, " b"]:
+) -> Float[Tensor, " b"]:  # fmt: skip
     """What each sample's ids cost the prior, a few samples at a time and without a gradient."""
     import torch
 

@@ -63,10 +63,7 @@ class Tokenizer(Protocol):
     def __call__(
         self, data: Tensor, class_ids: Int[Tensor, " b"] | None = None, *, noise: Noise | None = None
     ) -> Encoded:
-        """Encodes and decodes `data`, and returns every intermediate value.
-
-        `noise` has a seed for each sample; None: nothing is random, in training too.
-        """
+        """Every value on the way to codes and back; `noise` has a seed for each sample, None: nothing is random."""
 
     def encode(self, data: Tensor, class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
         """The ids of `data`."""
