@@ -50,6 +50,10 @@ class Noise:
         self.seed = torch.as_tensor(seed, dtype=torch.int64)
         self.stream = stream
 
+    def under(self, name: str) -> Noise:
+        """An independent stream under the same seeds."""
+        return Noise(self.seed, f"{self.stream}/{name}")
+
     def bits(self, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:
         """32-bit integers for up to three indices under 2**32, broadcast against each other and the seed."""
         return self._words(*indices)[0]

@@ -27,9 +27,8 @@ def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[T
     if sampling.temperature == 0:
         first = logits.argmax(-1, keepdim=True)
         return torch.zeros_like(logits).scatter_(-1, first, 1.0) + (peak - peak)  # NaN where there is no finite peak
-    distribution = torch.softmax(
-        (logits - peak).div_(sampling.temperature), -1
-    )  # a small temperature cannot overflow the peak
+    # Less the peak first, which a small temperature cannot overflow.
+    distribution = torch.softmax((logits - peak).div_(sampling.temperature), -1)
     if not (sampling.top_k or sampling.top_p < 1 or sampling.min_p):
         return distribution
     ranked, order = distribution.sort(dim=-1, descending=True, stable=True)

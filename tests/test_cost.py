@@ -22,7 +22,7 @@ from crt_cost.outline import outlined
 from crt_cost.stages import StageCost, costs
 from crt_cost.trace import Trace, traced
 from crt_laws.toys import Chain, LinearChain, Patches
-from crtcore import discover
+from crtcore import Noise, discover
 from crtcore.cli import main
 from crtcore.compose.document import Document
 from crtcore.compose.plan import load, study
@@ -161,7 +161,7 @@ class PeekingPrior(nn.Module):
         self.vocabulary = vocabulary
         self.logits = nn.Parameter(torch.zeros(vocabulary))
 
-    def forward(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, class_ids: Tensor | None = None, *, noise: Noise | None = None) -> Tensor:
         return self.logits[ids.numpy()]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from crtcore.kinds.bottleneck import Bottleneck, BottleneckOutput, BottleneckSpec
+from crtcore.kinds.bottleneck import Bottleneck, BottleneckOutput, BottleneckSpec, DiscreteBottleneck
 from crtcore.kinds.dataset import Batch, Dataset, DatasetSpec
 from crtcore.kinds.decoder import Decoder, DecoderSpec, Generation, Request
 from crtcore.kinds.executor import Done, Executor, ExecutorSpec, Json, Report, Work
@@ -11,7 +11,7 @@ from crtcore.kinds.findings import Figure, Findings, Row, TradeOff
 from crtcore.kinds.metric import Evidence, Measurement, Metric, MetricSpec, Train
 from crtcore.kinds.prior import Prior, PriorSpec, Session, Trunk
 from crtcore.kinds.regularizer import Regularizer, RegularizerOutput, RegularizerSpec
-from crtcore.kinds.tokenizer import Encoded, Tokenizer, TokenizerSpec
+from crtcore.kinds.tokenizer import Encoded, KeepsStatistics, Tokenizer, TokenizerSpec
 from crtcore.kinds.view import View
 from crtcore.spec import Spec
 
@@ -26,8 +26,9 @@ KINDS: Mapping[str, type[Spec]] = {
 
 __all__ = [
     "KINDS", "Batch", "Bottleneck", "BottleneckOutput", "BottleneckSpec", "Dataset", "DatasetSpec", "Decoder",
-    "DecoderSpec", "Done", "Encoded", "Evidence", "Executor", "ExecutorSpec", "Experiment", "ExperimentSpec",
-    "Figure", "Findings", "Generation", "Json", "Measurement", "Metric", "MetricSpec", "Plan",
+    "DecoderSpec", "DiscreteBottleneck", "Done", "Encoded", "Evidence", "Executor", "ExecutorSpec", "Experiment",
+    "ExperimentSpec", "Figure", "Findings", "Generation", "Json", "KeepsStatistics", "Measurement", "Metric",
+    "MetricSpec", "Plan",
     "Prior", "PriorSpec", "Regularizer", "RegularizerOutput", "RegularizerSpec", "Report", "Request", "Role", "Row",
     "Run", "Session", "Stage", "StagePlan", "Tokenizer", "TokenizerSpec", "TradeOff", "Train", "Trunk", "View", "Work",
     "digest",

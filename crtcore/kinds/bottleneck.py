@@ -45,11 +45,20 @@ class Bottleneck(Protocol):
     def vocabulary(self) -> int | None:
         """Ids run from 0 up to this; None for continuous codes."""
 
-    def __call__(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
-        """The codes of `features` and what they cost."""
+    def __call__(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
+        """The codes of `features` and what they cost; `noise` has a seed for each sample, None: nothing is random."""
+
+
+@runtime_checkable
+class DiscreteBottleneck(Bottleneck, Protocol):
+    """A bottleneck whose codes have ids."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Ids run from 0 up to this."""
 
     def lookup(self, ids: Int[Tensor, "b k"]) -> Float[Tensor, "b k d"]:
-        """The codes that `ids` name; discrete bottlenecks only."""
+        """The codes that `ids` name."""
 
 
 @attrs.frozen(kw_only=True)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
 
+    from crtcore.noise import Noise
+
 
 @runtime_checkable
 class Session(Protocol):
@@ -47,10 +49,13 @@ class Prior(Protocol):
     vocabulary: int
     """Ids run from 0 up to this."""
 
-    def __call__(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
+    def __call__(
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, noise: Noise | None = None
+    ) -> Float[Tensor, "b n+1 v"]:
         """Logits; row i is for id i given those before it, row n for the next id.
 
         Every row has a finite maximum; -inf is allowed. Rows after a row's last id mean nothing.
+        `noise`, of training, has a seed for each sample; None: nothing is random.
         """
 
     def open(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from crtcore.kinds.bottleneck import Bottleneck
+    from crtcore.noise import Noise
 
 
 class Encoded(NamedTuple):
@@ -41,18 +42,28 @@ class Encoded(NamedTuple):
 
 
 @runtime_checkable
+class KeepsStatistics(Protocol):
+    """A tokenizer or bottleneck with a state that no gradient trains, such as moving averages."""
+
+    def after_step(self, encoded: Encoded) -> None:
+        """Updates the state, once after each training step; nothing else changes it. Padding does not count."""
+
+
+@runtime_checkable
 class Tokenizer(Protocol):
     """Owns both directions between data and ids."""
 
     width: int
     """w, the feature width."""
-    vocabulary: int
-    """Ids run from 0 up to this."""
+    vocabulary: int | None
+    """Ids run from 0 up to this; None: the codes are continuous and have no ids."""
     length: int
     """The most ids of a sample."""
 
-    def __call__(self, data: Tensor, class_ids: Int[Tensor, " b"] | None = None) -> Encoded:
-        """Encodes and decodes `data`, and returns every intermediate value."""
+    def __call__(
+        self, data: Tensor, class_ids: Int[Tensor, " b"] | None = None, *, noise: Noise | None = None
+    ) -> Encoded:
+        """Every value on the way to codes and back; `noise` has a seed for each sample, None: nothing is random."""
 
     def encode(self, data: Tensor, class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
         """The ids of `data`."""

@@ -28,14 +28,7 @@ if TYPE_CHECKING:
 
 
 class GridTransformer(Prefixed):
-    """Distribution of the next cell given a class and the cells before.
-
-    In training, dropout of channels and classes depends on the build's seed, the step and the place in the batch alone,
-    so that a resumed training continues exactly.
-    """
-
-    seed: Tensor
-    steps: Tensor
+    """Distribution of the next cell given a class and the cells before; noise drops channels and classes."""
 
     def __init__(self, spec: LlamaGen, vocabulary: int, length: int, classes: int | None) -> None:
         super().__init__()
@@ -64,8 +57,6 @@ class GridTransformer(Prefixed):
 
         self.stack = Stack(width, layers, [attention, feed_forward], recompute=spec.recompute)
         self.head = nn.Linear(width, vocabulary, bias=False)
-        self.register_buffer("seed", torch.randint(2**62, ()), persistent=False)  # equal for equal seeds of the build
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.reset_parameters()
 
     def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
@@ -73,21 +64,19 @@ class GridTransformer(Prefixed):
         states: Tensor = self.stack(self.dropout(features, context), context)
         return states
 
-    def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
-        """Returns the normalised last states at the prefix and at each id; in training, counts a step."""
-        step = None
-        if self.training:
-            step, self.steps = self.steps, self.steps + 1
-            class_ids = None if class_ids is None else self._drop_labels(class_ids, step)
+    def forward_states(
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None, noise: Noise | None = None
+    ) -> Float[Tensor, "b n+1 w"]:
+        """Returns the normalised last states at the prefix and at each id."""
+        if noise is not None and class_ids is not None:
+            class_ids = self._drop_labels(class_ids, noise.under("labels"))
         features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
-        return self.states(features, AttentionContext(positions, step=step))
+        return self.states(features, AttentionContext(positions, noise=noise))
 
-    def _drop_labels(self, class_ids: Int[Tensor, " b"], step: Int[Tensor, ""]) -> Int[Tensor, " b"]:
-        """Returns the class ids of a training step, with some replaced by -1."""
-        rows = torch.arange(len(class_ids), device=class_ids.device)
-        kept = Noise(self.seed, "label dropout").bits(step, rows) >= int(self.label_dropout * 2**32)
-        return class_ids.where(kept, -1)
+    def _drop_labels(self, class_ids: Int[Tensor, " b"], noise: Noise) -> Int[Tensor, " b"]:
+        """Returns class ids, with some replaced by -1."""
+        return class_ids.where(noise.bits() >= int(self.label_dropout * 2**32), -1)
 
 
 def rotate_behind_prefix(

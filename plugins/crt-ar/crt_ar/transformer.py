@@ -17,6 +17,7 @@ from crt_nn.block import Stack
 from crt_nn.context import AttentionContext
 from crt_nn.prefixed import Prefixed
 from crt_nn.swiglu import SwiGLU
+from crtcore.noise import Noise
 
 if TYPE_CHECKING:
     from crt_ar.specs import Transformer
@@ -42,11 +43,13 @@ class AutoregressiveTransformer(Prefixed):
         states: Tensor = self.stack(features, context)
         return states
 
-    def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def forward_states(
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None, noise: Noise | None = None
+    ) -> Float[Tensor, "b n+1 w"]:
         """Returns the normalised last states at the prefix and at each id."""
         features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
-        return self.states(features, AttentionContext(positions))
+        return self.states(features, AttentionContext(positions, noise=noise))
 
 
 def transformer(spec: Transformer, vocabulary: int, length: int, classes: int | None) -> AutoregressiveTransformer:

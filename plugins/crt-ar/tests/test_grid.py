@@ -11,6 +11,7 @@ from torch.nn import functional
 from crt_ar import LlamaGen
 from crt_ar.grid import GridTransformer
 from crt_ar.sizes import Size
+from crtcore import Noise
 from crtcore.errors import RunError
 
 TINY: dict[str, Any] = {"layers": 2, "width": 8, "heads": 2}
@@ -31,16 +32,13 @@ def built(*, seed: int = 0, **fields: Any) -> GridTransformer:
     return prior
 
 
-def trained(prior: GridTransformer, steps: int) -> None:
-    optimizer = torch.optim.SGD(prior.parameters(), lr=0.1)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        loss(prior).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+def noise(first: int = 0) -> Noise:
+    """A seed for each row, counted from `first`."""
+    return Noise(torch.tensor([first, first + 1]), "test")
 
 
-def loss(prior: GridTransformer) -> Tensor:
-    return functional.cross_entropy(prior(IDS, CLASSES)[:, :-1].flatten(0, 1), IDS.flatten())
+def loss(prior: GridTransformer, noise: Noise | None = None) -> Tensor:
+    return functional.cross_entropy(prior(IDS, CLASSES, noise=noise)[:, :-1].flatten(0, 1), IDS.flatten())
 
 
 @pytest.mark.parametrize("size", [size for size in get_args(Size) if size.endswith(("M", "1.4B", "3.1B"))])
@@ -87,11 +85,17 @@ def test_hidden_states_give_the_logits_after_their_ids() -> None:
     torch.testing.assert_close(prior.logits(states), prior(IDS, CLASSES)[:, 1:])
 
 
-def test_outside_of_training_nothing_is_dropped() -> None:
-    prior, still = built().eval(), built(**STILL)
+def test_without_noise_nothing_is_dropped_in_training() -> None:
+    prior, still = built().train(), built(**STILL)
 
-    assert torch.equal(prior(IDS, CLASSES), still(IDS, CLASSES))
-    assert int(prior.steps) == 0
+    assert torch.equal(prior(IDS, CLASSES), still(IDS, CLASSES, noise=noise()))
+
+
+def test_it_keeps_no_state_but_its_weights() -> None:
+    prior = built()
+
+    assert list(prior.buffers()) == []
+    assert set(prior.state_dict()) == {name for name, _ in prior.named_parameters()}
 
 
 def test_a_session_drops_nothing_even_in_training() -> None:
@@ -106,7 +110,7 @@ def test_a_session_drops_nothing_even_in_training() -> None:
 def test_each_dropout_changes_logits_at_each_step_of_training(field: str) -> None:
     prior = built(**STILL | {field: 0.5}).train()
 
-    first, second, third = (prior(IDS, CLASSES).detach() for _ in range(3))
+    first, second, third = (prior(IDS, CLASSES, noise=noise(2 * step)).detach() for step in range(3))
 
     assert not (torch.equal(first, second) and torch.equal(second, third))
 
@@ -116,37 +120,26 @@ def test_labels_are_dropped_at_the_rate_of_the_spec() -> None:
     with_class, without = prior.eval()(IDS[:1, :0], CLASSES[:1]), prior(IDS[:1, :0])
     many = torch.zeros(4000, 0, dtype=torch.int64), torch.zeros(4000, dtype=torch.int64)
 
-    logits = prior.train()(*many).detach()[:, 0]
+    logits = prior.train()(*many, noise=Noise(torch.arange(4000), "test")).detach()[:, 0]
 
     dropped = torch.isclose(logits, without[0, 0]).all(-1)
     assert torch.isclose(logits[~dropped], with_class[0, 0]).all()
     assert abs(int(dropped.sum()) - 1000) < 140  # 5 standard deviations of 27.4: 6e-7 by the normal distribution
 
 
-def test_what_a_row_drops_depends_on_its_place_and_not_on_its_neighbours() -> None:
-    together = built().train()(IDS, CLASSES)
+def test_what_a_row_drops_depends_on_its_seed_alone() -> None:
+    together = built().train()(IDS, CLASSES, noise=noise())
 
-    alone = built().train()(IDS[:1], CLASSES[:1])
+    alone = built().train()(IDS[1:], CLASSES[1:], noise=Noise(torch.tensor([1]), "test"))
 
-    torch.testing.assert_close(together[:1], alone, rtol=1e-9, atol=1e-9)
-
-
-def test_a_resumed_training_continues_bit_for_bit() -> None:
-    through, stopped, resumed = built(), built(), built()
-    trained(through, 5)
-
-    trained(stopped, 2)
-    resumed.load_state_dict(stopped.state_dict())
-    trained(resumed, 3)
-
-    assert all(torch.equal(value, through.state_dict()[name]) for name, value in resumed.state_dict().items())
+    torch.testing.assert_close(together[1:], alone, rtol=1e-9, atol=1e-9)
 
 
 def test_recomputation_changes_no_bit_of_a_gradient() -> None:
     once, twice = built(), built(recompute=True)
 
     for prior in (once, twice):
-        loss(prior).backward()  # type: ignore[no-untyped-call]
+        loss(prior, noise()).backward()  # type: ignore[no-untyped-call]
 
     for one, other in zip(once.parameters(), twice.parameters(), strict=True):
         assert one.grad is not None

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from crt_latent.widening import widened
+from crtcore import Noise
 from crtcore.kinds import Prior, PriorSpec
 
 
@@ -24,7 +25,7 @@ class Bigram(nn.Module):
         self.inner = nn.Linear(width, width)
         self.head = nn.Linear(width, vocabulary)
 
-    def forward(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, class_ids: Tensor | None = None, *, noise: Noise | None = None) -> Tensor:
         logits: Tensor = self.head(self.inner(self.embedding(ids)))
         return logits
 

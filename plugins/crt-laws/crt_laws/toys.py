@@ -18,12 +18,14 @@ from crtcore.kinds import (
     Batch,
     Bottleneck,
     DatasetSpec,
+    DiscreteBottleneck,
     Encoded,
     RegularizerOutput,
     RegularizerSpec,
     Tokenizer,
     TokenizerSpec,
 )
+from crtcore.noise import Noise
 from crtcore.spec import at_least
 
 
@@ -49,7 +51,7 @@ class LinearPatches(nn.Module):
         self.size = sample.shape[2], sample.shape[3]
         pixels = sample.shape[1] * spec.side**2
         self.width = bottleneck.width
-        self.vocabulary = bottleneck.vocabulary or 0
+        self.vocabulary = bottleneck.vocabulary
         self.length = sample[0].numel() // pixels
         self.bottleneck = bottleneck
         self.inward = nn.Linear(pixels, self.width)
@@ -62,10 +64,16 @@ class LinearPatches(nn.Module):
     def _image(self, codes: Float[Tensor, "b n w"]) -> Float[Tensor, "b c y x"]:
         return functional.fold(self.outward(codes).mT, self.size, self.spec.side, stride=self.spec.side)
 
-    def forward(self, data: Float[Tensor, "b c y x"], class_ids: Int[Tensor, " b"] | None = None) -> Encoded:
+    def forward(
+        self,
+        data: Float[Tensor, "b c y x"],
+        class_ids: Int[Tensor, " b"] | None = None,
+        *,
+        noise: Noise | None = None,
+    ) -> Encoded:
         """The whole pass."""
         features = self._features(data)
-        codes, latents, ids, rate, loss = self.bottleneck(features)
+        codes, latents, ids, rate, loss = self.bottleneck(features, noise=noise)
         image = self._image(codes)
         distortion = (image - data).square().flatten(1).mean(1)
         mask = torch.ones(codes.shape[:2], dtype=torch.bool)
@@ -79,6 +87,7 @@ class LinearPatches(nn.Module):
 
     def decode(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
         """The images that `ids` encode."""
+        assert isinstance(self.bottleneck, DiscreteBottleneck)
         return self._image(self.bottleneck.lookup(ids))
 
 

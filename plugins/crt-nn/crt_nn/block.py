@@ -31,8 +31,8 @@ class Block(nn.Module):
 
     def forward(self, stream: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Returns the stream after all sub-layers."""
-        for norm, sublayer in zip(self.norms, self.sublayers, strict=True):
-            stream = stream + sublayer(norm(stream), context)
+        for index, (norm, sublayer) in enumerate(zip(self.norms, self.sublayers, strict=True)):
+            stream = stream + sublayer(norm(stream), context.under(f"sublayer {index}"))
         return stream
 
 
@@ -60,7 +60,8 @@ class Stack(nn.Module):
     def forward(self, stream: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Returns the normalised stream after all blocks."""
         again = self.recompute and torch.is_grad_enabled() and context.cache is None
-        for block in self.blocks:
-            stream = checkpoint(block, stream, context, use_reentrant=False) if again else block(stream, context)
+        for index, block in enumerate(self.blocks):
+            own = context.under(f"block {index}")
+            stream = checkpoint(block, stream, own, use_reentrant=False) if again else block(stream, own)
         result: Tensor = self.norm(stream)
         return result

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from crt_nn.context import AttentionContext
 from crt_nn.session import CachedSession
+from crtcore.noise import Noise
 
 
 class Causal(nn.Module, abc.ABC):
@@ -37,15 +38,19 @@ class Causal(nn.Module, abc.ABC):
         """Returns logits after each position."""
 
     @abc.abstractmethod
-    def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def forward_states(
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None, noise: Noise | None = None
+    ) -> Float[Tensor, "b n+1 w"]:
         """Returns the normalised last states at the first position and at each id of whole samples."""
 
-    def forward(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
+    def forward(
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, noise: Noise | None = None
+    ) -> Float[Tensor, "b n+1 v"]:
         """Returns logits after the first position and after each id.
 
         Raises: ValueError if class ids are given and the prior was built without classes.
         """
-        return self.logits(self.forward_states(ids, class_ids))
+        return self.logits(self.forward_states(ids, class_ids, noise))
 
     def hidden(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
         """Returns the normalised last state at each id."""

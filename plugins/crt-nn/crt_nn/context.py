@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
+from crtcore.noise import Noise
+
 
 class KVCache:
     """Keys and values of earlier calls, in numbered slots that a layer allocates when it first writes.
@@ -42,16 +44,20 @@ class KVCache:
 
 
 class AttentionContext(NamedTuple):
-    """Positions of the new features, what they attend to, and the training step."""
+    """Positions of the new features, what they attend to, and the noise of a training step."""
 
     positions: Int[Tensor, "b t"]
     visible: Bool[Tensor, "b t s"] | None = None
     """What each position attends to; None: itself and those before it."""
     cache: KVCache | None = None
-    step: Int[Tensor, ""] | None = None
-    """The training step; None outside of training, where nothing is dropped."""
+    noise: Noise | None = None
+    """A seed for each sample; None: nothing is dropped."""
     ids: Int[Tensor, "b t"] | None = None
     """The id at each position, -1 where there is none; None: the ids are not given."""
+
+    def under(self, name: str) -> AttentionContext:
+        """The context of an inner part: its noise is independent of that of other parts."""
+        return self if self.noise is None else self._replace(noise=self.noise.under(name))
 
     def update(self, layer: nn.Module, *new: Tensor) -> tuple[Tensor, ...]:
         """Caches tensors `b t ...` of a layer, and returns them behind those of earlier calls, `b s ...`."""

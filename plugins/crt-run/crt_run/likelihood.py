@@ -5,6 +5,7 @@ Axes: b batch, n ids of a sample. Id -1 means absent, and costs nothing.
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,17 +13,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from crtcore.kinds import Prior
+    from crtcore.noise import Noise
 
 CHUNK = 256
 """Samples that are scored at a time."""
 
 
 def nats(
-    prior: Prior,
-    ids: Int[Tensor, "b n"],
-    class_ids: Int[Tensor, " b"] | None,
-    weight: Float[Tensor, "b n"] | None = None,
-) -> Float[Tensor, " b"]:
+    prior: Prior, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None,
+    weight: Float[Tensor, "b n"] | None = None, *, noise: Noise | None = None,
+) -> Float[Tensor, " b"]:  # fmt: skip
     """What each sample's ids cost the prior, each id as often as its `weight` says; None: all count alike.
 
     Cost: the logits are read as they lie, the row behind the last id too; moving or cutting them first takes twice the
@@ -31,32 +31,21 @@ def nats(
     from torch import nn
 
     wanted = nn.functional.pad(ids, (0, 1), value=-1)  # b n+1
-    logits = prior(ids, class_ids).flatten(0, 1)
+    logits = prior(ids, class_ids, noise=noise).flatten(0, 1)
     cost = nn.functional.cross_entropy(logits, wanted.flatten(), ignore_index=-1, reduction="none").view_as(wanted)
     return cost.sum(1) if weight is None else (cost[:, :-1] * weight).sum(1)
 
 
 def scored(
-    prior: Prior,
-    ids: Int[Tensor, "b n"],
-    class_ids: Int[Tensor, " b"] | None,
+    prior: Prior, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None,
     weight: Float[Tensor, "b n"] | None = None,
-) -> Float[Tensor, " b"]:
+) -> Float[Tensor, " b"]:  # fmt: skip
     """What each sample's ids cost the prior, a few samples at a time and without a gradient."""
     import torch
 
     with torch.inference_mode():
-        chunks = torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
-        return torch.cat(
-            [
-                nats(
-                    prior, ids[rows],
-                    None if class_ids is None else class_ids[rows],
-                    None if weight is None else weight[rows],
-                )
-                for rows in chunks
-            ]
-        )  # fmt: skip
+        parts = [repeat(None) if each is None else torch.split(each, CHUNK) for each in (ids, class_ids, weight)]
+        return torch.cat([nats(prior, *chunk) for chunk in zip(*parts, strict=False)])
 
 
 def counted(ids: Int[Tensor, "b n"], weight: Float[Tensor, "b n"] | None = None) -> Tensor:

@@ -11,7 +11,6 @@ from crt_run.training.stages import code_prior, modelling
 from crt_run.training.trainer import Part, StepRange, fit
 from crt_scaling.spec import branch
 from crtcore.kinds import Run, StagePlan
-from crtcore.noise import Noise
 from crtcore.settings import Training
 
 
@@ -25,8 +24,7 @@ def prior_objective(inputs: Inputs) -> Objective:
     """The objective of one prior of the study, which is not validated."""
     plan, path = inputs.plan, f"prior.{inputs.stage.name.rpartition('-')[2]}"
     prior, training = code_prior(inputs, path), plan["training.prior"]
-    noise = Noise(plan["seed"], "order of the prior's batches")
-    loss = modelling(prior, inputs.codes("train"), noise=noise, batch=training.batch)
+    loss = modelling(prior, inputs.codes("train"), seed=plan["seed"], role="prior", batch=training.batch)
     return Objective({"prior": Part(prior, training.optimizer)}, loss, inputs.tokenizer.length)
 
 

@@ -21,6 +21,7 @@ from crt_nn.causal import Causal
 from crt_nn.context import AttentionContext
 from crt_nn.swiglu import SwiGLU
 from crtcore.errors import RunError
+from crtcore.noise import Noise
 
 
 class LlamaTransformer(Causal):
@@ -78,11 +79,13 @@ class LlamaTransformer(Causal):
         """Returns logits after each position."""
         return functional.linear(states, (self.embedding if self.head is None else self.head).weight)
 
-    def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def forward_states(
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None, noise: Noise | None = None
+    ) -> Float[Tensor, "b n+1 w"]:
         """Returns the normalised last states at the first position and at each id."""
         features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
-        return self.states(features, AttentionContext(positions))
+        return self.states(features, AttentionContext(positions, noise=noise))
 
     def reset_parameters(self) -> None:
         """Draws first values of all weights; an untied output layer is 0, so that the loss starts at ln v."""

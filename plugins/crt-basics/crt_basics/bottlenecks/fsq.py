@@ -30,7 +30,7 @@ class Grid(nn.Module):
         super().__init__()
         self.spec = spec
         self.width = len(spec.levels)
-        self.vocabulary: int | None = math.prod(spec.levels)
+        self.vocabulary: int = math.prod(spec.levels)
         strides = [math.prod(spec.levels[:channel]) for channel in range(self.width)]
         self.register_buffer("levels", torch.tensor(spec.levels), persistent=False)
         self.register_buffer("strides", torch.tensor(strides), persistent=False)
@@ -56,7 +56,7 @@ class Grid(nn.Module):
         steps = ids.unsqueeze(-1) // self.strides % self.levels - self.levels // 2  # b n w
         return steps / self.reach
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
+    def forward(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
         """Rounded channels; the gradient passes straight through the rounding.
 
         Units: rate in nats, the logarithm of the vocabulary for each feature; no noise is used.

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from crt_basics.experiments.specs import Compression
+from crt_run.likelihood import CHUNK
 from crt_run.statistics import averaged
 from crt_run.training.ids import batches, spread
 from crt_run.training.objective import Inputs, trained
@@ -13,6 +14,7 @@ from crt_run.training.sampling import SHOWN
 from crt_run.training.stages import build_dataset
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Encoded, Findings, Measurement, Plan, Run, Tokenizer
+from crtcore.noise import Noise
 
 
 class CompressionExperiment:
@@ -38,9 +40,12 @@ def _measured(plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> d
     rates: list[Tensor] = []
     distortions: list[Tensor] = []
     errors: list[Tensor] = []
-    for batch in batches(dataset, "test", spread(dataset.sizes["test"])):
+    own = Noise(plan.seed, "codes of held-out samples")
+    rows = spread(dataset.sizes["test"])
+    seeds = torch.split(own.seeds(rows).to(run.device), CHUNK)
+    for batch, seed in zip(batches(dataset, "test", rows), seeds, strict=True):
         class_ids = None if batch.class_ids is None else batch.class_ids.to(run.device)
-        encoded = tokenizer(batch.data.to(run.device), class_ids)
+        encoded = tokenizer(batch.data.to(run.device), class_ids, noise=Noise(seed, own.stream))
         if image and not rates:
             _keep(run, batch.data, encoded)
         rates.append(encoded.rate.double().cpu())

@@ -15,6 +15,7 @@ from crt_basics.priors.specs import Guidance
 from crt_nn.slots import Ancestry
 from crtcore.errors import RunError
 from crtcore.kinds import Prior, Session
+from crtcore.noise import Noise
 
 
 class Guided(nn.Module):
@@ -32,11 +33,14 @@ class Guided(nn.Module):
         self.scale = scale
         self.interval = interval
 
-    def forward(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
+    def forward(
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, noise: Noise | None = None
+    ) -> Float[Tensor, "b n+1 v"]:
         """Guided logits after the prefix and after each id."""
         if class_ids is None or self.scale == 1:
-            return self.prior(ids, class_ids)
-        logits = self.prior(twice(ids), unconditioned(class_ids))  # 2b n+1 v
+            return self.prior(ids, class_ids, noise=noise)
+        both = None if noise is None else Noise(noise.seed.repeat(2), noise.stream)
+        logits = self.prior(twice(ids), unconditioned(class_ids), noise=both)  # 2b n+1 v
         return self.mixed(logits, torch.arange(logits.shape[1], device=ids.device).expand(len(ids), -1))
 
     def open(

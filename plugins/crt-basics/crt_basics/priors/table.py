@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crt_nn.slots import Slots
+from crtcore.noise import Noise
 
 if TYPE_CHECKING:
     from crt_basics.priors.specs import Table
@@ -40,7 +41,9 @@ class TablePrior(nn.Module):
         shape = (classes or 0) + 1, (vocabulary + 1) ** spec.order, vocabulary
         return cls(spec.spread * torch.randn(shape, dtype=torch.float64))
 
-    def forward(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n+1 v"]:
+    def forward(
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, noise: Noise | None = None
+    ) -> Float[Tensor, "b n+1 v"]:
         """The table's rows.
 
         Raises: ValueError if there are class ids and the table has no classes.

@@ -36,12 +36,9 @@ class Loud(BottleneckSpec):
 class LoudCodes(torch.nn.Module):
     width, vocabulary = 3, None
 
-    def forward(self, features: Tensor, noise: Noise | None = None) -> BottleneckOutput:
+    def forward(self, features: Tensor, *, noise: Noise | None = None) -> BottleneckOutput:
         rate = features.square().flatten(1).mean(1)
         return BottleneckOutput(features, features, None, rate, features.new_zeros(()))
-
-    def lookup(self, ids: Tensor) -> Tensor:
-        raise AssertionError("continuous codes have no ids")
 
 
 @attrs.frozen(kw_only=True)

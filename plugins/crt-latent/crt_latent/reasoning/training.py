@@ -22,7 +22,7 @@ from crt_run.likelihood import nats
 from crt_run.training.ids import spread
 from crt_run.training.losses import Loss
 from crt_run.training.objective import Inputs, Objective
-from crt_run.training.order import batch_at, seeded
+from crt_run.training.order import batch_at, seeded, step_noise
 from crt_run.training.trainer import Part
 from crtcore import Noise
 from crtcore.errors import RunError
@@ -119,6 +119,7 @@ def prior_objective(inputs: Inputs) -> Objective:
             return Loss(nats(prior, torch.zeros(training.batch, form.width, dtype=torch.int64), None).mean(), {})
         ids = rows(inputs, step)
         loss_mask = loss_weights(ids, form.alphabet.text)
-        return Loss(nats(prior, ids, None, loss_mask).sum() / loss_mask.sum(), {})
+        own = step_noise(plan["seed"], "prior", step, len(ids), inputs.device)
+        return Loss(nats(prior, ids, None, loss_mask, noise=own).sum() / loss_mask.sum(), {})
 
     return Objective({"prior": Part(prior, training.optimizer)}, loss, form.width)

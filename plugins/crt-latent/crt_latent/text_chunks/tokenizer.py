@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from crt_latent.text_chunks.networks import Mixer, PromptEncoder, Reader
 from crt_latent.traces import Trace, join_trace, split_trace
-from crtcore.kinds import Bottleneck, BottleneckOutput, Encoded
+from crtcore.kinds import Bottleneck, BottleneckOutput, DiscreteBottleneck, Encoded, KeepsStatistics
+from crtcore.noise import Noise
 
 if TYPE_CHECKING:
     from crt_latent.text_chunks.spec import TextChunks
@@ -38,7 +39,7 @@ class ChunkTokenizer(nn.Module):
         self.span = sample.shape[1]
         self.chunks = -(-(self.span - 3) // spec.chunk)
         self.width = bottleneck.width
-        self.vocabulary = bottleneck.vocabulary or 0  # continuous codes have no ids
+        self.vocabulary = bottleneck.vocabulary
         self.bottleneck = bottleneck
         self.share, code = self._codes()
         self.length = self.chunks * spec.chunk // spec.rate * self.share
@@ -78,16 +79,21 @@ class ChunkTokenizer(nn.Module):
         mask = torch.unflatten(steps >= 0, 2, (-1, self.spec.rate)).any(-1).flatten(1)  # b q
         return _scatter(features, here).flatten(1, 2).where(mask[..., None], 0), mask
 
-    def _bottleneck_output(self, features: Float[Tensor, "b q w"], mask: Bool[Tensor, "b q"]) -> BottleneckOutput:
-        """Applies the bottleneck to present features, and moves the output back to their rows."""
-        output: BottleneckOutput = self.bottleneck(features[mask][None])
+    def _bottleneck_output(
+        self, features: Float[Tensor, "b q w"], mask: Bool[Tensor, "b q"], noise: Noise | None = None
+    ) -> BottleneckOutput:
+        """Applies the bottleneck to present features, each a sample of its own, and moves the output to their rows."""
+        own = None
+        if noise is not None:
+            places = torch.arange(mask.shape[1], device=mask.device)[:, None]  # q 1
+            own = Noise(noise.seeds(places).mT[mask], noise.stream)  # m
+        output: BottleneckOutput = self.bottleneck(features[mask][:, None], noise=own)
         wide = mask.repeat_interleave(self.share, 1)  # b k
-        count = mask.sum(1)
         return BottleneckOutput(
-            codes=_scatter(output.codes[0], wide),
-            latents=_scatter(output.latents[0], wide),
-            ids=None if output.ids is None else _scatter(output.ids[0] + 1, wide) - 1,
-            rate=output.rate * count / count.sum().clamp(min=1),
+            codes=_scatter(output.codes.flatten(0, 1), wide),
+            latents=_scatter(output.latents.flatten(0, 1), wide),
+            ids=None if output.ids is None else _scatter(output.ids.flatten() + 1, wide) - 1,
+            rate=_scatter(output.rate, mask).sum(1),
             loss=output.loss,
         )
 
@@ -110,7 +116,9 @@ class ChunkTokenizer(nn.Module):
         rows = join_trace(Trace(steps[:, :0], steps, steps[:, :0]), self.text)
         return functional.pad(rows, (0, self.span - rows.shape[1]), value=-1)
 
-    def forward(self, data: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Encoded:
+    def forward(
+        self, data: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, noise: Noise | None = None
+    ) -> Encoded:
         """Encodes traces, and decodes their steps without the prompt.
 
         Units: distortion in nats for each id of the steps, of a decoder that reads the prompt if `prompted`; the
@@ -119,7 +127,7 @@ class ChunkTokenizer(nn.Module):
         """
         prompt, steps = self._cut(data)
         features, mask = self._features(steps)
-        output = self._bottleneck_output(features, mask)
+        output = self._bottleneck_output(features, mask, noise)
         none = self.gist.none.expand(len(data), -1)
         held = output.codes.detach() if self.spec.prompted else output.codes
         blind = self._logits(held, mask, none)
@@ -137,6 +145,11 @@ class ChunkTokenizer(nn.Module):
             rate=output.rate,
             loss=distortion.mean() + blind_loss + output.loss,
         )
+
+    def after_step(self, encoded: Encoded) -> None:
+        """Updates the bottleneck's statistics, if it keeps any."""
+        if isinstance(self.bottleneck, KeepsStatistics):
+            self.bottleneck.after_step(encoded)
 
     def encode(self, data: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
         """Returns the ids of the steps' codes.
@@ -164,8 +177,10 @@ class ChunkTokenizer(nn.Module):
     def _look_up(self, ids: Int[Tensor, "b given"]) -> tuple[Float[Tensor, "b k d"], Bool[Tensor, "b q"]]:
         """Returns the codes of rows of ids, and a mask of their features.
 
-        Raises: ValueError if there are more ids than a trace has, or only some of a feature's.
+        Raises: ValueError if there are more ids than a trace has, only some of a feature's, or codes are continuous.
         """
+        if not isinstance(self.bottleneck, DiscreteBottleneck):
+            raise ValueError("expected a discrete bottleneck, got a continuous one")
         if ids.shape[1] > self.length:
             raise ValueError(f"expected at most {self.length} ids a row, got {ids.shape[1]}")
         whole = functional.pad(ids, (0, self.length - ids.shape[1]), value=-1)

@@ -17,7 +17,8 @@ from crt_laws.checks import ROOM, check, equal, near, same
 from crt_laws.kit import Bench, Checks, Offender, Where, law, laws_in
 from crt_laws.laws import bottleneck_offenders as plants
 from crt_laws.laws.bottleneck_decoder import classify, entropy, labels, shortfall
-from crtcore.kinds.bottleneck import Bottleneck, BottleneckOutput, BottleneckSpec
+from crt_laws.laws.passes import buffers, in_training, sample_noise, unchanged
+from crtcore.kinds.bottleneck import Bottleneck, BottleneckOutput, BottleneckSpec, DiscreteBottleneck
 from crtcore.noise import Noise
 
 
@@ -35,6 +36,10 @@ class Batch:
         generator = torch.Generator().manual_seed(self.seed)
         shape = self.samples, self.places, bottleneck.width
         return self.scale * torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    def noise(self) -> Noise:
+        """Noise with a seed for each sample."""
+        return sample_noise(self.seed, self.samples)
 
 
 SEEDS = st.integers(0, 2**32)
@@ -72,7 +77,7 @@ def ids_of(output: BottleneckOutput) -> Int[Tensor, "b k"]:
 @law("bottleneck", batch=BATCHES)
 def rate_and_loss_are_finite(bottleneck: Bottleneck, batch: Batch) -> Checks:
     """The rate is finite and never negative, and the loss is finite."""
-    output = bottleneck(batch.features(bottleneck))
+    output = bottleneck(batch.features(bottleneck), noise=batch.noise())
 
     yield check(output.rate.isfinite(), f"rates {output.rate.tolist()}")
     yield check(output.rate >= 0, f"rates {output.rate.tolist()}")
@@ -156,7 +161,7 @@ def ids_are_in_range(bottleneck: Bottleneck, batch: Batch) -> Checks:
 
 
 @law("bottleneck", where=DISCRETE, batch=BATCHES)
-def lookup_gives_the_codes(bottleneck: Bottleneck, batch: Batch) -> Checks:
+def lookup_gives_the_codes(bottleneck: DiscreteBottleneck, batch: Batch) -> Checks:
     """The lookup of the ids returns the codes."""
     output = bottleneck(batch.features(bottleneck))
 
@@ -164,12 +169,12 @@ def lookup_gives_the_codes(bottleneck: Bottleneck, batch: Batch) -> Checks:
 
 
 @law("bottleneck", where=DISCRETE, batch=BATCHES, seed=SEEDS)
-def no_other_code_is_nearer(bottleneck: Bottleneck, batch: Batch, seed: int) -> Checks:
+def no_other_code_is_nearer(bottleneck: DiscreteBottleneck, batch: Batch, seed: int) -> Checks:
     """The code of each position is the nearest of all codes to its latent."""
     output = bottleneck(batch.features(bottleneck))
     shape, generator = ids_of(output).shape, torch.Generator().manual_seed(seed)
 
-    others = bottleneck.lookup(torch.randint(bottleneck.vocabulary or 0, shape, generator=generator))
+    others = bottleneck.lookup(torch.randint(bottleneck.vocabulary, shape, generator=generator))
 
     chosen, other = ((codes - output.latents).norm(dim=-1) for codes in (output.codes, others))
     yield check(chosen <= other + ROOM, f"another code nearer by {(chosen - other).max().item()}")
@@ -191,18 +196,41 @@ def the_gradient_passes_straight_through(bottleneck: Bottleneck, batch: Batch, s
 
 @law("bottleneck", batch=BATCHES)
 def neighbours_do_not_matter(bottleneck: Bottleneck, batch: Batch) -> Checks:
-    """A sample has the same codes, ids and rate in any batch, given noise of its own."""
+    """A sample has the same codes, ids and rate in any batch and at any place, given noise of its own."""
     features = batch.features(bottleneck)
-    seeds = Noise(batch.seed, "samples").seeds(torch.arange(batch.samples))
-    together = bottleneck(features, noise=Noise(seeds, "codes"))
+    noise = batch.noise()
+    together = bottleneck(features, noise=noise)
 
     for row in range(len(features)):
         here = slice(row, row + 1)
-        alone = bottleneck(features[here], noise=Noise(seeds[here], "codes"))
+        alone = bottleneck(features[here], noise=Noise(noise.seed[here], noise.stream))
         yield near(alone.codes[0], together.codes[row], "codes alone and in a batch")
         yield near(alone.rate[0], together.rate[row], "rates alone and in a batch")
         if alone.ids is not None and together.ids is not None:
             yield same(alone.ids[0], together.ids[row], "ids alone and in a batch")
+
+
+@law("bottleneck", batch=BATCHES)
+def without_noise_nothing_is_random(bottleneck: Bottleneck, batch: Batch) -> Checks:
+    """Without noise, two calls give the same output bit for bit, in training too."""
+    features = batch.features(bottleneck).requires_grad_()
+
+    with in_training(bottleneck):
+        first, again = bottleneck(features), bottleneck(features)
+
+    for name in ("codes", "rate", "loss"):
+        yield same(getattr(again, name), getattr(first, name), f"{name} of two calls")
+
+
+@law("bottleneck", batch=BATCHES)
+def a_pass_changes_no_state(bottleneck: Bottleneck, batch: Batch) -> Checks:
+    """Forward and backward passes in training change no buffer: only `after_step` may."""
+    before = buffers(bottleneck)
+
+    with in_training(bottleneck):
+        output = bottleneck(batch.features(bottleneck).requires_grad_(), noise=batch.noise())
+
+    yield from unchanged(bottleneck, before, output.codes.sum() + output.rate.sum() + output.loss)
 
 
 @law("bottleneck", batch=BATCHES)
@@ -219,6 +247,7 @@ def shapes_and_types_agree(bottleneck: Bottleneck, batch: Batch) -> Checks:
     if output.ids is not None:
         yield equal(output.ids.shape, output.codes.shape[:2], "the shape of ids")
         yield equal(output.ids.dtype, torch.int64, "the type of ids")
+        assert isinstance(bottleneck, DiscreteBottleneck)
         yield equal(bottleneck.lookup(output.ids).dtype, features.dtype, "the type of codes by lookup")
 
 
@@ -242,7 +271,7 @@ OFFENDERS = (
     Offender(ids_are_in_range, plants.altered(vocabulary=1)),
     Offender(
         lookup_gives_the_codes,
-        plants.altered(look=lambda inner, ids: inner.lookup((ids + 1) % (inner.vocabulary or 1))),
+        plants.altered(look=lambda inner, ids: inner.lookup((ids + 1) % inner.vocabulary)),
     ),
     Offender(no_other_code_is_nearer, plants.altered(squeeze=plants.opposite)),
     Offender(
@@ -251,6 +280,9 @@ OFFENDERS = (
     Offender(
         neighbours_do_not_matter, plants.altered(squeeze=lambda inner, features: inner(features - features.mean(0)))
     ),
+    Offender(neighbours_do_not_matter, plants.placed),
+    Offender(without_noise_nothing_is_random, plants.restless),
+    Offender(a_pass_changes_no_state, plants.Counting),
     Offender(shapes_and_types_agree, plants.after(lambda s: s._replace(rate=s.rate.unsqueeze(1)))),
 )
 

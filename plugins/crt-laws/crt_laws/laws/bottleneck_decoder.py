@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from crt_laws.laws.passes import sample_noise
 from crtcore.kinds.bottleneck import Bottleneck
-from crtcore.noise import Noise
 
 LABELS = 8
 """Classes at most."""
@@ -52,7 +52,8 @@ def classify(bottleneck: Bottleneck, features: Float[Tensor, "b n w"], seed: int
     It is scored on other draws than it was fitted on, so that it knows nothing of their noise.
     """
     with torch.no_grad():
-        output = bottleneck(features.repeat_interleave(DRAWS, 0), noise=Noise(seed, "draws of codes"))
+        noise = sample_noise(seed, len(features) * DRAWS)
+        output = bottleneck(features.repeat_interleave(DRAWS, 0), noise=noise)
     codes = output.codes.reshape(len(features), DRAWS, -1)  # b r d
     fitted, scored = codes.chunk(2, 1)
     narrowest = NARROW * codes.flatten(0, 1).std(0) + 1e-12

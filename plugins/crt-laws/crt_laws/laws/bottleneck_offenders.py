@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from crtcore.kinds.bottleneck import Bottleneck, BottleneckOutput
+from crtcore.kinds.bottleneck import Bottleneck, BottleneckOutput, DiscreteBottleneck
 from crtcore.noise import Noise
 
 
@@ -17,7 +18,7 @@ class Altered:
 
     inner: Bottleneck
     squeeze: Callable[[Callable[[Tensor], BottleneckOutput], Tensor], BottleneckOutput] | None
-    look: Callable[[Bottleneck, Tensor], Tensor] | None
+    look: Callable[[DiscreteBottleneck, Tensor], Tensor] | None
     vocabulary: int | None
 
     @property
@@ -25,7 +26,7 @@ class Altered:
         """The width of the sound bottleneck."""
         return self.inner.width
 
-    def __call__(self, features: Tensor, noise: Noise | None = None) -> BottleneckOutput:
+    def __call__(self, features: Tensor, *, noise: Noise | None = None) -> BottleneckOutput:
         """The sound output, changed by `squeeze`."""
 
         def sound(features: Tensor) -> BottleneckOutput:
@@ -35,12 +36,13 @@ class Altered:
 
     def lookup(self, ids: Tensor) -> Tensor:
         """The sound codes, changed by `look`."""
+        assert isinstance(self.inner, DiscreteBottleneck)
         return self.look(self.inner, ids) if self.look else self.inner.lookup(ids)
 
 
 def altered(
     squeeze: Callable[[Callable[[Tensor], BottleneckOutput], Tensor], BottleneckOutput] | None = None,
-    look: Callable[[Bottleneck, Tensor], Tensor] | None = None,
+    look: Callable[[DiscreteBottleneck, Tensor], Tensor] | None = None,
     vocabulary: int | None = None,
 ) -> Callable[[Bottleneck], Altered]:
     """Makes the change to a sound bottleneck."""
@@ -65,6 +67,57 @@ def leaking(share: float) -> Callable[[Bottleneck], Altered]:
 def unnamed(inner: Bottleneck) -> Altered:
     """Keeps the ids and drops the vocabulary."""
     return Altered(inner, None, None, None)
+
+
+class Counting(nn.Module):
+    """A sound bottleneck that counts its passes."""
+
+    steps: Tensor
+
+    def __init__(self, inner: Bottleneck) -> None:
+        super().__init__()
+        self.inner = inner
+        self.width, self.vocabulary = inner.width, inner.vocabulary
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, features: Tensor, *, noise: Noise | None = None) -> BottleneckOutput:
+        """The sound output."""
+        self.steps += 1
+        return self.inner(features, noise=noise)
+
+    def lookup(self, ids: Tensor) -> Tensor:
+        """The sound codes."""
+        assert isinstance(self.inner, DiscreteBottleneck)
+        return self.inner.lookup(ids)
+
+
+@attrs.frozen
+class Changed(Altered):
+    """A sound bottleneck whose output is changed with knowledge of the noise."""
+
+    change: Callable[[BottleneckOutput, Noise | None], BottleneckOutput]
+
+    def __call__(self, features: Tensor, *, noise: Noise | None = None) -> BottleneckOutput:
+        """The sound output, changed by `change`."""
+        return self.change(self.inner(features, noise=noise), noise)
+
+
+def placed(inner: Bottleneck) -> Altered:
+    """Makes a rate depend on the sample's place in the batch, where there is noise."""
+
+    def change(output: BottleneckOutput, noise: Noise | None) -> BottleneckOutput:
+        return output if noise is None else output._replace(rate=output.rate + torch.arange(len(output.rate)))
+
+    return Changed(inner, None, None, inner.vocabulary, change)
+
+
+def restless(inner: Bottleneck) -> Altered:
+    """Makes the rate random where there is no noise."""
+
+    def change(output: BottleneckOutput, noise: Noise | None) -> BottleneckOutput:
+        return output._replace(rate=output.rate + torch.rand(())) if noise is None else output
+
+    return Changed(inner, None, None, inner.vocabulary, change)
 
 
 def opposite(sound: Callable[[Tensor], BottleneckOutput], features: Tensor) -> BottleneckOutput:

@@ -9,11 +9,13 @@ import torch
 from hypothesis import strategies
 from torch import nn
 
-from crt_laws.checks import check, equal
+from crt_laws.checks import check, equal, same
 from crt_laws.kit import Bench, Checks, Offender, law, laws_in
 from crt_laws.laws import prior_offenders as plants
+from crt_laws.laws.passes import buffers, in_training, sample_noise, unchanged
 from crt_laws.laws.prior_scripts import CLASSES, LENGTH, VOCABULARY, Blind, Draw, agree
 from crtcore.kinds.prior import Prior, PriorSpec
+from crtcore.noise import Noise
 
 SEEDS = strategies.integers(0, 2**31 - 1)
 BATCHES = strategies.integers(1, 3)
@@ -66,6 +68,42 @@ def neighbours_do_not_matter(prior: Prior, seed: int, batch: int, length: int) -
     rows = int((ids[0] >= 0).sum()) + 1
 
     yield agree(prior(ids, class_ids)[:1, :rows], prior(ids[:1], class_ids[:1])[:, :rows])
+
+
+@law("prior", seed=SEEDS, batch=strategies.integers(2, 4), length=LENGTHS)
+def noise_is_of_a_row(prior: Prior, seed: int, batch: int, length: int) -> Checks:
+    """In training, the last row has the same logits in a batch and alone, given its own noise."""
+    draw = Draw(seed, batch)
+    ids, class_ids, noise = draw.ids(length), draw.class_ids(), sample_noise(seed, batch)
+
+    with in_training(prior):
+        together = prior(ids, class_ids, noise=noise)
+        alone = prior(ids[-1:], class_ids[-1:], noise=Noise(noise.seed[-1:], noise.stream))
+
+    yield agree(together[-1:], alone)
+
+
+@law("prior", seed=SEEDS, batch=BATCHES, length=LENGTHS)
+def without_noise_nothing_is_random(prior: Prior, seed: int, batch: int, length: int) -> Checks:
+    """Without noise, two calls give the same logits bit for bit, in training too."""
+    draw = Draw(seed, batch)
+    ids, class_ids = draw.ids(length), draw.class_ids()
+
+    with in_training(prior):
+        first, again = prior(ids, class_ids), prior(ids, class_ids)
+
+    yield same(again, first, "logits of two calls")
+
+
+@law("prior", seed=SEEDS, batch=BATCHES, length=LENGTHS)
+def a_pass_changes_no_state(prior: Prior, seed: int, batch: int, length: int) -> Checks:
+    """A pass in training changes no buffer."""
+    draw, before = Draw(seed, batch), buffers(prior)
+
+    with in_training(prior):
+        logits = prior(draw.ids(length), draw.class_ids(), noise=sample_noise(seed, batch))
+
+    yield from unchanged(prior, before, logits.sum())
 
 
 @law("prior", seed=SEEDS, length=strategies.integers(0, LENGTH - 1))
@@ -216,7 +254,10 @@ _ANY = frozenset({calls_in_any_order_equal_the_full_pass.name})
 OFFENDERS = (
     Offender(every_row_has_a_finite_maximum, plants.mute, also=frozenset({capacity_is_of_a_row.name})),
     Offender(later_ids_do_not_matter, plants.clairvoyant),
-    Offender(neighbours_do_not_matter, plants.sociable),
+    Offender(neighbours_do_not_matter, plants.sociable, also=frozenset({noise_is_of_a_row.name})),
+    Offender(noise_is_of_a_row, plants.placed),
+    Offender(without_noise_nothing_is_random, plants.Restless),
+    Offender(a_pass_changes_no_state, plants.Counting),
     Offender(absent_ids_do_not_matter, plants.padded),
     Offender(no_class_ids_are_minus_one, plants.particular),
     Offender(a_session_opens_at_its_prompt, plants.late, also=_ANY),

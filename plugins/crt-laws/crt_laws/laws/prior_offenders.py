@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from crtcore.kinds.prior import Prior, Session
+from crtcore.noise import Noise
 
 Extension: TypeAlias = Callable[[Tensor, Tensor | None, int], tuple[Tensor, Tensor | None]]
 """Ids, parents and the first new column, to the ids and parents that the sound session gets."""
@@ -64,9 +65,9 @@ class SpoiledPrior:
         self.vocabulary = prior.vocabulary
         self._prior, self._call, self._session = prior, call, session
 
-    def __call__(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
+    def __call__(self, ids: Tensor, class_ids: Tensor | None = None, *, noise: Noise | None = None) -> Tensor:
         """The sound logits, with the change."""
-        return self._call(self._prior(ids, class_ids), ids, class_ids)
+        return self._call(self._prior(ids, class_ids, noise=noise), ids, class_ids)
 
     def open(self, ids: Tensor, class_ids: Tensor | None = None, *, capacity: int, room: int) -> Session:
         """The sound session, with the change."""
@@ -104,6 +105,51 @@ def clairvoyant(prior: Prior) -> Prior:
 def sociable(prior: Prior) -> Prior:
     """Logits are shifted by the number of neighbours."""
     return SpoiledPrior(prior, call=lambda logits, ids, _: logits + len(ids) - 1)
+
+
+def placed(prior: Prior) -> Prior:
+    """Where there is noise, logits are shifted by the place in the batch."""
+    return _Placed(prior)
+
+
+class _Placed(SpoiledPrior):
+    def __call__(self, ids: Tensor, class_ids: Tensor | None = None, *, noise: Noise | None = None) -> Tensor:
+        logits = super().__call__(ids, class_ids, noise=noise)
+        return logits if noise is None else logits + torch.arange(len(ids))[:, None, None]
+
+
+class Restless(nn.Module):
+    """Logits are shifted by a random number in training where there is no noise."""
+
+    def __init__(self, prior: Prior) -> None:
+        super().__init__()
+        self.vocabulary = prior.vocabulary
+        self.prior = prior
+        self.eval()
+
+    def forward(self, ids: Tensor, class_ids: Tensor | None = None, *, noise: Noise | None = None) -> Tensor:
+        """The sound logits, with the change."""
+        logits = self.prior(ids, class_ids, noise=noise)
+        return logits + torch.rand((), dtype=logits.dtype) if self.training and noise is None else logits
+
+    def open(self, ids: Tensor, class_ids: Tensor | None = None, *, capacity: int, room: int) -> Session:
+        """The sound session."""
+        return self.prior.open(ids, class_ids, capacity=capacity, room=room)
+
+
+class Counting(Restless):
+    """Counts its passes in training."""
+
+    steps: Tensor
+
+    def __init__(self, prior: Prior) -> None:
+        super().__init__(prior)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, ids: Tensor, class_ids: Tensor | None = None, *, noise: Noise | None = None) -> Tensor:
+        """The sound logits."""
+        self.steps += self.training
+        return self.prior(ids, class_ids, noise=noise)
 
 
 def padded(prior: Prior) -> Prior:

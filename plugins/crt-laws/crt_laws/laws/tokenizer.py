@@ -18,8 +18,10 @@ from crt_basics.bottlenecks.specs import FSQ
 from crt_laws.checks import check, equal, near, same
 from crt_laws.kit import Bench, Checks, Offender, law, laws_in
 from crt_laws.laws import tokenizer_offenders as plants
+from crt_laws.laws.passes import buffers, in_training, sample_noise, unchanged
 from crt_laws.laws.tokenizer_cases import Form, Trial
 from crtcore.kinds.tokenizer import Encoded, Tokenizer, TokenizerSpec
+from crtcore.noise import Noise
 
 
 def images(generator: torch.Generator, samples: int) -> Float[Tensor, "b 1 8 8"]:
@@ -53,6 +55,10 @@ class Batch:
     def data(self, trial: Trial) -> Tensor:
         """The samples, in the form of data that the tokenizer takes."""
         return trial.form.draw(torch.Generator().manual_seed(self.seed), self.samples)
+
+    def noise(self) -> Noise:
+        """Noise with a seed for each sample."""
+        return sample_noise(self.seed, self.samples)
 
 
 BATCHES = st.builds(Batch, st.integers(0, 2**32), st.integers(1, 4))
@@ -113,7 +119,7 @@ def ids_are_in_range(trial: Trial, batch: Batch) -> Checks:
 
     yield check(ids.shape[1] <= tokenizer.length, f"{ids.shape[1]} ids with a length of {tokenizer.length}")
     observed = f"ids from {ids.min()} to {ids.max()} with a vocabulary of {tokenizer.vocabulary}"
-    yield check((ids >= -1) & (ids < tokenizer.vocabulary), observed)
+    yield check((ids >= -1) & (ids < (tokenizer.vocabulary or 0)), observed)
     yield same(encoded.mask, ids >= 0, "the mask and where ids are present")
     gaps = int((encoded.mask[:, :-1] < encoded.mask[:, 1:]).sum())
     yield equal(gaps, 0, "the number of ids after an absent one")
@@ -121,12 +127,12 @@ def ids_are_in_range(trial: Trial, batch: Batch) -> Checks:
 
 @law("tokenizer", batch=BATCHES)
 def neighbours_do_not_matter(trial: Trial, batch: Batch) -> Checks:
-    """A sample has the same ids, reconstruction, distortion and rate in any batch."""
-    data = batch.data(trial)
-    together = trial.tokenizer(data)
+    """A sample has the same ids, reconstruction, distortion and rate in any batch, given noise of its own."""
+    data, noise = batch.data(trial), batch.noise()
+    together = trial.tokenizer(data, noise=noise)
 
     for row in range(len(data)):
-        alone = trial.tokenizer(data[row : row + 1])
+        alone = trial.tokenizer(data[row : row + 1], noise=Noise(noise.seed[row : row + 1], noise.stream))
         present = together.mask[row]
         yield same(ids_of(alone)[alone.mask], ids_of(together)[row, present], "ids alone and in a batch")
         for name in ("reconstruction", "distortion", "rate"):
@@ -145,6 +151,29 @@ def state_survives_saving(trial: Trial, batch: Batch, seed: int) -> Checks:
     before, after = trial.tokenizer(data), fresh(data)
     yield same(ids_of(after), ids_of(before), "ids after and before")
     yield same(after.reconstruction, before.reconstruction, "reconstructions after and before")
+
+
+@law("tokenizer", batch=BATCHES)
+def without_noise_nothing_is_random(trial: Trial, batch: Batch) -> Checks:
+    """Without noise, two calls give the same output bit for bit, in training too."""
+    data = batch.data(trial)
+
+    with in_training(trial.tokenizer):
+        first, again = trial.tokenizer(data), trial.tokenizer(data)
+
+    for name in ("reconstruction", "rate", "loss"):
+        yield same(getattr(again, name), getattr(first, name), f"{name} of two calls")
+
+
+@law("tokenizer", batch=BATCHES)
+def a_pass_changes_no_state(trial: Trial, batch: Batch) -> Checks:
+    """Forward and backward passes in training change no buffer: only `after_step` may."""
+    before = buffers(trial.tokenizer)
+
+    with in_training(trial.tokenizer):
+        encoded = trial.tokenizer(batch.data(trial), noise=batch.noise())
+
+    yield from unchanged(trial.tokenizer, before, encoded.loss)
 
 
 @law("tokenizer", batch=BATCHES)
@@ -199,6 +228,12 @@ OFFENDERS = (
             encode=lambda inner, data: inner.encode(data - data.mean(0)),
         ),
     ),
+    Offender(neighbours_do_not_matter, plants.altered(noisy=plants.placed)),
+    Offender(
+        without_noise_nothing_is_random,
+        plants.altered(call=plants.replaced(lambda encoded: {"loss": encoded.loss + torch.rand(())})),
+    ),
+    Offender(a_pass_changes_no_state, plants.altered(counts=True)),
     Offender(state_survives_saving, plants.forgetful),
     Offender(
         distortion_is_finite, plants.altered(call=plants.replaced(lambda encoded: {"distortion": -encoded.distortion}))

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import torch
 from torch import Tensor, nn
 
 from crtcore.kinds.tokenizer import Encoded, Tokenizer
+from crtcore.noise import Noise
 
 if TYPE_CHECKING:
     from crt_laws.laws.tokenizer_cases import Trial
 
 
 class Altered(nn.Module):
-    """A sound tokenizer with changes by name: `call`, `encode`, `decode`, which get the sound one, and `vocabulary`."""
+    """A sound tokenizer with changes by name: `call`, `encode`, `decode`, which get the sound one, and `vocabulary`.
+
+    `noisy` changes the output where there is noise, and with `counts` it counts its passes.
+    """
+
+    steps: Tensor
 
     def __init__(self, inner: Tokenizer, **changes: Any) -> None:
         super().__init__()
         self.inner = inner
         self.changes = changes
         self.width, self.length = inner.width, inner.length
-        self.vocabulary: int = changes.get("vocabulary", inner.vocabulary)
+        self.vocabulary: int | None = changes.get("vocabulary", inner.vocabulary)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, data: Tensor, class_ids: Tensor | None = None) -> Encoded:
-        """The whole pass, changed by `call`."""
-        encoded: Encoded = self.changes.get("call", lambda inner, data: inner(data))(self.inner, data)
-        return encoded
+    def forward(self, data: Tensor, class_ids: Tensor | None = None, *, noise: Noise | None = None) -> Encoded:
+        """The whole pass, changed by `call` and `noisy`."""
+        self.steps += self.changes.get("counts", False)
+        sound = partial(self.inner, noise=noise)
+        encoded: Encoded = self.changes.get("call", lambda inner, data: inner(data))(sound, data)
+        return self.changes["noisy"](encoded) if noise is not None and "noisy" in self.changes else encoded
 
     def encode(self, data: Tensor, class_ids: Tensor | None = None) -> Tensor:
         """The first half, changed by `encode`."""
@@ -60,6 +71,11 @@ def replaced(change: Callable[[Encoded], dict[str, Any]]) -> Callable[[Any, Tens
         return encoded._replace(**change(encoded))
 
     return call
+
+
+def placed(encoded: Encoded) -> Encoded:
+    """Rates that depend on a sample's place in the batch."""
+    return encoded._replace(rate=encoded.rate + torch.arange(len(encoded.rate)))
 
 
 def forgetful(trial: Trial) -> Trial:

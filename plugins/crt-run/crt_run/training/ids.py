@@ -125,6 +125,7 @@ def _part(run: Run, stage: Stage, dataset: Dataset, tokenizer: Tokenizer, split:
         if run.stopping():
             raise Stopped
         ids, class_ids = encoded(run, dataset, tokenizer, split, rows)
+        assert tokenizer.vocabulary is not None  # as there are ids
         narrow = torch.int16 if tokenizer.vocabulary <= 2**15 else torch.int32
         checkpoint.save(
             folder, {"ids": ids.to(narrow)} | ({} if class_ids is None else {"condition": class_ids.int()}), about

@@ -21,8 +21,8 @@ class Loss(NamedTuple):
     metrics: Mapping[str, float | Tensor]
     terms: Mapping[str, Tensor] = MappingProxyType({})
     """Terms of the total whose gradient norms are recorded one by one; the rest is recorded as `tokenizer`."""
-    features: Tensor | None = None
-    """The tensor at which gradient norms are taken; None: they are not recorded."""
+    encoded: Encoded | None = None
+    """What a tokenizer computed: gradient norms are taken at its features, and `after_step` gets it."""
 
 
 def penalised(
@@ -41,32 +41,26 @@ def penalised(
             terms[name] = weight * output.loss
         total = total + output.own_loss + terms.get(name, 0)
         metrics |= {f"{name}.{key}": value for key, value in output.metrics.items()}
-    return Loss(total, metrics, terms, encoded.features)
+    return Loss(total, metrics, terms, encoded)
 
 
 @contextmanager
 def feature_gradient_norms(loss: Loss) -> Iterator[dict[str, Tensor]]:
     """Yields a dict that holds, after `total.backward()` inside, the gradient norm of each term at the features.
 
-    The rest's gradient, `tokenizer`, is the total's minus the terms': no other part of the loss, whose hooks may have
-    effects, is propagated back twice.
+    The gradient of the rest, `tokenizer`, is the total's minus the terms', so that only the terms are propagated twice.
     """
     norms: dict[str, Tensor] = {}
-    features = loss.features
+    features = None if loss.encoded is None else loss.encoded.features
     if features is None or not features.requires_grad:
         yield norms
         return
     gradients = {name: _gradient(term, features) for name, term in loss.terms.items()}
-
-    def note(total: Tensor) -> None:
-        norms["tokenizer"] = (total - sum(gradients.values())).norm()
+    features.retain_grad()
+    yield norms
+    if features.grad is not None:
+        norms["tokenizer"] = (features.grad - sum(gradients.values())).norm()
         norms.update({name: gradient.norm() for name, gradient in gradients.items()})
-
-    handle = features.register_hook(note)  # type: ignore[no-untyped-call]
-    try:
-        yield norms
-    finally:
-        handle.remove()
 
 
 def _gradient(term: Tensor, features: Tensor) -> Tensor:

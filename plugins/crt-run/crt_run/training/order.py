@@ -21,6 +21,12 @@ def seeded(seed: int, name: str) -> Iterator[None]:
         yield
 
 
+def step_noise(seed: int, role: str, step: int, rows: int, device: torch.device) -> Noise:
+    """The noise of a training step of `role`: a seed for each row of its batch, and no state between steps."""
+    noise = Noise(seed, f"noise of the {role}'s steps")
+    return Noise(noise.seeds(torch.arange(rows), step).to(device), noise.stream)
+
+
 def batch_at(noise: Noise, size: int, batch: int, step: int) -> Int[Tensor, " batch"]:
     """Indices of the samples in a step's batch; every epoch has its own order, and no state is kept between steps."""
     start, stop = step * batch, (step + 1) * batch

@@ -27,6 +27,7 @@ def train_data(
 ) -> Train:
     """What metrics are fitted on: the training samples `rows`, and their reconstructions from the ids `codes`."""
     image = plan.parts["dataset"].form == "image"
+    assert tokenizer.vocabulary is not None  # as there are ids
     return Train(
         samples=len(rows),
         data=lambda chosen: taken(dataset, "train", rows[chosen]),

@@ -12,7 +12,7 @@ from crt_run.likelihood import counted, nats, scored
 from crt_run.training.ids import StoredIds, check_round_trip, encoded, spread
 from crt_run.training.losses import Loss, penalised
 from crt_run.training.objective import Inputs, Objective, trained
-from crt_run.training.order import batch_at, seeded
+from crt_run.training.order import batch_at, seeded, step_noise
 from crt_run.training.trainer import Part
 from crtcore.errors import RunError
 from crtcore.kinds import Batch, Dataset, Plan, Prior, Regularizer, Run
@@ -62,7 +62,8 @@ def tokenizer_objective(inputs: Inputs) -> Objective:
     def loss(step: int, progress: float) -> Loss:
         chosen = batch_at(noise, dataset.sizes["train"], training.batch, step)
         batch = _on(dataset.take("train", chosen), inputs)
-        return penalised(batch.data, tokenizer(batch.data, batch.class_ids), regularizers, progress)
+        own = step_noise(seed, "tokenizer", step, len(batch.data), inputs.device)
+        return penalised(batch.data, tokenizer(batch.data, batch.class_ids, noise=own), regularizers, progress)
 
     return Objective(parts, loss, tokenizer.length, left_out=tuple(left_out))
 
@@ -73,7 +74,7 @@ def code_prior(inputs: Inputs, path: str) -> Any:
     Raises: RunError if the tokenizer's codes are continuous.
     """
     tokenizer = inputs.tokenizer
-    if not tokenizer.vocabulary:
+    if tokenizer.vocabulary is None:
         raise RunError(
             "bottleneck: expected a discrete bottleneck (the prior models its ids), got a continuous one; "
             "choose another, or the experiment 'compression', which trains no prior"
@@ -88,7 +89,7 @@ def code_prior_objective(inputs: Inputs) -> Objective:
     role, plan = inputs.stage.name, inputs.plan
     prior, training = code_prior(inputs, role), plan[f"training.{role}"]
     codes, evaluations = inputs.codes("train"), plan["experiment.evaluations"]
-    loss = modelling(prior, codes, noise=Noise(plan["seed"], f"order of the {role}'s batches"), batch=training.batch)
+    loss = modelling(prior, codes, seed=plan["seed"], role=role, batch=training.batch)
     objective = Objective({role: Part(prior, training.optimizer)}, loss, inputs.tokenizer.length)
     if inputs.run is None:
         return objective
@@ -108,12 +109,14 @@ def code_prior_objective(inputs: Inputs) -> Objective:
     )
 
 
-def modelling(prior: Prior, codes: StoredIds, *, noise: Noise, batch: int) -> Callable[[int, float], Loss]:
-    """The loss of a prior: the mean nats of a sample's ids, over batches in the order of `noise`."""
+def modelling(prior: Prior, codes: StoredIds, *, seed: int, role: str, batch: int) -> Callable[[int, float], Loss]:
+    """The loss of a role's prior: the mean nats of a sample's ids, over batches in an order by the seed."""
+    noise = Noise(seed, f"order of the {role}'s batches")
 
     def loss(step: int, progress: float) -> Loss:
         chosen = batch_at(noise, len(codes.ids), batch, step).to(codes.ids.device)
-        return Loss(nats(prior, *codes.at(chosen)).mean(), {})
+        own = step_noise(seed, role, step, batch, chosen.device)
+        return Loss(nats(prior, *codes.at(chosen), noise=own).mean(), {})
 
     return loss
 
@@ -132,7 +135,8 @@ def prior_objective(inputs: Inputs) -> Objective:
 
     def loss(step: int, progress: float) -> Loss:
         batch = _on(dataset.take("train", batch_at(noise, dataset.sizes["train"], training.batch, step)), inputs)
-        return Loss(nats(prior, *batch).sum() / counted(batch.data, batch.weight), {})
+        own = step_noise(plan["seed"], role, step, len(batch.data), inputs.device)
+        return Loss(nats(prior, *batch, noise=own).sum() / counted(batch.data, batch.weight), {})
 
     def validate() -> float:
         score = float(scored(prior.eval(), *held).sum() / counted(held.data, held.weight))

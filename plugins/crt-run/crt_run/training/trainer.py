@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from crt_run.runs.checkpoint import Saved
-from crt_run.training.losses import Loss, feature_gradient_norms
+from crt_run.training.losses import Loss, detached, feature_gradient_norms
 from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Stage
+from crtcore.kinds import KeepsStatistics, Stage
 from crtcore.settings import Optimizer, Training
 
 READINGS = 50
@@ -140,6 +140,9 @@ class Trainer:
                 group["lr"] = settings.learning_rate * lr_factor(settings, progress + 1 / self.training.steps)
             self.norms[name] = nn.utils.clip_grad_norm_(self.parts[name].module.parameters(), settings.clip)
             optimizer.step()
+        if loss.encoded is not None and isinstance(self.main, KeepsStatistics):
+            with torch.no_grad():
+                self.main.after_step(detached(loss.encoded))
         self.step += 1
         return loss
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,9 +28,6 @@ _SMALL = 0.1
 class GaussianChannel(nn.Module):
     """Replaces each feature by a code drawn from a Gaussian that depends on it."""
 
-    seed: Tensor
-    steps: Tensor
-
     def __init__(self, spec: Gaussian) -> None:
         super().__init__()
         self.spec = spec
@@ -44,8 +41,6 @@ class GaussianChannel(nn.Module):
         first = [nn.Linear(spec.width, spec.hidden), nn.ReLU()] if spec.hidden else []
         self.head = nn.Sequential(*first, last)
         self.prior = GaussianMixture(spec.components, spec.latent) if spec.components else StandardNormal()
-        self.register_buffer("seed", torch.randint(2**62, ()))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def posterior(self, features: Float[Tensor, "b n w"]) -> Posterior:
         """The distribution of each feature's code.
@@ -57,18 +52,10 @@ class GaussianChannel(nn.Module):
         mean, raw = self.head(features).chunk(2, -1)
         return Posterior(mean, functional.softplus(raw) + _LEAST)
 
-    def lookup(self, ids: Int[Tensor, "b n"]) -> Float[Tensor, "b n d"]:
-        """Not available: continuous codes have no ids.
-
-        Raises: ValueError always.
-        """
-        raise ValueError("expected a bottleneck with ids, got one whose codes are continuous")
-
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
+    def forward(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
         """A code drawn for each feature, with its divergence from the prior as rate; latents are the means.
 
-        Without `noise`, codes depend on the seed drawn at construction, the row in the batch and, in training, the
-        number of backward passes.
+        Without `noise`, the code is the mean, and a mixture's rate is estimated there.
         Units: rate in nats, summed over features and channels. Its mean exceeds the mutual information of codes and
         features by the divergence of the aggregate distribution of codes from the prior.
         Raises: ValueError if w is not the width of a feature.
@@ -76,25 +63,14 @@ class GaussianChannel(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             posterior = self.posterior(features.to(torch.promote_types(features.dtype, self.dtype)))
             mean, scale = posterior
-            codes = mean + scale * self._normal_numbers(mean, noise)
+            codes = mean if noise is None else mean + scale * _normal_numbers(mean, noise)
             rate = self._with_free_bits(self.prior(posterior, codes)).sum((1, 2))
-        if noise is None and self.training and codes.requires_grad:
-            codes.register_hook(self._step)  # type: ignore[no-untyped-call]
         return BottleneckOutput(codes, mean, None, rate, mean.new_zeros(()))
 
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of the weights."""
         return next(self.head.parameters()).dtype
-
-    def _normal_numbers(self, like: Float[Tensor, "b n d"], noise: Noise | None) -> Float[Tensor, "b n d"]:
-        samples = torch.arange(len(like))
-        if noise is None:
-            steps = self.steps if self.training else 0
-            seeds = Noise(self.seed, "codes").seeds(samples.to(self.seed.device), steps)
-        else:
-            seeds = noise.seeds(0 if noise.seed.ndim else samples)
-        return normal(seeds.to(like.device), *like.shape[1:]).to(like.dtype)
 
     def _with_free_bits(self, nats: Float[Tensor, "b n g"]) -> Float[Tensor, "b n g"]:
         """The same nats, without a gradient for parts whose mean is within the free bits."""
@@ -103,5 +79,6 @@ class GaussianChannel(nn.Module):
         charged = nats.detach().sum(1).mean(0) > self.spec.free_bits  # g
         return nats.where(charged, nats.detach())
 
-    def _step(self, _: Tensor) -> None:
-        self.steps += 1
+
+def _normal_numbers(like: Float[Tensor, "b n d"], noise: Noise) -> Float[Tensor, "b n d"]:
+    return normal(noise, *like.shape[1:]).to(like.dtype)

@@ -51,7 +51,7 @@ class MetaAttention(nn.Module):
         places = (~metas).to(torch.int8).argsort(dim=-1, stable=True)[:, :most]  # b m
         index = places[..., None].expand(-1, -1, features.shape[-1])
         mixed: Tensor = self.inner(
-            features.gather(1, index), AttentionContext(context.positions.gather(1, places), step=context.step)
+            features.gather(1, index), AttentionContext(context.positions.gather(1, places), noise=context.noise)
         )
         kept = mixed.masked_fill(~metas.gather(1, places)[..., None], 0)
         return kept.new_zeros(features.shape).scatter(1, index, kept)

@@ -23,6 +23,7 @@ from crt_vib.meta.relu import Rectified
 from crt_vib.meta.shift import Shift
 from crt_vib.meta.tied import Tied
 from crtcore.errors import RunError
+from crtcore.noise import Noise
 
 if TYPE_CHECKING:
     from crt_vib.meta.spec import MetaTransformer
@@ -59,11 +60,14 @@ class MetaLanguageModel(Prefixed):
         states: Tensor = self.stack(features, context)
         return states
 
-    def forward_states(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
+    def forward_states(
+        self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None, noise: Noise | None = None
+    ) -> Float[Tensor, "b n+1 w"]:
         """The normalised last states at the prefix and at each id."""
         features = self.begin(ids, class_ids)
         positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
-        return self.states(features, AttentionContext(positions, ids=nn.functional.pad(ids, (1, 0), value=-1)))
+        shifted = nn.functional.pad(ids, (1, 0), value=-1)
+        return self.states(features, AttentionContext(positions, noise=noise, ids=shifted))
 
     def _head(self, spec: MetaTransformer) -> nn.Module:
         tied = spec.embedding == "tied"

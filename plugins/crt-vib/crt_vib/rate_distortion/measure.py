@@ -36,15 +36,16 @@ def probe_costs(probe: Probe, test: Examples, samples: int, seed: int) -> Costs:
     rates, distortions = [], []
     with torch.inference_mode():
         for sample in range(samples):
-            encoded = probe(test.states, test.answers, noise(seed, len(test.answers), sample))
+            encoded = probe(test.states, test.answers, noise=noise(seed, test.answers, sample))
             rates.append(encoded.rate.double())
             distortions.append(encoded.distortion.double())
     return Costs(torch.stack(rates).mean(0).cpu(), torch.stack(distortions).mean(0).cpu())
 
 
-def noise(seed: int, count: int, sample: int) -> Noise:
-    """The noise of one code for each state."""
-    return Noise(Noise(seed, "codes of held-out states").seeds(torch.arange(count), sample), "codes")
+def noise(seed: int, answers: Int[Tensor, " b"], sample: int) -> Noise:
+    """The noise of one code for each held-out state, on the device of their answers."""
+    own = Noise(seed, "codes of held-out states")
+    return Noise(own.seeds(torch.arange(len(answers)), sample).to(answers.device), own.stream)
 
 
 def information(probe: Probe, test: Examples, seed: int) -> dict[str, Measurement]:
@@ -54,7 +55,7 @@ def information(probe: Probe, test: Examples, seed: int) -> dict[str, Measuremen
     count = min(AMONG, len(test.states))
     with torch.inference_mode():
         features = probe.standardised(test.states[:count])
-        codes = probe.bottleneck(features, noise(seed, count, 0)).codes.flatten(1)
+        codes = probe.bottleneck(features, noise=noise(seed, test.answers[:count], 0)).codes.flatten(1)
         costs = sandwich(codes, Posterior(*(part.flatten(1) for part in probe.bottleneck.posterior(features))))
     return {
         "information_lower_nats": averaged(costs.lower.double().cpu(), "nats"),

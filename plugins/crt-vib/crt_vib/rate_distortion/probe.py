@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from crtcore.kinds import Bottleneck, Encoded
+from crtcore.kinds import Bottleneck, DiscreteBottleneck, Encoded, KeepsStatistics
 from crtcore.noise import Noise
 
 LEAST = 1e-6
@@ -33,23 +33,23 @@ class Probe(nn.Module):
         self.vocabulary = vocabulary
         self.register_buffer("mean", states.mean(0))
         self.register_buffer("deviation", states.std(0).clamp(min=LEAST))
-        self.eval()  # so that a bottleneck with a step counter does not count this
         with torch.no_grad():
             codes = bottleneck(self.standardised(states[:1])).codes
-        self.train()
         self.predictor = nn.Linear(codes[0].numel(), vocabulary)
 
     def standardised(self, states: Float[Tensor, "b w"]) -> Float[Tensor, "b 1 w"]:
         """States of mean 0 and standard deviation 1 in each channel, as the only feature of a sample."""
         return ((states - self.mean) / self.deviation)[:, None]
 
-    def forward(self, states: Float[Tensor, "b w"], answers: Int[Tensor, " b"], noise: Noise | None = None) -> Encoded:
+    def forward(
+        self, states: Float[Tensor, "b w"], answers: Int[Tensor, " b"], *, noise: Noise | None = None
+    ) -> Encoded:
         """Encodes states and predicts answers; the reconstruction is the logits of the answer.
 
         Units: distortion in nats.
         """
         features = self.standardised(states)
-        output = self.bottleneck(features, noise)
+        output = self.bottleneck(features, noise=noise)
         logits = self.predictor(output.codes.flatten(1))  # b v
         cost = nn.functional.cross_entropy(logits, answers, reduction="none")
         mask = torch.ones(output.codes.shape[:2], dtype=torch.bool, device=states.device)
@@ -57,6 +57,11 @@ class Probe(nn.Module):
             features, output.latents, output.codes, output.ids, mask,
             logits, cost, output.rate, cost.mean() + output.loss,
         )  # fmt: skip
+
+    def after_step(self, encoded: Encoded) -> None:
+        """Updates the bottleneck's statistics, if it keeps any."""
+        if isinstance(self.bottleneck, KeepsStatistics):
+            self.bottleneck.after_step(encoded)
 
     def encode(self, states: Float[Tensor, "b w"], answers: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
         """The ids of states; answers are not used.
@@ -69,6 +74,11 @@ class Probe(nn.Module):
         return ids
 
     def decode(self, ids: Int[Tensor, "b k"], answers: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b v"]:
-        """The logits of the answer given ids."""
+        """The logits of the answer given ids.
+
+        Raises: ValueError if the codes are continuous.
+        """
+        if not isinstance(self.bottleneck, DiscreteBottleneck):
+            raise ValueError("expected a bottleneck with ids, got one whose codes are continuous")
         logits: Tensor = self.predictor(self.bottleneck.lookup(ids).flatten(1))
         return logits

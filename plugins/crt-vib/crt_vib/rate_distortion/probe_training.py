@@ -7,8 +7,9 @@ from torch import nn
 
 from crt_run.training.losses import Loss, penalised
 from crt_run.training.objective import Inputs, Objective
-from crt_run.training.order import batch_at, seeded
+from crt_run.training.order import batch_at, seeded, step_noise
 from crt_run.training.trainer import Part
+from crt_vib.rate_distortion.measure import noise
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.states import Examples, declared, read_examples
 from crtcore.errors import RunError
@@ -50,18 +51,20 @@ def probe_objective(inputs: Inputs, weight: float) -> Objective:
         parts["regularizer"] = Part(inputs.placed(regularizer), plan["regularizer"].optimizer)
     order = Noise(seed, "order of the bottleneck's batches")
 
-    def of(chosen: Examples, progress: float) -> Loss:
-        encoded = probe(chosen.states, chosen.answers)
+    def of(chosen: Examples, progress: float, own: Noise) -> Loss:
+        encoded = probe(chosen.states, chosen.answers, noise=own)
         return penalised(chosen.states, encoded, {"regularizer": (regularizer, weight)}, progress)
 
     def loss(step: int, progress: float) -> Loss:
         rows = batch_at(order, len(known.answers), training.batch, step).to(inputs.device)
-        return of(Examples(*(part[rows] for part in known)), progress)
+        own = step_noise(seed, "bottleneck", step, len(rows), inputs.device)
+        return of(Examples(*(part[rows] for part in known)), progress, own)
 
     def validate() -> float:
         probe.eval()
         with torch.inference_mode():
-            score = float(of(material["validation"], 1.0).total)
+            held = material["validation"]
+            score = float(of(held, 1.0, noise(seed, held.answers, 0)).total)
         probe.train()
         return score
 

@@ -14,12 +14,18 @@ from crt_laws.laws.bottleneck_offenders import after
 from crt_vib import Gaussian
 from crt_vib.gaussian.channel import GaussianChannel
 from crtcore import Noise
+from crtcore.kinds import Bottleneck, DiscreteBottleneck
 
 
 def built(**fields: Any) -> GaussianChannel:
     """A channel in float64 with a fixed seed; by default from four channels to two."""
     torch.manual_seed(0)
     return Gaussian(**{"width": 4, "latent": 2, **fields}).build().double()
+
+
+def noise(samples: int = 64, first: int = 0) -> Noise:
+    """A seed for each sample, counted from `first`."""
+    return Noise(torch.arange(samples) + first, "test")
 
 
 def vectors(samples: int = 64, places: int = 3, width: int = 4) -> Tensor:
@@ -60,7 +66,7 @@ def test_an_untrained_component_has_the_rate_of_the_standard_prior() -> None:
     one, none = built(components=1), built()
     one.head.load_state_dict(none.head.state_dict())
 
-    rates = [channel(vectors(), Noise(3, "test")).rate for channel in (one, none)]
+    rates = [channel(vectors(), noise=noise()).rate for channel in (one, none)]
 
     torch.testing.assert_close(*rates)
 
@@ -79,7 +85,7 @@ def test_equal_components_have_the_mean_rate_of_one() -> None:
     with torch.no_grad():
         channel.prior.means.zero_()
 
-    rate = channel(vectors(4096, places=1), Noise(7, "test")).rate
+    rate = channel(vectors(4096, places=1), noise=noise(4096)).rate
 
     exact_frontier = 2 * (0.6931471805599453 + (0.25 + 1) / 2 - 0.5)
     # Five standard errors of 4,096 samples: false alarms at 6e-7.
@@ -90,7 +96,7 @@ def test_equal_components_have_the_mean_rate_of_one() -> None:
 def test_codes_have_the_mean_and_the_scale_of_the_posterior() -> None:
     channel = fixed(built(), 1.0, 0.5)
 
-    output = channel(vectors(4096, places=4), Noise(3, "test"))
+    output = channel(vectors(4096, places=4), noise=noise(4096))
 
     errors = (output.codes - output.latents) / 0.5
     count = errors.numel()
@@ -104,7 +110,7 @@ def test_the_gradient_of_a_code_is_that_of_mean_and_scale() -> None:
     channel = built()
     features = vectors().requires_grad_()
 
-    output = channel(features, Noise(3, "test"))
+    output = channel(features, noise=noise())
     (gradient,) = torch.autograd.grad(output.codes.sum(), features, retain_graph=True)
 
     mean, scale = channel.posterior(features)
@@ -118,7 +124,7 @@ def test_free_nats_have_no_gradient_and_count_in_the_rate() -> None:
     free, charged = built(free_bits=100.0), built()
     charged.load_state_dict(free.state_dict())
 
-    rates = [channel(features, Noise(3, "test")).rate for channel in (free, charged)]
+    rates = [channel(features, noise=noise()).rate for channel in (free, charged)]
 
     gradients = [torch.autograd.grad(rate.sum(), features)[0] for rate in rates]
     assert torch.equal(*rates)
@@ -140,80 +146,47 @@ def test_a_channel_above_the_free_nats_keeps_its_gradient() -> None:
     assert last.bias.grad[1] == 0
 
 
-def test_a_forward_pass_alone_changes_nothing() -> None:
+def test_without_noise_a_code_is_the_mean_in_training() -> None:
+    output = built().train()(vectors())
+
+    assert torch.equal(output.codes, output.latents)
+
+
+def test_the_same_noise_draws_the_same_codes_also_after_a_backward_pass() -> None:
     channel, state = built(), torch.get_rng_state()
 
-    first, second = channel(vectors()), channel(vectors())
+    first = channel(vectors(), noise=noise())
+    first.codes.sum().backward()
+    second, other = (channel(vectors(), noise=noise(first=start)) for start in (0, 64))
 
     assert torch.equal(first.codes, second.codes)
+    assert not torch.equal(first.codes, other.codes)
+    assert list(channel.buffers()) == []
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_other_codes_are_drawn_after_a_backward_pass() -> None:
-    channel = built()
-    first = channel(vectors())
-
-    first.codes.sum().backward()
-    second = channel(vectors())
-
-    assert int(channel.steps) == 1
-    assert not torch.equal(first.codes, second.codes)
-
-
-def test_the_state_determines_which_codes_are_drawn() -> None:
-    channel, other = built(), built()
-    other.seed += 1
-    channel(vectors()).codes.sum().backward()
-
-    before = other(vectors()).codes
-    other.load_state_dict(channel.state_dict())
-
-    assert not torch.equal(before, channel(vectors()).codes)
-    assert torch.equal(other(vectors()).codes, channel(vectors()).codes)
-
-
-def test_outside_training_a_step_changes_no_code() -> None:
-    channel = built().eval()
-    first = channel(vectors())
-
-    first.codes.sum().backward()
-
-    assert torch.equal(channel(vectors()).codes, first.codes)
-
-
-def test_a_noise_argument_determines_codes_and_does_not_change_the_state() -> None:
-    channel = built()
-
-    one, same, other = (channel(vectors(), Noise(seed, "test")).codes for seed in (1, 1, 2))
-    channel(vectors(), Noise(1, "test")).codes.sum().backward()
-
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
-    assert int(channel.steps) == 0
 
 
 def test_more_samples_do_not_change_the_codes_of_the_others() -> None:
     channel = built()
 
-    assert torch.equal(channel(vectors()[:8]).codes, channel(vectors()).codes[:8])
+    assert torch.equal(channel(vectors()[:8], noise=noise(8)).codes, channel(vectors(), noise=noise()).codes[:8])
 
 
 def test_with_a_seed_for_each_sample_its_place_in_the_batch_does_not_matter() -> None:
     channel, features, seeds = built(), vectors(), torch.arange(64)
     order = seeds.flip(0)
 
-    straight = channel(features, Noise(seeds, "test")).codes
-    turned = channel(features[order], Noise(seeds[order], "test")).codes
+    straight = channel(features, noise=Noise(seeds, "test")).codes
+    turned = channel(features[order], noise=Noise(seeds[order], "test")).codes
 
     torch.testing.assert_close(straight[order], turned)
 
 
 def test_autocast_changes_nothing() -> None:
     channel = built().float()
-    plain = channel(vectors().float())
+    plain = channel(vectors().float(), noise=noise())
 
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = channel(vectors().float())
+        mixed = channel(vectors().float(), noise=noise())
 
     assert torch.equal(plain.codes, mixed.codes)
     assert torch.equal(plain.rate, mixed.rate)
@@ -224,9 +197,9 @@ def test_features_of_another_width_are_refused() -> None:
         built()(vectors(width=5))
 
 
-def test_ids_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected a bottleneck with ids, got one whose codes are continuous"):
-        built().lookup(torch.zeros(1, 1, dtype=torch.int64))
+def test_it_is_no_discrete_bottleneck() -> None:
+    assert isinstance(built(), Bottleneck)
+    assert not isinstance(built(), DiscreteBottleneck)
 
 
 @pytest.mark.parametrize(

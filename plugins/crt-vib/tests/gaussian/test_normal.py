@@ -3,10 +3,11 @@ from __future__ import annotations
 import torch
 
 from crt_vib.gaussian.normal import normal
+from crtcore import Noise
 
 
 def test_numbers_are_normal() -> None:
-    numbers = normal(torch.arange(512), 16, 32).flatten().sort().values
+    numbers = normal(Noise(torch.arange(512), "test"), 16, 32).flatten().sort().values
 
     shares = (torch.arange(len(numbers), dtype=torch.float64) + 0.5) / len(numbers)
     gap = (torch.special.ndtr(numbers) - shares).abs().max()
@@ -15,7 +16,7 @@ def test_numbers_are_normal() -> None:
 
 
 def test_adjacent_numbers_are_uncorrelated() -> None:
-    numbers = normal(torch.arange(512), 16, 32)
+    numbers = normal(Noise(torch.arange(512), "test"), 16, 32)
 
     for axis in range(3):
         pairs = (numbers * numbers.roll(1, axis)).flatten()
@@ -26,7 +27,7 @@ def test_adjacent_numbers_are_uncorrelated() -> None:
 def test_the_numbers_of_a_sample_depend_only_on_its_seed() -> None:
     seeds = torch.tensor([5, 2**61, 7])
 
-    together = normal(seeds, 3, 2)
+    together = normal(Noise(seeds, "test"), 3, 2)
 
-    assert torch.equal(together[1:2], normal(seeds[1:2], 3, 2))
-    assert torch.equal(together[:, :2], normal(seeds, 2, 2))
+    assert torch.equal(together[1:2], normal(Noise(seeds[1:2], "test"), 3, 2))
+    assert torch.equal(together[:, :2], normal(Noise(seeds, "test"), 2, 2))

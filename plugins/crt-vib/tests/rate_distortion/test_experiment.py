@@ -15,7 +15,7 @@ import crt_basics.plugin
 from crt_cost.stages import costs, outlined
 from crt_run.runs.execute import execute
 from crt_vib.plugin import crt_components
-from crtcore import Component, Registry
+from crtcore import Component, Noise, Registry
 from crtcore.compose.document import Document, SpecError
 from crtcore.compose.plan import study
 from crtcore.errors import RunError, Stopped
@@ -37,7 +37,7 @@ class Named(nn.Module):
         item = torch.where(ids[:, 0] == ids[:, 5], ids[:, 1], ids[:, 3])
         return nn.functional.one_hot(item, SYMBOLS).float()[:, None].expand(-1, ids.shape[1], -1)
 
-    def forward(self, ids: Tensor, class_ids: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, class_ids: Tensor | None = None, *, noise: Noise | None = None) -> Tensor:
         """The symbol of the state; the first one if blind."""
         state = self.hidden(ids)[:, :1] * (not self.blind)
         return nn.functional.pad(state, (0, self.vocabulary - SYMBOLS)).expand(-1, ids.shape[1] + 1, -1)

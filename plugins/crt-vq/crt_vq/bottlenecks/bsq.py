@@ -27,7 +27,7 @@ class BinarySphericalQuantizer(nn.Module):
         super().__init__()
         self.spec = spec
         self.width = spec.width
-        self.vocabulary: int | None = 2**spec.width
+        self.vocabulary: int = 2**spec.width
         # A floating-point buffer, so that codes follow `.double()` and the like.
         self.register_buffer("unit", torch.ones(()), persistent=False)
 
@@ -38,7 +38,7 @@ class BinarySphericalQuantizer(nn.Module):
         """
         return bits.corners(bits.to_bits(ids, self.width), self.unit) / math.sqrt(self.width)
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
+    def forward(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
         """Scaled signs (0 counts as negative); the gradient passes straight through.
 
         Units: rate in nats, ln 2 for each channel; no noise is used.

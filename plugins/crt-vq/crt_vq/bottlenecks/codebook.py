@@ -17,7 +17,7 @@ from crt_vq.bottlenecks.codebook_updates import CodebookUpdates
 from crt_vq.bottlenecks.nearest import nearest
 from crt_vq.bottlenecks.rotation import rotated
 from crt_vq.bottlenecks.specs import VQ
-from crtcore.kinds import BottleneckOutput
+from crtcore.kinds import BottleneckOutput, Encoded
 from crtcore.noise import Noise
 
 
@@ -37,7 +37,7 @@ class Codebook(nn.Module):
         super().__init__()
         self.spec = spec
         self.width = spec.width
-        self.vocabulary: int | None = spec.codes
+        self.vocabulary: int = spec.codes
         self.entries = nn.Parameter(first_entries(spec), requires_grad=not spec.decay)
         # Checkpoints store the statistics under this attribute's name.
         self.upkeep = CodebookUpdates(spec) if spec.decay or spec.patience or spec.start == "k-means" else None
@@ -51,19 +51,15 @@ class Codebook(nn.Module):
 
         Raises: IndexError if an id is absent or not under the number of codes.
         """
-        # The updates write the entries while the backward pass still reads them: give it a copy.
-        entries = self.entries.clone() if self.upkeep else self.entries
-        return functional.embedding(ids, self.normalised(entries))
+        return functional.embedding(ids, self.normalised(self.entries))
 
     def nearest(self, features: Float[Tensor, "b n w"]) -> Int[Tensor, "b n"]:
         """The ids of the nearest codes; ties go to the smaller id."""
         return nearest(features, self.normalised(self.entries.detach()))
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
+    def forward(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
         """Nearest codes; the gradient passes straight through, or rotated onto the code.
 
-        Moving averages, restarts and the k-means start change entries when the loss is propagated back in training; a
-        forward pass alone changes nothing.
         Units: rate in nats, ln v for each feature; no noise is used.
         Raises: ValueError if w is not the width of a code.
         """
@@ -76,13 +72,19 @@ class Codebook(nn.Module):
             codes = self.lookup(ids)
             loss = codebook_loss(latents, codes, self.spec.commitment)
             through = rotated(latents, codes) if self.spec.gradient == "rotation" else latents
-        if self.upkeep and self.training and loss.requires_grad:
-            rows, nearest_ids = latents.detach().flatten(0, 1), ids.flatten()
-            loss.register_hook(lambda _: self._update(rows, nearest_ids))  # type: ignore[no-untyped-call]
         rate = latents.new_full((len(ids),), ids.shape[1] * math.log(self.spec.codes))
         # The added term is exactly 0, so that codes are the entries bit for bit.
         return BottleneckOutput(codes.detach() + (through - through.detach()), latents, ids, rate, loss)
 
-    def _update(self, latents: Float[Tensor, "f w"], ids: Int[Tensor, " f"]) -> None:
-        assert self.upkeep
-        self.entries.data.copy_(self.upkeep(self.entries.detach(), latents, ids))
+    @torch.no_grad()
+    def after_step(self, encoded: Encoded) -> None:
+        """Moving averages, restarts and the k-means start change entries, by the latents that are no padding.
+
+        Raises: ValueError if there are no ids.
+        """
+        if self.upkeep is None:
+            return
+        if encoded.ids is None:
+            raise ValueError("expected the ids of the latents, got None")
+        present = encoded.mask
+        self.entries.copy_(self.upkeep(self.entries.detach(), encoded.latents[present], encoded.ids[present]))

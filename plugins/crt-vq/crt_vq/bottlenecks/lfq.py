@@ -26,7 +26,7 @@ class LookupFreeQuantizer(nn.Module):
         super().__init__()
         self.spec = spec
         self.width = spec.width
-        self.vocabulary: int | None = 2**spec.width
+        self.vocabulary: int = 2**spec.width
         # A floating-point buffer, so that codes follow `.double()` and the like.
         self.register_buffer("unit", torch.ones(()), persistent=False)
 
@@ -37,7 +37,7 @@ class LookupFreeQuantizer(nn.Module):
         """
         return bits.corners(bits.to_bits(ids, self.width), self.unit)
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
+    def forward(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
         """Signs (-1 for 0); the gradient passes straight through.
 
         Units: rate in nats, ln 2 for each channel; no noise is used.

@@ -22,7 +22,7 @@ class ResidualCodebooks(nn.Module):
         super().__init__()
         self.spec = spec
         self.width = spec.width
-        self.vocabulary: int | None = spec.codes
+        self.vocabulary: int = spec.codes
         book = VQ(codes=spec.codes, width=spec.width, commitment=spec.commitment, compare="euclidean")
         self.books = nn.ModuleList(Codebook(book) for _ in range(spec.depth))
 
@@ -43,7 +43,7 @@ class ResidualCodebooks(nn.Module):
         codes = [self.book(level).lookup(ids[:, level::depth]) for level in range(depth)]
         return torch.stack(codes, 2).flatten(1, 2)
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
+    def forward(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
         """The codes of every feature; the gradient of their sum passes straight through the first.
 
         Units: rate in nats, the logarithm of the vocabulary for each code; no noise is used.

@@ -28,7 +28,7 @@ class MappedCodebook(nn.Module):
         super().__init__()
         self.spec = spec
         self.width = spec.width
-        self.vocabulary: int | None = spec.codes
+        self.vocabulary: int = spec.codes
         # Scale and bias as in the authors' code, github.com/youngsheen/SimVQ.
         self.register_buffer("frozen", torch.randn(spec.codes, spec.width) * spec.width**-0.5)
         self.map = nn.Linear(spec.width, spec.width)
@@ -46,7 +46,7 @@ class MappedCodebook(nn.Module):
         """
         return functional.embedding(ids, self.table())
 
-    def forward(self, features: Float[Tensor, "b n w"], noise: Noise | None = None) -> BottleneckOutput:
+    def forward(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
         """Nearest mapped codes; the gradient passes straight through.
 
         Units: rate in nats, ln v for each feature; no noise is used.

@@ -78,7 +78,7 @@ def _channels(tokenizer: Tokenizer, least: int) -> int:
 
     Raises: RunError if it has no ids, or does not decode to images of at least `least` rows and columns.
     """
-    if not tokenizer.vocabulary:
+    if tokenizer.vocabulary is None:
         raise RunError("adversarial: expected a tokenizer with ids, got one whose codes are continuous")
     weight = _last_weight(tokenizer)
     with torch.no_grad():

@@ -22,9 +22,9 @@ from crtcore.kinds import Encoded, RegularizerOutput, Tokenizer
 class CausalCrossEntropy(nn.Module):
     """Penalises latents from which the next id cannot be predicted."""
 
-    def __init__(self, spec: CausalCE, latent: int, length: int, vocabulary: int) -> None:
+    def __init__(self, spec: CausalCE, latent: int, length: int, vocabulary: int | None) -> None:
         super().__init__()
-        if not vocabulary:
+        if vocabulary is None:
             raise ValueError("expected a tokenizer with ids, got one whose codes are continuous")
         self.spec = spec
         # Checkpoints store the head under this attribute's name.

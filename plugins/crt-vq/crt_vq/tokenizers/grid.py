@@ -14,7 +14,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crtcore.errors import RunError
-from crtcore.kinds import Bottleneck, BottleneckOutput, Encoded, TokenizerSpec
+from crtcore.kinds import (
+    Bottleneck,
+    BottleneckOutput,
+    DiscreteBottleneck,
+    Encoded,
+    KeepsStatistics,
+    TokenizerSpec,
+)
+from crtcore.noise import Noise
 
 Network: TypeAlias = Callable[[int, int], nn.Module]
 """Makes a network from its input and output channels."""
@@ -45,7 +53,7 @@ class GridTokenizer(nn.Module):
         self.shape = tuple(sample.shape[1:])
         self.grid = tuple(side // 2**halvings for side in sides)
         self.width = bottleneck.width
-        self.vocabulary = bottleneck.vocabulary or 0  # continuous codes have no ids
+        self.vocabulary = bottleneck.vocabulary
         self.cells = self.grid[0] * self.grid[1]
         self.loss = loss
         self.bottleneck = bottleneck
@@ -75,13 +83,19 @@ class GridTokenizer(nn.Module):
         image: Tensor = self.decoder(cells.reshape(*cells.shape[:2], *self.grid))
         return image
 
-    def forward(self, data: Float[Tensor, "b c y x"], class_ids: Int[Tensor, " b"] | None = None) -> Encoded:
+    def forward(
+        self,
+        data: Float[Tensor, "b c y x"],
+        class_ids: Int[Tensor, " b"] | None = None,
+        *,
+        noise: Noise | None = None,
+    ) -> Encoded:
         """Encodes, quantises and decodes images.
 
         Units: distortion is the mean squared error in the squared unit of the data, also if the loss is absolute.
         """
         features = self._features(data)
-        output: BottleneckOutput = self.bottleneck(features)
+        output: BottleneckOutput = self.bottleneck(features, noise=noise)
         reconstruction = self._image(output.codes)
         difference = reconstruction - data
         distortion = difference.square().flatten(1).mean(1)
@@ -98,6 +112,11 @@ class GridTokenizer(nn.Module):
             loss=error.mean() + output.loss,
         )
 
+    def after_step(self, encoded: Encoded) -> None:
+        """Updates the bottleneck's statistics, if it keeps any."""
+        if isinstance(self.bottleneck, KeepsStatistics):
+            self.bottleneck.after_step(encoded)
+
     def encode(self, data: Float[Tensor, "b c y x"], class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
         """The ids of the grid's cells, those of a cell adjacent.
 
@@ -112,8 +131,10 @@ class GridTokenizer(nn.Module):
     def decode(self, ids: Int[Tensor, "b k"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
         """The images of `ids`.
 
-        Raises: ValueError if an id is absent, or there are not `length` of them.
+        Raises: ValueError if an id is absent, there are not `length` of them, or the codes are continuous.
         """
+        if not isinstance(self.bottleneck, DiscreteBottleneck):
+            raise ValueError("expected a bottleneck with ids, got one whose codes are continuous")
         if ids.shape[1] != self.length or (ids < 0).any():
             raise ValueError(f"expected {self.length} ids a row, none of them absent, got {tuple(ids.shape)}")
         return self._image(self.bottleneck.lookup(ids))

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from crt_run.training.losses import feature_gradient_norms, penalised
-from crt_vq import VQ, Causal, Conv
+from crt_vq import VQ, Causal, Conv, Perturbed
 from crt_vq.bottlenecks.codebook import Codebook
+from crtcore import Noise
+from crtcore.kinds import Encoded
 
 
 def book(entries: list[float], **fields: Any) -> Codebook:
@@ -22,9 +24,18 @@ def book(entries: list[float], **fields: Any) -> Codebook:
 
 def step(codebook: Codebook, *values: float) -> Tensor:
     """The entries after a step on one sample with these features."""
-    features = torch.tensor([values], dtype=torch.float64)[..., None].requires_grad_()
-    codebook(features).loss.backward()
+    update(codebook, torch.tensor([values], dtype=torch.float64)[..., None])
     return codebook.entries.detach()[:, 0].clone()
+
+
+def update(codebook: Codebook, features: Tensor, mask: Tensor | None = None) -> None:
+    """Updates the statistics after a step on features; without a mask, all of them count."""
+    output = codebook(features)
+    mask = torch.ones(output.ids.shape, dtype=torch.bool) if mask is None else mask
+    none = features.new_zeros(len(features))
+    codebook.after_step(
+        Encoded(features, output.latents, output.codes, output.ids, mask, features, none, output.rate, output.loss)
+    )
 
 
 def test_an_average_starts_at_its_first_features() -> None:
@@ -112,6 +123,7 @@ def test_updates_do_not_change_the_gradient_of_entries(compare: Any) -> None:
 
     plain(features).loss.backward()
     kept(features).loss.backward()
+    update(kept, features.detach())
 
     assert not torch.equal(kept.entries, plain.entries)
     assert kept.entries.grad is not None
@@ -123,17 +135,17 @@ def test_k_means_finds_the_clusters_of_the_first_batch() -> None:
     features = clusters.repeat(32, 1) + 0.01 * torch.randn(256, 8, generator=torch.Generator().manual_seed(0))
     codebook = VQ(codes=64, start="k-means", compare="euclidean").build()
 
-    codebook(features[None].requires_grad_()).loss.backward()
+    update(codebook, features[None])
 
     assert torch.cdist(features, codebook.entries).min(1).values.max() < 0.1
 
 
 def test_k_means_runs_once() -> None:
     codebook = VQ(codes=4, start="k-means").build()
-    codebook(torch.randn(1, 16, 8).requires_grad_()).loss.backward()
+    update(codebook, torch.randn(1, 16, 8))
     before = codebook.entries.detach().clone()
 
-    codebook(torch.randn(1, 16, 8).requires_grad_()).loss.backward()
+    update(codebook, torch.randn(1, 16, 8))
 
     assert torch.equal(codebook.entries, before)
 
@@ -149,19 +161,25 @@ def test_fewer_features_than_entries_leave_the_last_ones_as_they_were() -> None:
 KEPT = {"start": "k-means", "decay": 0.9, "patience": 1}
 
 
-def test_a_forward_pass_alone_changes_nothing() -> None:
+def test_forward_and_backward_passes_change_nothing() -> None:
     codebook = book([0.0, 10.0], **KEPT)
     before = {name: value.clone() for name, value in codebook.state_dict().items()}
 
-    codebook(torch.ones(1, 2, 1, dtype=torch.float64).requires_grad_())
+    output = codebook(torch.ones(1, 2, 1, dtype=torch.float64).requires_grad_())
+    (output.loss + output.codes.sum()).backward()
 
     assert all(torch.equal(value, before[name]) for name, value in codebook.state_dict().items())
 
 
-def test_evaluation_changes_nothing() -> None:
-    codebook = book([0.0, 10.0], **KEPT).eval()
+def test_padding_does_not_count() -> None:
+    padded, short = book([0.0, 10.0, 20.0], **KEPT), book([0.0, 10.0, 20.0], **KEPT)
+    features = torch.tensor([[1.0, 12.0, 19.0]], dtype=torch.float64)[..., None]
 
-    assert step(codebook, 1.0, 2.0).tolist() == [0.0, 10.0]
+    update(padded, features, torch.tensor([[True, True, False]]))
+    update(short, features[:, :2])
+
+    for name, value in padded.state_dict().items():
+        assert torch.equal(value, short.state_dict()[name])
 
 
 def test_a_restored_codebook_goes_on_bit_for_bit() -> None:
@@ -183,13 +201,38 @@ def test_a_uniform_start_is_within_one_over_the_codes() -> None:
     assert entries.std().item() == pytest.approx(1 / 50 / 3**0.5, rel=0.2)
 
 
-def test_entries_are_updated_once_a_step_while_gradient_norms_are_measured() -> None:
+def test_gradient_norms_are_measured_without_an_update_and_a_step_updates_once() -> None:
     images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     tokenizer = Conv(channels=4).build(VQ(codes=8, **KEPT).build(), images)
     regularizers = {"causal": (Causal(layers=0, start=0.0, ramp=0.0).build(tokenizer), 1.0)}
 
     with feature_gradient_norms(loss := penalised(images, tokenizer(images), regularizers, 0.5)) as norms:
         loss.total.backward()
+    measured = int(tokenizer.bottleneck.upkeep.steps)
+    assert loss.encoded is not None
+    tokenizer.after_step(loss.encoded)
 
     assert norms.keys() == {"tokenizer", "causal"}
-    assert tokenizer.bottleneck.upkeep.steps == 1
+    assert (measured, int(tokenizer.bottleneck.upkeep.steps)) == (0, 1)
+
+
+def test_statistics_of_swapped_codes_are_those_before_the_swap() -> None:
+    images = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    inner = VQ(codes=8, decay=0.9, patience=1)
+    plain = Conv(channels=4).build(inner.build(), images)
+    swapped = Conv(channels=4).build(Perturbed(bottleneck=inner, neighbours=4, swapped=1.0, share=1.0).build(), images)
+    swapped.load_state_dict(
+        {
+            name.replace("k.", "k.bottleneck.", 1) if name.startswith("bottleneck.") else name: value
+            for name, value in plain.state_dict().items()
+        }
+    )
+
+    straight, other = plain(images), swapped(images, noise=Noise(torch.arange(8), "test"))
+    plain.after_step(straight)
+    swapped.after_step(other)
+
+    assert not torch.equal(straight.ids, other.ids)
+    for name, value in plain.bottleneck.state_dict().items():
+        assert torch.equal(value, swapped.bottleneck.bottleneck.state_dict()[name])

@@ -126,6 +126,6 @@ def test_continuous_codes_are_refused() -> None:
     batch = encoded(drawn(1, 2, 2), [[0, 1]])._replace(ids=None)
 
     with pytest.raises(ValueError, match="expected a tokenizer with ids, got one whose codes are continuous"):
-        CausalCrossEntropy(CausalCE(), 2, 2, 0)
+        CausalCrossEntropy(CausalCE(), 2, 2, None)
     with pytest.raises(ValueError, match="expected ids, got codes that are continuous"):
         built()(torch.zeros(1), batch, 1.0)

@@ -22,12 +22,9 @@ class Pass:
         self.width = 6
         self.vocabulary: int | None = None
 
-    def __call__(self, features: Tensor, noise: Noise | None = None) -> BottleneckOutput:
+    def __call__(self, features: Tensor, *, noise: Noise | None = None) -> BottleneckOutput:
         codes = features.repeat(1, 2, 1)[:, : self.count]
         return BottleneckOutput(codes, codes, None, features.new_zeros(len(features)), features.new_zeros(()))
-
-    def lookup(self, ids: Tensor) -> Tensor:
-        raise NotImplementedError
 
 
 class Case(NamedTuple):
