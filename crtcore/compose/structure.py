@@ -44,19 +44,44 @@ class StructureError(ValueError):
         self.problems = problems
 
 
+class Structurer:
+    """Structures the tables of one study: equal tables, which most points share, once."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self._converter = _converter(registry)
+        self._known: dict[tuple[Any, str], Any] = {}
+
+    def __call__(self, values: Any, into: type[T]) -> T:
+        """As `structure`."""
+        key = into, repr(values)  # 1, 1.0 and true are equal, and differ in `repr`
+        if key not in self._known:
+            try:
+                self._known[key] = self._made(values, into)
+            except StructureError as error:
+                self._known[key] = error
+        if isinstance(known := self._known[key], StructureError):
+            raise StructureError(known.problems)
+        made: T = known
+        return made
+
+    def _made(self, values: Any, into: type[T]) -> T:
+        with attrs.validators.disabled():
+            try:
+                made: T = self._converter.structure(values, into)
+            except Exception as error:
+                raise StructureError(list(_problems(error, ()))) from None
+        if wrong := list(_values(made, ())):
+            raise StructureError(wrong)
+        return made
+
+
 def structure(values: Any, into: type[T], registry: Registry) -> T:
     """`values` as an attrs class, or as the component of a kind that its `use` names.
 
     Raises: StructureError with every wrong key and type; if there is none, with every value that is out of range.
     """
-    with attrs.validators.disabled():
-        try:
-            made: T = _converter(registry).structure(values, into)
-        except Exception as error:
-            raise StructureError(list(_problems(error, ()))) from None
-    if wrong := list(_values(made, ())):
-        raise StructureError(wrong)
-    return made
+    return Structurer(registry)(values, into)
 
 
 def describe(made: Any, registry: Registry, *, cosmetic: bool = True) -> Any:
