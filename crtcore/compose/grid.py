@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crtcore.compose.document import Document, dotted, undotted
-from crtcore.compose.positions import Key
-from crtcore.compose.structure import StructureError, Structurer, nearest, shown
+from crtcore.compose.document import Document, undotted
+from crtcore.compose.structure import StructureError, Structurer, shown
 from crtcore.compose.study import BASELINE, NAME, WHOLE, Claim
+from crtcore.errors import Key, dotted, nearest
 
 
 def leaves(table: Mapping[str, Any], path: Key = ()) -> Iterator[tuple[Key, Any]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from crtcore.compose.described import describe
 from crtcore.compose.document import Document, undotted
 from crtcore.compose.grid import _table, structured
-from crtcore.compose.positions import Key
-from crtcore.compose.structure import Structurer, describe, nearest, shown
+from crtcore.compose.structure import Structurer, shown
 from crtcore.compose.study import NAME, RESERVED
+from crtcore.errors import Key, nearest
 from crtcore.kinds import KINDS, ExperimentSpec, Plan, PriorSpec, Role
 from crtcore.registry import Registry
 from crtcore.settings import Sampling, Training

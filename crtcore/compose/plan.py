@@ -9,12 +9,12 @@ from typing import Any
 
 import tomli
 
-from crtcore.compose.document import Document, Problem, SpecError, beyond, dotted, read, undotted
+from crtcore.compose.document import Document, beyond, read, undotted
 from crtcore.compose.grid import claims_in, spread, structured
 from crtcore.compose.parts import planned
-from crtcore.compose.positions import Key
 from crtcore.compose.structure import Structurer
 from crtcore.compose.study import WHOLE, Point, Study
+from crtcore.errors import Key, Problem, SpecError, dotted
 from crtcore.kinds import ExecutorSpec
 from crtcore.registry import Registry
 

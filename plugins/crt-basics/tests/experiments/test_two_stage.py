@@ -22,9 +22,9 @@ from crt_basics.priors.table import TablePrior
 from crt_laws.toys import LinearPatches, Patches
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import RunError
+from crtcore.errors import RunError, SpecError
 from crtcore.hooks import Component
 from crtcore.kinds import (
     Batch,

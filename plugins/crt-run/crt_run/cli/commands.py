@@ -9,10 +9,9 @@ from pathlib import Path
 import click
 
 from crtcore.cli.console import answer, as_json, needs, overrides, reports_errors, say, spec_file, warn
-from crtcore.compose.document import Problem, SpecError
 from crtcore.compose.plan import load
 from crtcore.compose.study import Study
-from crtcore.errors import in_one_line
+from crtcore.errors import Problem, SpecError, in_one_line
 from crtcore.registry import answers, discover
 
 runs_folder = click.option(
