@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Iterable
 from functools import cached_property
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,6 @@ from crtcore.errors import RunError, in_one_line
 from crtcore.registry import answers, discover
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     from crtcore.compose.study import Study
 
 

@@ -15,10 +15,9 @@ import click
 import tomli_w
 
 from crtcore.cli.console import answer
-from crtcore.compose.described import describe
 from crtcore.errors import in_one_line, nearest
 from crtcore.hooks import Component
-from crtcore.registry import NotInstalled, Registry
+from crtcore.registry import NotInstalled, Registry, describe
 from crtcore.spec import Spec
 
 
@@ -90,15 +89,14 @@ def _default(registry: Registry, field: attrs.Attribute[Any]) -> Any:
 
 
 def field_texts(spec: type[Spec]) -> dict[str, str]:
-    """Field to the string written under it, base classes included."""
-    known = {field.name for field in attrs.fields(spec)}
+    """Field to the string written under it, base classes included; class variables count as fields."""
     texts: dict[str, str] = {}
     for owner in reversed(spec.__mro__):
         if attrs.has(owner):
             module = sys.modules[owner.__module__]
             source = linecache.getlines(getattr(module, "__file__", None) or "", vars(module))
             texts |= _texts("".join(source)).get(owner.__qualname__, {})
-    return {field: text for field, text in texts.items() if field in known}
+    return texts
 
 
 @functools.lru_cache(maxsize=256)

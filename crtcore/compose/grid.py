@@ -88,7 +88,7 @@ def claims_in(sweep: Any, structure: Structurer, note: Any) -> tuple[Claim, ...]
     written = sweep.get("claim", []) if isinstance(sweep, dict) else []
     arms = list(_table(sweep, "arms")) if isinstance(sweep, dict) and "arms" in sweep else [BASELINE]
     try:
-        claims = structure(written, tuple[Claim, ...])
+        claims: tuple[Claim, ...] = structure(written, tuple[Claim, ...])
     except StructureError as error:
         for path, message in error.problems:
             note(("sweep", "claim", *path), message)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crtcore.compose.described import describe
 from crtcore.compose.document import Document, undotted
 from crtcore.compose.grid import _table, structured
 from crtcore.compose.structure import Structurer, shown
 from crtcore.compose.study import NAME, RESERVED
 from crtcore.errors import Key, nearest
 from crtcore.kinds import KINDS, ExperimentSpec, Plan, PriorSpec, Role
-from crtcore.registry import Registry
+from crtcore.registry import Registry, describe
 from crtcore.settings import Sampling, Training
 from crtcore.spec import Spec
 
@@ -72,19 +71,16 @@ def _seed(values: Mapping[str, Any], note: Any) -> Any:
     return seed
 
 
-def _part(
-    document: Document, role: str, what: Role, structure: Structurer, note: Any
-) -> Spec | tuple[Spec, ...] | None:
+def _part(document: Document, role: str, what: Role, make: Structurer, note: Any) -> Spec | tuple[Spec, ...] | None:
     if role in document.values:
         base: Any = KINDS[what.kind]
-        part: Spec | tuple[Spec, ...] | None = structured(
-            document, (role,), tuple[base, ...] if what.many else base, structure, note
-        )
+        into = tuple[base, ...] if what.many else base
+        part: Spec | tuple[Spec, ...] | None = structured(document, (role,), into, make, note)
         return part
     if not what.optional:
         form = f"[[{role}]]" if what.many else f"[{role}]"
-        installed = ", ".join(structure.registry.names(what.kind)) or "none"
-        note((role,), f"expected a table {form}, got none; installed: {installed}")
+        names = ", ".join(make.registry.names(what.kind))
+        note((role,), f"expected a table {form}, got none; installed: {names or 'none'}")
     return () if what.many else None
 
 

@@ -52,7 +52,7 @@ class Structurer:
         self._converter = _converter(registry)
         self._known: dict[tuple[Any, str], Any] = {}
 
-    def __call__(self, values: Any, into: type[T]) -> T:
+    def __call__(self, values: Any, into: Any) -> Any:
         """As `structure`."""
         key = into, repr(values)  # 1, 1.0 and true are equal, and differ in `repr`
         if key not in self._known:
@@ -64,8 +64,7 @@ class Structurer:
             if wrong := list(_values(made, ())):
                 raise StructureError(wrong)
             self._known[key] = made
-        known: T = self._known[key]
-        return known
+        return self._known[key]
 
 
 def structure(values: Any, into: type[T], registry: Registry) -> T:
@@ -73,7 +72,8 @@ def structure(values: Any, into: type[T], registry: Registry) -> T:
 
     Raises: StructureError with every wrong key and type; if there is none, with every value that is out of range.
     """
-    return Structurer(registry)(values, into)
+    made: T = Structurer(registry)(values, into)
+    return made
 
 
 def shown(value: Any) -> str:

@@ -58,7 +58,7 @@ def test_a_resolved_file_is_accepted(sample: str, registry: Registry, validator:
 
 
 def test_every_example_is_accepted(registry: Registry) -> None:
-    from crtcore.compose.described import describe
+    from crtcore.registry import describe
 
     whole = schema(registry)
     for _, component in registry:

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from crt_cost.blank import blank
 from crt_cost.trace import Trace, traced
+from crt_run.likelihood import nats
 from crt_run.training.losses import penalised
 from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import DatasetSpec, Outline, Plan, PriorSpec, Regularizer, Role, Step
-from crtcore.likelihood import nats
 from crtcore.settings import Training
 
 

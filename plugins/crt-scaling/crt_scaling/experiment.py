@@ -14,6 +14,7 @@ from crt_basics.metrics.code_length import fitted_width, residual_bits
 from crt_basics.metrics.specs import CodeLength, Frechet, KernelDistance
 from crt_basics.metrics.whitened import Whitened, whitened
 from crt_cost.flops import counted, non_embedding_parameters, sample_flops
+from crt_run.likelihood import scored
 from crt_run.training.ids import StoredIds, encoded, spread
 from crt_run.training.order import seeded
 from crt_run.training.stages import (
@@ -34,7 +35,6 @@ from crt_scaling.numbers import BASELINE, REGULARIZED, Arm, Trial, findings
 from crt_scaling.spec import Scaling
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Evidence, Findings, Measurement, Plan, Run
-from crtcore.likelihood import scored
 from crtcore.noise import Noise
 
 

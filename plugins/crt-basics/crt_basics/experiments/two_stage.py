@@ -11,6 +11,7 @@ import torch
 from crt_basics.experiments.compression import error_scale
 from crt_basics.experiments.specs import TwoStage
 from crt_basics.metrics.code_length import unigram_nats
+from crt_run.likelihood import scored
 from crt_run.training.ids import check_round_trip, coded, encoded, spread
 from crt_run.training.order import seeded
 from crt_run.training.stages import (
@@ -26,7 +27,6 @@ from crt_run.training.stages import (
 from crt_run.training.trainer import Part, fit
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Evidence, Findings, Generation, Measurement, Metric, Plan, Prior, Run, Tokenizer
-from crtcore.likelihood import scored
 from crtcore.noise import Noise
 
 

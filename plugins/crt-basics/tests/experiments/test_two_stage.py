@@ -20,6 +20,7 @@ from crt_basics.decoders.ancestral import AncestralDecoder
 from crt_basics.plugin import crt_components
 from crt_basics.priors.table import TablePrior
 from crt_laws.toys import LinearPatches, Patches
+from crt_run.likelihood import nats
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crtcore.compose.document import Document
@@ -37,7 +38,6 @@ from crtcore.kinds import (
     Request,
     TokenizerSpec,
 )
-from crtcore.likelihood import nats
 from crtcore.registry import Registry
 from crtcore.spec import Spec
 

@@ -22,6 +22,7 @@ from crt_latent.reasoning.numbers import counted, measured
 from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.tasks.task import Task
 from crt_latent.traces import Trace, delimiters, lengths, loss_weights, split_trace
+from crt_run.likelihood import nats
 from crt_run.training.ids import spread
 from crt_run.training.losses import Loss
 from crt_run.training.order import batch_at, seeded
@@ -30,7 +31,6 @@ from crt_run.training.trainer import Part, fit
 from crtcore import Noise
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Findings, Measurement, Row, Run
-from crtcore.likelihood import nats
 
 if TYPE_CHECKING:
     from crtcore.kinds import Plan

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from crt_run.likelihood import CHUNK
 from crt_run.runs import checkpoint
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Run, Stage, Tokenizer
-from crtcore.likelihood import CHUNK
 from crtcore.noise import Noise
 
 MANY = 2**18

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from crt_run.likelihood import CHUNK, counted, nats, scored
 from crt_run.training.ids import StoredIds, batches
 from crt_run.training.losses import Loss, penalised
 from crt_run.training.order import batch_at, seeded
 from crt_run.training.trainer import Part, fit
 from crtcore.errors import RunError
 from crtcore.kinds import Batch, Dataset, Evidence, Generation, Plan, Prior, Request, Run, Tokenizer
-from crtcore.likelihood import CHUNK, counted, nats, scored
 from crtcore.noise import Noise
 from crtcore.settings import Limits
 
