@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -88,6 +87,8 @@ class Registry:
         raise NotInstalled(f"no installed component has the spec {type(spec).__name__}")
 
     def _missing(self, kind: str, name: str) -> str:
+        import difflib  # only where something is wrong
+
         known = self.names(kind)
         near = difflib.get_close_matches(name, known, 1)
         parts = [
