@@ -6,11 +6,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crtcore.compose.document import Document, dotted, undotted
-from crtcore.compose.positions import Key
-from crtcore.compose.structure import StructureError, nearest, shown, structure
+from crtcore.compose.document import Document, undotted
+from crtcore.compose.structure import StructureError, Structurer, shown
 from crtcore.compose.study import BASELINE, NAME, WHOLE, Claim
-from crtcore.registry import Registry
+from crtcore.errors import Key, dotted, nearest
 
 
 def leaves(table: Mapping[str, Any], path: Key = ()) -> Iterator[tuple[Key, Any]]:
@@ -84,12 +83,12 @@ def _unclear(changes: Sequence[Change], note: Any) -> None:
                 note(change.written, f"expected one value at a point, but {dotted(other.written)} sets it too")
 
 
-def claims_in(sweep: Any, note: Any) -> tuple[Claim, ...]:
+def claims_in(sweep: Any, structure: Structurer, note: Any) -> tuple[Claim, ...]:
     """The claims of a sweep; notes those that do not fit."""
     written = sweep.get("claim", []) if isinstance(sweep, dict) else []
     arms = list(_table(sweep, "arms")) if isinstance(sweep, dict) and "arms" in sweep else [BASELINE]
     try:
-        claims = structure(written, tuple[Claim, ...], Registry.of(()))
+        claims: tuple[Claim, ...] = structure(written, tuple[Claim, ...])
     except StructureError as error:
         for path, message in error.problems:
             note(("sweep", "claim", *path), message)
@@ -106,13 +105,13 @@ def _table(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value := values.get(name), dict) else {}
 
 
-def structured(document: Document, path: Key, into: Any, registry: Registry, note: Any) -> Any:
+def structured(document: Document, path: Key, into: Any, structure: Structurer, note: Any) -> Any:
     """The value at `path` as `into`; None, and notes, if it does not fit."""
     value: Any = document.values
     for step in path:
         value = value[step]
     try:
-        return structure(value, into, registry)
+        return structure(value, into)
     except StructureError as error:
         for inside, message in error.problems:
             note((*path, *inside), message)

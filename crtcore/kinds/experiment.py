@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -63,6 +61,9 @@ class Plan:
 
 def digest(values: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits that stand for `values`."""
+    import hashlib  # with OpenSSL, which a list of components does not need
+    import json
+
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

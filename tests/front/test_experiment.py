@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crt_basics.priors.specs import Guidance, Saved, Table
-from crtcore.compose.document import Document, SpecError, parse
+from crtcore.compose.document import Document, parse
 from crtcore.compose.plan import load, override, study
 from crtcore.compose.study import Study
-from crtcore.errors import RunError
+from crtcore.errors import RunError, SpecError
 from crtcore.kinds import Plan
 from crtcore.registry import Registry
 from crtcore.settings import Sampling

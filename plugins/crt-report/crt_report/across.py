@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from crt_report.figures import save
 from crt_report.panels import PANEL, SMALL, finish, joined, styles
 from crt_run.present.tables import titled, units
-from crtcore.compose.document import dotted
 from crtcore.compose.grid import leaves
+from crtcore.errors import dotted
 
 COLUMNS = 3
 """Panels side by side."""

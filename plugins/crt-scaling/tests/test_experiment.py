@@ -19,9 +19,9 @@ from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crt_scaling import numbers
 from crt_scaling.spec import Scaling
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import Stopped
+from crtcore.errors import SpecError, Stopped
 from crtcore.hooks import Component
 from crtcore.kinds import DecoderSpec, Plan
 from crtcore.registry import Registry

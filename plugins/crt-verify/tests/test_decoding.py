@@ -22,9 +22,9 @@ from crt_verify.decoding.table import Entry, Trials, points
 from crt_verify.decoding.trial import Pair, Round, rounds, run_trial
 from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
 from crtcore import Sampling, discover
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import RunError, Stopped
+from crtcore.errors import RunError, SpecError, Stopped
 from crtcore.kinds import Plan
 
 DECODERS: list[dict[str, Any]] = [

@@ -16,9 +16,9 @@ from crt_laws.toys import Patches
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crt_run.runs.run import address
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import RunError
+from crtcore.errors import RunError, SpecError
 from crtcore.hooks import Component
 from crtcore.kinds import BottleneckOutput, BottleneckSpec, Plan, TokenizerSpec
 from crtcore.noise import Noise

@@ -24,9 +24,9 @@ from crt_run.likelihood import nats
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crt_run.training import sampling
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import RunError
+from crtcore.errors import RunError, SpecError
 from crtcore.hooks import Component
 from crtcore.kinds import (
     Batch,

@@ -12,9 +12,9 @@ from crt_cost.stages import costs, outlined
 from crt_run.runs.execute import execute
 from crt_run.runs.records import RECORDS, read_json, read_records
 from crtcore import discover
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import RunError, Stopped
+from crtcore.errors import RunError, SpecError, Stopped
 from crtcore.kinds import Plan
 
 EXPERIMENT: dict[str, Any] = {"use": "latent-reasoning", "tested": 5, "ceilings": [0, 8, 16]}

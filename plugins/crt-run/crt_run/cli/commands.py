@@ -5,15 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from crtcore.cli.console import answer, as_json, needs, overrides, reports_errors, say, spec_file, warn
-from crtcore.compose.document import Problem, SpecError
-from crtcore.compose.plan import load
-from crtcore.compose.study import Study
-from crtcore.errors import in_one_line
+from crtcore.errors import Problem, SpecError, in_one_line
 from crtcore.registry import answers, discover
+
+if TYPE_CHECKING:
+    from crtcore.compose.study import Study
 
 runs_folder = click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs."
@@ -32,6 +33,8 @@ fresh = click.option("--fresh", is_flag=True, help="Do again what other versions
 @reports_errors
 def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool, fresh: bool) -> int:
     """Run a spec file, or resume it where it stopped; print its result."""
+    from crtcore.compose.plan import load
+
     registry = discover()
     warn(registry)
     return _study(load(spec, registry, overrides), runs, as_json=as_json, quiet=quiet, fresh=fresh)
@@ -47,6 +50,8 @@ def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet
 @reports_errors
 def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool, fresh: bool) -> int:
     """Run every point of a spec file's [sweep]; as `run`, but requires a [sweep]."""
+    from crtcore.compose.plan import load
+
     registry = discover()
     warn(registry)
     study = load(spec, registry, overrides)

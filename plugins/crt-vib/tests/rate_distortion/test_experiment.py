@@ -16,9 +16,9 @@ from crt_cost.stages import costs, outlined
 from crt_run.runs.execute import execute
 from crt_vib.plugin import crt_components
 from crtcore import Component, Noise, Registry
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import RunError, Stopped
+from crtcore.errors import RunError, SpecError, Stopped
 from crtcore.kinds import Plan, PriorSpec
 
 SYMBOLS = 4
