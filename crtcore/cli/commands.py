@@ -100,7 +100,7 @@ def outline(study: Study) -> dict[str, Any]:
     points = [
         {
             "arm": point.arm,
-            "grid": list(point.grid),
+            "settings": dict(point.settings),
             "seed": point.plan.seed,
             "hash": point.plan.hash,
             "steps": {stage: training.steps for stage, training in point.plan.training.items()},

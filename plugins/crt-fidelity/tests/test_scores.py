@@ -90,7 +90,7 @@ def test_every_number_names_extractor_reference_and_images() -> None:
     }
     seen = numbers["generation_kernel_random_convolutions_vs_train"]
     assert seen.unit == "kernel units of layer 64 of random-convolutions against 90 train images, 100 subsets of 15"
-    assert seen.samples == 30
+    assert seen.n == 30
     assert numbers["reconstruction_frechet_random_convolutions_vs_held_out"].unit == (
         "squared units of layer 64 of random-convolutions against 40 held-out images"
     )
@@ -201,7 +201,7 @@ def test_the_inception_score_is_the_mean_over_ten_splits() -> None:
     assert set(numbers) == {"reconstruction_score_inception", "generation_score_inception"}
     score = numbers["generation_score_inception"]
     assert score.value == pytest.approx(float(nats.exp().mean()), rel=1e-9)
-    assert (score.unit, score.samples) == ("classes by layer logits_unbiased of inception-v3-compat, 10 splits", 40)
+    assert (score.unit, score.n) == ("classes by layer logits_unbiased of inception-v3-compat, 10 splits", 40)
 
 
 @pytest.mark.usefixtures("_few_classes")

@@ -44,7 +44,7 @@ class PolynomialDiscrepancy:
         numbers = {}
         for name, draws in others.items():
             estimates = [squared_discrepancy(real[chosen], other[chosen]) for other in draws]
-            numbers[name] = averaged(torch.stack(estimates).mean(0), "kernel units")._replace(samples=chosen.numel())
+            numbers[name] = averaged(torch.stack(estimates).mean(0), "kernel units")._replace(n=chosen.numel())
         return numbers
 
 

@@ -133,7 +133,7 @@ def test_every_number_has_its_unit_samples_and_interval() -> None:
         "kernel_distance_floor",
     }
     for number in numbers.values():
-        assert (number.unit, number.samples) == ("kernel units", 39)  # three subsets of 13
+        assert (number.unit, number.n) == ("kernel units", 39)  # three subsets of 13
         assert number.low is not None
         assert number.high is not None
         assert number.low < number.value < number.high
