@@ -281,6 +281,25 @@ def test_a_folder_that_is_neither_is_one_clear_error(tmp_path: Path, name: str) 
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("folder", ["single", "swept"])
+def test_a_folder_of_an_older_format_is_one_clear_error(folder: str, request: pytest.FixtureRequest) -> None:
+    path: Path = request.getfixturevalue(folder)
+    file = path / ("result.json" if folder == "single" else "sweep.json")
+    values = json.loads(file.read_bytes())
+    del values["format"]
+    write_json(file, values)
+
+    result = crt("report", path)
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == (
+        f"{file}: expected format {FORMAT}, got none, which this version of crtcore does not read; "
+        f"move the folder {path} away, or choose another with --runs, and run the spec file again\n"
+    )
+    assert not (path / "report.html").exists()
+
+
 @pytest.mark.parametrize("name", ["run.json", "spec.toml"])
 def test_a_run_that_lost_a_file_is_one_clear_error(single: Path, name: str) -> None:
     (single / name).unlink()
