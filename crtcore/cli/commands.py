@@ -102,7 +102,7 @@ def outline(study: Study) -> dict[str, Any]:
     points = [
         {
             "arm": point.arm,
-            "grid": list(point.grid),
+            "settings": dict(point.settings),
             "seed": point.plan.seed,
             "hash": point.plan.hash,
             "steps": {stage.name: stage.steps for stage in point.plan.stages},

@@ -22,10 +22,10 @@ def leaves(table: Mapping[str, Any], path: Key = ()) -> Iterator[tuple[Key, Any]
             yield here, value
 
 
-def spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[Change]]]:
-    """Arms times grid: the arm, its grid values, and its changes."""
+def spread(sweep: Any, note: Any) -> Iterator[tuple[str, dict[str, Any], list[Change]]]:
+    """Arms times grid: the arm, the grid's values other than the seed, and all changes."""
     if sweep is None:
-        yield BASELINE, (), []
+        yield BASELINE, {}, []
         return
     if not isinstance(sweep, dict):
         note(("sweep",), f"expected a table, got {shown(sweep)}")
@@ -42,7 +42,7 @@ def spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[C
             note(("sweep", *path), f"expected an array of values to try, got {shown(values)}")
         else:
             key = undotted(dotted(path))
-            axes.append([Change(key, value, ("sweep", *path), _named(value, values)) for value in values])
+            axes.append([Change(key, value, ("sweep", *path)) for value in values])
     grid = [axis[0] for axis in axes]
     for arm, table in arms.items():
         if not NAME.fullmatch(arm):
@@ -50,8 +50,8 @@ def spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[C
         own = [Change(undotted(dotted(path)), value, ("sweep", "arms", arm, *path)) for path, value in leaves(table)]
         _unclear([*grid, *own], note)
         for chosen in itertools.product(*axes):
-            label = tuple(f"{dotted(change.path)}={change.label}" for change in chosen if change.path != ("seed",))
-            yield arm, label, [*own, *chosen]
+            settings = {dotted(change.path): change.value for change in chosen if change.path != ("seed",)}
+            yield arm, settings, [*own, *chosen]
 
 
 class Change(NamedTuple):
@@ -61,15 +61,6 @@ class Change(NamedTuple):
     value: Any
     written: Key
     """Where it stands in the file."""
-    label: str = ""
-    """What points with it are called."""
-
-
-def _named(value: Any, among: Sequence[Any]) -> str:
-    """A component by its name where no other value has that; what is written elsewhere."""
-    used = [each.get("use") for each in among if isinstance(each, dict)]
-    name = value.get("use") if isinstance(value, dict) else None
-    return str(value if name is None or used.count(name) > 1 else name)
 
 
 def _unclear(changes: Sequence[Change], note: Any) -> None:

@@ -79,10 +79,10 @@ def study(document: Document, registry: Registry) -> Study:
     sweep = document.values.get("sweep")
     points: list[Point] = []
     idle = {path for path, origin in document.origins.items() if origin.startswith(OVERRIDE) and path[0] != "sweep"}
-    for arm, grid, changes in spread(sweep, note):
+    for arm, settings, changes in spread(sweep, note):
         idle = {path for path in idle if any(change.path == path[: len(change.path)] for change in changes)}
         point = Document(copy.deepcopy(base.values), dict(base.origins))
-        for path, value, written, _ in changes:
+        for path, value, written in changes:
             if path[0] in WHOLE:  # `_unclear` reports it
                 continue
             try:
@@ -91,7 +91,7 @@ def study(document: Document, registry: Registry) -> Study:
                 note(written, str(error))
         plan = planned(point, structure, lambda path, message, point=point: note(path, message, point))
         if plan:
-            points.append(Point(arm, grid, plan))
+            points.append(Point(arm, settings, plan))
     for path in idle:
         note(path, f"has no effect, as the sweep sets it at every point; try --set 'sweep.{dotted(path)}=…'")
     runs: dict[str, Point] = {}

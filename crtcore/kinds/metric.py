@@ -23,10 +23,10 @@ class Measurement(NamedTuple):
 
     value: float
     unit: str
-    samples: int
-    """Samples it was measured on."""
+    n: int
+    """How many samples it was measured on; where runs are joined, how many seeds."""
     low: float | None = None
-    """Ends of a 95 % interval over samples, where there is one."""
+    """Ends of a 95 % interval over those, where there is one."""
     high: float | None = None
 
 

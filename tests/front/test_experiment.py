@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from crt_basics.priors.specs import Guidance, Saved, Table
 from crtcore.compose.document import Document, parse
 from crtcore.compose.plan import load, override, study
-from crtcore.compose.study import Study
+from crtcore.compose.study import Study, label
 from crtcore.errors import RunError, SpecError
 from crtcore.kinds import Plan
 from crtcore.registry import Registry
@@ -387,11 +387,8 @@ training.tokenizer.steps = 10
 def test_a_sweep_is_arms_times_grid_in_the_order_they_are_written(sample: str, registry: Registry) -> None:
     expanded = made(sample + SWEEP, registry)
 
-    assert [(point.arm, point.grid, point.plan.seed) for point in expanded.points] == [
-        (arm, (f"bottleneck.codes={codes}",), seed)
-        for arm in ("baseline", "crt")
-        for seed in (0, 1)
-        for codes in (8, 32)
+    assert [(point.arm, point.settings, point.plan.seed) for point in expanded.points] == [
+        (arm, {"bottleneck.codes": codes}, seed) for arm in ("baseline", "crt") for seed in (0, 1) for codes in (8, 32)
     ]
     assert {point.plan.parts["regularizer"][0].weight for point in expanded.points[:4]} == {0.0}
     assert {point.plan.training["tokenizer"].steps for point in expanded.points[4:]} == {10}
@@ -402,19 +399,31 @@ def test_a_sweep_is_arms_times_grid_in_the_order_they_are_written(sample: str, r
 @pytest.mark.parametrize(
     ("values", "names"),
     [
-        ('[{use = "fsq", levels = [4, 4]}, {use = "book", codes = 8}]', ["fsq", "book"]),
-        (
-            '[{use = "book", codes = 8}, {use = "book", codes = 9}]',
-            ["{'use': 'book', 'codes': 8}", "{'use': 'book', 'codes': 9}"],
-        ),
+        ('[{use = "fsq", levels = [4, 4]}, {use = "book", codes = 8}]', ["fsq(levels=[4, 4])", "book(codes=8)"]),
+        ('[{use = "book", codes = 8}, {use = "book", codes = 9}]', ["book(codes=8)", "book(codes=9)"]),
     ],
 )
-def test_a_component_of_a_grid_is_labelled_by_its_name_if_that_is_unique(
+def test_a_component_of_a_grid_is_labelled_by_its_name_and_fields(
     values: str, names: list[str], sample: str, registry: Registry
 ) -> None:
     expanded = made(f"{sample}[sweep]\nbottleneck = {values}\n", registry)
 
-    assert [point.grid for point in expanded.points] == [(f"bottleneck={each}",) for each in names]
+    assert [point.group for point in expanded.points] == [f"baseline, bottleneck={each}" for each in names]
+
+
+VALUES = [
+    8, -1, 8.0, 1e-5, True, "8", "true", "vq", "", "a=1", "a=1, b", '"a"', "é",
+    [4, 4], ["4, 4"], [[4], 4], {"use": "vq", "codes": 8}, {"use": "vq", "name": "codes=8"}, {"a": 1},
+]  # fmt: skip
+
+
+def test_different_values_have_different_labels() -> None:
+    texts = [label(value) for value in VALUES]
+
+    assert len(set(texts)) == len(VALUES)
+    assert [label(value) for value in (8, 8.0, True, "vq", "8", "a=1, b", [4, 4])] == [
+        "8", "8.0", "true", "vq", '"8"', '"a=1, b"', "[4, 4]",
+    ]  # fmt: skip
 
 
 def test_a_point_of_a_sweep_is_the_run_of_its_own_file(sample: str, registry: Registry) -> None:
@@ -436,8 +445,8 @@ def test_dotted_and_quoted_paths_in_a_sweep_are_one(sample: str, registry: Regis
 def test_a_sweep_without_arms_has_a_baseline(sample: str, registry: Registry) -> None:
     expanded = made(sample + "[sweep]\nseed = [5, 6]\n", registry)
 
-    assert [(point.arm, point.grid, point.plan.seed) for point in expanded.points] == [
-        ("baseline", (), 5), ("baseline", (), 6),
+    assert [(point.arm, point.settings, point.plan.seed) for point in expanded.points] == [
+        ("baseline", {}, 5), ("baseline", {}, 6),
     ]  # fmt: skip
 
 

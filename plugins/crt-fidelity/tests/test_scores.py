@@ -94,7 +94,7 @@ def test_every_number_names_extractor_reference_and_images() -> None:
     }
     seen = numbers["generation_kernel_random_convolutions_vs_train"]
     assert seen.unit == "kernel units of layer 64 of random-convolutions against 90 train images, 100 subsets of 15"
-    assert seen.samples == 30
+    assert seen.n == 30
     assert numbers["reconstruction_frechet_random_convolutions_vs_held_out"].unit == (
         "squared units of layer 64 of random-convolutions against 30 held-out images"
     )
@@ -154,8 +154,8 @@ def test_features_of_a_bounded_number_of_images_are_kept_and_named(monkeypatch: 
     assert all(len(each.features) == 30 for sort in metric.images.values() for each in sort.kept.values())
     kernel = numbers["generation_kernel_random_convolutions_vs_train"]
     assert "against 30 of 90 train images, 100 subsets of 15" in kernel.unit
-    assert kernel.samples == 30
-    assert numbers["generation_frechet_random_convolutions_vs_train"].samples == 40
+    assert kernel.n == 30
+    assert numbers["generation_frechet_random_convolutions_vs_train"].n == 40
     assert backwards[(name := "generation_kernel_random_convolutions_vs_train")].value == pytest.approx(
         numbers[name].value, rel=1e-9
     )
@@ -237,7 +237,7 @@ def test_the_inception_score_is_the_mean_over_ten_splits() -> None:
     assert set(numbers) == {"reconstruction_score_inception", "generation_score_inception"}
     score = numbers["generation_score_inception"]
     assert score.value == pytest.approx(float(nats.exp().mean()), rel=1e-9)
-    assert (score.unit, score.samples) == ("classes by layer logits_unbiased of inception-v3-compat, 10 splits", 40)
+    assert (score.unit, score.n) == ("classes by layer logits_unbiased of inception-v3-compat, 10 splits", 40)
 
 
 @pytest.mark.usefixtures("_few_classes")

@@ -75,7 +75,7 @@ def findings(arms: Arms, real: Float[Tensor, "b d"], seed: int) -> Findings:
         draws.append(analysed([costs[at] for at in places], some))
     whole = analysed(costs, quantities(arms, real, torch.arange(len(real))))
     numbers = {
-        name: resampled(value, [draw.get(name) for draw in draws], unit(name), samples=len(real))
+        name: resampled(value, [draw.get(name) for draw in draws], unit(name), n=len(real))
         for name, value in whole.items()
     }
     own = {f"{name}_{arm}": number for arm, each in arms.items() for name, number in alone(each).items()}

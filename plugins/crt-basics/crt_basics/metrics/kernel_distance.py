@@ -69,7 +69,7 @@ class PolynomialDiscrepancy:
         for name, draws in {**others, "kernel_distance_floor": self.floors}.items():
             estimates = torch.stack([self._estimates(other.features) for other in draws])
             samples = len(self.kept["real"].features)
-            numbers[name] = averaged(estimates.mean(0), "kernel units")._replace(samples=samples)
+            numbers[name] = averaged(estimates.mean(0), "kernel units")._replace(n=samples)
         return numbers
 
     def _estimates(self, other: Float[Tensor, "k d"]) -> Float[Tensor, " s"]:

@@ -88,7 +88,7 @@ def test_the_rate_of_ids_is_that_of_their_vocabulary(tmp_path: Path) -> None:
 
     assert rate["value"] == pytest.approx(4 * math.log(20), rel=1e-6)  # four patches
     assert rate["unit"] == "nats"
-    assert rate["samples"] == 300
+    assert rate["n"] == 300
 
 
 def test_continuous_codes_have_a_rate_with_an_interval_on_the_same_axis(tmp_path: Path) -> None:

@@ -337,7 +337,7 @@ def test_codes_used_are_those_of_held_out_images(tmp_path: Path) -> None:
 
     (tokenizer,) = SEEN["tokenizer"]
     ids = tokenizer.encode(SquareImages(Squares()).splits["test"][0])
-    assert number == {"value": len(set(ids.flatten().tolist())), "unit": "codes", "samples": SIZES["test"]}
+    assert number == {"value": len(set(ids.flatten().tolist())), "unit": "codes", "n": SIZES["test"]}
 
 
 def test_perplexity_and_entropy_are_of_the_ids_of_held_out_images(tmp_path: Path) -> None:
@@ -367,7 +367,7 @@ def test_the_error_is_in_squared_levels_of_images_cut_to_their_range(tmp_path: P
 def test_an_ancestral_decoder_calls_the_target_once_for_each_id(tmp_path: Path) -> None:
     number = execute(plan(), tmp_path)["numbers"]["target_calls_per_id"]
 
-    assert number == {"value": 1.0, "unit": "calls", "samples": SIZES["test"] * 4}
+    assert number == {"value": 1.0, "unit": "calls", "n": SIZES["test"] * 4}
 
 
 def test_no_number_depends_on_how_many_samples_are_generated_at_a_time(
@@ -437,7 +437,7 @@ def test_the_digits_go_all_the_way_through_the_toy_tokenizer(tmp_path: Path) -> 
         "two_part_code_length_bits"
     ]
 
-    assert number["samples"] == Digits().test
+    assert number["n"] == Digits().test
     assert number["value"] < 64 * math.log2(17)  # what 64 levels of 17 take when nothing is known
 
 
@@ -448,7 +448,7 @@ def test_colour_scenes_go_all_the_way_through_the_toy_tokenizer(tmp_path: Path) 
 
     numbers = execute(small, tmp_path)["numbers"]
 
-    assert numbers["two_part_code_length_bits"]["samples"] == 30
-    assert numbers["generation_kernel_distance"]["samples"] == 30
+    assert numbers["two_part_code_length_bits"]["n"] == 30
+    assert numbers["generation_kernel_distance"]["n"] == 30
     kept = checkpoint.load(tmp_path / small.name / small.hash / "samples").tensors
     assert kept["generated"].shape == (30, 3, 8, 8)

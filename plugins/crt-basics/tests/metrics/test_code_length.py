@@ -196,7 +196,7 @@ def test_the_interval_is_students_over_samples() -> None:
 
     half = 2.0452296 * math.sqrt(60 / 29) / math.sqrt(30)  # 0.975 quantile of t with 29 degrees of freedom, from tables
     assert (number.low, number.high) == pytest.approx((3 - half, 3 + half), rel=1e-6)
-    assert number.samples == 30
+    assert number.n == 30
 
 
 def test_one_sample_has_no_interval() -> None:

@@ -144,7 +144,7 @@ def test_every_distance_is_of_equally_many_samples(monkeypatch: pytest.MonkeyPat
     numbers = measured(Frechet(dimensions=3).build(), evidence())
 
     assert seen == [(40, 40)] * (2 + FLOORS)
-    assert [number.samples for number in numbers.values()] == [40] * 3
+    assert [number.n for number in numbers.values()] == [40] * 3
 
 
 @settings(deadline=None, max_examples=50)

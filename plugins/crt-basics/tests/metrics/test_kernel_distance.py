@@ -138,7 +138,7 @@ def test_every_number_has_its_unit_samples_and_interval() -> None:
         "kernel_distance_floor",
     }
     for number in numbers.values():
-        assert (number.unit, number.samples) == ("kernel units", 39)  # three subsets of 13
+        assert (number.unit, number.n) == ("kernel units", 39)  # three subsets of 13
         assert number.low is not None
         assert number.high is not None
         assert number.low < number.value < number.high
@@ -184,7 +184,7 @@ def test_subsets_have_a_bounded_number_of_samples_that_noise_chooses(monkeypatch
     numbers = measured(metric, samples, torch.arange(40).split(7))
 
     backwards = measured(metric, samples, torch.arange(40).flip(0).split(11))
-    assert {number.samples for number in numbers.values()} == {15}
+    assert {number.n for number in numbers.values()} == {15}
     assert len(pickle.dumps(metric)) < 50_000
     for name, number in numbers.items():
         assert backwards[name].value == pytest.approx(number.value, rel=1e-9)

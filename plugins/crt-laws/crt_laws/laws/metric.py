@@ -67,7 +67,7 @@ def alike(numbers: Mapping[str, Measurement], others: Mapping[str, Measurement],
     yield equal(set(numbers), set(others), f"the set of names {what}")
     for name, number in numbers.items():
         other = others[name]
-        yield equal((number.unit, number.samples), (other.unit, other.samples), f"unit and samples of {name} {what}")
+        yield equal((number.unit, number.n), (other.unit, other.n), f"unit and samples of {name} {what}")
         for one, two in zip(ends(number), ends(other), strict=True):
             yield check(math.isclose(one, two, rel_tol=NEAR, abs_tol=NEAR), f"{name} {what} is {one}, otherwise {two}")
 
@@ -117,7 +117,7 @@ def numbers_are_finite_and_in_their_intervals(metric: Metric, division: Division
     """Each number is finite, has a unit and samples, and is in its interval, if it has one."""
     for name, number in of(metric, division.samples).items():
         yield check(math.isfinite(number.value), f"{name} = {number.value}")
-        yield check(bool(number.unit) and number.samples > 0, f"{name} in {number.unit!r} of {number.samples} samples")
+        yield check(bool(number.unit) and number.n > 0, f"{name} in {number.unit!r} of {number.n} samples")
         value, low, high = ends(number)
         yield check(low <= value <= high, f"{name} = {value} in an interval from {low} to {high}")
 

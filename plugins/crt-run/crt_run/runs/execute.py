@@ -7,7 +7,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,15 @@ from crt_run.runs import checkpoint
 from crt_run.runs.code import code_of, components, difference
 from crt_run.runs.contents import of_plan
 from crt_run.runs.files import write, write_json
+from crt_run.runs.numbers import written_all, written_rows
 from crt_run.runs.provenance import git_state, versions
-from crt_run.runs.records import RECORDS, RESULT, read_json
+from crt_run.runs.records import FORMAT, RECORDS, RESULT, read_json
 from crt_run.runs.run import Run, address, alone
-from crt_run.sweeps.points import finite, flat
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Json, Measurement, Plan, Report
+from crtcore.kinds import Json, Plan, Report
 from crtcore.registry import discover
-
-FORMAT = 1
-"""Version of the run folder's format."""
 
 
 def finished(plan: Plan, runs: Path) -> dict[str, Any] | None:
@@ -74,9 +71,10 @@ def execute(
         write(run.folder / "spec.toml", tomli_w.dumps(dict(plan.document)).encode())
         findings = plan.experiment.build()(plan, run)
         _describe(run, started, time.time())
-        result = {"name": plan.name, "hash": plan.hash, "seed": plan.seed, "numbers": _plain(findings.numbers)}
+        result = {"format": FORMAT, "name": plan.name, "hash": plan.hash, "seed": plan.seed}
+        result["numbers"] = written_all(findings.numbers)
         if findings.points:
-            result["points"] = flat(findings.points)
+            result["points"] = written_rows(findings.points)
         if findings.notes:
             result["notes"] = list(findings.notes)
         if findings.outcomes:
@@ -109,16 +107,11 @@ def _ours(folder: Path, plan: Plan) -> None:
         raise RunError(f"{folder}: expected a folder; move the file away, or choose another folder with --runs")
     inside = [path.name for path in folder.iterdir() if not path.name.startswith(".tmp-")]
     about = read_json(folder / "run.json") if "run.json" in inside else {}
-    if inside and (about.get("format"), about.get("hash")) != (FORMAT, plan.hash):
+    if inside and about.get("hash") != plan.hash:
         raise RunError(
             f"{folder}: expected a run of {plan.name!r} ({plan.hash}), got something else "
             f"({', '.join(sorted(inside)[:3])}); move it away, or choose another folder with --runs"
         )
-
-
-def _plain(numbers: Mapping[str, Measurement]) -> dict[str, Any]:
-    finite(numbers)
-    return {name: {k: v for k, v in number._asdict().items() if v is not None} for name, number in numbers.items()}
 
 
 def _describe(run: Run, started: float, ended: float | None) -> None:

@@ -305,7 +305,7 @@ def test_some_samples_are_scored_where_that_is_asked(tmp_path: Path) -> None:
 
     numbers = execute(some, tmp_path)["numbers"]
 
-    assert {number["samples"] for name, number in numbers.items() if name.endswith("_bits")} == {8}
+    assert {number["n"] for name, number in numbers.items() if name.endswith("_bits")} == {8}
 
 
 def test_how_many_samples_are_scored_trains_nothing_anew(tmp_path: Path) -> None:

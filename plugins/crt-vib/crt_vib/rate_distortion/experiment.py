@@ -97,7 +97,7 @@ class RateDistortionExperiment:
         span, notes = Span(*self.spec.between), self._control(rows)
         if common([curve, [(span.low, 0.0), (span.high, 0.0)]]) == span:
             value = over(along(curve, span))
-            count = rows[0].numbers["rate_nats"].samples
+            count = rows[0].numbers["rate_nats"].n
             return Findings({**numbers, "mean_distortion_nats": Measurement(value, "nats", count)}, rows, notes)
         note = (
             f"no mean distortion between {span.low:g} and {span.high:g} nats, as the curve reaches from "
