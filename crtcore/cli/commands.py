@@ -68,24 +68,27 @@ def main() -> None:
 @main.command()
 @spec_file
 @overrides
+@click.option("--rehearse", is_flag=True, help="Then run a step of everything on a few samples, as `crt run` does.")
 @click.option("--cost", is_flag=True, help="Estimate what each stage costs, as `crt cost` does.")
 @click.option("--device", help="With --cost: how long that takes on one of these.")
 @as_json
 @click.pass_context
 @reports_errors
 def check(
-    context: click.Context, spec: Path, overrides: tuple[str, ...], cost: bool, device: str | None, as_json: bool
-) -> None:
+    context: click.Context, spec: Path, overrides: tuple[str, ...], *, rehearse: bool, cost: bool, device: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Check a spec file without running it: everything wrong with it, or what it would run."""
     from crtcore.compose.plan import load
 
-    if cost:
-        command = main.get_command(context, "cost")
-        if command is None:
-            raise RunError("this option needs crt-cost: pip install crt-cost")
-        words = [str(spec), *(word for each in overrides for word in ("--set", each))]
-        words += ["--device", device] if device else []
-        command.main([*words, *(["--json"] if as_json else [])], prog_name="crt cost")
+    for wanted, name, package in ((rehearse, "rehearse", "crt-run"), (cost, "cost", "crt-cost")):
+        if wanted:
+            command = main.get_command(context, name)
+            if command is None:
+                raise RunError(f"this option needs {package}: pip install {package}")
+            words = [str(spec), *(word for each in overrides for word in ("--set", each))]
+            words += ["--device", device] if device else []
+            command.main([*words, *(["--json"] if as_json else [])], prog_name=f"crt {name}")
     if device:
         raise click.UsageError("expected --cost beside --device")
     registry = discover()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import attrs
 
@@ -142,6 +142,8 @@ class Run(Protocol):
     """What ran, for `run.json`."""
     data: str | None
     """SHA-256 of the data, once they are read; stages depend on it."""
+    few: int | None
+    """The most samples of each split that a rehearsal reads; None: this run is no rehearsal."""
     stopping: Callable[[], bool]
     """True once the run is asked to stop."""
 
@@ -186,6 +188,10 @@ class ExperimentSpec(Spec):
     def stage_plans(self, plan: Plan) -> Sequence[StagePlan]:
         """What a run trains, in order."""
         return ()
+
+    def rehearsed(self) -> tuple[Self, int]:
+        """The experiment that a rehearsal runs, and the samples of each split that it reads: as few as show faults."""
+        return self, 2
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Dotted path and message of everything that does not fit together."""

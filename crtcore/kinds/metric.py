@@ -83,6 +83,11 @@ class MetricSpec(Spec):
 
     kind: ClassVar[str] = "metric"
 
+    @property
+    def least(self) -> int:
+        """Held-out samples that it needs."""
+        return 2
+
     def build(self) -> Metric:
         """The metric."""
         built: Metric = super().build()

@@ -21,19 +21,18 @@ from crt_fidelity.inception import inception
 from crt_fidelity.moments import Statistics, statistics, stored
 from crt_fidelity.pixels import eight_bit
 from crt_fidelity.random_convolutions import NAME, RandomConvolutions
-from crt_fidelity.specs import SETS, Fidelity, Number, name_of
+from crt_fidelity.specs import LEAST, SETS, Fidelity, Number, name_of
 from crt_run.streams import numbered
 from crtcore.kinds import Evidence, Measurement, Train
 
-LEAST = 10
-"""Least images of a set: the Inception score has ten splits, and a third neighbour needs four images."""
+SCORED = ("reconstruction", "generation")
+
 BATCH = 64
 """Images in a batch of the extractor."""
 NEIGHBOURS = 3
 """Kynkäänniemi et al. (2019), arXiv:1904.06991, section 3.1."""
 SUBSETS, LARGEST = 100, 1000
 """Subsets of the kernel distance and the most images of one, as in torch-fidelity."""
-SCORED = ("reconstruction", "generation")
 
 
 class Reference(NamedTuple):

@@ -17,6 +17,8 @@ Number: TypeAlias = Literal["fid", "kid", "prc", "isc"]
 
 SETS = "held-out", "train"
 """References with images."""
+LEAST = 10
+"""Least images of a set: the Inception score has ten splits, and a third neighbour needs four images."""
 PUBLISHED = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 )
@@ -83,6 +85,11 @@ class Fidelity(MetricSpec):
     """References: `held-out`, `train`, or .npz files with `mu` and `sigma` of the same features."""
     numbers: tuple[Number, ...] = attrs.field(default=("fid", "kid", "prc"), validator=_computable)
     """Numbers to compute; `isc` needs Inception, and an .npz file serves `fid` alone."""
+
+    @property
+    def least(self) -> int:
+        """Images of a set."""
+        return LEAST
 
     def example_in(self, folder: Path) -> Fidelity:
         """The small extractor, which needs no file; it has no classes."""

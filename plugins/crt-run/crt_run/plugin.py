@@ -18,7 +18,7 @@ def crt_components() -> list[Component]:
 
 @hookimpl
 def crt_commands() -> list[click.Command]:
-    """`crt run`, `crt sweep` and `crt schema`."""
-    from crt_run.cli.commands import run, schema, sweep
+    """`crt run`, `crt sweep`, `crt rehearse` and `crt schema`."""
+    from crt_run.cli.commands import rehearsal, run, schema, sweep
 
-    return [run, sweep, schema]
+    return [run, sweep, rehearsal, schema]

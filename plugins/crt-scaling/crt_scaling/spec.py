@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import attrs
 
 from crt_basics.experiments.specs import form_problems
+from crt_basics.metrics.specs import KernelDistance
 from crt_run.training.plans import tokenizer_stage
 from crtcore.kinds import ExperimentSpec, Figure, Role, StagePlan
 from crtcore.spec import FieldError, at_least, below
@@ -102,6 +103,10 @@ class Scaling(ExperimentSpec):
                 )  # fmt: skip
                 stages.append(prior)
         return stages
+
+    def rehearsed(self) -> tuple[Scaling, int]:
+        """One length of training, on as many samples as its distances need."""
+        return attrs.evolve(self, shorter=()), KernelDistance(dimensions=self.dimensions).least
 
     def variants(self, plan: Plan) -> dict[str, Plan]:
         """The plan of each tokenizer: without regularisers, or with them and fewer steps."""

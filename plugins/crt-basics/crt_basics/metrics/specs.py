@@ -23,6 +23,11 @@ class Frechet(MetricSpec):
     dimensions: int = attrs.field(default=24, validator=at_least(1))
     """Principal components; take far fewer than samples, as their number biases the estimate."""
 
+    @property
+    def least(self) -> int:
+        """A sample more than dimensions."""
+        return self.dimensions + 1
+
 
 @attrs.frozen(kw_only=True)
 class KernelDistance(MetricSpec):
@@ -38,6 +43,11 @@ class KernelDistance(MetricSpec):
     """Principal components."""
     subsets: int = attrs.field(default=10, validator=at_least(2))
     """Disjoint subsets of the held-out samples, of at least two each, for the mean and its interval."""
+
+    @property
+    def least(self) -> int:
+        """Two for each subset, and a sample more than dimensions."""
+        return max(2 * self.subsets, self.dimensions + 1)
 
 
 @attrs.frozen(kw_only=True)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from crtcore.kinds import Plan
 
 
+FEW = 16
+"""Problems of a rehearsal: the steps of two may be shorter than a chunk."""
+
+
 def has_learned_codes(trace: str, codes: str) -> bool:
     """Whether an arm's codes are those of a trained tokenizer."""
     return trace == "latent" and codes != "hash"
@@ -70,6 +74,10 @@ class LatentReasoning(ExperimentSpec):
             material="crt_latent.reasoning.training:material", after=tuple(first),
         )  # fmt: skip
         return [*first, prior]
+
+    def rehearsed(self) -> tuple[LatentReasoning, int]:
+        """A few problems, of which two are answered."""
+        return attrs.evolve(self, tested=2), FEW
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Yields parts that do not fit: data without traces, other tokenizers, pretrained priors, drafts."""

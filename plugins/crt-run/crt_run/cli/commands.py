@@ -98,6 +98,31 @@ def _listeners(folder: Path) -> list[tuple[str, Path]]:
     return made
 
 
+@click.command("rehearse")
+@spec_file
+@overrides
+@as_json
+@reports_errors
+def rehearsal(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Run a step of every stage and every metric of a spec file on a few samples; `run` begins with it."""
+    from crtcore.cli.commands import outline, summary
+    from crtcore.compose.plan import load
+
+    registry = discover()
+    study = load(spec, registry, overrides)
+    needs("run", "torch", "scipy", "safetensors", "filelock")
+    from crt_run.runs.rehearse import rehearse
+
+    seconds = rehearse(study, study.points)
+    if as_json:
+        answer({**outline(study), "rehearsed": seconds})
+        return
+    warn(registry)
+    click.echo(summary(spec, study))
+    for group, each in seconds.items():
+        click.echo(f"{group}: rehearsed in {each:.1f} s")
+
+
 @click.command()
 @as_json
 @reports_errors

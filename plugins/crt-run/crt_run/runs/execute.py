@@ -83,6 +83,16 @@ def execute(
         return result
 
 
+def try_out(plan: Plan, runs: Path, few: int) -> None:
+    """Runs the experiment of a plan on a few samples, and leaves nothing but what it writes into `runs`.
+
+    Raises: whatever stops it.
+    """
+    run = Run(plan, runs, few=few)
+    run.folder.mkdir(parents=True)
+    written_all(plan.experiment.build()(plan, run).numbers)
+
+
 def work(piece: Json, report: Report) -> Json:
     """The work of an executor: takes a resolved document and the runs folder, returns the result or the problem."""
     import signal

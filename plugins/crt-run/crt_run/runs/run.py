@@ -66,10 +66,11 @@ class Run:
 
     def __init__(
         self, plan: Plan, runs: Path, report: Report = lambda event: None,
-        stopping: Callable[[], bool] = lambda: False, *, fresh: bool = False,
+        stopping: Callable[[], bool] = lambda: False, *, fresh: bool = False, few: int | None = None,
     ) -> None:  # fmt: skip
         self.plan = plan
         self.fresh = fresh
+        self.few = few
         self.runs = runs
         self.folder = address(plan, runs)
         self.report = report

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from crt_run.executors.spec import Local
 from crt_run.runs.execute import finished, outdated, work
+from crt_run.runs.rehearse import rehearse
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.kinds import Json
@@ -23,10 +24,9 @@ class Finished(NamedTuple):
 
 
 def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh: bool = False) -> Finished:
-    """Runs the points that are not finished; a failed point does not stop the others.
+    """Runs the points that are not finished, after a rehearsal of all; a failed point does not stop the others.
 
     A fresh run does again what other code made; else a note says that it was reused.
-
     An interrupt stops the workers after they have saved.
     """
     results: dict[int, dict[str, Any]] = {}
@@ -49,6 +49,7 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh:
     pieces = [{"document": document, "runs": str(runs), "fresh": fresh} for document in documents]
     if not left:
         return Finished(results, problems)
+    rehearse(study, [study.points[index] for index in left])
     working = (study.executor or Local()).build().run(work, pieces, lambda place, event: report(left[place], event))
     try:
         for ended in working:

@@ -22,9 +22,25 @@ VALIDATED = 256
 """The most validation samples that score a prior over a dataset of ids while it trains."""
 
 
+class Few:
+    """The first samples of each split of a dataset."""
+
+    def __init__(self, inner: Any, count: int) -> None:
+        self._inner = inner
+        self.sizes = {split: min(size, count) for split, size in inner.sizes.items()}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
 def build_dataset(plan: Plan, run: Run) -> Any:
-    """Builds the dataset of a plan, and records its checksum and sizes in the run's facts."""
+    """Builds the dataset of a plan, and records its checksum and sizes in the run's facts.
+
+    In a rehearsal it has a few samples alone.
+    """
     dataset = plan.parts["dataset"].build()
+    if run.few is not None:
+        dataset = Few(dataset, run.few)
     run.data = dataset.checksum
     run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
     return dataset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -60,6 +61,10 @@ class Decoding(ExperimentSpec):
     def stage_plans(self, plan: Plan) -> list[StagePlan]:
         """The priors that are not pretrained."""
         return [stage for role in self.stages for stage in prior_stages(plan, role)]
+
+    def rehearsed(self) -> tuple[Decoding, int]:
+        """Two prompts and two ids; of all samples, as some are too short."""
+        return attrs.evolve(self, prompts=2, timed=2, choices=1, length=2), sys.maxsize
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: data that are not ids, decoders without draft trees."""

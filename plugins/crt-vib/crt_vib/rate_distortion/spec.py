@@ -26,6 +26,10 @@ def _rising(_: object, attribute: attrs.Attribute[Any], value: tuple[float, floa
         raise FieldError(attribute.name, f"expected two rates, the second above the first, got {value!r}")
 
 
+FEW = 64
+"""Rows of a rehearsal: of two, both may be too short."""
+
+
 @attrs.frozen(kw_only=True)
 class RateDistortion(ExperimentSpec):
     """Trains (or loads) a language model, and measures how well bottlenecks of its hidden state predict an answer.
@@ -91,6 +95,10 @@ class RateDistortion(ExperimentSpec):
             after=tuple(first), repeats=self.weights,
         )  # fmt: skip
         return [*first, bottleneck]
+
+    def rehearsed(self) -> tuple[RateDistortion, int]:
+        """One weight on a few rows, whatever the language model has learned."""
+        return attrs.evolve(self, weights=self.weights[:1], gate=0.0, samples=1), FEW
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: data that are not ids, a missing META, a weight of the regulariser that is ignored."""

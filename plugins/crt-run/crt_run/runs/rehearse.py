@@ -1,0 +1,69 @@
+"""A rehearsal: every stage, file, shape and metric of a plan on a few samples, before anything is trained for long."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from crt_run.runs.execute import try_out
+from crtcore.compose.study import Point, Study
+from crtcore.errors import RunError, in_one_line
+from crtcore.kinds import Plan
+
+STEPS = 2
+"""Steps of each training: the second one is not the first, where a loss may start late."""
+BATCH = 2
+
+
+def rehearse(study: Study, points: Iterable[Point]) -> dict[str, float]:
+    """Rehearses points, one of those that differ in their seed alone; returns the seconds that each took.
+
+    Raises: RunError with what stops each of them.
+    """
+    groups = {point.group: point for point in points}
+    seconds, problems = {}, []
+    for group, point in groups.items():
+        began = time.perf_counter()
+        try:
+            rehearse_plan(point.plan)
+        except RunError as error:
+            problems.append(f"{group}: {error}" if study.swept else str(error))
+        seconds[group] = time.perf_counter() - began
+    if problems:
+        raise RunError("\n".join(problems))
+    return seconds
+
+
+def rehearse_plan(plan: Plan) -> None:
+    """Runs a plan with few samples and steps in a folder that is then deleted.
+
+    Raises: RunError if it cannot run, whatever stops it.
+    """
+    small, few = shortened(plan)
+    with tempfile.TemporaryDirectory(prefix="crt-rehearsal-") as folder:
+        try:
+            try_out(small, Path(folder), few)
+        except RunError:
+            raise
+        except Exception as error:
+            raise RunError(f"rehearsal on {few} samples: {in_one_line(error)}") from error
+
+
+def shortened(plan: Plan) -> tuple[Plan, int]:
+    """The plan that a rehearsal runs, and the samples of each split that it reads."""
+    experiment, few = plan.experiment.rehearsed()
+    metrics = [part for part in _parts(plan.parts) if part.kind == "metric"]
+    training = {
+        stage: attrs.evolve(each, steps=STEPS, batch=min(each.batch, BATCH), compile=False)
+        for stage, each in plan.training.items()
+    }
+    return attrs.evolve(plan, experiment=experiment, training=training), max([few, *(part.least for part in metrics)])
+
+
+def _parts(parts: Mapping[str, Any]) -> list[Any]:
+    return [each for part in parts.values() for each in (part if isinstance(part, tuple) else (part,)) if each]
