@@ -44,7 +44,7 @@ def scored(
     import torch
 
     with torch.inference_mode():
-        parts = [repeat(None) if each is None else each.split(CHUNK) for each in (ids, class_ids, weight)]
+        parts = [repeat(None) if each is None else torch.split(each, CHUNK) for each in (ids, class_ids, weight)]
         return torch.cat([nats(prior, *chunk) for chunk in zip(*parts, strict=False)])
 
 
