@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import crtcore
+from crt_run.likelihood import nats
 from crt_run.runs.run import Stage
 from crt_run.training.losses import Loss
 from crt_run.training.order import batch_at
 from crt_run.training.trainer import Part, Trainer
 from crtcore import Noise, Optimizer, Training
-from crtcore.likelihood import nats
 
 SAMPLES, CLASSES = 4_096, 10
 PEERS = ("plain loop", "transformers, plain loop")

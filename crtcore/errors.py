@@ -1,5 +1,13 @@
 """Errors that end a command with one message."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+Key: TypeAlias = tuple[str | int, ...]
+"""Where a value stands in a document: table keys and array indices from the top."""
+
 
 class RunError(Exception):
     """A run cannot go on; the message says what, where, and what to do."""
@@ -13,6 +21,39 @@ class Stopped(Exception):
     """The run was asked to stop, and has saved."""
 
 
+class Problem(NamedTuple):
+    """One thing wrong with a document."""
+
+    where: str
+    """File and line, or the command-line option."""
+    path: Key
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.where, dotted(self.path), self.message) if part)
+
+
+class SpecError(ValueError):
+    """Everything that is wrong with a document."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def dotted(path: Key) -> str:
+    """`path` as it is written: `regularizer.0.weight`."""
+    return ".".join(str(step) for step in path)
+
+
 def in_one_line(error: BaseException) -> str:
     """An exception in one line: its type and its text."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """`; did you mean 'width'?`, or what there is."""
+    import difflib  # only where something is wrong
+
+    close = difflib.get_close_matches(str(word), known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(known)) or 'none'}"

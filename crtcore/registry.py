@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -16,7 +15,7 @@ import pluggy
 from crtcore.errors import in_one_line
 from crtcore.hooks import PROJECT, Component, Hooks
 from crtcore.kinds import KINDS
-from crtcore.spec import Spec
+from crtcore.spec import Spec, is_cosmetic
 
 
 class NameClash(ValueError):
@@ -88,6 +87,8 @@ class Registry:
         raise NotInstalled(f"no installed component has the spec {type(spec).__name__}")
 
     def _missing(self, kind: str, name: str) -> str:
+        import difflib  # only where something is wrong
+
         known = self.names(kind)
         near = difflib.get_close_matches(name, known, 1)
         parts = [
@@ -98,6 +99,23 @@ class Registry:
             f"plugin {plugin!r} could not be loaded ({in_one_line(error)})" for plugin, error in self.broken.items()
         ]
         return "; ".join(parts)
+
+
+def describe(made: Any, registry: Registry, *, cosmetic: bool = True) -> Any:
+    """The plain values that `crtcore.compose.structure` would make `made` of, defaults written out.
+
+    `cosmetic=False` leaves out the fields that change no result.
+    """
+    if attrs.has(type(made)):
+        fields = {
+            field.name: describe(value, registry, cosmetic=cosmetic)
+            for field in attrs.fields(type(made))
+            if (value := getattr(made, field.name)) is not None and (cosmetic or not is_cosmetic(field, made))
+        }
+        return {"use": registry.name(made), **fields} if isinstance(made, Spec) else fields
+    if isinstance(made, tuple):
+        return [describe(entry, registry, cosmetic=cosmetic) for entry in made]
+    return made
 
 
 def discover(plugins: Iterable[EntryPoint] | None = None) -> Registry:

@@ -41,8 +41,8 @@ class Training:
     """The optimiser of the stage's main part."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """What matrix products are taken in; weights and their optimiser stay in float32."""
-    compile: bool = attrs.field(default=False, metadata=COSMETIC)
-    """Train the stage's main part as torch.compile makes it; results agree to rounding."""
+    compile: bool = attrs.field(default=False, metadata={"cosmetic": lambda own: own.precision == "float32"})
+    """Train the stage's main part as torch.compile makes it: in float32 results agree to rounding, in bfloat16 not."""
     checkpoint: int = attrs.field(default=200, validator=at_least(1), metadata=COSMETIC)
     """Steps between checkpoints; changes no result."""
 

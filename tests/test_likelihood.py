@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from crt_basics.priors.table import TablePrior
-from crtcore.likelihood import CHUNK, counted, nats, scored
+from crt_run.likelihood import CHUNK, counted, nats, scored
 
 settings.register_profile("likelihood", deadline=None)
 settings.load_profile("likelihood")

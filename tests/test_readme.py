@@ -86,15 +86,16 @@ def test_the_decoders_gains_are_those_of_the_kept_results() -> None:
 
     expected = {
         decoder: [
-            f"{point['block_efficiency']['mean']:.2f}, {point['token_rate']['mean']:.2f}"
-            for point in sorted(points, key=lambda each: int(each["budget"]))
-            if point["decoder"] == decoder and point["temperature"] == 0.3
+            f"{point['numbers']['block_efficiency']['value']:.2f}, {point['numbers']['token_rate']['value']:.2f}"
+            for point in sorted(points, key=lambda each: int(each["labels"]["budget"]))
+            if point["labels"]["decoder"] == decoder and point["labels"]["temperature"] == 0.3
         ]
-        for decoder in {point["decoder"] for point in points}
+        for decoder in {point["labels"]["decoder"] for point in points}
     }
 
     assert {decoder: cells.strip(" |").split(" | ") for decoder, cells in shown} == expected
-    assert all(point["accuracy"]["low"] <= 1 <= point["accuracy"]["high"] for point in points)
+    accuracies = [point["numbers"]["accuracy"] for point in points]
+    assert all(each["low"] <= 1 <= each["high"] for each in accuracies)
 
 
 def test_what_a_verdict_takes_is_that_of_the_kept_results() -> None:
@@ -166,7 +167,7 @@ def test_what_compute_is_saved_is_that_of_the_kept_results() -> None:
         )
     ]
     ratios = (numbers[f"{name}_flops_ratio"] for name in ("two_part_code_length", "generation_frechet"))
-    ranges = [f"{ratio['mean']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}) times less" for ratio in ratios]
+    ranges = [f"{ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}) times less" for ratio in ratios]
 
     assert shown == expected
     assert all(each in text for each in ranges)
@@ -214,7 +215,11 @@ def test_what_codes_by_force_come_to_is_that_of_the_kept_results() -> None:
     expected = {
         arm: " | ".join(
             next(
-                (tables.spread(each["accuracy"]) for each in points if (each["arm"], each["replaced"]) == (arm, ids)),
+                (
+                    tables.spread(each["numbers"]["accuracy"])
+                    for each in points
+                    if (each["arm"], each["labels"]["replaced"]) == (arm, ids)
+                ),
                 "",
             )
             for ids in (0, 16, 32, 48, 64)

@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import crtcore
-from crtcore.cli import describe
 from crtcore.cli.console import answer, as_json, overrides, reports_errors, say, spec_file, warn
-from crtcore.compose.plan import load
-from crtcore.compose.study import Study
 from crtcore.errors import RunError, in_one_line
 from crtcore.registry import answers, discover
+
+if TYPE_CHECKING:
+    from crtcore.compose.study import Study
 
 
 class Commands(click.Group):
@@ -77,6 +77,8 @@ def check(
     context: click.Context, spec: Path, overrides: tuple[str, ...], cost: bool, device: str | None, as_json: bool
 ) -> None:
     """Check a spec file without running it: everything wrong with it, or what it would run."""
+    from crtcore.compose.plan import load
+
     if cost:
         command = main.get_command(context, "cost")
         if command is None:
@@ -100,10 +102,10 @@ def outline(study: Study) -> dict[str, Any]:
     points = [
         {
             "arm": point.arm,
-            "grid": list(point.grid),
+            "settings": dict(point.settings),
             "seed": point.plan.seed,
             "hash": point.plan.hash,
-            "steps": {stage: training.steps for stage, training in point.plan.training.items()},
+            "steps": {stage.name: stage.steps for stage in point.plan.stages},
         }
         for point in study.points
     ]
@@ -112,7 +114,7 @@ def outline(study: Study) -> dict[str, Any]:
 
 def summary(spec: Path, study: Study) -> str:
     """One line on a study with nothing wrong."""
-    steps = sum(point.plan.experiment.training_steps(point.plan) for point in study.points)
+    steps = sum(stage.steps for point in study.points for stage in point.plan.stages)
     count = len(study.points)
     return f"{spec}: ok; {count} {'run' if count == 1 else 'runs'}, {steps:,} training steps"
 
@@ -123,7 +125,9 @@ def summary(spec: Path, study: Study) -> str:
 @reports_errors
 def list_(kind: str | None, as_json: bool) -> None:
     """List the installed components, of one KIND or of all."""
-    describe.listing(discover(), kind, as_json=as_json)
+    from crtcore.cli.listing import listing
+
+    listing(discover(), kind, as_json=as_json)
 
 
 @main.command("show")
@@ -132,4 +136,6 @@ def list_(kind: str | None, as_json: bool) -> None:
 @reports_errors
 def show_(name: str, as_json: bool) -> None:
     """Show a component, NAME or KIND/NAME: what it is, its fields, an example."""
-    describe.showing(discover(), name, as_json=as_json)
+    from crtcore.cli.describe import showing
+
+    showing(discover(), name, as_json=as_json)

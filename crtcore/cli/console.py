@@ -6,20 +6,19 @@ Results go to stdout, everything else to stderr.
 from __future__ import annotations
 
 import functools
-import importlib.util
-import json
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
-from rich.console import Console, RenderableType
 
-from crtcore.compose.document import SpecError
-from crtcore.errors import RunError, in_one_line
+from crtcore.errors import RunError, SpecError, in_one_line
 from crtcore.registry import NameClash, NotInstalled, Registry
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 P = ParamSpec("P")
 
@@ -31,6 +30,8 @@ overrides = click.option(
 )
 spec_file = click.argument("spec", type=click.Path(path_type=Path))
 
+WIDE = 200
+"""Characters of a line of a table where there is no terminal."""
 INTERRUPTED = 130
 PREEMPTED = 75
 """Exit status after SIGTERM: saved, give the same command again (EX_TEMPFAIL)."""
@@ -47,12 +48,30 @@ def say(line: str) -> None:
 
 def show(table: RenderableType) -> None:
     """A table on stdout, as wide as the terminal; where there is none, as wide as it needs."""
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
     console.print(table)
+
+
+def columns(rows: list[tuple[str, ...]]) -> None:
+    """Rows in columns on stdout, the first row a heading; the last column wraps at the width that `show` takes."""
+    import shutil
+    import textwrap
+
+    *widths, last = (max(map(len, cells)) for cells in zip(*rows, strict=True))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    last = min(last, max(width - sum(widths) - 2 * len(widths), 20))
+    for index, (*cells, text) in enumerate(rows):
+        for line in textwrap.wrap(text, last) or [""]:
+            click.secho("  ".join(map(str.ljust, (*cells, line), (*widths, last))), bold=index == 0)
+            cells[:] = [""] * len(cells)
 
 
 def answer(values: Any) -> None:
     """One JSON document on stdout."""
+    import json
+
     click.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
 
 
@@ -93,6 +112,8 @@ def _terminate(*_: Any) -> None:
 
 def needs(extra: str, *modules: str) -> None:
     """Raises: RunError with what to install if a module is missing."""
+    import importlib.util
+
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise RunError(f"this command needs {', '.join(missing)}: pip install 'crtcore[{extra}]'")

@@ -1,50 +1,24 @@
-"""`crt list` and `crt show`: what is installed."""
+"""`crt show`: what a component is, its fields, an example."""
 
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
-import textwrap
+import itertools
+import linecache
+import sys
 from typing import Any
 
 import attrs
 import click
 import tomli_w
-from rich.table import Table
 
-from crtcore.cli.console import answer, say, show
-from crtcore.compose.structure import describe, nearest
-from crtcore.errors import in_one_line
+from crtcore.cli.console import answer
+from crtcore.errors import in_one_line, nearest
 from crtcore.hooks import Component
-from crtcore.kinds import KINDS
-from crtcore.registry import NotInstalled, Registry
+from crtcore.registry import NotInstalled, Registry, describe
 from crtcore.spec import Spec
-
-
-def listing(registry: Registry, kind: str | None, *, as_json: bool) -> None:
-    """Prints every component of `kind`, or of all kinds.
-
-    Raises: NotInstalled if there is no such kind.
-    """
-    if kind is not None and kind not in KINDS:
-        raise NotInstalled(f"no kind is called {kind!r}{nearest(kind, list(KINDS))}")
-    chosen = [(plugin, component) for plugin, component in registry if kind in (None, component.kind)]
-    broken = {plugin: in_one_line(error) for plugin, error in registry.broken.items()}
-    if as_json:
-        rows = [
-            {"kind": component.kind, "name": component.name, "plugin": plugin, "summary": component.summary}
-            for plugin, component in chosen
-        ]
-        answer({"components": rows, "broken": broken})
-        return
-    table = Table(box=None, pad_edge=False)
-    for column in ("kind", "name", "from", "what it is"):
-        table.add_column(column)
-    for plugin, component in chosen:
-        table.add_row(component.kind, component.name, plugin, component.summary)
-    show(table)
-    for plugin, error in broken.items():
-        say(f"warning: plugin {plugin!r} could not be loaded ({error})")
 
 
 def named(registry: Registry, name: str) -> list[tuple[str, Component]]:
@@ -115,26 +89,29 @@ def _default(registry: Registry, field: attrs.Attribute[Any]) -> Any:
 
 
 def field_texts(spec: type[Spec]) -> dict[str, str]:
-    """Field to the string written under it, base classes included."""
-    known = {field.name for field in attrs.fields(spec)}
+    """Field to the string written under it, base classes included; class variables count as fields."""
     texts: dict[str, str] = {}
     for owner in reversed(spec.__mro__):
-        if not attrs.has(owner):
-            continue
-        try:
-            source = inspect.getsource(owner)
-        except (OSError, TypeError):  # the code came without its text: no texts then
-            continue
-        (body,) = ast.parse(textwrap.dedent(source)).body
-        assert isinstance(body, ast.ClassDef)
-        for field, text in zip(body.body, body.body[1:], strict=False):
-            if (
-                isinstance(field, ast.AnnAssign)
-                and isinstance(field.target, ast.Name)
-                and field.target.id in known
-                and isinstance(text, ast.Expr)
-                and isinstance(text.value, ast.Constant)
-                and isinstance(text.value.value, str)
-            ):
-                texts[field.target.id] = " ".join(text.value.value.split())
+        if attrs.has(owner):
+            module = sys.modules[owner.__module__]
+            source = linecache.getlines(getattr(module, "__file__", None) or "", vars(module))
+            texts |= _texts("".join(source)).get(owner.__qualname__, {})
     return texts
+
+
+@functools.lru_cache(maxsize=256)
+def _texts(source: str) -> dict[str, dict[str, str]]:
+    """Class to field to the string written under it; code that came without its text has none."""
+    return {
+        each.name: {
+            field.target.id: " ".join(text.value.value.split())
+            for field, text in itertools.pairwise(each.body)
+            if isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+            and isinstance(text.value.value, str)
+        }
+        for each in ast.parse(source).body
+        if isinstance(each, ast.ClassDef)
+    }

@@ -5,39 +5,20 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import tomli
 
-from crtcore.compose.positions import Key, Scanner
+from crtcore.compose.positions import Scanner
+from crtcore.errors import Key, Problem, SpecError, dotted
 
 LARGEST = 1 << 20
 """Bytes of the largest file that is read."""
 DEEPEST = 50
 """Levels of tables and arrays inside one another that are read."""
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
-
-
-class Problem(NamedTuple):
-    """One thing wrong with a document."""
-
-    where: str
-    """File and line, or the command-line option."""
-    path: Key
-    message: str
-
-    def __str__(self) -> str:
-        return ": ".join(part for part in (self.where, dotted(self.path), self.message) if part)
-
-
-class SpecError(ValueError):
-    """Everything that is wrong with a document."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
 
 
 class Document(NamedTuple):
@@ -78,11 +59,6 @@ class Document(NamedTuple):
         for known in [known for known in self.origins if known[: len(path)] == path]:
             del self.origins[known]
         self.origins[path] = origin
-
-
-def dotted(path: Key) -> str:
-    """`path` as it is written: `regularizer.0.weight`."""
-    return ".".join(str(step) for step in path)
 
 
 def undotted(text: str) -> Key:

@@ -6,11 +6,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crtcore.compose.document import Document, dotted, undotted
-from crtcore.compose.positions import Key
-from crtcore.compose.structure import StructureError, nearest, shown, structure
+from crtcore.compose.document import Document, undotted
+from crtcore.compose.structure import StructureError, Structurer, shown
 from crtcore.compose.study import BASELINE, NAME, WHOLE, Claim
-from crtcore.registry import Registry
+from crtcore.errors import Key, dotted, nearest
 
 
 def leaves(table: Mapping[str, Any], path: Key = ()) -> Iterator[tuple[Key, Any]]:
@@ -23,10 +22,10 @@ def leaves(table: Mapping[str, Any], path: Key = ()) -> Iterator[tuple[Key, Any]
             yield here, value
 
 
-def spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[Change]]]:
-    """Arms times grid: the arm, its grid values, and its changes."""
+def spread(sweep: Any, note: Any) -> Iterator[tuple[str, dict[str, Any], list[Change]]]:
+    """Arms times grid: the arm, the grid's values other than the seed, and all changes."""
     if sweep is None:
-        yield BASELINE, (), []
+        yield BASELINE, {}, []
         return
     if not isinstance(sweep, dict):
         note(("sweep",), f"expected a table, got {shown(sweep)}")
@@ -43,7 +42,7 @@ def spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[C
             note(("sweep", *path), f"expected an array of values to try, got {shown(values)}")
         else:
             key = undotted(dotted(path))
-            axes.append([Change(key, value, ("sweep", *path), _named(value, values)) for value in values])
+            axes.append([Change(key, value, ("sweep", *path)) for value in values])
     grid = [axis[0] for axis in axes]
     for arm, table in arms.items():
         if not NAME.fullmatch(arm):
@@ -51,8 +50,8 @@ def spread(sweep: Any, note: Any) -> Iterator[tuple[str, tuple[str, ...], list[C
         own = [Change(undotted(dotted(path)), value, ("sweep", "arms", arm, *path)) for path, value in leaves(table)]
         _unclear([*grid, *own], note)
         for chosen in itertools.product(*axes):
-            label = tuple(f"{dotted(change.path)}={change.label}" for change in chosen if change.path != ("seed",))
-            yield arm, label, [*own, *chosen]
+            settings = {dotted(change.path): change.value for change in chosen if change.path != ("seed",)}
+            yield arm, settings, [*own, *chosen]
 
 
 class Change(NamedTuple):
@@ -62,15 +61,6 @@ class Change(NamedTuple):
     value: Any
     written: Key
     """Where it stands in the file."""
-    label: str = ""
-    """What points with it are called."""
-
-
-def _named(value: Any, among: Sequence[Any]) -> str:
-    """A component by its name where no other value has that; what is written elsewhere."""
-    used = [each.get("use") for each in among if isinstance(each, dict)]
-    name = value.get("use") if isinstance(value, dict) else None
-    return str(value if name is None or used.count(name) > 1 else name)
 
 
 def _unclear(changes: Sequence[Change], note: Any) -> None:
@@ -84,12 +74,12 @@ def _unclear(changes: Sequence[Change], note: Any) -> None:
                 note(change.written, f"expected one value at a point, but {dotted(other.written)} sets it too")
 
 
-def claims_in(sweep: Any, note: Any) -> tuple[Claim, ...]:
+def claims_in(sweep: Any, structure: Structurer, note: Any) -> tuple[Claim, ...]:
     """The claims of a sweep; notes those that do not fit."""
     written = sweep.get("claim", []) if isinstance(sweep, dict) else []
     arms = list(_table(sweep, "arms")) if isinstance(sweep, dict) and "arms" in sweep else [BASELINE]
     try:
-        claims = structure(written, tuple[Claim, ...], Registry.of(()))
+        claims: tuple[Claim, ...] = structure(written, tuple[Claim, ...])
     except StructureError as error:
         for path, message in error.problems:
             note(("sweep", "claim", *path), message)
@@ -106,13 +96,13 @@ def _table(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value := values.get(name), dict) else {}
 
 
-def structured(document: Document, path: Key, into: Any, registry: Registry, note: Any) -> Any:
+def structured(document: Document, path: Key, into: Any, structure: Structurer, note: Any) -> Any:
     """The value at `path` as `into`; None, and notes, if it does not fit."""
     value: Any = document.values
     for step in path:
         value = value[step]
     try:
-        return structure(value, into, registry)
+        return structure(value, into)
     except StructureError as error:
         for inside, message in error.problems:
             note((*path, *inside), message)

@@ -7,11 +7,11 @@ from typing import Any
 
 from crtcore.compose.document import Document, undotted
 from crtcore.compose.grid import _table, structured
-from crtcore.compose.positions import Key
-from crtcore.compose.structure import describe, nearest, shown
+from crtcore.compose.structure import Structurer, shown
 from crtcore.compose.study import NAME, RESERVED
+from crtcore.errors import Key, nearest
 from crtcore.kinds import KINDS, ExperimentSpec, Plan, PriorSpec, Role
-from crtcore.registry import Registry
+from crtcore.registry import Registry, describe
 from crtcore.settings import Sampling, Training
 from crtcore.spec import Spec
 
@@ -19,8 +19,9 @@ COMMON = ("name", "seed", "experiment", "training", "sampling", "executor")
 """Top-level keys that every spec file may have; the rest are the experiment's roles and `sweep`."""
 
 
-def planned(document: Document, registry: Registry, note: Any) -> Plan | None:
+def planned(document: Document, structure: Structurer, note: Any) -> Plan | None:
     """The plan of one point; None, and notes, if something is wrong."""
+    registry = structure.registry
     wrong: list[Key] = []
 
     def wrongly(path: Key, message: str) -> None:
@@ -32,16 +33,16 @@ def planned(document: Document, registry: Registry, note: Any) -> Plan | None:
     if "experiment" not in values:
         wrongly((), f"expected a table [experiment], got none; installed: {', '.join(registry.names('experiment'))}")
         return None
-    experiment = structured(document, ("experiment",), ExperimentSpec, registry, wrongly)
+    experiment = structured(document, ("experiment",), ExperimentSpec, structure, wrongly)
     if experiment is None:
         return None
     known = [*COMMON, "sweep", *experiment.roles]
     for key in values:
         if key not in known:
             wrongly((key,), f"unknown key{nearest(key, known)}")
-    parts = {role: _part(document, role, what, registry, wrongly) for role, what in experiment.roles.items()}
-    training = _training(document, experiment, registry, wrongly)
-    sampling = structured(document, ("sampling",), Sampling, registry, wrongly) if "sampling" in values else Sampling()
+    parts = {role: _part(document, role, what, structure, wrongly) for role, what in experiment.roles.items()}
+    training = _training(document, experiment, structure, wrongly)
+    sampling = structured(document, ("sampling",), Sampling, structure, wrongly) if "sampling" in values else Sampling()
     if wrong:
         return None
     tables = {"experiment": experiment, **parts, "sampling": sampling, "training": training}
@@ -70,20 +71,20 @@ def _seed(values: Mapping[str, Any], note: Any) -> Any:
     return seed
 
 
-def _part(document: Document, role: str, what: Role, registry: Registry, note: Any) -> Spec | tuple[Spec, ...] | None:
+def _part(document: Document, role: str, what: Role, make: Structurer, note: Any) -> Spec | tuple[Spec, ...] | None:
     if role in document.values:
         base: Any = KINDS[what.kind]
-        part: Spec | tuple[Spec, ...] | None = structured(
-            document, (role,), tuple[base, ...] if what.many else base, registry, note
-        )
+        into = tuple[base, ...] if what.many else base
+        part: Spec | tuple[Spec, ...] | None = structured(document, (role,), into, make, note)
         return part
     if not what.optional:
         form = f"[[{role}]]" if what.many else f"[{role}]"
-        note((role,), f"expected a table {form}, got none; installed: {', '.join(registry.names(what.kind)) or 'none'}")
+        names = ", ".join(make.registry.names(what.kind))
+        note((role,), f"expected a table {form}, got none; installed: {names or 'none'}")
     return () if what.many else None
 
 
-def _training(document: Document, experiment: ExperimentSpec, registry: Registry, note: Any) -> dict[str, Training]:
+def _training(document: Document, experiment: ExperimentSpec, structure: Structurer, note: Any) -> dict[str, Training]:
     tables = document.values.get("training", {})
     if not isinstance(tables, dict):
         note(("training",), f"expected a table for each stage, got {shown(tables)}")
@@ -94,11 +95,11 @@ def _training(document: Document, experiment: ExperimentSpec, registry: Registry
     made = {}
     for stage, role in experiment.stages.items():
         use = _table(document.values, role).get("use")
-        pretrained = _pretrained(experiment.roles[role].kind, use, registry)
+        pretrained = _pretrained(experiment.roles[role].kind, use, structure.registry)
         if stage in tables and pretrained:
             note(("training", stage), f"expected no table [training.{stage}], as {use!r} brings its weights, got one")
         elif stage in tables:
-            made[stage] = structured(document, ("training", stage), Training, registry, note)
+            made[stage] = structured(document, ("training", stage), Training, structure, note)
         elif role in document.values and not pretrained:
             note(("training", stage), f"expected a table [training.{stage}] with its steps, got none")
     return made

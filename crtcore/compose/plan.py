@@ -9,11 +9,12 @@ from typing import Any
 
 import tomli
 
-from crtcore.compose.document import Document, Problem, SpecError, beyond, dotted, read, undotted
+from crtcore.compose.document import Document, beyond, read, undotted
 from crtcore.compose.grid import claims_in, spread, structured
 from crtcore.compose.parts import planned
-from crtcore.compose.positions import Key
+from crtcore.compose.structure import Structurer
 from crtcore.compose.study import WHOLE, Point, Study
+from crtcore.errors import Key, Problem, SpecError, dotted
 from crtcore.kinds import ExecutorSpec
 from crtcore.registry import Registry
 
@@ -68,6 +69,7 @@ def study(document: Document, registry: Registry) -> Study:
 
     Raises: SpecError with everything that is wrong, in path order.
     """
+    structure = Structurer(registry)
     problems: dict[Problem, None] = {}  # as a set, in their order
 
     def note(path: Key, message: str, source: Document = document) -> None:
@@ -77,27 +79,27 @@ def study(document: Document, registry: Registry) -> Study:
     sweep = document.values.get("sweep")
     points: list[Point] = []
     idle = {path for path, origin in document.origins.items() if origin.startswith(OVERRIDE) and path[0] != "sweep"}
-    for arm, grid, changes in spread(sweep, note):
+    for arm, settings, changes in spread(sweep, note):
         idle = {path for path in idle if any(change.path == path[: len(change.path)] for change in changes)}
         point = Document(copy.deepcopy(base.values), dict(base.origins))
-        for path, value, written, _ in changes:
+        for path, value, written in changes:
             if path[0] in WHOLE:  # `_unclear` reports it
                 continue
             try:
                 point.put(path, value, document.where(written))
             except LookupError as error:
                 note(written, str(error))
-        plan = planned(point, registry, lambda path, message, point=point: note(path, message, point))
+        plan = planned(point, structure, lambda path, message, point=point: note(path, message, point))
         if plan:
-            points.append(Point(arm, grid, plan))
+            points.append(Point(arm, settings, plan))
     for path in idle:
         note(path, f"has no effect, as the sweep sets it at every point; try --set 'sweep.{dotted(path)}=…'")
     runs: dict[str, Point] = {}
     for each in () if problems else points:
         if (twin := runs.setdefault(each.plan.hash, each)) is not each:
             note(("sweep",), f"expected points that differ, got one twice: {twin.label} and {each.label}")
-    claims = claims_in(sweep, note)
-    executor = structured(base, ("executor",), ExecutorSpec, registry, note) if "executor" in base.values else None
+    claims = claims_in(sweep, structure, note)
+    executor = structured(base, ("executor",), ExecutorSpec, structure, note) if "executor" in base.values else None
     if problems:
         raise SpecError(sorted(problems, key=_order))
     return Study(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import bisect
 import re
-from typing import TypeAlias
 
 import tomli
 
-Key: TypeAlias = tuple[str | int, ...]
-"""Where a value stands in a document: table keys and array indices from the top."""
+from crtcore.errors import Key
 
 
 class Scanner:

@@ -18,7 +18,7 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn
 
-from crtcore.compose.positions import Key
+from crtcore.errors import Key, nearest
 from crtcore.kinds import KINDS
 from crtcore.registry import NotInstalled, Registry
 from crtcore.spec import FieldError, Spec
@@ -44,35 +44,35 @@ class StructureError(ValueError):
         self.problems = problems
 
 
+class Structurer:
+    """Structures the tables of one study: equal tables, which most points share, once."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self._converter = _converter(registry)
+        self._known: dict[tuple[Any, str], Any] = {}
+
+    def __call__(self, values: Any, into: Any) -> Any:
+        """As `structure`."""
+        key = into, repr(values)  # 1, 1.0 and true are equal, and differ in `repr`
+        if key not in self._known:
+            with attrs.validators.disabled():
+                try:
+                    made = self._converter.structure(values, into)
+                except Exception as error:
+                    raise StructureError(list(_problems(error, ()))) from None
+            if wrong := list(_values(made, ())):
+                raise StructureError(wrong)
+            self._known[key] = made
+        return self._known[key]
+
+
 def structure(values: Any, into: type[T], registry: Registry) -> T:
     """`values` as an attrs class, or as the component of a kind that its `use` names.
 
     Raises: StructureError with every wrong key and type; if there is none, with every value that is out of range.
     """
-    with attrs.validators.disabled():
-        try:
-            made: T = _converter(registry).structure(values, into)
-        except Exception as error:
-            raise StructureError(list(_problems(error, ()))) from None
-    if wrong := list(_values(made, ())):
-        raise StructureError(wrong)
-    return made
-
-
-def describe(made: Any, registry: Registry, *, cosmetic: bool = True) -> Any:
-    """The plain values that `structure` would make `made` of, defaults written out.
-
-    `cosmetic=False` leaves out the fields that change no result.
-    """
-    if attrs.has(type(made)):
-        fields = {
-            field.name: describe(value, registry, cosmetic=cosmetic)
-            for field in attrs.fields(type(made))
-            if (value := getattr(made, field.name)) is not None and (cosmetic or not field.metadata.get("cosmetic"))
-        }
-        return {"use": registry.name(made), **fields} if isinstance(made, Spec) else fields
-    if isinstance(made, tuple):
-        return [describe(entry, registry, cosmetic=cosmetic) for entry in made]
+    made: T = Structurer(registry)(values, into)
     return made
 
 
@@ -80,12 +80,6 @@ def shown(value: Any) -> str:
     """`value` in `repr`, cut where it gets long."""
     text = repr(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """`; did you mean 'width'?`, or what there is."""
-    close = difflib.get_close_matches(str(word), known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(known)) or 'none'}"
 
 
 def _converter(registry: Registry) -> cattrs.Converter:

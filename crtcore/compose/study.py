@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
@@ -16,6 +17,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a spec file, and an arm, may be called."""
 RESERVED = "stages"
 """A name that would be taken for the folder of shared stages."""
+_PLAIN = re.compile(r"(?!(?:true|false|NaN|Infinity)$)[A-Za-z][A-Za-z0-9._/-]*")
+"""Texts that cannot be mistaken for another value without quotes."""
 WHOLE = ("name", "executor", "sweep", "extends")
 """Top-level keys that no point of a study has of its own."""
 
@@ -30,18 +33,36 @@ class Claim:
     expect: Literal["lower", "higher"] = "lower"
 
 
+def labels(settings: Mapping[str, Any]) -> list[str]:
+    """Settings for a person, each as `path=value`."""
+    return [f"{path}={label(value)}" for path, value in settings.items()]
+
+
+def label(value: Any) -> str:
+    """A value for a person, not the same for two that one path can have: `8`, `"8"`, `vq`, `vq(codes=8)`, `[4, 4]`."""
+    if isinstance(value, Mapping):
+        name = label(value["use"]) if "use" in value else ""
+        inside = ", ".join(labels({key: each for key, each in value.items() if key != "use"}))
+        return f"{name}({inside})" if inside or not name else name
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(label, value))}]"
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 class Point(NamedTuple):
     """One run of a study."""
 
     arm: str
-    grid: tuple[str, ...]
-    """The grid's values other than the seed, as `path=value`."""
+    settings: Mapping[str, Any]
+    """The grid's values other than the seed, by dotted path, as the file has them."""
     plan: Plan
 
     @property
     def group(self) -> str:
-        """What intervals are taken within: arm and grid values, over seeds."""
-        return ", ".join((self.arm, *self.grid))
+        """What intervals are taken within: arm and settings, over seeds."""
+        return ", ".join((self.arm, *labels(self.settings)))
 
     @property
     def label(self) -> str:

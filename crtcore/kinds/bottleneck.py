@@ -66,6 +66,8 @@ class BottleneckSpec(Spec):
     """Base of every bottleneck's spec."""
 
     kind: ClassVar[str] = "bottleneck"
+    continuous: ClassVar[bool] = False
+    """True: its codes have no ids."""
 
     def build(self) -> Bottleneck:
         """The bottleneck, with first values from torch's generator."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_c
 import attrs
 
 from crtcore.kinds.findings import Figure, Findings, TradeOff
+from crtcore.kinds.view import View
 from crtcore.settings import Sampling, Training
 from crtcore.spec import Spec
 
@@ -50,52 +49,58 @@ class Plan:
         """The address of the run's folder."""
         return digest(self.identity)
 
-    def excerpt(self, paths: Sequence[str]) -> dict[str, Any]:
-        """The parts of the identity that a stage depends on, by dotted path (`prior.0.width`); None where absent."""
-        values = {}
-        for path in paths:
-            inside: Any = self.identity
-            for step in path.split("."):
-                inside = _inside(inside, step)
-            values[path] = inside
-        return values
+    @property
+    def stages(self) -> Sequence[StagePlan]:
+        """What a run trains, in order."""
+        return self.experiment.stage_plans(self)
 
-
-def _inside(value: Any, step: str) -> Any:
-    """The value of a table or an array at a key or an index; None if there is none."""
-    if isinstance(value, list):
-        return value[int(step)] if step.isdigit() and int(step) < len(value) else None
-    return value.get(step) if value is not None else None
+    def only(self, reads: tuple[str, ...], reader: str = "a stage") -> View:
+        """What is at the dotted paths `reads` (`seed`, `prior.0`, `training.prior`); reading anything else raises."""
+        return View(self, reads, reader)
 
 
 def digest(values: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits that stand for `values`."""
+    import hashlib  # with OpenSSL, which a list of components does not need
+    import json
+
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-class Outline(NamedTuple):
-    """The shape of a dataset's samples, as far as it is known before any data are read."""
+class StagePlan(NamedTuple):
+    """One training of a run: the trainer, the cost table, the progress bar and the cache key all read this."""
 
-    shape: tuple[int, ...]
-    """Axes of a sample."""
-    dtype: torch.dtype
-    classes: int | None
-    vocabulary: int | None
-    unknown: str | None
-    """What is not known, and why."""
+    name: str
+    plan: Plan
+    training: Training
+    reads: tuple[str, ...]
+    """Dotted paths of the plan that its result depends on, besides the stages in `after`; it sees no others."""
+    objective: str
+    """`package.module:name` of what builds its objective from `crt_run.training.objective.Inputs`."""
+    material: str = ""
+    """`package.module:name` of what makes, from the same inputs, the data that it trains on; empty: nothing does."""
+    after: tuple[StagePlan, ...] = ()
+    """Stages whose results it uses."""
+    repeats: tuple[float, ...] = ()
+    """Values that each have a training of their own; empty: there is one training."""
+    total: int | None = None
+    """Steps of all its trainings, where they are not those of `training` for each of `repeats`."""
 
+    @property
+    def steps(self) -> int:
+        """Steps of all its trainings."""
+        return self.training.steps * (len(self.repeats) or 1) if self.total is None else self.total
 
-class Step(NamedTuple):
-    """Parts that learn together, and what they minimise."""
+    @property
+    def all_reads(self) -> set[str]:
+        """Its reads and those of the stages before it."""
+        return {*self.reads, *(path for stage in self.after for path in stage.all_reads)}
 
-    parts: Mapping[str, object]
-    loss: Callable[[], Tensor]
-    ids: int
-    """Of a sample."""
-    left_out: tuple[str, ...] = ()
-    times: int = 1
-    """How often a run trains the stage."""
+    @property
+    def key(self) -> dict[str, Any]:
+        """What its result depends on, as plain values."""
+        return {**self.plan.only(self.reads).values(), "after": {stage.name: stage.key for stage in self.after}}
 
 
 @runtime_checkable
@@ -135,13 +140,15 @@ class Run(Protocol):
     device: torch.device
     facts: dict[str, Any]
     """What ran, for `run.json`."""
+    data: str | None
+    """SHA-256 of the data, once they are read; stages depend on it."""
     stopping: Callable[[], bool]
     """True once the run is asked to stop."""
 
-    def stage(self, name: str, reads: tuple[str, ...], of: Plan | None = None) -> AbstractContextManager[Stage]:
-        """The stage called `name`, which depends on what the plan has at the paths `reads`; one process at a time.
+    def stage(self, plan: StagePlan, label: str = "", reads: tuple[str, ...] = ()) -> AbstractContextManager[Stage]:
+        """Opens the stage of a plan for one process at a time; `label` names one of several that share the plan.
 
-        `of` is the plan that is read, where an experiment trains by another than the run's own.
+        It depends on what the plan depends on, and on what is at the paths `reads`.
         """
 
     def record(self, line: Mapping[str, Any]) -> None:
@@ -176,17 +183,9 @@ class ExperimentSpec(Spec):
     trade_offs: ClassVar[tuple[TradeOff, ...]] = ()
     """What the report of a sweep draws against each other."""
 
-    def trains(self, stage: str) -> bool:
-        """Whether a run trains a stage of its tables."""
-        return True
-
-    def training_steps(self, plan: Plan) -> int:
-        """Training steps of a run, for a progress bar."""
-        return sum(training.steps for stage, training in plan.training.items() if self.trains(stage))
-
-    def step(self, stage: str, plan: Plan, data: Outline) -> Step | None:
-        """One training step of a stage, to count its cost; None: the stage's role says how it trains."""
-        return None
+    def stage_plans(self, plan: Plan) -> Sequence[StagePlan]:
+        """What a run trains, in order."""
+        return ()
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Dotted path and message of everything that does not fit together."""

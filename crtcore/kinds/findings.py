@@ -55,5 +55,9 @@ class TradeOff(NamedTuple):
 
     across: str
     up: str
-    joined: str
-    """The setting, by dotted path, that the arms on one line have in common."""
+    joined: str | None = None
+    """The setting, by dotted path, that the arms on one line have in common; None: arms are not joined."""
+    summed: bool = False
+    """True: both are parts of one total, and lines of equal total are drawn."""
+    floor: str | None = None
+    """A number that is drawn as a level: what `up` is at best."""

@@ -1,14 +1,19 @@
-"""Metric: what an experiment made, to numbers with units."""
+"""Metric: what an experiment made, to numbers with units.
+
+Axes: b batch, n ids of a sample.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import attrs
 
 from crtcore.spec import Spec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jaxtyping import Float, Int
     from torch import Tensor
 
@@ -18,22 +23,36 @@ class Measurement(NamedTuple):
 
     value: float
     unit: str
-    samples: int
-    """Samples it was measured on."""
+    n: int
+    """How many samples it was measured on; where runs are joined, how many seeds."""
     low: float | None = None
-    """Ends of a 95 % interval over samples, where there is one."""
+    """Ends of a 95 % interval over those, where there is one."""
     high: float | None = None
 
 
-class Evidence(NamedTuple):
-    """What metrics are computed from. Held-out data unless the name says `train`."""
+class Train(NamedTuple):
+    """Training samples, numbered from 0, and what is known of the held-out ones before they come."""
 
-    train: Tensor
-    """Training data: features and scales are fitted here, alike for every arm."""
-    train_reconstructed: Tensor
-    """The training data through the tokenizer; what a code for images given ids is fitted on."""
+    samples: int
+    data: Callable[[Int[Tensor, " b"]], Tensor]
+    """The samples of these numbers; features and scales are fitted on them, alike for every arm."""
+    reconstructed: Callable[[Int[Tensor, " b"]], Tensor]
+    """The same through the tokenizer."""
+    held_out: int
+    """Held-out samples that will come."""
+    vocabulary: int
+    levels: int | None
+    """As in `Dataset.levels`."""
+    shared: dict[str, Any]
+    """What the first metric that needs it fits for all of them, by name."""
+
+
+class Evidence(NamedTuple):
+    """A batch of held-out samples, and what was made of them."""
+
+    rows: Int[Tensor, " b"]
+    """Numbers of the samples, from 0 up to `Train.held_out`; each comes once."""
     real: Tensor
-    """Held-out data."""
     reconstructed: Tensor
     """The held-out data through the tokenizer."""
     generated: Tensor
@@ -41,18 +60,21 @@ class Evidence(NamedTuple):
     ids: Int[Tensor, "b n"]
     """The ids of `real`."""
     id_nats: Float[Tensor, " b"]
-    """What the ids of each held-out sample cost the prior."""
-    vocabulary: int
-    levels: int | None
-    """As in `Dataset.levels`."""
+    """What the ids of each sample cost the prior."""
 
 
 @runtime_checkable
 class Metric(Protocol):
-    """Computes numbers with units."""
+    """Computes numbers with units from batches; its memory does not grow with their number."""
 
-    def __call__(self, evidence: Evidence) -> dict[str, Measurement]:
-        """The numbers by name."""
+    def fit(self, train: Train) -> None:
+        """Starts anew. Raises: ValueError if there are too few samples."""
+
+    def update(self, batch: Evidence) -> None:
+        """Takes a batch; sizes and order of batches change numbers by rounding alone."""
+
+    def compute(self) -> dict[str, Measurement]:
+        """The numbers by name, once every held-out sample has come."""
 
 
 @attrs.frozen(kw_only=True)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore.compose.document import Problem, SpecError, parse
+from crtcore.compose.document import parse
 from crtcore.compose.plan import study
+from crtcore.errors import Problem, SpecError
 from crtcore.registry import Registry
 
 Crt = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -1,3 +1,4 @@
+import json
 import random
 import re
 from pathlib import Path
@@ -11,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crt_basics.priors.specs import Guidance, Saved, Table
-from crtcore.compose.document import Document, SpecError, parse
+from crtcore.compose.document import Document, parse
 from crtcore.compose.plan import load, override, study
-from crtcore.compose.study import Study
+from crtcore.compose.study import Study, label
+from crtcore.errors import RunError, SpecError
 from crtcore.kinds import Plan
 from crtcore.registry import Registry
 from crtcore.settings import Sampling
@@ -115,25 +117,47 @@ def test_a_hash_is_twelve_hexadecimal_digits(sample: str, registry: Registry) ->
     assert re.fullmatch(r"[0-9a-f]{12}", plan(sample, registry).hash)
 
 
-def test_sampling_is_in_no_excerpt_of_another_table(sample: str, registry: Registry) -> None:
-    names = ("seed", "experiment", "dataset", "tokenizer", "regularizer", "training.tokenizer", "prior", "draft")
+def test_a_view_holds_what_is_declared_and_nothing_else(sample: str, registry: Registry) -> None:
+    view = plan(sample, registry).only(("seed", "regularizer.0", "training.prior", "draft"), "stage 'x'")
 
-    cold, hot = plan(sample, registry), plan(sample, registry, "sampling.temperature=2.0")
-
-    assert cold.excerpt(names) == hot.excerpt(names)
-    assert cold.excerpt(["sampling"]) != hot.excerpt(["sampling"])
-
-
-def test_an_excerpt_reaches_into_arrays(sample: str, registry: Registry) -> None:
-    excerpt = plan(sample, registry).excerpt(["regularizer.0.weight", "regularizer.7", "regularizer.weight"])
-
-    assert excerpt == {"regularizer.0.weight": 0.5, "regularizer.7": None, "regularizer.weight": None}
+    assert view["seed"] == 3
+    assert view["regularizer.0.weight"] == 0.5
+    assert view["training.prior"].steps == plan(sample, registry).training["prior"].steps
+    assert view["draft"] is None
+    for path in ("regularizer", "regularizer.1", "training", "training.tokenizer", "prior", "sampling", "name"):
+        with pytest.raises(RunError, match=rf"^stage 'x' reads {path}, which its cache key does not hold; declare it"):
+            view[path]
 
 
-def test_an_excerpt_of_what_is_absent_is_none(sample: str, registry: Registry) -> None:
-    assert plan(sample, registry).excerpt(["draft", "training.draft", "draft.order"]) == {
-        "draft": None, "training.draft": None, "draft.order": None,
-    }  # fmt: skip
+def test_what_a_view_holds_is_plain_and_changes_with_what_is_declared_alone(sample: str, registry: Registry) -> None:
+    paths = ("seed", "experiment", "dataset", "regularizer.0.weight", "training.tokenizer", "prior", "draft")
+
+    cold, hot = (plan(sample, registry, f"sampling.temperature={value}") for value in (1.0, 2.0))
+
+    assert cold.only(paths).values() == hot.only(paths).values() == json.loads(json.dumps(cold.only(paths).values()))
+    assert cold.only(paths).values()["regularizer.0.weight"] == 0.5
+    assert cold.only(paths).values()["draft"] is None
+    assert cold.only(("sampling",)).values() != hot.only(("sampling",)).values()
+
+
+@pytest.mark.parametrize(
+    "path", ["regularizer.7", "regularizer.weight", "experiment.evaluatoins", "prio", "training.x"]
+)
+def test_a_declared_path_that_no_plan_has_is_refused(sample: str, registry: Registry, path: str) -> None:
+    with pytest.raises(RunError, match=f"reads {path}, which the plan does not have"):
+        plan(sample, registry).only((path,)).values()
+
+
+@pytest.mark.parametrize(("precision", "same"), [("float32", True), ("bfloat16", False)])
+def test_compiling_is_another_run_where_it_rounds_otherwise(
+    sample: str, registry: Registry, precision: str, same: bool
+) -> None:
+    written = f"training.prior.precision={precision}"
+    eager, compiled = (
+        plan(sample, registry, written, f"training.prior.compile={value}") for value in ("false", "true")
+    )
+
+    assert (eager.hash == compiled.hash) == same
 
 
 @pytest.mark.parametrize(
@@ -363,11 +387,8 @@ training.tokenizer.steps = 10
 def test_a_sweep_is_arms_times_grid_in_the_order_they_are_written(sample: str, registry: Registry) -> None:
     expanded = made(sample + SWEEP, registry)
 
-    assert [(point.arm, point.grid, point.plan.seed) for point in expanded.points] == [
-        (arm, (f"bottleneck.codes={codes}",), seed)
-        for arm in ("baseline", "crt")
-        for seed in (0, 1)
-        for codes in (8, 32)
+    assert [(point.arm, point.settings, point.plan.seed) for point in expanded.points] == [
+        (arm, {"bottleneck.codes": codes}, seed) for arm in ("baseline", "crt") for seed in (0, 1) for codes in (8, 32)
     ]
     assert {point.plan.parts["regularizer"][0].weight for point in expanded.points[:4]} == {0.0}
     assert {point.plan.training["tokenizer"].steps for point in expanded.points[4:]} == {10}
@@ -378,19 +399,31 @@ def test_a_sweep_is_arms_times_grid_in_the_order_they_are_written(sample: str, r
 @pytest.mark.parametrize(
     ("values", "names"),
     [
-        ('[{use = "fsq", levels = [4, 4]}, {use = "book", codes = 8}]', ["fsq", "book"]),
-        (
-            '[{use = "book", codes = 8}, {use = "book", codes = 9}]',
-            ["{'use': 'book', 'codes': 8}", "{'use': 'book', 'codes': 9}"],
-        ),
+        ('[{use = "fsq", levels = [4, 4]}, {use = "book", codes = 8}]', ["fsq(levels=[4, 4])", "book(codes=8)"]),
+        ('[{use = "book", codes = 8}, {use = "book", codes = 9}]', ["book(codes=8)", "book(codes=9)"]),
     ],
 )
-def test_a_component_of_a_grid_is_labelled_by_its_name_if_that_is_unique(
+def test_a_component_of_a_grid_is_labelled_by_its_name_and_fields(
     values: str, names: list[str], sample: str, registry: Registry
 ) -> None:
     expanded = made(f"{sample}[sweep]\nbottleneck = {values}\n", registry)
 
-    assert [point.grid for point in expanded.points] == [(f"bottleneck={each}",) for each in names]
+    assert [point.group for point in expanded.points] == [f"baseline, bottleneck={each}" for each in names]
+
+
+VALUES = [
+    8, -1, 8.0, 1e-5, True, "8", "true", "vq", "", "a=1", "a=1, b", '"a"', "é",
+    [4, 4], ["4, 4"], [[4], 4], {"use": "vq", "codes": 8}, {"use": "vq", "name": "codes=8"}, {"a": 1},
+]  # fmt: skip
+
+
+def test_different_values_have_different_labels() -> None:
+    texts = [label(value) for value in VALUES]
+
+    assert len(set(texts)) == len(VALUES)
+    assert [label(value) for value in (8, 8.0, True, "vq", "8", "a=1, b", [4, 4])] == [
+        "8", "8.0", "true", "vq", '"8"', '"a=1, b"', "[4, 4]",
+    ]  # fmt: skip
 
 
 def test_a_point_of_a_sweep_is_the_run_of_its_own_file(sample: str, registry: Registry) -> None:
@@ -412,8 +445,8 @@ def test_dotted_and_quoted_paths_in_a_sweep_are_one(sample: str, registry: Regis
 def test_a_sweep_without_arms_has_a_baseline(sample: str, registry: Registry) -> None:
     expanded = made(sample + "[sweep]\nseed = [5, 6]\n", registry)
 
-    assert [(point.arm, point.grid, point.plan.seed) for point in expanded.points] == [
-        ("baseline", (), 5), ("baseline", (), 6),
+    assert [(point.arm, point.settings, point.plan.seed) for point in expanded.points] == [
+        ("baseline", {}, 5), ("baseline", {}, 6),
     ]  # fmt: skip
 
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crt_run.cli.schema import schema
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.compose.positions import Key
+from crtcore.errors import Key, SpecError
 from crtcore.hooks import Component
 from crtcore.kinds import PriorSpec
 from crtcore.registry import Registry
@@ -58,7 +58,7 @@ def test_a_resolved_file_is_accepted(sample: str, registry: Registry, validator:
 
 
 def test_every_example_is_accepted(registry: Registry) -> None:
-    from crtcore.compose.structure import describe
+    from crtcore.registry import describe
 
     whole = schema(registry)
     for _, component in registry:

@@ -14,9 +14,10 @@ from crt_basics.metrics.specs import CodeLength, Frechet, KernelDistance
 from crt_basics.priors.specs import Table
 from crt_data.specs import Photos
 from crt_run.executors.spec import Local
-from crtcore.compose.structure import LONGEST, StructureError, describe, nearest, structure
+from crtcore.compose.structure import LONGEST, StructureError, structure
+from crtcore.errors import nearest
 from crtcore.kinds import BottleneckSpec, RegularizerSpec, TokenizerSpec
-from crtcore.registry import Registry
+from crtcore.registry import Registry, describe
 from crtcore.settings import Limits, Optimizer, Sampling, Training
 from crtcore.spec import Spec
 

@@ -11,8 +11,9 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore.compose.document import LARGEST, Document, Problem, SpecError, dotted, merged, parse, read, undotted
-from crtcore.compose.positions import Key, Scanner
+from crtcore.compose.document import LARGEST, Document, merged, parse, read, undotted
+from crtcore.compose.positions import Scanner
+from crtcore.errors import Key, Problem, SpecError, dotted
 
 COMMENTS = st.sampled_from(["", "", "  # a ] \" ''' [[ = }", "\t#", ' # """'])
 SPACES = st.sampled_from(["", " ", "\t", "  "])

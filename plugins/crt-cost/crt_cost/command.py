@@ -9,7 +9,6 @@ import click
 from crt_cost.devices import DEVICES
 from crtcore.cli.commands import outline, summary
 from crtcore.cli.console import answer, as_json, needs, overrides, reports_errors, spec_file, warn
-from crtcore.compose.plan import load
 from crtcore.registry import discover
 
 
@@ -21,6 +20,8 @@ from crtcore.registry import discover
 @reports_errors
 def cost(spec: Path, overrides: tuple[str, ...], device: str | None, as_json: bool) -> None:
     """Estimate parameters, FLOPs and memory of each stage."""
+    from crtcore.compose.plan import load
+
     registry = discover()
     study = load(spec, registry, overrides)
     needs("run", "torch", "numpy", "jaxtyping", "safetensors", "filelock")

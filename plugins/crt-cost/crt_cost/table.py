@@ -9,10 +9,11 @@ import click
 from rich.table import Table
 
 from crt_cost.devices import DEVICES, UTILISATION
-from crt_cost.stages import StageCost, costs, outlined
+from crt_cost.outline import Outline, outlined
+from crt_cost.stages import StageCost, costs
 from crtcore.cli.console import say, show
 from crtcore.compose.study import Study
-from crtcore.kinds import DatasetSpec, Outline
+from crtcore.kinds import DatasetSpec
 
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _LONG = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -37,8 +38,7 @@ def _plain(cost: StageCost, data: Outline, device: str | None) -> dict[str, Any]
     training = cost.training
     return {
         "stage": cost.stage,
-        "steps": training.steps,
-        "times": cost.times,
+        "steps": cost.steps,
         "batch": training.batch,
         "precision": training.precision,
         "parameters": dict(cost.parameters),

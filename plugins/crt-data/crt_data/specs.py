@@ -8,7 +8,7 @@ from typing import ClassVar
 import attrs
 
 from crtcore.kinds import DatasetSpec
-from crtcore.spec import at_least, between, resolve
+from crtcore.spec import FILES, at_least, between, resolve
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +42,7 @@ class ImageFolder(DatasetSpec):
     implementation: ClassVar[str] = "crt_data.image_folder:FolderImages"
     form: ClassVar[str] = "image"
 
-    folder: str
+    folder: str = attrs.field(metadata=FILES)
     """Path of the folder, relative to the working directory."""
     size: int = attrs.field(default=256, validator=between(8, 4096))
     """Pixels along each side."""
@@ -74,7 +74,7 @@ class TokenFiles(DatasetSpec):
     implementation: ClassVar[str] = "crt_data.token_files:TokenWindows"
     form: ClassVar[str] = "ids"
 
-    folder: str
+    folder: str = attrs.field(metadata=FILES)
     """Path of the folder, relative to the working directory."""
     length: int = attrs.field(default=1024, validator=at_least(2))
     """Tokens of a window."""

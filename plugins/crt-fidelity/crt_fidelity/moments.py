@@ -1,7 +1,4 @@
-"""Mean and covariance of a reference's features, computed here or read from a file.
-
-Axes: b batch, d features.
-"""
+"""Mean and covariance of a reference's features, computed here or read from a file."""
 
 from __future__ import annotations
 
@@ -9,22 +6,20 @@ import zipfile
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
-from torch import Tensor
-from torch_fidelity.metric_fid import fid_features_to_statistics
 
+from crt_run.streams import Moments
 from crtcore.errors import RunError
 
-Moments: TypeAlias = dict[str, Any]
-"""`mu` and `sigma`, in float64."""
+Statistics: TypeAlias = dict[str, Any]
+"""`mu` and `sigma`, in float64, as torch-fidelity takes them."""
 
 
-def moments(features: Float[Tensor, "b d"]) -> Moments:
-    """Computes the moments of `features`."""
-    return {name: np.asarray(value, np.float64) for name, value in fid_features_to_statistics(features).items()}
+def statistics(moments: Moments) -> Statistics:
+    """The mean and the covariance of features."""
+    return {"mu": moments.mean.numpy(), "sigma": moments.covariance.numpy()}
 
 
-def stored(file: str) -> Moments:
+def stored(file: str) -> Statistics:
     """Reads moments from an .npz file, such as the reference batches of guided-diffusion.
 
     Raises: RunError if the file does not exist or has other content.

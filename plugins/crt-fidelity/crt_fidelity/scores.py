@@ -1,31 +1,29 @@
 """Fidelity scores: torch-fidelity's numbers of reconstructions and draws, against each reference.
 
-Axes: b batch.
+Axes: b batch, c images of a reference, d features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
-from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
+from crt_fidelity.images import SPLITS, Images
 from crt_fidelity.inception import inception
-from crt_fidelity.moments import Moments, moments, stored
+from crt_fidelity.moments import Statistics, statistics, stored
 from crt_fidelity.pixels import eight_bit
 from crt_fidelity.random_convolutions import NAME, RandomConvolutions
-from crt_fidelity.specs import SETS, Fidelity, name_of
-from crtcore.kinds import Evidence, Measurement
-
-Layers: TypeAlias = dict[str, Float[Tensor, "b _"]]
-"""Features of images by layer."""
+from crt_fidelity.specs import SETS, Fidelity, Number, name_of
+from crt_run.streams import numbered
+from crtcore.kinds import Evidence, Measurement, Train
 
 LEAST = 10
 """Least images of a set: the Inception score has ten splits, and a third neighbour needs four images."""
@@ -33,25 +31,32 @@ BATCH = 64
 """Images in a batch of the extractor."""
 NEIGHBOURS = 3
 """Kynkäänniemi et al. (2019), arXiv:1904.06991, section 3.1."""
-SPLITS = 10
-"""Splits of the Inception score, as in torch-fidelity."""
 SUBSETS, LARGEST = 100, 1000
 """Subsets of the kernel distance and the most images of one, as in torch-fidelity."""
+SCORED = ("reconstruction", "generation")
 
 
 class Reference(NamedTuple):
-    """Features and moments of reference images."""
+    """Images, or stored statistics, that others are compared with."""
 
     name: str
-    label: str
-    """Its description in the unit of a number."""
-    layers: Layers
-    """Empty if the reference has moments alone."""
-    moments: Moments
+    stored: Statistics
+    """Empty if there are images."""
+    images: Images | None
+    sort: str
+    """Its description in the unit of a number: the sort of its images, or a file."""
 
 
 class FidelityScores:
-    """Reconstructions and draws against held-out images, training images or stored statistics."""
+    """Reconstructions and draws against held-out images, training images or stored statistics.
+
+    Names of numbers are such as `generation_frechet_inception_vs_train`. All images count for the Fréchet distance and
+    the Inception score, so that distances to two references also differ by the bias of their sizes. Kernel distance,
+    precision and recall need features of single images: those of at most 10,000 of each set are kept, chosen by noise.
+    The unit holds the extractor's layer, the size of the reference and the subsets of a kernel distance, with half of
+    the smaller set or 1,000 images. Perfect reconstructions are at distance 0 from the held-out images. torch-fidelity
+    gives no intervals.
+    """
 
     def __init__(self, spec: Fidelity) -> None:
         self.spec = spec
@@ -62,78 +67,94 @@ class FidelityScores:
         extractor = inception(spec.weights, needed) if spec.extractor == "inception" else kind(NAME, needed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = extractor.to(self.device).eval()
+        self.references = spec.references if set(self.layers) != {"isc"} else ()
+        self.images: dict[str, Images] = {}
 
-    def __call__(self, evidence: Evidence) -> dict[str, Measurement]:
-        """Returns measurements with names such as `generation_frechet_inception_vs_train`.
+    def fit(self, train: Train) -> None:
+        """Takes the training images, where they are a reference.
 
-        All images count, so that distances to two references also differ by the bias of their sizes. The unit holds the
-        extractor's layer, the size of the reference and the subsets of a kernel distance, with half of the smaller set
-        or 1,000 images. Perfect reconstructions are at distance 0 from the held-out images. torch-fidelity gives no
-        intervals.
-        Raises: ValueError if there are too few images, or some are not finite images of one or three channels, or an
-        .npz file has another number of features.
+        Raises: ValueError if there are too few images, or some are not finite images of one or three channels.
         """
-        with torch.inference_mode():
-            compared = self.spec.references if set(self.layers) != {"isc"} else ()
-            references = [self._reference(reference, evidence) for reference in compared]
-            numbers = {}
-            for what, images in (("reconstruction", evidence.reconstructed), ("generation", evidence.generated)):
-                layers = self._features(images, what)
-                for name, value, unit in self._numbers(layers, references):
-                    numbers[f"{what}_{name}"] = Measurement(value, unit, len(images))
+        of_references: dict[Number, str] = {number: layer for number, layer in self.layers.items() if number != "isc"}
+        self.images = {name: Images(self.layers, train.held_out) for name in SCORED}
+        sizes = {"held-out": train.held_out, "train": train.samples}
+        self.images |= {name: Images(of_references, size) for name, size in sizes.items() if name in self.references}
+        for name, images in self.images.items():
+            if images.size < LEAST:
+                raise ValueError(f"fidelity: expected at least {LEAST} images for {name}, got {images.size}")
+        if "train" in self.images:
+            for rows in numbered(train.samples):
+                self._take("train", rows, train.data(rows))
+
+    def update(self, batch: Evidence) -> None:
+        """Raises: ValueError if some are not finite images of one or three channels."""
+        self._take("reconstruction", batch.rows, batch.reconstructed)
+        self._take("generation", batch.rows, batch.generated)
+        if "held-out" in self.images:
+            self._take("held-out", batch.rows, batch.real)
+
+    def compute(self) -> dict[str, Measurement]:
+        """Raises: ValueError if some images have not come, or an .npz file has another number of features."""
+        extractor = name_of(self.spec.extractor)
+        numbers = {}
+        for what in SCORED:
+            images = self.images[what]
+            for reference in map(self._reference, self.references):
+                for name, number in self._against(images, reference):
+                    numbers[f"{what}_{name}_{extractor}_vs_{reference.name}"] = number
+            if "isc" in self.layers:
+                unit = f"classes by layer {self.layers['isc']} of {self.network.get_name()}, {SPLITS} splits"
+                numbers[f"{what}_score_{extractor}"] = Measurement(images.score.compute(), unit, images.size)
         return numbers
 
-    def _reference(self, reference: str, evidence: Evidence) -> Reference:
+    def _take(self, what: str, rows: Int[Tensor, " b"], data: Float[Tensor, "b ..."]) -> None:
+        with torch.inference_mode():
+            for some, images in zip(torch.split(rows, BATCH), torch.split(data, BATCH), strict=True):
+                features = self.network(eight_bit(images, what).to(self.device))
+                layers = self.network.convert_features_tuple_to_dict(features)
+                self.images[what].update(some, {layer: each.cpu() for layer, each in layers.items()})
+
+    def _reference(self, reference: str) -> Reference:
         if reference in self.stored:
-            return Reference(name_of(reference), reference, {}, self.stored[reference])
-        images = evidence.real if reference == "held-out" else evidence.train
-        layers = self._features(images, f"the reference {reference!r}")
-        own = moments(layers[self.layers["fid"]]) if "fid" in self.layers else {}
-        return Reference(name_of(reference), f"{len(images):,} {reference} images", layers, own)
+            return Reference(name_of(reference), self.stored[reference], None, reference)
+        return Reference(name_of(reference), {}, self.images[reference], f"{reference} images")
 
-    def _features(self, images: Float[Tensor, "b ..."], what: str) -> Layers:
-        if len(images) < LEAST:
-            raise ValueError(f"fidelity: expected at least {LEAST} images for {what}, got {len(images)}")
-        parts = [
-            self.network.convert_features_tuple_to_dict(self.network(eight_bit(some, what).to(self.device)))
-            for some in torch.split(images, BATCH)
-        ]
-        return {layer: torch.cat([part[layer].cpu() for part in parts]) for layer in parts[0]}
-
-    def _numbers(self, layers: Layers, references: list[Reference]) -> Iterator[tuple[str, float, str]]:
-        """Yields names, values and units."""
-        extractor = name_of(self.spec.extractor)
-        for reference in references:
-            for name, value, unit in self._against(layers, reference):
-                yield f"{name}_{extractor}_vs_{reference.name}", value, unit
-        if "isc" in self.layers:
-            layer = self.layers["isc"]
-            score = isc_features_to_metric(layers[layer], splits=SPLITS)[KEY_METRIC_ISC_MEAN]
-            yield f"score_{extractor}", score, f"classes by layer {layer} of {self.network.get_name()}, {SPLITS} splits"
-
-    def _against(self, layers: Layers, reference: Reference) -> Iterator[tuple[str, float, str]]:
+    def _against(self, images: Images, reference: Reference) -> Iterator[tuple[str, Measurement]]:
+        """Names and numbers of a set of images against a reference."""
         for number, layer in self.layers.items():
-            features = layers[layer]
-            scale = f"layer {layer} of {self.network.get_name()} against {reference.label}"
+            real = reference.images
+            against = reference.sort if real is None else f"{real.label(number)} {reference.sort}"
+            scale = f"layer {layer} of {self.network.get_name()} against {against}"
             if number == "fid":
-                yield "frechet", frechet(reference.moments, moments(features)), f"squared units of {scale}"
-            elif number == "kid" and reference.layers:
-                real = reference.layers[layer]
-                size = min(LARGEST, len(real) // 2, len(features) // 2)
-                scores = kid_features_to_metric(
-                    features, real, kid_subsets=SUBSETS, kid_subset_size=size, rng_seed=2020, verbose=False
-                )
-                unit = f"kernel units of {scale}, {SUBSETS} subsets of {size:,}"
-                yield "kernel", scores[KEY_METRIC_KID_MEAN], unit
-            elif number == "prc" and reference.layers:
-                scores = prc_features_to_metric(
-                    features, reference.layers[layer], prc_neighborhood=NEIGHBOURS, save_cpu_ram=True, verbose=False
-                )
-                yield "precision", scores[KEY_METRIC_PRECISION], f"share, by {scale}"
-                yield "recall", scores[KEY_METRIC_RECALL], f"share, by {scale}"
+                other = reference.stored if real is None else statistics(real.moments)
+                value = frechet(other, statistics(images.moments))
+                yield "frechet", Measurement(value, f"squared units of {scale}", images.size)
+            elif number in ("kid", "prc") and real is not None:
+                features, others = images.kept[number].features, real.kept[number].features
+                compare = kernel if number == "kid" else precision_and_recall
+                for name, value, unit in compare(features, others):
+                    yield name, Measurement(value, unit.format(scale), len(features))
 
 
-def frechet(one: Moments, other: Moments) -> float:
+def kernel(features: Float[Tensor, "b d"], real: Float[Tensor, "c d"]) -> Iterator[tuple[str, float, str]]:
+    """torch-fidelity's kernel distance, with its name and unit."""
+    size = min(LARGEST, len(real) // 2, len(features) // 2)
+    scores = kid_features_to_metric(
+        features, real, kid_subsets=SUBSETS, kid_subset_size=size, rng_seed=2020, verbose=False
+    )
+    yield "kernel", scores[KEY_METRIC_KID_MEAN], f"kernel units of {{}}, {SUBSETS} subsets of {size:,}"
+
+
+def precision_and_recall(
+    features: Float[Tensor, "b d"], real: Float[Tensor, "c d"]
+) -> Iterator[tuple[str, float, str]]:
+    """torch-fidelity's precision and recall, with their names and units."""
+    scores = prc_features_to_metric(features, real, prc_neighborhood=NEIGHBOURS, save_cpu_ram=True, verbose=False)
+    yield "precision", scores[KEY_METRIC_PRECISION], "share, by {}"
+    yield "recall", scores[KEY_METRIC_RECALL], "share, by {}"
+
+
+def frechet(one: Statistics, other: Statistics) -> float:
     """Computes torch-fidelity's Fréchet distance.
 
     Raises: ValueError if the numbers of features differ.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import attrs
 
 from crtcore.kinds import MetricSpec
-from crtcore.spec import FieldError, each
+from crtcore.spec import FILES, FieldError, each
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Number: TypeAlias = Literal["fid", "kid", "prc", "isc"]
 """torch-fidelity's names: Fréchet and kernel distance, precision and recall, Inception score."""
@@ -72,9 +75,16 @@ class Fidelity(MetricSpec):
 
     extractor: Literal["inception", "random-convolutions"]
     """Network that computes features of images: Inception, or a small fixed network for trials on small machines."""
-    weights: str = attrs.field(default="", validator=_needs_weights)
+    weights: str = attrs.field(default="", validator=_needs_weights, metadata=FILES)
     """Path of Inception's weights; nothing is downloaded."""
-    references: tuple[str, ...] = attrs.field(default=SETS, validator=[each(_valid_reference), _distinct])
+    references: tuple[str, ...] = attrs.field(
+        default=SETS, validator=[each(_valid_reference), _distinct], metadata={"files": lambda entry: entry not in SETS}
+    )
     """References: `held-out`, `train`, or .npz files with `mu` and `sigma` of the same features."""
     numbers: tuple[Number, ...] = attrs.field(default=("fid", "kid", "prc"), validator=_computable)
     """Numbers to compute; `isc` needs Inception, and an .npz file serves `fid` alone."""
+
+    def example_in(self, folder: Path) -> Fidelity:
+        """The small extractor, which needs no file; it has no classes."""
+        numbers = tuple(number for number in self.numbers if number != "isc")
+        return attrs.evolve(self, extractor="random-convolutions", weights="", numbers=numbers)

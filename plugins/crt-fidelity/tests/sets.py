@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from crtcore.kinds import Evidence
+from crt_laws import Samples
 
 
 def images(seed: int, count: int, gain: float = 0.5) -> Tensor:
@@ -16,15 +16,19 @@ def images(seed: int, count: int, gain: float = 0.5) -> Tensor:
     return (gain * smooth).clamp(-1, 1)
 
 
-def evidence(**changes: Tensor) -> Evidence:
-    """Training, held-out, reconstructed and generated images, all of one distribution unless changed."""
-    counts = {"train": 90, "real": 40, "reconstructed": 40, "generated": 40}
+def evidence(**changes: Tensor) -> Samples:
+    """Training, held-out, reconstructed and generated images, all of one distribution unless changed.
+
+    Held-out images and reconstructions are as many as generated ones.
+    """
+    held_out = len(changes.get("generated", range(40)))
+    counts = {"train": 90, "real": held_out, "reconstructed": held_out, "generated": held_out}
     parts = {name: images(seed, count) for seed, (name, count) in enumerate(counts.items())} | changes
-    return Evidence(
+    return Samples(
         **parts,
         train_reconstructed=parts["train"],
-        ids=torch.zeros(40, 1, dtype=torch.int64),
-        id_nats=torch.zeros(40),
+        ids=torch.zeros(held_out, 1, dtype=torch.int64),
+        id_nats=torch.zeros(held_out),
         vocabulary=2,
         levels=None,
     )

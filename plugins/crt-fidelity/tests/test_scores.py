@@ -15,8 +15,10 @@ from torch import Tensor
 
 from crt_basics.metrics.frechet import frechet_distance
 from crt_fidelity import Fidelity, scores
+from crt_fidelity import images as kept_images
 from crt_fidelity.pixels import eight_bit
 from crt_fidelity.random_convolutions import LAYER, NAME, RandomConvolutions
+from crt_laws import measured, obeys
 
 from .sets import Bytes, evidence, images
 
@@ -26,9 +28,11 @@ FRECHET = Fidelity(extractor="random-convolutions", references=("train",), numbe
 STATED = 1e-6
 """Relative precision of torch-fidelity's FID, from doc/sphinx/source/precision.md of its repository."""
 
+test_the_usual_numbers = obeys(SMALL)
+
 
 def values(spec: Fidelity = SMALL, **changes: Tensor) -> dict[str, float]:
-    return {name: number.value for name, number in spec.build()(evidence(**changes)).items()}
+    return {name: number.value for name, number in measured(spec.build(), evidence(**changes)).items()}
 
 
 def features(data: Tensor) -> Tensor:
@@ -80,7 +84,7 @@ def test_kernel_precision_and_recall_are_torch_fidelitys(registered: str) -> Non
 
 
 def test_every_number_names_extractor_reference_and_images() -> None:
-    numbers = SMALL.build()(evidence(generated=images(3, 30)))
+    numbers = measured(SMALL.build(), evidence(generated=images(3, 30)))
 
     assert set(numbers) == {
         f"{what}_{number}_random_convolutions_vs_{reference}"
@@ -90,9 +94,9 @@ def test_every_number_names_extractor_reference_and_images() -> None:
     }
     seen = numbers["generation_kernel_random_convolutions_vs_train"]
     assert seen.unit == "kernel units of layer 64 of random-convolutions against 90 train images, 100 subsets of 15"
-    assert seen.samples == 30
+    assert seen.n == 30
     assert numbers["reconstruction_frechet_random_convolutions_vs_held_out"].unit == (
-        "squared units of layer 64 of random-convolutions against 40 held-out images"
+        "squared units of layer 64 of random-convolutions against 30 held-out images"
     )
 
 
@@ -125,6 +129,38 @@ def test_the_same_evidence_gives_the_same_numbers() -> None:
     assert values() == values()
 
 
+def test_numbers_of_batches_are_torch_fidelitys_of_all_images(registered: str) -> None:
+    """More images than features: of singular covariances torch-fidelity's own formula keeps fewer digits."""
+    drawn, train = images(7, 150, 0.6), images(8, 170)
+
+    numbers = measured(SMALL.build(), evidence(generated=drawn, train=train), torch.arange(150).split(23))
+
+    own = theirs(registered, drawn, train, fid=True, kid=True, kid_subset_size=75, prc=True)
+    for name, theirs_name in {
+        "frechet": "frechet_inception_distance", "kernel": "kernel_inception_distance_mean",
+        "precision": "precision", "recall": "recall",
+    }.items():  # fmt: skip
+        ours = numbers[f"generation_{name}_random_convolutions_vs_train"].value
+        assert ours == pytest.approx(own[theirs_name], rel=1e-9), name
+
+
+def test_features_of_a_bounded_number_of_images_are_kept_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_images, "KEPT", 30)
+    metric = SMALL.build()
+
+    numbers = measured(metric, evidence(), torch.arange(40).split(7))
+
+    backwards = measured(metric, evidence(), torch.arange(40).flip(0).split(11))
+    assert all(len(each.features) == 30 for sort in metric.images.values() for each in sort.kept.values())
+    kernel = numbers["generation_kernel_random_convolutions_vs_train"]
+    assert "against 30 of 90 train images, 100 subsets of 15" in kernel.unit
+    assert kernel.n == 30
+    assert numbers["generation_frechet_random_convolutions_vs_train"].n == 40
+    assert backwards[(name := "generation_kernel_random_convolutions_vs_train")].value == pytest.approx(
+        numbers[name].value, rel=1e-9
+    )
+
+
 def test_only_the_numbers_and_references_of_the_spec_are_computed() -> None:
     spec = Fidelity(extractor="random-convolutions", numbers=("prc",), references=("train",))
 
@@ -141,10 +177,10 @@ def test_stored_statistics_give_the_distance_to_their_images(tmp_path: Path) -> 
     np.savez(file, mu=train.mean(0), sigma=np.cov(train, rowvar=False))
     spec = Fidelity(extractor="random-convolutions", references=("train", str(file)))
 
-    numbers = spec.build()(evidence())
+    numbers = measured(spec.build(), evidence())
 
     stored = numbers["generation_frechet_random_convolutions_vs_train_of_2026"]
-    assert stored.value == pytest.approx(numbers["generation_frechet_random_convolutions_vs_train"].value, rel=1e-9)
+    assert stored.value == pytest.approx(numbers["generation_frechet_random_convolutions_vs_train"].value, rel=STATED)
     assert stored.unit.endswith(f"against {file}")
     assert "generation_kernel_random_convolutions_vs_train_of_2026" not in numbers
 
@@ -154,20 +190,20 @@ def test_statistics_of_other_features_are_refused(tmp_path: Path) -> None:
     spec = Fidelity(extractor="random-convolutions", references=(str(tmp_path / "wide.npz"),), numbers=("fid",))
 
     with pytest.raises(ValueError, match="fidelity: expected 64 features, as the extractor has, got 2048"):
-        spec.build()(evidence())
+        measured(spec.build(), evidence())
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"generated": images(0, 9)}, "fidelity: expected at least 10 images for generation, got 9"),
-        ({"train": images(0, 9)}, "fidelity: expected at least 10 images for the reference 'train', got 9"),
+        ({"generated": images(0, 9)}, "fidelity: expected at least 10 images for reconstruction, got 9"),
+        ({"train": images(0, 9)}, "fidelity: expected at least 10 images for train, got 9"),
         ({"generated": torch.zeros(40, 16)}, r"fidelity: expected images of 1 or 3 channels for generation"),
     ],
 )
 def test_images_that_are_not_valid_are_refused(changes: dict[str, Tensor], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        SMALL.build()(evidence(**changes))
+        measured(SMALL.build(), evidence(**changes))
 
 
 class FewClasses(torch_fidelity.FeatureExtractorBase):  # type: ignore[misc]
@@ -192,7 +228,7 @@ def test_the_inception_score_is_the_mean_over_ten_splits() -> None:
     drawn = images(3, 40)
     spec = Fidelity(extractor="inception", weights="w.pth", numbers=("isc",))
 
-    numbers = spec.build()(evidence(generated=drawn))
+    numbers = measured(spec.build(), evidence(generated=drawn))
 
     # Splits of one image would have score 1; in splits of 4, order matters, and torch-fidelity shuffles by seed 2020.
     order = np.random.RandomState(2020).permutation(40)
@@ -201,14 +237,14 @@ def test_the_inception_score_is_the_mean_over_ten_splits() -> None:
     assert set(numbers) == {"reconstruction_score_inception", "generation_score_inception"}
     score = numbers["generation_score_inception"]
     assert score.value == pytest.approx(float(nats.exp().mean()), rel=1e-9)
-    assert (score.unit, score.samples) == ("classes by layer logits_unbiased of inception-v3-compat, 10 splits", 40)
+    assert (score.unit, score.n) == ("classes by layer logits_unbiased of inception-v3-compat, 10 splits", 40)
 
 
 @pytest.mark.usefixtures("_few_classes")
 def test_names_of_numbers_contain_inception() -> None:
     spec = Fidelity(extractor="inception", weights="w.pth", numbers=("fid", "isc"), references=("train",))
 
-    numbers = spec.build()(evidence())
+    numbers = measured(spec.build(), evidence())
 
     assert set(numbers) == {
         f"{what}_{name}"

@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from crt_laws.checks import check, equal, near, same
     from crt_laws.conformance import attempt, benches, obeys
     from crt_laws.kit import Attempt, Bench, Broken, Check, Checks, Law, NotApplicable, Offender, Unchecked, Where, law
+    from crt_laws.laws.metric_cases import Samples, measured
 
 __all__ = [
-    "Attempt", "Bench", "Broken", "Check", "Checks", "Law", "NotApplicable", "Offender", "Unchecked", "Where",
-    "attempt", "benches", "check", "equal", "law", "near", "obeys", "same",
+    "Attempt", "Bench", "Broken", "Check", "Checks", "Law", "NotApplicable", "Offender", "Samples", "Unchecked",
+    "Where", "attempt", "benches", "check", "equal", "law", "measured", "near", "obeys", "same",
 ]  # fmt: skip
 
 _HOME = {
     **dict.fromkeys(("attempt", "benches", "obeys"), "crt_laws.conformance"),
+    **dict.fromkeys(("Samples", "measured"), "crt_laws.laws.metric_cases"),
     **dict.fromkeys(("check", "equal", "near", "same"), "crt_laws.checks"),
 }
 

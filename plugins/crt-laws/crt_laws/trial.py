@@ -15,8 +15,7 @@ from crt_laws.conformance import benches
 from crt_laws.kit import EXAMPLES, Attempt, Bench, Law, NotApplicable, Unchecked
 from crtcore.cli.console import answer, say, show
 from crtcore.cli.describe import named
-from crtcore.compose.structure import nearest
-from crtcore.errors import in_one_line
+from crtcore.errors import in_one_line, nearest
 from crtcore.hooks import Component
 from crtcore.registry import NotInstalled, Registry
 from crtcore.spec import Spec

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from hypothesis import strategies as st
 
 from crt_basics.bottlenecks.specs import FSQ
-from crt_basics.metrics.specs import Frechet
+from crt_basics.experiments.specs import Compression
 from crt_laws import Checks, check, command, law, trial
 from crt_laws.kit import Bench, Where
 from crt_laws.laws import bottleneck
@@ -215,7 +215,7 @@ def test_a_law_that_applies_to_some_examples_names_the_others(
 
 
 def test_a_person_reads_outcome_and_reason_of_every_law(crt: Callable[..., Result]) -> None:
-    result = crt(planted(Unbuilt), planted(Frechet), words=())
+    result = crt(planted(Unbuilt), planted(Compression), words=())
 
     assert result.exit_code == 1
     laws = len(bottleneck.LAWS)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from crt_basics.bottlenecks.specs import FSQ
 from crt_basics.datasets.specs import Digits
+from crt_basics.metrics.specs import CodeLength
 from crt_laws import Bench, Broken, Checks, Law, Offender, Unchecked, benches, check, law
 from crt_laws.kit import OF_SPECS, Where
 from crt_laws.laws import implementation
@@ -18,7 +19,9 @@ from crtcore.kinds import KINDS
 from crtcore.registry import discover
 from crtcore.spec import Spec
 
-SOUND: tuple[Spec, ...] = (FSQ(levels=(5, 4)), Patches(), Chain(), Digits(validation=30, test=50), Runs())
+SOUND: tuple[Spec, ...] = (
+    FSQ(levels=(5, 4)), Patches(), Chain(), Digits(validation=30, test=50), Runs(), CodeLength(),
+)  # fmt: skip
 
 
 def of_kind(bench: Bench) -> Iterator[Offender]:

@@ -15,8 +15,10 @@ from matplotlib.axes import Axes
 from crt_report.figures import save
 from crt_report.panels import PANEL, SMALL, finish, joined, styles
 from crt_run.present.tables import titled, units
-from crtcore.compose.document import dotted
+from crt_run.runs.numbers import number
 from crtcore.compose.grid import leaves
+from crtcore.compose.study import labels
+from crtcore.errors import dotted
 
 COLUMNS = 3
 """Panels side by side."""
@@ -45,7 +47,7 @@ def across(sweep: Mapping[str, Any], spec: str, path: Path) -> tuple[str, Path |
 def placed(sweep: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str, list[Standing]]:
     """The setting with the most values among arms and grid, and the place of each group; empty if there are too few."""
     arms = {arm: _numbers(table) for arm, table in document.get("sweep", {}).get("arms", {}).items()}
-    settings = {run["group"]: arms.get(run["arm"], {}) | _grid(run) for run in sweep["runs"]}
+    settings = {run["group"]: arms.get(run["arm"], {}) | _numbers(run["settings"]) for run in sweep["runs"]}
     values: dict[str, set[float]] = {}
     for name, value in itertools.chain.from_iterable(own.items() for own in settings.values()):
         values.setdefault(name, set()).add(value)
@@ -61,22 +63,10 @@ def _numbers(table: Mapping[str, Any]) -> dict[str, float]:
     return {dotted(path): value for path, value in leaves(table) if type(value) in (int, float)}
 
 
-def _grid(run: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers among a run's grid values."""
-    numbers = {}
-    for setting in run["grid"]:
-        path, _, value = setting.partition("=")
-        try:
-            numbers[path] = float(value)
-        except ValueError:
-            continue
-    return numbers
-
-
 def _standing(
     run: Mapping[str, Any], setting: str, own: Mapping[str, float], arms: Mapping[str, Mapping[str, float]]
 ) -> Standing:
-    others = [each for each in run["grid"] if each.partition("=")[0] != setting]
+    others = labels({path: value for path, value in run["settings"].items() if path != setting})
     named = setting not in arms.get(run["arm"], {}) and len(arms) > 1
     return Standing(run["group"], ", ".join([run["arm"]] * named + others), own.get(setting))
 
@@ -86,7 +76,7 @@ def _draw(sweep: Mapping[str, Any], setting: str, standings: list[Standing], pat
     drawn = {
         name: unit
         for name, unit in units(sweep).items()
-        if len({numbers[name]["mean"] for numbers in sweep["arms"].values() if name in numbers}) > 1
+        if len({number(numbers[name]).value for numbers in sweep["arms"].values() if name in numbers}) > 1
     }
     if not drawn:
         return None
@@ -112,13 +102,13 @@ def _draw(sweep: Mapping[str, Any], setting: str, standings: list[Standing], pat
 
 def _line(axis: Axes, standings: list[Standing], arms: Mapping[str, Any], name: str, look: tuple[str, str]) -> None:
     """Means with their intervals; a group without a value of the setting is a level across the panel."""
-    numbers = [(each.value, arms[each.group][name]) for each in standings if name in arms.get(each.group, {})]
+    numbers = [(each.value, number(arms[each.group][name])) for each in standings if name in arms.get(each.group, {})]
     line, color = standings[0].line or None, look[0]
-    for number in [number for value, number in numbers if value is None]:
-        axis.axhline(number["mean"], color=color, lw=1, ls="--", label=line)
-        if number["low"] is not None:
-            axis.axhspan(number["low"], number["high"], color=color, alpha=0.12, lw=0)
-    if own := [(value, number) for value, number in numbers if value is not None]:
+    for level in [each for value, each in numbers if value is None]:
+        axis.axhline(level.value, color=color, lw=1, ls="--", label=line)
+        if level.low is not None and level.high is not None:
+            axis.axhspan(level.low, level.high, color=color, alpha=0.12, lw=0)
+    if own := [(value, each) for value, each in numbers if value is not None]:
         joined(axis, own, *look, line)
 
 

@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from crt_report.panels import COLORS
-from crt_run.present.tables import titled
+from crt_run.present.tables import label, titled
 from crt_run.runs import checkpoint, files
+from crt_run.runs.numbers import number
 from crt_run.runs.records import RECORDS, SAMPLES, read_records
+from crtcore.kinds import Measurement, TradeOff
 
 COLUMNS = 20
 """Samples in a row of a grid."""
@@ -27,12 +29,6 @@ FEW = 10
 """The most names in a legend inside a panel."""
 ABREAST_NAMES = 2
 """Names in a row of a legend below the panels."""
-PAIRS = (
-    ("data_given_ids_bits", "id_code_length_bits"),
-    ("reconstruction_frechet", "generation_frechet"),
-)
-"""Axes of the trade-off: the cost of compression, and the cost of modelling."""
-FLOOR = "frechet_floor"
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -74,14 +70,19 @@ def _grid(images: Any) -> Any:
     return canvas[..., 0] if channels == 1 else canvas
 
 
-def trade_off(sweep: Mapping[str, Any], path: Path) -> Path | None:
-    """Every seed of every arm, and the arms' means with intervals; None if an arm lacks the numbers."""
-    arms = sweep["arms"]
-    pairs = [pair for pair in PAIRS if all(set(pair) <= set(numbers) for numbers in arms.values())]
-    if not pairs:
+def trade_offs(sweep: Mapping[str, Any], traded: Iterable[TradeOff], path: Path) -> Path | None:
+    """A panel for each trade-off: every seed of every arm, and the arms' means with intervals.
+
+    A trade-off whose numbers an arm lacks is left out; None if all are.
+    """
+    arms = {arm: {name: number(each) for name, each in numbers.items()} for arm, numbers in sweep["arms"].items()}
+    drawn = [each for each in traded if all({each.across, each.up} <= set(numbers) for numbers in arms.values())]
+    if not drawn:
         return None
-    figure = Figure(figsize=(5.2 * len(pairs), 4.2 + _below(arms)), layout="constrained")
-    for axis, (across, up) in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
+    figure = Figure(figsize=(5.2 * len(drawn), 4.2 + _below(arms)), layout="constrained")
+    for axis, (across, up, _, summed, floor) in zip(
+        figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True
+    ):
         for (arm, numbers), (color, marker, _) in zip(arms.items(), _looks(arms), strict=True):
             seeds = _seeds(sweep, arm)
             axis.scatter(
@@ -93,11 +94,10 @@ def trade_off(sweep: Mapping[str, Any], path: Path) -> Path | None:
                 marker=marker,
             )
             _mean(axis, numbers[across], numbers[up], arm, color, marker)
-        if (across, up) == PAIRS[0]:
+        if summed:
             _totals(axis)
-        elif FLOOR in next(iter(arms.values())):
-            level = next(iter(arms.values()))[FLOOR]["mean"]
-            axis.axhline(level, color="black", lw=0.8, ls=":", label="real against real")
+        if floor and floor in (first := next(iter(arms.values()))):
+            axis.axhline(first[floor].value, color="black", lw=0.8, ls=":", label=label(floor))
         axis.set_xlabel(_title(across, arms))
         axis.set_ylabel(_title(up, arms))
         axis.grid(alpha=0.25)
@@ -105,16 +105,16 @@ def trade_off(sweep: Mapping[str, Any], path: Path) -> Path | None:
     return save(figure, path)
 
 
-def _mean(axis: Axes, across: Mapping[str, Any], up: Mapping[str, Any], arm: str, color: str, marker: str) -> None:
+def _mean(axis: Axes, across: Measurement, up: Measurement, arm: str, color: str, marker: str) -> None:
     bars = {
-        name: None if number["low"] is None else [[number["mean"] - number["low"]], [number["high"] - number["mean"]]]
-        for name, number in (("xerr", across), ("yerr", up))
+        name: None if each.low is None or each.high is None else [[each.value - each.low], [each.high - each.value]]
+        for name, each in (("xerr", across), ("yerr", up))
     }
-    axis.errorbar([across["mean"]], [up["mean"]], fmt=marker, color=color, capsize=3, label=arm, **bars)  # type: ignore[arg-type]
+    axis.errorbar([across.value], [up.value], fmt=marker, color=color, capsize=3, label=arm, **bars)  # type: ignore[arg-type]
 
 
 def _totals(axis: Axes) -> None:
-    """Lines of equal two-part code length, the sum of both axes, with the value at the right end."""
+    """Lines of equal sum of both axes, with the value at the right end."""
     axis.margins(0.12)
     (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
     for total in MaxNLocator(7).tick_values(left + low, right + high):
@@ -126,14 +126,13 @@ def _totals(axis: Axes) -> None:
     axis.set_ylim(low, high)
 
 
-def _title(name: str, arms: Mapping[str, Any]) -> str:
-    unit = next(iter(arms.values()))[name]["unit"]
-    return titled(name, unit)
+def _title(name: str, arms: Mapping[str, Mapping[str, Measurement]]) -> str:
+    return titled(name, next(iter(arms.values()))[name].unit)
 
 
 def _seeds(sweep: Mapping[str, Any], arm: str) -> list[dict[str, float]]:
     results = [run["result"] for run in sweep["runs"] if run["group"] == arm and run["result"]]
-    return [{name: number["value"] for name, number in result["numbers"].items()} for result in results]
+    return [{name: number(each).value for name, each in result["numbers"].items()} for result in results]
 
 
 def curves(runs: Mapping[str, list[Path]], path: Path) -> Path | None:

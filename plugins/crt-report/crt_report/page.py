@@ -17,6 +17,7 @@ from crt_report.plane import plane
 from crt_run.present import tables
 from crt_run.present.sentences import sentences
 from crt_run.runs.files import write
+from crt_run.runs.numbers import number
 from crt_run.runs.provenance import ran_on
 from crt_run.runs.records import RESULT, read_json
 from crt_run.sweeps.summary import SWEEP
@@ -51,8 +52,7 @@ def _sweep(folder: Path, sweep: dict[str, Any]) -> Path:
     drawn, notes = _grids(folder, sweep)
     setting, path = across(sweep, _spec(folder), folder / "across.png")
     drawn.append((f"Numbers across {setting}", path))
-    drawn += _planes(folder, sweep)
-    drawn.append(("The trade-off", figures.trade_off(sweep, folder / "trade-off.png")))
+    drawn += _trade_offs(folder, sweep)
     for group, folders in by_group.items():
         name = f"samples-{figures.file_name(group)}.png"
         drawn.append((f"Samples of {group}, first seed", figures.samples(folders[0], group, folder / name)))
@@ -100,19 +100,20 @@ def _grids(folder: Path, values: Mapping[str, Any]) -> tuple[list[tuple[str, Pat
     ]
 
 
-def _planes(folder: Path, sweep: Mapping[str, Any]) -> list[tuple[str, Path | None]]:
+def _trade_offs(folder: Path, sweep: Mapping[str, Any]) -> list[tuple[str, Path | None]]:
     """The figures of the experiment's trade-offs, with their titles; none if it is not installed."""
     try:
         traded = _experiment(folder).trade_offs
     except NotInstalled:
         return []
+    alone = [each for each in traded if each.joined is None]
     return [
         (
             f"{tables.label(each.up)} against {tables.label(each.across)}",
             plane(sweep, _spec(folder), each, folder / f"plane-{index}.png"),
         )
-        for index, each in enumerate(traded, 1)
-    ]
+        for index, each in enumerate((each for each in traded if each.joined), 1)
+    ] + [("The trade-off", figures.trade_offs(sweep, alone, folder / "trade-off.png"))]
 
 
 def _experiment(folder: Path) -> type[ExperimentSpec]:
@@ -144,8 +145,8 @@ def _write(folder: Path, template: str, *, drawn: list[tuple[str, Path | None]],
     helpers: Mapping[str, Any] = {
         "short": tables.short, "spread": tables.spread, "change": tables.change, "label": tables.label,
         "crosses": tables.crosses, "units": tables.units, "verdicts": tables.verdicts,
-        "labels": tables.labels, "measured": tables.measured, "seeds": tables.seeds,
-        "together": tables.together,
+        "columns": tables.columns, "place": tables.place, "measured": tables.measured,
+        "span": tables.span, "number": number, "together": tables.together,
     }  # fmt: skip
     shown = [(title, path.name, _inline(path)) for title, path in drawn if path]
     page = environment.get_template(template).render(drawn=shown, spec=_spec(folder), **helpers, **values)

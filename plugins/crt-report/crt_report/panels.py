@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import TypeVar
 
 from matplotlib.axes import Axes
+
+from crtcore.kinds import Measurement
 
 COLORS = (
     "#4c566a", "#c0392b", "#2471a3", "#1e8449", "#8e44ad", "#b9770e",
@@ -29,27 +31,27 @@ def styles(names: Iterable[Name]) -> dict[Name, tuple[str, str]]:
 
 def joined(
     axis: Axes,
-    points: Iterable[tuple[Mapping[str, Any] | float, Mapping[str, Any]]],
+    points: Iterable[tuple[Measurement | float, Measurement]],
     color: str,
     marker: str,
     label: str | None = None,
 ) -> None:
     """Means joined by a line from left to right, with the intervals that they have.
 
-    A point is two numbers with `mean`, `low` and `high`, across and up; the first may be a plain value.
+    A point is two numbers, across and up; the first may be a plain value.
     """
-    pairs = sorted(((_number(across), up) for across, up in points), key=lambda pair: pair[0]["mean"])
-    xs, ys = [each["mean"] for each, _ in pairs], [up["mean"] for _, up in pairs]
+    pairs = sorted(((_number(across), up) for across, up in points), key=lambda pair: pair[0].value)
+    xs, ys = [each.value for each, _ in pairs], [up.value for _, up in pairs]
     axis.plot(xs, ys, color=color, marker=marker, ms=3.5, lw=1.2, label=label)
     for (across, up), x, y in zip(pairs, xs, ys, strict=True):
-        if up["low"] is not None:
-            axis.plot([x, x], [up["low"], up["high"]], color=color, lw=1, alpha=0.6)
-        if across["low"] is not None:
-            axis.plot([across["low"], across["high"]], [y, y], color=color, lw=1, alpha=0.6)
+        if up.low is not None and up.high is not None:
+            axis.plot([x, x], [up.low, up.high], color=color, lw=1, alpha=0.6)
+        if across.low is not None and across.high is not None:
+            axis.plot([across.low, across.high], [y, y], color=color, lw=1, alpha=0.6)
 
 
-def _number(value: Mapping[str, Any] | float) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {"mean": value, "low": None, "high": None}
+def _number(value: Measurement | float) -> Measurement:
+    return value if isinstance(value, Measurement) else Measurement(value, "", 1)
 
 
 def finish(axis: Axes) -> None:

@@ -12,9 +12,11 @@ import tomli
 from crt_report.figures import save
 from crt_report.panels import PANEL, SMALL, finish, joined, styles
 from crt_run.present.tables import titled, units
-from crtcore.compose.document import dotted
+from crt_run.runs.numbers import number
 from crtcore.compose.grid import leaves
-from crtcore.kinds import TradeOff
+from crtcore.compose.study import label
+from crtcore.errors import dotted
+from crtcore.kinds import Measurement, TradeOff
 
 MOST = 24
 """The most points that the figure names."""
@@ -25,8 +27,8 @@ class Place(NamedTuple):
 
     group: str
     line: str
-    across: Mapping[str, Any]
-    up: Mapping[str, Any]
+    across: Measurement
+    up: Measurement
 
 
 def plane(sweep: Mapping[str, Any], spec: str, drawn: TradeOff, path: Path) -> Path | None:
@@ -40,7 +42,7 @@ def plane(sweep: Mapping[str, Any], spec: str, drawn: TradeOff, path: Path) -> P
         joined(axis, [(place.across, place.up) for place in places if place.line == line], color, marker, line)
     if len(places) <= MOST:
         for group, _, across, up in places:
-            where = across["mean"], up["mean"]
+            where = across.value, up.value
             axis.annotate(group, where, (4, 4), textcoords="offset points", fontsize=SMALL - 2, alpha=0.8)
     unit = units(sweep)
     axis.set_xlabel(titled(drawn.across, unit[drawn.across]), fontsize=SMALL)
@@ -56,14 +58,15 @@ def placed(sweep: Mapping[str, Any], document: Mapping[str, Any], drawn: TradeOf
     for group, run in {run["group"]: run for run in sweep["runs"]}.items():
         numbers = sweep["arms"].get(group, {})
         if {drawn.across, drawn.up} <= numbers.keys():
-            line = _setting(run, document, drawn.joined)
-            places.append(Place(group, line, numbers[drawn.across], numbers[drawn.up]))
-    return sorted(places, key=lambda place: place.across["mean"])
+            line = _setting(run, document, drawn.joined or "")
+            places.append(Place(group, line, number(numbers[drawn.across]), number(numbers[drawn.up])))
+    return sorted(places, key=lambda place: place.across.value)
 
 
 def _setting(run: Mapping[str, Any], document: Mapping[str, Any], path: str) -> str:
     """A run's value at a path, from its grid, its arm or the shared spec; the group's name if none sets it."""
     shared = {dotted(inside): value for inside, value in leaves({**document, "sweep": {}})}
     arm = {dotted(inside): value for inside, value in leaves(document["sweep"].get("arms", {}).get(run["arm"], {}))}
-    grid = {each.partition("=")[0]: each.partition("=")[2] for each in run["grid"]}
-    return str({**shared, **arm, **grid}.get(path, run["group"]))
+    grid = {dotted(inside): value for inside, value in leaves(run["settings"])}
+    values = {**shared, **arm, **grid}
+    return label(values[path]) if path in values else str(run["group"])

@@ -9,6 +9,7 @@ import pytest
 import tomli_w
 
 from crt_report.across import Standing, across, placed
+from crtcore.compose.study import labels
 
 WEIGHTS: dict[str, Any] = {
     "baseline": {"regularizer.0.weight": 0, "training.tokenizer.steps": 20},
@@ -18,19 +19,21 @@ WEIGHTS: dict[str, Any] = {
 }
 
 
-def sweep(runs: list[tuple[str, list[str]]]) -> dict[str, Any]:
+def sweep(runs: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     """A sweep of one number with a value of its own in each group."""
-    output = [{"arm": arm, "grid": grid, "group": ", ".join((arm, *grid))} for arm, grid in runs]
+    output = [
+        {"arm": arm, "settings": settings, "group": ", ".join((arm, *labels(settings)))} for arm, settings in runs
+    ]
     groups = dict.fromkeys(run["group"] for run in output)
     arms = {
-        group: {"loss": {"mean": float(place), "low": place - 1.0, "high": place + 1.0, "unit": "nats"}}
+        group: {"loss": {"value": float(place), "low": place - 1.0, "high": place + 1.0, "unit": "nats", "n": 3}}
         for place, group in enumerate(groups)
     }
     return {"runs": output, "arms": arms}
 
 
 def test_arms_stand_by_the_number_they_set_and_others_at_all_of_them() -> None:
-    runs = sweep([(arm, []) for arm in WEIGHTS] * 2)  # two seeds
+    runs = sweep([(arm, {}) for arm in WEIGHTS] * 2)  # two seeds
 
     setting, standings = placed(runs, {"sweep": {"arms": WEIGHTS}})
 
@@ -44,7 +47,7 @@ def test_arms_stand_by_the_number_they_set_and_others_at_all_of_them() -> None:
 
 
 def test_the_longest_axis_of_a_grid_is_taken_and_the_others_tell_lines_apart() -> None:
-    runs = [("baseline", [f"b.codes={codes}", f"p.width={width}"]) for codes in (8, 32, 128) for width in (4, 16)]
+    runs = [("baseline", {"b.codes": codes, "p.width": width}) for codes in (8, 32, 128) for width in (4, 16)]
 
     setting, standings = placed(sweep(runs), {"sweep": {"b.codes": [8, 32, 128], "p.width": [4, 16]}})
 
@@ -52,6 +55,17 @@ def test_the_longest_axis_of_a_grid_is_taken_and_the_others_tell_lines_apart() -
     assert [(each.line, each.value) for each in standings] == [
         (f"p.width={width}", codes) for codes in (8.0, 32.0, 128.0) for width in (4, 16)
     ]
+
+
+def test_only_numbers_are_placed_along_the_axis() -> None:
+    runs = [("baseline", {"a": each, "b": number}) for number, each in enumerate(("1", "2=3", "4, 5", True))]
+
+    setting, standings = placed(sweep(runs), {})
+
+    assert setting == "b"
+    assert [(each.line, each.value) for each in standings] == [
+        ('a="1"', 0), ('a="2=3"', 1), ('a="4, 5"', 2), ("a=true", 3)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -64,7 +78,7 @@ def test_the_longest_axis_of_a_grid_is_taken_and_the_others_tell_lines_apart() -
     ids=["no sweep", "texts", "two values"],
 )
 def test_nothing_is_drawn_across_fewer_than_three_numbers(document: dict[str, Any], tmp_path: Path) -> None:
-    runs = sweep([("baseline", []), ("other", [])])
+    runs = sweep([("baseline", {}), ("other", {})])
 
     drawn = across(runs, tomli_w.dumps(document), tmp_path / "across.png")
 
@@ -72,7 +86,7 @@ def test_nothing_is_drawn_across_fewer_than_three_numbers(document: dict[str, An
 
 
 def test_the_picture_is_written(tmp_path: Path) -> None:
-    runs = sweep([(arm, []) for arm in WEIGHTS])
+    runs = sweep([(arm, {}) for arm in WEIGHTS])
     document = {"sweep": {"arms": {arm: dict(table) for arm, table in WEIGHTS.items()}}}
 
     setting, path = across(runs, tomli_w.dumps(document), tmp_path / "across.png")

@@ -18,11 +18,19 @@ Draw = Callable[..., matplotlib.figure.Figure]
 
 def point(speed: float = 1.0, *, low: float | None = None, high: float | None = None, **labels: Any) -> dict[str, Any]:
     """A point where speed and twice as much cost were measured."""
+    ends = {} if low is None else {"low": low, "high": high}
     return {
-        **{"decoder": "sd", "budget": 2, "temperature": 0.5, **labels},
-        "speed": {"mean": speed, "low": low, "high": high, "unit": "ids per second", "samples": 3},
-        "cost": {"mean": 2 * speed, "low": None, "high": None, "unit": "calls", "samples": 3},
+        "labels": {"decoder": "sd", "budget": 2, "temperature": 0.5, **labels},
+        "numbers": {
+            "speed": {"value": speed, **ends, "unit": "ids per second", "n": 3},
+            "cost": {"value": 2 * speed, "unit": "calls", "n": 3},
+        },
     }
+
+
+def of_sweep(point: dict[str, Any], arm: str, **settings: Any) -> dict[str, Any]:
+    """A point as a sweep holds it."""
+    return {"arm": arm, "settings": settings, "labels": point["labels"], "seeds": 1, "numbers": point["numbers"]}
 
 
 POINTS = [
@@ -121,23 +129,29 @@ def test_the_horizontal_axis_is_logarithmic_where_it_is_asked_for(draw: Draw, lo
 
 
 def test_several_arms_are_distinguished_by_columns(draw: Draw) -> None:
-    points = [point(arm=arm, decoder=decoder) for arm, decoder in (("baseline", "sd"), ("wide", "rsd"))]
+    points = [of_sweep(point(decoder=decoder), arm) for arm, decoder in (("baseline", "sd"), ("wide", "rsd"))]
 
     canvas = draw(points)
 
     assert titles(canvas) == ["temperature 0.5\narm baseline", "temperature 0.5\narm wide"]
 
 
+def test_a_label_with_the_name_of_what_a_sweep_adds_hides_neither(draw: Draw) -> None:
+    canvas = draw([of_sweep(point(arm=own), arm) for arm, own in (("baseline", "left"), ("wide", "left"))])
+
+    assert titles(canvas) == ["temperature 0.5\nsweep's arm baseline", "temperature 0.5\nsweep's arm wide"]
+
+
 def test_one_arm_is_not_named(draw: Draw) -> None:
-    canvas = draw([{"arm": "baseline", **point()}])
+    canvas = draw([of_sweep(point(), "baseline")])
 
     assert titles(canvas) == ["temperature 0.5"]
 
 
 def test_a_label_that_alone_reports_points_apart_makes_columns(draw: Draw) -> None:
-    canvas = draw([point(grid=text, budget=at) for text in ("depth=1", "depth=2") for at in (2, 4)])
+    canvas = draw([of_sweep(point(budget=at), "a", depth=depth) for depth in (1, [2]) for at in (2, 4)])
 
-    assert titles(canvas) == ["temperature 0.5\ngrid depth=1", "temperature 0.5\ngrid depth=2"]
+    assert titles(canvas) == ["temperature 0.5\ndepth 1", "temperature 0.5\ndepth [2]"]
 
 
 def test_a_label_that_others_decide_makes_no_columns(draw: Draw) -> None:
@@ -147,7 +161,8 @@ def test_a_label_that_others_decide_makes_no_columns(draw: Draw) -> None:
 
 
 def test_a_number_that_some_points_lack_is_drawn_where_it_is(draw: Draw) -> None:
-    lacking = {name: value for name, value in point(budget=4).items() if name != "cost"}
+    lacking = point(budget=4)
+    del lacking["numbers"]["cost"]
 
     speed, cost = draw([point(), lacking]).axes
 
@@ -163,7 +178,7 @@ def test_a_number_that_some_points_lack_is_drawn_where_it_is(draw: Draw) -> None
     ],
 )  # fmt: skip
 def test_what_the_points_do_not_have_is_not_drawn(tmp_path: Path, figure: Figure) -> None:
-    result = grid.grid([{"under": -1, **point} for point in POINTS], figure, tmp_path / "points.png")
+    result = grid.grid([point(under=-1, **each["labels"]) for each in POINTS], figure, tmp_path / "points.png")
 
     assert result is None
     assert not list(tmp_path.iterdir())
@@ -188,15 +203,15 @@ def test_a_full_grid_is_an_image(tmp_path: Path) -> None:
 MEASURED = Figure(across="rate", lines="arm", numbers=("loss",), along="weight", references=("frontier", "floor"))
 
 
-def measured(arm: str | None, weight: float, rate: float, loss: float, **labels: Any) -> dict[str, Any]:
+def measured(arm: str | None, weight: float, rate: float, loss: float, settings: Any = None) -> dict[str, Any]:
     """A point of a curve, an eighth of uncertainty about its rate and a quarter about its loss, over a floor."""
 
     def number(value: float, half: float) -> dict[str, Any]:
-        return {"mean": value, "low": value - half, "high": value + half, "unit": "nats", "samples": 9}
+        return {"value": value, "low": value - half, "high": value + half, "unit": "nats", "n": 9}
 
-    named = {} if arm is None else {"arm": arm}
+    sweep = {} if arm is None else {"arm": arm, "settings": settings or {}, "seeds": 3}
     numbers = {"rate": number(rate, 0.125), "loss": number(loss, 0.25), "floor": number(3 - rate, 0.0)}
-    return {**named, "weight": weight, **labels, **numbers}
+    return {**sweep, "labels": {"weight": weight}, "numbers": numbers}
 
 
 CURVES = [
@@ -241,6 +256,6 @@ def test_a_run_of_its_own_has_one_curve(draw: Draw) -> None:
 
 
 def test_grid_values_keep_curves_apart(draw: Draw) -> None:
-    points = [measured("a", weight, 1.0, 4.0, grid=grid) for grid in ("n=1", "n=2") for weight in (0.1, 0.9)]
+    points = [measured("a", weight, 1.0, 4.0, {"n": n}) for n in (1, 2) for weight in (0.1, 0.9)]
 
-    assert titles(draw(points, MEASURED)) == ["grid n=1", "grid n=2"]
+    assert titles(draw(points, MEASURED)) == ["n 1", "n 2"]

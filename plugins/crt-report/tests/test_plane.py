@@ -28,13 +28,15 @@ bottleneck = { use = "gaussian" }
 
 
 def number(mean: float, half: float | None = None) -> dict[str, Any]:
-    low, high = (None, None) if half is None else (mean - half, mean + half)
-    return {"mean": mean, "low": low, "high": high, "seeds": 3, "unit": "nats", "difference": None}
+    ends = {} if half is None else {"low": mean - half, "high": mean + half}
+    return {"value": mean, **ends, "n": 3, "unit": "nats", "difference": None}
 
 
 def sweep(**arms: dict[str, Any]) -> dict[str, Any]:
     """The runs of two seeds of each arm, and the numbers of those that have any."""
-    runs = [{"group": arm, "arm": arm, "grid": []} for arm in ("baseline", "wide", "soft", "lost") for _ in range(2)]
+    runs = [
+        {"group": arm, "arm": arm, "settings": {}} for arm in ("baseline", "wide", "soft", "lost") for _ in range(2)
+    ]
     return {"runs": runs, "arms": arms}
 
 
@@ -63,14 +65,16 @@ def test_arms_of_one_setting_share_a_line_from_left_to_right() -> None:
 
 def test_a_grid_separates_lines_too() -> None:
     runs = [
-        {"group": f"baseline, {setting}", "arm": "baseline", "grid": [setting]}
-        for setting in ("bottleneck.use=fsq", "a=1")
+        {"group": f"baseline, {index}", "arm": "baseline", "settings": settings}
+        for index, settings in enumerate(
+            ({"bottleneck.use": "fsq"}, {"bottleneck": {"use": "lfq", "width": 3}}, {"a": 1})
+        )
     ]
     arms = {run["group"]: {"rate_nats": number(1.0), "error": number(1.0)} for run in runs}
 
     places = placed({"runs": runs, "arms": arms}, documents(), TRADED)
 
-    assert [place.line for place in places] == ["fsq", "vq"]
+    assert [place.line for place in places] == ["fsq", "lfq", "vq"]
 
 
 def test_an_arm_without_the_setting_is_a_line_of_its_own() -> None:

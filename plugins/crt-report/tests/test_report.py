@@ -16,6 +16,7 @@ from crt_report import page
 from crt_run.present import tables
 from crt_run.runs.execute import execute
 from crt_run.runs.files import write_json
+from crt_run.runs.records import FORMAT
 from crt_run.runs.run import address
 from crt_run.sweeps.summary import gather
 from crt_run.sweeps.sweep import Finished, run
@@ -106,7 +107,7 @@ def test_arms_with_other_numbers_are_distinguished(toy: Describe, runs: Path) ->
 def test_names_are_escaped(single: Path) -> None:
     result = json.loads((single / "result.json").read_bytes())
     evil = "<script>alert(1)</script>"
-    result["numbers"] = {evil: {"value": 1.0, "unit": evil, "samples": 1}}
+    result["numbers"] = {evil: {"value": 1.0, "unit": evil, "n": 1}}
     write_json(single / "result.json", {**result, "name": evil})
     (single / "spec.toml").write_text(f'name = "{evil}"')
 
@@ -138,10 +139,10 @@ def test_a_sweep_as_json_has_all_of_each_number(swept: Path) -> None:
     assert list(output["arms"]) == ["baseline", "other"]
     for numbers in output["arms"].values():
         for number in numbers.values():
-            assert number.keys() == {"mean", "low", "high", "seeds", "unit", "difference"}
-            assert number["seeds"] == 2
+            assert number.keys() == {"value", "low", "high", "n", "unit", "difference"}
+            assert number["n"] == 2
     assert output["arms"]["other"]["id_code_length_bits"]["difference"].keys() == {
-        "mean", "low", "high", "seeds", "same_sign"
+        "value", "low", "high", "n", "unit", "same_sign"
     }  # fmt: skip
     assert output["report"] == str(swept / "report.html")
 
@@ -221,7 +222,7 @@ def test_points_of_an_experiment_that_is_not_installed_are_a_table(
 def test_a_figure_of_what_was_not_measured_is_named(scanned: Path) -> None:
     result = json.loads((scanned / "result.json").read_bytes())
     for point in result["points"]:
-        del point["temperature"]
+        del point["labels"]["temperature"]
     write_json(scanned / "result.json", result)
 
     text = page.render(scanned).read_text()
@@ -267,7 +268,7 @@ def test_points_of_runs_and_sweeps_are_reported_as_json(
 def test_a_folder_that_is_neither_is_one_clear_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("text")
-    write_json(tmp_path / "half" / "run.json", {"format": 1})
+    write_json(tmp_path / "half" / "run.json", {"format": FORMAT})
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "result.json").write_text("{")
 
@@ -278,6 +279,25 @@ def test_a_folder_that_is_neither_is_one_clear_error(tmp_path: Path, name: str) 
     assert result.stderr.startswith(f"{tmp_path / name}")
     assert "expected" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("folder", ["single", "swept"])
+def test_a_folder_of_an_older_format_is_one_clear_error(folder: str, request: pytest.FixtureRequest) -> None:
+    path: Path = request.getfixturevalue(folder)
+    file = path / ("result.json" if folder == "single" else "sweep.json")
+    values = json.loads(file.read_bytes())
+    del values["format"]
+    write_json(file, values)
+
+    result = crt("report", path)
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == (
+        f"{file}: expected format {FORMAT}, got none, which this version of crtcore does not read; "
+        f"move the folder {path} away, or choose another with --runs, and run the spec file again\n"
+    )
+    assert not (path / "report.html").exists()
 
 
 @pytest.mark.parametrize("name", ["run.json", "spec.toml"])

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
+from crt_run.runs.numbers import written
 from crtcore.kinds import Measurement
 
 if TYPE_CHECKING:
@@ -25,35 +26,40 @@ ENOUGH = 0.95
 
 def averaged(values: Float[Tensor, " b"], unit: str) -> Measurement:
     """Mean and t interval over samples; one sample has no interval."""
-    mean, count = float(values.mean()), len(values)
+    count = len(values)
+    return mean_of(float(values.mean()), float(values.std()) if count > 1 else 0.0, count, unit)
+
+
+def mean_of(mean: float, deviation: float, count: int, unit: str) -> Measurement:
+    """A mean and its t interval, from the mean and the standard deviation of `count` samples."""
     if count < 2:
         return Measurement(mean, unit, count)
-    half = float(_quantile(count) * values.std() / math.sqrt(count))
+    half = float(_quantile(count) * deviation / math.sqrt(count))
     return Measurement(mean, unit, count, mean - half, mean + half)
 
 
-def interval(values: list[float]) -> dict[str, Any]:
+def interval(values: Sequence[float], unit: str) -> Measurement:
     """Mean and t interval over seeds; one seed has no interval."""
     count = len(values)
     mean = math.fsum(values) / count
     if count < 2:
-        return {"mean": mean, "low": None, "high": None, "seeds": count}
+        return Measurement(mean, unit, count)
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
     half = float(_quantile(count)) * deviation / math.sqrt(count)
-    return {"mean": mean, "low": mean - half, "high": mean + half, "seeds": count}
+    return Measurement(mean, unit, count, mean - half, mean + half)
 
 
-def paired(values: Mapping[int, float], others: Mapping[int, float]) -> dict[str, Any] | None:
-    """Mean and t interval of the differences over shared seeds; None if no seed is shared.
+def paired(values: Mapping[int, float], others: Mapping[int, float], unit: str) -> dict[str, Any] | None:
+    """Mean and t interval of the differences over shared seeds, as JSON; None if no seed is shared.
 
     `same_sign` counts the seeds whose difference has the sign of the mean.
     """
     differences = [value - others[seed] for seed, value in values.items() if seed in others]
     if not differences:
         return None
-    summary = interval(differences)
-    same = sum((each < 0) == (summary["mean"] < 0) and each != 0 for each in differences)
-    return {**summary, "same_sign": same}
+    mean = interval(differences, unit)
+    same = sum((each < 0) == (mean.value < 0) and each != 0 for each in differences)
+    return {**written(mean), "same_sign": same}
 
 
 def ratio(
@@ -75,22 +81,24 @@ def ratio(
 def scaled(number: Measurement, factor: float, unit: str) -> Measurement:
     """A measurement in another unit."""
     low, high = (None if end is None else end * factor for end in (number.low, number.high))
-    return Measurement(number.value * factor, unit, number.samples, low, high)
+    return Measurement(number.value * factor, unit, number.n, low, high)
 
 
-def resampled(value: float, draws: Sequence[float | None], unit: str, *, samples: int) -> Measurement:
+def resampled(value: float, draws: Sequence[float | None], unit: str, *, n: int) -> Measurement:
     """A number with the middle 95 % of its bootstrap draws; no interval if over 5 % of the draws are None."""
     import numpy as np
 
     valid = [draw for draw in draws if draw is not None]
     if len(valid) < ENOUGH * len(draws):
-        return Measurement(value, unit, samples)
+        return Measurement(value, unit, n)
     low, high = np.quantile(valid, (0.025, 0.975))
-    return Measurement(value, unit, samples, float(low), float(high))
+    return Measurement(value, unit, n, float(low), float(high))
 
 
-def two_level(values: Mapping[int, Sequence[float]], others: Mapping[int, Sequence[float]]) -> dict[str, Any] | None:
-    """The bootstrap interval of a mean difference, over shared seeds and over the samples of both.
+def two_level(
+    values: Mapping[int, Sequence[float]], others: Mapping[int, Sequence[float]], unit: str
+) -> Measurement | None:
+    """A mean difference and its bootstrap interval, over shared seeds and over the samples of both; `n` is of samples.
 
     With few seeds it is too narrow, as seeds are drawn from among themselves; the t interval over seeds is not. None if
     fewer than two seeds are shared, or samples differ in number.
@@ -107,7 +115,7 @@ def two_level(values: Mapping[int, Sequence[float]], others: Mapping[int, Sequen
     by_sample = draws.multinomial(samples, np.full(samples, 1 / samples), DRAWS) / samples  # d n
     means = np.einsum("ds,sn,dn->d", by_seed, gaps, by_sample, optimize=True)
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return {"low": float(low), "high": float(high), "seeds": seeds, "samples": samples}
+    return Measurement(float(gaps.mean()), unit, samples, float(low), float(high))
 
 
 def _quantile(count: int, level: float = CONFIDENCE) -> Any:

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import attrs
-from torch import nn
 
-from crt_run.training.losses import Loss
+from crt_run.training.objective import Inputs, Objective
+from crt_run.training.stages import code_prior, modelling
 from crt_run.training.trainer import Part, StepRange, fit
 from crt_scaling.spec import branch
-from crtcore.kinds import Plan, Run
+from crtcore.kinds import Run, StagePlan
 from crtcore.settings import Training
-
-
-class Schedule(NamedTuple):
-    """The stages of one prior: their name, what they depend on, and what they minimise."""
-
-    name: str
-    """The prefix of the stages' names."""
-    reads: tuple[str, ...]
-    """Paths of the plan that make the stages' cache keys."""
-    plan: Plan
-    """The plan of the prior's tokenizer."""
-    training: Training
-    objective: Callable[[int, float], Loss]
 
 
 def cooling(training: Training, length: int) -> Training:
@@ -34,22 +20,29 @@ def cooling(training: Training, length: int) -> Training:
     return attrs.evolve(training, steps=length, optimizer=optimizer)
 
 
-def cooled(prior: nn.Module, schedule: Schedule, lengths: tuple[int, ...], run: Run) -> Iterator[int]:
-    """Yields each length once `prior` has been trained for as many steps, the last of them a cool-down.
+def prior_objective(inputs: Inputs) -> Objective:
+    """The objective of one prior of the study, which is not validated."""
+    plan, path = inputs.plan, f"prior.{inputs.stage.name.rpartition('-')[2]}"
+    prior, training = code_prior(inputs, path), plan["training.prior"]
+    loss = modelling(prior, inputs.codes("train"), seed=plan["seed"], role="prior", batch=training.batch)
+    return Objective({"prior": Part(prior, training.optimizer)}, loss, inputs.tokenizer.length)
+
+
+def cooled(stage: StagePlan, objective: Objective, lengths: tuple[int, ...], run: Run) -> Iterator[int]:
+    """Yields each length once the prior has been trained for as many steps, the last of them a cool-down.
 
     Raises: Stopped after a save, RunError if a loss is not finite.
     """
-    saved = None
+    saved, prior = None, objective.parts["prior"].module
     for length in lengths:
         end = branch(length)
         prior.train()
-        with run.stage(f"{schedule.name}-to-{end}", schedule.reads, schedule.plan) as stage:
-            part = {"prior": Part(prior, schedule.training.optimizer)}
-            fit(stage, part, schedule.training, schedule.objective, step_range=StepRange(saved, end))
-            saved = stage.latest()
-        training = cooling(schedule.training, length)
-        with run.stage(f"{schedule.name}-cooled-{length}", schedule.reads, schedule.plan) as stage:
-            part = {"prior": Part(prior, training.optimizer)}
-            fit(stage, part, training, schedule.objective, step_range=StepRange(saved))
+        with run.stage(stage, f"to-{end}") as opened:
+            fit(opened, objective.parts, stage.training, objective.loss, step_range=StepRange(saved, end))
+            saved = opened.latest()
+        training = cooling(stage.training, length)
+        with run.stage(stage, f"cooled-{length}") as opened:
+            parts = {"prior": Part(prior, training.optimizer)}
+            fit(opened, parts, training, objective.loss, step_range=StepRange(saved))
         prior.eval()
         yield length

@@ -16,6 +16,7 @@ from torch import Tensor
 from crt_basics.metrics.frechet import frechet_distance
 from crt_run.statistics import resampled
 from crt_scaling.analysis import Spot, fitted, frontier, saving
+from crt_scaling.spec import BASELINE, REGULARIZED
 from crtcore.kinds import Findings, Measurement, Row
 from crtcore.noise import Noise
 
@@ -28,7 +29,6 @@ OWN = ("data_given_ids_bits", "reconstruction_frechet", "frechet_floor")
 """Numbers of a tokenizer."""
 COMPARED = (TOTAL, DISTANCE)
 """Numbers that are comparable between the tokenizers; bits of ids are not, as the ids differ."""
-BASELINE, REGULARIZED = "baseline", "regularized"
 
 
 class Trial(NamedTuple):
@@ -75,7 +75,7 @@ def findings(arms: Arms, real: Float[Tensor, "b d"], seed: int) -> Findings:
         draws.append(analysed([costs[at] for at in places], some))
     whole = analysed(costs, quantities(arms, real, torch.arange(len(real))))
     numbers = {
-        name: resampled(value, [draw.get(name) for draw in draws], unit(name), samples=len(real))
+        name: resampled(value, [draw.get(name) for draw in draws], unit(name), n=len(real))
         for name, value in whole.items()
     }
     own = {f"{name}_{arm}": number for arm, each in arms.items() for name, number in alone(each).items()}

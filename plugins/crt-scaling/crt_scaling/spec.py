@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import attrs
 
 from crt_basics.experiments.specs import form_problems
-from crtcore.kinds import ExperimentSpec, Figure, Role
+from crt_run.training.plans import tokenizer_stage
+from crtcore.kinds import ExperimentSpec, Figure, Role, StagePlan
 from crtcore.spec import FieldError, at_least, below
 
 if TYPE_CHECKING:
     from crtcore.kinds import Plan
     from crtcore.settings import Training
 
+BASELINE, REGULARIZED = "baseline", "regularized"
+"""The two tokenizers."""
 COOLDOWN = 0.2
 """Share of a training in which its learning rate falls to 0."""
 
@@ -82,11 +85,42 @@ class Scaling(ExperimentSpec):
         """Every training length of a prior, in steps."""
         return *self.shorter, training.steps
 
-    def training_steps(self, plan: Plan) -> int:
-        """Training steps of both tokenizers and of all priors with their cool-downs."""
-        whole, lengths = plan.training["tokenizer"].steps, self.lengths(plan.training["prior"])
-        prior = branch(lengths[-1]) + sum(length - branch(length) for length in lengths)
-        return whole + self.discounted(whole) + 2 * len(plan.parts["prior"]) * prior
+    def stage_plans(self, plan: Plan) -> list[StagePlan]:
+        """Each tokenizer, then all priors over its ids with their cool-downs."""
+        training = plan.training["prior"]
+        lengths = self.lengths(training)
+        total = branch(lengths[-1]) + sum(length - branch(length) for length in lengths)
+        stages = []
+        for name, own in self.variants(plan).items():
+            tokenizer = tokenizer_stage(own, f"{name}-tokenizer")
+            stages.append(tokenizer)
+            for index in range(len(plan.parts["prior"])):
+                prior = StagePlan(
+                    f"{name}-prior-{index}", own, training,
+                    reads=("seed", "dataset", f"prior.{index}", "training.prior"),
+                    objective="crt_scaling.cooled:prior_objective", after=(tokenizer,), total=total,
+                )  # fmt: skip
+                stages.append(prior)
+        return stages
+
+    def variants(self, plan: Plan) -> dict[str, Plan]:
+        """The plan of each tokenizer: without regularisers, or with them and fewer steps."""
+        steps, training = self.discounted(plan.training["tokenizer"].steps), plan.identity["training"]
+        return {
+            BASELINE: attrs.evolve(
+                plan,
+                parts={**plan.parts, "regularizer": ()},
+                identity={name: value for name, value in plan.identity.items() if name != "regularizer"},
+            ),
+            REGULARIZED: attrs.evolve(
+                plan,
+                training={**plan.training, "tokenizer": attrs.evolve(plan.training["tokenizer"], steps=steps)},
+                identity={
+                    **plan.identity,
+                    "training": {**training, "tokenizer": {**training["tokenizer"], "steps": steps}},
+                },
+            ),
+        }
 
     def discounted(self, steps: int) -> int:
         """The steps of a tokenizer with regularisers."""

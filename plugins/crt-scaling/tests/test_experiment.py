@@ -19,9 +19,9 @@ from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crt_scaling import numbers
 from crt_scaling.spec import Scaling
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import Stopped
+from crtcore.errors import SpecError, Stopped
 from crtcore.hooks import Component
 from crtcore.kinds import DecoderSpec, Plan
 from crtcore.registry import Registry
@@ -91,13 +91,15 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Pat
 def test_there_is_a_point_for_each_tokenizer_prior_and_length(small: tuple[dict[str, Any], Path]) -> None:
     result, _ = small
 
-    output = [(point["tokenizer"], point["parameters"], point["steps"]) for point in result["points"]]
+    labels = [point["labels"] for point in result["points"]]
+    output = [(each["tokenizer"], each["parameters"], each["steps"]) for each in labels]
 
     sizes = [11 * 9, 11 * 10 * 9]  # ten classes and none, nine ids and a place before the first
     assert output == list(itertools.product(("baseline", "regularized"), sizes, (5, 10)))
     for point in result["points"]:
-        assert point["flops"] == 6 * point["parameters"] * 16 * 4 * point["steps"]  # 16 samples of 4 ids
-        assert {name: number["unit"] for name, number in point.items() if isinstance(number, dict)} == {
+        labels = point["labels"]
+        assert labels["flops"] == 6 * labels["parameters"] * 16 * 4 * labels["steps"]  # 16 samples of 4 ids
+        assert {name: number["unit"] for name, number in point["numbers"].items()} == {
             "id_code_length_bits": "bits",
             "two_part_code_length_bits": "bits",
             "generation_frechet": "squared whitened units",
@@ -112,11 +114,12 @@ def test_the_best_is_that_of_all_that_cost_no_more(small: tuple[dict[str, Any], 
 
     for point in result["points"]:
         means = [
-            other["generation_frechet"]["mean"]
+            other["numbers"]["generation_frechet"]["value"]
             for other in result["points"]
-            if other["tokenizer"] == point["tokenizer"] and other["flops"] <= point["flops"]
+            if other["labels"]["tokenizer"] == point["labels"]["tokenizer"]
+            and other["labels"]["flops"] <= point["labels"]["flops"]
         ]
-        assert point["best_generation_frechet"]["mean"] == min(means)
+        assert point["numbers"]["best_generation_frechet"]["value"] == min(means)
 
 
 def test_what_is_shared_is_always_reported_and_a_ratio_only_if_there_is_something(
@@ -142,9 +145,13 @@ def test_without_weight_and_discount_the_arms_are_one_bit_for_bit(tmp_path: Path
 
     result = execute(same, tmp_path)
 
-    arms = [[point for point in result["points"] if point["tokenizer"] == arm] for arm in ("baseline", "regularized")]
+    arms = [
+        [point for point in result["points"] if point["labels"]["tokenizer"] == arm]
+        for arm in ("baseline", "regularized")
+    ]
     for one, other in zip(*arms, strict=True):
-        assert one | {"tokenizer": ""} == other | {"tokenizer": ""}
+        assert one["labels"] | {"tokenizer": ""} == other["labels"] | {"tokenizer": ""}
+        assert one["numbers"] == other["numbers"]
     for name in ("two_part_code_length", "generation_frechet"):
         assert math.isclose(result["numbers"][f"{name}_flops_ratio"]["value"], 1.0)
 
@@ -197,7 +204,7 @@ def test_the_steps_to_wait_for_are_those_that_are_taken(small: tuple[dict[str, A
 
     execute(plan(), tmp_path, report)
 
-    assert sum(end - start for start, end in taken.values()) == plan().experiment.training_steps(plan())
+    assert sum(end - start for start, end in taken.values()) == sum(stage.steps for stage in plan().stages)
 
 
 @pytest.mark.parametrize(

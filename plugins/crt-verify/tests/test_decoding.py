@@ -22,9 +22,9 @@ from crt_verify.decoding.table import Entry, Trials, points
 from crt_verify.decoding.trial import Pair, Round, rounds, run_trial
 from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
 from crtcore import Sampling, discover
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import RunError, Stopped
+from crtcore.errors import RunError, SpecError, Stopped
 from crtcore.kinds import Plan
 
 DECODERS: list[dict[str, Any]] = [
@@ -72,14 +72,15 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Pat
 def test_there_is_a_point_for_each_decoder_and_budget(small: tuple[dict[str, Any], Path]) -> None:
     result, _ = small
 
-    shown = [(point["decoder"], point["budget"]) for point in result["points"]]
+    shown = [(point["labels"]["decoder"], point["labels"]["budget"]) for point in result["points"]]
 
     assert shown == [("rsd-c", 4), ("rsd-s", 4), ("sd", 3)]
     for point in result["points"]:
-        assert point["temperature"] == 0.7
+        numbers = point["numbers"]
+        assert point["labels"]["temperature"] == 0.7
         for name in ("block_efficiency", "mbsu", "accuracy", "bound_fraction"):
-            assert point[name]["low"] <= point[name]["mean"] <= point[name]["high"]
-        assert point["token_rate"]["mean"] > 0
+            assert numbers[name]["low"] <= numbers[name]["value"] <= numbers[name]["high"]
+        assert numbers["token_rate"]["value"] > 0
 
 
 def test_the_backend_of_every_decoder_is_recorded(small: tuple[dict[str, Any], Path]) -> None:
@@ -109,7 +110,8 @@ def test_the_structure_with_the_fewest_calls_on_validation_samples_is_kept(
 ) -> None:
     result, folder = small
 
-    kept = next(point["structure"] for point in result["points"] if point["decoder"] == "rsd-c")
+    labels = [point["labels"] for point in result["points"]]
+    kept = next(each["structure"] for each in labels if each["decoder"] == "rsd-c")
 
     lines = [line["trials"] for line in read_records(folder / RECORDS) if line["stage"] == "decoding"]
     calls = {key: sum(map(len, output["accepted"])) for line in lines[:2] for key, output in line.items()}
@@ -163,7 +165,11 @@ def lines_of(runs: Path) -> list[dict[str, Any]]:
 
 def timeless(result: dict[str, Any]) -> list[dict[str, Any]]:
     """The points without what was timed."""
-    return [{k: v for k, v in point.items() if k not in ("token_rate", "mbsu_measured")} for point in result["points"]]
+    timed = ("token_rate", "mbsu_measured")
+    return [
+        point | {"numbers": {name: number for name, number in point["numbers"].items() if name not in timed}}
+        for point in result["points"]
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import attrs
 
 from crt_ar.llama.shape import SHAPES, LlamaShape, LlamaSize
 from crtcore.kinds import PriorSpec
-from crtcore.spec import COSMETIC, FieldError, at_least, resolve
+from crtcore.spec import COSMETIC, FILES, FieldError, at_least, resolve
 
 
 def _even_heads(spec: Llama, attribute: attrs.Attribute[Any], _: int) -> None:
@@ -71,7 +71,7 @@ class LlamaFolder(PriorSpec):
 
     implementation: ClassVar[str] = "crt_ar.llama.build:llama_in_folder"
 
-    folder: str
+    folder: str = attrs.field(metadata=FILES)
     """Folder of `config.json` and `model.safetensors`, or its shards, relative to the working directory."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
     """Backend of attention; `auto` is xformers where it is installed and runs, torch elsewhere."""
@@ -90,7 +90,7 @@ class FrozenLlama(PriorSpec):
     implementation: ClassVar[str] = "crt_ar.llama.build:frozen_llama"
     pretrained: ClassVar[bool] = True
 
-    folder: str
+    folder: str = attrs.field(metadata=FILES)
     """Folder of `config.json` and `model.safetensors`, or its shards, relative to the working directory."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
     """Backend of attention; `auto` is xformers where it is installed and runs, torch elsewhere."""

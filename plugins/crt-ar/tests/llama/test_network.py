@@ -4,7 +4,7 @@ from torch import Tensor
 
 from crt_ar import Llama
 from crt_ar.llama.network import LlamaTransformer
-from crtcore.likelihood import nats
+from crt_run.likelihood import nats
 
 IDS = torch.tensor([[0, 3, 1, 4], [2, 2, 0, 1]])
 

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 
 from crt_basics.experiments.specs import Compression
+from crt_run.likelihood import CHUNK
 from crt_run.statistics import averaged
 from crt_run.training.ids import batches, spread
-from crt_run.training.stages import SHOWN, build_dataset, trained_tokenizer
+from crt_run.training.objective import Inputs, trained
+from crt_run.training.sampling import SHOWN
+from crt_run.training.stages import build_dataset
 from crtcore.errors import Stopped
 from crtcore.kinds import Dataset, Encoded, Findings, Measurement, Plan, Run, Tokenizer
-from crtcore.likelihood import CHUNK
 from crtcore.noise import Noise
 
 
@@ -24,7 +26,7 @@ class CompressionExperiment:
     def __call__(self, plan: Plan, run: Run) -> Findings:
         """Trains the tokenizer if it is not trained yet, then measures."""
         dataset = build_dataset(plan, run)
-        tokenizer = trained_tokenizer(plan, run, dataset, continuous=True)
+        tokenizer = trained(Inputs(plan.stages[0], dataset, run=run))
         if run.stopping():
             raise Stopped
         with torch.inference_mode():

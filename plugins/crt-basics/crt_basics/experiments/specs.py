@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
+from crt_run.training.plans import code_prior_stages, tokenizer_stage
 from crtcore.kinds import ExperimentSpec, Role, TradeOff
 from crtcore.spec import at_least
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from crtcore.kinds import Plan
+    from crtcore.kinds import Plan, StagePlan
 
 
 def form_problems(plan: Plan) -> Iterable[tuple[str, str]]:
@@ -21,6 +22,16 @@ def form_problems(plan: Plan) -> Iterable[tuple[str, str]]:
     dataset, tokenizer = plan.parts["dataset"], plan.parts["tokenizer"]
     if dataset.form != tokenizer.form:
         yield "tokenizer.use", f"expected a tokenizer of {dataset.form!r} data, got one of {tokenizer.form!r}"
+
+
+def continuous_problems(plan: Plan) -> Iterable[tuple[str, str]]:
+    """The path and the message of a bottleneck without ids, where a prior models them."""
+    if plan.parts["bottleneck"].continuous:
+        yield (
+            "bottleneck.use",
+            "expected a discrete bottleneck (the prior models its ids), got a continuous one; "
+            "choose another, or the experiment 'compression', which trains no prior",
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -43,6 +54,10 @@ class Compression(ExperimentSpec):
         TradeOff(across="rate_nats", up="distortion", joined="bottleneck.use"),
     )
 
+    def stage_plans(self, plan: Plan) -> list[StagePlan]:
+        """The tokenizer."""
+        return [tokenizer_stage(plan)]
+
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: a tokenizer of another form of data."""
         yield from form_problems(plan)
@@ -64,14 +79,27 @@ class TwoStage(ExperimentSpec):
         "metric": Role("metric", many=True, optional=True),
     }
     stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior", "draft": "draft"}
+    trade_offs: ClassVar[tuple[TradeOff, ...]] = (
+        TradeOff(across="data_given_ids_bits", up="id_code_length_bits", summed=True),
+        TradeOff(across="reconstruction_frechet", up="generation_frechet", floor="frechet_floor"),
+    )
 
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """How often a prior is validated while it trains; the best weights are kept."""
     samples: int = attrs.field(default=0, validator=at_least(0))
     """Test samples to score, and training samples that metrics see, evenly spaced in their splits; 0 is all."""
 
+    def stage_plans(self, plan: Plan) -> list[StagePlan]:
+        """The tokenizer, and the priors that are not pretrained."""
+        tokenizer = tokenizer_stage(plan)
+        return [
+            tokenizer,
+            *(stage for role in ("prior", "draft") for stage in code_prior_stages(plan, role, tokenizer)),
+        ]
+
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
-        """Parts that do not fit: a tokenizer of another form of data, a decoder without its draft."""
+        """Parts that do not fit: another form of data, continuous codes, a decoder without its draft."""
         yield from form_problems(plan)
+        yield from continuous_problems(plan)
         if plan.parts["decoder"].drafts and plan.parts["draft"] is None:
             yield "draft", "expected a table [draft]: this decoder needs a draft prior"

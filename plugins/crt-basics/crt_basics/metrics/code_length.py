@@ -1,8 +1,12 @@
-"""Two-part code length: the bits that send an image with a tokenizer and a prior."""
+"""Two-part code length: the bits that send an image with a tokenizer and a prior.
+
+Axes: b batch, v ids of the vocabulary.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
@@ -10,11 +14,20 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from crt_basics.metrics.specs import CodeLength
-from crt_run.statistics import averaged
-from crtcore.kinds import Evidence, Measurement
+from crt_run.likelihood import CHUNK
+from crt_run.statistics import mean_of
+from crt_run.streams import Moments, numbered
+from crtcore.kinds import Evidence, Measurement, Train
+from crtcore.noise import Noise
 
 ROUNDING = 0.01
 """Largest distance of valid data from a level, in levels: more than float32 rounds any of 65,536."""
+
+
+FITTED = 2**25
+"""The most elements of training samples that the width is fitted to: 2**15 images of 32 by 32 in one channel."""
+PARTS = ("two_part_code_length_bits", "id_code_length_bits", "data_given_ids_bits")
+"""Numbers that are a mean over samples."""
 
 
 class TwoPartCode:
@@ -22,35 +35,77 @@ class TwoPartCode:
 
     An upper bound on the bits of a sample for a receiver that has the trained tokenizer and prior, the fitted width
     and the sample's class, if any; these cost nothing. Absent ids cost nothing either, so rows of unequal length need
-    a stop id.
+    a stop id. It keeps moments, and counts of ids.
     """
 
-    def __call__(self, evidence: Evidence) -> dict[str, Measurement]:
+    def __init__(self) -> None:
+        self.levels = 0
+        self.width = 0.0
+        """Of the Gaussian, in levels."""
+        self.length = 0
+        self.counts: Int[Tensor, " v"] = torch.zeros(0, dtype=torch.int64)
+        self.parts = Moments()
+
+    def fit(self, train: Train) -> None:
+        """Fits the width, to at most 2**25 elements of training samples that noise chooses.
+
+        Raises: ValueError if the data has no levels or is not on them, or a reconstruction is not finite.
+        """
+        if train.levels is None:
+            raise ValueError("code-length: expected data with levels (images), got data without")
+        self.levels, self.parts = train.levels, Moments()
+        self.counts = torch.zeros(train.vocabulary, dtype=torch.int64)
+        rows = torch.arange(train.samples)
+        most = max(1, FITTED // train.data(rows[:1]).numel())
+        if train.samples > most:
+            rows = Noise(0, "samples that fit the width").order(train.samples)[:most].sort().values
+        self.width = fitted_width(_read(train.data, rows), _read(train.reconstructed, rows), self.levels)
+
+    def rest(self, data: Float[Tensor, "b ..."], reconstruction: Float[Tensor, "b ..."]) -> Float[Tensor, " b"]:
+        """The bits of each sample given its ids.
+
+        Raises: ValueError if the data is not on the levels, or a reconstruction is not finite.
+        """
+        return residual_bits(data, reconstruction, self.levels, self.width)
+
+    def update(self, batch: Evidence) -> None:
+        """Raises: ValueError if the data is not on the levels, or a reconstruction is not finite."""
+        ids, rest = batch.id_nats.double() / math.log(2), self.rest(batch.real, batch.reconstructed)
+        self.parts.update(torch.stack((ids + rest, ids, rest), 1))
+        self.counts += torch.bincount(batch.ids[batch.ids >= 0], minlength=len(self.counts))
+        self.length = batch.ids.shape[1]
+
+    def compute(self) -> dict[str, Measurement]:
         """Code lengths of the held-out data in bits a sample, with 95 % intervals over samples, and the nominal rate.
 
         `unigram_entropy_bits` is that of the empirical distribution of ids, times the mean length: biased low.
-        Raises: ValueError if the data has no levels or is not on them, or a reconstruction is not finite.
         """
-        if evidence.levels is None:
-            raise ValueError("code-length: expected data with levels (images), got data without")
-        width = fitted_width(evidence.train, evidence.train_reconstructed, evidence.levels)
-        rest = residual_bits(evidence.real, evidence.reconstructed, evidence.levels, width)
-        ids = evidence.id_nats.double() / math.log(2)
-        present = evidence.ids[evidence.ids >= 0]
-        unigram = len(present) / len(ids) * unigram_nats(present) / math.log(2)
-        nominal = evidence.ids.shape[1] * math.log2(evidence.vocabulary)
+        count = self.parts.count
+        deviations = (self.parts.scatter.diagonal() / max(count - 1, 1)).sqrt()
+        unigram = int(self.counts.sum()) / count * entropy_nats(self.counts) / math.log(2)
+        nominal = self.length * math.log2(len(self.counts))
         return {
-            "two_part_code_length_bits": averaged(ids + rest, "bits"),
-            "id_code_length_bits": averaged(ids, "bits"),
-            "data_given_ids_bits": averaged(rest, "bits"),
-            "nominal_rate_bits": Measurement(nominal, "bits", len(ids)),
-            "unigram_entropy_bits": Measurement(unigram, "bits", len(ids)),
+            **{
+                name: mean_of(mean, deviation, count, "bits")
+                for name, mean, deviation in zip(PARTS, self.parts.mean.tolist(), deviations.tolist(), strict=True)
+            },
+            "nominal_rate_bits": Measurement(nominal, "bits", count),
+            "unigram_entropy_bits": Measurement(unigram, "bits", count),
         }
 
 
-def unigram_nats(ids: Int[Tensor, " n"]) -> float:
-    """Entropy of the empirical distribution of `ids`, none of them absent, in nats per id: biased low."""
-    shares = torch.bincount(ids).double() / len(ids)
+def _read(read: Callable[[Int[Tensor, " b"]], Tensor], rows: Int[Tensor, " b"]) -> Tensor:
+    """The samples `rows`, read a few at a time into one place: joining parts would take twice the memory."""
+    first = read(rows[:1])
+    whole = first.new_empty(len(rows), *first.shape[1:])
+    for chosen in numbered(len(rows)):
+        whole[chosen] = read(rows[chosen])
+    return whole
+
+
+def entropy_nats(counts: Int[Tensor, " v"]) -> float:
+    """Entropy of the empirical distribution with these counts, in nats: biased low."""
+    shares = counts.double() / counts.sum()
     return float(torch.special.entr(shares).sum())
 
 
@@ -89,7 +144,8 @@ def fitted_width(data: Float[Tensor, "b ..."], reconstruction: Float[Tensor, "b 
     """
 
     def cost(log_width: float) -> float:
-        return float(residual_bits(data, reconstruction, levels, math.exp(log_width)).mean())
+        pairs = zip(torch.split(data, CHUNK), torch.split(reconstruction, CHUNK), strict=True)
+        return float(torch.cat([residual_bits(*pair, levels, math.exp(log_width)) for pair in pairs]).mean())
 
     return math.exp(minimize_scalar(cost, bounds=(math.log(0.05), math.log(levels)), method="bounded").x)
 

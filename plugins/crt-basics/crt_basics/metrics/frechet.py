@@ -6,50 +6,102 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from crt_basics.metrics.compared import compared
+from crt_basics.metrics.compared import check_sizes, compared, floors
 from crt_basics.metrics.specs import Frechet
-from crtcore.kinds import Evidence, Measurement
+from crt_basics.metrics.whitened import Whitened, whitened
+from crt_run.streams import numbered
+from crtcore.kinds import Evidence, Measurement, Train
 
 
 class FrechetDistance:
-    """Scores reconstructions and draws against held-out data, next to the floor that real data reach."""
+    """Scores reconstructions and draws against held-out data, next to the floor that real data reach.
+
+    `reconstruction_frechet` and `generation_frechet` are against the same held-out samples, as is `frechet_floor`. The
+    estimate is biased by the number of samples, so all have equally many. The floor is the distance of training samples
+    from the held-out ones, a reference for `generation_frechet`. It is no floor for reconstructions, which show the
+    held-out samples themselves: perfect ones reach 0. Draws have the classes of the held-out samples, which training
+    samples do not, so perfect draws end slightly below the floor.
+    """
 
     def __init__(self, spec: Frechet) -> None:
         self.spec = spec
+        self.features: Whitened
+        self.held_out = 0
+        self.gaussians: dict[str, Gaussian] = {}
+        self.floors: list[Gaussian] = []
 
-    def __call__(self, evidence: Evidence) -> dict[str, Measurement]:
-        """`reconstruction_frechet` and `generation_frechet` against the same held-out samples, and `frechet_floor`.
+    def fit(self, train: Train) -> None:
+        """Fits the features, and the Gaussians of the floor.
 
-        The estimate is biased by the number of samples, so all have equally many. The floor is the distance of training
-        samples from the held-out ones, a reference for `generation_frechet`. It is no floor for reconstructions, which
-        show the held-out samples themselves: perfect ones reach 0. Draws have the classes of the held-out samples,
-        which training samples do not, so perfect draws end slightly below the floor.
-        Raises: ValueError if there are too few samples for the dimensions, numbers differ, or some are not finite.
+        Raises: ValueError if there are too few samples for the dimensions, or the data has fewer dimensions.
         """
-        real, reconstructed, drawn, floors = compared(
-            evidence, "frechet", dimensions=self.spec.dimensions, least=self.spec.dimensions + 1
-        )
-        values = {
-            "reconstruction_frechet": frechet_distance(real, reconstructed),
-            "generation_frechet": frechet_distance(real, drawn),
-            "frechet_floor": sum(frechet_distance(real, floor) for floor in floors) / len(floors),
-        }
-        return {name: Measurement(value, "squared whitened units", len(real)) for name, value in values.items()}
+        check_sizes(train, "frechet", self.spec.dimensions + 1)
+        self.features, self.held_out = whitened(train, self.spec.dimensions), train.held_out
+        self.gaussians = {name: Gaussian() for name in ("real", "reconstruction", "generation")}
+        drawn = [torch.zeros(train.samples, dtype=torch.bool).index_fill(0, rows, True) for rows in floors(train)]
+        self.floors = [Gaussian() for _ in drawn]
+        for rows in numbered(train.samples):
+            features = self.features(train.data(rows))
+            for floor, chosen in zip(self.floors, drawn, strict=True):
+                floor.update(features[chosen[rows]])
+
+    def update(self, batch: Evidence) -> None:
+        """Raises: ValueError if numbers of samples differ, or some are not finite."""
+        for name, data in {"real": batch.real, **compared(batch, "frechet")}.items():
+            self.gaussians[name].update(self.features(data))
+
+    def compute(self) -> dict[str, Measurement]:
+        """Raises: ValueError if some of the samples have not come."""
+        real = self.gaussians["real"]
+        if real.count != self.held_out:
+            raise ValueError(f"frechet: expected {self.held_out} held-out samples, got {real.count}")
+        values = {f"{name}_frechet": distance(real, self.gaussians[name]) for name in ("reconstruction", "generation")}
+        values["frechet_floor"] = sum(distance(real, floor) for floor in self.floors) / len(self.floors)
+        return {name: Measurement(value, "squared whitened units", real.count) for name, value in values.items()}
 
 
-def frechet_distance(one: Float[Tensor, "b d"], other: Float[Tensor, "c d"]) -> float:
-    """Squared 2-Wasserstein distance of the Gaussians fitted to two collections.
+class Gaussian:
+    """Mean of samples that come in batches, and R such that Rᵀ R is the sum of outer products of their deviations.
+
+    R is triangular, from the R of what came before, the deviations of a batch, and the gap of the two means. As no
+    covariance is formed, singular ones lose no digits.
+    Source: Demmel et al. (2012), arXiv:0808.2664, section 4 (R of rows in blocks); the gap is that of Chan et al.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean: Float[Tensor, " d"] = torch.zeros(0, dtype=torch.float64)
+        self.root: Float[Tensor, "r d"] = torch.zeros(0, 0, dtype=torch.float64)
+
+    def update(self, batch: Float[Tensor, "b d"]) -> None:
+        """Takes a batch, which may be empty."""
+        if not len(batch):
+            return
+        mean = batch.mean(0)
+        deviations = batch - mean
+        if self.count:
+            gap, weight = mean - self.mean, len(batch) / (self.count + len(batch))
+            deviations = torch.cat((self.root, deviations, gap[None] * (self.count * weight) ** 0.5))
+            mean = self.mean + gap * weight
+        self.count, self.mean = self.count + len(batch), mean
+        self.root = torch.linalg.qr(deviations, "r").R
+
+
+def distance(one: Gaussian, other: Gaussian) -> float:
+    """Squared 2-Wasserstein distance of two Gaussians.
 
     With R the triangular root of a covariance, the trace of the root of the product of two covariances is the nuclear
-    norm of R R'ᵀ. No covariance is formed and no root is taken of a rounded zero: singular ones lose no digits.
+    norm of R R'ᵀ: no root is taken of a rounded zero.
     """
-    left, right = _root(one), _root(other)
+    left, right = (each.root / (each.count - 1) ** 0.5 for each in (one, other))
     cross = torch.linalg.matrix_norm(left @ right.T, "nuc")
-    gap = (one.mean(0) - other.mean(0)).square().sum()
+    gap = (one.mean - other.mean).square().sum()
     return float((gap + left.square().sum() + right.square().sum() - 2 * cross).clamp(min=0))
 
 
-def _root(data: Float[Tensor, "b d"]) -> Float[Tensor, "r d"]:
-    """R such that Rᵀ R is the covariance of `data`."""
-    root: Tensor = torch.linalg.qr((data - data.mean(0)) / (len(data) - 1) ** 0.5, "r").R
-    return root
+def frechet_distance(one: Float[Tensor, "b d"], other: Float[Tensor, "c d"]) -> float:
+    """The distance of the Gaussians fitted to two collections."""
+    fitted = Gaussian(), Gaussian()
+    for gaussian, data in zip(fitted, (one, other), strict=True):
+        gaussian.update(data)
+    return distance(*fitted)

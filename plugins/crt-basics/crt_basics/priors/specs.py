@@ -8,7 +8,7 @@ from typing import ClassVar
 import attrs
 
 from crtcore.kinds import PriorSpec
-from crtcore.spec import FieldError, at_least, resolve
+from crtcore.spec import FILES, FieldError, at_least, resolve
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +30,7 @@ class Saved(PriorSpec):
     implementation: ClassVar[str] = "crt_basics.priors.saved:restored"
     pretrained: ClassVar[bool] = True
 
-    folder: str
+    folder: str = attrs.field(metadata=FILES)
     """The stage's checkpoint, such as `runs/stages/prior/HASH/final`, relative to the current folder."""
     prior: PriorSpec
     """The prior that was trained."""

@@ -16,9 +16,9 @@ from crt_laws.toys import Patches
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
 from crt_run.runs.run import address
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import RunError
+from crtcore.errors import RunError, SpecError
 from crtcore.hooks import Component
 from crtcore.kinds import BottleneckOutput, BottleneckSpec, Plan, TokenizerSpec
 from crtcore.noise import Noise
@@ -88,7 +88,7 @@ def test_the_rate_of_ids_is_that_of_their_vocabulary(tmp_path: Path) -> None:
 
     assert rate["value"] == pytest.approx(4 * math.log(20), rel=1e-6)  # four patches
     assert rate["unit"] == "nats"
-    assert rate["samples"] == 300
+    assert rate["n"] == 300
 
 
 def test_continuous_codes_have_a_rate_with_an_interval_on_the_same_axis(tmp_path: Path) -> None:

@@ -20,11 +20,13 @@ from crt_basics.decoders.ancestral import AncestralDecoder
 from crt_basics.plugin import crt_components
 from crt_basics.priors.table import TablePrior
 from crt_laws.toys import LinearPatches, Patches
+from crt_run.likelihood import nats
 from crt_run.runs import checkpoint
 from crt_run.runs.execute import execute
-from crtcore.compose.document import Document, SpecError
+from crt_run.training import sampling
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import RunError
+from crtcore.errors import RunError, SpecError
 from crtcore.hooks import Component
 from crtcore.kinds import (
     Batch,
@@ -37,7 +39,6 @@ from crtcore.kinds import (
     Request,
     TokenizerSpec,
 )
-from crtcore.likelihood import nats
 from crtcore.registry import Registry
 from crtcore.spec import Spec
 
@@ -336,7 +337,7 @@ def test_codes_used_are_those_of_held_out_images(tmp_path: Path) -> None:
 
     (tokenizer,) = SEEN["tokenizer"]
     ids = tokenizer.encode(SquareImages(Squares()).splits["test"][0])
-    assert number == {"value": len(set(ids.flatten().tolist())), "unit": "codes", "samples": SIZES["test"]}
+    assert number == {"value": len(set(ids.flatten().tolist())), "unit": "codes", "n": SIZES["test"]}
 
 
 def test_perplexity_and_entropy_are_of_the_ids_of_held_out_images(tmp_path: Path) -> None:
@@ -366,7 +367,33 @@ def test_the_error_is_in_squared_levels_of_images_cut_to_their_range(tmp_path: P
 def test_an_ancestral_decoder_calls_the_target_once_for_each_id(tmp_path: Path) -> None:
     number = execute(plan(), tmp_path)["numbers"]["target_calls_per_id"]
 
-    assert number == {"value": 1.0, "unit": "calls", "samples": SIZES["test"] * 4}
+    assert number == {"value": 1.0, "unit": "calls", "n": SIZES["test"] * 4}
+
+
+def test_no_number_depends_on_how_many_samples_are_generated_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = [
+        {"use": "code-length"}, {"use": "frechet", "dimensions": 4},
+        {"use": "kernel-distance", "dimensions": 4, "subsets": 3},
+    ]  # fmt: skip
+    small = plan(metric=metric)
+    whole = execute(small, tmp_path / "whole")["numbers"]
+    drawn = SEEN.pop("drawn")
+    monkeypatch.setattr(sampling, "BATCH", 7)
+
+    numbers = execute(small, tmp_path / "sevens")["numbers"]
+
+    assert [len(ids) for ids in SEEN["drawn"]] == [7, 7, 7, 7, 2]
+    assert torch.equal(torch.cat(SEEN["drawn"]), torch.cat(drawn))
+    kept, again = (
+        checkpoint.load(tmp_path / name / small.name / small.hash / "samples").tensors for name in ("whole", "sevens")
+    )
+    assert all(torch.equal(again[name], data) for name, data in kept.items())
+    for name, number in whole.items():
+        assert numbers[name].keys() == number.keys()
+        for end in {"value", "low", "high"} & number.keys():
+            assert numbers[name][end] == pytest.approx(number[end], rel=1e-10), name
 
 
 def test_the_samples_kept_for_the_report_are_held_out_ones(tmp_path: Path) -> None:
@@ -410,7 +437,7 @@ def test_the_digits_go_all_the_way_through_the_toy_tokenizer(tmp_path: Path) -> 
         "two_part_code_length_bits"
     ]
 
-    assert number["samples"] == Digits().test
+    assert number["n"] == Digits().test
     assert number["value"] < 64 * math.log2(17)  # what 64 levels of 17 take when nothing is known
 
 
@@ -421,7 +448,7 @@ def test_colour_scenes_go_all_the_way_through_the_toy_tokenizer(tmp_path: Path) 
 
     numbers = execute(small, tmp_path)["numbers"]
 
-    assert numbers["two_part_code_length_bits"]["samples"] == 30
-    assert numbers["generation_kernel_distance"]["samples"] == 30
+    assert numbers["two_part_code_length_bits"]["n"] == 30
+    assert numbers["generation_kernel_distance"]["n"] == 30
     kept = checkpoint.load(tmp_path / small.name / small.hash / "samples").tensors
     assert kept["generated"].shape == (30, 3, 8, 8)

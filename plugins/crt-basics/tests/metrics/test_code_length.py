@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from crt_basics.metrics.code_length import fitted_width, residual_bits, unigram_nats
+from crt_basics.metrics import code_length
+from crt_basics.metrics.code_length import entropy_nats, fitted_width, residual_bits
 from crt_basics.metrics.specs import CodeLength
-from crtcore.kinds import Evidence
+from crt_laws import Samples, measured
 
 WIDTHS = st.floats(0.05, 50)
 LEVELS = st.sampled_from((1, 2, 3, 17, 256))
@@ -34,11 +35,11 @@ def noisy(seed: int, count: int, width: float, levels: int) -> tuple[Tensor, Ten
     return level / scale - 1, reconstruction
 
 
-def evidence(**changes: Any) -> Evidence:
+def evidence(**changes: Any) -> Samples:
     train, train_reconstructed = noisy(0, 60, 1.0, 17)
     real, reconstructed = noisy(1, 30, 1.0, 17)
     generator = torch.Generator().manual_seed(2)
-    whole = Evidence(
+    whole = Samples(
         train=train,
         train_reconstructed=train_reconstructed,
         real=real,
@@ -172,7 +173,7 @@ def test_perfect_reconstructions_take_the_least_width() -> None:
 def test_ids_cost_the_nats_of_the_prior_in_bits() -> None:
     given_nats = torch.full((30,), 3 * math.log(2))
 
-    number = CodeLength().build()(evidence(id_nats=given_nats))["id_code_length_bits"]
+    number = measured(CodeLength().build(), evidence(id_nats=given_nats))["id_code_length_bits"]
 
     assert number.value == pytest.approx(3, rel=1e-6)
     assert number.unit == "bits"
@@ -181,7 +182,7 @@ def test_ids_cost_the_nats_of_the_prior_in_bits() -> None:
 def test_the_code_is_ids_and_rest_of_each_sample_with_a_width_from_training_data() -> None:
     given = evidence()
 
-    number = CodeLength().build()(given)["two_part_code_length_bits"]
+    number = measured(CodeLength().build(), given)["two_part_code_length_bits"]
 
     width = fitted_width(given.train, given.train_reconstructed, 17)
     bits = given.id_nats.double() / math.log(2) + residual_bits(given.real, given.reconstructed, 17, width)
@@ -191,11 +192,11 @@ def test_the_code_is_ids_and_rest_of_each_sample_with_a_width_from_training_data
 def test_the_interval_is_students_over_samples() -> None:
     nats = torch.tensor([1.0, 2, 3, 4, 5]).repeat(6) * math.log(2)
 
-    number = CodeLength().build()(evidence(id_nats=nats))["id_code_length_bits"]
+    number = measured(CodeLength().build(), evidence(id_nats=nats))["id_code_length_bits"]
 
     half = 2.0452296 * math.sqrt(60 / 29) / math.sqrt(30)  # 0.975 quantile of t with 29 degrees of freedom, from tables
     assert (number.low, number.high) == pytest.approx((3 - half, 3 + half), rel=1e-6)
-    assert number.samples == 30
+    assert number.n == 30
 
 
 def test_one_sample_has_no_interval() -> None:
@@ -204,13 +205,13 @@ def test_one_sample_has_no_interval() -> None:
         real=given.real[:1], reconstructed=given.reconstructed[:1], ids=given.ids[:1], id_nats=given.id_nats[:1]
     )
 
-    number = CodeLength().build()(one)["two_part_code_length_bits"]
+    number = measured(CodeLength().build(), one)["two_part_code_length_bits"]
 
     assert (number.low, number.high) == (None, None)
 
 
 def test_the_nominal_rate_is_the_length_times_the_bits_of_an_id() -> None:
-    numbers = CodeLength().build()(evidence())
+    numbers = measured(CodeLength().build(), evidence())
 
     assert numbers["nominal_rate_bits"].value == 3 * 3
 
@@ -220,7 +221,7 @@ def test_the_unigram_entropy_is_of_the_ids_that_are_there() -> None:
     given = evidence()
     few = given._replace(real=given.real[:4], reconstructed=given.reconstructed[:4], id_nats=given.id_nats[:4], ids=ids)
 
-    number = CodeLength().build()(few)["unigram_entropy_bits"]
+    number = measured(CodeLength().build(), few)["unigram_entropy_bits"]
 
     assert number.value == pytest.approx(8 / 4 * (0.5 * 1 + 4 * 0.125 * 3))
 
@@ -236,7 +237,7 @@ def test_the_code_bounds_what_the_data_costs_when_everything_is_summed() -> None
         ids=ids[:, None], id_nats=-prior.log()[ids], vocabulary=2, levels=3,
     )  # fmt: skip
 
-    numbers = CodeLength().build()(given)
+    numbers = measured(CodeLength().build(), given)
 
     width = fitted_width(images, reconstructed, 3)
     bits = given.id_nats / math.log(2) + residual_bits(images, reconstructed, 3, width)
@@ -247,13 +248,13 @@ def test_the_code_bounds_what_the_data_costs_when_everything_is_summed() -> None
 
 def test_data_without_levels_is_refused() -> None:
     with pytest.raises(ValueError, match="code-length: expected data with levels"):
-        CodeLength().build()(evidence(levels=None))
+        measured(CodeLength().build(), evidence(levels=None))
 
 
 @pytest.mark.parametrize("value", [0.06, 1.125, -1.125, math.nan])
 def test_data_off_its_levels_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="expected data on 17 levels from -1 to 1"):
-        CodeLength().build()(evidence(real=torch.full((30, 4), value)))
+        measured(CodeLength().build(), evidence(real=torch.full((30, 4), value)))
 
 
 @pytest.mark.parametrize("levels", [17, 256, 65536])
@@ -267,12 +268,35 @@ def test_levels_rounded_to_single_precision_are_on_their_levels(levels: int) -> 
 
 def test_reconstructions_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match="expected finite reconstructions"):
-        CodeLength().build()(evidence(reconstructed=torch.full((30, 4), math.nan)))
+        measured(CodeLength().build(), evidence(reconstructed=torch.full((30, 4), math.nan)))
 
 
 def test_equally_many_ids_of_each_sort_have_the_entropy_of_their_number() -> None:
-    assert unigram_nats(torch.tensor([0, 7, 2, 2, 7, 0])) == pytest.approx(math.log(3), rel=1e-12)
+    assert entropy_nats(torch.tensor([2, 0, 2, 0, 2])) == pytest.approx(math.log(3), rel=1e-12)
 
 
 def test_one_sort_of_id_has_no_entropy() -> None:
-    assert unigram_nats(torch.tensor([5, 5])) == 0
+    assert entropy_nats(torch.tensor([0, 2])) == 0
+
+
+def test_the_width_is_fitted_to_a_bounded_number_of_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_length, "FITTED", 4 * 25 + 3)
+    metric, seen = CodeLength().build(), list[int]()
+    train = evidence().fitting()
+    data = train.data
+
+    metric.fit(train._replace(data=lambda rows: seen.extend(rows.tolist()) or data(rows)))
+
+    chosen = seen[2:]  # after the sizes of the first, and of the first of these
+    assert len(set(chosen)) == len(chosen) == 25
+    assert chosen == sorted(chosen)
+    assert max(chosen) >= 25  # not the first ones
+
+
+def test_a_width_of_batches_is_that_of_the_whole() -> None:
+    data, reconstruction = noisy(6, 700, 2.0, 17)  # three batches
+
+    width = fitted_width(data, reconstruction, 17)
+
+    cost = [float(residual_bits(data, reconstruction, 17, each).mean()) for each in (width, width * 1.01, width / 1.01)]
+    assert cost[0] == min(cost)

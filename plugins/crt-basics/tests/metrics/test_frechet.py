@@ -13,11 +13,11 @@ from scipy.linalg import sqrtm
 from torch import Tensor
 
 from crt_basics.metrics import frechet
-from crt_basics.metrics.compared import FLOORS
-from crt_basics.metrics.frechet import frechet_distance
+from crt_basics.metrics.compared import FLOORS, floors
+from crt_basics.metrics.frechet import Gaussian, distance, frechet_distance
 from crt_basics.metrics.specs import Frechet
-from crt_basics.metrics.whitened import Whitened
-from crtcore.kinds import Evidence
+from crt_basics.metrics.whitened import whitened
+from crt_laws import Samples, measured
 
 SEEDS = st.integers(0, 2**32)
 
@@ -39,13 +39,13 @@ def fitted(seed: int, root: Tensor, mean: Tensor | float = 0.0) -> Tensor:
     return white @ root.T + mean
 
 
-def evidence(**changes: Tensor) -> Evidence:
+def evidence(**changes: Tensor) -> Samples:
     ids = torch.zeros(40, 1, dtype=torch.int64)
     parts = {
         name: normal(seed, count, 1, 2, 3)
         for seed, (name, count) in enumerate({"train": 90, "real": 40, "reconstructed": 40, "generated": 40}.items())
     } | changes
-    return Evidence(
+    return Samples(
         **parts, train_reconstructed=parts["train"], ids=ids, id_nats=torch.zeros(40), vocabulary=2, levels=None
     )
 
@@ -135,24 +135,53 @@ def test_equal_collections_are_at_distance_zero(count: int) -> None:
 def test_every_distance_is_of_equally_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, int]] = []
 
-    def spy(one: Tensor, other: Tensor) -> float:
-        seen.append((len(one), len(other)))
+    def spy(one: Gaussian, other: Gaussian) -> float:
+        seen.append((one.count, other.count))
         return 1.0
 
-    monkeypatch.setattr(frechet, "frechet_distance", spy)
+    monkeypatch.setattr(frechet, "distance", spy)
 
-    numbers = Frechet(dimensions=3).build()(evidence())
+    numbers = measured(Frechet(dimensions=3).build(), evidence())
 
     assert seen == [(40, 40)] * (2 + FLOORS)
-    assert [number.samples for number in numbers.values()] == [40] * 3
+    assert [number.n for number in numbers.values()] == [40] * 3
+
+
+@settings(deadline=None, max_examples=50)
+@given(SEEDS, st.integers(1, 60), st.integers(1, 8))
+def test_gaussians_of_batches_are_at_the_distance_of_the_whole(seed: int, size: int, dimensions: int) -> None:
+    one, other = normal(seed, 60, dimensions) + 1e3, 2 * normal(seed + 1, 60, dimensions)
+    left, right = Gaussian(), Gaussian()
+
+    for gaussian, data in ((left, one), (right, other)):
+        for batch in torch.split(data, size):
+            gaussian.update(batch)
+
+    assert distance(left, right) == pytest.approx(frechet_distance(one, other), rel=1e-10)
+
+
+def test_numbers_of_batches_are_those_of_whole_collections() -> None:
+    """As computed until metrics took batches: features of everything, and floors from an order of noise."""
+    given_samples = evidence()
+    train = given_samples.fitting()
+    features = whitened(train, 4)
+    known = features(given_samples.train)
+    real, made = features(given_samples.real), features(given_samples.generated)
+
+    numbers = measured(Frechet(dimensions=4).build(), given_samples, torch.arange(40).split(7))
+
+    floor = sum(frechet_distance(real, known[rows]) for rows in floors(train)) / FLOORS
+    assert numbers["generation_frechet"].value == pytest.approx(frechet_distance(real, made), rel=1e-10)
+    assert numbers["frechet_floor"].value == pytest.approx(floor, rel=1e-10)
 
 
 def test_the_floor_is_of_training_samples_alone() -> None:
     far = evidence(real=normal(1, 40, 1, 2, 3) + 100)
 
-    numbers = Frechet(dimensions=6).build()(far)
+    numbers = measured(Frechet(dimensions=6).build(), far)
 
-    moved = Whitened(far.train, 6)(torch.full((1, 1, 2, 3), 100.0)) - Whitened(far.train, 6)(torch.zeros(1, 1, 2, 3))
+    features = whitened(far.fitting(), 6)
+    moved = features(torch.full((1, 1, 2, 3), 100.0)) - features(torch.zeros(1, 1, 2, 3))
     assert numbers["frechet_floor"].value == pytest.approx(float(moved.square().sum()), rel=0.05)
 
 
@@ -160,8 +189,8 @@ def test_the_floor_is_the_same_for_every_arm() -> None:
     metric = Frechet(dimensions=4).build()
 
     one, other = (
-        metric(evidence()),
-        metric(evidence(reconstructed=normal(8, 40, 1, 2, 3), generated=torch.zeros(40, 6))),
+        measured(metric, evidence()),
+        measured(metric, evidence(reconstructed=normal(8, 40, 1, 2, 3), generated=torch.zeros(40, 6))),
     )
 
     assert one["frechet_floor"] == other["frechet_floor"]
@@ -177,7 +206,7 @@ def test_perfect_reconstructions_reach_zero_and_perfect_draws_the_floor() -> Non
     gaps = []
     for trial in range(400):
         train, real, generated = torch.split(normal(1000 + trial, 2080, 1, 2, 3), [2000, 40, 40])
-        numbers = metric(evidence(train=train, real=real, reconstructed=real, generated=generated))
+        numbers = measured(metric, evidence(train=train, real=real, reconstructed=real, generated=generated))
         assert numbers["reconstruction_frechet"].value < 1e-12
         gaps.append(numbers["generation_frechet"].value - numbers["frechet_floor"].value)
 
@@ -187,12 +216,12 @@ def test_perfect_reconstructions_reach_zero_and_perfect_draws_the_floor() -> Non
 
 def test_too_few_held_out_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="expected at least 41 held-out samples and as many training samples"):
-        Frechet(dimensions=40).build()(evidence())
+        measured(Frechet(dimensions=40).build(), evidence())
 
 
 def test_fewer_training_than_held_out_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="got 40 and 39"):
-        Frechet(dimensions=2).build()(evidence(train=normal(0, 39, 1, 2, 3)))
+        measured(Frechet(dimensions=2).build(), evidence(train=normal(0, 39, 1, 2, 3)))
 
 
 def test_more_dimensions_than_the_data_has_are_refused() -> None:
@@ -200,14 +229,23 @@ def test_more_dimensions_than_the_data_has_are_refused() -> None:
     flat[..., 0] = 1
 
     with pytest.raises(ValueError, match="expected at most 4 dimensions for this data, got 5"):
-        Frechet(dimensions=5).build()(evidence(train=flat))
+        measured(Frechet(dimensions=5).build(), evidence(train=flat))
 
 
 def test_another_number_of_draws_is_refused() -> None:
+    metric, samples = Frechet(dimensions=2).build(), evidence()
+    metric.fit(samples.fitting())
+    batch = samples.batch(torch.arange(40))
+
     with pytest.raises(ValueError, match="expected 40 samples for generation, got 39"):
-        Frechet(dimensions=2).build()(evidence(generated=normal(0, 39, 1, 2, 3)))
+        metric.update(batch._replace(generated=batch.generated[:39]))
+
+
+def test_fewer_samples_than_were_announced_are_refused() -> None:
+    with pytest.raises(ValueError, match="frechet: expected 40 held-out samples, got 39"):
+        measured(Frechet(dimensions=2).build(), evidence(), [torch.arange(39)])
 
 
 def test_draws_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match="expected finite samples for generation"):
-        Frechet(dimensions=2).build()(evidence(generated=torch.full((40, 1, 2, 3), torch.nan)))
+        measured(Frechet(dimensions=2).build(), evidence(generated=torch.full((40, 1, 2, 3), torch.nan)))

@@ -9,7 +9,7 @@ from typing import ClassVar
 import attrs
 
 from crtcore.kinds import DatasetSpec
-from crtcore.spec import at_least
+from crtcore.spec import FILES, at_least
 
 
 @attrs.frozen(kw_only=True)
@@ -25,9 +25,9 @@ class MetaMath(DatasetSpec):
     implementation: ClassVar[str] = "crt_latent.metamath.dataset:MetaMathTraces"
     form: ClassVar[str] = "trace"
 
-    file: str
+    file: str = attrs.field(metadata=FILES)
     """Path of a JSON list of objects with `query`, `response` and `original_question`."""
-    tokenizer: str
+    tokenizer: str = attrs.field(metadata=FILES)
     """Folder of a model with a `tokenizer.json`."""
     length: int = attrs.field(default=1024, validator=at_least(8))
     """The most ids of a trace, its three delimiters included."""

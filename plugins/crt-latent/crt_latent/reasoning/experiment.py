@@ -3,53 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional
 
-from crt_latent.mixing.alphabet import Alphabet
-from crt_latent.mixing.mixed import Chunking
-from crt_latent.mixing.replacement import Occasion
 from crt_latent.reasoning.answers import Answers, Solver
 from crt_latent.reasoning.budget import Budget, budget, step_seconds
-from crt_latent.reasoning.codes import hashed, learned, shuffled
 from crt_latent.reasoning.forms import Form
 from crt_latent.reasoning.health import health
 from crt_latent.reasoning.numbers import counted, measured
 from crt_latent.reasoning.spec import LatentReasoning
+from crt_latent.reasoning.training import rows
 from crt_latent.tasks.task import Task
-from crt_latent.traces import Trace, delimiters, lengths, loss_weights, split_trace
+from crt_latent.traces import delimiters, lengths, split_trace
 from crt_run.training.ids import spread
-from crt_run.training.losses import Loss
-from crt_run.training.order import batch_at, seeded, step_noise
-from crt_run.training.stages import TOKENIZER, build_dataset, compression, trained_tokenizer
-from crt_run.training.trainer import Part, fit
-from crtcore import Noise
+from crt_run.training.objective import Inputs, built, trained
+from crt_run.training.stages import build_dataset
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Findings, Measurement, Row, Run
-from crtcore.likelihood import nats
 
 if TYPE_CHECKING:
     from crtcore.kinds import Plan
 
 BUDGETED = 32
 """Steps, evenly spaced over the training, whose ids are counted for the budget."""
-READS = ("experiment.trace", "experiment.codes", "experiment.replacement", "experiment.ceilings")
-"""Fields that the form of the rows depends on."""
-
-
-class Material(NamedTuple):
-    """Parts of traces, and the codes of their steps."""
-
-    trace: Trace
-    codes: Int[Tensor, "b z"]
-
-    def at(self, rows: Int[Tensor, " b"]) -> Material:
-        """Returns some rows."""
-        return Material(Trace(*(part[rows] for part in self.trace)), self.codes[rows])
 
 
 class ReasoningExperiment:
@@ -68,16 +48,20 @@ class ReasoningExperiment:
             raise RunError("latent-reasoning: expected a dataset that checks answers, got one that does not")
         numbers: dict[str, Measurement] = {}
         tokenizer, cost = None, Budget(0.0, 0.0, 0.0)
-        if self.spec.trains("tokenizer"):
-            tokenizer = trained_tokenizer(plan, run, dataset)
+        *first, last = plan.stages
+        for stage in first:
+            before = Inputs(stage, dataset, run=run)
+            tokenizer = trained(before)
             numbers |= health(dataset, tokenizer, run.device)
             run.record(
                 {"stage": "codes", "step": 1, "steps": 1, **{name: each.value for name, each in numbers.items()}}
             )
-            cost = self._tokenizer_budget(plan, run, dataset)
-        form = self._form(plan, dataset, tokenizer)
-        material = self._material(plan, run, dataset, tokenizer, form)
-        prior, spent = self._prior(plan, run, form, material)
+            cost = self._budget(before, self._tokenizer_ids(plan, dataset))
+        inputs = Inputs(last, dataset, {"tokenizer": tokenizer}, run)
+        material = inputs.material
+        form, prior = material.form, trained(inputs)
+        steps = spread(last.training.steps, BUDGETED).tolist()
+        spent = self._budget(inputs, sum(mean_length(rows(inputs, step)) for step in steps) / len(steps))
         if run.stopping():
             raise Stopped
         solver = Solver(
@@ -95,79 +79,16 @@ class ReasoningExperiment:
         points = [self._row(form, *each) for each in sorted(by_replaced.items())]
         return Findings(totals, points, outcomes=outcomes)
 
-    def _form(self, plan: Plan, dataset: Any, tokenizer: Any) -> Form:
-        """Returns the form of the rows.
+    def _budget(self, inputs: Inputs, ids: float) -> Budget:
+        """Measures the budget of a stage on an untrained copy, with `ids` ids an example."""
+        objective, training = built(inputs), inputs.stage.training
+        seconds = step_seconds(training, objective.loss, [part.module for part in objective.parts.values()])
+        return budget(training, ids, seconds)
 
-        Raises: RunError if codes are continuous or do not divide a chunk, or there are no fillers to strip.
-        """
-        tokenizer_spec = plan.parts["tokenizer"]
-        codes = plan.parts["bottleneck"].build().vocabulary
-        if codes is None:
-            raise RunError("latent-reasoning: expected a discrete bottleneck, got a continuous one")
-        each = tokenizer_spec.chunk // tokenizer_spec.rate * (tokenizer.share if tokenizer else 1)
-        if tokenizer_spec.chunk % each:
-            raise RunError(
-                f"latent-reasoning: expected a number of codes that divides a chunk of {tokenizer_spec.chunk} ids, "
-                f"got {each}; "
-                "take a bottleneck with fewer codes for each feature"
-            )
-        fillers = tuple(getattr(dataset, "fillers", ()))
-        if self.spec.trace == "stripped" and not fillers:
-            raise RunError("latent-reasoning: expected a dataset with fillers to strip, got one without")
-        return Form(
-            self.spec,
-            Chunking(tokenizer_spec.chunk, tokenizer_spec.chunk // each),
-            Alphabet(dataset.vocabulary, codes),
-            fillers,
-            Noise(plan.seed, "which chunks are replaced"),
-            dataset.take("train", torch.zeros(1, dtype=torch.int64)).data.shape[1],
-        )
-
-    def _material(self, plan: Plan, run: Run, dataset: Any, tokenizer: Any, form: Form) -> Material:
-        """Returns the training problems."""
-        data = dataset.take("train", spread(dataset.sizes["train"])).data
-        trace = split_trace(data, form.alphabet.text)
-        codes = trace.steps[:, :0]
-        if tokenizer is not None:
-            codes = learned(dataset, tokenizer, "train", run.device)
-            if self.spec.codes == "shuffled":
-                codes = shuffled(codes, plan.seed)
-        elif self.spec.trace == "latent":
-            codes = hashed(trace.steps, form.chunking, form.alphabet.codes)
-        return Material(trace, codes)
-
-    def _prior(self, plan: Plan, run: Run, form: Form, material: Material) -> tuple[Any, Budget]:
-        """Trains the prior, and returns it with its budget."""
-        training, size = plan.training["prior"], len(material.codes)
-        order = Noise(plan.seed, "order of the prior's batches")
-        with seeded(plan.seed, "prior"):
-            prior = plan.parts["prior"].build(form.alphabet.size, form.width, None).to(run.device)
-
-        def rows(step: int, progress: float) -> Int[Tensor, "b n"]:
-            chosen = batch_at(order, size, training.batch, step)
-            epochs = (step * training.batch + torch.arange(training.batch)) // size
-            return form.rows(*material.at(chosen), Occasion(chosen, epochs, progress)).to(run.device)
-
-        def objective(step: int, progress: float) -> Loss:
-            ids = rows(step, progress)
-            loss_mask = loss_weights(ids, form.alphabet.text)
-            own = step_noise(plan.seed, "prior", step, len(ids), run.device)
-            return Loss(nats(prior, ids, None, loss_mask, noise=own).sum() / loss_mask.sum(), {})
-
-        learned_first = TOKENIZER if self.spec.trains("tokenizer") else ("seed", "dataset", "tokenizer", "bottleneck")
-        with run.stage("prior", (*learned_first, *READS, "prior", "training.prior")) as stage:
-            fit(stage, {"prior": Part(prior, training.optimizer)}, training, objective)
-        steps = spread(training.steps, BUDGETED).tolist()
-        mean = sum(float(lengths(rows(step, step / training.steps)).double().mean()) for step in steps) / len(steps)
-        return prior.eval(), budget(training, mean, step_seconds(training, objective, [prior]))
-
-    def _tokenizer_budget(self, plan: Plan, run: Run, dataset: Any) -> Budget:
-        """Measures the budget of training the tokenizer with its regularisers, on an untrained one."""
-        training = plan.training["tokenizer"]
-        _, parts, objective = compression(plan, run, dataset)
-        data = dataset.take("train", spread(dataset.sizes["train"], training.batch)).data
-        seconds = step_seconds(training, objective, [part.module for part in parts.values()])
-        return budget(training, float(lengths(data).double().mean()), seconds)
+    def _tokenizer_ids(self, plan: Plan, dataset: Any) -> float:
+        """The mean ids of an example of the tokenizer's."""
+        size = plan.training["tokenizer"].batch
+        return mean_length(dataset.take("train", spread(dataset.sizes["train"], size)).data)
 
     def _evaluate(
         self, run: Run, dataset: Any, solver: Solver, form: Form
@@ -204,3 +125,8 @@ class ReasoningExperiment:
         spec = self.spec
         form_label = f"{spec.replacement}, {spec.codes} codes, {form.chunking.rate} ids each"
         return Row({"form": form_label, "replaced": replaced}, numbers)
+
+
+def mean_length(ids: Int[Tensor, "b n"]) -> float:
+    """The mean number of ids of a row."""
+    return float(lengths(ids).double().mean())

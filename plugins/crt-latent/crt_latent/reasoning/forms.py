@@ -15,7 +15,6 @@ from torch import Tensor
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.mixing.mixed import Chunking, mixed, whole_chunks
 from crt_latent.mixing.replacement import Occasion, curriculum, everything, poisson, randomised
-from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.traces import Trace, between, compact, join_trace, lengths
 from crtcore import Noise
 
@@ -26,7 +25,11 @@ FIRST, LAST = 0.1, 0.7
 class Form(NamedTuple):
     """The form of one arm."""
 
-    spec: LatentReasoning
+    trace: str
+    """As in `LatentReasoning.trace`."""
+    replacement: str
+    """As in `LatentReasoning.replacement`."""
+    ceilings: tuple[int, ...]
     chunking: Chunking
     alphabet: Alphabet
     fillers: Sequence[int]
@@ -41,7 +44,7 @@ class Form(NamedTuple):
 
     def _steps(self, trace: Trace, codes: Int[Tensor, "b z"], occasion: Occasion) -> Int[Tensor, "b c"]:
         steps = trace.steps
-        match self.spec.trace:
+        match self.trace:
             case "answer-only":
                 return steps[:, :0]
             case "stripped":
@@ -57,8 +60,8 @@ class Form(NamedTuple):
 
     def _chosen(self, trace: Trace, occasion: Occasion) -> Bool[Tensor, "b j"]:
         """Chooses the chunks that become codes."""
-        whole, length, ceilings = whole_chunks(trace.steps, self.chunking), self.chunking.length, self.spec.ceilings
-        match self.spec.replacement:
+        whole, length, ceilings = whole_chunks(trace.steps, self.chunking), self.chunking.length, self.ceilings
+        match self.replacement:
             case "all":
                 return everything(whole, occasion)
             case "curriculum":

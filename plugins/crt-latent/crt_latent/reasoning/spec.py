@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import attrs
 
 from crt_latent.text_chunks.spec import TextChunks
-from crtcore.kinds import ExperimentSpec, Figure, Role
+from crt_run.training.plans import tokenizer_stage
+from crtcore.kinds import ExperimentSpec, Figure, Role, StagePlan
 from crtcore.spec import at_least, each
 
 if TYPE_CHECKING:
-    from crtcore.kinds import Outline, Plan, Step
+    from crtcore.kinds import Plan
+
+
+def has_learned_codes(trace: str, codes: str) -> bool:
+    """Whether an arm's codes are those of a trained tokenizer."""
+    return trace == "latent" and codes != "hash"
 
 
 @attrs.frozen(kw_only=True)
@@ -50,18 +56,20 @@ class LatentReasoning(ExperimentSpec):
     tested: int = attrs.field(default=0, validator=at_least(0))
     """Number of test problems; 0 is all."""
 
-    def trains(self, stage: str) -> bool:
-        """Returns whether a run trains a stage: the tokenizer if codes are learned, and the prior."""
-        return stage != "tokenizer" or (self.trace == "latent" and self.codes != "hash")
-
-    def step(self, stage: str, plan: Plan, data: Outline) -> Step | None:
-        """Returns a step of the prior over rows of the longest trace, with codes and brackets in its vocabulary."""
-        if stage != "prior":
-            return None
-        from crt_cost.stages import modelling
-
-        alphabet = (data.vocabulary or 0) + (plan.parts["bottleneck"].build().vocabulary or 0) + 2
-        return modelling(plan.parts["prior"], stage, plan.training["prior"], data, (alphabet, data.shape[-1]))
+    def stage_plans(self, plan: Plan) -> list[StagePlan]:
+        """The tokenizer, if codes are learned, and the prior."""
+        first = [tokenizer_stage(plan)] if has_learned_codes(self.trace, self.codes) else []
+        fields = ("trace", "codes", "replacement", "ceilings")
+        prior = StagePlan(
+            "prior", plan, plan.training["prior"],
+            reads=(
+                "seed", "dataset", "tokenizer", "bottleneck", *(f"experiment.{field}" for field in fields),
+                "prior", "training.prior",
+            ),
+            objective="crt_latent.reasoning.training:prior_objective",
+            material="crt_latent.reasoning.training:material", after=tuple(first),
+        )  # fmt: skip
+        return [*first, prior]
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Yields parts that do not fit: data without traces, other tokenizers, pretrained priors, drafts."""

@@ -12,9 +12,9 @@ from crt_cost.stages import costs, outlined
 from crt_run.runs.execute import execute
 from crt_run.runs.records import RECORDS, read_json, read_records
 from crtcore import discover
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import RunError, Stopped
+from crtcore.errors import RunError, SpecError, Stopped
 from crtcore.kinds import Plan
 
 EXPERIMENT: dict[str, Any] = {"use": "latent-reasoning", "tested": 5, "ceilings": [0, 8, 16]}
@@ -55,9 +55,9 @@ def latent(runs: Path) -> dict[str, Any]:
 
 
 def test_a_latent_arm_has_a_point_for_every_number_of_chunks(latent: dict[str, Any]) -> None:
-    assert [point["replaced"] for point in latent["points"]] == [0, 8, 16]
-    assert [point["latent_tokens"]["mean"] for point in latent["points"]] == [0, 2, 4]
-    assert [point["closed_by_force"]["mean"] for point in latent["points"]] == [0, 1, 1]
+    assert [point["labels"]["replaced"] for point in latent["points"]] == [0, 8, 16]
+    assert [point["numbers"]["latent_tokens"]["value"] for point in latent["points"]] == [0, 2, 4]
+    assert [point["numbers"]["closed_by_force"]["value"] for point in latent["points"]] == [0, 1, 1]
 
 
 def test_outcomes_of_each_problem_are_reported(latent: dict[str, Any]) -> None:
@@ -78,7 +78,7 @@ def test_all_arms_report_the_same_numbers(latent: dict[str, Any], runs: Path) ->
     for name in ("accuracy", "tokens", "latent_tokens", "text_tokens", "saving_mechanical"):
         number = latent["numbers"][name]
         assert number["low"] <= number["value"] <= number["high"]
-        assert number["samples"] == 5
+        assert number["n"] == 5
 
 
 def test_arms_of_one_rate_share_their_tokenizer_and_a_hash_needs_none(latent: dict[str, Any], runs: Path) -> None:
@@ -185,7 +185,7 @@ def test_all_tasks_are_answered(dataset: dict[str, Any], tmp_path: Path) -> None
     result = execute(plan(dataset=dataset | sizes, tokenizer=chunks), tmp_path)
 
     assert result["numbers"]["tokens"]["value"] > 0
-    assert result["points"][1]["latent_tokens"]["mean"] == 2
+    assert result["points"][1]["numbers"]["latent_tokens"]["value"] == 2
 
 
 def test_a_task_without_fillers_has_nothing_to_strip(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ CODES = torch.tensor([[0, 1, 2, 3, -1], [3, 2, 1, -1, -1]])
 def form(**fields: Any) -> Form:
     """Chunks of four ids with a code for every two."""
     spec = LatentReasoning(**fields)
-    return Form(spec, Chunking(4, 2), ALPHABET, FILLERS, Noise(0, "which"), 24)
+    return Form(spec.trace, spec.replacement, spec.ceilings, Chunking(4, 2), ALPHABET, FILLERS, Noise(0, "which"), 24)
 
 
 def steps(progress: float = 0.0, **fields: Any) -> list[list[int]]:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from crtcore.cli.console import answer, as_json, needs, overrides, reports_errors, say, spec_file, warn
-from crtcore.compose.document import Problem, SpecError
-from crtcore.compose.plan import load
-from crtcore.compose.study import Study
-from crtcore.errors import in_one_line
+from crtcore.errors import Problem, SpecError, in_one_line
 from crtcore.registry import answers, discover
+
+if TYPE_CHECKING:
+    from crtcore.compose.study import Study
 
 runs_folder = click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs."
 )
 quiet = click.option("--quiet", is_flag=True, help="Print plain lines instead of a progress bar.")
+fresh = click.option("--fresh", is_flag=True, help="Do again what other versions of the code made.")
 
 
 @click.command()
@@ -27,12 +29,15 @@ quiet = click.option("--quiet", is_flag=True, help="Print plain lines instead of
 @runs_folder
 @as_json
 @quiet
+@fresh
 @reports_errors
-def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> int:
+def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool, fresh: bool) -> int:
     """Run a spec file, or resume it where it stopped; print its result."""
+    from crtcore.compose.plan import load
+
     registry = discover()
     warn(registry)
-    return _study(load(spec, registry, overrides), runs, as_json=as_json, quiet=quiet)
+    return _study(load(spec, registry, overrides), runs, as_json=as_json, quiet=quiet, fresh=fresh)
 
 
 @click.command()
@@ -41,9 +46,12 @@ def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet
 @runs_folder
 @as_json
 @quiet
+@fresh
 @reports_errors
-def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool) -> int:
+def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool, fresh: bool) -> int:
     """Run every point of a spec file's [sweep]; as `run`, but requires a [sweep]."""
+    from crtcore.compose.plan import load
+
     registry = discover()
     warn(registry)
     study = load(spec, registry, overrides)
@@ -51,10 +59,10 @@ def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, qui
         raise SpecError(
             [Problem(str(spec), ("sweep",), f"expected a table, got none; `crt run {spec}` runs one point")]
         )
-    return _study(study, runs, as_json=as_json, quiet=quiet)
+    return _study(study, runs, as_json=as_json, quiet=quiet, fresh=fresh)
 
 
-def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
+def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool, fresh: bool) -> int:
     """Runs a study, prints its numbers and the files that plugins made; returns 1 if a point has no result.
 
     Raises: RunError if no point has a result.
@@ -62,12 +70,14 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool) -> int:
     needs("run", "torch", "scipy", "safetensors", "filelock")
     from crt_run.cli.watch import Watch
     from crt_run.present.results import print_results
+    from crt_run.runs.contents import identified
     from crt_run.runs.run import address
     from crt_run.sweeps import sweep
     from crt_run.sweeps.summary import gather
 
+    study = identified(study, runs)
     with Watch(study, quiet=quiet or as_json) as watch:
-        ended = sweep.run(study, runs, watch)
+        ended = sweep.run(study, runs, watch, fresh=fresh)
     problem = sweep.failed(study, ended)
     folder = gather(study, runs, ended) if study.swept else address(study.points[0].plan, runs)
     if problem and not ended.results:

@@ -22,11 +22,12 @@ class Watch:
     def __init__(self, study: Study, *, quiet: bool) -> None:
         self.study = study
         self.steps = {
-            index: point.plan.experiment.training_steps(point.plan) for index, point in enumerate(study.points)
+            index: sum(stage.steps for stage in point.plan.stages) for index, point in enumerate(study.points)
         }
         self.console = Console(stderr=True)
         self.plain = quiet or not self.console.is_terminal
         self.done = 0
+        self.notes: set[str] = set()
         self.tasks: dict[int, TaskID] = {}
         self.last: dict[int, float] = {}
         self.reached: dict[tuple[int, str], int] = {}
@@ -54,6 +55,9 @@ class Watch:
             self._reading(index, event)
         elif event["event"] == "finished":
             self._finished(index, event)
+        elif event["event"] == "note" and event["text"] not in self.notes:
+            self.notes.add(event["text"])  # points share stages
+            say(f"{self._name(index)}: {event['text']}")
 
     def _name(self, index: int) -> str:
         point = self.study.points[index]

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from crt_run.present.tables import change, crosses, label, short
+from crt_run.runs.numbers import number
+from crtcore.compose.study import labels
 
 
 def sentences(values: Mapping[str, Any]) -> list[str]:
@@ -19,21 +21,22 @@ def sentences(values: Mapping[str, Any]) -> list[str]:
 
 def gap(curves: Mapping[str, Any]) -> str:
     """Which of two curves is lower, and where; or that they tie or cannot be compared."""
-    number, across = label(curves["number"]), label(curves["across"])
-    where = f" at {', '.join(curves['grid'])}" if curves["grid"] else ""
+    name, across = label(curves["number"]), label(curves["across"])
+    settings = [*labels(curves["settings"]), *labels(curves["labels"])]
+    where = f" at {', '.join(settings)}" if settings else ""
     pair = f"{curves['arm']} against {curves['against']}{where}"
     if curves["low"] is None:
-        return f"{pair}: {number} is not compared, as the curves share no range of {across}"
+        return f"{pair}: {name} is not compared, as the curves share no range of {across}"
     span = f"{across} {short(curves['low'])} to {short(curves['high'])}"
     difference = curves["difference"]
     if difference is None:
-        return f"{pair}: {number} is not compared, as no seed has both curves"
-    if difference["low"] is None:
-        return f"{pair}, {span}: {number} {change(difference)} in the mean; undecided, as one seed has no interval"
+        return f"{pair}: {name} is not compared, as no seed has both curves"
+    if number(difference).low is None:
+        return f"{pair}, {span}: {name} {change(difference)} in the mean; undecided, as one seed has no interval"
     if crosses(difference):
-        verdict = f"a tie in the mean, {number} {change(difference)}"
+        verdict = f"a tie in the mean, {name} {change(difference)}"
     else:
-        verdict = f"{number} {'lower' if difference['mean'] < 0 else 'higher'} in the mean, {change(difference)}"
+        verdict = f"{name} {'lower' if difference['value'] < 0 else 'higher'} in the mean, {change(difference)}"
     return f"{pair}, {span}: {verdict}; {_stretches(curves, across)}"
 
 

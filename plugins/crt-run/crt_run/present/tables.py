@@ -8,13 +8,14 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from crt_run.sweeps.points import parted
+from crt_run.runs.numbers import number
+from crtcore.compose import study
 
 
 def comparison(sweep: Mapping[str, Any]) -> Table:
     """A row for each number and a column for each arm: mean, half width over seeds, and the paired difference."""
     arms = sweep["arms"]
-    seeds = max(number["seeds"] for numbers in arms.values() for number in numbers.values())
+    seeds = max(number(each).n for numbers in arms.values() for each in numbers.values())
     table = Table(
         title=f"{sweep['name']}: mean ± half of the 95 % interval over {seeds} seeds",
         caption=f"second line: paired difference from {sweep['baseline']} (seeds that agree on its sign)",
@@ -37,80 +38,97 @@ def single(result: Mapping[str, Any]) -> Table:
     table.add_column("value", justify="right")
     table.add_column("95 % over samples", justify="right")
     table.add_column("unit")
-    for name, number in result["numbers"].items():
-        low, high = number.get("low"), number.get("high")
-        span = "" if low is None else f"{short(low)} to {short(high)}"
-        table.add_row(label(name), short(number["value"]), span, number["unit"])
+    for name, each in result["numbers"].items():
+        value, unit, *_ = number(each)
+        table.add_row(label(name), short(value), span(each), unit)
     return table
 
 
 def points(values: Mapping[str, Any]) -> Table:
     """A row for each point of a run or sweep: its labels, then the mean and half width of its numbers."""
     rows = values["points"]
-    names, numbers = labels(rows), measured(rows)
+    names, numbers, gathered = columns(rows), measured(rows), "seeds" in rows[0]
     title = "points: mean ± half of the 95 % interval, over seeds if there are several"
     table = Table(title=title, title_justify="left")
     for name in names:
         table.add_column(name)
     for name, unit in numbers.items():
         table.add_column(Text.assemble(label(name), (f"\n{unit}", "dim")), justify="right")
-    if gathered := "arm" in rows[0]:
+    if gathered:
         table.add_column("seeds", justify="right")
     for point in rows:
-        cells = [str(point.get(name, "")) for name in names]
-        cells += [spread(point[name]) if name in point else "" for name in numbers]
-        table.add_row(*map(Text, [*cells, *([str(seeds(point))] if gathered else [])]))
+        cells = [str(place(point).get(name, "")) for name in names]
+        cells += [spread(point["numbers"][name]) if name in point["numbers"] else "" for name in numbers]
+        table.add_row(*map(Text, [*cells, *([str(point["seeds"])] if gathered else [])]))
     return table
 
 
-def labels(points: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names of the labels of points."""
-    return list(dict.fromkeys(name for point in points for name in parted(point)[0]))
+def place(point: Mapping[str, Any]) -> dict[str, Any]:
+    """What identifies a point: arm and settings if it is a sweep's, then its labels.
+
+    An arm or a setting with the name of a label is called `sweep's NAME`; tables, arrays and booleans become text.
+    """
+    labels: dict[str, Any] = point["labels"]
+    settings = {path: _scalar(value) for path, value in point.get("settings", {}).items()}
+    own = ({"arm": point["arm"]} if "arm" in point else {}) | settings
+    return {(f"sweep's {name}" if name in labels else name): value for name, value in own.items()} | labels
+
+
+def _scalar(value: Any) -> str | int | float:
+    return value if type(value) in (int, float, str) else study.label(value)
+
+
+def columns(points: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of what tells points apart."""
+    return list(dict.fromkeys(name for point in points for name in place(point)))
 
 
 def measured(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Every number of the points with its unit."""
-    return {name: number["unit"] for point in points for name, number in parted(point)[1].items()}
-
-
-def seeds(point: Mapping[str, Any]) -> int:
-    """The largest number of seeds behind a number of a sweep's point."""
-    return max((number["seeds"] for number in parted(point)[1].values()), default=0)
+    return {name: number(each).unit for point in points for name, each in point["numbers"].items()}
 
 
 def units(sweep: Mapping[str, Any]) -> dict[str, str]:
     """Every number of a sweep with its unit, in the order of the runs."""
-    return {name: number["unit"] for numbers in sweep["arms"].values() for name, number in numbers.items()}
+    return {name: number(each).unit for numbers in sweep["arms"].values() for name, each in numbers.items()}
 
 
-def cell(number: Mapping[str, Any] | None) -> Text:
+def cell(values: Mapping[str, Any] | None) -> Text:
     """A number with its interval, and below it the paired difference, bold if its interval excludes 0."""
-    if number is None:
+    if values is None:
         return Text("not measured", "dim")
-    text = Text(spread(number))
-    if difference := number["difference"]:
+    text = Text(spread(values))
+    if difference := values["difference"]:
         text.append(f"\n{change(difference)}", "dim" if crosses(difference) else "bold")
     return text
 
 
 def crosses(difference: Mapping[str, Any]) -> bool:
     """True if the interval contains 0, or there is none."""
-    return difference["low"] is None or difference["low"] <= 0 <= difference["high"]
+    _, _, _, low, high = number(difference)
+    return low is None or high is None or low <= 0 <= high
 
 
 def change(difference: Mapping[str, Any]) -> str:
     """`-4.87 ± 3.55 (5/5)`: a paired difference, and how many seeds agree on its sign."""
-    if difference["low"] == difference["high"] == 0:
+    _, _, seeds, low, high = number(difference)
+    if low == high == 0:
         return "the same"
-    return f"{spread(difference, sign=True)} ({difference['same_sign']}/{difference['seeds']})"
+    return f"{spread(difference, sign=True)} ({difference['same_sign']}/{seeds})"
 
 
-def spread(number: Mapping[str, Any], *, sign: bool = False) -> str:
+def spread(values: Mapping[str, Any], *, sign: bool = False) -> str:
     """`172.3 ± 1.2`; the mean alone if all seeds agree or there is one."""
-    mean = short(number["mean"], sign=sign)
-    if number["low"] is None or number["low"] == number["high"]:
-        return mean
-    return f"{mean} ± {(number['high'] - number['low']) / 2:.{_decimals(number['mean'])}f}"
+    value, _, _, low, high = number(values)
+    if low is None or high is None or low == high:
+        return short(value, sign=sign)
+    return f"{short(value, sign=sign)} ± {(high - low) / 2:.{_decimals(value)}f}"
+
+
+def span(values: Mapping[str, Any]) -> str:
+    """`170.9 to 173.7`: the interval, or nothing if there is none."""
+    _, _, _, low, high = number(values)
+    return "" if low is None or high is None else f"{short(low)} to {short(high)}"
 
 
 def short(value: float, *, sign: bool = False) -> str:
@@ -153,8 +171,8 @@ def verdicts(sweep: Mapping[str, Any]) -> list[str]:
         gap = f": {change(difference)}" if difference else ""
         if both := claim.get("two_level"):
             low, high = (short(both[end], sign=True) for end in ("low", "high"))
-            gap += f"; over seeds and {both['samples']} samples {low} to {high}"
-        where = f" at {', '.join(claim['grid'])}" if claim["grid"] else ""
+            gap += f"; over seeds and {number(both).n} samples {low} to {high}"
+        where = f" at {', '.join(study.labels(claim['settings']))}" if claim["settings"] else ""
         lines.append(
             f"{label(claim['number'])} of {claim['arm']} {claim['expect']} than that of {claim['against']}{where}: "
             f"{claim['verdict']}{gap}"

@@ -100,6 +100,15 @@ def remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def clear(folder: Path) -> None:
+    """Deletes everything in a stage's folder, marks of checkpoints first."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            remove(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def tidy(folder: Path) -> None:
     """Deletes temporary files of killed writers; no other process may be writing to `folder`."""
     for left in folder.glob(f"{_ASIDE}*"):

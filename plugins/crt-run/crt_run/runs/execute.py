@@ -7,7 +7,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,18 @@ import tomli_w
 import torch
 
 from crt_run.runs import checkpoint
+from crt_run.runs.code import code_of, components, difference
+from crt_run.runs.contents import of_plan
 from crt_run.runs.files import write, write_json
+from crt_run.runs.numbers import written_all, written_rows
 from crt_run.runs.provenance import git_state, versions
-from crt_run.runs.records import RESULT, read_json
+from crt_run.runs.records import FORMAT, RECORDS, RESULT, read_json
 from crt_run.runs.run import Run, address, alone
-from crt_run.sweeps.points import finite, flat
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Json, Measurement, Plan, Report
+from crtcore.kinds import Json, Plan, Report
 from crtcore.registry import discover
-
-FORMAT = 1
-"""Version of the run folder's format."""
 
 
 def finished(plan: Plan, runs: Path) -> dict[str, Any] | None:
@@ -41,27 +40,41 @@ def finished(plan: Plan, runs: Path) -> dict[str, Any] | None:
     return read_json(path) if path.is_file() else None
 
 
+def outdated(plan: Plan, runs: Path) -> str:
+    """How the code that made a plan's result differs from what is installed now; empty if it does not."""
+    return difference(read_json(address(plan, runs) / "run.json").get("code", {}), code_of(plan))
+
+
 def execute(
-    plan: Plan, runs: Path, report: Report = lambda event: None, stopping: Callable[[], bool] = lambda: False
-) -> dict[str, Any]:
+    plan: Plan, runs: Path, report: Report = lambda event: None, stopping: Callable[[], bool] = lambda: False,
+    *, fresh: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """Runs a plan from the start or from where it stopped, or reads its result if it is finished.
 
+    A fresh run does again what other code made.
     Raises: RunError if it cannot go on, Stopped after a save if `stopping` returns True.
     """
-    run = Run(plan, runs, report, stopping)
+    plan = of_plan(plan, runs)
+    run = Run(plan, runs, report, stopping, fresh=fresh)
     with alone(run.folder, stopping):
         result = finished(plan, runs)
-        if result is not None:
+        changed = "" if result is None else outdated(plan, runs)
+        if result is not None and not (fresh and changed):
+            if changed:
+                run.note(f"{plan.name}: the result was made by other code ({changed}); --fresh runs it again")
             return result
+        if changed:
+            (run.folder / RECORDS).unlink(missing_ok=True)
         checkpoint.tidy(run.folder)
         started = time.time()
         _describe(run, started, None)
         write(run.folder / "spec.toml", tomli_w.dumps(dict(plan.document)).encode())
         findings = plan.experiment.build()(plan, run)
         _describe(run, started, time.time())
-        result = {"name": plan.name, "hash": plan.hash, "seed": plan.seed, "numbers": _plain(findings.numbers)}
+        result = {"format": FORMAT, "name": plan.name, "hash": plan.hash, "seed": plan.seed}
+        result["numbers"] = written_all(findings.numbers)
         if findings.points:
-            result["points"] = flat(findings.points)
+            result["points"] = written_rows(findings.points)
         if findings.notes:
             result["notes"] = list(findings.notes)
         if findings.outcomes:
@@ -79,7 +92,7 @@ def work(piece: Json, report: Report) -> Json:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     (point,) = study(Document(dict(piece["document"]), {}), discover()).points
     try:
-        result = execute(point.plan, Path(piece["runs"]), report, stop.is_set)
+        result = execute(point.plan, Path(piece["runs"]), report, stop.is_set, fresh=piece["fresh"])
     except Stopped:
         return {"stopped": True}
     except RunError as error:
@@ -94,16 +107,11 @@ def _ours(folder: Path, plan: Plan) -> None:
         raise RunError(f"{folder}: expected a folder; move the file away, or choose another folder with --runs")
     inside = [path.name for path in folder.iterdir() if not path.name.startswith(".tmp-")]
     about = read_json(folder / "run.json") if "run.json" in inside else {}
-    if inside and (about.get("format"), about.get("hash")) != (FORMAT, plan.hash):
+    if inside and about.get("hash") != plan.hash:
         raise RunError(
             f"{folder}: expected a run of {plan.name!r} ({plan.hash}), got something else "
             f"({', '.join(sorted(inside)[:3])}); move it away, or choose another folder with --runs"
         )
-
-
-def _plain(numbers: Mapping[str, Measurement]) -> dict[str, Any]:
-    finite(numbers)
-    return {name: {k: v for k, v in number._asdict().items() if v is not None} for name, number in numbers.items()}
 
 
 def _describe(run: Run, started: float, ended: float | None) -> None:
@@ -114,6 +122,8 @@ def _describe(run: Run, started: float, ended: float | None) -> None:
             "hash": run.plan.hash,
             "seed": run.plan.seed,
             "command": shlex.join(sys.argv),
+            "components": components(run.plan),
+            "code": code_of(run.plan),
             "versions": versions(),
             "python": platform.python_version(),
             "machine": f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",

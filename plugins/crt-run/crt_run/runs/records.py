@@ -11,6 +11,8 @@ from crt_run.runs import files
 from crtcore.errors import RunError
 from crtcore.kinds import Json
 
+FORMAT = 2
+"""Version of a run's JSON files, which each of them holds as `format`."""
 RESULT = "result.json"
 RECORDS = "records.jsonl"
 SAMPLES = "samples"
@@ -49,9 +51,9 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def read_json(path: Path, *expected: str) -> dict[str, Any]:
-    """A JSON file of a run, with the `expected` keys.
+    """A JSON file of a run or sweep in the present format, with the `expected` keys.
 
-    Raises: RunError if it is missing, not readable, or something else.
+    Raises: RunError if it is missing, not readable, of another format, or something else.
     """
     try:
         read = json.loads(path.read_bytes())
@@ -65,5 +67,10 @@ def read_json(path: Path, *expected: str) -> dict[str, Any]:
         raise RunError(
             f"{path}: expected a JSON file of a run, got {str(read)[:80]!r}; "
             f"move the folder {path.parent} away and give the same command again"
+        )
+    if read.get("format") != FORMAT:
+        raise RunError(
+            f"{path}: expected format {FORMAT}, got {read.get('format', 'none')}, which this version of crtcore does "
+            f"not read; move the folder {path.parent} away, or choose another with --runs, and run the spec file again"
         )
     return read

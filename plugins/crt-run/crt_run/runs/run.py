@@ -12,12 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from crt_run.runs import checkpoint, files
-from crt_run.runs.records import RECORDS, SAMPLES, append, read_records
+from crt_run.runs.code import code_of, difference
+from crt_run.runs.records import RECORDS, SAMPLES, append, read_json, read_records
 from crtcore.errors import Stopped
-from crtcore.kinds import Json, Plan, Report, digest
+from crtcore.kinds import Json, Plan, Report, StagePlan, digest
 
 PATIENCE = 0.5
 """Seconds between checks for a stop request while a process waits for a folder's lock."""
+CODE = "code.json"
+"""The file of a stage that says which code made it."""
 
 
 class Stage:
@@ -58,10 +61,15 @@ class Stage:
 class Run:
     """The folder of a plan, which an experiment works in."""
 
+    data: str | None = None
+    """SHA-256 of the data, once they are read."""
+
     def __init__(
-        self, plan: Plan, runs: Path, report: Report = lambda event: None, stopping: Callable[[], bool] = lambda: False
-    ) -> None:
+        self, plan: Plan, runs: Path, report: Report = lambda event: None,
+        stopping: Callable[[], bool] = lambda: False, *, fresh: bool = False,
+    ) -> None:  # fmt: skip
         self.plan = plan
+        self.fresh = fresh
         self.runs = runs
         self.folder = address(plan, runs)
         self.report = report
@@ -70,23 +78,44 @@ class Run:
         self.facts: dict[str, Any] = {"backends": {}, "stages": {}}
 
     @contextmanager
-    def stage(self, name: str, reads: tuple[str, ...], of: Plan | None = None) -> Iterator[Stage]:
-        """Opens the stage called `name` for one process at a time; its cache key hashes the plan at the paths `reads`.
+    def stage(self, plan: StagePlan, label: str = "", reads: tuple[str, ...] = ()) -> Iterator[Stage]:
+        """Opens the stage of a plan for one process at a time; `label` names one of several that share the plan.
 
-        `of` is the plan to hash, if it is not the run's own.
+        Its cache key hashes what it depends on: the plan at the paths that it reads and at `reads`, the stages before
+        it, and the data. One that other code made is reused, and a note says so; a fresh run trains it again.
         """
-        key = digest({"stage": name, **(of or self.plan).excerpt(reads)})
-        folder = self.runs / "stages" / name / key
+        name = f"{plan.name}-{label}" if label else plan.name
+        depends = {**plan.key, **plan.plan.only(reads, f"stage {name!r}").values()}
+        folder = self.runs / "stages" / name / digest({"stage": name, **depends, "data": self.data})
         with alone(folder, self.stopping):
             with files.writing(folder):
                 folder.mkdir(exist_ok=True)
             checkpoint.tidy(folder)
             stage = Stage(self, name, folder)
-            self.facts["stages"][name] = {"folder": str(folder.relative_to(self.runs)), "reused": stage.finished}
+            code = self._code(stage, code_of(plan.plan, {*plan.all_reads, *reads}))
+            about = {"folder": str(folder.relative_to(self.runs)), "reused": stage.finished, "code": code}
+            self.facts["stages"][name] = about
             if stage.finished:
                 for line in read_records(folder / RECORDS):
                     self.record(line)
             yield stage
+
+    def _code(self, stage: Stage, now: Mapping[str, str]) -> Mapping[str, str]:
+        """The code that a stage is made by; a fresh run removes what other code made."""
+        path = stage.folder / CODE
+        begun = any(map(checkpoint.committed, stage.folder.iterdir()))
+        then = read_json(path) if path.is_file() and begun else now
+        if changed := difference(then, now):
+            if not self.fresh:
+                self.note(f"stage {stage.name}: reused, though other code made it ({changed}); --fresh trains it again")
+                return then
+            checkpoint.clear(stage.folder)
+        files.write_json(path, now)
+        return now
+
+    def note(self, text: str) -> None:
+        """Reports a sentence for the person who runs it."""
+        self.report({"event": "note", "text": text})
 
     def record(self, line: Json) -> None:
         """Appends a line to the run's records, and reports it."""

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from crt_run.runs.numbers import number
 from crt_run.statistics import interval, paired
-from crt_run.sweeps.points import parted
-from crtcore.compose.study import Point
+from crtcore.compose.study import Point, labels
 from crtcore.kinds import Figure
 
 PLACES = 65
@@ -30,6 +30,16 @@ class Span(NamedTuple):
     def places(self) -> list[float]:
         """Evenly spaced places, including both ends."""
         return [float(place) for place in np.linspace(self.low, self.high, PLACES)]
+
+
+class Where(NamedTuple):
+    """What curves that are compared have in common."""
+
+    settings: Mapping[str, Any]
+    labels: Mapping[str, Any]
+    """Of their points, but for the one that a curve runs through."""
+    unit: str
+    """Of the vertical axis."""
 
 
 def common(curves: Iterable[Curve]) -> Span | None:
@@ -58,40 +68,44 @@ def gaps(points: Sequence[Point], results: Mapping[int, Mapping[str, Any]]) -> l
     """
     figures = points[0].plan.experiment.figures if points else ()
     comparisons = []
-    for figure, number in ((each, number) for each in figures if each.along for number in each.numbers):
-        for where, arms in _curves(points, results, figure, number).items():
+    for figure, name in ((each, name) for each in figures if each.along for name in each.numbers):
+        for where, arms in _curves(points, results, figure, name):
             span = common(curve for by_seed in arms.values() for curve in by_seed.values())
             for against, arm in itertools.combinations(arms, 2):
-                pair = {"number": number, "across": figure.across, "arm": arm, "against": against, "grid": list(where)}
-                comparisons.append(pair | _gap(arms[arm], arms[against], span))
+                pair = {"number": name, "across": figure.across, "arm": arm, "against": against}
+                place = {"settings": dict(where.settings), "labels": dict(where.labels)}
+                comparisons.append(pair | place | _gap(arms[arm], arms[against], span, where.unit))
     return comparisons
 
 
 def _curves(
-    points: Sequence[Point], results: Mapping[int, Mapping[str, Any]], figure: Figure, number: str
-) -> dict[tuple[str, ...], dict[str, dict[int, Curve]]]:
-    """Grid values and further labels, to arm, to seed, to curve."""
+    points: Sequence[Point], results: Mapping[int, Mapping[str, Any]], figure: Figure, name: str
+) -> Iterator[tuple[Where, dict[str, dict[int, Curve]]]]:
+    """Settings and further labels, with arm to seed to curve."""
+    places: dict[tuple[str, ...], Where] = {}
     groups: dict[tuple[str, ...], dict[str, dict[int, list[tuple[float, float]]]]] = {}
     for index, point in enumerate(points):
         for row in results.get(index, {}).get("points", ()):
-            labels, numbers = parted(row)
-            if figure.across in numbers and number in numbers:
-                further = (f"{name}={value}" for name, value in labels.items() if name != figure.along)
-                curves = groups.setdefault((*point.grid, *further), {}).setdefault(point.arm, {})
-                place = numbers[figure.across]["mean"], numbers[number]["mean"]
-                curves.setdefault(point.plan.seed, []).append(place)
-    return {
-        where: {arm: {seed: sorted(curve) for seed, curve in by_seed.items()} for arm, by_seed in arms.items()}
-        for where, arms in groups.items()
-    }
+            if figure.across in (numbers := row["numbers"]) and name in numbers:
+                across, up = number(numbers[figure.across]), number(numbers[name])
+                further = {label: value for label, value in row["labels"].items() if label != figure.along}
+                key = (*labels(point.settings), "", *labels(further))
+                places.setdefault(key, Where(point.settings, further, up.unit))
+                curves = groups.setdefault(key, {}).setdefault(point.arm, {})
+                curves.setdefault(point.plan.seed, []).append((across.value, up.value))
+    for key, arms in groups.items():
+        yield (
+            places[key],
+            {arm: {seed: sorted(curve) for seed, curve in by_seed.items()} for arm, by_seed in arms.items()},
+        )
 
 
-def _gap(curves: Mapping[int, Curve], others: Mapping[int, Curve], span: Span | None) -> dict[str, Any]:
+def _gap(curves: Mapping[int, Curve], others: Mapping[int, Curve], span: Span | None, unit: str) -> dict[str, Any]:
     if span is None:
         return {"low": None, "high": None, "difference": None, "lower": [], "higher": []}
     mine, theirs = ({seed: along(curve, span) for seed, curve in each.items()} for each in (curves, others))
     difference = paired(
-        {seed: mean(each) for seed, each in mine.items()}, {seed: mean(each) for seed, each in theirs.items()}
+        {seed: mean(each) for seed, each in mine.items()}, {seed: mean(each) for seed, each in theirs.items()}, unit
     )
     shared = [seed for seed in mine if seed in theirs]
     signs = [_sign([mine[seed][at] - theirs[seed][at] for seed in shared]) for at in range(PLACES)]
@@ -105,8 +119,12 @@ def _gap(curves: Mapping[int, Curve], others: Mapping[int, Curve], span: Span | 
 
 def _sign(differences: list[float]) -> int:
     """-1 or 1 if the interval over seeds is on one side of 0; 0 if it is not, or there is none."""
-    ends = interval(differences) if len(differences) > 1 else {"low": 0, "high": 0}
-    return int(ends["low"] > 0) - int(ends["high"] < 0)
+    if len(differences) < 2:
+        return 0
+    _, _, _, low, high = interval(differences, "")
+    assert low is not None
+    assert high is not None
+    return int(low > 0) - int(high < 0)
 
 
 def _stretches(signs: Sequence[int], wanted: int, span: Span) -> Iterator[Span]:

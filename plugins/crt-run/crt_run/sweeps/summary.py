@@ -10,13 +10,15 @@ import attrs
 import tomli_w
 
 from crt_run.runs.files import write, write_json
+from crt_run.runs.numbers import number, written
 from crt_run.runs.provenance import ran_on
+from crt_run.runs.records import FORMAT
 from crt_run.runs.run import address
 from crt_run.statistics import CONFIDENCE, interval, paired, two_level
 from crt_run.sweeps.curves import gaps
-from crt_run.sweeps.points import parted
 from crt_run.sweeps.sweep import Finished
-from crtcore.compose.study import BASELINE, Point, Study
+from crtcore.compose.study import BASELINE, Point, Study, label, labels
+from crtcore.kinds import Measurement
 
 SWEEP = "sweep.json"
 
@@ -30,7 +32,7 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
     ran = [
         {
             "arm": point.arm,
-            "grid": list(point.grid),
+            "settings": dict(point.settings),
             "group": point.group,
             "folder": str(address(point.plan, runs).relative_to(runs)),
             "result": _brief(ended.results.get(index)),
@@ -42,6 +44,7 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
     write_json(
         folder / SWEEP,
         {
+            "format": FORMAT,
             "name": study.name,
             "confidence": CONFIDENCE,
             "baseline": BASELINE,
@@ -58,21 +61,20 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
 
 
 def _brief(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if result is None else {name: value for name, value in result.items() if name != "outcomes"}
+    return None if result is None else {k: v for k, v in result.items() if k not in ("format", "outcomes")}
 
 
 def summary(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Group to number to mean and interval over seeds, with the paired difference from the baseline arm."""
     values = _values(points, results)
     groups: dict[str, dict[str, Any]] = {}
-    for (arm, grid), numbers in values.items():
-        groups[", ".join((arm, *grid))] = {
+    for (arm, *settings), numbers in values.items():
+        groups[", ".join((arm, *settings))] = {
             name: {
-                "unit": unit,
-                **interval(list(by_seed.values())),
+                **written(interval(list(by_seed.values()), unit)),
                 "difference": None
                 if arm == BASELINE
-                else paired(by_seed, values.get((BASELINE, grid), {}).get(name, ("", {}))[1]),
+                else paired(by_seed, values.get((BASELINE, *settings), {}).get(name, ("", {}))[1], unit),
             }
             for name, (unit, by_seed) in numbers.items()
         }
@@ -80,50 +82,54 @@ def summary(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -
 
 
 def table(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The points of all runs, each with arm and grid values; points of equal labels are averaged over seeds."""
-    groups: dict[tuple[tuple[str, Any], ...], dict[str, list[dict[str, Any]]]] = {}
+    """The points of all runs, each with its arm and settings; points of equal labels are averaged over seeds.
+
+    A setting that a label repeats is left out. `seeds` counts the runs that have a point; with one, its numbers keep
+    the intervals and the `n` of its run.
+    """
+    joined: dict[tuple[str, ...], dict[str, Any]] = {}
     for index, point in enumerate(points):
         for row in results.get(index, {}).get("points", ()):
-            labels, numbers = parted(row)
-            grid = ", ".join(value for value in point.grid if not _is_label(value, labels))
-            joined = groups.setdefault((("arm", point.arm), ("grid", grid), *labels.items()), {})
-            for name, number in numbers.items():
-                joined.setdefault(name, []).append(number)
-    gridded = any(dict(labels)["grid"] for labels in groups)
-    return [
-        {name: value for name, value in labels if gridded or name != "grid"}
-        | {name: _joined(seeds) for name, seeds in numbers.items()}
-        for labels, numbers in groups.items()
-    ]
+            own = {path: value for path, value in point.settings.items() if not _is_label(path, value, row["labels"])}
+            key = (point.arm, *labels(own), "", *labels(row["labels"]))
+            place = {"arm": point.arm, "settings": own, "labels": row["labels"], "seeds": 0, "numbers": {}}
+            group = joined.setdefault(key, place)
+            group["seeds"] += 1
+            for name, each in row["numbers"].items():
+                group["numbers"].setdefault(name, []).append(number(each))
+    for group in joined.values():
+        group["numbers"] = {name: written(_joined(seeds)) for name, seeds in group["numbers"].items()}
+    return list(joined.values())
 
 
-def _is_label(setting: str, labels: Mapping[str, Any]) -> bool:
-    """True if a label has the name and value of a grid value `path=value`."""
-    path, _, value = setting.partition("=")
-    return str(labels.get(path.rpartition(".")[2])) == value
+def _is_label(path: str, value: Any, names: Mapping[str, Any]) -> bool:
+    """True if a label has the name of the setting's field, and its value."""
+    name = path.rpartition(".")[2]
+    return name in names and label(names[name]) == label(value)
 
 
-def _joined(seeds: list[dict[str, Any]]) -> dict[str, Any]:
-    """A point's number over seeds; with one seed it keeps the interval over samples."""
-    over = interval([number["mean"] for number in seeds]) if len(seeds) > 1 else {"seeds": 1}
-    return {**seeds[0], **over, "samples": sum(number["samples"] for number in seeds)}
+def _joined(seeds: list[Measurement]) -> Measurement:
+    return seeds[0] if len(seeds) == 1 else interval([each.value for each in seeds], seeds[0].unit)
 
 
 def claims(study: Study, results: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each claim of the study with its verdict, once for each value of the grid."""
+    """Each claim of the study with its verdict, once for each combination of settings."""
     values, outcomes = _values(study.points, results), _outcomes(study.points, results)
     verdicts = []
     for claim in study.claims:
-        for grid in dict.fromkeys(point.grid for point in study.points if point.arm == claim.arm):
-            pair = [values.get((name, grid), {}).get(claim.number, ("", {}))[1] for name in (claim.arm, claim.against)]
-            each = [outcomes.get((name, grid), {}).get(claim.number, {}) for name in (claim.arm, claim.against)]
-            difference, over_samples = paired(*pair), two_level(*each)
+        groups = {tuple(labels(point.settings)): point.settings for point in study.points if point.arm == claim.arm}
+        for key, settings in groups.items():
+            arms = [(name, *key) for name in (claim.arm, claim.against)]
+            pair = [values.get(arm, {}).get(claim.number, ("", {})) for arm in arms]
+            mine, theirs = (outcomes.get(arm, {}).get(claim.number, {}) for arm in arms)
+            unit = pair[0][0]
+            difference, over_samples = paired(pair[0][1], pair[1][1], unit), two_level(mine, theirs, unit)
             verdicts.append(
                 {
                     **attrs.asdict(claim),
-                    "grid": list(grid),
+                    "settings": dict(settings),
                     "difference": difference,
-                    **({"two_level": over_samples} if over_samples else {}),
+                    **({"two_level": written(over_samples)} if over_samples else {}),
                     "verdict": verdict(claim.expect, difference),
                 }
             )
@@ -134,9 +140,9 @@ def verdict(expect: str, difference: Mapping[str, Any] | None) -> str:
     """Whether a claim holds, by the interval of its paired difference."""
     if difference is None:
         return "not measured"
-    if difference["low"] is None:
+    _, _, _, low, high = number(difference)
+    if low is None or high is None:
         return "not shown: one seed has no interval"
-    low, high = difference["low"], difference["high"]
     if low <= 0 <= high:
         return "does not hold: the interval has 0 inside"
     return "holds" if (high < 0) == (expect == "lower") else "does not hold: the difference goes the other way"
@@ -144,24 +150,26 @@ def verdict(expect: str, difference: Mapping[str, Any] | None) -> str:
 
 def _values(
     points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]
-) -> dict[tuple[str, tuple[str, ...]], dict[str, tuple[str, dict[int, float]]]]:
-    """(Arm, grid) to number to its unit and its value by seed."""
-    values: dict[tuple[str, tuple[str, ...]], dict[str, tuple[str, dict[int, float]]]] = {}
+) -> dict[tuple[str, ...], dict[str, tuple[str, dict[int, float]]]]:
+    """Arm and settings to number to its unit and its value by seed."""
+    values: dict[tuple[str, ...], dict[str, tuple[str, dict[int, float]]]] = {}
     for index, point in enumerate(points):
         if index not in results:
             continue
-        numbers = values.setdefault((point.arm, point.grid), {})
-        for name, number in results[index]["numbers"].items():
-            numbers.setdefault(name, (number["unit"], {}))[1][point.plan.seed] = number["value"]
+        numbers = values.setdefault((point.arm, *labels(point.settings)), {})
+        for name, each in results[index]["numbers"].items():
+            value, unit, *_ = number(each)
+            numbers.setdefault(name, (unit, {}))[1][point.plan.seed] = value
     return values
 
 
 def _outcomes(
     points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]
-) -> dict[tuple[str, tuple[str, ...]], dict[str, dict[int, list[float]]]]:
-    """(Arm, grid) to number to its outcomes, one for each sample, by seed."""
-    outcomes: dict[tuple[str, tuple[str, ...]], dict[str, dict[int, list[float]]]] = {}
+) -> dict[tuple[str, ...], dict[str, dict[int, list[float]]]]:
+    """Arm and settings to number to its outcomes, one for each sample, by seed."""
+    outcomes: dict[tuple[str, ...], dict[str, dict[int, list[float]]]] = {}
     for index, point in enumerate(points):
         for name, each in results.get(index, {}).get("outcomes", {}).items():
-            outcomes.setdefault((point.arm, point.grid), {}).setdefault(name, {})[point.plan.seed] = each
+            own = outcomes.setdefault((point.arm, *labels(point.settings)), {})
+            own.setdefault(name, {})[point.plan.seed] = each
     return outcomes

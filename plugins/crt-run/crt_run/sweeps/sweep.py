@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crt_run.executors.spec import Local
-from crt_run.runs.execute import finished, work
+from crt_run.runs.execute import finished, outdated, work
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.kinds import Json
@@ -22,8 +22,10 @@ class Finished(NamedTuple):
     """Index of a point to why it has no result."""
 
 
-def run(study: Study, runs: Path, report: Callable[[int, Json], None]) -> Finished:
+def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh: bool = False) -> Finished:
     """Runs the points that are not finished; a failed point does not stop the others.
+
+    A fresh run does again what other code made; else a note says that it was reused.
 
     An interrupt stops the workers after they have saved.
     """
@@ -33,12 +35,18 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None]) -> Finish
         try:
             if (result := finished(point.plan, runs)) is None:
                 continue
+            if changed := outdated(point.plan, runs):
+                if fresh:
+                    continue
+                text = f"the result was made by other code ({changed}); --fresh runs it again"
+                report(index, {"event": "note", "text": text})
             results[index] = result
         except RunError as error:
             problems[index] = str(error)
         report(index, {"event": "finished", "again": True, "problem": problems.get(index)})
     left = [index for index in range(len(study.points)) if index not in results and index not in problems]
-    pieces = [{"document": dict(study.points[index].plan.document), "runs": str(runs)} for index in left]
+    documents = (dict(study.points[index].plan.document) for index in left)
+    pieces = [{"document": document, "runs": str(runs), "fresh": fresh} for document in documents]
     if not left:
         return Finished(results, problems)
     working = (study.executor or Local()).build().run(work, pieces, lambda place, event: report(left[place], event))

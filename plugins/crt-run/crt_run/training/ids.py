@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from crt_run.likelihood import CHUNK
 from crt_run.runs import checkpoint
 from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Dataset, Run, Stage, Tokenizer
-from crtcore.likelihood import CHUNK
+from crtcore.kinds import Dataset, Run, Stage, StagePlan, Tokenizer
 from crtcore.noise import Noise
 
 MANY = 2**18
@@ -64,16 +64,16 @@ class StoredIds(NamedTuple):
         return self.ids[chosen], None if self.class_ids is None else self.class_ids[chosen]
 
 
-def coded(run: Run, reads: tuple[str, ...], dataset: Dataset, tokenizer: Tokenizer, split: str) -> StoredIds:
+def coded(run: Run, trained: StagePlan, dataset: Dataset, tokenizer: Tokenizer, split: str) -> StoredIds:
     """The ids and class ids of a whole split; many are stored in a stage, or read from it if they are there.
 
-    `reads` are the paths of the plan that the tokenizer depends on: they make the stage's cache key.
+    `trained` is the stage that trained the tokenizer: the ids depend on what it depends on.
     Raises: RunError if the stored ids are of other data, Stopped between two files.
     """
     size = dataset.sizes[split]
     if size * tokenizer.length < MANY:
         return StoredIds(*encoded(run, dataset, tokenizer, split, spread(size)), None)
-    with run.stage(f"ids-{split}", reads) as stage:
+    with run.stage(trained, f"ids-{split}") as stage:
         parts = [_part(run, stage, dataset, tokenizer, split, first) for first in range(0, size, PART)]
         if not stage.finished:
             stage.save(len(parts), {}, {"samples": size, "checksum": dataset.checksum}, final=True)

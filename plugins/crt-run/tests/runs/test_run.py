@@ -20,8 +20,8 @@ from crt_basics.metrics.code_length import TwoPartCode
 from crt_laws.toys import LinearChain
 from crt_run.runs import checkpoint, files
 from crt_run.runs.execute import execute, finished
-from crt_run.runs.records import RECORDS, append, read_records
-from crt_run.runs.run import Run, address
+from crt_run.runs.records import FORMAT, RECORDS, append, read_records
+from crt_run.runs.run import CODE, Run, address
 from crt_run.training import trainer as train
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Measurement, Plan
@@ -129,7 +129,7 @@ def test_a_result_is_what_its_folder_holds(toy_plan: Planned, runs: Path) -> Non
 
     assert finished(plan, runs) == result
     assert (result["name"], result["hash"], result["seed"]) == ("toy", plan.hash, 0)
-    assert all({"value", "unit", "samples"} <= number.keys() for number in result["numbers"].values())
+    assert all({"value", "unit", "n"} <= number.keys() for number in result["numbers"].values())
     about = json.loads((address(plan, runs) / "run.json").read_bytes())
     assert about["ended"] >= about["started"]
     assert [stage["reused"] for stage in about["stages"].values()] == [False, False]
@@ -263,7 +263,7 @@ def test_a_file_in_the_run_s_place_is_reported(plan: Plan, runs: Path) -> None:
     assert address(plan, runs).read_text() == "mine"
 
 
-@pytest.mark.parametrize("about", [None, {"format": 1, "hash": "0123456789ab"}, {"format": 2}, {}], ids=str)
+@pytest.mark.parametrize("about", [None, {"format": FORMAT, "hash": "0123456789ab"}, {"format": FORMAT}], ids=str)
 def test_a_folder_of_something_else_is_reported_and_left_alone(plan: Plan, runs: Path, about: Any) -> None:
     folder = address(plan, runs)
     folder.mkdir(parents=True)
@@ -278,11 +278,32 @@ def test_a_folder_of_something_else_is_reported_and_left_alone(plan: Plan, runs:
     assert (folder / "thesis.tex").read_text() == "mine"
 
 
+@pytest.mark.parametrize(("about", "got"), [({"format": 1}, "1"), ({"format": 3}, "3"), ({}, "none")], ids=str)
+@pytest.mark.parametrize("name", ["run.json", "result.json"])
+def test_a_finished_run_of_another_format_is_refused_and_left_alone(
+    plan: Plan, runs: Path, name: str, about: dict[str, Any], got: str
+) -> None:
+    execute(plan, runs)
+    folder = address(plan, runs)
+    values = json.loads((folder / name).read_bytes())
+    del values["format"]
+    files.write_json(folder / name, values | about)
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+    message = error_of(lambda: execute(plan, runs))
+
+    assert message == (
+        f"{folder / name}: expected format {FORMAT}, got {got}, which this version of crtcore does not read; "
+        f"move the folder {folder} away, or choose another with --runs, and run the spec file again"
+    )
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\0", b"[]", b"null", b'"text"', b"[" * 100_000])
 @pytest.mark.parametrize("name", ["run.json", "result.json"])
 def test_a_damaged_file_of_a_run_is_named(plan: Plan, runs: Path, name: str, content: bytes) -> None:
     folder = address(plan, runs)
-    files.write_json(folder / "run.json", {"format": 1, "hash": plan.hash})
+    files.write_json(folder / "run.json", {"format": FORMAT, "hash": plan.hash})
     (folder / name).write_bytes(content)
 
     message = error_of(lambda: execute(plan, runs))
@@ -354,7 +375,7 @@ def test_what_killed_writers_left_aside_in_a_stage_is_cleared(plan: Plan, runs: 
 
     execute(plan, runs)
 
-    assert sorted(path.name for path in stage.iterdir()) == ["final", RECORDS]
+    assert sorted(path.name for path in stage.iterdir()) == [CODE, "final", RECORDS]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -35,12 +35,12 @@ class Ran(NamedTuple):
     """As much of a point of a study."""
 
     arm: str
-    grid: tuple[str, ...]
+    settings: dict[str, Any]
     plan: Planned
 
 
 def number(value: float) -> dict[str, Any]:
-    return {"mean": value, "low": None, "high": None, "unit": "nats", "samples": 1}
+    return {"value": value, "unit": "nats", "n": 1}
 
 
 def compared(arms: Mapping[str, list[Curve]], figure: Figure = FIGURE) -> list[dict[str, Any]]:
@@ -49,9 +49,12 @@ def compared(arms: Mapping[str, list[Curve]], figure: Figure = FIGURE) -> list[d
     for arm, curves in arms.items():
         for seed, curve in enumerate(curves):
             results[len(points)] = {
-                "points": [{"weight": at, "rate": number(x), "loss": number(y)} for at, (x, y) in enumerate(curve)]
+                "points": [
+                    {"labels": {"weight": at}, "numbers": {"rate": number(x), "loss": number(y)}}
+                    for at, (x, y) in enumerate(curve)
+                ]
             }
-            points.append(Ran(arm, (), Planned(seed, Study((figure,)))))
+            points.append(Ran(arm, {}, Planned(seed, Study((figure,)))))
     return gaps(points, results)  # type: ignore[arg-type]
 
 
@@ -65,16 +68,16 @@ def test_curves_are_compared_where_all_of_them_reach_and_nowhere_else() -> None:
     (result,) = compared({"a": [line(0, 3, 5), line(1, 4, 5)], "b": [line(0.5, 2.5, 6), line(0, 9, 6)]})
 
     assert (result["low"], result["high"]) == (1, 2.5)
-    assert result["difference"]["mean"] == pytest.approx(1)
+    assert result["difference"]["value"] == pytest.approx(1)
 
 
 def test_differences_are_paired_by_seed() -> None:
     (result,) = compared({"a": [line(0, 1, 0), line(0, 1, 10)], "b": [line(0, 1, 0.2), line(0, 1, 10.4)]})
 
     difference = result["difference"]
-    assert difference["mean"] == pytest.approx(0.3)
+    assert difference["value"] == pytest.approx(0.3)
     half = 12.7062 * math.sqrt(0.02) / math.sqrt(2)  # the 0.975 quantile of t with one degree of freedom
-    assert difference["high"] - difference["mean"] == pytest.approx(half, rel=1e-4)
+    assert difference["high"] - difference["value"] == pytest.approx(half, rel=1e-4)
     assert difference["same_sign"] == 2
 
 
@@ -101,7 +104,7 @@ def test_curves_that_share_no_range_are_not_compared() -> None:
 def test_one_seed_has_no_interval_and_leaves_curves_undecided() -> None:
     (result,) = compared({"a": [line(0, 1, 5)], "b": [line(0, 1, 6)]})
 
-    assert result["difference"]["low"] is None
+    assert "low" not in result["difference"]
     assert (result["lower"], result["higher"]) == ([], [])
     assert "undecided, as one seed has no interval" in gap(result)
 

@@ -1,4 +1,4 @@
-"""Points: checked before they are written, flat in result.json, gathered and joined over seeds in sweep.json."""
+"""Points: checked before they are written in result.json, gathered and joined over seeds in sweep.json."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crt_run.runs.execute import execute
+from crt_run.runs.numbers import number, written, written_rows
 from crt_run.runs.records import RESULT
 from crt_run.runs.run import address
 from crt_run.statistics import interval
-from crt_run.sweeps.points import flat, parted
 from crt_run.sweeps.summary import gather, table
 from crt_run.sweeps.sweep import Finished, run
 from crtcore.compose.study import Study
@@ -46,34 +46,46 @@ def silent(index: int, event: Any) -> None:
 # Of a run
 
 
-def test_a_point_is_one_object_of_labels_and_numbers() -> None:
+def test_a_point_is_labels_and_numbers() -> None:
     rows = [Row({"decoder": "sd", "budget": 30}, {"cost": Measurement(2.0, "bits", 7, 1.0, 4.0), "size": BITS})]
 
-    (point,) = flat(rows)
+    (point,) = written_rows(rows)
 
     assert point == {
-        "decoder": "sd",
-        "budget": 30,
-        "cost": {"mean": 2.0, "low": 1.0, "high": 4.0, "unit": "bits", "samples": 7},
-        "size": {"mean": 1.5, "low": None, "high": None, "unit": "bits", "samples": 3},
+        "labels": {"decoder": "sd", "budget": 30},
+        "numbers": {
+            "cost": {"value": 2.0, "low": 1.0, "high": 4.0, "unit": "bits", "n": 7},
+            "size": {"value": 1.5, "unit": "bits", "n": 3},
+        },
     }
+
+
+def test_a_number_comes_back_as_it_was() -> None:
+    for each in (BITS, Measurement(2.0, "bits", 7, 1.0, 4.0)):
+        assert number({**json.loads(json.dumps(written(each))), "difference": None}) == each
+
+
+def test_no_name_is_reserved() -> None:
+    (point,) = written_rows([Row({"arm": "wide", "cost": 1}, {"cost": BITS, "settings": BITS})])
+
+    assert (list(point["labels"]), list(point["numbers"])) == (["arm", "cost"], ["cost", "settings"])
 
 
 @given(st.lists(st.tuples(LABELS, LABELS), unique=True, max_size=5))
 def test_labels_come_back_as_they_were(places: list[tuple[Any, Any]]) -> None:
     rows = [Row({"a": a, "b": b}, {"cost": BITS}) for a, b in places]
 
-    output = json.loads(json.dumps(flat(rows)))
+    output = json.loads(json.dumps(written_rows(rows)))
 
-    labels = [parted(point)[0] for point in output]
+    labels = [point["labels"] for point in output]
     assert labels == [dict(row.labels) for row in rows]
     assert [[type(value) for value in own.values()] for own in labels] == [[type(a), type(b)] for a, b in places]
 
 
 def test_labels_stand_in_the_order_of_the_first_point() -> None:
-    output = flat([Row({"a": 1, "b": 2}, {}), Row({"b": 1, "a": 2}, {})])
+    output = written_rows([Row({"a": 1, "b": 2}, {}), Row({"b": 1, "a": 2}, {})])
 
-    assert [list(point.items()) for point in output] == [[("a", 1), ("b", 2)], [("a", 2), ("b", 1)]]
+    assert [list(point["labels"].items()) for point in output] == [[("a", 1), ("b", 2)], [("a", 2), ("b", 1)]]
 
 
 PLANTED: dict[str, tuple[tuple[Row, ...], str]] = {
@@ -105,18 +117,6 @@ PLANTED: dict[str, tuple[tuple[Row, ...], str]] = {
         (Row({"draft": True}, {}),),
         "point draft=True: label 'draft': expected text or a finite number, got True",
     ),
-    "a label that a number is called": (
-        (Row({"cost": 1}, {"cost": BITS}),),
-        "point cost=1: expected unique names other than arm or grid, got 'cost'",
-    ),
-    "a label of the sweep's": (
-        (Row({"arm": "wide"}, {}),),
-        "point arm='wide': expected unique names other than arm or grid, got 'arm'",
-    ),
-    "a number of the sweep's": (
-        (Row({"budget": 1}, {"grid": BITS}),),
-        "point budget=1: expected unique names other than arm or grid, got 'grid'",
-    ),
 }
 
 
@@ -137,7 +137,7 @@ def test_a_run_without_points_says_nothing_of_them(scan: Describe, runs: Path) -
 
     result = execute(plan, runs)
 
-    assert result.keys() == {"name", "hash", "seed", "numbers"}
+    assert result.keys() == {"format", "name", "hash", "seed", "numbers"}
 
 
 def test_a_run_s_result_holds_its_points(scan: Describe, runs: Path) -> None:
@@ -146,8 +146,8 @@ def test_a_run_s_result_holds_its_points(scan: Describe, runs: Path) -> None:
     execute(plan, runs)
 
     output = json.loads((address(plan, runs) / RESULT).read_bytes())["points"]
-    assert [(point["budget"], point["decoder"], point["speed"]["mean"]) for point in output] == [
-        (2, "a", 20.0), (2, "b", 21.0), (4, "a", 40.0), (4, "b", 41.0)
+    assert [(*point["labels"].values(), point["numbers"]["speed"]["value"]) for point in output] == [
+        ("a", 2, 0.5, 20.0), ("b", 2, 0.5, 21.0), ("a", 4, 0.5, 40.0), ("b", 4, 0.5, 41.0)
     ]  # fmt: skip
 
 
@@ -162,18 +162,26 @@ def gathered(study: Study, runs: Path) -> Any:
 def test_one_seed_keeps_the_interval_of_its_run(scan: Describe, runs: Path) -> None:
     first, *_ = gathered(scan("sweep.seed=[3]"), runs)
 
-    assert first["speed"] == {
-        "mean": 23.0, "low": 22.75, "high": 23.25, "unit": "ids per second", "samples": 100, "seeds": 1
-    }  # fmt: skip
-    assert (first["accepted"]["low"], first["accepted"]["high"]) == (None, None)
+    assert first["seeds"] == 1
+    assert first["numbers"] == {
+        "speed": {"value": 23.0, "low": 22.75, "high": 23.25, "unit": "ids per second", "n": 100},
+        "accepted": {"value": 1.0, "unit": "ids", "n": 50},
+    }
 
 
 def test_three_seeds_are_joined(scan: Describe, runs: Path) -> None:
     points = gathered(scan("sweep.seed=[0, 1, 2]"), runs)
 
-    assert [list(point) for point in points] == [["arm", "decoder", "budget", "temperature", "speed", "accepted"]] * 4
-    assert points[3]["speed"] == {**interval([41.0, 42.0, 43.0]), "unit": "ids per second", "samples": 300}
-    assert points[3]["accepted"] == {**interval([2.0, 2.0, 2.0]), "unit": "ids", "samples": 150}
+    assert points[3] == {
+        "arm": "baseline",
+        "settings": {},
+        "labels": {"decoder": "b", "budget": 4, "temperature": 0.5},
+        "seeds": 3,
+        "numbers": {
+            "speed": written(interval([41.0, 42.0, 43.0], "ids per second")),
+            "accepted": written(interval([2.0, 2.0, 2.0], "ids")),
+        },
+    }
 
 
 def test_a_seed_without_a_result_is_left_out_and_counted(scan: Describe, runs: Path) -> None:
@@ -182,8 +190,8 @@ def test_a_seed_without_a_result_is_left_out_and_counted(scan: Describe, runs: P
 
     output = table(study.points, {index: result for index, result in results.items() if index != 1})
 
-    assert output[0]["speed"] == {**interval([20.0, 22.0]), "unit": "ids per second", "samples": 200}
-    assert output[0]["speed"]["seeds"] == 2
+    assert output[0]["numbers"]["speed"] == written(interval([20.0, 22.0], "ids per second"))
+    assert output[0]["seeds"] == output[0]["numbers"]["speed"]["n"] == 2
 
 
 def test_a_point_that_one_seed_lacks_is_that_of_the_others(scan: Describe, runs: Path) -> None:
@@ -193,8 +201,9 @@ def test_a_point_that_one_seed_lacks_is_that_of_the_others(scan: Describe, runs:
 
     output = table(study.points, results)
 
-    assert [point["speed"]["seeds"] for point in output] == [1, 2, 2, 2]
-    assert (output[0]["speed"]["low"], output[0]["speed"]["high"]) == (19.75, 20.25)
+    assert [point["seeds"] for point in output] == [1, 2, 2, 2]
+    speed = output[0]["numbers"]["speed"]
+    assert (speed["low"], speed["high"]) == (19.75, 20.25)
 
 
 def test_arms_are_distinguished(scan: Describe, runs: Path) -> None:
@@ -203,27 +212,26 @@ def test_arms_are_distinguished(scan: Describe, runs: Path) -> None:
     points = gathered(study, runs)
 
     assert [point["arm"] for point in points] == ["baseline"] * 4 + ["other"] * 4
-    assert points[4]["speed"]["mean"] - points[0]["speed"]["mean"] == 5.0
+    assert points[4]["numbers"]["speed"]["value"] - points[0]["numbers"]["speed"]["value"] == 5.0
 
 
-def test_grid_values_that_no_label_says_are_reported(scan: Describe, runs: Path) -> None:
+def test_settings_that_no_label_repeats_are_reported(scan: Describe, runs: Path) -> None:
     points = gathered(scan("sweep.experiment.faster=[0.0, 5.0]", "sweep.seed=[0, 1]"), runs)
 
-    assert [point["grid"] for point in points] == ["experiment.faster=0.0"] * 4 + ["experiment.faster=5.0"] * 4
-    assert list(points[0])[:3] == ["arm", "grid", "decoder"]
+    assert [point["settings"] for point in points[::4]] == [{"experiment.faster": 0.0}, {"experiment.faster": 5.0}]
 
 
-def test_a_grid_value_that_a_label_says_is_not_repeated(scan: Describe, runs: Path) -> None:
+def test_a_setting_that_a_label_repeats_is_left_out(scan: Describe, runs: Path) -> None:
     points = gathered(scan("sweep.sampling.temperature=[0.5]"), runs)
 
-    assert "grid" not in points[0]
+    assert [point["settings"] for point in points] == [{}] * 4
 
 
-def test_a_label_that_says_something_else_hides_no_grid_value(scan: Describe, runs: Path) -> None:
+def test_a_label_with_another_value_hides_no_setting(scan: Describe, runs: Path) -> None:
     points = gathered(scan("sweep.sampling.temperature=[0.5, 0.75]"), runs)
 
-    assert [point["grid"] for point in points] == [""] * 4 + ["sampling.temperature=0.75"] * 4
-    assert {point["speed"]["seeds"] for point in points} == {1}
+    assert [point["settings"] for point in points] == [{}] * 4 + [{"sampling.temperature": 0.75}] * 4
+    assert {point["seeds"] for point in points} == {1}
 
 
 def test_a_sweep_without_points_says_nothing_of_them(scan: Describe, runs: Path) -> None:

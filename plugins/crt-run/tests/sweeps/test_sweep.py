@@ -16,12 +16,15 @@ from scipy import stats
 
 from crt_run.present.tables import verdicts
 from crt_run.runs.files import write_json
+from crt_run.runs.numbers import written
+from crt_run.runs.records import FORMAT
 from crt_run.runs.run import address
 from crt_run.statistics import interval, paired
 from crt_run.sweeps import sweep
 from crt_run.sweeps.summary import claims, gather, summary, verdict
 from crt_run.sweeps.sweep import Finished, failed, run
 from crtcore.compose.study import Study
+from crtcore.kinds import Measurement
 
 Describe = Callable[..., Study]
 NUMBERS = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
@@ -37,52 +40,51 @@ def silent(index: int, event: Any) -> None:
 
 @given(st.lists(NUMBERS, min_size=2, max_size=12))
 def test_an_interval_is_scipy_s(values: list[float]) -> None:
-    result = interval(values)
+    result = interval(values, "nats")
 
     mean, error = np.mean(values), stats.sem(values)
     low, high = stats.t.interval(0.95, len(values) - 1, mean, error) if error else (mean, mean)
     scale = max(1.0, *map(abs, values))
-    assert [result["mean"], result["low"], result["high"]] == pytest.approx([mean, low, high], abs=1e-9 * scale)
-    assert result["seeds"] == len(values)
+    assert [result.value, result.low, result.high] == pytest.approx([mean, low, high], abs=1e-9 * scale)
+    assert (result.n, result.unit) == (len(values), "nats")
 
 
 def test_an_interval_by_hand() -> None:
     # mean 2, standard deviation 1, t of 2 degrees of freedom 4.302653
-    result = interval([1.0, 2.0, 3.0])
+    value, unit, seeds, *ends = interval([1.0, 2.0, 3.0], "nats")
 
-    assert result == pytest.approx(
-        {"mean": 2.0, "low": 2 - 4.302653 / 3**0.5, "high": 2 + 4.302653 / 3**0.5, "seeds": 3}
-    )
+    assert (value, unit, seeds) == (2.0, "nats", 3)
+    assert ends == pytest.approx([2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5])
 
 
 def test_one_seed_has_no_interval() -> None:
-    assert interval([3.0]) == {"mean": 3.0, "low": None, "high": None, "seeds": 1}
+    assert interval([3.0], "nats") == Measurement(3.0, "nats", 1)
 
 
 @given(st.dictionaries(st.integers(0, 9), NUMBERS), st.dictionaries(st.integers(0, 9), NUMBERS))
 def test_pairs_are_taken_over_the_seeds_both_have(values: dict[int, float], others: dict[int, float]) -> None:
     shared = sorted(values.keys() & others.keys())
 
-    result = paired(values, others)
+    result = paired(values, others, "nats")
 
     if not shared:
         assert result is None
         return
     assert result is not None
-    assert result["seeds"] == len(shared)
-    assert result["mean"] == pytest.approx(sum(values[seed] - others[seed] for seed in shared) / len(shared), abs=1e-6)
-    assert (result["low"] is None) == (len(shared) == 1)
+    assert (result["n"], result["unit"]) == (len(shared), "nats")
+    assert result["value"] == pytest.approx(sum(values[seed] - others[seed] for seed in shared) / len(shared), abs=1e-6)
+    assert ("low" in result, "high" in result) == (len(shared) > 1,) * 2
 
 
 def test_a_paired_difference_is_that_of_a_paired_t_test() -> None:
     values, others = {1: 3.0, 2: 5.0, 3: 4.5, 4: 9.0}, {4: 8.0, 3: 4.0, 2: 5.5, 1: 1.0, 7: 100.0}
 
-    result = paired(values, others)
+    result = paired(values, others, "nats")
 
     expected = stats.ttest_rel([3.0, 5.0, 4.5, 9.0], [1.0, 5.5, 4.0, 8.0]).confidence_interval(0.95)
     assert result is not None
     assert (result["low"], result["high"]) == pytest.approx((expected.low, expected.high))
-    assert (result["mean"], result["seeds"], result["same_sign"]) == (0.75, 4, 3)
+    assert (result["value"], result["n"], result["same_sign"]) == (0.75, 4, 3)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_a_paired_difference_is_that_of_a_paired_t_test() -> None:
     ],
 )
 def test_a_verdict_follows_from_the_interval(low: Any, high: Any, lower: str, higher: str) -> None:
-    difference = {"mean": 1.0, "low": low, "high": high}
+    difference = written(Measurement(1.0, "nats", 3, low, high))
 
     assert [verdict("lower", difference), verdict("higher", difference)] == [lower, higher]
 
@@ -114,7 +116,7 @@ def invented(study: Study, numbers: Callable[[str, int], dict[str, float] | None
     for index, point in enumerate(study.points):
         values = numbers(point.arm, point.plan.seed)
         if values is not None:
-            output = {name: {"value": value, "unit": "bits", "samples": 1} for name, value in values.items()}
+            output = {name: {"value": value, "unit": "bits", "n": 1} for name, value in values.items()}
             result[index] = {"name": study.name, "hash": point.plan.hash, "seed": point.plan.seed, "numbers": output}
     return result
 
@@ -130,9 +132,9 @@ def test_a_summary_pairs_each_arm_with_the_baseline(toy: Describe) -> None:
 
     output = summary(study.points, results)
 
-    assert output["baseline"]["cost"] == {"unit": "bits", **interval([0.0, 10.0, 20.0]), "difference": None}
-    assert output["other"]["cost"]["mean"] == 12.0  # of 1 and 23
-    assert output["other"]["cost"]["difference"] == {**interval([1.0, 3.0]), "same_sign": 2}
+    assert output["baseline"]["cost"] == {**written(interval([0.0, 10.0, 20.0], "bits")), "difference": None}
+    assert output["other"]["cost"]["value"] == 12.0  # of 1 and 23
+    assert output["other"]["cost"]["difference"] == {**written(interval([1.0, 3.0], "bits")), "same_sign": 2}
 
 
 def test_a_grid_is_paired_value_by_value(toy: Describe) -> None:
@@ -143,7 +145,7 @@ def test_a_grid_is_paired_value_by_value(toy: Describe) -> None:
     assert list(output) == [
         "baseline, prior.order=0", "baseline, prior.order=1", "other, prior.order=0", "other, prior.order=1"
     ]  # fmt: skip
-    assert output["other, prior.order=1"]["cost"]["difference"]["mean"] == 1.0
+    assert output["other, prior.order=1"]["cost"]["difference"]["value"] == 1.0
 
 
 CLAIM = ("sweep.claim=[{number = 'cost', arm = 'other'}, {number = 'nothing', arm = 'other'}]", "sweep.seed=[0, 1, 2]")
@@ -155,7 +157,7 @@ def test_claims_are_reported_with_their_verdicts(toy: Describe) -> None:
     output = claims(study, invented(study, lambda arm, seed: {"cost": seed - (arm == "other") * (1 + seed / 10)}))
 
     assert [claim["verdict"] for claim in output] == ["holds", "not measured"]
-    assert output[0]["difference"]["mean"] == pytest.approx(-1.1)
+    assert output[0]["difference"]["value"] == pytest.approx(-1.1)
 
 
 def test_a_claim_of_what_is_known_sample_by_sample_has_an_interval_over_both(toy: Describe) -> None:
@@ -166,7 +168,7 @@ def test_a_claim_of_what_is_known_sample_by_sample_has_an_interval_over_both(toy
 
     first, second = claims(study, results)
 
-    assert first["two_level"] == {"low": -1.0, "high": -1.0, "seeds": 3, "samples": 5}
+    assert first["two_level"] == {"value": -1.0, "unit": "bits", "n": 5, "low": -1.0, "high": -1.0}
     assert "two_level" not in second
     assert verdicts({"claims": [first]})[0].endswith("; over seeds and 5 samples -1.00 to -1.00")
 
@@ -240,6 +242,7 @@ def test_what_is_gathered_names_every_point_and_number(toy: Describe, runs: Path
 
     about = {
         "backends": {},
+        "format": FORMAT,
         "versions": {},
         **dict.fromkeys(("device", "dtype", "threads", "machine", "python", "git")),
     }
@@ -250,6 +253,6 @@ def test_what_is_gathered_names_every_point_and_number(toy: Describe, runs: Path
 
     output = json.loads((folder / "sweep.json").read_bytes())
     assert [run["problem"] for run in output["runs"]] == [None, None, None, "it broke"]
-    assert {"mean", "low", "high", "seeds", "unit", "difference"} == output["arms"]["other"]["cost"].keys()
+    assert {"value", "n", "unit", "difference"} == output["arms"]["other"]["cost"].keys()
     assert output["ran_on"]["settings"]["threads"] == ["1", "2"]
-    assert math.isclose(output["arms"]["baseline"]["cost"]["mean"], 0.5)
+    assert math.isclose(output["arms"]["baseline"]["cost"]["value"], 0.5)

@@ -19,7 +19,7 @@ from crt_run.runs.execute import execute
 from crt_run.runs.run import Run
 from crt_run.training import ids as codes
 from crt_run.training.ids import Rows, StoredIds, check_round_trip, coded, encoded, spread
-from crt_run.training.stages import TOKENIZER
+from crt_run.training.plans import tokenizer_stage
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.errors import CheckpointError, RunError, Stopped
@@ -100,7 +100,7 @@ Take = Callable[[], StoredIds]
 @pytest.fixture
 def take(run: Run, dataset: Dataset, tokenizer: Watched) -> Take:
     """The training split's codes, from the disk or onto it."""
-    return lambda: coded(run, TOKENIZER, dataset, tokenizer, "train")
+    return lambda: coded(run, tokenizer_stage(run.plan), dataset, tokenizer, "train")
 
 
 def all_of(kept: StoredIds) -> tuple[Tensor, Tensor | None]:
@@ -217,7 +217,7 @@ def test_ids_of_other_data_are_refused(run: Run, tokenizer: Watched, take: Take)
     other = Shapes(train=50, validation=20, test=20, size=8, seed=1).build()
 
     with pytest.raises(RunError) as refused:
-        coded(run, TOKENIZER, other, tokenizer, "train")
+        coded(run, tokenizer_stage(run.plan), other, tokenizer, "train")
 
     assert f"expected the ids of {{'split': 'train', 'samples': 16, 'checksum': '{other.checksum}'}}" in str(
         refused.value
@@ -289,15 +289,15 @@ def test_a_run_is_the_same_with_ids_on_disk_and_without(tmp_path: Path, monkeypa
     assert execute(plan(), tmp_path / "not") == kept
     (about,) = (tmp_path / "kept" / "small").glob("*/run.json")
     assert "encoded again, all equal to the stored ids" in json.loads(about.read_text())["round_trip"]["train"]
-    assert (tmp_path / "kept" / "stages" / "ids-train").is_dir()
-    assert not (tmp_path / "not" / "stages" / "ids-train").exists()
+    assert (tmp_path / "kept" / "stages" / "tokenizer-ids-train").is_dir()
+    assert not (tmp_path / "not" / "stages" / "tokenizer-ids-train").exists()
 
 
 def test_priors_over_one_tokenizer_share_its_ids(tmp_path: Path) -> None:
     for order in (0, 1):
         execute(plan(prior={"use": "table", "order": order}), tmp_path)
 
-    assert len(list((tmp_path / "stages" / "ids-train").glob("*/final"))) == 1
+    assert len(list((tmp_path / "stages" / "tokenizer-ids-train").glob("*/final"))) == 1
 
 
 def test_some_samples_are_scored_where_that_is_asked(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_some_samples_are_scored_where_that_is_asked(tmp_path: Path) -> None:
 
     numbers = execute(some, tmp_path)["numbers"]
 
-    assert {number["samples"] for name, number in numbers.items() if name.endswith("_bits")} == {8}
+    assert {number["n"] for name, number in numbers.items() if name.endswith("_bits")} == {8}
 
 
 def test_how_many_samples_are_scored_trains_nothing_anew(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from torch import Tensor
 from crt_basics.plugin import crt_components
 from crt_run.runs.execute import execute
 from crt_run.runs.run import Run
-from crt_run.training.stages import trained_prior
+from crt_run.training.plans import prior_stages
+from crt_run.training.stages import prior_of
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.hooks import Component
-from crtcore.kinds import Batch, DatasetSpec, Experiment, ExperimentSpec, Findings, Measurement, Plan, Role
+from crtcore.kinds import Batch, DatasetSpec, Experiment, ExperimentSpec, Findings, Measurement, Plan, Role, StagePlan
 from crtcore.registry import Registry
 
 
@@ -62,13 +63,17 @@ class Learn(ExperimentSpec):
 
     evaluations: int = 2
 
+    def stage_plans(self, plan: Plan) -> list[StagePlan]:
+        """The prior."""
+        return prior_stages(plan, "prior")
+
     def build(self) -> Experiment:
         """The experiment."""
         return self.logits
 
     def logits(self, plan: Plan, run: Run) -> Findings:
         """The logits."""
-        prior = trained_prior("prior", plan, run, plan.parts["dataset"].build(), evaluations=self.evaluations)
+        prior = prior_of("prior", plan, run, plan.parts["dataset"].build())
         with torch.inference_mode():
             logits = prior(torch.tensor([[]], dtype=torch.int64))[0, 0]
         return Findings({f"id_{place}": Measurement(float(value), "nats", 1) for place, value in enumerate(logits)})

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from crt_run.runs.records import RECORDS, read_records
-from crt_run.training.stages import build_dataset, trained_prior
+from crt_run.training.stages import build_dataset, prior_of
 from crt_verify.decoding.spec import Decoding
 from crt_verify.decoding.table import Entry, Trials, numbers, points
 from crt_verify.decoding.trial import Pair, run_trial, step_time
@@ -48,9 +48,7 @@ class DecodingExperiment:
     def __call__(self, plan: Plan, run: Run) -> Findings:
         """Trains the priors and runs the trials that are not done yet, then measures."""
         dataset = build_dataset(plan, run)
-        target, draft = (
-            trained_prior(role, plan, run, dataset, evaluations=self.spec.evaluations) for role in ("prior", "draft")
-        )
+        target, draft = (prior_of(role, plan, run, dataset) for role in ("prior", "draft"))
         if isinstance(target, nn.Module):  # else it has no weights
             target.to(getattr(torch, self.spec.precision))
             run.facts["dtype"] = self.spec.precision

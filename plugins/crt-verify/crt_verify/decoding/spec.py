@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 
+from crt_run.training.plans import prior_stages
 from crt_verify.specs import TreeDecoding
 from crtcore.kinds import ExperimentSpec, Figure, Role
 from crtcore.spec import at_least
 
 if TYPE_CHECKING:
-    from crtcore.kinds import Plan
+    from crtcore.kinds import Plan, StagePlan
 
 
 @attrs.frozen(kw_only=True)
@@ -55,6 +56,10 @@ class Decoding(ExperimentSpec):
     """Validations of a prior in training; the best weights are kept."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number type of the target while it decodes; the draft stays in float32, where a small one is fastest."""
+
+    def stage_plans(self, plan: Plan) -> list[StagePlan]:
+        """The priors that are not pretrained."""
+        return [stage for role in self.stages for stage in prior_stages(plan, role)]
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: data that are not ids, decoders without draft trees."""

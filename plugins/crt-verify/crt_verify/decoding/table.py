@@ -12,13 +12,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from crt_run.likelihood import scored
 from crt_run.statistics import ratio, scaled
 from crt_verify.decoding.overlap import overlap
 from crt_verify.decoding.trial import Pair, Round, rounds
 from crt_verify.specs import TreeDecoding
 from crtcore import probabilities
 from crtcore.kinds import Json, Measurement, Prior, Row
-from crtcore.likelihood import scored
 
 DEPTHS = 6
 """Depths whose acceptance is reported: those of the deepest tree of the figure."""

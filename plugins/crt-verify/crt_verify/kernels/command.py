@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import attrs
 import click
-from rich.table import Table
 
 from crt_verify.kernels.listing import kernels as listed
 from crtcore.cli.console import answer, as_json, reports_errors, show
@@ -18,6 +17,8 @@ def kernels(as_json: bool) -> None:
     if as_json:
         answer({"kernels": [attrs.asdict(kernel) for kernel in listed()]})
         return
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for column in ("kernel", "written for", "compiled for", "on the host", "ran"):
         table.add_column(column)

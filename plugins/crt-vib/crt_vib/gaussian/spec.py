@@ -18,6 +18,7 @@ class Gaussian(BottleneckSpec):
     Source: Alemi et al. (2017), arXiv:1612.00410; free bits from Kingma et al. (2016), arXiv:1606.04934.
     """
 
+    continuous: ClassVar[bool] = True
     implementation: ClassVar[str] = "crt_vib.gaussian.channel:GaussianChannel"
 
     width: int = attrs.field(validator=at_least(1))

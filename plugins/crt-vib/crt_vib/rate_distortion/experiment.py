@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crt_run.statistics import averaged
 from crt_run.sweeps.curves import Span, along, common
 from crt_run.sweeps.curves import mean as over
-from crt_run.training.stages import build_dataset, trained_prior
-from crt_vib.lists.spec import KnownJoint
+from crt_run.training.objective import Inputs, trained
+from crt_run.training.stages import build_dataset, prior_of
 from crt_vib.rate_distortion.frontier import exact_frontier
 from crt_vib.rate_distortion.measure import gaps, information, label_nats, probe_costs, row
-from crt_vib.rate_distortion.probe_training import train_probe
 from crt_vib.rate_distortion.spec import RateDistortion
-from crt_vib.rate_distortion.states import Examples, correct_answers, read_examples
+from crt_vib.rate_distortion.states import Examples, correct_answers, read_examples, tested
 from crtcore.errors import RunError
 from crtcore.kinds import Dataset, Findings, Measurement, Row, Run
 
@@ -38,24 +36,21 @@ class RateDistortionExperiment:
 
         Raises: RunError if the language model has no hidden states, or the bottleneck takes another width.
         """
-        spec = plan.parts["dataset"]
         dataset = build_dataset(plan, run)
         prior = self._prior(plan, run, dataset)
-        meta = dataset.vocabulary - 1 if spec.marked else None
-        joint = spec.joint() if isinstance(spec, KnownJoint) and self.spec.distance == 1 else None
-        cases = 0 if joint is None else len(joint)
-        read_split = partial(read_examples, self.spec, prior, dataset, run=run, meta=meta, cases=cases)
-        test, correct = read_split("test"), correct_answers(self.spec, prior, dataset, "test", run, meta=meta)
-        numbers = accuracies(test, correct, joint)
+        reading = tested(plan, self.spec)
+        joint = reading.joint
+        test = read_examples(reading, prior, dataset, "test", run)
+        numbers = accuracies(test, correct_answers(reading, prior, dataset, "test", run), joint)
         if note := self._failure(numbers):
             return Findings(numbers, notes=(note,))
-        splits = {"examples": read_split("train"), "held": read_split("validation"), "test": test}
+        inputs = Inputs(plan.stages[-1], dataset, {"prior": prior}, run)
         run.note_backends("prior", prior)
-        numbers, rows = self._curve(plan, run, numbers, joint, vocabulary=dataset.vocabulary, **splits)
+        numbers, rows = self._curve(plan, run, inputs, numbers, joint, test)
         return self._findings(numbers, rows)
 
     def _prior(self, plan: Plan, run: Run, dataset: Dataset) -> Any:
-        prior = trained_prior("prior", plan, run, dataset, evaluations=self.spec.evaluations)
+        prior = prior_of("prior", plan, run, dataset)
         if not hasattr(prior, "hidden"):
             raise RunError(
                 f"prior.use: expected a language model with hidden states, such as 'meta-transformer', "
@@ -75,14 +70,16 @@ class RateDistortionExperiment:
         )
 
     def _curve(
-        self, plan: Plan, run: Run, numbers: dict[str, Measurement], joint: Float64[np.ndarray, "x y"] | None,
-        *, examples: Examples, held: Examples, test: Examples, vocabulary: int,
+        self, plan: Plan, run: Run, inputs: Inputs, numbers: dict[str, Measurement],
+        joint: Float64[np.ndarray, "x y"] | None,
+        test: Examples,
     ) -> tuple[dict[str, Measurement], list[Row]]:  # fmt: skip
         """A point for each weight, and their distance from the frontier if it is known."""
         frontier = None if joint is None else exact_frontier(joint)
         rows, distances = [], []
         for weight in self.spec.weights:
-            probe = train_probe(self.spec, plan, run, weight, examples=examples, held=held, vocabulary=vocabulary)
+            probe = trained(inputs, weight)
+            run.note_backends("bottleneck", probe)
             costs = probe_costs(probe, test, self.spec.samples, plan.seed)
             point = row(weight, costs, test.answers.cpu(), frontier)
             rows.append(point._replace(numbers={**point.numbers, **information(probe, test, plan.seed)}))
@@ -100,7 +97,7 @@ class RateDistortionExperiment:
         span, notes = Span(*self.spec.between), self._control(rows)
         if common([curve, [(span.low, 0.0), (span.high, 0.0)]]) == span:
             value = over(along(curve, span))
-            count = rows[0].numbers["rate_nats"].samples
+            count = rows[0].numbers["rate_nats"].n
             return Findings({**numbers, "mean_distortion_nats": Measurement(value, "nats", count)}, rows, notes)
         note = (
             f"no mean distortion between {span.low:g} and {span.high:g} nats, as the curve reaches from "

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
+from crt_run.training.plans import prior_stages
 from crt_vib.lists.spec import KnownJoint
-from crtcore.kinds import ExperimentSpec, Figure, Role
-from crtcore.spec import FieldError, at_least, between, each, resolve
+from crtcore.kinds import ExperimentSpec, Figure, Role, StagePlan
+from crtcore.spec import FieldError, at_least, between, each
 
 if TYPE_CHECKING:
-    from crtcore.kinds import Outline, Plan, Step
+    from crtcore.kinds import Plan
 
 
 def _apart(_: object, attribute: attrs.Attribute[Any], value: tuple[float, ...]) -> None:
@@ -75,17 +76,21 @@ class RateDistortion(ExperimentSpec):
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """Number of validations of the language model, and of each bottleneck, while it trains."""
 
-    def training_steps(self, plan: Plan) -> int:
-        """Steps of the language model, if it is trained, and of a bottleneck for each weight."""
-        trained = {stage: training.steps for stage, training in plan.training.items()}
-        return trained.get("prior", 0) + len(self.weights) * trained["bottleneck"]
-
-    def step(self, stage: str, plan: Plan, data: Outline) -> Step | None:
-        """A step of a bottleneck with its prediction of the answer."""
-        if stage != "bottleneck":
-            return None
-        made: Step = resolve("crt_vib.rate_distortion.probe_training:untrained_step")(self, plan, data)
-        return made
+    def stage_plans(self, plan: Plan) -> list[StagePlan]:
+        """The language model, if it is not pretrained, and a bottleneck for each weight."""
+        first = prior_stages(plan, "prior")
+        fields = ("read", "distance", "train", "validation", "evaluations")
+        bottleneck = StagePlan(
+            "bottleneck", plan, plan.training["bottleneck"],
+            reads=(
+                "seed", "dataset", *(f"experiment.{field}" for field in fields), "bottleneck", "regularizer",
+                "training.bottleneck", *([] if first else ["prior"]),
+            ),
+            objective="crt_vib.rate_distortion.probe_training:probe_objective",
+            material="crt_vib.rate_distortion.probe_training:examples",
+            after=tuple(first), repeats=self.weights,
+        )  # fmt: skip
+        return [*first, bottleneck]
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: data that are not ids, a missing META, a weight of the regulariser that is ignored."""

@@ -5,17 +5,19 @@ Axes: b batch, n ids of a row, w width of a state. Id -1 means absent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor, nn
 
 from crt_run.training.ids import batches, spread
+from crt_vib.lists.spec import KnownJoint
 from crt_vib.rate_distortion.spec import RateDistortion
 from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Batch, Dataset, Prior, Run, Trunk
+from crtcore.kinds import Batch, Dataset, DatasetSpec, Plan, Prior, Run, Trunk, View
 
 
 class Prompts(NamedTuple):
@@ -57,51 +59,75 @@ def prompts(batch: Batch, *, meta: int | None, distance: int, at_meta: bool) -> 
     return Prompts(kept[:, :width], class_ids, place, answers)
 
 
-def read_examples(
-    spec: RateDistortion, prior: Trunk, dataset: Any, split: str, run: Run, *, meta: int | None, cases: int
-) -> Examples:
-    """States and answers of evenly spaced rows of a split, at most as many as `spec` has for it.
+class Reading(NamedTuple):
+    """Where states are read, and of how many rows."""
 
-    If `spec.read` is `case`, the state is the one-hot case of a row, of `cases`.
+    read: str
+    """As in `RateDistortion.read`."""
+    distance: int
+    dataset: DatasetSpec
+    rows: Mapping[str, int]
+    """Split to the most rows that are read."""
+
+    @property
+    def joint(self) -> Float64[np.ndarray, "x y"] | None:
+        """The distribution of cases and answers, where it is known."""
+        return self.dataset.joint() if isinstance(self.dataset, KnownJoint) and self.distance == 1 else None
+
+
+def declared(plan: View) -> Reading:
+    """What the training of a probe reads."""
+    rows = {split: plan[f"experiment.{split}"] for split in ("train", "validation")}
+    return Reading(plan["experiment.read"], plan["experiment.distance"], plan["dataset"], rows)
+
+
+def tested(plan: Plan, spec: RateDistortion) -> Reading:
+    """What the final numbers are of."""
+    return Reading(spec.read, spec.distance, plan.parts["dataset"], {"test": spec.test})
+
+
+def read_examples(reading: Reading, prior: Trunk, dataset: Any, split: str, run: Run) -> Examples:
+    """States and answers of evenly spaced rows of a split.
+
+    If a case is read, the state is the one-hot case of a row.
 
     Raises: RunError if there are fewer than two rows, Stopped between two batches.
     """
     parts = []
     with torch.inference_mode():
-        for prompt in _prompts(spec, dataset, split, run, meta=meta):
-            if spec.read == "case":
-                states = nn.functional.one_hot(dataset.cases(prompt.ids), cases)
+        for prompt in _prompts(reading, dataset, split, run):
+            if reading.joint is not None and reading.read == "case":
+                states = nn.functional.one_hot(dataset.cases(prompt.ids), len(reading.joint))
             else:
                 states = prior.hidden(prompt.ids, prompt.class_ids)[torch.arange(len(prompt.ids)), prompt.place]
             parts.append(Examples(states.float(), prompt.answers))
     if (count := sum(len(each.answers) for each in parts)) < 2:
         raise RunError(
-            f"rate-distortion: expected at least 2 rows of {split!r} with more than {spec.distance} ids "
+            f"rate-distortion: expected at least 2 rows of {split!r} with more than {reading.distance} ids "
             f"(experiment.distance), got {count}; take longer rows or a smaller distance"
         )
     return Examples(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
-def correct_answers(
-    spec: RateDistortion, prior: Prior, dataset: Dataset, split: str, run: Run, *, meta: int | None
-) -> Bool[Tensor, " b"]:
+def correct_answers(reading: Reading, prior: Prior, dataset: Dataset, split: str, run: Run) -> Bool[Tensor, " b"]:
     """Whether the language model's likeliest id is the answer, for each row whose state is read.
 
     Raises: Stopped between two batches.
     """
     correct = []
     with torch.inference_mode():
-        for prompt in _prompts(spec, dataset, split, run, meta=meta):
+        for prompt in _prompts(reading, dataset, split, run):
             logits = prior(prompt.ids, prompt.class_ids)[torch.arange(len(prompt.ids)), prompt.place + 1]
             correct.append(logits.argmax(-1) == prompt.answers)
     return torch.cat(correct)
 
 
-def _prompts(spec: RateDistortion, dataset: Dataset, split: str, run: Run, *, meta: int | None) -> Iterator[Prompts]:
+def _prompts(reading: Reading, dataset: Dataset, split: str, run: Run) -> Iterator[Prompts]:
     """The prompts of a split on the run's device, a batch at a time."""
-    for batch in batches(dataset, split, spread(dataset.sizes[split], getattr(spec, split))):
+    meta = dataset.vocabulary - 1 if reading.dataset.marked and dataset.vocabulary is not None else None
+    for batch in batches(dataset, split, spread(dataset.sizes[split], reading.rows[split])):
         if run.stopping():
             raise Stopped
-        prompt = prompts(batch, meta=meta, distance=spec.distance, at_meta=spec.read == "meta")
+        prompt = prompts(batch, meta=meta, distance=reading.distance, at_meta=reading.read == "meta")
         if len(prompt.ids):
             yield Prompts._make(part if part is None else part.to(run.device) for part in prompt)

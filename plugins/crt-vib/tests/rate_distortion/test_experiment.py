@@ -16,9 +16,9 @@ from crt_cost.stages import costs, outlined
 from crt_run.runs.execute import execute
 from crt_vib.plugin import crt_components
 from crtcore import Component, Noise, Registry
-from crtcore.compose.document import Document, SpecError
+from crtcore.compose.document import Document
 from crtcore.compose.plan import study
-from crtcore.errors import RunError, Stopped
+from crtcore.errors import RunError, SpecError, Stopped
 from crtcore.kinds import Plan, PriorSpec
 
 SYMBOLS = 4
@@ -115,11 +115,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Pat
 def test_there_is_a_point_for_each_weight(small: tuple[dict[str, Any], Path]) -> None:
     result, _ = small
 
-    assert [point["weight"] for point in result["points"]] == [0.3, 4.0]
+    assert [point["labels"]["weight"] for point in result["points"]] == [0.3, 4.0]
     for point in result["points"]:
         for name in ("rate_nats", "distortion_nats", "floor_gap_nats", "frontier_gap_nats"):
-            assert point[name]["low"] < point[name]["mean"] < point[name]["high"]
-            assert point[name]["samples"] == 1000
+            number = point["numbers"][name]
+            assert number["low"] < number["value"] < number["high"]
+            assert number["n"] == 1000
 
 
 def test_no_point_is_under_the_floor_or_the_frontier(small: tuple[dict[str, Any], Path]) -> None:
@@ -128,14 +129,14 @@ def test_no_point_is_under_the_floor_or_the_frontier(small: tuple[dict[str, Any]
     result, _ = small
 
     for point in result["points"]:
-        assert point["floor_gap_nats"]["mean"] > -0.05
-        assert point["frontier_gap_nats"]["mean"] > -0.16
+        assert point["numbers"]["floor_gap_nats"]["value"] > -0.05
+        assert point["numbers"]["frontier_gap_nats"]["value"] > -0.16
 
 
 def test_a_weight_above_the_onset_has_rate_0_and_a_small_one_has_not(
     small: tuple[dict[str, Any], Path],
 ) -> None:
-    kept, nothing = (point["rate_nats"]["mean"] for point in small[0]["points"])
+    kept, nothing = (point["numbers"]["rate_nats"]["value"] for point in small[0]["points"])
 
     assert nothing < 0.05
     assert kept > 0.5
@@ -144,10 +145,10 @@ def test_a_weight_above_the_onset_has_rate_0_and_a_small_one_has_not(
 def test_the_information_is_below_the_rate(small: tuple[dict[str, Any], Path]) -> None:
     """Of 1,000 states; where there is next to none, the estimates differ by their rounding."""
     for point in small[0]["points"]:
-        lower, upper = (point[f"information_{side}_nats"]["mean"] for side in ("lower", "upper"))
+        lower, upper = (point["numbers"][f"information_{side}_nats"]["value"] for side in ("lower", "upper"))
 
         assert lower <= upper + 1e-4
-        assert lower < point["rate_nats"]["mean"] + 0.05
+        assert lower < point["numbers"]["rate_nats"]["value"] + 0.05
 
 
 def test_the_run_reports_accuracy_and_distance_from_the_frontier(
@@ -157,10 +158,10 @@ def test_the_run_reports_accuracy_and_distance_from_the_frontier(
 
     assert numbers["best_accuracy"]["value"] == pytest.approx(0.85)  # 0.8 + 0.2 / 4
     assert numbers["accuracy"]["low"] < 0.85 < numbers["accuracy"]["high"]
-    gaps = [point["frontier_gap_nats"]["mean"] for point in small[0]["points"]]
+    gaps = [point["numbers"]["frontier_gap_nats"]["value"] for point in small[0]["points"]]
     assert numbers["mean_frontier_gap_nats"]["value"] == pytest.approx(sum(gaps) / 2)
     assert numbers["largest_frontier_gap_nats"]["value"] == max(gaps)
-    ends = [point["distortion_nats"]["mean"] for point in small[0]["points"]]
+    ends = [point["numbers"]["distortion_nats"]["value"] for point in small[0]["points"]]
     assert ends[0] < numbers["mean_distortion_nats"]["value"] < ends[1]
 
 
@@ -221,8 +222,8 @@ def test_a_discrete_bottleneck_works_too(tmp_path: Path) -> None:
 
     result = execute(point.plan, tmp_path)
 
-    assert [point["floor_gap_nats"]["mean"] > -0.05 for point in result["points"]] == [True, True]
-    assert "information_lower_nats" not in result["points"][0]
+    assert [point["numbers"]["floor_gap_nats"]["value"] > -0.05 for point in result["points"]] == [True, True]
+    assert "information_lower_nats" not in result["points"][0]["numbers"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import attrs
 
 from crtcore.kinds import RegularizerSpec
 from crtcore.settings import Optimizer
-from crtcore.spec import FieldError, at_least, between, divides
+from crtcore.spec import FILES, FieldError, at_least, between, divides
 
 
 def _permutation(_: Any, attribute: attrs.Attribute[Any], order: tuple[int, ...]) -> None:
@@ -97,7 +97,7 @@ class Perceptual(RegularizerSpec):
 
     implementation: ClassVar[str] = "crt_vq.regularizers.perceptual:perceptual"
 
-    weights: str = ""
+    weights: str = attrs.field(default="", metadata=FILES)
     """Folder with torchvision's `vgg16-397923af.pth` and lpips' `vgg.pth`; if empty, a fixed random network is used."""
     stages: int = attrs.field(default=5, validator=between(1, 5))
     """Stages of the network that are compared; images under 16 by 16 need fewer than 5."""

@@ -1,0 +1,124 @@
+"""The contents of files that a plan names: they belong to its identity, so that replaced files are another run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from crt_run.runs.files import write_json
+from crtcore.compose.study import Study
+from crtcore.errors import RunError
+from crtcore.kinds import Plan
+from crtcore.spec import names_files
+
+KNOWN = "contents.json"
+"""The file, in the folder of runs, of digests by path."""
+SETTLED = 2.0
+"""Seconds after a change before which a digest is not kept: a file may change again within its clock's tick."""
+
+
+def identified(study: Study, runs: Path) -> Study:
+    """A study whose plans' identities hold digests in place of paths of files and folders.
+
+    Raises: RunError if one does not exist or cannot be read.
+    """
+    points = tuple(point._replace(plan=of_plan(point.plan, runs)) for point in study.points)
+    return attrs.evolve(study, points=points)
+
+
+def of_plan(plan: Plan, runs: Path) -> Plan:
+    """A plan whose identity holds digests in place of paths; the plan itself if it names no files.
+
+    Raises: RunError if a path does not exist or cannot be read.
+    """
+    identity = deepcopy(dict(plan.identity))
+    for role, part in {"experiment": plan.experiment, **plan.parts}.items():
+        if role in identity:
+            identity[role] = _identified(part, identity[role], role, runs)
+    return plan if identity == plan.identity else attrs.evolve(plan, identity=identity)
+
+
+def _identified(part: Any, table: Any, where: str, runs: Path) -> Any:
+    """The plain values of a part, or parts, with digests in place of paths."""
+    if isinstance(part, tuple):
+        pairs = enumerate(zip(part, table, strict=True))
+        return [_identified(each, values, f"{where}.{index}", runs) for index, (each, values) in pairs]
+    if not attrs.has(type(part)):
+        return table
+    for field in attrs.fields(type(part)):
+        value = getattr(part, field.name)
+        if field.name not in table:
+            continue
+        here = f"{where}.{field.name}"
+        paths = names_files(field, value)
+        if isinstance(value, tuple) and paths:
+            table[field.name] = [digest_of(here, each, runs) if each in paths else each for each in value]
+        elif paths:
+            table[field.name] = digest_of(here, value, runs)
+        else:
+            table[field.name] = _identified(value, table[field.name], here, runs)
+    return table
+
+
+def digest_of(where: str, path: str, runs: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of all files in a folder.
+
+    A digest is kept in the folder of runs, and used while no name, size or time of a file changes.
+    Raises: RunError if the path does not exist or cannot be read.
+    """
+    top = Path(path).absolute()
+    try:
+        stamps = list(_stamps(top))
+        if not stamps:
+            raise FileNotFoundError
+        stamp = hashlib.sha256(json.dumps(stamps).encode(errors="surrogateescape")).hexdigest()
+        known = _known(runs)
+        if known.get(str(top), [None])[0] == stamp:
+            return str(known[str(top)][1])
+        whole = hashlib.sha256()
+        for name, size, _ in stamps:
+            whole.update(f"{name}\0{size}\0".encode(errors="surrogateescape"))
+            with (top / name if name else top).open("rb") as file:
+                whole.update(hashlib.file_digest(file, "sha256").digest())
+    except OSError as error:
+        got = "none" if isinstance(error, FileNotFoundError) else f"one that cannot be read ({error.strerror})"
+        raise RunError(f"{where}: expected a file or folder {path!r}, got {got}") from None
+    made = f"sha256:{whole.hexdigest()}"
+    if max(changed for *_, changed in stamps) < (time.time() - SETTLED) * 1e9:
+        write_json(runs / KNOWN, {**_known(runs), str(top): [stamp, made]})
+    return made
+
+
+def _stamps(top: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, size and time of change, in nanoseconds, of a file or of all files in a folder, sorted."""
+    if top.is_file():
+        about = top.stat()
+        yield "", about.st_size, about.st_mtime_ns
+        return
+    for folder, inside, files in os.walk(top, followlinks=True, onerror=_raised):
+        inside.sort()
+        for name in sorted(files):
+            path = Path(folder, name)
+            about = path.stat()
+            yield path.relative_to(top).as_posix(), about.st_size, about.st_mtime_ns
+
+
+def _raised(error: OSError) -> None:
+    raise error
+
+
+def _known(runs: Path) -> Mapping[str, Any]:
+    """The digests that were kept; none if the file is missing or damaged."""
+    try:
+        known = json.loads((runs / KNOWN).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
