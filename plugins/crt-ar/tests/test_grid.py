@@ -160,3 +160,18 @@ def test_training_learns_a_pattern_in_bfloat16() -> None:
         optimizer.step()
 
     assert cost.item() < math.log(5) / 4
+
+
+def test_noise_is_compiled_in_one_graph_for_all_blocks_and_steps() -> None:
+    eager, compiled = built(), built()
+    graphs: list[Any] = []
+
+    def count(graph: Any, _: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    compiled.compile(backend=count, fullgraph=True)
+
+    for step in (0, 2, 4):
+        assert torch.equal(compiled(IDS, CLASSES, noise=noise(step)), eager(IDS, CLASSES, noise=noise(step)))
+    assert len(graphs) == 1
