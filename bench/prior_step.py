@@ -23,7 +23,7 @@ import crtcore
 from crt_run.likelihood import nats
 from crt_run.runs.run import Stage
 from crt_run.training.losses import Loss
-from crt_run.training.order import batch_at
+from crt_run.training.order import batch_at, step_noise
 from crt_run.training.trainer import Part, Trainer
 from crtcore import Noise, Optimizer, Training
 
@@ -70,7 +70,8 @@ def ours(prior: nn.Module, ids: Tensor, classes: Tensor, arguments: argparse.Nam
 
     def objective(step: int, progress: float) -> Loss:
         rows = batch_at(noise, SAMPLES, arguments.batch, step)
-        return Loss(nats(prior, ids[rows], classes[rows]).mean(), {})
+        own = step_noise(0, "prior", step, len(rows), ids.device)
+        return Loss(nats(prior, ids[rows], classes[rows], noise=own).mean(), {})
 
     return lambda: trainer.advance(objective) and None
 

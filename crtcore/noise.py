@@ -41,6 +41,13 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Te
     return odd[0], even[0], odd[1], even[1]
 
 
+def _word(stream: str) -> int:
+    return zlib.crc32(stream.encode())
+
+
+_word._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as `torch.compiler.assume_constant_result` does
+
+
 class Noise:
     """A stream of random integers under `seed` (a number, or a tensor with one for each sample)."""
 
@@ -75,7 +82,7 @@ class Noise:
         device = self.seed.device
         counter = [torch.as_tensor(index, dtype=torch.int64, device=device) for index in indices]
         counter += [torch.zeros((), dtype=torch.int64, device=device)] * (3 - len(counter))
-        counter.append(torch.tensor(zlib.crc32(self.stream.encode()), device=device))
+        counter.append(torch.tensor(_word(self.stream), device=device))
         *words, low, high = torch.broadcast_tensors(  # type: ignore[no-untyped-call]
             *counter, self.seed & _WORD, self.seed >> 32 & _WORD
         )

@@ -1,6 +1,8 @@
 """The transformer over a grid: its sizes, its first values, and dropout in training."""
 
 import math
+import subprocess
+import sys
 from typing import Any, get_args
 
 import pytest
@@ -160,3 +162,34 @@ def test_training_learns_a_pattern_in_bfloat16() -> None:
         optimizer.step()
 
     assert cost.item() < math.log(5) / 4
+
+
+COMPILED = """\
+import torch
+from crt_ar import LlamaGen
+from crtcore import Noise
+
+def built():
+    torch.manual_seed(0)
+    prior = LlamaGen(layers=2, width=8, heads=2).build(5, 4, 3)
+    with torch.no_grad():
+        for parameter in prior.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return prior
+
+eager, compiled, graphs = built(), built(), []
+ids, classes = torch.tensor([[0, 3, 1, 4], [2, 2, 0, 1]]), torch.tensor([0, 2])
+compiled(ids, classes)  # attention chooses its backend in the first call
+compiled.compile(backend=lambda graph, _: graphs.append(graph) or graph.forward, fullgraph=True)
+for step in range(3):
+    noise = Noise(torch.tensor([step, 9]), "test")
+    assert torch.equal(compiled(ids, classes, noise=noise), eager(ids, classes, noise=noise))
+assert len(graphs) == 1, len(graphs)
+"""
+"""Run by itself, as checks of types at run time cannot be compiled."""
+
+
+def test_noise_is_compiled_in_one_graph_for_all_blocks_and_steps() -> None:
+    ended = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 0, ended.stderr

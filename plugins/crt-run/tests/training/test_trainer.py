@@ -24,7 +24,7 @@ from crt_run.runs.records import RECORDS, read_records
 from crt_run.runs.run import Stage
 from crt_run.training import trainer as train
 from crt_run.training.losses import Loss, penalised
-from crt_run.training.order import batch_at, seeded
+from crt_run.training.order import batch_at, seeded, step_noise
 from crt_run.training.trainer import Part, StepRange, fit
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Encoded, RegularizerOutput
@@ -628,3 +628,51 @@ def test_the_main_part_alone_is_compiled_where_that_is_asked_for(tmp_path: Path,
     fit(stage(tmp_path / "stage"), parts, Training(steps=1, compile=asked), loss)
 
     assert [part.module.compiled for part in parts.values()] == [asked, False]
+
+
+@pytest.mark.parametrize(
+    ("seed", "role", "step", "same"),
+    [(0, "prior", 3, True), (1, "prior", 3, False), (0, "draft", 3, False), (0, "prior", 4, False)],
+)
+def test_the_noise_of_a_step_depends_on_seed_role_and_step_alone(seed: int, role: str, step: int, same: bool) -> None:
+    first = step_noise(0, "prior", 3, 8, torch.device("cpu"))
+
+    other = step_noise(seed, role, step, 8, torch.device("cpu"))
+
+    assert torch.equal(first.bits(), other.bits()) == same
+    assert len(first.seed.unique()) == 8
+    assert torch.equal(step_noise(0, "prior", 3, 5, torch.device("cpu")).seed, first.seed[:5])
+
+
+class Tallying(nn.Module):
+    """A tokenizer that tallies the samples of its steps."""
+
+    tally: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = Patches().build(FSQ(levels=(5, 4)).build(), torch.zeros(2, 1, 8, 8))
+        self.register_buffer("tally", torch.zeros((), dtype=torch.int64))
+        self.weights: list[Tensor] = []
+
+    def after_step(self, encoded: Encoded) -> None:
+        assert not torch.is_grad_enabled()
+        assert not encoded.loss.requires_grad
+        self.tally += len(encoded.rate)
+        self.weights.append(next(self.inner.parameters()).detach().clone())  # type: ignore[attr-defined]
+
+
+def test_after_step_is_called_once_a_step_after_the_optimisers(tmp_path: Path) -> None:
+    module, before = Tallying(), []
+    images = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def objective(step: int, progress: float) -> Loss:
+        before.append(next(module.inner.parameters()).detach().clone())  # type: ignore[attr-defined]
+        return penalised(images, module.inner(images), {}, progress)
+
+    fit(stage(tmp_path / "it"), {"tokenizer": Part(module, PLAIN)}, Training(steps=STEPS, batch=6), objective)
+
+    assert int(module.tally) == 6 * STEPS
+    assert all(torch.equal(after, later) for after, later in zip(module.weights, before[1:], strict=False))
+    assert not torch.equal(module.weights[0], before[0])
