@@ -295,7 +295,8 @@ def test_a_folder_of_an_older_format_is_one_clear_error(folder: str, request: py
     assert result.stdout == ""
     assert result.stderr == (
         f"{file}: expected format {FORMAT}, got none, which this version of crtcore does not read; "
-        f"move the folder {path} away, or choose another with --runs, and run the spec file again\n"
+        f"move {path.parent} with all its runs away, or choose another folder with --runs, "
+        "and run the spec file again\n"
     )
     assert not (path / "report.html").exists()
 

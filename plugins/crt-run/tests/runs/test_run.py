@@ -294,7 +294,8 @@ def test_a_finished_run_of_another_format_is_refused_and_left_alone(
 
     assert message == (
         f"{folder / name}: expected format {FORMAT}, got {got}, which this version of crtcore does not read; "
-        f"move the folder {folder} away, or choose another with --runs, and run the spec file again"
+        f"move {folder.parent} with all its runs away, or choose another folder with --runs, "
+        "and run the spec file again"
     )
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
