@@ -383,7 +383,7 @@ def test_what_killed_writers_left_aside_in_a_stage_is_cleared(plan: Plan, runs: 
 def test_a_number_that_is_none_is_named_and_no_result_written(
     plan: Plan, runs: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    monkeypatch.setattr(TwoPartCode, "__call__", lambda *_: {"bits": Measurement(value, "bits", 3)})
+    monkeypatch.setattr(TwoPartCode, "compute", lambda *_: {"bits": Measurement(value, "bits", 3)})
 
     message = error_of(lambda: execute(plan, runs))
 
