@@ -66,9 +66,18 @@ def _numbers(table: Mapping[str, Any]) -> dict[str, float]:
 def _standing(
     run: Mapping[str, Any], setting: str, own: Mapping[str, float], arms: Mapping[str, Mapping[str, float]]
 ) -> Standing:
-    others = labels({path: value for path, value in run["settings"].items() if path != setting})
+    others = labels({path: value for path, value in _apart(run["settings"], setting).items() if path != setting})
     named = setting not in arms.get(run["arm"], {}) and len(arms) > 1
     return Standing(run["group"], ", ".join([run["arm"]] * named + others), own.get(setting))
+
+
+def _apart(settings: Mapping[str, Any], setting: str) -> dict[str, Any]:
+    """Settings by path; the component that holds `setting`, if one does, as the values inside it."""
+    values: dict[str, Any] = {}
+    for path, value in settings.items():
+        inside = {dotted(each): leaf for each, leaf in leaves({path: value})}
+        values |= inside if setting in inside else {path: value}
+    return values
 
 
 def _draw(sweep: Mapping[str, Any], setting: str, standings: list[Standing], path: Path) -> Path | None:

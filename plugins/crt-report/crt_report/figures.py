@@ -18,7 +18,7 @@ from crt_report.panels import COLORS
 from crt_run.present.tables import label, titled
 from crt_run.runs import checkpoint, files
 from crt_run.runs.numbers import number
-from crt_run.runs.records import RECORDS, SAMPLES, read_records
+from crt_run.runs.records import CURVES, RECORDS, SAMPLES, read_records
 from crtcore.kinds import Measurement, TradeOff
 
 COLUMNS = 20
@@ -136,7 +136,7 @@ def _seeds(sweep: Mapping[str, Any], arm: str) -> list[dict[str, float]]:
 
 
 def curves(runs: Mapping[str, list[Path]], path: Path) -> Path | None:
-    """Learning curves of each stage: its loss and, if validated, its validation loss; a thin line for each run."""
+    """Learning curves of each stage, a panel for each of `CURVES` that it recorded; a thin line for each run."""
     records = {group: [read_records(folder / RECORDS) for folder in folders] for group, folders in runs.items()}
     panels = _panels(line for lists in records.values() for lines in lists for line in lines)
     if not panels:
@@ -178,7 +178,7 @@ def _below(groups: Mapping[str, Any]) -> float:
 def _panels(lines: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     panels: dict[tuple[str, str], None] = {}
     for line in lines:
-        for reading in ("distortion", "validation"):
+        for reading in CURVES:
             if reading in line:
                 panels[line["stage"], reading] = None
     return list(panels)

@@ -68,6 +68,15 @@ def test_only_numbers_are_placed_along_the_axis() -> None:
     ]  # fmt: skip
 
 
+def test_runs_that_differ_in_a_number_of_a_component_share_a_line() -> None:
+    runs = [("baseline", {"bottleneck": {"use": "vq", "codes": codes}}) for codes in (8, 32, 128)]
+
+    setting, standings = placed(sweep(runs), {})
+
+    assert setting == "bottleneck.codes"
+    assert [(each.line, each.value) for each in standings] == [("bottleneck.use=vq", at) for at in (8, 32, 128)]
+
+
 @pytest.mark.parametrize(
     "document",
     [

@@ -251,7 +251,7 @@ def test_points_of_runs_and_sweeps_are_reported_as_json(
     scan: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch, text: str, file: str
 ) -> None:
     study = scan(*filter(None, [text]))
-    monkeypatch.setattr("crt_run.cli.commands.load", lambda spec, registry, overrides: study)
+    monkeypatch.setattr("crtcore.compose.plan.load", lambda spec, registry, overrides: study)
     monkeypatch.setattr("sys.argv", ["/anywhere/crt", "run", "scan.toml", "--json"])
 
     output = json.loads(crt("run", "scan.toml", "--runs", runs, "--json").stdout)
@@ -295,7 +295,8 @@ def test_a_folder_of_an_older_format_is_one_clear_error(folder: str, request: py
     assert result.stdout == ""
     assert result.stderr == (
         f"{file}: expected format {FORMAT}, got none, which this version of crtcore does not read; "
-        f"move the folder {path} away, or choose another with --runs, and run the spec file again\n"
+        f"move {path.parent} with all its runs away, or choose another folder with --runs, "
+        "and run the spec file again\n"
     )
     assert not (path / "report.html").exists()
 
@@ -363,7 +364,7 @@ def test_a_sweep_with_a_failed_point_is_one_document_and_status_1(
     study = toy(
         "sweep.arms={baseline = {}, lost = {'training.prior.optimizer.learning_rate' = 1e300}}", "sweep.seed=[0, 1]"
     )
-    monkeypatch.setattr("crt_run.cli.commands.load", lambda spec, registry, overrides: study)
+    monkeypatch.setattr("crtcore.compose.plan.load", lambda spec, registry, overrides: study)
 
     result = crt("run", "toy.toml", "--runs", runs, "--json")
 

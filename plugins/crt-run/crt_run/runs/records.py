@@ -16,6 +16,8 @@ FORMAT = 2
 RESULT = "result.json"
 RECORDS = "records.jsonl"
 SAMPLES = "samples"
+CURVES = ("distortion", "validation")
+"""The readings in the records of a stage that show how it learned."""
 
 
 def append(path: Path, line: Json) -> None:
@@ -71,6 +73,7 @@ def read_json(path: Path, *expected: str) -> dict[str, Any]:
     if read.get("format") != FORMAT:
         raise RunError(
             f"{path}: expected format {FORMAT}, got {read.get('format', 'none')}, which this version of crtcore does "
-            f"not read; move the folder {path.parent} away, or choose another with --runs, and run the spec file again"
+            f"not read; move {path.parent.parent} with all its runs away, or choose another folder with --runs, and "
+            "run the spec file again"
         )
     return read

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from crt_run.runs import checkpoint, files
 from crt_run.runs.code import code_of, difference
-from crt_run.runs.records import RECORDS, SAMPLES, append, read_json, read_records
+from crt_run.runs.records import FORMAT, RECORDS, SAMPLES, append, read_json, read_records
 from crtcore.errors import Stopped
 from crtcore.kinds import Json, Plan, Report, StagePlan, digest
 
@@ -105,13 +105,13 @@ class Run:
         """The code that a stage is made by; a fresh run removes what other code made."""
         path = stage.folder / CODE
         begun = any(map(checkpoint.committed, stage.folder.iterdir()))
-        then = read_json(path) if path.is_file() and begun else now
+        then = read_json(path, "code")["code"] if path.is_file() and begun else now
         if changed := difference(then, now):
             if not self.fresh:
                 self.note(f"stage {stage.name}: reused, though other code made it ({changed}); --fresh trains it again")
                 return then
             checkpoint.clear(stage.folder)
-        files.write_json(path, now)
+        files.write_json(path, {"format": FORMAT, "code": now})
         return now
 
     def note(self, text: str) -> None:

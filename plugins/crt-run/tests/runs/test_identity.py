@@ -198,7 +198,7 @@ def test_a_fresh_run_trains_again_what_other_code_made_and_nothing_else(
 
     execute(plan(), tmp_path, events.append, fresh=True)
     (made,) = (tmp_path / "stages" / "tokenizer").glob("*/code.json")
-    assert json.loads(made.read_text())["crt-vq"] == "9.9"
+    assert json.loads(made.read_text())["code"]["crt-vq"] == "9.9"
     assert not [event for event in events if event["event"] == "note"]
     stamp = (made.parent / "final").stat().st_mtime_ns
     execute(plan(), tmp_path, fresh=True)

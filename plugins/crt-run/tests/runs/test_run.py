@@ -294,7 +294,8 @@ def test_a_finished_run_of_another_format_is_refused_and_left_alone(
 
     assert message == (
         f"{folder / name}: expected format {FORMAT}, got {got}, which this version of crtcore does not read; "
-        f"move the folder {folder} away, or choose another with --runs, and run the spec file again"
+        f"move {folder.parent} with all its runs away, or choose another folder with --runs, "
+        "and run the spec file again"
     )
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
@@ -382,7 +383,7 @@ def test_what_killed_writers_left_aside_in_a_stage_is_cleared(plan: Plan, runs: 
 def test_a_number_that_is_none_is_named_and_no_result_written(
     plan: Plan, runs: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    monkeypatch.setattr(TwoPartCode, "__call__", lambda *_: {"bits": Measurement(value, "bits", 3)})
+    monkeypatch.setattr(TwoPartCode, "compute", lambda *_: {"bits": Measurement(value, "bits", 3)})
 
     message = error_of(lambda: execute(plan, runs))
 
