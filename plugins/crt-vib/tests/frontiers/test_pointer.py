@@ -33,7 +33,7 @@ def excess(components: int) -> tuple[float, float]:
     course = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
 
     def price(draw: int, beta: float) -> torch.Tensor:
-        output = channel(features, Noise(draw, "codes"))
+        output = channel(features, noise=Noise(Noise(draw, "rows").seeds(torch.arange(SAMPLES)), "codes"))
         distortion = -(answers * decoder(output.codes[:, 0]).log_softmax(-1)).sum(-1)
         return distortion + beta * output.rate
 
