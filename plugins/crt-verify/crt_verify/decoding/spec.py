@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -15,6 +14,10 @@ from crtcore.spec import at_least
 
 if TYPE_CHECKING:
     from crtcore.kinds import Plan, StagePlan
+
+
+FEW = 64
+"""Samples of a rehearsal: some are too short to be continued."""
 
 
 @attrs.frozen(kw_only=True)
@@ -63,8 +66,8 @@ class Decoding(ExperimentSpec):
         return [stage for role in self.stages for stage in prior_stages(plan, role)]
 
     def rehearsed(self) -> tuple[Decoding, int]:
-        """Two prompts and two ids; of all samples, as some are too short."""
-        return attrs.evolve(self, prompts=2, timed=2, choices=1, length=2), sys.maxsize
+        """Two prompts and eight ids."""
+        return attrs.evolve(self, prompts=2, timed=2, choices=1, length=8, evaluations=1), FEW
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: data that are not ids, decoders without draft trees."""
