@@ -1,0 +1,101 @@
+"""A study that cannot run to its end is refused before anything is trained."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from crt_run.runs.rehearse import shortened
+from crtcore import discover
+from crtcore.cli import main
+from crtcore.compose.plan import load
+
+SPECS = Path(__file__).parents[1] / "specs"
+SMOKE = str(SPECS / "smoke.toml")
+FAULTS = {
+    "continuous codes before a prior": (
+        ["bottleneck={use='gaussian', width=8, latent=4}"],
+        r"bottleneck\.use: expected a discrete bottleneck",
+    ),
+    "a banned id beyond the vocabulary": (
+        ["sampling.banned=[99]"],
+        r"sampling\.banned: expected ids below the vocabulary, 16, got 99",
+    ),
+    "fewer samples than a metric needs": (
+        ["experiment.samples=12"],
+        r"frechet: expected at least \d+ held-out samples",
+    ),
+    "a folder that is not there": (
+        ["dataset={use='image-folder', folder='gone', size=8}"],
+        r"dataset\.folder: expected a file or folder 'gone', got none",
+    ),
+    "saved weights that are not there": (
+        ["draft={use='saved', folder='gone', prior={use='transformer', layers=1, width=8}}", "training.draft=''"],
+        r"draft\.folder: expected a file or folder 'gone', got none",
+    ),
+}
+"""Fault to overrides of the smoke spec that plant it, and the message."""
+
+
+def words(overrides: list[str]) -> list[str]:
+    return [word for each in overrides for word in ("--set", each)]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_study_that_would_fail_after_training_is_refused_before_it(fault: str, tmp_path: Path) -> None:
+    overrides, message = FAULTS[fault]
+    spec = SMOKE
+    if "saved" in fault:  # a pretrained draft has no training
+        text = (SPECS / "smoke.toml").read_text()
+        spec = str(tmp_path / "spec.toml")
+        text = re.sub(r"\[training\.draft\].*?(?=\n\[|\Z)", "", text, flags=re.DOTALL)
+        Path(spec).write_text(re.sub(r"\[draft\].*?(?=\n\[)", "", text, flags=re.DOTALL))
+        overrides = overrides[:1]
+    began = time.perf_counter()
+
+    result = CliRunner().invoke(main, ["run", spec, "--runs", str(tmp_path / "runs"), *words(overrides)])
+
+    assert result.exit_code == (2 if "continuous" in fault else 1)  # a fault that the spec file alone shows
+    assert re.search(message, result.stderr), result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "runs" / "stages").exists()
+    assert time.perf_counter() - began < 60
+
+
+def test_every_faulty_arm_is_named_and_no_other_is_trained(tmp_path: Path) -> None:
+    sweep = "sweep={arms={baseline={}, banned={'sampling.banned'=[99]}, few={'experiment.samples'=3}}, seed=[0, 1]}"
+
+    result = CliRunner().invoke(main, ["run", SMOKE, "--runs", str(tmp_path), *words([sweep])])
+
+    assert result.exit_code == 1
+    assert re.search(r"banned: .*99", result.stderr)
+    assert re.search(r"few: .*expected at least", result.stderr)
+    assert "baseline:" not in result.stderr.replace("smoke:", "")
+    assert not (tmp_path / "stages").exists()
+
+
+def test_a_rehearsal_alone_says_how_long_it_took_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    result = CliRunner().invoke(main, ["check", SMOKE, "--rehearse"])
+
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^baseline: rehearsed in \d+\.\d s$", result.stdout, re.MULTILINE)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("spec", sorted(path.name for path in (SPECS / "figures").glob("*.toml")))
+def test_a_rehearsal_takes_few_steps_of_few_samples(spec: str) -> None:
+    plan = load(SPECS / "figures" / spec, discover()).points[0].plan
+
+    small, few = shortened(plan)
+
+    assert few <= 64
+    assert sum(stage.training.steps for stage in small.stages) <= 2 * len(small.stages)
+    assert all(stage.training.batch <= 2 for stage in small.stages)
