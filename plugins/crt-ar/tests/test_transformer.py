@@ -143,7 +143,7 @@ def test_every_attention_module_names_its_backend() -> None:
 
     prior(IDS)
 
-    assert [module.backend_in_use for module in prior.modules() if hasattr(module, "backend_in_use")] == [
+    assert [module.backend for module in prior.modules() if hasattr(module, "backend")] == [
         "sdpa",
         "sdpa",
     ]

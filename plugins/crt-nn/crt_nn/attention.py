@@ -27,7 +27,7 @@ class Attention(nn.Module):
     Source: Ainslie et al. (2023), arXiv:2305.13245, section 2.2.
     """
 
-    backend_in_use: str
+    backend: str
     """The backend that computes it, and why; set by the first call."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.key_heads = key_heads or heads
-        self.backend: Backend = backend
+        self.wanted: Backend = backend
         self.rope = rope
         self.inward = nn.Linear(width, width // heads * (heads + 2 * self.key_heads), bias=False)
         self.outward = nn.Linear(width, width, bias=False)
@@ -65,6 +65,6 @@ class Attention(nn.Module):
 
     def _backend(self, query: Float[Tensor, "b t h d"]) -> Attend:
         if self._chosen is None or self._chosen[:2] != (query.device, query.dtype):
-            attend, self.backend_in_use = choose(self.backend, query)
+            attend, self.backend = choose(self.wanted, query)
             self._chosen = query.device, query.dtype, attend
         return self._chosen[2]

@@ -12,11 +12,11 @@ CONTEXT = AttentionContext(torch.arange(3)[None])
 def test_a_module_names_its_backend_after_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     attention = Attention(8, heads=2)
-    assert not hasattr(attention, "backend_in_use")
+    assert not hasattr(attention, "backend")
 
     attention(torch.zeros(1, 3, 8), CONTEXT)
 
-    assert attention.backend_in_use == "sdpa (xformers is not installed)"
+    assert attention.backend == "sdpa (xformers is not installed)"
 
 
 def test_a_forced_backend_that_cannot_run_is_an_error_at_the_first_call() -> None:

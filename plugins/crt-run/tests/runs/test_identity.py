@@ -142,6 +142,7 @@ def test_a_run_names_the_code_of_every_component(tmp_path: Path) -> None:
     assert used["bottleneck"].startswith("crt-vq ")
     assert used["prior"].startswith("crt-ar ")
     assert used["experiment"].startswith("crt-basics ")
+    assert about["backends"]["prior attention"].startswith(("sdpa", "xformers"))  # what ran, not what was asked for
     assert {"crtcore", "crt-run", "crt-vq", "crt-ar"} <= set(about["code"])
     assert about["stages"]["tokenizer"]["code"]["crt-vq"] == about["code"]["crt-vq"]
     assert "crt-verify" not in about["stages"]["tokenizer"]["code"]
