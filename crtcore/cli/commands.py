@@ -131,14 +131,3 @@ def list_(kind: str | None, as_json: bool) -> None:
     from crtcore.cli.listing import listing
 
     listing(discover(), kind, as_json=as_json)
-
-
-@main.command("show")
-@click.argument("name")
-@as_json
-@reports_errors
-def show_(name: str, as_json: bool) -> None:
-    """Show a component, NAME or KIND/NAME: what it is, its fields, an example."""
-    from crtcore.cli.describe import showing
-
-    showing(discover(), name, as_json=as_json)

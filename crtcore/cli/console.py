@@ -10,15 +10,12 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import Any, ParamSpec
 
 import click
 
 from crtcore.errors import RunError, SpecError, in_one_line
 from crtcore.registry import NameClash, NotInstalled, Registry
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 P = ParamSpec("P")
 
@@ -46,16 +43,8 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def show(table: RenderableType) -> None:
-    """A table on stdout, as wide as the terminal; where there is none, as wide as it needs."""
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
-    console.print(table)
-
-
 def columns(rows: list[tuple[str, ...]]) -> None:
-    """Rows in columns on stdout, the first row a heading; the last column wraps at the width that `show` takes."""
+    """Rows in columns on stdout, the first row a heading; the last column wraps at the width of the terminal."""
     import shutil
     import textwrap
 
@@ -108,15 +97,6 @@ def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
 
 def _terminate(*_: Any) -> None:
     raise Terminated
-
-
-def needs(extra: str, *modules: str) -> None:
-    """Raises: RunError with what to install if a module is missing."""
-    import importlib.util
-
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing:
-        raise RunError(f"this command needs {', '.join(missing)}: pip install 'crtcore[{extra}]'")
 
 
 def warn(registry: Registry) -> None:

@@ -93,11 +93,6 @@ class StagePlan(NamedTuple):
         return self.training.steps * (len(self.repeats) or 1) if self.total is None else self.total
 
     @property
-    def all_reads(self) -> set[str]:
-        """Its reads and those of the stages before it."""
-        return {*self.reads, *(path for stage in self.after for path in stage.all_reads)}
-
-    @property
     def key(self) -> dict[str, Any]:
         """What its result depends on, as plain values."""
         return {**self.plan.only(self.reads).values(), "after": {stage.name: stage.key for stage in self.after}}

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from crt_cost.devices import DEVICES
+from crt_run.cli.console import needs
 from crtcore.cli.commands import outline, summary
-from crtcore.cli.console import answer, as_json, needs, overrides, reports_errors, spec_file, warn
+from crtcore.cli.console import answer, as_json, overrides, reports_errors, spec_file, warn
 from crtcore.registry import discover
 
 

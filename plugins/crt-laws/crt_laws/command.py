@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from crtcore.cli.console import as_json, needs, reports_errors, warn
+from crt_run.cli.console import needs
+from crtcore.cli.console import as_json, reports_errors, warn
 from crtcore.registry import discover
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from crtcore.cli.console import as_json, needs, reports_errors
+from crt_run.cli.console import needs
+from crtcore.cli.console import as_json, reports_errors
 
 
 @click.command()

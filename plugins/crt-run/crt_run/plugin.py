@@ -18,7 +18,7 @@ def crt_components() -> list[Component]:
 
 @hookimpl
 def crt_commands() -> list[click.Command]:
-    """`crt run`, `crt sweep`, `crt rehearse` and `crt schema`."""
-    from crt_run.cli.commands import rehearsal, run, schema, sweep
+    """`crt run`, `crt sweep`, `crt rehearse`, `crt show` and `crt schema`."""
+    from crt_run.cli.commands import rehearsal, run, schema, show_component, sweep
 
-    return [run, sweep, rehearsal, schema]
+    return [run, sweep, rehearsal, show_component, schema]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crtcore.cli.console import answer, as_json, needs, overrides, reports_errors, say, spec_file, warn
+from crt_run.cli.console import needs
+from crtcore.cli.console import answer, as_json, overrides, reports_errors, say, spec_file, warn
 from crtcore.errors import Problem, SpecError, in_one_line
 from crtcore.registry import answers, discover
 
@@ -121,6 +122,17 @@ def rehearsal(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     click.echo(summary(spec, study))
     for group, each in seconds.items():
         click.echo(f"{group}: rehearsed in {each:.1f} s")
+
+
+@click.command("show")
+@click.argument("name")
+@as_json
+@reports_errors
+def show_component(name: str, as_json: bool) -> None:
+    """Show a component, NAME or KIND/NAME: what it is, its fields, an example."""
+    from crt_run.cli.describe import showing
+
+    showing(discover(), name, as_json=as_json)
 
 
 @click.command()

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from crtcore.cli.describe import field_texts
+from crt_run.cli.describe import field_texts
 from crtcore.compose.study import NAME, RESERVED, Claim
 from crtcore.hooks import Component
 from crtcore.kinds import KINDS, ExperimentSpec, PriorSpec, Role

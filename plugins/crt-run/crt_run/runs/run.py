@@ -93,7 +93,7 @@ class Run:
                 folder.mkdir(exist_ok=True)
             checkpoint.tidy(folder)
             stage = Stage(self, name, folder)
-            code = self._code(stage, code_of(plan.plan, {*plan.all_reads, *reads}))
+            code = self._code(stage, code_of(plan.plan, {*_all_reads(plan), *reads}))
             about = {"folder": str(folder.relative_to(self.runs)), "reused": stage.finished, "code": code}
             self.facts["stages"][name] = about
             if stage.finished:
@@ -137,6 +137,11 @@ class Run:
         folder = self.folder / SAMPLES
         checkpoint.remove(folder)
         checkpoint.save(folder, {name: tensor.cpu() for name, tensor in tensors.items()}, {})
+
+
+def _all_reads(plan: StagePlan) -> set[str]:
+    """The reads of a stage and of those before it."""
+    return {*plan.reads, *(path for stage in plan.after for path in _all_reads(stage))}
 
 
 def address(plan: Plan, runs: Path) -> Path:

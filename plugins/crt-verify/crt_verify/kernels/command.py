@@ -5,8 +5,9 @@ from __future__ import annotations
 import attrs
 import click
 
+from crt_run.cli.console import show
 from crt_verify.kernels.listing import kernels as listed
-from crtcore.cli.console import answer, as_json, reports_errors, show
+from crtcore.cli.console import answer, as_json, reports_errors
 
 
 @click.command()
