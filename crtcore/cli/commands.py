@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import crtcore
-from crtcore.cli.console import answer, as_json, overrides, reports_errors, say, spec_file, warn
-from crtcore.errors import RunError, in_one_line
-from crtcore.registry import answers, discover
+from crtcore.cli.console import answer, as_json, columns, overrides, reports_errors, say, spec_file, warn
+from crtcore.errors import RunError, in_one_line, nearest
+from crtcore.kinds import KINDS
+from crtcore.registry import NotInstalled, answers, discover
 
 if TYPE_CHECKING:
     from crtcore.compose.study import Study
@@ -128,6 +129,16 @@ def summary(spec: Path, study: Study) -> str:
 @reports_errors
 def list_(kind: str | None, as_json: bool) -> None:
     """List the installed components, of one KIND or of all."""
-    from crtcore.cli.listing import listing
-
-    listing(discover(), kind, as_json=as_json)
+    if kind is not None and kind not in KINDS:
+        raise NotInstalled(f"no kind is called {kind!r}{nearest(kind, list(KINDS))}")
+    registry = discover()
+    rows = [
+        {"kind": component.kind, "name": component.name, "plugin": plugin, "summary": component.summary}
+        for plugin, component in registry
+        if kind in (None, component.kind)
+    ]
+    if as_json:
+        answer({"components": rows, "broken": {name: in_one_line(error) for name, error in registry.broken.items()}})
+        return
+    columns([("kind", "name", "from", "what it is"), *(tuple(row.values()) for row in rows)])
+    warn(registry)

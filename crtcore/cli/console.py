@@ -45,16 +45,22 @@ def say(line: str) -> None:
 
 def columns(rows: list[tuple[str, ...]]) -> None:
     """Rows in columns on stdout, the first row a heading; the last column wraps at the width of the terminal."""
-    import shutil
     import textwrap
 
+    width = WIDE
+    if sys.stdout.isatty():
+        import shutil
+
+        width = shutil.get_terminal_size().columns
     *widths, last = (max(map(len, cells)) for cells in zip(*rows, strict=True))
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
     last = min(last, max(width - sum(widths) - 2 * len(widths), 20))
-    for index, (*cells, text) in enumerate(rows):
-        for line in textwrap.wrap(text, last) or [""]:
-            click.secho("  ".join(map(str.ljust, (*cells, line), (*widths, last))), bold=index == 0)
+    lines: list[str] = []
+    for *cells, text in rows:
+        for part in textwrap.wrap(text, last) or [""]:
+            line = "  ".join(map(str.ljust, (*cells, part), (*widths, last)))
+            lines.append(line if lines else click.style(line, bold=True))
             cells[:] = [""] * len(cells)
+    click.echo("\n".join(lines))
 
 
 def answer(values: Any) -> None:

@@ -19,7 +19,7 @@ from crtcore.settings import Sampling
 from crtcore.spec import Spec
 
 SEEDS = "\n[sweep]\nseed = [{seeds}]\nbottleneck.codes = [4, 8]\n"
-UNUSED = ("numpy", "torch", "rich", "cattrs", "tomli", "tomli_w", "hashlib", "difflib")
+UNUSED = ("numpy", "torch", "rich", "cattrs", "tomli", "tomli_w", "hashlib", "difflib", "json", "crt_verify.drafters")
 
 
 def swept(spec_file: Path, seeds: int) -> Document:

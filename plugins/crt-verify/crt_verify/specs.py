@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import abc
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 
-from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
-from crt_verify.drafters.drafter import counts
+from crt_verify.counts import counts
 from crtcore.kinds import DecoderSpec
 from crtcore.spec import COSMETIC, at_least
+
+if TYPE_CHECKING:
+    from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +47,8 @@ class SpeculativeDecoding(TreeDecoding):
     @property
     def drafter(self) -> Chain:
         """A chain."""
+        from crt_verify.drafters import Chain
+
         return Chain(length=self.length)
 
 
@@ -63,6 +67,8 @@ class BlockVerification(TreeDecoding):
     @property
     def drafter(self) -> Chain:
         """A chain."""
+        from crt_verify.drafters import Chain
+
         return Chain(length=self.length)
 
 
@@ -83,6 +89,8 @@ class SpecTr(TreeDecoding):
     @property
     def drafter(self) -> Paths:
         """Independent paths."""
+        from crt_verify.drafters import Paths
+
         return Paths(paths=self.paths, length=self.length)
 
 
@@ -101,6 +109,8 @@ class RSDC(TreeDecoding):
     @property
     def drafter(self) -> Branching:
         """Trees of distinct siblings."""
+        from crt_verify.drafters import Branching
+
         return Branching(branching=self.branching)
 
 
@@ -121,6 +131,8 @@ class RSDS(TreeDecoding):
     @property
     def drafter(self) -> Beam:
         """Stochastic beams."""
+        from crt_verify.drafters import Beam
+
         return Beam(width=self.width, length=self.length)
 
 
@@ -139,6 +151,8 @@ class TraversalVerification(TreeDecoding):
     @property
     def drafter(self) -> Branching:
         """Trees of distinct siblings."""
+        from crt_verify.drafters import Branching
+
         return Branching(branching=self.branching)
 
 
@@ -157,4 +171,6 @@ class GreedyTree(TreeDecoding):
     @property
     def drafter(self) -> GreedyTop:
         """The most likely ids and one more."""
+        from crt_verify.drafters import GreedyTop
+
         return GreedyTop(branching=self.branching)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import ClassVar
 
@@ -34,6 +33,8 @@ class MetaMath(DatasetSpec):
 
     def example_in(self, folder: Path) -> MetaMath:
         """Returns the spec with sixty sums and a word tokenizer written to `folder`."""
+        import json
+
         sums = [
             {
                 "query": f"What is {left} plus {right}",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from crt_verify.drafters.drafter import FixedShape, Ids, counts, numbers
+from crt_verify.counts import counts
+from crt_verify.drafters.drafter import FixedShape, Ids, numbers
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -7,12 +7,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, product
 from operator import mul
-from typing import TYPE_CHECKING, Any, SupportsFloat, TypeAlias
+from typing import TYPE_CHECKING, SupportsFloat, TypeAlias
 
 import attrs
 
 from crt_verify.tree import Tree
-from crtcore import FieldError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -28,12 +27,6 @@ Rows: TypeAlias = Callable[[Ids], Iterable[SupportsFloat]]
 def numbers(values: Iterable[int]) -> Ids:
     """Values as a tuple."""
     return tuple(values)
-
-
-def counts(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    """Checks that there is at least one number, and that each is at least 1."""
-    if not value or min(value) < 1:
-        raise FieldError(attribute.name, f"expected numbers of at least 1, at least one of them, got {value!r}")
 
 
 @attrs.frozen(kw_only=True)
