@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -20,10 +20,7 @@ COSMETIC = {"cosmetic": True}
 A function in place of True takes the spec and returns whether the field changes no result there.
 """
 FILES = {"files": True}
-"""Metadata of a field that holds the path of a file or folder: results depend on what is in it, not on the path.
-
-A function in place of True takes the value, or an entry of it, and returns whether it is a path.
-"""
+"""Metadata of a field that holds a path, where results depend on what is there; a function: True for what is a path."""
 
 
 class FieldError(ValueError):
@@ -87,6 +84,16 @@ def names_files(field: attrs.Attribute[Any], value: Any) -> list[str]:
     mark = field.metadata.get("files")
     entries = value if isinstance(value, tuple) else (value,)
     return [entry for entry in entries if mark and entry and (mark is True or mark(entry))]
+
+
+def absent(part: Any, where: str) -> Iterator[str]:
+    """Where a part, or one inside it, names a file or folder that is not there, and which."""
+    for index, each in enumerate(part) if isinstance(part, tuple) else ():
+        yield from absent(each, f"{where}.{index}")
+    for field in attrs.fields(type(part)) if attrs.has(type(part)) else ():
+        value, here = getattr(part, field.name), f"{where}.{field.name}"
+        yield from (f"{here}: {path!r}" for path in names_files(field, value) if not Path(path).exists())
+        yield from absent(value, here)
 
 
 def resolve(name: str) -> Any:

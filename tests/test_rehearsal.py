@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from crt_basics.priors.specs import Table
+from crt_run.runs import checkpoint
 from crt_run.runs.rehearse import shortened
 from crtcore import discover
 from crtcore.cli import main
@@ -99,3 +101,29 @@ def test_a_rehearsal_takes_few_steps_of_few_samples(spec: str) -> None:
     assert few <= 64
     assert sum(stage.training.steps for stage in small.stages) <= 2 * len(small.stages)
     assert all(stage.training.batch <= 2 for stage in small.stages)
+
+
+def test_a_check_notes_files_that_are_not_there() -> None:
+    words_ = words(["dataset={use='image-folder', folder='gone', size=8}"])
+
+    result = CliRunner().invoke(main, ["check", SMOKE, *words_])
+
+    assert result.exit_code == 0
+    assert "note: dataset.folder: 'gone' is not there; a run needs it" in result.stderr
+
+
+def test_a_draft_that_does_not_fit_its_target_is_refused(tmp_path: Path) -> None:
+    """Weights of a prior over eight ids, for one over sixteen."""
+    prior = Table(order=1)
+    saved = tmp_path / "weights"
+    checkpoint.save(saved, {f"part.draft.{k}": v for k, v in prior.build(8, 16, 10).state_dict().items()}, {})
+    text = re.sub(r"\[training\.draft\].*?(?=\n\[|\Z)", "", (SPECS / "smoke.toml").read_text(), flags=re.DOTALL)
+    spec = tmp_path / "spec.toml"
+    spec.write_text(re.sub(r"\[draft\].*?(?=\n\[)", "", text, flags=re.DOTALL))
+    draft = f"draft={{use='saved', folder='{saved}', prior={{use='table', order=1}}}}"
+
+    result = CliRunner().invoke(main, ["run", str(spec), "--runs", str(tmp_path / "runs"), *words([draft])])
+
+    assert result.exit_code == 1
+    assert "name the prior that was trained, over 16 ids" in result.stderr
+    assert not (tmp_path / "runs" / "stages").exists()

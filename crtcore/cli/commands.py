@@ -17,6 +17,7 @@ from crtcore.cli.console import answer, as_json, columns, overrides, reports_err
 from crtcore.errors import RunError, in_one_line, nearest
 from crtcore.kinds import KINDS
 from crtcore.registry import NotInstalled, answers, discover
+from crtcore.spec import absent
 
 if TYPE_CHECKING:
     from crtcore.compose.study import Study
@@ -99,6 +100,9 @@ def check(
         return
     warn(registry)
     click.echo(summary(spec, study))
+    parts = {(role, part) for point in study.points for role, part in point.plan.parts.items()}
+    for line in sorted({line for role, part in parts for line in absent(part, role)}):
+        say(f"note: {line} is not there; a run needs it")
 
 
 def outline(study: Study) -> dict[str, Any]:
