@@ -23,7 +23,7 @@ from crtcore.compose.plan import load, study
 from crtcore.errors import RunError
 from crtcore.kinds import Plan
 
-SMOKE = Path(__file__).parents[4] / "specs" / "smoke.toml"
+SMOKE = Path(__file__).parents[1] / "specs" / "smoke.toml"
 BRIEF = (
     "training.tokenizer.steps=2", "training.prior.steps=2", "training.draft.steps=2", "metric=[]",
     "experiment.evaluations=1", "dataset={use='digits'}",
