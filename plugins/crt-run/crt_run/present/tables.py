@@ -79,7 +79,7 @@ def _scalar(value: Any) -> str | int | float:
 
 
 def columns(points: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names of what tells points apart."""
+    """The names of what differs between points."""
     return list(dict.fromkeys(name for point in points for name in place(point)))
 
 

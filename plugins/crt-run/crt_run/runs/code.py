@@ -42,20 +42,20 @@ def difference(then: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _specs(plan: Plan) -> list[tuple[str, Spec]]:
-    found: list[tuple[str, Spec]] = []
+    specs: list[tuple[str, Spec]] = []
 
     def visit(where: str, value: Any) -> None:
         if isinstance(value, tuple):
             for index, each in enumerate(value):
                 visit(f"{where}.{index}", each)
         elif isinstance(value, Spec):
-            found.append((where, value))
+            specs.append((where, value))
             for field in attrs.fields(type(value)):
                 visit(f"{where}.{field.name}", getattr(value, field.name))
 
     for role, part in {"experiment": plan.experiment, **plan.parts}.items():
         visit(role, part)
-    return found
+    return specs
 
 
 def _package(spec: Spec) -> str:
