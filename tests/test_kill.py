@@ -134,7 +134,9 @@ def test_a_full_disk_is_reported_in_one_line_and_what_is_finished_is_kept(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        answer = work({"document": dict(plan.document), "runs": str(tmp_path / "runs")}, lambda event: None)
+        answer = work(
+            {"document": dict(plan.document), "runs": str(tmp_path / "runs"), "fresh": False}, lambda event: None
+        )
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/stages/*/*/final/*")}
     signal.signal(signal.SIGTERM, before)
 

@@ -15,8 +15,11 @@ from torch import nn
 from crt_run.runs.checkpoint import load
 from crt_run.runs.run import Stage
 from crt_run.training.losses import Loss
-from crt_scaling.cooled import Schedule, cooled
+from crt_run.training.objective import Objective
+from crt_run.training.trainer import Part
+from crt_scaling.cooled import cooled
 from crt_scaling.spec import branch
+from crtcore.kinds import StagePlan
 from crtcore.settings import Optimizer, Training
 
 
@@ -39,10 +42,12 @@ class Around:
         self.runs = self.folder = folder
         self.device: Any = None
         self.facts: dict[str, Any] = {}
+        self.data = self.few = None
         self.lines: list[Any] = []
 
-    def stage(self, name: str, reads: tuple[str, ...], of: Any) -> Any:
+    def stage(self, plan: StagePlan, label: str = "") -> Any:
         run: Any = self
+        name = f"{plan.name}-{label}"
         (self.folder / name).mkdir(parents=True, exist_ok=True)
         stage = Stage(run, name, self.folder / name)
 
@@ -81,9 +86,10 @@ def trained(folder: Path, lengths: tuple[int, ...], steps: int) -> dict[int, lis
     optimizer = Optimizer(learning_rate=1.0, warmup=2 / steps, decay="constant", beta1=0.0, beta2=0.0)
     plan: Any = None
     run: Any = Around(folder)
-    schedule = Schedule("prior", (), plan, Training(steps=steps, optimizer=optimizer), loss)
+    stage = StagePlan("prior", plan, Training(steps=steps, optimizer=optimizer), (), "")
+    objective = Objective({"prior": Part(module, optimizer)}, loss, 1)
     result = {}
-    for length in cooled(module, schedule, lengths, run):
+    for length in cooled(stage, objective, lengths, run):
         result[length] = [path[step] for step in range(length)] + [module.weight.item()]
     return result
 

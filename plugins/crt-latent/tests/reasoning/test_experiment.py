@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from crt_cost.stages import costs, outlined
+from crt_cost.outline import outlined
+from crt_cost.stages import costs
 from crt_run.runs.execute import execute
 from crt_run.runs.records import RECORDS, read_json, read_records
 from crtcore import discover

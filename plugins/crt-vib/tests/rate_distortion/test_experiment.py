@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 import crt_basics.plugin
-from crt_cost.stages import costs, outlined
+from crt_cost.outline import outlined
+from crt_cost.stages import costs
 from crt_run.runs.execute import execute
 from crt_vib.plugin import crt_components
 from crtcore import Component, Noise, Registry

@@ -182,7 +182,7 @@ def test_images_that_are_too_small_are_refused() -> None:
 
 def test_a_tokenizer_without_ids_is_refused() -> None:
     made = tokenizer()
-    made.vocabulary = 0
+    made.vocabulary = None
 
     with pytest.raises(RunError, match="expected a tokenizer with ids"):
         adversary(made)
