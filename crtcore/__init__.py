@@ -11,22 +11,19 @@ from crtcore.spec import FieldError, Spec
 
 if TYPE_CHECKING:
     from crtcore.noise import Noise
-    from crtcore.sampling import pick, probabilities
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Component", "FieldError", "Limits", "NameClash", "Noise", "NotInstalled", "Optimizer", "Registry",
-    "Sampling", "Spec", "Training", "discover", "hookimpl", "pick", "probabilities",
+    "Sampling", "Spec", "Training", "discover", "hookimpl",
 ]  # fmt: skip
-
-_NEED_TORCH = {"Noise": "crtcore.noise", "pick": "crtcore.sampling", "probabilities": "crtcore.sampling"}
 
 
 def __getattr__(name: str) -> Any:
-    """The public names that need torch, imported when first asked for: `import crtcore` alone does not import it."""
-    if name in _NEED_TORCH:
-        import importlib
+    """`Noise`, imported when it is first asked for, as the front draws nothing."""
+    if name == "Noise":
+        from crtcore.noise import Noise
 
-        return getattr(importlib.import_module(_NEED_TORCH[name]), name)
+        return Noise
     raise AttributeError(f"module 'crtcore' has no attribute {name!r}")

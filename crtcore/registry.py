@@ -102,7 +102,7 @@ class Registry:
 
 
 def describe(made: Any, registry: Registry, *, cosmetic: bool = True) -> Any:
-    """The plain values that `crtcore.compose.structure` would make `made` of, defaults written out.
+    """The plain values that `crtcore.compose.structure.Structurer` would make `made` of, defaults written out.
 
     `cosmetic=False` leaves out the fields that change no result.
     """

@@ -51,8 +51,8 @@ class Training:
 class Sampling:
     """How logits become the distribution that is sampled: table `[sampling]`.
 
-    The contract of every decoder: `crtcore.probabilities` treats the logits of target and draft identically, bans
-    included, and renormalises; generated rows follow the distribution that it makes of the target's logits.
+    The contract of every decoder: `crt_run.sampling.probabilities` treats the logits of target and draft identically,
+    bans included, and renormalises; generated rows follow the distribution that it makes of the target's logits.
     """
 
     banned: tuple[int, ...] = attrs.field(default=(), validator=attrs.validators.deep_iterable(at_least(0)))

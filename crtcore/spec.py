@@ -116,40 +116,28 @@ def resolve(name: str) -> Any:
 
 def at_least(low: float) -> Validator:
     """A finite number, not under `low`."""
-
-    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not low <= value < math.inf:
-            raise FieldError(attribute.name, f"expected at least {low}, got {value!r}")
-
-    return check
+    return _expecting(f"at least {low}", lambda value: low <= value < math.inf)
 
 
 def above(low: float) -> Validator:
     """A finite number over `low`."""
-
-    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not low < value < math.inf:
-            raise FieldError(attribute.name, f"expected more than {low}, got {value!r}")
-
-    return check
+    return _expecting(f"more than {low}", lambda value: low < value < math.inf)
 
 
 def below(high: float) -> Validator:
     """A number under `high`."""
-
-    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not value < high:
-            raise FieldError(attribute.name, f"expected less than {high}, got {value!r}")
-
-    return check
+    return _expecting(f"less than {high}", lambda value: value < high)
 
 
 def between(low: float, high: float) -> Validator:
     """A number from `low` to `high`, both allowed."""
+    return _expecting(f"{low} to {high}", lambda value: low <= value <= high)
 
+
+def _expecting(expected: str, fits: Callable[[Any], bool]) -> Validator:
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not low <= value <= high:
-            raise FieldError(attribute.name, f"expected {low} to {high}, got {value!r}")
+        if not fits(value):
+            raise FieldError(attribute.name, f"expected {expected}, got {value!r}")
 
     return check
 

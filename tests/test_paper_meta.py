@@ -21,7 +21,7 @@ from crt_run.training.losses import Loss
 from crt_run.training.order import seeded
 from crt_run.training.trainer import Part, fit
 from crtcore import discover
-from crtcore.compose.structure import structure
+from crtcore.compose.structure import Structurer
 from crtcore.kinds import Batch, DatasetSpec, PriorSpec
 from crtcore.settings import Training
 
@@ -30,12 +30,12 @@ SPEC: Mapping[str, Any] = tomllib.loads(FILE.read_text())
 
 
 def prior(**changes: Any) -> Any:
-    return structure({**SPEC["prior"], **changes}, PriorSpec, discover())  # type: ignore[type-abstract]
+    return Structurer(discover())({**SPEC["prior"], **changes}, PriorSpec)
 
 
 def dataset(**changes: Any) -> Any:
     inner = {**SPEC["dataset"]["dataset"], **changes}
-    return structure({**SPEC["dataset"], "dataset": inner}, DatasetSpec, discover())  # type: ignore[type-abstract]
+    return Structurer(discover())({**SPEC["dataset"], "dataset": inner}, DatasetSpec)
 
 
 def size(**changes: Any) -> int:
@@ -65,7 +65,7 @@ def test_a_stretched_model_takes_the_weights_of_the_trained_one() -> None:
 
 
 def test_the_data_of_a_step_are_the_published_ones(tmp_path: Path) -> None:
-    training = structure(SPEC["training"]["prior"], Training, discover())
+    training = Structurer(discover())(SPEC["training"]["prior"], Training)
     write_tokens(tmp_path, 50_257, train=4 * 1024, val=4 * 1024)
 
     data = dataset(folder=str(tmp_path)).build().take("train", torch.arange(4)).data
@@ -77,7 +77,7 @@ def test_the_data_of_a_step_are_the_published_ones(tmp_path: Path) -> None:
 
 
 def test_two_steps_at_a_reduced_size_are_real_ones(tmp_path: Path) -> None:
-    training = attrs.evolve(structure(SPEC["training"]["prior"], Training, discover()), steps=2, batch=4)
+    training = attrs.evolve(Structurer(discover())(SPEC["training"]["prior"], Training), steps=2, batch=4)
     write_tokens(tmp_path / "c4", 50_257, train=64 * 64, val=64 * 64)
     source = dataset(folder=str(tmp_path / "c4"), length=64).build()
     with seeded(0, "prior"):

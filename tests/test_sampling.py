@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore import FieldError, Sampling, pick, probabilities
+from crt_run.sampling import pick, probabilities
+from crtcore import FieldError, Sampling
 
 RULES = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 LOGIT = st.integers(-8, 8).map(lambda steps: 0.37 * steps) | st.just(-math.inf)

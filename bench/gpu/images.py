@@ -29,10 +29,10 @@ from torch import Tensor, nn
 import crtcore
 from crt_ar.specs import LlamaGen
 from crt_nn.context import AttentionContext
+from crt_run.sampling import pick, probabilities
 from crtcore import Limits, Sampling
 from crtcore.kinds import Prior, Request
 from crtcore.noise import Noise
-from crtcore.sampling import pick, probabilities
 
 SAMPLING = Sampling()
 CLASSES = 1_000

@@ -27,10 +27,11 @@ from kept import keep
 from machine import here
 from torch import Tensor
 
+from crt_run.sampling import probabilities
 from crt_verify import rule
 from crt_verify.kernels import device
 from crt_verify.tree import Tree, Trees, batch
-from crtcore import Sampling, probabilities
+from crtcore import Sampling
 
 TURNS = 2
 """Inputs that take turns."""

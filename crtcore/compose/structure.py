@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import attrs
 import cattrs
@@ -22,8 +22,6 @@ from crtcore.errors import Key, nearest
 from crtcore.kinds import KINDS
 from crtcore.registry import NotInstalled, Registry
 from crtcore.spec import FieldError, Spec
-
-T = TypeVar("T")
 
 LONGEST = 200
 """Characters of a value that a message shows."""
@@ -53,7 +51,10 @@ class Structurer:
         self._known: dict[tuple[Any, str], Any] = {}
 
     def __call__(self, values: Any, into: Any) -> Any:
-        """As `structure`."""
+        """`values` as an attrs class, or as the component of a kind that its `use` names.
+
+        Raises: StructureError with every wrong key and type; if there is none, with every value that is out of range.
+        """
         key = into, repr(values)  # 1, 1.0 and true are equal, and differ in `repr`
         if key not in self._known:
             with attrs.validators.disabled():
@@ -65,15 +66,6 @@ class Structurer:
                 raise StructureError(wrong)
             self._known[key] = made
         return self._known[key]
-
-
-def structure(values: Any, into: type[T], registry: Registry) -> T:
-    """`values` as an attrs class, or as the component of a kind that its `use` names.
-
-    Raises: StructureError with every wrong key and type; if there is none, with every value that is out of range.
-    """
-    made: T = Structurer(registry)(values, into)
-    return made
 
 
 def shown(value: Any) -> str:
@@ -139,6 +131,7 @@ def _converter(registry: Registry) -> cattrs.Converter:
 
 
 def _origin(into: Any) -> Any:
+    """As `get_origin`, whose declared type mypy does not compare with `tuple`."""
     return get_origin(into)
 
 

@@ -6,7 +6,7 @@ Id -1 means absent, only at the right end of a row; class id -1 means unconditio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import attrs
 
@@ -74,18 +74,6 @@ class Trunk(Prior, Protocol):
 
     def hidden(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
         """The hidden state at each id, from which the logits after it come."""
-
-
-class Sizes(NamedTuple):
-    """What a prior is built for."""
-
-    vocabulary: int
-    length: int
-    classes: int
-
-
-EXAMPLE = Sizes(vocabulary=5, length=9, classes=3)
-"""What priors are built for where laws are tried; a square length, for priors over grids."""
 
 
 @attrs.frozen(kw_only=True)

@@ -12,7 +12,7 @@ import pytest
 
 from crtcore.compose.document import Document, parse
 from crtcore.compose.plan import study
-from crtcore.compose.structure import StructureError, Structurer, structure
+from crtcore.compose.structure import StructureError, Structurer
 from crtcore.kinds import BottleneckSpec, PriorSpec
 from crtcore.registry import Registry
 from crtcore.settings import Sampling
@@ -81,7 +81,7 @@ def test_a_wrong_table_is_refused_each_time(registry: Registry) -> None:
 
 def _refused(values: object, registry: Registry) -> object:
     with pytest.raises(StructureError) as caught:
-        structure(values, Sampling, registry)
+        Structurer(registry)(values, Sampling)
     return caught.value.problems
 
 

@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from crt_run.sampling import probabilities
 from crt_verify.drafters import Drafter, draft_distribution
 from crt_verify.rules import Rule
-from crtcore import Limits, Sampling, probabilities
+from crtcore import Limits, Sampling
 from crtcore.kinds import Prior
 
 ROWS = 100_000

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 
+from crt_run.sampling import probabilities
 from crt_verify import enumeration
 from crt_verify.drafters import Drafter
 from crt_verify.drafters.draft_session import DraftSession
@@ -21,7 +22,7 @@ from crt_verify.tree import Trees
 from crt_verify.uniforms import Uniforms, UniformStream
 from crt_verify.verdict import Verdict, check
 from crt_verify.verifier import Verifier
-from crtcore import Sampling, probabilities
+from crtcore import Sampling
 from crtcore.kinds import Generation, Prior, Request, Session
 
 

@@ -19,6 +19,7 @@ from scipy.stats import chi2
 from torch import Tensor
 
 from crt_basics.priors.table import TablePrior
+from crt_run.sampling import pick, probabilities
 from crt_verify.bounds import acceptance_bound, greedy_bound, level_bounds, path_bounds
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, children, draft_distribution
 from crt_verify.drafters.beam_builder import arrivals
@@ -26,7 +27,7 @@ from crt_verify.drafters.draft_session import DraftSession
 from crt_verify.drafters.tree_builder import Proposal
 from crt_verify.tree import Tree
 from crt_verify.uniforms import UniformStream
-from crtcore import FieldError, Sampling, pick, probabilities
+from crtcore import FieldError, Sampling
 
 from .strategies import KINDS, Pair, pairs
 

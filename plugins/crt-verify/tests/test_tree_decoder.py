@@ -13,10 +13,11 @@ from scipy.stats import chi2
 from torch import Tensor
 
 from crt_basics.priors.table import TablePrior
+from crt_run.sampling import probabilities
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
 from crt_verify.pairing import EXACT, paired
 from crt_verify.tree_decoder import TreeDecoder
-from crtcore import Limits, Sampling, probabilities
+from crtcore import Limits, Sampling
 from crtcore.kinds import Generation, Request, Session
 
 SMALL: dict[type[Drafter], Drafter] = {

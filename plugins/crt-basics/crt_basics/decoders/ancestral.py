@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crt_basics.decoders.specs import Ancestral
+from crt_run.sampling import pick, probabilities
 from crtcore.kinds import Generation, Prior, Request
 from crtcore.noise import Noise
-from crtcore.sampling import pick, probabilities
 
 ROWS = 100_000
 """The most rows whose distribution is enumerated."""

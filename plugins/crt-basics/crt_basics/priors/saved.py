@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from crt_basics.priors.specs import Saved
 from crt_run.runs import checkpoint
 from crtcore.errors import CheckpointError, RunError
-from crtcore.kinds import Prior
-from crtcore.kinds.prior import EXAMPLE, PriorSpec
+from crtcore.kinds import Prior, PriorSpec
+
+EXAMPLE = 5, 9, 3
+"""Vocabulary, length and classes of a prior where laws are tried; a square length, for priors over grids."""
 
 
 def restored(spec: Saved, vocabulary: int, length: int, classes: int | None) -> Prior:

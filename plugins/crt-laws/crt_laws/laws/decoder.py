@@ -29,8 +29,8 @@ from crt_laws.laws.decoder_cases import (
     cut,
     joint,
 )
+from crt_run.sampling import probabilities
 from crtcore.kinds.decoder import Decoder, DecoderSpec, Generation, Request
-from crtcore.sampling import probabilities
 from crtcore.settings import Limits, Sampling
 
 ROWS = 30_000

@@ -15,8 +15,8 @@ from hypothesis import strategies
 from torch import Tensor
 
 from crt_basics.priors.table import TablePrior
+from crt_run.sampling import probabilities
 from crtcore.kinds.prior import Prior
-from crtcore.sampling import probabilities
 from crtcore.settings import Limits, Sampling
 
 CLASSES = 2

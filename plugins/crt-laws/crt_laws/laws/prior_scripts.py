@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from crt_basics.priors.saved import EXAMPLE
 from crt_laws.checks import near
 from crt_laws.kit import Check
-from crtcore.kinds.prior import EXAMPLE, Prior
+from crtcore.kinds.prior import Prior
 
 VOCABULARY, LENGTH, CLASSES = EXAMPLE
 

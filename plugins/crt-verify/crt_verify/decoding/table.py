@@ -13,11 +13,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crt_run.likelihood import scored
+from crt_run.sampling import probabilities
 from crt_run.statistics import ratio, scaled
 from crt_verify.decoding.overlap import overlap
 from crt_verify.decoding.trial import Pair, Round, rounds
 from crt_verify.specs import TreeDecoding
-from crtcore import probabilities
 from crtcore.kinds import Json, Measurement, Prior, Row
 
 DEPTHS = 6

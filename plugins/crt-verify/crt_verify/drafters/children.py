@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crtcore import pick
+from crt_run.sampling import pick
 
 ChildSampler: TypeAlias = Callable[[Float[Tensor, "*b v"], Int[Tensor, "*b k"]], Int[Tensor, "*b k"]]
 

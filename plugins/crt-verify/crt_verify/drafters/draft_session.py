@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from crtcore import Sampling, probabilities
+from crt_run.sampling import probabilities
+from crtcore import Sampling
 from crtcore.kinds import Session
 
 

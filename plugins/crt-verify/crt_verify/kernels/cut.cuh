@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ids that top-k, top-p and min-p keep: all above a logit, found by bisection, and the first ids with that logit.
-// Reference: crtcore.probabilities.
+// Reference: crt_run.sampling.probabilities.
 #pragma once
 
 #include "softmax.cuh"

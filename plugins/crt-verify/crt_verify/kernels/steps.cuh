@@ -7,7 +7,7 @@
 
 namespace crt {
 
-constexpr double POINT = 1152921504606846976.0;  // 2**60, the resolution of crtcore.pick
+constexpr double POINT = 1152921504606846976.0;  // 2**60, the resolution of crt_run.sampling.pick
 
 constexpr int64_t NOWHERE = int64_t(1) << 62;
 

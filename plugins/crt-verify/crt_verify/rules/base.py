@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from crt_run.sampling import pick
 from crt_verify.rules.plan import Plan, ends, leftover, stopped
 from crt_verify.rules.tree_batch import ACCEPT, NEVER, TreeBatch, row_faults, shape_faults, uniform_faults
 from crt_verify.tree import Tree, Trees
 from crt_verify.tree import batch as padded
 from crt_verify.verdict import Fault, Verdict, check
-from crtcore import pick
 
 
 @attrs.frozen(kw_only=True)

@@ -60,7 +60,7 @@ def leftover(plan: Plan, batch: TreeBatch, node: Int[Tensor, " b"]) -> Float[Ten
     p, q = batch.p[batch.rows, node], batch.q[batch.rows, node]
     scale, share = plan.scale[batch.rows, node, None], plan.share[batch.rows, node, None]
     rest = (plan.rest[batch.rows, node] - share * (scale * q).minimum(p)).clamp(min=0)
-    some = (rest * 2.0**60 >= 1).any(-1, keepdim=True)  # the resolution of `crtcore.pick`
+    some = (rest * 2.0**60 >= 1).any(-1, keepdim=True)  # the resolution of `crt_run.sampling.pick`
     return torch.where(some, rest, p)
 
 

@@ -17,7 +17,7 @@ from crt_verify.verdict import TOLERANCE, Fault, distribution_faults
 
 ACCEPT, FINAL = 2**24, 2**32
 """Accept and final uniforms are integers from 0 up to these."""
-_POINT = 2.0**60  # the resolution of `crtcore.pick`
+_POINT = 2.0**60  # the resolution of `crt_run.sampling.pick`
 
 
 class TreeBatch:

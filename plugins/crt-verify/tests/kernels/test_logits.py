@@ -11,10 +11,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from crt_run.sampling import probabilities
 from crt_verify import Tree
 from crt_verify.tree import batch
 from crt_verify.verdict import Fault, Verdict
-from crtcore import Sampling, probabilities
+from crtcore import Sampling
 
 from ..rules.test_exact import FEW
 from .cases import REFERENCE, differing, ragged, uniform
