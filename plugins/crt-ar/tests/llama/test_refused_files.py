@@ -50,10 +50,13 @@ def cut_short(folder: Path) -> None:
             with_also(lm_head__weight=torch.ones(4, WIDTH)),
             r"expected 'lm_head.weight' to be \[11, 32\], got \[4, 32\]; does it fit config.json",
         ),
-        (cut_short, r"cannot read .*model.safetensors \(.*\); copy that file again"),
+        (
+            cut_short,
+            r"model.safetensors: expected a file of tensors, got a damaged or other one \(.*\); fetch the file",
+        ),
         (lambda folder: (folder / "model.safetensors").unlink(), "expected model.safetensors or .*, got neither"),
-        (lambda folder: (folder / "config.json").unlink(), r"expected a JSON object in .*config.json, got none"),
-        (lambda folder: (folder / "config.json").write_text("[1]"), "expected a JSON object in .*, got list"),
+        (lambda folder: (folder / "config.json").unlink(), r"config.json: expected a JSON object, got no such file"),
+        (lambda folder: (folder / "config.json").write_text("[1]"), "config.json: expected a JSON object, got list"),
     ],
 )
 def test_an_incomplete_folder_is_refused(tmp_path: Path, change: Callable[[Path], object], message: str) -> None:
@@ -83,15 +86,15 @@ def other_index(value: object) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lost_shard, "expected model-00002-of-00003.safetensors in .*, got no such file; copy it there"),
+        (lost_shard, "model-00002-of-00003.safetensors: expected a file of tensors, got no such file; put it there"),
         (
             other_index("../model.safetensors"),
-            "model.norm.weight: expected the name of a file in the folder, got '../model.safetensors'",
+            "'model.norm.weight': expected the name of a file in the folder, got '../model.safetensors'",
         ),
-        (other_index(3), "model.norm.weight: expected the name of a file in the folder, got 3"),
+        (other_index(3), "'model.norm.weight': expected the name of a file in the folder, got 3"),
         (
             other_index("model-00001-of-00003.safetensors"),
-            "to hold the tensors of model.safetensors.index.json, got a difference in 'model.norm.weight'",
+            "expected the tensors that model.safetensors.index.json lists, got a difference in 'model.norm.weight'",
         ),
         (
             lambda folder: (folder / "model.safetensors.index.json").write_text("{}"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from crt_vq.tensor_files import check_tensors, read
+from crt_nn.tensor_files import fitting, read
 from crtcore.errors import RunError
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -66,13 +66,11 @@ def learned_weights(folder: Path, stages: int) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = {}
     whole = shapes(len(STAGES))
     for file, names in _public().items():
-        try:
-            tensors = {name: value for name, value in read(folder / file).items() if not name.startswith("classifier.")}
-            expected = {theirs: whole[ours] for theirs, ours in names.items()}
-            check_tensors(folder / file, tensors, expected, f"use {SOURCES[file]}")
-        except ValueError as error:
-            raise RunError(f"perceptual: {error}") from error
-        weights |= {ours: tensors[theirs] for theirs, ours in names.items()}
+        tensors = read(folder / file, "perceptual")
+        used = {name: value for name, value in tensors.items() if not name.startswith("classifier.")}
+        expected = {theirs: torch.empty(whole[ours], device="meta") for theirs, ours in names.items()}
+        used = fitting(folder / file, "perceptual", used, expected, f"use {SOURCES[file]}")
+        weights |= {ours: used[theirs] for theirs, ours in names.items()}
     return {name: weights[name] for name in shapes(stages)}
 
 
