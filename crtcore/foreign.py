@@ -42,7 +42,7 @@ def _odd(head: bytes, text: bool) -> str | None:
 
 def _is_text(head: bytes) -> bool:
     try:
-        letters = codecs.getincrementaldecoder("utf-8")().decode(head)  # the last letter may be cut
+        letters = codecs.getincrementaldecoder("utf-8-sig")().decode(head)  # the last letter may be cut
     except UnicodeDecodeError:
         return False
     return len(head) >= 16 and "".join(letters.split()).isprintable()

@@ -160,6 +160,17 @@ def test_a_missing_or_surplus_tensor_is_named(tmp_path: Path) -> None:
         load_llamagen(tmp_path / "gpt.pt", built())
 
 
+def test_a_refused_file_changes_nothing(tmp_path: Path) -> None:
+    torch.save(published() | {"tok_embeddings.weight": torch.full((CODES, WIDTH), torch.inf)}, tmp_path / "gpt.pt")
+    prior = built()
+    before = {name: value.clone() for name, value in prior.state_dict().items()}
+
+    with pytest.raises(RunError, match=r"expected 'tok_embeddings.weight' to be finite in float32"):
+        load_llamagen(tmp_path / "gpt.pt", prior)
+
+    assert all(torch.equal(value, before[name]) for name, value in prior.state_dict().items())
+
+
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save({"model": published(), "where": tmp_path}, tmp_path / "gpt.pt")
 

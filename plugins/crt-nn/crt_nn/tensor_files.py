@@ -82,12 +82,8 @@ def finite(path: Path, area: str, name: str, tensor: Tensor, dtype: torch.dtype)
         check_type(path, area, name, got.replace("torch.", ""))
     result = tensor.detach().to(dtype)
     if not torch.isfinite(result).all():
-        _refuse(
-            path,
-            area,
-            f"{name!r:.120} to be finite in {dtype}".replace("torch.", ""),
-            "NaN or infinity; take other weights",
-        )
+        expected = f"{name!r:.120} to be finite in {dtype}".replace("torch.", "")
+        _refuse(path, area, expected, f"NaN or infinity; {_OTHER}")
     return result
 
 
@@ -120,7 +116,7 @@ def numbers(path: Path, area: str) -> Iterator[tuple[str, Tensor]]:
         file: Any = safetensors.safe_open(path, framework="pt")
     with file:
         for name in file.keys():  # noqa: SIM118 - not a mapping
-            with _reading(path, area):
+            with _one_error(path, area):
                 tensor = file.get_tensor(name)
             yield name, tensor
 
@@ -138,18 +134,20 @@ def write(path: Path, area: str, tensors: Mapping[str, Tensor], wrapper: str) ->
         else:
             torch.save({wrapper: apart}, path)
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        raise RunError(
-            f"{area}: cannot write {path} ({in_one_line(error):.120}); name a place that can be written"
-        ) from error
+        raise RunError(f"{area}: cannot write {path} ({in_one_line(error):.120}); name another place") from error
 
 
 def _unpickled(path: Path) -> Any:
     """The content of a `.pt`; torch writes checksums, and does not look at them when it reads."""
-    if zipfile.is_zipfile(path):
+    with path.open("rb") as raw:
+        zipped = raw.read(4) == b"PK\3\4"  # others are of torch before 1.6, without checksums
+    if zipped:
         with zipfile.ZipFile(path) as file:
-            if any(each.CRC for each in file.infolist()) and (
-                odd := file.testzip()
-            ):  # torch can be set to leave them 0
+            entries = file.infolist()
+            if not any(each.filename.endswith("/data.pkl") for each in entries):
+                raise zipfile.BadZipFile("an archive without data.pkl")
+            # torch.serialization.set_crc32_options(False) leaves all of them 0
+            if any(each.CRC for each in entries) and (odd := file.testzip()):
                 raise zipfile.BadZipFile(f"the checksum of {odd} differs")
     with torch.serialization.safe_globals([argparse.Namespace]):  # public training code keeps its arguments
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -157,17 +155,21 @@ def _unpickled(path: Path) -> Any:
 
 @contextmanager
 def _reading(path: Path, area: str) -> Iterator[None]:
-    """Makes one error of all that a library raises about a file: none of them lists what that is."""
     if got := instead(path):
         _refuse(path, area, "a file of tensors", got)
+    with _one_error(path, area):
+        yield
+
+
+@contextmanager
+def _one_error(path: Path, area: str) -> Iterator[None]:
+    """Makes one error of all that a library raises about a file: none of them lists what that is."""
     try:
         yield
     except Exception as error:
         message = " ".join(str(error).partition("WeightsUnpickler error:")[2].split() or str(error).split())
-        expected, got = (
-            "a file of tensors",
-            f"a damaged or other one ({(message or type(error).__name__):.120}); {_OTHER}",
-        )
+        reason = (message or type(error).__name__)[:120]
+        expected, got = "a file of tensors", f"a damaged or other one ({reason}); {_OTHER}"
         if code := re.search(r"GLOBAL ([\w.]+)", message):
             expected, got = "tensors and plain values", f"{code[1]}, which needs code to load; {_OTHER}"
         raise RunError(f"{area}: {path}: expected {expected}, got {got}") from error
