@@ -1,4 +1,7 @@
-"""Damaged files of other programs: one documented error that names the file, or what the file holds; nothing else."""
+"""Damaged files of other programs: one documented error that names the file, or what the file holds; nothing else.
+
+`python tests/faults/fuzz.py MINUTES` goes on with other damages.
+"""
 
 from __future__ import annotations
 

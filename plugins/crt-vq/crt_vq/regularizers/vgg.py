@@ -6,6 +6,7 @@ Source: Simonyan and Zisserman (2014), arXiv:1409.1556, table 1, D; github.com/r
 from __future__ import annotations
 
 import math
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def learned_weights(folder: Path, stages: int) -> dict[str, Tensor]:
 
     Raises: RunError if a file is missing or has other contents.
     """
-    missing = [name for name in SOURCES if not (folder / name).is_file()]
+    missing = [name for name in SOURCES if not os.path.lexists(folder / name)]
     if missing:
         origins = "; ".join(f"{name} is {SOURCES[name]}" for name in missing)
         raise RunError(
