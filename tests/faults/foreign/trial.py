@@ -60,7 +60,7 @@ def _as_held(target: Target, done: str, folder: Path, reading: Reading, right: R
         return False
     if done.startswith("~") or "-old" in target.name:  # checksums that fit, or none: only the form can be compared
         return all(
-            reading[name][0] == right[name][0] and np.isfinite(np.frombuffer(reading[name][1], np.float32)).all()
+            reading[name][0] == right[name][0] and np.isfinite(np.frombuffer(reading[name][1], np.float64)).all()
             for name in right
         )
     try:
