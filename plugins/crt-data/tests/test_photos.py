@@ -123,6 +123,18 @@ def test_a_scikit_image_without_a_photograph_is_refused(monkeypatch: pytest.Monk
         Photos().build()
 
 
+def test_a_damaged_photograph_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(_: object) -> object:
+        raise OSError("image file is truncated")
+
+    monkeypatch.setattr(photos, "imread", damaged)
+
+    with pytest.raises(
+        RunError, match=r"astronaut\.png: expected .*, got a damaged one \(OSError: image file is trunc"
+    ):
+        Photos().build()
+
+
 def test_without_scikit_image_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "crt_data.photos")
     monkeypatch.setitem(sys.modules, "skimage", None)

@@ -38,10 +38,21 @@ def test_other_arrays_are_refused(arrays: dict[str, Any], message: str, tmp_path
         stored(str(tmp_path / "x.npz"))
 
 
-@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 and no more"], ids=["none", "empty", "broken"])
-def test_a_file_that_is_not_valid_is_refused(content: bytes | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"x\.npz: expected an \.npz file, got no such file; put it there"),
+        (b"", r"x\.npz: expected an \.npz file, got an empty one; fetch the file again"),
+        (
+            b"PK\x03\x04 and no more",
+            r"expected an \.npz file with arrays 'mu' and 'sigma' at '.*x\.npz', got BadZipFile",
+        ),
+    ],
+    ids=["none", "empty", "broken"],
+)
+def test_a_file_that_is_not_valid_is_refused(content: bytes | None, message: str, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "x.npz").write_bytes(content)
 
-    with pytest.raises(RunError, match=r"expected an \.npz file with arrays 'mu' and 'sigma' at '.*x\.npz', got "):
+    with pytest.raises(RunError, match=message):
         stored(str(tmp_path / "x.npz"))
