@@ -30,11 +30,13 @@ FEW = 64
 T = TypeVar("T")
 
 
-def check_request(request: Request, target: Prior) -> None:
-    """Nothing, if a request fits the prior that is decoded. Cost: values of the prompt are read on the host once.
+def check_request(request: Request, target: Prior, draft: Prior | None = None) -> None:
+    """Nothing, if a request fits the priors that are used. Cost: values of the prompt are read on the host once.
+
+    A prior with a number of positions has it as `longest`, the most ids of a row.
 
     Raises: ValueError if a tensor has another shape, type or device than a request has, if an id is out of range, if
-    all are banned, or if an absent id stands before one that is there.
+    all are banned, if an absent id stands before one that is there, or if a row would not fit a prior's positions.
     """
     prompt, class_ids, vocabulary = request.prompt, request.class_ids, vocabulary_of(target, "target")
     _check_tensor("prompt", prompt, prompt, "(rows, ids)", lambda shape: len(shape) == 2)
@@ -42,6 +44,13 @@ def check_request(request: Request, target: Prior) -> None:
     for name, each in (("class_ids", class_ids), ("seeds", request.seeds)):
         if each is not None:
             _check_tensor(name, each, prompt, f"{rows}, one for each row of the prompt", lambda shape: shape == rows)
+    for role, prior in (("target", target), ("draft", draft)):
+        most, asked = getattr(prior, "longest", None), prompt.shape[1] + request.limits.length
+        if most is not None and asked > most:
+            raise ValueError(
+                f"limits.length: expected at most {most - prompt.shape[1]}, as the {role} has positions for {most} ids "
+                f"and the prompt is {prompt.shape[1]} wide, got {request.limits.length}"
+            )
     for name, ids in (("limits.stop", request.limits.stop), ("sampling.banned", request.sampling.banned)):
         if ids and max(ids) >= vocabulary:
             raise ValueError(f"{name}: expected ids below the vocabulary, {vocabulary}, got {max(ids)}")
@@ -76,7 +85,7 @@ def vocabulary_of(prior: Prior, name: str) -> int:
     """
     vocabulary = getattr(prior, "vocabulary", None)
     if not isinstance(vocabulary, Integral) or vocabulary < 1 or not callable(getattr(prior, "open", None)):
-        raise PriorError(f"{name}: expected a prior with `open` and a vocabulary of 1 or more, got {type(prior)}")
+        raise PriorError(f"{name}: expected a prior with `open` and a vocabulary of 1 or more, got {_described(prior)}")
     return int(vocabulary)
 
 
@@ -133,6 +142,8 @@ class CheckedSession:
 
     def record(self, wrong: Bool[Tensor, " b"], kind: int = NO_MAXIMUM) -> None:
         """Keeps that the logits of this step are wrong in some rows, in a way of `WRONG`."""
+        if wrong.is_cpu and not wrong.any():
+            return
         code = 1 + self.step * len(WRONG) + kind
         self.fault = torch.where((self.fault == 0) & wrong, code, self.fault)
 
@@ -217,4 +228,4 @@ def _described(value: Any) -> str:
     """What came in place of a tensor that was expected."""
     if isinstance(value, Tensor):
         return f"{value.dtype} of shape {tuple(value.shape)}"
-    return "None" if value is None else f"a {type(value).__name__}"
+    return "None" if value is None else type(value).__name__

@@ -52,7 +52,7 @@ class TreeDecoder:
         """
         began = time.perf_counter()
         draft = _fitting(target, draft)
-        check_request(request, target)
+        check_request(request, target, draft)
         prompt, limits, sampling, class_ids = request.prompt, request.limits, request.sampling, request.class_ids
         start = (prompt >= 0).sum(-1)
         state, draft_calls = DecodingState(start, limits), torch.zeros_like(start)
@@ -85,7 +85,7 @@ class TreeDecoder:
         Raises: ValueError as `generate` does, or if there are too many rows or trees to enumerate.
         """
         draft = _fitting(target, draft)
-        check_request(request, target)
+        check_request(request, target, draft)
         p, q = (
             enumeration.rows_of(prior, name, request.prompt, request.sampling, request.class_ids)
             for prior, name in ((target, "target"), (draft, "draft"))
