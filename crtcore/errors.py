@@ -17,6 +17,10 @@ class CheckpointError(RunError):
     """A checkpoint is not what was written."""
 
 
+class PriorError(RunError):
+    """A prior or its session returned what its contract rules out; the message names target or draft, row and step."""
+
+
 class Stopped(Exception):
     """The run was asked to stop, and has saved."""
 
