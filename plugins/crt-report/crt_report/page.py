@@ -48,7 +48,10 @@ def render(folder: Path) -> Page:
     with files.reading(folder):
         swept, single = (folder / SWEEP).exists(), (folder / RESULT).exists()
     if not (swept or single):
-        raise RunError(f"{folder}: expected the folder of a finished run or sweep ({RESULT} or {SWEEP}), got neither")
+        raise RunError(
+            f"{folder}: expected the folder of a finished run or sweep ({RESULT} or {SWEEP}), got neither; "
+            "give the command that makes it again"
+        )
     draw = partial(_sweep, folder, read_sweep(folder)) if swept else partial(_run, folder, Ended(folder))
     with alone(folder):
         checkpoint.tidy(folder)
