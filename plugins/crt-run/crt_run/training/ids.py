@@ -120,7 +120,7 @@ def _part(run: Run, stage: Stage, dataset: Dataset, tokenizer: Tokenizer, split:
     """The rows of one file, mapped; encodes and saves them first if there is no such file."""
     folder = stage.folder / f"from-{first:012d}"
     rows = torch.arange(first, min(first + PART, dataset.sizes[split]))
-    about = {"split": split, "samples": len(rows), "checksum": dataset.checksum}
+    about = {"stage": stage.folder.name, "split": split, "samples": len(rows), "checksum": dataset.checksum}
     if not checkpoint.committed(folder):
         if run.stopping():
             raise Stopped
