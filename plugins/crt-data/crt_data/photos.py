@@ -15,10 +15,10 @@ import numpy as np
 import skimage
 import torch
 from jaxtyping import Int, UInt8
-from skimage.io import imread
 from torch import Tensor
 from torch.nn import functional
 
+from crt_data.decoding import open_image
 from crt_data.specs import Photos
 from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import Batch
@@ -86,7 +86,7 @@ class PhotoCrops:
 def pictures(split: str) -> Iterator[UInt8[Tensor, "c h w"]]:
     """Yields the photographs of a split, then its faces.
 
-    Raises: RunError if scikit-image lacks a file; nothing is downloaded.
+    Raises: RunError if scikit-image lacks a file, or a photograph cannot be read; nothing is downloaded.
     """
     folder = Path(skimage.__file__).parent / "data"
     for name in (*PHOTOGRAPHS[split], "lfw_subset.npy"):
@@ -96,8 +96,7 @@ def pictures(split: str) -> Iterator[UInt8[Tensor, "c h w"]]:
                 "install a scikit-image whose wheel has it, such as 0.26.0"
             )
     for name in PHOTOGRAPHS[split]:
-        raw = torch.from_numpy(_read(folder / name, imread))
-        yield raw.permute(2, 0, 1) if raw.ndim == 3 else raw.expand(3, -1, -1)
+        yield torch.from_numpy(np.array(open_image(folder / name, "photos"))).permute(2, 0, 1)
     faces = torch.from_numpy(_read(folder / "lfw_subset.npy", np.load)[FACES[split]])
     yield from (faces * 255).round().byte()[:, None].expand(-1, 3, -1, -1)
 

@@ -14,6 +14,9 @@ from crtcore.foreign import instead
 Statistics: TypeAlias = dict[str, Any]
 """`mu` and `sigma`, in float64, as torch-fidelity takes them."""
 
+ROUNDED = 1e-4
+"""What a covariance may be from a valid one, as a share of its largest eigenvalue: more than float32 rounds."""
+
 
 def statistics(moments: Moments) -> Statistics:
     """The mean and the covariance of features."""
@@ -35,9 +38,17 @@ def stored(file: str) -> Statistics:
         raise RunError(
             f"fidelity: references: expected an .npz file with arrays 'mu' and 'sigma' at {file!r}, got {got}"
         ) from error
-    if mu.ndim != 1 or sigma.shape != 2 * mu.shape or not (np.isfinite(mu).all() and np.isfinite(sigma).all()):
+    finite = np.isfinite(mu).all() and np.isfinite(sigma).all()
+    if mu.ndim != 1 or not mu.size or sigma.shape != 2 * mu.shape or not finite:
         raise RunError(
             f"fidelity: references: expected a finite mean and covariance in {file!r}, "
             f"got shapes {mu.shape} and {sigma.shape}"
+        )
+    variances = np.linalg.eigvalsh(sigma)
+    room = ROUNDED * abs(variances).max()
+    if abs(sigma - sigma.T).max() > room or variances.min() < -room:
+        raise RunError(
+            f"fidelity: references: expected a covariance in {file!r}, which is symmetric and has no negative "
+            f"eigenvalues, got one of {variances.min():.3g} beside {variances.max():.3g}"
         )
     return {"mu": mu, "sigma": sigma}
