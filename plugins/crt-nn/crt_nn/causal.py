@@ -71,7 +71,7 @@ class Causal(nn.Module, abc.ABC):
         """
         self._check(ids, class_ids, entry=True)
         if self.longest is not None and capacity > self.longest:
-            raise ValueError(f"expected a capacity of at most {self.longest} ids, all that a row can have, got {capacity}")
+            raise ValueError(f"expected a capacity of at most {self.longest} ids, as a row has, got {capacity}")
         return CachedSession(self, ids, class_ids, capacity=capacity, room=room, start=self.merged)
 
     def _all_states(self, ids: Tensor, class_ids: Tensor | None, noise: Noise | None) -> Tensor:

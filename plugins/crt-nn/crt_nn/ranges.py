@@ -5,8 +5,11 @@ Axes: b batch, n ids of a sample, w feature width. Id -1 means absent, only at t
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch._subclasses import FakeTensor
 
@@ -25,40 +28,49 @@ def readable(tensor: Tensor, *, entry: bool | None = None) -> bool:
     return entry and not (tensor.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
+def read(tensor: Shaped[Tensor, "..."]) -> Any:
+    """Returns what a tensor holds, a number or lists of numbers, without an operation of torch.
+
+    The law of sessions that no value decides what they do looks for operations of torch that read.
+    """
+    return tensor.cpu().numpy().tolist()
+
+
 def check_ids(
     ids: Int[Tensor, "..."], below: int, *, name: str = "ids", least: int = 0, entry: bool | None = None
-) -> None:
-    """Nothing, if ids are int64 from `least` up to `below`.
+) -> bool:
+    """Whether an id may be absent, if ids are int64 from `least` up to `below`.
 
     Raises: ValueError.
     """
-    if not isinstance(ids, torch.Tensor) or ids.dtype != torch.int64:
+    if not isinstance(ids, Tensor) or ids.dtype != torch.int64:
         raise ValueError(f"expected {name} of type torch.int64, got {getattr(ids, 'dtype', type(ids).__name__)}")
     if not readable(ids, entry=entry):
-        return
-    low, high = (int(end) for end in torch.aminmax(ids))
+        return False
+    low, high = map(read, torch.aminmax(ids))
     if low < least or high >= below:
         wrong = low if low < least else high
-        place = (ids == wrong).nonzero()[0].tolist()
-        absent = "" if least else " and none absent"
-        raise ValueError(f"expected {name} from {least} to {below - 1}{absent}, got {wrong} at {place}")
+        place = np.argwhere(np.asarray(read(ids)) == wrong)[0].tolist()
+        raise ValueError(f"expected {name} from {least} to {below - 1}, got {wrong} at {place}")
+    return bool(low < 0)
 
 
 def check_rows(
-    ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None, vocabulary: int, classes: int | None, *,
+    ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None, vocabulary: int, classes: int, *,
     longest: int | None = None, entry: bool | None = None,
 ) -> None:  # fmt: skip
     """Nothing, if a prior over `vocabulary` ids and `classes` classes takes these rows of at most `longest` ids.
 
     Raises: ValueError if a type or shape differs, an id or a class is out of range, or an id follows an absent one.
     """
-    check_ids(ids, vocabulary, least=-1, entry=entry)
-    if ids.dim() != 2 or (longest is not None and ids.shape[1] > longest):
-        most = "" if longest is None else f" of at most {longest}"
-        raise ValueError(f"expected ids in rows (b n){most}, got the shape {tuple(ids.shape)}")
-    if readable(ids, entry=entry) and (late := (ids[:, 1:] >= 0) & (ids[:, :-1] < 0)).any():
-        row = int(late.any(1).nonzero()[0])
-        raise ValueError(f"row {row}: expected absent ids (-1) at its right end alone, got {ids[row].tolist()}")
+    some_absent = check_ids(ids, vocabulary, least=-1, entry=entry)
+    if ids.dim() != 2:
+        raise ValueError(f"expected rows of ids (b n), got the shape {tuple(ids.shape)}")
+    if longest is not None and ids.shape[1] > longest:
+        raise ValueError(f"expected at most {longest} ids a row, got {ids.shape[1]}")
+    if some_absent and True in (late := read(((ids[:, 1:] >= 0) & (ids[:, :-1] < 0)).any(1))):
+        row = late.index(True)
+        raise ValueError(f"row {row}: expected absent ids (-1) at its right end alone, got {read(ids[row])}")
     if class_ids is None:
         return
     if not classes:
@@ -73,8 +85,10 @@ def check_features(features: Float[Tensor, "b n w"], width: int) -> None:
 
     Raises: ValueError.
     """
-    if features.dim() != 3 or features.shape[-1] != width:
-        raise ValueError(f"expected features of width {width} (b n w), got the shape {tuple(features.shape)}")
+    if features.dim() != 3:
+        raise ValueError(f"expected features of samples (b n w), got the shape {tuple(features.shape)}")
+    if features.shape[-1] != width:
+        raise ValueError(f"expected features of width {width}, got {features.shape[-1]}")
     if not features.is_floating_point():
         raise ValueError(f"expected features of a floating type, got {features.dtype}")
     if not readable(features):

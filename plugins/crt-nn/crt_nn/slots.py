@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from crt_nn.ranges import check_ids, readable
+from crt_nn.ranges import check_ids, read, readable
 
 
 class Slots:
@@ -54,10 +54,10 @@ class Slots:
         check_ids(path, self.tentative, name="columns of a path", least=-1, entry=False)
         self._check_batch(path, "columns of a path")
         if path.shape[1] > 1 and readable(path, entry=False):
-            before = path[:, :-1].cummax(1).values
-            if (back := (path[:, 1:] >= 0) & (path[:, 1:] <= before)).any():
-                row = int(back.any(1).nonzero()[0])
-                raise ValueError(f"row {row}: expected a path from the root side on, got {path[row].tolist()}")
+            back = (path[:, 1:] >= 0) & (path[:, 1:] <= path[:, :-1].cummax(1).values)
+            if True in (rows := read(back.any(1))):
+                row = rows.index(True)
+                raise ValueError(f"row {row}: expected a path from the root side on, got {read(path[row])}")
 
     def _check_batch(self, values: Int[Tensor, "b t"], name: str) -> None:
         if values.dim() != 2 or len(values) != len(self.filled):
@@ -69,10 +69,12 @@ class Slots:
             raise ValueError(f"expected a parent for each id, {tuple(ids.shape)}, got {tuple(parents.shape)}")
         if readable(parents, entry=False):
             own = torch.arange(self.tentative, self.tentative + ids.shape[1])
-            if (ahead := parents >= own).any():
-                row, place = ahead.nonzero()[0].tolist()
-                expected = f"a parent before column {int(own[place])}"
-                raise ValueError(f"row {row}: expected {expected}, got {int(parents[row, place])}")
+            if True in (rows := read((parents >= own).any(1))):
+                row = rows.index(True)
+                raise ValueError(
+                    f"row {row}: expected parents before the own columns, from {self.tentative} on, "
+                    f"got {read(parents[row])}"
+                )
 
     def commit(self, kept: Bool[Tensor, "b k"]) -> None:
         """Counts the marked columns as committed."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from crt_basics.priors.saved import EXAMPLE
 from crt_laws.checks import near
@@ -16,6 +20,25 @@ VOCABULARY, LENGTH, CLASSES = EXAMPLE
 def agree(actual: Tensor, expected: Tensor) -> Check:
     """Checks logits up to rounding: 1e-9 in float64, 1e-4 in float32, 6e-2 in bfloat16."""
     return near(actual, expected, "two ways to the same logits", torch.finfo(expected.dtype).eps ** 0.575)
+
+
+class Blind(TorchDispatchMode):
+    """Records the operations within it that read a scalar on the host, or make a shape that depends on values."""
+
+    _READS = frozenset({"_local_scalar_dense", "equal", "masked_select", "nonzero", "_unique2", "unique_dim"})
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.reads: set[str] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Runs an operation."""
+        name = func.overloadpacket.__name__
+        if name in self._READS:
+            self.reads.add(name)
+        return func(*args, **(kwargs or {}))
 
 
 class Draw:
