@@ -25,8 +25,8 @@ class Config(NamedTuple):
     shape: LlamaShape
     vocabulary: int
     """Rows of the embedding."""
-    start: int
-    """The id of the first position (bos_token_id)."""
+    start: int | None
+    """The id of the first position; None: there is none."""
 
 
 def read_config(folder: Path) -> Config:
@@ -48,9 +48,7 @@ def read_config(folder: Path) -> Config:
     if heads % key_heads:
         raise unfit(folder, "num_key_value_heads", f"a divisor of {heads}", key_heads)
     vocabulary = _whole(folder, values, "vocab_size")
-    start = values.get("bos_token_id", 1)
-    if type(start) is not int or not 0 <= start < vocabulary:
-        raise unfit(folder, "bos_token_id", f"an id below {vocabulary}, for the first position", start)
+    start = _start(folder, values, vocabulary)
     tied = values.get("tie_word_embeddings", False)
     if type(tied) is not bool:
         raise unfit(folder, "tie_word_embeddings", "true or false", tied)
@@ -70,7 +68,7 @@ def read_config(folder: Path) -> Config:
     return Config(shape, vocabulary, start)
 
 
-def config_of(shape: LlamaShape, vocabulary: int, start: int, dtype: str) -> dict[str, Any]:
+def config_of(shape: LlamaShape, vocabulary: int, start: int | None, dtype: str) -> dict[str, Any]:
     """Returns the content of `config.json`, with keys that transformers reads from 4.43 on."""
     scaling = shape.scaling
     return {
@@ -124,6 +122,21 @@ def unfit(folder: Path, key: str, expected: str, got: object) -> RunError:
     return RunError(
         f"llama: {folder / NAME}: {key}: expected {expected}, got {got!r:.120}; other Llamas are not supported"
     )
+
+
+def _start(folder: Path, values: Mapping[str, Any], vocabulary: int) -> int | None:
+    """Reads the id of the first position: `bos_token_id`, or where that is null the first `eos_token_id`, if any.
+
+    Source: EleutherAI/lm-evaluation-harness, lm_eval/models/huggingface.py, `prefix_token_id`.
+    """
+    for key, default in (("bos_token_id", 1), ("eos_token_id", 2)):
+        value = values.get(key, default)
+        start = next(iter(value), None) if isinstance(value, list) else value
+        if start is not None:
+            if type(start) is not int or not 0 <= start < vocabulary:
+                raise unfit(folder, key, f"an id below {vocabulary}, for the first position", value)
+            return start
+    return None
 
 
 def _rope(folder: Path, values: Mapping[str, Any]) -> tuple[float, RopeScaling | None]:

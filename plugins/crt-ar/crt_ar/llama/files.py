@@ -34,9 +34,10 @@ def read_llama(
     attention: Backend = "auto",
     recompute: bool = False,
 ) -> LlamaTransformer:
-    """Reads the Llama in `folder`, in float32; its start id is `bos_token_id`.
+    """Reads the Llama in `folder`, in float32; its start id is `bos_token_id`, or else the first `eos_token_id`.
 
-    A `vocabulary` larger than the folder's adds rows, which start at the mean of the others; rows of classes start as
+    A row that begins with the start id, as tokenizers of transformers make them, is not given a second one. A
+    `vocabulary` larger than the folder's adds rows, which start at the mean of the others; rows of classes start as
     that of the start id. Both are to be trained.
     Raises: RunError if the folder holds no complete Llama, or its vocabulary is larger than `vocabulary`.
     """
@@ -51,8 +52,9 @@ def read_llama(
     files = _checked(folder, config)
     with torch.device("meta"):  # no first values are drawn, as they would be overwritten
         prior = LlamaTransformer(
-            config.shape, vocabulary or known, classes, start=config.start, attention=attention, recompute=recompute
-        )
+            config.shape, vocabulary or known, classes, start=config.start, merge=True, attention=attention,
+            recompute=recompute,
+        )  # fmt: skip
     empty = {name: torch.empty(weight.shape) for name, weight in prior.named_parameters()}
     prior.load_state_dict(empty, assign=True)
     if not isinstance(prior.embedding.weight, FakeTensor):  # crt-cost counts on tensors without contents
@@ -62,7 +64,7 @@ def read_llama(
             if layer is not None and len(layer.weight) > known:
                 layer.weight[known:] = layer.weight[:known].mean(0)
         if prior.prefixes is not None:
-            prior.prefixes.weight[:] = prior.embedding.weight[prior.first]
+            prior.prefixes.weight[:] = 0 if prior.first is None else prior.embedding.weight[prior.first]
     return prior
 
 

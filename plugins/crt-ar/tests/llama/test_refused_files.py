@@ -160,9 +160,11 @@ def test_shards_that_differ_from_the_index_are_refused(
         ({"num_key_value_heads": 3}, "num_key_value_heads: expected a divisor of 4, got 3"),
         ({"hidden_size": "32"}, "hidden_size: expected a positive integer, got '32'"),
         ({"num_hidden_layers": None}, "num_hidden_layers: expected a positive integer, got None"),
-        ({"bos_token_id": None}, "bos_token_id: expected an id below 11, for the first position, got None"),
         ({"rms_norm_eps": 10**400}, "rms_norm_eps: expected a positive number, got 1000"),
         ({"max_position_embeddings": 10**30}, "max_position_embeddings: expected a positive integer, got 1000"),
+        ({"bos_token_id": 11}, "bos_token_id: expected an id below 11, for the first position, got 11"),
+        ({"bos_token_id": "9"}, "bos_token_id: expected an id below 11, for the first position, got '9'"),
+        ({"bos_token_id": None, "eos_token_id": [12]}, r"eos_token_id: expected an id below 11, .* got \[12\]"),
         ({"tie_word_embeddings": 1}, "tie_word_embeddings: expected true or false, got 1"),
     ],
 )
