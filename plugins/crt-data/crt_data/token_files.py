@@ -17,8 +17,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crt_data.specs import TokenFiles
+from crt_nn.foreign import instead
 from crtcore.errors import RunError
-from crtcore.foreign import instead
 from crtcore.kinds import Batch
 from crtcore.splits import check
 

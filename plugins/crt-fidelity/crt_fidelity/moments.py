@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from crt_nn.foreign import instead
 from crt_run.streams import Moments
 from crtcore.errors import RunError, in_one_line
-from crtcore.foreign import instead
 
 Statistics: TypeAlias = dict[str, Any]
 """`mu` and `sigma`, in float64, as torch-fidelity takes them."""

@@ -18,8 +18,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from crt_nn.foreign import instead
 from crtcore.errors import RunError, in_one_line
-from crtcore.foreign import instead
 
 _FLOATS = {torch.float64: "F64", torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
 """Weights are numbers of these types, with their names in safetensors; others need scales or tables."""

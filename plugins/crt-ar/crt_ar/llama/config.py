@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crt_ar.llama.shape import LlamaShape, RopeScaling
+from crt_nn.foreign import instead
 from crtcore.errors import RunError, in_one_line
-from crtcore.foreign import instead
 
 NAME = "config.json"
 _FIXED = {"model_type": "llama", "hidden_act": "silu", "attention_bias": False, "mlp_bias": False}

@@ -8,9 +8,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from crt_basics.priors.specs import Saved
+from crt_nn.foreign import instead
 from crt_run.runs import checkpoint
 from crtcore.errors import CheckpointError, RunError
-from crtcore.foreign import instead
 from crtcore.kinds import Prior, PriorSpec
 
 EXAMPLE = 5, 9, 3

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crtcore.foreign import instead
+from crt_nn.foreign import instead
 
 PAGE = b"<!DOCTYPE html>\n<html><body>Not found</body></html>"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"
