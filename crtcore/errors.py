@@ -8,6 +8,9 @@ from typing import NamedTuple, TypeAlias
 Key: TypeAlias = tuple[str | int, ...]
 """Where a value stands in a document: table keys and array indices from the top."""
 
+LONGEST = 2000
+"""Characters of a text in one line."""
+
 
 class RunError(Exception):
     """A run cannot go on; the message says what, where, and what to do."""
@@ -47,8 +50,18 @@ def dotted(path: Key) -> str:
 
 
 def in_one_line(error: BaseException) -> str:
-    """An exception in one line: its type and its text."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    """An exception in one printable line: its type and its text, whatever its `str` does."""
+    try:
+        text = str.__str__(str(error))
+    except BaseException as another:
+        text = f"its text raises {type(another).__name__}"
+    return printable(f"{type(error).__name__}: {text}").removesuffix(":")
+
+
+def printable(text: str) -> str:
+    """`text` in one line, cut where it gets long."""
+    line = " ".join(text[:LONGEST].split())
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 def nearest(word: str, known: list[str]) -> str:

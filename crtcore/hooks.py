@@ -22,13 +22,23 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 def _small(component: Component, _: attrs.Attribute[tuple[Spec, ...]], examples: tuple[Spec, ...]) -> None:
-    if not examples:
-        raise ValueError(f"component {component.name!r}: expected at least one example spec, got none")
+    if type(examples) is not tuple or not examples:
+        raise ValueError(f"component {component.name!r}: expected a tuple of specs as examples, got {examples!r}")
     for example in examples:
         if type(example) is not component.spec:
             raise ValueError(
                 f"component {component.name!r}: expected examples of {component.spec.__name__}, got {example!r}"
             )
+
+
+def _text(_: Component, attribute: attrs.Attribute[str], value: str) -> None:
+    if type(value) is not str:
+        raise TypeError(f"component: expected a string as its {attribute.name}, got {value!r}")
+
+
+def _own(component: Component, _: attrs.Attribute[type[Spec]], spec: type[Spec]) -> None:
+    if type(spec) is not type or "__attrs_attrs__" not in vars(spec) or not issubclass(spec, Spec):
+        raise TypeError(f"component {component.name!r}: expected an attrs class that extends Spec, got {spec!r}")
 
 
 @attrs.frozen
@@ -38,9 +48,9 @@ class Component:
     The examples are what `crt show` prints, what the documentation runs and what the laws are tried on.
     """
 
-    name: str = attrs.field(validator=attrs.validators.matches_re(r"[a-z][a-z0-9]*(-[a-z0-9]+)*"))
-    spec: type[Spec] = attrs.field(kw_only=True)
-    summary: str = attrs.field(kw_only=True)
+    name: str = attrs.field(validator=[_text, attrs.validators.matches_re(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")])
+    spec: type[Spec] = attrs.field(kw_only=True, validator=_own)
+    summary: str = attrs.field(kw_only=True, validator=_text)
     examples: tuple[Spec, ...] = attrs.field(kw_only=True, validator=_small)
     departs: Mapping[str, str] = attrs.field(kw_only=True, factory=dict)
     """Laws of its kind that it cannot keep, each with the reason: they must fail, or the departure is struck out."""

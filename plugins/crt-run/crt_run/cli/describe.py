@@ -15,7 +15,7 @@ import click
 import tomli_w
 
 from crtcore.cli.console import answer
-from crtcore.errors import in_one_line, nearest
+from crtcore.errors import nearest
 from crtcore.hooks import Component
 from crtcore.registry import NotInstalled, Registry, describe
 from crtcore.spec import Spec
@@ -34,8 +34,7 @@ def named(registry: Registry, name: str) -> list[tuple[str, Component]]:
     ]
     if not matches:
         known = [component.name for _, component in registry]
-        broken = "".join(f"; plugin {p!r} could not be loaded ({in_one_line(e)})" for p, e in registry.broken.items())
-        raise NotInstalled(f"no component is called {name!r}{nearest(bare, known)}{broken}")
+        raise NotInstalled("; ".join([f"no component is called {name!r}{nearest(bare, known)}", *registry.broken]))
     return matches
 
 
