@@ -34,6 +34,8 @@ class Registry:
     _clashes: Mapping[tuple[str, str], str]
     broken: tuple[str, ...]
     """A line for each plugin that is left out, or a component of it: which, and why."""
+    who: Callable[[str], str] = repr
+    """How a plugin is named in messages."""
 
     @classmethod
     def of(
@@ -62,7 +64,7 @@ class Registry:
                 lines.append(f"a name or a spec comes twice: {' and '.join(each)}; uninstall one of them")
                 clashes |= {(component.kind, component.name): lines[-1] for _, component in pairs}
         left = {key: pair for key, pair in components.items() if key not in clashes}
-        return cls(MappingProxyType(left), MappingProxyType(clashes), tuple(lines))
+        return cls(MappingProxyType(left), MappingProxyType(clashes), tuple(lines), who)
 
     def __iter__(self) -> Iterator[tuple[str, Component]]:
         """(plugin, component) pairs by kind, then name."""

@@ -133,6 +133,9 @@ def show_component(name: str, as_json: bool) -> None:
 @reports_errors
 def schema(as_json: bool) -> None:
     """Print the JSON Schema of spec files, with all installed components, for editors."""
+    from crt_run.cli.describable import describable
     from crt_run.cli.schema import schema as schema_of
 
-    answer(schema_of(installed()))
+    registry, broken = describable(installed(), schema_of)
+    warn(broken)
+    answer(schema_of(registry))
