@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
@@ -51,11 +52,11 @@ def dotted(path: Key) -> str:
 
 def in_one_line(error: BaseException) -> str:
     """An exception in one printable line: its type and its text, whatever its `str` does."""
-    try:
-        text = str.__str__(str(error))
-    except BaseException as another:
-        text = f"its text raises {type(another).__name__}"
-    return printable(f"{type(error).__name__}: {text}").removesuffix(":")
+    text = "an error without a text"
+    with contextlib.suppress(BaseException):  # its own code, which may do anything
+        text = f"{type(error).__name__[:LONGEST]}: its text cannot be read"
+        text = f"{type(error).__name__}: {str.__str__(str(error))}"
+    return printable(text).removesuffix(":")
 
 
 def printable(text: str) -> str:

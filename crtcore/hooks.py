@@ -36,6 +36,9 @@ def _text(_: Component, attribute: attrs.Attribute[str], value: str) -> None:
         raise TypeError(f"component: expected a string as its {attribute.name}, got {value!r}")
 
 
+_reasons = attrs.validators.deep_mapping(*[attrs.validators.instance_of(str)] * 2)
+
+
 def _own(component: Component, _: attrs.Attribute[type[Spec]], spec: type[Spec]) -> None:
     if type(spec) is not type or "__attrs_attrs__" not in vars(spec) or not issubclass(spec, Spec):
         raise TypeError(f"component {component.name!r}: expected an attrs class that extends Spec, got {spec!r}")
@@ -52,7 +55,7 @@ class Component:
     spec: type[Spec] = attrs.field(kw_only=True, validator=_own)
     summary: str = attrs.field(kw_only=True, validator=_text)
     examples: tuple[Spec, ...] = attrs.field(kw_only=True, validator=_small)
-    departs: Mapping[str, str] = attrs.field(kw_only=True, factory=dict)
+    departs: Mapping[str, str] = attrs.field(kw_only=True, factory=dict, validator=_reasons)
     """Laws of its kind that it cannot keep, each with the reason: they must fail, or the departure is struck out."""
 
     @property

@@ -44,14 +44,9 @@ def call(plugin: str, function: Callable[..., Any], *args: Any, limited: bool = 
     limit, failure = LIMIT if limited else 0, None
     with _unchanged(), _signals(plugin, limit, raised) as running:
         try:
-            try:
-                answer = function(*args)
-            except _Late:
-                raise
-            except BaseException as error:
-                failure = in_one_line(error)  # code of the plugin too
-        except _Late:
-            failure = f"no answer within {limit:g} s"
+            answer = function(*args)
+        except BaseException as error:
+            failure = f"no answer within {limit:g} s" if isinstance(error, _Late) else in_one_line(error)
         finally:
             running.clear()
             if os.getpid() != process:  # a fork that it left behind
@@ -80,10 +75,11 @@ def _unchanged() -> Iterator[None]:
     with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream of its own, as it may close it
         sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", 1, errors="backslashreplace")
     sys.stdout = sys.stderr
-    with warnings.catch_warnings():
-        try:
+    try:
+        with warnings.catch_warnings():
             yield
-        finally:
+    finally:
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # the stream closes with its last use
             for value, put in state:
                 put(value)
 

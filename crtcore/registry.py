@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions
 from types import MappingProxyType
 from typing import Any
 
@@ -173,18 +173,15 @@ def _asked(entry: EntryPoint, hook: str, check: Callable[[Any], Any] | None, giv
 
 
 def _installed() -> tuple[list[EntryPoint], list[str]]:
-    """Entry points, and a line for each distribution that does not let them be read."""
-    try:
-        return list(entry_points(group=PROJECT)), []
-    except Exception:  # for one distribution, whichever that is
-        entries: dict[EntryPoint, None] = {}
-        broken: list[str] = []
-        for each in distributions():
-            try:
-                entries |= dict.fromkeys(each.entry_points.select(group=PROJECT))
-            except Exception as error:
-                broken.append(f"the entry points of {source(each)} could not be read ({in_one_line(error)})")
-        return list(entries), broken
+    """Entry points, and a line for each distribution whose own cannot be read."""
+    entries: dict[EntryPoint, None] = {}
+    broken: list[str] = []
+    for each in distributions():
+        try:
+            entries |= dict.fromkeys(each.entry_points.select(group=PROJECT))
+        except Exception as error:
+            broken.append(f"the entry points of {source(each)} could not be read ({in_one_line(error)})")
+    return list(entries), broken
 
 
 def named(entry: EntryPoint) -> str:
@@ -208,6 +205,6 @@ def _components(answer: Any) -> list[Component]:
         for field in attrs.fields(Component):
             if field.validator:  # also where a plugin has turned validators off
                 field.validator(each, field, getattr(each, field.name))
-        if not issubclass(each.spec, KINDS.get(each.kind, ())):
+        if not issubclass(each.spec, KINDS.get(each.kind, ())) or each.spec in KINDS.values():
             raise TypeError(f"component {each.name!r}: expected a spec of a known kind, got {each.spec!r}")
     return list(answer)

@@ -78,15 +78,11 @@ _answers: list[TextIO] = []
 """Where answers go while nothing else may: the streams of commands inside one another, the outermost first."""
 
 
-@contextlib.contextmanager
-def only_answers() -> Iterator[None]:
+def only_answers(context: click.Context) -> None:
     """From here on `answer` alone writes to stdout; the rest goes to stderr."""
     _answers.append(sys.stdout)
+    context.call_on_close(_answers.pop)
     sys.stdout = sys.stderr
-    try:
-        yield
-    finally:
-        _answers.pop()
 
 
 @contextlib.contextmanager
@@ -97,6 +93,9 @@ def whole_process() -> Iterator[None]:
         sys.stdout, sys.stderr = own
         if not sys.stdout.isatty():
             os.dup2(2, 1)
+        if "--json" in sys.argv:
+            _answers.append(sys.stdout)
+            sys.stdout = sys.stderr
     try:
         yield
     except SystemExit as ended:
@@ -120,7 +119,7 @@ def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
 
         signal.signal(signal.SIGTERM, _terminate)
         if kwargs.get("as_json"):
-            click.get_current_context().with_resource(only_answers())
+            only_answers(click.get_current_context())
         try:
             sys.exit(command(*args, **kwargs) or 0)
         except SpecError as error:
