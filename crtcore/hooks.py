@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pluggy
@@ -31,12 +31,10 @@ def _small(component: Component, _: attrs.Attribute[tuple[Spec, ...]], examples:
             )
 
 
-def _text(_: Component, attribute: attrs.Attribute[str], value: str) -> None:
-    if type(value) is not str:
-        raise TypeError(f"component: expected a string as its {attribute.name}, got {value!r}")
-
-
-_reasons = attrs.validators.deep_mapping(*[attrs.validators.instance_of(str)] * 2)
+def _texts(_: Component, attribute: attrs.Attribute[Any], value: Any) -> None:
+    for each in (*value, *value.values()) if isinstance(value, Mapping) else (value,):
+        if type(each) is not str:
+            raise TypeError(f"component: expected strings as its {attribute.name}, got {value!r}")
 
 
 def _own(component: Component, _: attrs.Attribute[type[Spec]], spec: type[Spec]) -> None:
@@ -51,11 +49,11 @@ class Component:
     The examples are what `crt show` prints, what the documentation runs and what the laws are tried on.
     """
 
-    name: str = attrs.field(validator=[_text, attrs.validators.matches_re(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")])
+    name: str = attrs.field(validator=[_texts, attrs.validators.matches_re(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")])
     spec: type[Spec] = attrs.field(kw_only=True, validator=_own)
-    summary: str = attrs.field(kw_only=True, validator=_text)
+    summary: str = attrs.field(kw_only=True, validator=_texts)
     examples: tuple[Spec, ...] = attrs.field(kw_only=True, validator=_small)
-    departs: Mapping[str, str] = attrs.field(kw_only=True, factory=dict, validator=_reasons)
+    departs: Mapping[str, str] = attrs.field(kw_only=True, factory=dict, validator=_texts)
     """Laws of its kind that it cannot keep, each with the reason: they must fail, or the departure is struck out."""
 
     @property

@@ -35,16 +35,21 @@ class _Late(BaseException):
     """The time is over."""
 
 
-def call(plugin: str, function: Callable[..., Any], *args: Any, limited: bool = True) -> Any:
+def call(
+    plugin: str, function: Callable[..., Any], *args: Any, limited: bool = True,
+    expected: tuple[type[Exception], ...] = (),
+) -> Any:  # fmt: skip
     """What `function`, code of a `plugin`, returns, within `LIMIT` seconds if its time is limited.
 
-    Raises: Failed for whatever else it does; what handlers of SIGINT and SIGTERM raise, even where it catches that.
+    Raises: what is `expected`; Failed for all else; what handlers of SIGINT and SIGTERM raise, even if it catches that.
     """
     process, threads, raised = os.getpid(), threading.enumerate(), list[BaseException]()
     limit, failure = LIMIT if limited else 0, None
     with _unchanged(), _signals(plugin, limit, raised) as running:
         try:
             answer = function(*args)
+        except expected:
+            raise
         except BaseException as error:
             failure = f"no answer within {limit:g} s" if isinstance(error, _Late) else in_one_line(error)
         finally:

@@ -207,4 +207,7 @@ def _components(answer: Any) -> list[Component]:
                 field.validator(each, field, getattr(each, field.name))
         if not issubclass(each.spec, KINDS.get(each.kind, ())) or each.spec in KINDS.values():
             raise TypeError(f"component {each.name!r}: expected a spec of a known kind, got {each.spec!r}")
+        for name in ("roles", "stages") if each.kind == "experiment" else ():
+            if not isinstance(getattr(each.spec, name, None), Mapping):
+                raise TypeError(f"experiment {each.name!r}: expected a mapping as its {name}")
     return list(answer)

@@ -14,18 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import crtcore
-from crtcore.cli.console import (
-    answer,
-    as_json,
-    columns,
-    installed,
-    overrides,
-    reports_errors,
-    say,
-    spec_file,
-    warn,
-    whole_process,
-)  # fmt: skip
+from crtcore.cli import console
+from crtcore.cli.console import answer, as_json, columns, installed, loaded, overrides, reports_errors, say, spec_file
 from crtcore.errors import RunError, nearest
 from crtcore.kinds import KINDS
 from crtcore.registry import NotInstalled, answers, named
@@ -48,13 +38,13 @@ class Commands(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **kwargs: Any) -> Any:
         """Runs a command; without `args`, as all of this process, whose arguments it takes."""
-        with whole_process() if args is None else contextlib.redirect_stdout(sys.stdout):
+        with console.whole_process() if args is None else contextlib.redirect_stdout(sys.stdout):
             return super().main(args, *more, **kwargs)
 
     @cached_property
     def _brought(self) -> dict[str, click.Command]:
         commands, broken = brought()
-        warn(broken)
+        console.warn(broken)
         return commands
 
 
@@ -107,8 +97,6 @@ def check(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Check a spec file without running it: everything wrong with it, or what it would run."""
-    from crtcore.compose.plan import load
-
     for wanted, name, package in ((rehearse, "rehearse", "crt-run"), (cost, "cost", "crt-cost")):
         if wanted:
             command = main.get_command(context, name)
@@ -119,7 +107,7 @@ def check(
             command.main([*words, *(["--json"] if as_json else [])], prog_name=f"crt {name}")
     if device:
         raise click.UsageError("expected --cost beside --device")
-    study = load(spec, installed(), overrides)
+    study = loaded(spec, overrides)
     if as_json:
         answer(outline(study))
         return

@@ -12,13 +12,16 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, ParamSpec, TextIO
+from typing import TYPE_CHECKING, Any, ParamSpec, TextIO
 
 import click
 
 from crtcore.errors import RunError, SpecError
-from crtcore.loading import LEFT
+from crtcore.loading import LEFT, Failed, call
 from crtcore.registry import NotInstalled, Registry, discover
+
+if TYPE_CHECKING:
+    from crtcore.compose.study import Study
 
 P = ParamSpec("P")
 
@@ -148,6 +151,20 @@ def installed() -> Registry:
     registry = discover()
     warn(registry.broken)
     return registry
+
+
+def loaded(spec: Path, overrides: tuple[str, ...]) -> Study:
+    """The study in a spec file.
+
+    Raises: SpecError; RunError if code of a component raises what would end the process.
+    """
+    from crtcore.compose.plan import load
+
+    try:
+        study: Study = call("", load, spec, installed(), overrides, limited=False, expected=(Exception,))
+    except Failed as failed:
+        raise RunError(f"{spec}: a component of it raises {failed}") from None
+    return study
 
 
 def warn(lines: Iterable[str]) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  -- a kind in a line
 """Kinds of broken plugin: what the module or the metadata of one do, and what a command may answer then."""
 
 from __future__ import annotations
@@ -248,7 +249,7 @@ SPECS = [
     of_spec("a metaclass", SPEC.replace("BottleneckSpec", "BottleneckSpec, metaclass=type('M', (type,), {'__hash__': None})"), ASKED),
     of_spec("__init_subclass__", SPEC.replace("BottleneckSpec", "Base").replace("@attrs", "class Base(BottleneckSpec):\n    def __init_subclass__(cls): pass\n@attrs"), ()),
     of_spec("__init_subclass__ raises", SPEC.replace("BottleneckSpec", "Base").replace("@attrs", "class Base(BottleneckSpec):\n    def __init_subclass__(cls): raise SystemExit\n@attrs"), ALL),
-    of_spec("experiment without roles", SPEC.replace("BottleneckSpec", "ExperimentSpec")),
+    of_spec("experiment without roles", SPEC.replace("BottleneckSpec", "ExperimentSpec"), ASKED),
     of_spec("prior with an odd mark", SPEC.replace("BottleneckSpec", "PriorSpec").replace("    def build", "    pretrained = property(lambda self: 1 / 0)\n    def build"), ()),
 ]  # fmt: skip
 COMPONENTS = [

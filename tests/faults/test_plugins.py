@@ -29,6 +29,8 @@ use = "conv"
 use = "{bottleneck}"
 [prior]
 use = "table"
+[decoder]
+use = "ancestral"
 [training.tokenizer]
 steps = 20
 [training.prior]
@@ -43,8 +45,11 @@ COMMANDS = {
     "help": ["--help"],
     "bare": [],
     "own": ["show", "unlucky", "--json"],
+    "use": ["check", "own.toml", "--json"],
     "laws": ["laws", "bottleneck/vq", "--law", "its-implementation-is-callable", "--json"],
 }
+OWN = ("own", "use")
+"""Commands about the component that is broken, which may also fail with a message."""
 RIGHT = ("refused", "unharmed")
 FEW = ("list", "schema", "check")
 """Commands that are tried on a few kinds."""
@@ -118,9 +123,9 @@ def ending(kind: Kind, command: str, ended: Ended, sound: Ended) -> tuple[str, s
         outcome = "traceback"
     elif naming in kind.named and (kind.source not in ended.stderr or "unlucky" not in ended.stderr):
         outcome = "silent"
-    elif ended.returncode not in ((0, 1, 2) if command == "own" else (sound.returncode,)):
+    elif ended.returncode not in ((0, 1, 2) if command in OWN else (sound.returncode,)):
         outcome = "another status"
-    elif outcome in RIGHT and command != "own" and not kept(kind, command, answer, ended, sound):
+    elif outcome in RIGHT and command not in OWN and not kept(kind, command, answer, ended, sound):
         outcome = "lost"
     return outcome, detail
 
@@ -147,6 +152,7 @@ def test_every_command_answers_whatever_a_plugin_does(
         kind, folder = KINDS[case.number], tmp_path / str(case.number)
         (folder / "site").mkdir(parents=True)
         (folder / "sample.toml").write_text(SAMPLE.format(bottleneck="vq"))
+        (folder / "own.toml").write_text(SAMPLE.format(bottleneck="unlucky"))
         install(folder / "site", "unlucky_plugin", kind.text, kind.metadata, kind.entry, "unlucky_plugin-3.1.dist-info")
         if kind.twin:
             install(

@@ -9,7 +9,7 @@ import click
 from crt_cost.devices import DEVICES
 from crt_run.cli.console import needs
 from crtcore.cli.commands import outline, summary
-from crtcore.cli.console import answer, as_json, installed, overrides, reports_errors, spec_file
+from crtcore.cli.console import answer, as_json, loaded, overrides, reports_errors, spec_file
 
 
 @click.command()
@@ -20,9 +20,7 @@ from crtcore.cli.console import answer, as_json, installed, overrides, reports_e
 @reports_errors
 def cost(spec: Path, overrides: tuple[str, ...], device: str | None, as_json: bool) -> None:
     """Estimate parameters, FLOPs and memory of each stage."""
-    from crtcore.compose.plan import load
-
-    study = load(spec, installed(), overrides)
+    study = loaded(spec, overrides)
     needs("run", "torch", "numpy", "jaxtyping", "safetensors", "filelock")
     from crt_cost.table import costed, print_costs
 

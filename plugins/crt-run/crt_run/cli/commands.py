@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crt_run.cli.console import needs
-from crtcore.cli.console import answer, as_json, installed, overrides, reports_errors, say, spec_file, warn
+from crtcore.cli.console import answer, as_json, installed, loaded, overrides, reports_errors, say, spec_file, warn
 from crtcore.errors import Problem, SpecError
 from crtcore.registry import answers
 
@@ -34,9 +34,7 @@ fresh = click.option("--fresh", is_flag=True, help="Do again what other versions
 @reports_errors
 def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool, fresh: bool) -> int:
     """Run a spec file, or resume it where it stopped; print its result."""
-    from crtcore.compose.plan import load
-
-    return _study(load(spec, installed(), overrides), runs, as_json=as_json, quiet=quiet, fresh=fresh)
+    return _study(loaded(spec, overrides), runs, as_json=as_json, quiet=quiet, fresh=fresh)
 
 
 @click.command()
@@ -49,9 +47,7 @@ def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet
 @reports_errors
 def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool, fresh: bool) -> int:
     """Run every point of a spec file's [sweep]; as `run`, but requires a [sweep]."""
-    from crtcore.compose.plan import load
-
-    study = load(spec, installed(), overrides)
+    study = loaded(spec, overrides)
     if not study.swept:
         raise SpecError(
             [Problem(str(spec), ("sweep",), f"expected a table, got none; `crt run {spec}` runs one point")]
@@ -102,9 +98,8 @@ def _listeners(folder: Path) -> list[tuple[str, Path]]:
 def rehearsal(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Run a step of every stage and every metric of a spec file on a few samples; `run` begins with it."""
     from crtcore.cli.commands import outline, summary
-    from crtcore.compose.plan import load
 
-    study = load(spec, installed(), overrides)
+    study = loaded(spec, overrides)
     needs("run", "torch", "scipy", "safetensors", "filelock")
     from crt_run.runs.rehearse import rehearse
 
