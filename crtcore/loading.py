@@ -86,7 +86,8 @@ def _unchanged() -> Iterator[None]:
     finally:
         with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # the stream closes with its last use
             for value, put in state:
-                put(value)
+                with contextlib.suppress(OSError):  # a folder that it has removed
+                    put(value)
 
 
 @contextlib.contextmanager
@@ -112,8 +113,10 @@ def _signals(plugin: str, limit: float, raised: list[BaseException]) -> Iterator
         if running:
             running.append(True)
             if len(running) > 6:  # it catches what is raised
-                os.write(2, f"plugin {plugin!r} gives no answer in {limit:g} s and cannot be stopped\n".encode())
-                os._exit(1)
+                try:
+                    os.write(2, f"plugin {plugin!r} gives no answer in {limit:g} s and cannot be stopped\n".encode())
+                finally:
+                    os._exit(1)
             raise _Late
 
     for number in (signal.SIGINT, signal.SIGTERM):
