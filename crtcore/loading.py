@@ -24,7 +24,7 @@ from crtcore.errors import in_one_line
 LIMIT = 20.0
 """Seconds that a plugin may take to load and to answer; only in the main thread can a limit be set."""
 LEFT: list[threading.Thread] = []
-"""Threads that plugins left behind, for which Python would wait at its end."""
+"""Threads that plugins left behind: Python would wait for them at its end, or abort where they print."""
 
 
 class Failed(Exception):
@@ -56,7 +56,7 @@ def call(
             running.clear()
             if os.getpid() != process:  # a fork that it left behind
                 os._exit(0)
-    LEFT.extend(each for each in threading.enumerate() if each not in threads and not each.daemon)
+    LEFT.extend(each for each in threading.enumerate() if each not in threads)
     if raised:
         raise raised[0]
     if failure is not None:

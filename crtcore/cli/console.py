@@ -102,7 +102,7 @@ def whole_process() -> Iterator[None]:
     try:
         yield
     except SystemExit as ended:
-        if any(thread.is_alive() for thread in LEFT):  # Python would wait for them
+        if any(thread.is_alive() for thread in LEFT):
             os._exit(ended.code if isinstance(ended.code, int) else 0)
         raise
     finally:
