@@ -144,6 +144,40 @@ def test_rows_whose_possible_ids_are_all_banned_are_refused(spec: DecoderSpec) -
         spec.build().generate(TablePrior(logits), request, draft=table(1))
 
 
+class Strict:
+    """A prior whose sessions refuse ids past the vocabulary, and whose row 1 has no distribution after its first id."""
+
+    vocabulary = 5
+
+    def __init__(self) -> None:
+        self.prior = table(0)
+
+    def open(self, ids: Tensor, class_ids: Tensor | None = None, *, capacity: int, room: int) -> Any:
+        self.session = self.prior.open(ids, class_ids, capacity=capacity, room=room)
+        self.next_logits, self.commit = self.session.next_logits, self.committed
+        return self
+
+    def extend(self, ids: Tensor, parents: Tensor | None = None) -> Tensor:
+        assert ((ids >= -1) & (ids < 5)).all()
+        return self.session.extend(ids, parents).index_fill(0, torch.tensor(1), math.nan)
+
+    def committed(self, path: Tensor) -> None:
+        self.session.commit(path)
+        self.next_logits = self.session.next_logits.index_fill(0, torch.tensor(1), math.nan)
+
+
+@every_decoder
+@pytest.mark.parametrize("role", ["target", "draft"])
+def test_a_row_without_a_distribution_asks_for_no_id_that_is_not_there(spec: DecoderSpec, role: str) -> None:
+    if role == "draft" and not spec.drafts:
+        pytest.skip("it uses no draft")
+    priors: dict[str, Any] = {"target": table(0), "draft": table(1)} | {role: Strict()}
+    request = Request(torch.tensor([[0], [1]]), Limits(length=9))
+
+    with pytest.raises(PriorError, match=rf"^{role}, row 1, step 1: expected logits with a finite maximum"):
+        spec.build().generate(priors["target"], request, draft=priors["draft"])
+
+
 class Forgetful:
     """A prior whose sessions drop what they are to commit, from some commit on."""
 

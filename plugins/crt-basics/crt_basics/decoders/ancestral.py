@@ -49,7 +49,9 @@ class AncestralDecoder:
                 session.extend(last)
                 session.commit(last.clamp(max=0))  # column 0, or none
             distribution = probabilities(session.next_logits, sampling)
-            session.record(active & distribution[:, 0].isnan())  # it is NaN in all places, or in none
+            broken = active & distribution[:, 0].isnan()  # it is NaN in all places, or in none
+            session.record(broken)
+            active = active & ~broken
             ids[:, step] = torch.where(active, pick(distribution, uniforms[:, step]), -1)
             active = active & ~torch.isin(ids[:, step], stop)
             if limits.stop and not active.any():
