@@ -133,7 +133,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         patch.setattr(Local, "build", lambda self: Inline())
         patch.setattr(sweep, "rehearse", lambda *_: {})
         patch.setattr(Figure, "savefig", lambda self, file, **_: file.write(b"\x89PNG"))
-        made = Place(tmp_path_factory.mktemp("damage"))
+        folder = tmp_path_factory.mktemp("damage")
+        patch.chdir(folder)  # out of a repository, whose state results name
+        made = Place(folder)
         made.make()
         yield made
     signal.signal(signal.SIGTERM, before)
