@@ -133,7 +133,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         patch.setattr(Local, "build", lambda self: Inline())
         patch.setattr(sweep, "rehearse", lambda *_: {})
         patch.setattr(Figure, "savefig", lambda self, file, **_: file.write(b"\x89PNG"))
-        made = Place(tmp_path_factory.mktemp("damage"))
+        folder = tmp_path_factory.mktemp("damage")
+        patch.chdir(folder)  # out of a repository, whose state results name
+        made = Place(folder)
         made.make()
         yield made
     signal.signal(signal.SIGTERM, before)
@@ -141,28 +143,27 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def judged(expected: Outcome, ended: Outcome, words: tuple[str, ...], place: Place) -> tuple[str, str]:
     """The word for how a case ended, and the reason."""
-    if ended.raised is not None or "Traceback" in ended.errors:
-        return "traceback", repr(ended.raised)
-    if words[-1] == "--json":
-        try:
-            document = json.loads(ended.out)
-        except ValueError:
-            return "no document", ended.out[:200]
-        wrong = unlike(document, json.loads(expected.out), ended.status)
-    else:
-        wrong = unlike_text(ended, expected)
-    if wrong:
-        return "silent", wrong
-    if ended.status == 0:
-        return "unharmed", ""
-    if ended.status != 1:
-        return "another status", f"{ended.status}: {ended.errors}"
-    if str(place.runs) not in ended.errors or not re.search(r"again|away|another folder", ended.errors):
-        return "no advice", ended.errors
-    if match := re.search(r"expected (\S+), got (\S+)", ended.errors):
-        if match[1].strip(",;") == match[2].strip(",;"):
-            return "looks equal", ended.errors
-    return "refused", ""
+    equal = re.search(r"expected (\S+?)[,;]* got (\S+?)[,;]*(?: |$)", ended.errors)
+    advised = str(place.runs) in ended.errors and re.search(r"again|away|another folder", ended.errors)
+    faults = {
+        "traceback": ended.raised is not None or "Traceback" in ended.errors,
+        "silent": silent(expected, ended, as_json=words[-1] == "--json"),
+        "another status": ended.status not in (0, 1) and ended.status,
+        "no advice": ended.status and not advised and ended.errors,
+        "looks equal": equal and equal[1] == equal[2] and ended.errors,
+    }
+    wrong = [(outcome, f"{reason} {ended.raised or ''}") for outcome, reason in faults.items() if reason]
+    return wrong[0] if wrong else ("refused" if ended.status else "unharmed", "")
+
+
+def silent(expected: Outcome, ended: Outcome, *, as_json: bool) -> str:
+    """What a command printed that is not as it should be."""
+    if ended.raised is not None or not as_json:
+        return unlike_text(ended, expected)
+    try:
+        return unlike(json.loads(ended.out), json.loads(expected.out), ended.status)
+    except ValueError:
+        return f"no document: {ended.out[:200]}"
 
 
 def unlike(document: Mapping[str, Any], expected: Mapping[str, Any], status: int) -> str:
@@ -229,8 +230,8 @@ def test_a_damaged_file_is_refused_or_changes_nothing(place: Place, faults: Any)
         ended = place.give(*words)
         outcome, reason = judged(place.expected[words], ended, words, place)
         if outcome == "refused" and words[0] in ("run", "redo") and rng.random() < 0.25:
-            if wrong := follow(place, words, ended):
-                outcome, reason = "advice does not help", wrong
+            wrong = follow(place, words, ended)
+            outcome, reason = ("advice does not help", wrong) if wrong else (outcome, reason)
         faults.record(case, outcome, f"{path} {what}, then {' '.join(words)}: {reason}")
     assert not faults.wrong, "\n".join(faults.wrong)
 
