@@ -260,7 +260,8 @@ class _Parser(Cursor):
         power = (self.exponent(),) if self.take("^") else ()
         if any(part.kind == "-" for part in power):
             raise Unread  # an inverse function or a reciprocal
-        result = Node("function", (self.juxtaposed(of_function=True), *base), name)
+        argument = self.atom() if self.next.text == "(" else self.juxtaposed(of_function=True)
+        result = Node("function", (argument, *base), name)
         return Node("power", (result, *power)) if power else result
 
     def bracket(self, opening: str) -> Node:
