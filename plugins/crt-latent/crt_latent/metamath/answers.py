@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from crt_latent.metamath.members import Member, members
 from crt_latent.metamath.parser import parse
 from crt_latent.metamath.tokens import Token, Unread, tokens
-from crt_latent.metamath.values import close
+from crt_latent.metamath.values import close, real
 
 
 def equal_answers(one: str, other: str) -> bool:
@@ -85,8 +85,8 @@ def _same_value(one: Member, other: Member) -> bool:
 
 def _proportional(one: Member, other: Member) -> bool:
     """Returns whether two differences have a constant ratio, positive for inequalities."""
-    first, second = one.difference[0], other.difference[0]
-    if not all(close(x * second, y * first) for x, y in zip(one.difference, other.difference, strict=True)):
+    left, right = (tuple(map(real, each.difference)) for each in (one, other))
+    if not all(close(x * right[0], y * left[0]) for x, y in zip(left, right, strict=True)):
         return False
-    ratio = first / second
-    return _sign(one) in ("=", r"\ne") or (not getattr(ratio, "imag", 0) and ratio.real > 0)
+    ratio = left[0] / right[0]
+    return _sign(one) in ("=", r"\ne") or (not ratio.imag and ratio.real > 0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,16 +39,17 @@ def read_entries(path: Path) -> Entries:
     Raises: RunError if the file has another format, or no entry has an answer.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("no regular file")
         content = path.read_bytes()
-        listed = json.loads(content)
-    except (OSError, ValueError) as error:
+        listed = json.loads(content, object_pairs_hook=_once, parse_constant=_no_number)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = str(error) or type(error).__name__
         raise RunError(
-            f"metamath: expected a list in JSON in {path}, got none ({error}); name MetaMathQA's file"
+            f"metamath: expected a list in JSON in {path}, got none ({reason}); name MetaMathQA's file"
         ) from error
     if not isinstance(listed, list):
-        raise RunError(
-            f"metamath: expected a list in {path}, got {type(listed).__name__}; join lines of JSON to one list"
-        )
+        raise RunError(f"metamath: expected a list in {path}, got {_kind(listed)}; join lines of JSON to one list")
     kept = []
     for index, entry in enumerate(listed):
         query, response, question = _texts(path, index, entry)
@@ -64,9 +67,42 @@ def split_of(question: str) -> str:
     return {0: "validation", 1: "test"}.get(int.from_bytes(digest) % 20, "train")
 
 
+class _Repeated(NamedTuple):
+    """Stands for an object that has a key more than once."""
+
+    key: str
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object] | _Repeated:
+    entry = dict(pairs)
+    if len(entry) == len(pairs):
+        return entry
+    counts = Counter(key for key, _ in pairs)
+    return _Repeated(next(key for key in counts if counts[key] > 1))
+
+
+def _no_number(text: str) -> object:
+    raise ValueError(f"{text} is no JSON")
+
+
 def _texts(path: Path, index: int, entry: object) -> list[str]:
+    if isinstance(entry, _Repeated):
+        key = reprlib.repr(entry.key)
+        raise RunError(f"metamath: {path}: entry {index}: expected each key once, got {key} again; remove one")
     texts = [entry.get(name) for name in _FIELDS] if isinstance(entry, dict) else [None] * len(_FIELDS)
     for name, text in zip(_FIELDS, texts, strict=True):
         if not isinstance(text, str):
-            raise RunError(f"metamath: {path}: entry {index}: expected a text {name!r}, got {text!r}")
+            shown = reprlib.repr(text)
+            raise RunError(f"metamath: {path}: entry {index}: expected a text {name!r}, got {shown}; correct the entry")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise RunError(
+                f"metamath: {path}: entry {index}: expected Unicode in {name!r}, got half of a surrogate pair at "
+                f"{error.start}; correct the entry"
+            ) from error
     return [str(text) for text in texts]
+
+
+def _kind(value: object) -> str:
+    return "dict" if isinstance(value, _Repeated) else type(value).__name__

@@ -85,6 +85,9 @@ def _relation(node: Node, signs: list[str]) -> Members:
         sides, signs = sides[::-1], [_FLIPPED[sign] for sign in signs[::-1]]
     if set(signs) == {"="}:
         sides, signs = [sides[0], sides[-1]], ["="]
+    if signs == ["="] and sides[0].kind == "tuple" and all(map(_is_name, sides[0].parts)):
+        name = sides[0].text + " ".join(part.text for part in sides[0].parts)
+        return tuple(each._replace(name=name) for each in members(sides[1]))
     if signs in (["="], [r"\in"]) and _is_name(sides[0]):
         named = [each._replace(name=each.name or sides[0].text) for each in members(sides[1])]
         if signs == ["="] and all(each.kind == "scalar" for each in named):
@@ -100,8 +103,8 @@ def _relation(node: Node, signs: list[str]) -> Members:
 
 def _differences(left: Node, right: Node) -> list[tuple[Value, ...]]:
     result = [each.values for each in members(Node("sum", (left, Node("-", (_without_unit(right),)))))]
-    if not all(map(all, result)):
-        raise Unread  # it holds everywhere or nowhere
+    if not all(map(all, result)) or not names(left) | names(right):
+        raise Unread  # it holds for all values or for none
     return result
 
 

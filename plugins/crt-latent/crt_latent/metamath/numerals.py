@@ -30,14 +30,18 @@ def numeral(cursor: Cursor) -> Node:
 def _mixed(cursor: Cursor, whole: Node) -> Node | None:
     """Consumes the fraction of digits behind a whole number, if there is one."""
     start, texts = cursor.at, list[str]()
-    ahead = cursor.tokens[start : start + 3]
+    ahead = cursor.tokens[start : start + 5]
+    kinds = [token.kind if token.kind == "number" else token.text for token in ahead]
     if cursor.take(r"\frac"):
         for _ in range(2):
             cursor.split_digits()
             texts.append(cursor.raw())
-    elif [token.text if token.text == "/" else token.kind for token in ahead] == ["number", "/", "number"]:
+    elif kinds[:3] == ["number", "/", "number"]:
         texts = [ahead[0].text, ahead[2].text] if ahead[0].gap else []
         cursor.at += 3
+    elif kinds == ["{", "number", r"\over", "number", "}"]:
+        texts = [ahead[1].text, ahead[3].text]
+        cursor.at += 5
     if texts and all(text.isdigit() for text in texts):
         return Node("mixed", (whole, *(Node("number", text=text) for text in texts)))
     cursor.at = start

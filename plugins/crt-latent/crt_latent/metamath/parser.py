@@ -78,6 +78,8 @@ class _Parser(Cursor):
         while self.next.text in _RELATIONS:
             signs.append(self.take(*_RELATIONS))
             sides.append(self.union())
+        if self.take(r"\approx"):
+            self.union()  # the value before it is the exact one
         return Node("relation", tuple(sides), " ".join(signs)) if signs else sides[0]
 
     def union(self) -> Node:
@@ -199,7 +201,7 @@ class _Parser(Cursor):
     def symbol(self, name: str) -> Node:
         if self.take("_"):
             name = f"{name}_{self.raw()}"
-        if name in ("f", "g", "h") and self.next.text == "(":
+        if name in tuple("fghFGPQ") and self.next.text == "(":
             return Node("function", (self.atom(),), name)
         return Node("symbol", text=name)
 
@@ -258,7 +260,8 @@ class _Parser(Cursor):
         power = (self.exponent(),) if self.take("^") else ()
         if any(part.kind == "-" for part in power):
             raise Unread  # an inverse function or a reciprocal
-        result = Node("function", (self.juxtaposed(of_function=True), *base), name)
+        argument = self.atom() if self.next.text == "(" else self.juxtaposed(of_function=True)
+        result = Node("function", (argument, *base), name)
         return Node("power", (result, *power)) if power else result
 
     def bracket(self, opening: str) -> Node:

@@ -10,13 +10,15 @@ from tokenizers import Tokenizer
 from crtcore.errors import RunError, in_one_line
 
 NAME = "tokenizer.json"
+LARGEST = 2**31 - 8
+"""The largest id of a token, as traces hold ids and delimiters in 32 bits."""
 
 
 class Text:
     """The tokenizer in a folder, without start ids, padding and truncation, whatever its file sets."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / NAME
+        self._path = path = folder / NAME
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # tokenizers raises nothing narrower
@@ -26,12 +28,27 @@ class Text:
             ) from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self.vocabulary: int = max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+        largest = max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+        if not 0 <= largest <= LARGEST:
+            got = "none" if largest < 0 else f"the id {largest}"
+            raise RunError(
+                f"metamath: expected tokens with ids to {LARGEST} in {path}, got {got}; use another tokenizer"
+            )
+        self.vocabulary: int = largest + 1
         self.content = path.read_bytes()
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Returns the ids of each text."""
-        return [each.ids for each in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
+        """Returns the ids of each text.
+
+        Raises: RunError if the tokenizer has no ids for one.
+        """
+        try:
+            return [each.ids for each in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise RunError(
+                f"metamath: expected a tokenizer of any text in {self._path}, got {in_one_line(error)}; "
+                "use another tokenizer"
+            ) from error
 
     def text(self, ids: Sequence[int]) -> str:
         """Returns the text of ids below the vocabulary."""

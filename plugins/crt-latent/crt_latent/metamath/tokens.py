@@ -55,7 +55,8 @@ _SPELLINGS = {
     **{r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\mid": "|", r"\emptyset": r"\varnothing", r"\lg": r"\log"},
     **{r"\dots": r"\ldots", r"\cdots": r"\ldots", r"\infin": r"\infty", r"\tfrac": r"\frac"},
     **{"−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "π": r"\pi", "∞": r"\infty", "√": r"\sqrt", "∪": r"\cup"},
-    **{"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "∈": r"\in", "±": r"\pm", "∅": r"\varnothing", "…": r"\ldots"},
+    **{"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "∈": r"\in", "±": r"\pm", "∅": r"\varnothing", "≈": r"\approx"},
+    "…": r"\ldots",
 }
 _FRACTIONS = {"½": "12", "⅓": "13", "⅔": "23", "¼": "14", "¾": "34", "⅕": "15", "⅙": "16", "⅛": "18"}
 _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")

@@ -43,11 +43,16 @@ def value(node: Node, point: int = 0, sign: int = 1) -> Value:
         raise Unread from error
 
 
+def real(number: Value) -> Value:
+    """Returns a value as a number of mpmath, which computes with no Fraction."""
+    return _context.mpf(number.numerator) / number.denominator if isinstance(number, Fraction) else number
+
+
 def close(one: Value, other: Value) -> bool:
     """Returns whether two values are equal: exactly if both are rational, else to 105 digits."""
     if isinstance(one, Fraction) and isinstance(other, Fraction):
         return one == other
-    one, other = _real(one), _real(other)
+    one, other = real(one), real(other)
     return bool(abs(one - other) <= _TOLERANCE * max(1, abs(one), abs(other)))
 
 
@@ -60,10 +65,6 @@ def names(node: Node) -> set[str]:
 def has(node: Node, *kinds: str) -> bool:
     """Returns whether an expression has a part of one of these kinds."""
     return node.kind in kinds or any(has(part, *kinds) for part in node.parts)
-
-
-def _real(number: Value) -> Value:
-    return _context.mpf(number.numerator) / number.denominator if isinstance(number, Fraction) else number
 
 
 def _bounded(number: Value) -> Value:
@@ -79,7 +80,7 @@ def _joined(operation: Any) -> Any:
     def joined(*parts: Value) -> Value:
         def pair(x: Value, y: Value) -> Value:
             exact = isinstance(x, Fraction) and isinstance(y, Fraction)
-            return _bounded(operation(x, y) if exact else operation(_real(x), _real(y)))
+            return _bounded(operation(x, y) if exact else operation(real(x), real(y)))
 
         return reduce(pair, parts)
 
@@ -100,9 +101,9 @@ def _value(node: Node, point: int, sign: int) -> Value:
 def _function(node: Node, parts: list[Value], point: int) -> Value:
     if node.text not in _FUNCTIONS:  # some function that is not linear
         own = _symbol(Node("symbol", text=f"{node.text}()"), point)
-        return own / (_real(parts[0]) + own * own)
+        return own / (real(parts[0]) + own * own)
     if node.parts[0].kind == "unit":
-        parts[0] = _context.pi * _real(parts[0]) / 180
+        parts[0] = _context.pi * real(parts[0]) / 180
     return _FUNCTIONS[node.text](*parts)
 
 
@@ -142,16 +143,16 @@ def _power(base: Value, exponent: Value) -> Value:
         if abs(base) != 1 and bits * abs(exponent) > MOST_BITS:
             raise Unread
         return _bounded(base ** int(exponent % 2 if abs(base) == 1 else exponent))
-    base, size = _real(base), abs(_real(exponent))
+    base, size = real(base), abs(real(exponent))
     if base and size * max(1, abs(_context.mag(base))) > MOST_BITS:
         raise Unread
-    return _bounded(base ** (int(exponent) if whole else _real(exponent)))
+    return _bounded(base ** (int(exponent) if whole else real(exponent)))
 
 
 def _root(radicand: Value, degree: Value) -> Value:
     if not isinstance(degree, Fraction) or degree.denominator != 1 or not 0 < degree <= MOST_FACTORS:
         raise Unread
-    number = _real(radicand)
+    number = real(radicand)
     if isinstance(number, _context.mpf) and number < 0 and degree % 2:
         return -_root(-radicand, degree)
     return _bounded(_context.sqrt(number) if degree == 2 else _power(number, 1 / degree))
@@ -168,7 +169,7 @@ def _of_mpmath(name: str) -> Any:
     function = getattr(_context, name)
 
     def bounded(argument: Value) -> Value:
-        if argument and _context.mag(number := _real(argument)) > 64:
+        if argument and _context.mag(number := real(argument)) > 64:
             raise Unread
         return function(number if argument else _context.mpf(0))
 
@@ -176,7 +177,7 @@ def _of_mpmath(name: str) -> Any:
 
 
 def _logarithm(argument: Value, base: Value = Fraction(10)) -> Value:
-    return _context.ln(_real(argument)) / _context.ln(_real(base))
+    return _context.ln(real(argument)) / _context.ln(real(base))
 
 
 def _rounded(name: str) -> Any:
@@ -192,7 +193,7 @@ _CONSTANTS: dict[str, Value] = {r"\pi": +_context.pi, "e": +_context.e, "i": _co
 _FUNCTIONS: dict[str, Any] = {
     **{rf"\{name}": _of_mpmath(name) for name in ("sin", "cos", "tan", "cot", "sec", "csc", "exp")},
     **{rf"\{name}": _of_mpmath(short) for name, short in (("arcsin", "asin"), ("arccos", "acos"), ("arctan", "atan"))},
-    r"\ln": lambda argument: _context.ln(_real(argument)),
+    r"\ln": lambda argument: _context.ln(real(argument)),
     r"\log": _logarithm,
     r"\lfloor": _rounded("floor"),
     r"\lceil": _rounded("ceil"),
