@@ -128,7 +128,7 @@ def _serve(orders: Connection, news: Connection, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    with suppress(EOFError):
+    with suppress(EOFError, ConnectionError):  # the parent has ended
         while True:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the piece before may have installed a handler
             work, piece = orders.recv()

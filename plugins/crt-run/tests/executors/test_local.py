@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from crt_run.executors import local
 from crt_run.executors.local import LocalProcesses
 from crt_run.executors.spec import Local
 from crtcore.kinds import Done, Json, Work
@@ -153,6 +155,20 @@ def parent(tmp_path: Path) -> Iterator[Callable[[float], "subprocess.Popen[bytes
     for process in started:
         process.kill()
         process.wait()
+
+
+def test_a_worker_whose_parent_has_ended_ends_in_silence(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(local, "_follow", lambda: None)
+    taken, orders = multiprocessing.Pipe(duplex=False)
+    news, sent = multiprocessing.Pipe(duplex=False)
+    orders.send((work, {"value": 1}))
+    news.close()  # the parent is gone before the answer
+
+    local._serve(taken, sent, 1)
+
+    signal.signal(signal.SIGTERM, before)
+    assert not taken.poll()  # it took the piece
 
 
 def test_workers_die_with_their_parent(parent: Any, tmp_path: Path) -> None:
