@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import crtcore
-from crtcore.cli.console import answer, as_json, columns, overrides, reports_errors, say, spec_file, warn
+from crtcore.cli.console import STATUSES, answer, as_json, columns, overrides, reports_errors, say, spec_file, warn
 from crtcore.errors import RunError, in_one_line, nearest
 from crtcore.kinds import KINDS
 from crtcore.registry import NotInstalled, answers, discover
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 
 class Commands(click.Group):
     """A group whose further commands come from installed packages, which are asked once one is needed."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click's, which is quiet where the reader of a pipe has gone; a full disk ends with one line too."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            sys.stdout = io.StringIO()  # the one before would try again to write what it holds, and fail aloud
+            say(f"the system reports: {error.strerror}")
+            sys.exit(1)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name; the front's own cannot be replaced."""
@@ -58,7 +67,7 @@ def brought(
     return commands, broken
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=STATUSES)
 @click.version_option(crtcore.__version__, prog_name="crt")
 def main() -> None:
     """Compression against generation: compose, run and check experiments."""

@@ -5,10 +5,12 @@ Results go to stdout, everything else to stderr.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -28,14 +30,41 @@ overrides = click.option(
 spec_file = click.argument("spec", type=click.Path(path_type=Path))
 
 WIDE = 200
-"""Characters of a line of a table where there is no terminal."""
-INTERRUPTED = 130
-PREEMPTED = 75
-"""Exit status after SIGTERM: saved, give the same command again (EX_TEMPFAIL)."""
+"""Characters of a line of a table where there is no terminal, and no COLUMNS."""
+STATUSES = (
+    "Exit status: 0 all is well, 1 a problem, 2 a wrong command or spec file, 130 stopped by Ctrl-C, 143 by SIGTERM."
+)
 
 
-class Terminated(BaseException):
-    """SIGTERM came."""
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM, as a number, came where a command is `interruptible`."""
+
+    def __init__(self, number: int, then: str = "") -> None:
+        super().__init__(f"{'stopped' if number == signal.SIGINT else 'terminated'}{then}")
+        self.status = 128 + number
+
+
+@contextlib.contextmanager
+def interruptible(then: str = "") -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM raise, so that work is saved and cleared away; `then` ends the command's last line.
+
+    Raises: Interrupted, also where something inside has made another exception of it.
+    """
+    came: list[Interrupted] = []
+
+    def interrupt(number: int, _: object) -> None:
+        came.append(Interrupted(number, then))
+        raise came[-1]
+
+    numbers = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    except BaseException as error:
+        raise came[-1] if came else error from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def say(line: str) -> None:
@@ -43,23 +72,28 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
+def room() -> int:
+    """Characters of a line of output: COLUMNS if it is set, the width of the terminal, or `WIDE`."""
+    return shutil.get_terminal_size((WIDE, 0)).columns
+
+
 def columns(rows: list[tuple[str, ...]]) -> None:
-    """Rows in columns on stdout, the first row a heading; the last column wraps at the width of the terminal."""
+    """Rows in columns on stdout, the first row a heading; the last column wraps, under the others if it must."""
     import textwrap
 
-    width = WIDE
-    if sys.stdout.isatty():
-        import shutil
-
-        width = shutil.get_terminal_size().columns
     *widths, last = (max(map(len, cells)) for cells in zip(*rows, strict=True))
-    last = min(last, max(width - sum(widths) - 2 * len(widths), 20))
+    left = sum(widths) + 2 * len(widths)
+    if below := room() < left + min(last, 20):
+        left = 4
+    last = max(min(last, room() - left), 20)
     lines: list[str] = []
     for *cells, text in rows:
-        for part in textwrap.wrap(text, last) or [""]:
-            line = "  ".join(map(str.ljust, (*cells, part), (*widths, last)))
-            lines.append(line if lines else click.style(line, bold=True))
-            cells[:] = [""] * len(cells)
+        parts = textwrap.wrap(text, last) or [""]
+        first = "  ".join(map(str.ljust, cells, widths))
+        lines.append(first.rstrip() if below else f"{first}  {parts.pop(0)}".rstrip())
+        if len(lines) == 1:
+            lines = [click.style(lines[0], bold=True)]
+        lines += [f"{'':{left}}{part}" for part in parts]
     click.echo("\n".join(lines))
 
 
@@ -81,7 +115,6 @@ def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
             say(message)
             sys.exit(status)
 
-        signal.signal(signal.SIGTERM, _terminate)
         try:
             sys.exit(command(*args, **kwargs) or 0)
         except SpecError as error:
@@ -89,20 +122,17 @@ def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
             fail(2, str(error), problems=problems)
         except (NotInstalled, NameClash) as error:
             fail(2, str(error.args[0]))
-        except KeyboardInterrupt:
-            fail(INTERRUPTED, "stopped; what is finished is kept, and the same command goes on from there")
-        except Terminated:
-            fail(PREEMPTED, "terminated; what is finished is kept, and the same command goes on from there")
+        except KeyboardInterrupt as error:
+            stop = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
+            fail(stop.status, str(stop))
         except RunError as error:
             fail(1, str(error))
         except OSError as error:
+            if error.filename is None:
+                raise  # most likely of the output, for which `Commands.main` answers
             fail(1, f"cannot use {error.filename}: {error.strerror}")
 
     return wrapped
-
-
-def _terminate(*_: Any) -> None:
-    raise Terminated
 
 
 def warn(registry: Registry) -> None:

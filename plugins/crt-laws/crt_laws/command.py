@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from crt_run.cli.console import needs
-from crtcore.cli.console import as_json, reports_errors, warn
+from crtcore.cli.console import as_json, interruptible, reports_errors, warn
 from crtcore.registry import discover
 
 
@@ -22,4 +22,5 @@ def laws(name: str | None, law: str | None, explain: bool, as_json: bool) -> int
 
     registry = discover()
     warn(registry)
-    return (trial.explain if explain else trial.trial)(registry, name, law, as_json=as_json)
+    with interruptible():
+        return (trial.explain if explain else trial.trial)(registry, name, law, as_json=as_json)
