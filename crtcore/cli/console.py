@@ -5,18 +5,16 @@ Results go to stdout, everything else to stderr.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import shutil
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec
 
 import click
 
-from crtcore.errors import RunError, SpecError, in_one_line
+from crtcore.errors import RunError, SpecError, cut, in_one_line
 from crtcore.registry import NameClash, NotInstalled, Registry
 
 P = ParamSpec("P")
@@ -31,40 +29,7 @@ spec_file = click.argument("spec", type=click.Path(path_type=Path))
 
 WIDE = 200
 """Characters of a line of a table where there is no terminal, and no COLUMNS."""
-STATUSES = (
-    "Exit status: 0 all is well, 1 a problem, 2 a wrong command or spec file, 130 stopped by Ctrl-C, 143 by SIGTERM."
-)
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM, as a number, came where a command is `interruptible`."""
-
-    def __init__(self, number: int, then: str = "") -> None:
-        super().__init__(f"{'stopped' if number == signal.SIGINT else 'terminated'}{then}")
-        self.status = 128 + number
-
-
-@contextlib.contextmanager
-def interruptible(then: str = "") -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM raise, so that work is saved and cleared away; `then` ends the command's last line.
-
-    Raises: Interrupted, also where something inside has made another exception of it.
-    """
-    came: list[Interrupted] = []
-
-    def interrupt(number: int, _: object) -> None:
-        came.append(Interrupted(number, then))
-        raise came[-1]
-
-    numbers = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    except BaseException as error:
-        raise came[-1] if came else error from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+STATUSES = "Exit status: 0 all is well, 1 a problem, 2 a wrong command or spec file, 130 Ctrl-C came, 143 SIGTERM came."
 
 
 def say(line: str) -> None:
@@ -118,13 +83,12 @@ def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
         try:
             sys.exit(command(*args, **kwargs) or 0)
         except SpecError as error:
-            problems = [{"where": p.where, "path": list(p.path), "message": p.message} for p in error.problems]
+            problems = [{"where": p.where, "path": list(p.path), "message": cut(p.message)} for p in error.problems]
             fail(2, str(error), problems=problems)
         except (NotInstalled, NameClash) as error:
-            fail(2, str(error.args[0]))
+            fail(2, cut(str(error.args[0])))
         except KeyboardInterrupt as error:
-            stop = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
-            fail(stop.status, str(stop))
+            fail(getattr(error, "status", 130), str(error) or "stopped")
         except RunError as error:
             fail(1, str(error))
         except OSError as error:

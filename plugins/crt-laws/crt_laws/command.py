@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from crt_run.cli.console import needs
-from crtcore.cli.console import as_json, interruptible, reports_errors, warn
+from crt_run.cli.interrupts import interruptible
+from crtcore.cli.console import as_json, reports_errors, warn
 from crtcore.registry import discover
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from crt_run.cli.console import needs
-from crtcore.cli.console import answer, as_json, interruptible, overrides, reports_errors, say, spec_file, warn
+from crt_run.cli.interrupts import interruptible
+from crtcore.cli.console import answer, as_json, overrides, reports_errors, say, spec_file, warn
 from crtcore.errors import Problem, SpecError, in_one_line
 from crtcore.registry import answers, discover
 
