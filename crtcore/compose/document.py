@@ -163,7 +163,8 @@ def beyond(values: Any, at: Key = ()) -> Iterator[tuple[Key, str]]:
             yield path, _TOO_DEEP
         elif isinstance(value, int) and not -(2**63) <= value < 2**63:
             yield path, _TOO_BIG
-        if any(isinstance(text, str) and len(text) > LONGEST for text in (value, *path[-1:])):
+        key = path[-1] if path else ""
+        if (isinstance(value, str) and len(value) > LONGEST) or (isinstance(key, str) and len(key) > LONGEST):
             yield path, _TOO_LONG
 
 
