@@ -72,6 +72,24 @@ def test_list_prints_every_component_and_its_package(crt: Crt) -> None:
     assert [row["plugin"] for row in rows if row["name"] == "fsq"] == ["basics"]
 
 
+@pytest.mark.parametrize("width", ["20", "40", "80", "200", None])
+def test_list_loses_nothing_at_any_width(crt: Crt, monkeypatch: pytest.MonkeyPatch, width: str | None) -> None:
+    rows = answered(crt("list", "--json"))["components"]
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if width:
+        monkeypatch.setenv("COLUMNS", width)
+
+    text = crt("list").stdout
+
+    cells = [["kind", "name", "from", "what it is"], *(list(row.values()) for row in rows)]
+    assert sorted("".join(text.split())) == sorted("".join(cell for row in cells for cell in row).replace(" ", ""))
+    if width in ("80", "200"):
+        assert max(map(len, text.splitlines())) <= int(width)
+    assert all(
+        any(re.match(rf"{row['kind']} +{row['name']} ", line + " ") for line in text.splitlines()) for row in rows
+    )
+
+
 def test_a_plugin_brings_a_command(crt: Crt) -> None:
     assert answered(crt("fold")) == {"folded": True}
 
