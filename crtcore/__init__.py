@@ -15,20 +15,12 @@ __all__ = [
     "Sampling", "Spec", "Training", "discover", "hookimpl",
 ]  # fmt: skip
 
-_MODULES = {
-    "hooks": ("Component", "hookimpl"),
-    "noise": ("Noise",),
-    "registry": ("NameClash", "NotInstalled", "Registry", "discover"),
-    "settings": ("Limits", "Optimizer", "Sampling", "Training"),
-    "spec": ("FieldError", "Spec"),
-}
-
 
 def __getattr__(name: str) -> object:
     """Imports a name when it is first asked for: `crtcore.__main__` has to run before anything else is imported."""
     import importlib
 
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"crtcore.{module}"), name)
+    for module in ("spec", "settings", "hooks", "registry", "noise") if name in __all__ else ():
+        if name in vars(found := importlib.import_module(f"crtcore.{module}")):
+            return vars(found)[name]
     raise AttributeError(f"module 'crtcore' has no attribute {name!r}")

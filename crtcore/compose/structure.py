@@ -202,8 +202,6 @@ def _values(made: Any, path: Key) -> Iterator[tuple[Key, str]]:
                 field.validator(made, field, value)
             except FieldError as error:
                 yield (*path, error.field), error.message
-            except (ValueError, TypeError) as error:  # attrs' own validators: a message, then what it is about
-                yield (*path, field.name), str(error.args[0] if error.args else error)
-            except Exception as error:
-                yield (*path, field.name), f"its check failed: {in_one_line(error)}"
+            except Exception as error:  # attrs' own validators: a message, then what it is about
+                yield (*path, field.name), str(error.args[0] if error.args else in_one_line(error))
         yield from _values(value, (*path, field.name))
