@@ -1,16 +1,12 @@
 """Tokenizers, bottlenecks, priors, regularisers and decoders for the trade-off of compression and generation."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-from crtcore.hooks import Component, hookimpl
-from crtcore.registry import NameClash, NotInstalled, Registry, discover
-from crtcore.settings import Limits, Optimizer, Sampling, Training
-from crtcore.spec import FieldError, Spec
-
+TYPE_CHECKING = False  # as in `typing`, which takes a while to import
 if TYPE_CHECKING:
+    from crtcore.hooks import Component, hookimpl
     from crtcore.noise import Noise
+    from crtcore.registry import NameClash, NotInstalled, Registry, discover
+    from crtcore.settings import Limits, Optimizer, Sampling, Training
+    from crtcore.spec import FieldError, Spec
 
 __version__ = "0.1.0"
 
@@ -20,10 +16,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    """`Noise`, imported when it is first asked for, as the front draws nothing."""
-    if name == "Noise":
-        from crtcore.noise import Noise
+def __getattr__(name: str) -> object:
+    """Imports a name when it is first asked for: `crtcore.__main__` has to run before anything else is imported."""
+    import importlib
 
-        return Noise
+    for module in ("spec", "settings", "hooks", "registry", "noise") if name in __all__ else ():
+        if name in vars(found := importlib.import_module(f"crtcore.{module}")):
+            return vars(found)[name]
     raise AttributeError(f"module 'crtcore' has no attribute {name!r}")

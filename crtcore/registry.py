@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pluggy
 
-from crtcore.errors import in_one_line, printable
+from crtcore.errors import cut, in_one_line
 from crtcore.hooks import PROJECT, Component, Hooks
 from crtcore.kinds import KINDS
 from crtcore.loading import Failed, call
@@ -193,8 +193,8 @@ def source(distribution: Distribution) -> str:
     """Name and version of a distribution, or where it is."""
     with contextlib.suppress(Exception):
         if distribution.metadata["Name"] and distribution.version:
-            return printable(f"{distribution.metadata['Name']} {distribution.version}")
-    return printable(f"a distribution without name or version in {distribution.locate_file('')}")
+            return cut(f"{distribution.metadata['Name']} {distribution.version}")
+    return cut(f"a distribution without name or version in {distribution.locate_file('')}")
 
 
 def _components(answer: Any) -> list[Component]:

@@ -78,7 +78,7 @@ def test_the_command_killed_three_times_ends_with_the_same_bytes(tmp_path: Path,
 
 @pytest.mark.parametrize(
     ("number", "group", "status"),
-    [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 75)],
+    [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143)],
     ids=["Ctrl-C", "SIGTERM"],
 )
 @pytest.mark.slow

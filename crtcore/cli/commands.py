@@ -15,7 +15,18 @@ import click
 
 import crtcore
 from crtcore.cli import console
-from crtcore.cli.console import answer, as_json, columns, installed, loaded, overrides, reports_errors, say, spec_file
+from crtcore.cli.console import (
+    STATUSES,
+    answer,
+    as_json,
+    columns,
+    installed,
+    loaded,
+    overrides,
+    reports_errors,
+    say,
+    spec_file,
+)
 from crtcore.errors import RunError, nearest
 from crtcore.kinds import KINDS
 from crtcore.registry import NotInstalled, answers, named
@@ -28,6 +39,19 @@ if TYPE_CHECKING:
 class Commands(click.Group):
     """A group whose further commands come from installed packages, which are asked once one is needed."""
 
+    def main(self, args: Sequence[str] | None = None, *more: Any, **kwargs: Any) -> Any:
+        """Runs a command; without `args`, as all of this process, whose arguments it takes.
+
+        As click's, it is quiet where the reader of a pipe has gone; a full disk ends with one line too.
+        """
+        with console.whole_process() if args is None else contextlib.redirect_stdout(sys.stdout):
+            try:
+                return super().main(args, *more, **kwargs)
+            except OSError as error:
+                sys.stdout = io.StringIO()  # the one before would try again to write what it holds, and fail aloud
+                say(f"the system reports: {error.strerror}")
+                sys.exit(1)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name; the front's own cannot be replaced."""
         return super().get_command(ctx, cmd_name) or self._brought.get(cmd_name)
@@ -35,11 +59,6 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands, sorted."""
         return sorted({*super().list_commands(ctx), *self._brought})
-
-    def main(self, args: Sequence[str] | None = None, *more: Any, **kwargs: Any) -> Any:
-        """Runs a command; without `args`, as all of this process, whose arguments it takes."""
-        with console.whole_process() if args is None else contextlib.redirect_stdout(sys.stdout):
-            return super().main(args, *more, **kwargs)
 
     @cached_property
     def _brought(self) -> dict[str, click.Command]:
@@ -74,7 +93,7 @@ def _commands(answer: Any) -> dict[str, click.Command]:
     return {each.name: each for each in answer}
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=STATUSES)
 @click.version_option(crtcore.__version__, prog_name="crt")
 def main() -> None:
     """Compression against generation: compose, run and check experiments."""

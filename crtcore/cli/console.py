@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import signal
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TextIO
 
 import click
 
-from crtcore.errors import RunError, SpecError
+from crtcore.errors import RunError, SpecError, cut
 from crtcore.loading import LEFT, Failed, call
 from crtcore.registry import NotInstalled, Registry, discover
 
@@ -34,14 +34,8 @@ overrides = click.option(
 spec_file = click.argument("spec", type=click.Path(path_type=Path))
 
 WIDE = 200
-"""Characters of a line of a table where there is no terminal."""
-INTERRUPTED = 130
-PREEMPTED = 75
-"""Exit status after SIGTERM: saved, give the same command again (EX_TEMPFAIL)."""
-
-
-class Terminated(BaseException):
-    """SIGTERM came."""
+"""Characters of a line of a table where there is no terminal, and no COLUMNS."""
+STATUSES = "Exit status: 0 all is well, 1 a problem, 2 a wrong command or spec file, 130 Ctrl-C came, 143 SIGTERM came."
 
 
 def say(line: str) -> None:
@@ -49,23 +43,28 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
+def room() -> int:
+    """Characters of a line of output: COLUMNS if it is set, the width of the terminal, or `WIDE`."""
+    return shutil.get_terminal_size((WIDE, 0)).columns
+
+
 def columns(rows: list[tuple[str, ...]]) -> None:
-    """Rows in columns on stdout, the first row a heading; the last column wraps at the width of the terminal."""
+    """Rows in columns on stdout, the first row a heading; the last column wraps, under the others if it must."""
     import textwrap
 
-    width = WIDE
-    if sys.stdout.isatty():
-        import shutil
-
-        width = shutil.get_terminal_size().columns
     *widths, last = (max(map(len, cells)) for cells in zip(*rows, strict=True))
-    last = min(last, max(width - sum(widths) - 2 * len(widths), 20))
+    left = sum(widths) + 2 * len(widths)
+    if below := room() < left + min(last, 20):
+        left = 4
+    last = max(min(last, room() - left), 20)
     lines: list[str] = []
     for *cells, text in rows:
-        for part in textwrap.wrap(text, last) or [""]:
-            line = "  ".join(map(str.ljust, (*cells, part), (*widths, last)))
-            lines.append(line if lines else click.style(line, bold=True))
-            cells[:] = [""] * len(cells)
+        parts = textwrap.wrap(text, last) or [""]
+        first = "  ".join(map(str.ljust, cells, widths))
+        lines.append(first.rstrip() if below else f"{first}  {parts.pop(0)}".rstrip())
+        if len(lines) == 1:
+            lines = [click.style(lines[0], bold=True)]
+        lines += [f"{'':{left}}{part}" for part in parts]
     click.echo("\n".join(lines))
 
 
@@ -120,30 +119,25 @@ def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
             say(message)
             sys.exit(status)
 
-        signal.signal(signal.SIGTERM, _terminate)
         if kwargs.get("as_json"):
             only_answers(click.get_current_context())
         try:
             sys.exit(command(*args, **kwargs) or 0)
         except SpecError as error:
-            problems = [{"where": p.where, "path": list(p.path), "message": p.message} for p in error.problems]
+            problems = [{"where": p.where, "path": list(p.path), "message": cut(p.message)} for p in error.problems]
             fail(2, str(error), problems=problems)
         except NotInstalled as error:
-            fail(2, str(error.args[0]))
-        except KeyboardInterrupt:
-            fail(INTERRUPTED, "stopped; what is finished is kept, and the same command goes on from there")
-        except Terminated:
-            fail(PREEMPTED, "terminated; what is finished is kept, and the same command goes on from there")
+            fail(2, cut(str(error.args[0])))
+        except KeyboardInterrupt as error:
+            fail(getattr(error, "status", 130), str(error) or "stopped")
         except RunError as error:
             fail(1, str(error))
         except OSError as error:
+            if error.filename is None:
+                raise  # most likely of the output, for which `Commands.main` answers
             fail(1, f"cannot use {error.filename}: {error.strerror}")
 
     return wrapped
-
-
-def _terminate(*_: Any) -> None:
-    raise Terminated
 
 
 def installed() -> Registry:

@@ -14,10 +14,14 @@ import tomli
 from crtcore.compose.positions import Scanner
 from crtcore.errors import Key, Problem, SpecError, dotted
 
-LARGEST = 1 << 20
-"""Bytes of the largest file that is read."""
+LARGEST = 1 << 18
+"""Bytes of the largest spec that is read: a file with all that it extends."""
+FILES = 20
+"""Files of the longest chain, each of which extends the next."""
 DEEPEST = 50
 """Levels of tables and arrays inside one another that are read."""
+LONGEST = 4096
+"""Characters of the longest string and key that are read."""
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -37,8 +41,10 @@ class Document(NamedTuple):
     def put(self, path: Key, value: Any, origin: str) -> None:
         """Sets the value at `path`, making tables on the way.
 
-        Raises: LookupError if the path leads through something that is no table or to no entry of an array.
+        Raises: LookupError if the path leads through something that is no table, to no entry of an array, or too deep.
         """
+        if len(path) > DEEPEST:
+            raise LookupError(_TOO_DEEP)
         inside: Any = self.values
         for depth, step in enumerate(path):
             here, last = path[: depth + 1], depth == len(path) - 1
@@ -53,11 +59,13 @@ class Document(NamedTuple):
                 inside[step] = {}
                 self.origins[here] = origin
             if last:
+                for known, _ in entries(
+                    None if isinstance(inside, dict) and step not in inside else inside[step], path
+                ):
+                    self.origins.pop(known, None)
                 inside[step] = copy.deepcopy(value)
             else:
                 inside = inside[step]
-        for known in [known for known in self.origins if known[: len(path)] == path]:
-            del self.origins[known]
         self.origins[path] = origin
 
 
@@ -66,12 +74,13 @@ def undotted(text: str) -> Key:
     return tuple(int(step) if _INDEX.fullmatch(step) else step for step in text.split("."))
 
 
-def read(path: Path, within: tuple[Path, ...] = (), asked: str = "") -> Document:
+def read(path: Path, within: tuple[Path, ...] = (), asked: str = "", left: int = LARGEST) -> Document:
     """The document in a file, merged over the one it `extends`; `asked` is where the file itself was asked for.
 
-    Raises: SpecError if a file is missing, unreadable, no TOML, or extends itself.
+    Raises: SpecError if a file is missing, no regular file, unreadable, beyond a limit, no TOML, or extends itself.
     """
-    document = parse(_text(path, asked), str(path))
+    text = _text(path, asked, left)
+    document = parse(text, str(path))
     base = document.values.pop("extends", None)
     if base is None:
         return document
@@ -82,15 +91,20 @@ def read(path: Path, within: tuple[Path, ...] = (), asked: str = "") -> Document
     if any(os.path.realpath(path.parent / base) == os.path.realpath(seen) for seen in chain):
         names = " -> ".join(map(str, (*chain, path.parent / base)))
         raise SpecError([Problem(where, ("extends",), f"the files extend each other in a circle: {names}")])
-    return merged(read(path.parent / base, chain, where), document)
+    if len(chain) == FILES:
+        raise SpecError([Problem(where, ("extends",), f"expected at most {FILES} files in a chain, got more")])
+    return merged(read(path.parent / base, chain, where, left - len(text.encode())), document)
 
 
-def _text(path: Path, asked: str) -> str:
+def _text(path: Path, asked: str, left: int) -> str:
     try:
+        if not (path.is_file() or path.is_dir()) and path.exists():  # a pipe without a writer blocks, a device may act
+            raise OSError(0, "it is no regular file")
         with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
-        if len(raw) > LARGEST:
-            raise SpecError([Problem(str(path), (), f"expected a file of at most {LARGEST} bytes, got a larger one")])
+            raw = file.read(left + 1)
+        if len(raw) > left:
+            message = f"expected a file of at most {LARGEST} bytes with all that it extends, got a larger one"
+            raise SpecError([Problem(str(path), (), message)])
         return raw.decode().replace("\r\n", "\n")
     except OSError as error:
         message = f"cannot read the file {path}: {error.strerror}"
@@ -128,19 +142,30 @@ _TOO_DEEP = f"expected at most {DEEPEST} levels of tables and arrays, got more"
 _TOO_BIG = "expected an integer of 64 bits, got a larger one"
 
 
-def beyond(values: Any) -> Iterator[tuple[Key, str]]:
-    """Path and message of everything that TOML does not promise to hold, or that is nested beyond reason."""
-    left: list[tuple[Key, Any]] = [((), values)]
+_TOO_LONG = f"expected a text of at most {LONGEST} characters, got a longer one"
+
+
+def entries(values: Any, path: Key = ()) -> Iterator[tuple[Key, Any]]:
+    """Everything in values, which stand at `path`, down to one level below the deepest."""
+    left: list[tuple[Key, Any]] = [(path, values)]
     while left:
         path, value = left.pop()
-        if isinstance(value, dict | list):
-            if len(path) > DEEPEST:
-                yield path, _TOO_DEEP
-            else:
-                entries = value.items() if isinstance(value, dict) else enumerate(value)
-                left += [((*path, step), entry) for step, entry in entries]
+        yield path, value
+        if isinstance(value, dict | list) and len(path) <= DEEPEST:
+            inside = value.items() if isinstance(value, dict) else enumerate(value)
+            left += [((*path, step), entry) for step, entry in inside]
+
+
+def beyond(values: Any, at: Key = ()) -> Iterator[tuple[Key, str]]:
+    """Path and message of everything that TOML does not promise to hold, or that is beyond reason."""
+    for path, value in entries(values, at):
+        if isinstance(value, dict | list) and len(path) > DEEPEST:
+            yield path, _TOO_DEEP
         elif isinstance(value, int) and not -(2**63) <= value < 2**63:
             yield path, _TOO_BIG
+        key = path[-1] if path else ""
+        if (isinstance(value, str) and len(value) > LONGEST) or (isinstance(key, str) and len(key) > LONGEST):
+            yield path, _TOO_LONG
 
 
 def merged(base: Document, over: Document) -> Document:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crtcore.compose.document import Document, undotted
+from crtcore.compose.document import DEEPEST, Document, undotted
 from crtcore.compose.structure import StructureError, Structurer, shown
 from crtcore.compose.study import BASELINE, NAME, WHOLE, Claim
 from crtcore.errors import Key, dotted, nearest
@@ -22,8 +22,8 @@ def leaves(table: Mapping[str, Any], path: Key = ()) -> Iterator[tuple[Key, Any]
             yield here, value
 
 
-def spread(sweep: Any, note: Any) -> Iterator[tuple[str, dict[str, Any], list[Change]]]:
-    """Arms times grid: the arm, the grid's values other than the seed, and all changes."""
+def spread(sweep: Any, size: int, note: Any) -> Iterator[tuple[str, dict[str, Any], list[Change]]]:
+    """Arms times grid: the arm, the grid's values other than the seed, and all changes; a point has `size` values."""
     if sweep is None:
         yield BASELINE, {}, []
         return
@@ -43,6 +43,12 @@ def spread(sweep: Any, note: Any) -> Iterator[tuple[str, dict[str, Any], list[Ch
         else:
             key = undotted(dotted(path))
             axes.append([Change(key, value, ("sweep", *path)) for value in values])
+    points = len(arms)
+    for axis in axes:
+        points = min(points * len(axis), POINTS + 1)
+    if points > POINTS or points * size > VALUES:
+        note(("sweep",), f"expected at most {POINTS:,} points, with {VALUES:,} values in all of them, got more")
+        return
     grid = [axis[0] for axis in axes]
     for arm, table in arms.items():
         if not NAME.fullmatch(arm):
@@ -52,6 +58,12 @@ def spread(sweep: Any, note: Any) -> Iterator[tuple[str, dict[str, Any], list[Ch
         for chosen in itertools.product(*axes):
             settings = {dotted(change.path): change.value for change in chosen if change.path != ("seed",)}
             yield arm, settings, [*own, *chosen]
+
+
+POINTS = 2_000
+"""Points of the largest study."""
+VALUES = 500_000
+"""Values, tables and arrays of all its points, before defaults."""
 
 
 class Change(NamedTuple):
@@ -65,13 +77,17 @@ class Change(NamedTuple):
 
 def _unclear(changes: Sequence[Change], note: Any) -> None:
     """Notes changes that no point can have, or that overwrite one another."""
-    for index, change in enumerate(changes):
-        if change.path[0] in WHOLE:
-            note(change.written, f"{change.path[0]} is one for all points, so a sweep cannot change it")
-        for other in changes[:index]:
-            shared = min(len(change.path), len(other.path))
-            if change.path[:shared] == other.path[:shared]:
-                note(change.written, f"expected one value at a point, but {dotted(other.written)} sets it too")
+    set_by: dict[Key, Key] = {}  # path of a change to where it stands
+    below: dict[Key, Key] = {}  # path around a change to where that stands
+    for path, _, written in changes:
+        if path[0] in WHOLE:
+            note(written, f"{path[0]} is one for all points, so a sweep cannot change it")
+        around = [path[:end] for end in range(1, min(len(path), DEEPEST) + 1)]
+        other = next((set_by[each] for each in around if each in set_by), below.get(path))
+        if other is not None:
+            note(written, f"expected one value at a point, but {dotted(other)} sets it too")
+        set_by[path] = written
+        below |= dict.fromkeys(around[:-1], written)
 
 
 def claims_in(sweep: Any, structure: Structurer, note: Any) -> tuple[Claim, ...]:

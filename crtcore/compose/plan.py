@@ -14,7 +14,7 @@ from crtcore.compose.grid import claims_in, spread, structured
 from crtcore.compose.parts import planned
 from crtcore.compose.structure import Structurer
 from crtcore.compose.study import WHOLE, Point, Study
-from crtcore.errors import Key, Problem, SpecError, dotted
+from crtcore.errors import PROBLEMS, Key, Problem, SpecError, dotted
 from crtcore.kinds import ExecutorSpec
 from crtcore.registry import Registry
 
@@ -47,7 +47,7 @@ def override(document: Document, overrides: Sequence[str]) -> None:
         if path[0] == "extends":
             problems.append(Problem(where, path, "only a file can extend another"))
             continue
-        problems += [Problem(where, (*path, *inside), message) for inside, message in beyond(value)]
+        problems += [Problem(where, inside, message) for inside, message in beyond(value, path)]
         try:
             document.put(path, value, where)
         except LookupError as error:
@@ -74,12 +74,17 @@ def study(document: Document, registry: Registry) -> Study:
 
     def note(path: Key, message: str, source: Document = document) -> None:
         problems[Problem(source.where(path), path, message)] = None
+        if len(problems) > PROBLEMS:
+            raise SpecError(sorted(problems, key=_order))
 
-    base = Document({k: v for k, v in document.values.items() if k != "sweep"}, document.origins)
+    base = Document(
+        {key: value for key, value in document.values.items() if key != "sweep"},
+        {path: origin for path, origin in document.origins.items() if path[:1] != ("sweep",)},
+    )
     sweep = document.values.get("sweep")
     points: list[Point] = []
     idle = {path for path, origin in document.origins.items() if origin.startswith(OVERRIDE) and path[0] != "sweep"}
-    for arm, settings, changes in spread(sweep, note):
+    for arm, settings, changes in spread(sweep, len(base.origins), note):
         idle = {path for path in idle if any(change.path == path[: len(change.path)] for change in changes)}
         point = Document(copy.deepcopy(base.values), dict(base.origins))
         for path, value, written in changes:

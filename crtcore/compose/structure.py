@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Literal, get_args, get_origin
 
 import attrs
@@ -18,7 +19,7 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn
 
-from crtcore.errors import Key, nearest
+from crtcore.errors import PROBLEMS, Key, in_one_line, nearest
 from crtcore.kinds import KINDS
 from crtcore.loading import Failed, call
 from crtcore.registry import NotInstalled, Registry
@@ -62,8 +63,8 @@ class Structurer:
                 try:
                     made = self._converter.structure(values, into)
                 except Exception as error:
-                    raise StructureError(list(_problems(error, ()))) from None
-            if wrong := list(_values(made, ())):
+                    raise StructureError(list(islice(_problems(error, ()), PROBLEMS + 1))) from None
+            if wrong := list(islice(_values(made, ()), PROBLEMS + 1)):
                 raise StructureError(wrong)
             self._known[key] = made
         return self._known[key]
@@ -127,6 +128,8 @@ def _converter(registry: Registry) -> cattrs.Converter:
             except Exception as error:
                 error.add_note(IterableValidationNote(f"entry {index}", index, kind))
                 wrong.append(error)
+            if len(wrong) > PROBLEMS:
+                break
         if wrong:
             raise IterableValidationError("entries", wrong, into)
         return tuple(made)
@@ -208,7 +211,7 @@ def _values(made: Any, path: Key) -> Iterator[tuple[Key, str]]:
             except FieldError as error:
                 yield (*path, error.field), error.message
             except Exception as error:  # attrs' own validators: a message, then what it is about
-                yield (*path, field.name), str(error.args[0] if error.args else error)
+                yield (*path, field.name), str(error.args[0] if error.args else in_one_line(error))
         if isinstance(value, float) and not math.isfinite(value):  # a default
             yield (*path, field.name), f"expected a finite number, got {value!r}"
         yield from _values(value, (*path, field.name))

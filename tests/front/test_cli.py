@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import resource
 import subprocess
@@ -16,6 +17,7 @@ from crtcore.compose.plan import study
 from crtcore.errors import Problem, SpecError
 from crtcore.registry import Registry
 
+SMOKE = Path(__file__).parents[2] / "specs/smoke.toml"
 Crt = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -68,6 +70,24 @@ def test_list_prints_every_component_and_its_package(crt: Crt) -> None:
 
     assert {"kind": "tokenizer", "name": "patches", "plugin": "planted", "summary": "squares"} in rows
     assert [row["plugin"] for row in rows if row["name"] == "fsq"] == ["basics"]
+
+
+@pytest.mark.parametrize("width", ["20", "40", "80", "200", None])
+def test_list_loses_nothing_at_any_width(crt: Crt, monkeypatch: pytest.MonkeyPatch, width: str | None) -> None:
+    rows = answered(crt("list", "--json"))["components"]
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if width:
+        monkeypatch.setenv("COLUMNS", width)
+
+    text = crt("list").stdout
+
+    cells = [["kind", "name", "from", "what it is"], *(list(row.values()) for row in rows)]
+    assert sorted("".join(text.split())) == sorted("".join(cell for row in cells for cell in row).replace(" ", ""))
+    if width in ("80", "200"):
+        assert max(map(len, text.splitlines())) <= int(width)
+    assert all(
+        any(re.match(rf"{row['kind']} +{row['name']} ", line + " ") for line in text.splitlines()) for row in rows
+    )
 
 
 def test_a_plugin_brings_a_command(crt: Crt) -> None:
@@ -194,6 +214,42 @@ def test_a_command_that_needs_torch_names_the_extra_to_install(
     assert (ended.returncode, ended.stdout) == (1, "")
     assert re.search(rf"this command needs .*torch.*: pip install 'crtcore\[{extra}\]'", ended.stderr)
     assert "Traceback" not in ended.stderr
+
+
+WRITING = [["list"], ["list", "--json"], ["schema"], ["check", str(SMOKE)], ["--help"]]
+
+
+@pytest.mark.parametrize("words", WRITING)
+def test_a_reader_that_has_left_is_no_fault(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone:
+        ended = subprocess.run(
+            [sys.executable, "-m", "crtcore", *words], stdout=gone, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev/full")
+@pytest.mark.parametrize("words", WRITING)
+def test_a_full_disk_under_the_output_is_said_in_one_line(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "crtcore", *words], stdout=full, stderr=subprocess.PIPE, check=False, text=True,
+        )  # fmt: skip
+
+    assert (ended.returncode, ended.stderr) == (1, "the system reports: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_closed_output_is_no_fault(closed: str) -> None:
+    ended = subprocess.run(
+        ["bash", "-c", f'"$0" -m crtcore list {closed}', sys.executable], capture_output=True, text=True, check=False
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.stdout == "") == (closed == ">&-")
 
 
 PLUGINS = {

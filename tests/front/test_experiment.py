@@ -1,6 +1,7 @@
 import json
 import random
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crt_basics.priors.specs import Guidance, Saved, Table
+from crtcore.compose import grid
 from crtcore.compose.document import Document, parse
 from crtcore.compose.plan import load, override, study
 from crtcore.compose.study import Study, label
-from crtcore.errors import RunError, SpecError
+from crtcore.errors import LONGEST, PROBLEMS, RunError, SpecError
 from crtcore.kinds import Plan
 from crtcore.registry import Registry
 from crtcore.settings import Sampling
@@ -176,7 +178,7 @@ def test_compiling_is_another_run_where_it_rounds_otherwise(
         ("name=True", ("name",), "True"),
         ("name=", ("name",), ""),
         ("name=1\nb = 2", ("name",), "1\nb = 2"),
-        ("name=" + "[" * 9999, ("name",), "[" * 9999),
+        ("name=" + "[" * 4000, ("name",), "[" * 4000),
     ],
 )
 def test_set_writes_a_value_at_a_path(sample: str, text: str, path: tuple[str | int, ...], value: Any) -> None:
@@ -551,6 +553,66 @@ CLAIM = """
 number = "frechet"
 arm = "crt"
 """
+
+
+NUMBERS = "[" + ", ".join(map(str, range(1000))) + "]"
+BEYOND = {
+    "points": f"[sweep]\nseed = {NUMBERS}\nprior.order = {NUMBERS}\nbottleneck.codes = {NUMBERS}\n",
+    "axes": "[sweep]\n" + "".join(f"a{n} = [1, 2]\n" for n in range(9000)),
+    "values": f"[sweep]\nseed = {NUMBERS}\n",
+}
+
+
+@pytest.mark.parametrize("sort", BEYOND)
+def test_a_study_beyond_its_bounds_is_refused_within_a_second(sample: str, registry: Registry, sort: str) -> None:
+    began = time.process_time()
+
+    with pytest.raises(SpecError) as caught:
+        study(parse(sample.replace("[sampling]", f"[sampling]\nbanned = {NUMBERS}") + BEYOND[sort], "x"), registry)
+
+    assert time.process_time() - began < 1
+    (problem,) = caught.value.problems
+    assert (
+        problem.message
+        == f"expected at most {grid.POINTS:,} points, with {grid.VALUES:,} values in all of them, got more"
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "".join(f"k{n} = 1\n" for n in range(20_000)),
+        "x = [" + "{ y = [], z = {} }, " * 8000 + "]\n",
+        "sweep.claim = [" + "{ number = 'x', arm = 'bas' }, " * 5000 + "]\nsweep.seed = [1]\n",
+        "sampling.banned = ['x'" + ", 'x'" * 20_000 + "]\n",
+        "sampling.banned = [-1" + ", -1" * 20_000 + "]\n",
+        "sweep.arms.baseline = {" + ", ".join(f"k{n} = 1" for n in range(15_000)) + "}\n",
+        "sweep.arms.baseline = {" + ", ".join(f"x.k{n} = 1" for n in range(10_000)) + "}\nsweep.x = [1]\n",
+    ],
+)
+def test_of_many_problems_the_first_are_named_within_a_second(sample: str, registry: Registry, more: str) -> None:
+    document = parse(more + sample.replace("[sampling]\ntemperature = 0.5", ""), "spec.toml")
+    began = time.process_time()
+
+    with pytest.raises(SpecError) as caught:
+        study(document, registry)
+
+    assert time.process_time() - began < 1
+    named = caught.value.problems
+    assert len(named) <= PROBLEMS + 1
+    assert len(named) < PROBLEMS or named[-1].message == f"these are the first {PROBLEMS} problems; there are more"
+    assert max(map(len, str(caught.value).splitlines())) < 3 * LONGEST
+
+
+def test_a_problem_is_one_line_whatever_its_key_is(sample: str, registry: Registry) -> None:
+    key = r'"\n\u001b[31m\u0000\u202e"'
+
+    with pytest.raises(SpecError) as caught:
+        study(parse(f"{key} = 1\n{sample}", "a\udcff.toml"), registry)
+
+    assert str(caught.value).startswith(r"a\udcff.toml:1: \n\x1b[31m\x00\u202e: unknown key")
+    assert str(caught.value).isprintable()
+    assert caught.value.problems[0].path == ("\n\x1b[31m\0\u202e",)
 
 
 def test_a_claim_is_against_the_baseline_and_for_less(sample: str, registry: Registry) -> None:

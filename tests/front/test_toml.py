@@ -1,6 +1,9 @@
+import contextlib
 import datetime
 import itertools
+import os
 import re
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +14,7 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crtcore.compose.document import LARGEST, Document, merged, parse, read, undotted
+from crtcore.compose.document import DEEPEST, FILES, LARGEST, LONGEST, Document, merged, parse, read, undotted
 from crtcore.compose.positions import Scanner
 from crtcore.errors import Key, Problem, SpecError, dotted
 
@@ -155,7 +158,7 @@ def test_lines_of_a_text_written_by_hand() -> None:
 
 
 def test_the_largest_file_is_read_within_five_seconds(tmp_path: Path) -> None:
-    rows = [f"key{number} = [{number}, 'x']\n" for number in range(30_000)]
+    rows = [f"key{number} = [{number}, 'x']\n" for number in range(LARGEST // 54)]  # at most 27 bytes each, twice
     (tmp_path / "base.toml").write_text("".join(rows))
     (tmp_path / "spec.toml").write_text('extends = "base.toml"\n' + "".join(rows))
     started = time.process_time()
@@ -163,7 +166,7 @@ def test_the_largest_file_is_read_within_five_seconds(tmp_path: Path) -> None:
     document = read(tmp_path / "spec.toml")
 
     assert time.process_time() - started < 5
-    assert document.where(("key29999", 1)) == f"{tmp_path / 'spec.toml'}:30001"
+    assert document.where((f"key{len(rows) - 1}", 1)) == f"{tmp_path / 'spec.toml'}:{len(rows) + 1}"
 
 
 @given(st.lists(st.one_of(st.integers(0, 99), st.from_regex(r"[a-z][a-z0-9_-]*", fullmatch=True)), min_size=1))
@@ -311,6 +314,47 @@ def test_a_file_too_large_is_refused_unread(tmp_path: Path) -> None:
     assert f"at most {LARGEST} bytes" in refusal(tmp_path / "a.toml")[0].message
 
 
+def test_all_that_a_file_extends_counts_as_its_size(tmp_path: Path) -> None:
+    comment = "#" * (LARGEST // 2)
+    chain(tmp_path, a=f'extends = "b.toml"\n{comment}', b=comment)
+
+    (problem,) = refusal(tmp_path / "a.toml")
+
+    assert problem.where == str(tmp_path / "b.toml")
+    assert f"at most {LARGEST} bytes with all that it extends" in problem.message
+
+
+def test_a_chain_of_files_has_a_limit(tmp_path: Path) -> None:
+    chain(tmp_path, **{f"f{n}": f'extends = "f{n + 1}.toml"\n' for n in range(FILES)}, **{f"f{FILES}": "seed = 4\n"})
+
+    assert read(tmp_path / "f1.toml").values == {"seed": 4}
+    (problem,) = refusal(tmp_path / "f0.toml")
+    assert problem.where == f"{tmp_path / f'f{FILES - 1}.toml'}:1"
+    assert problem.message == f"expected at most {FILES} files in a chain, got more"
+
+
+@pytest.mark.parametrize("sort", ["pipe", "socket", "/dev/zero", "/dev/null"])
+def test_what_is_no_regular_file_is_refused_unopened(tmp_path: Path, sort: str) -> None:
+    path = Path(sort) if sort.startswith("/") else tmp_path / "x"
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(tmp_path):
+        if sort == "pipe":
+            os.mkfifo(path)  # whose reader would wait for a writer for ever
+        elif sort == "socket":
+            server.bind("x")  # a short name, of which there are limits
+        chain(tmp_path, a=f'extends = "{path}"\n')
+
+        assert refusal(path)[0].message == f"cannot read the file {path}: it is no regular file"
+        assert refusal(tmp_path / "a.toml")[0].message == f"cannot read the file {path}: it is no regular file"
+
+
+@pytest.mark.parametrize("text", ["a = '{}'", "{} = 1", "a.{} = 1", "a = [{{ b = ['{}'] }}]", "['{}']"])
+def test_a_long_string_or_key_is_refused(text: str) -> None:
+    parse(text.format("x" * LONGEST), "here.toml")
+
+    with pytest.raises(SpecError, match=f"expected a text of at most {LONGEST} characters"):
+        parse(text.format("x" * (LONGEST + 1)), "here.toml")
+
+
 def test_the_largest_file_that_is_allowed_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_bytes(b"#" * LARGEST)
 
@@ -378,6 +422,15 @@ def test_a_written_value_has_its_origin() -> None:
     assert document.values == {"a": {"b": [{"c": 1}, {"c": 3}]}}
     assert document.where(("a", "b", 1, "c")) == "elsewhere"
     assert document.where(("a", "b", 0, "c")) == "here.toml:2"
+
+
+def test_a_path_too_deep_is_refused_and_changes_nothing() -> None:
+    document = Document({}, {})
+
+    with pytest.raises(LookupError, match=f"at most {DEEPEST} levels"):
+        document.put(("a",) * (DEEPEST + 1), 1, "elsewhere")
+
+    assert document == Document({}, {})
 
 
 def test_tables_made_on_the_way_are_of_the_same_origin() -> None:

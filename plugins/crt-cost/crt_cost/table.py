@@ -11,7 +11,7 @@ from rich.table import Table
 from crt_cost.devices import DEVICES, UTILISATION
 from crt_cost.outline import Outline, outlined
 from crt_cost.stages import StageCost, costs
-from crt_run.cli.console import show
+from crt_run.cli.layout import show
 from crtcore.cli.console import say
 from crtcore.compose.study import Study
 from crtcore.kinds import DatasetSpec

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from crt_run.cli.console import needs
+from crt_run.cli.interrupts import interruptible
 from crtcore.cli.console import as_json, installed, reports_errors
 
 
@@ -20,4 +21,5 @@ def laws(name: str | None, law: str | None, explain: bool, as_json: bool) -> int
     from crt_laws import trial
 
     registry = installed()
-    return (trial.explain if explain else trial.trial)(registry, name, law, as_json=as_json)
+    with interruptible():
+        return (trial.explain if explain else trial.trial)(registry, name, law, as_json=as_json)

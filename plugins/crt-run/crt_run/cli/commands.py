@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from crt_run.cli.console import needs
+from crt_run.cli.interrupts import interruptible
 from crtcore.cli.console import answer, as_json, installed, loaded, overrides, reports_errors, say, spec_file, warn
 from crtcore.errors import Problem, SpecError
 from crtcore.registry import answers
 
 if TYPE_CHECKING:
     from crtcore.compose.study import Study
+
+KEPT = "; what is finished is kept, and the same command goes on from there"
 
 runs_folder = click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs."
@@ -69,7 +72,7 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool, fresh: bool)
     from crt_run.sweeps.summary import gather
 
     study = identified(study, runs)
-    with Watch(study, quiet=quiet or as_json) as watch:
+    with interruptible(KEPT), Watch(study, quiet=quiet or as_json) as watch:
         ended = sweep.run(study, runs, watch, fresh=fresh)
     problem = sweep.failed(study, ended)
     folder = gather(study, runs, ended) if study.swept else address(study.points[0].plan, runs)
@@ -103,7 +106,8 @@ def rehearsal(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     needs("run", "torch", "scipy", "safetensors", "filelock")
     from crt_run.runs.rehearse import rehearse
 
-    seconds = rehearse(study, study.points)
+    with interruptible():
+        seconds = rehearse(study, study.points)
     if as_json:
         answer({**outline(study), "rehearsed": seconds})
         return

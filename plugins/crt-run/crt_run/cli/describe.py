@@ -16,7 +16,7 @@ import attrs
 import click
 import tomli_w
 
-from crtcore.cli.console import answer
+from crtcore.cli.console import answer, room
 from crtcore.errors import RunError, nearest
 from crtcore.hooks import Component
 from crtcore.loading import Failed, call
@@ -61,7 +61,8 @@ def showing(registry: Registry, name: str, *, as_json: bool) -> None:
         click.echo(f"{one['kind']} {one['name']} (from {one['plugin']})\n\n{one['text']}\n")
         for field in one["fields"]:
             default = "required" if field["required"] else f"default {field['default']!r}"
-            click.echo(f"  {field['name']}: {field['type']}, {default}\n      {field['text']}")
+            click.echo(f"  {field['name']}: {field['type']}, {default}")
+            click.echo(click.wrap_text(field["text"], room(), "      ", "      "))
         click.echo(f"\n{one['example']}")
 
 

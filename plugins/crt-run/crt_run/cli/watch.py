@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from crtcore.cli.console import say
 from crtcore.compose.study import Study
@@ -33,9 +34,13 @@ class Watch:
         self.reached: dict[tuple[int, str], int] = {}
         self.advanced: dict[int, int] = {}
         self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            console=self.console, disable=self.plain,
-        )  # fmt: skip
+            TextColumn("{task.description}", table_column=Column(overflow="fold")),
+            BarColumn(),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            console=self.console,
+            disable=self.plain,
+        )
         self.total = self.bar.add_task("all steps", total=sum(self.steps.values()))
 
     def __enter__(self) -> Watch:

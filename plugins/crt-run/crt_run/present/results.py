@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from crt_run.cli.console import show
+from crt_run.cli.layout import show
 from crt_run.present import tables
 from crt_run.present.sentences import sentences
 from crt_run.runs.ended import Ended

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import click
 
-from crt_run.cli.console import show
+from crt_run.cli.layout import show
 from crt_verify.kernels.listing import kernels as listed
 from crtcore.cli.console import answer, as_json, reports_errors
 
