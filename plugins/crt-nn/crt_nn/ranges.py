@@ -5,11 +5,7 @@ Axes: b batch, n ids of a sample, w feature width. Id -1 means absent, only at t
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch._subclasses import FakeTensor
 
@@ -20,25 +16,15 @@ def readable(tensor: Tensor, *, entry: bool | None = None) -> bool:
     On the CPU, always. An accelerator would first finish all that it was given, so there at an `entry` alone; None: a
     pass is one where it records no gradient, as a step of training shows NaN in its loss.
     """
-    if torch.compiler.is_compiling() or isinstance(tensor, FakeTensor) or tensor.is_meta or not tensor.numel():
+    if torch.compiler.is_compiling() or isinstance(tensor, FakeTensor):
         return False
-    if tensor.is_cpu:
-        return True
+    if tensor.is_cpu or not tensor.numel() or tensor.is_meta:
+        return tensor.is_cpu and tensor.numel() > 0
     entry = not torch.is_grad_enabled() if entry is None else entry
     return entry and not (tensor.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
-def read(tensor: Shaped[Tensor, "..."]) -> Any:
-    """Returns what a tensor holds, a number or lists of numbers, without an operation of torch.
-
-    The law of sessions that no value decides what they do looks for operations of torch that read.
-    """
-    return tensor.cpu().numpy().tolist()
-
-
-def check_ids(
-    ids: Int[Tensor, "..."], below: int, *, name: str = "ids", least: int = 0, entry: bool | None = None
-) -> bool:
+def check_ids(ids: Tensor, below: int, *, name: str = "ids", least: int = 0, entry: bool | None = None) -> bool:
     """Whether an id may be absent, if ids are int64 from `least` up to `below`.
 
     Raises: ValueError.
@@ -47,19 +33,30 @@ def check_ids(
         raise ValueError(f"expected {name} of type torch.int64, got {getattr(ids, 'dtype', type(ids).__name__)}")
     if not readable(ids, entry=entry):
         return False
-    low, high = map(read, torch.aminmax(ids))
+    low, high = _ends(ids)
     if low < least or high >= below:
         wrong = low if low < least else high
-        place = np.argwhere(np.asarray(read(ids)) == wrong)[0].tolist()
+        place = (ids == wrong).nonzero()[0].tolist()
         raise ValueError(f"expected {name} from {least} to {below - 1}, got {wrong} at {place}")
-    return bool(low < 0)
+    return low < 0
+
+
+def _ends(ids: Tensor) -> tuple[int, int]:
+    """Returns the least and the greatest number; a list is faster for the few ids of a step.
+
+    `tolist` is no operation of torch; the law that no value decides what a session does looks for those that read.
+    """
+    if ids.numel() > 256:
+        ids = torch.stack(torch.aminmax(ids))
+    few = ids.flatten().tolist()
+    return min(few), max(few)
 
 
 def check_rows(
-    ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None, vocabulary: int, classes: int, *,
+    ids: Tensor, class_ids: Tensor | None, vocabulary: int, classes: int, *,
     longest: int | None = None, entry: bool | None = None,
 ) -> None:  # fmt: skip
-    """Nothing, if a prior over `vocabulary` ids and `classes` classes takes these rows of at most `longest` ids.
+    """Nothing, if `ids` are b n rows of at most `longest` for a prior over `vocabulary` ids, and `class_ids` b classes.
 
     Raises: ValueError if a type or shape differs, an id or a class is out of range, or an id follows an absent one.
     """
@@ -68,9 +65,9 @@ def check_rows(
         raise ValueError(f"expected rows of ids (b n), got the shape {tuple(ids.shape)}")
     if longest is not None and ids.shape[1] > longest:
         raise ValueError(f"expected at most {longest} ids a row, got {ids.shape[1]}")
-    if some_absent and True in (late := read(((ids[:, 1:] >= 0) & (ids[:, :-1] < 0)).any(1))):
+    if some_absent and True in (late := ((ids[:, 1:] >= 0) & (ids[:, :-1] < 0)).any(1).tolist()):
         row = late.index(True)
-        raise ValueError(f"row {row}: expected absent ids (-1) at its right end alone, got {read(ids[row])}")
+        raise ValueError(f"row {row}: expected absent ids (-1) at its right end alone, got {ids[row].tolist()}")
     if class_ids is None:
         return
     if not classes:
@@ -80,8 +77,8 @@ def check_rows(
         raise ValueError(f"expected a class id for each of {len(ids)} rows, got the shape {tuple(class_ids.shape)}")
 
 
-def check_features(features: Float[Tensor, "b n w"], width: int) -> None:
-    """Nothing, if features are finite numbers of this width, small enough for their squares to be finite in float32.
+def check_features(features: Tensor, width: int) -> None:
+    """Nothing, if features b n w are finite and of this width, and their squares are finite in float32.
 
     Raises: ValueError.
     """

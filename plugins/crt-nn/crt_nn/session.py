@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crt_nn.context import AttentionContext, KVCache
@@ -112,10 +112,10 @@ class CachedSession:
 
         Raises: ValueError, on the CPU, if `path` has a column that is not there, or columns out of order.
         """
-        self._slots.check_path(path)
+        kept = self._slots.kept(torch.nn.functional.pad(self._ancestry.present, (1, 0)), path)
         if self._starts is not None:
             self._starts.commit(path)
-        path = self._present(path)
+        path = self._present(path, kept)
         length = (path >= 0).sum(-1)  # b
         steps = torch.arange(path.shape[1], device=path.device)
         target = (self._count[:, None] + steps).clamp(max=self._cache.slots - 1)
@@ -147,9 +147,7 @@ class CachedSession:
         if self._starts is not None:
             self._starts.reset(self._slots.filled)
 
-    def _present(self, path: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
+    def _present(self, path: Int[Tensor, "b k"], kept: Bool[Tensor, "b k"]) -> Int[Tensor, "b k"]:
         """Returns the path without absent nodes, moved to the left."""
-        present = torch.nn.functional.pad(self._ancestry.present, (1, 0))  # b 1+m
-        kept = present.gather(1, path + 1)
         order = (~kept).to(torch.int8).argsort(dim=-1, stable=True)
         return path.where(kept, -1).gather(1, order)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from crt_nn.ranges import check_ids, read, readable
+from crt_nn.ranges import check_ids, readable
 
 
 class Slots:
@@ -18,6 +18,7 @@ class Slots:
     def __init__(self, prompt: Int[Tensor, "b n"], vocabulary: int, *, capacity: int, room: int) -> None:
         if prompt.shape[1] > capacity:
             raise ValueError(f"expected a prompt of at most {capacity} ids (capacity), got {prompt.shape[1]}")
+        self.rows = len(prompt)
         self.vocabulary = vocabulary
         self.capacity = capacity
         self.room = room
@@ -46,6 +47,21 @@ class Slots:
         self.tentative = last
         return parents
 
+    def kept(self, present: Bool[Tensor, "b columns"], path: Int[Tensor, "b k"]) -> Bool[Tensor, "b k"]:
+        """Returns which columns of a path are present; `present` has a mark for none, then for each column.
+
+        Raises: ValueError as `check_path` does.
+        Cost: of one column, as in most steps, no value is read, as `gather` finds one that is out of range.
+        """
+        if path.shape[-1] == 1 and path.shape[0] == self.rows:
+            try:
+                return present.gather(1, path + 1)
+            except (RuntimeError, IndexError):
+                self.check_path(path)
+                raise
+        self.check_path(path)
+        return present.gather(1, path + 1)
+
     def check_path(self, path: Int[Tensor, "b k"]) -> None:
         """Nothing, if the columns of `path` are tentative ones, each behind that before it, or absent.
 
@@ -55,13 +71,13 @@ class Slots:
         self._check_batch(path, "columns of a path")
         if path.shape[1] > 1 and readable(path, entry=False):
             back = (path[:, 1:] >= 0) & (path[:, 1:] <= path[:, :-1].cummax(1).values)
-            if True in (rows := read(back.any(1))):
+            if True in (rows := back.any(1).tolist()):
                 row = rows.index(True)
-                raise ValueError(f"row {row}: expected a path from the root side on, got {read(path[row])}")
+                raise ValueError(f"row {row}: expected a path from the root side on, got {path[row].tolist()}")
 
-    def _check_batch(self, values: Int[Tensor, "b t"], name: str) -> None:
-        if values.dim() != 2 or len(values) != len(self.filled):
-            raise ValueError(f"expected {name} of {len(self.filled)} rows, got the shape {tuple(values.shape)}")
+    def _check_batch(self, values: Tensor, name: str) -> None:
+        if values.ndim != 2 or values.shape[0] != self.rows:
+            raise ValueError(f"expected {name} of {self.rows} rows, got the shape {tuple(values.shape)}")
 
     def _check_parents(self, parents: Int[Tensor, "b t"], ids: Int[Tensor, "b t"]) -> None:
         check_ids(parents, self.room, name="parents", least=-1, entry=False)
@@ -69,11 +85,11 @@ class Slots:
             raise ValueError(f"expected a parent for each id, {tuple(ids.shape)}, got {tuple(parents.shape)}")
         if readable(parents, entry=False):
             own = torch.arange(self.tentative, self.tentative + ids.shape[1])
-            if True in (rows := read((parents >= own).any(1))):
+            if True in (rows := (parents >= own).any(1).tolist()):
                 row = rows.index(True)
                 raise ValueError(
                     f"row {row}: expected parents before the own columns, from {self.tentative} on, "
-                    f"got {read(parents[row])}"
+                    f"got {parents[row].tolist()}"
                 )
 
     def commit(self, kept: Bool[Tensor, "b k"]) -> None:

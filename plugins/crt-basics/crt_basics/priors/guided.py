@@ -41,7 +41,7 @@ class Guided(nn.Module):
         if class_ids is None or self.scale == 1:
             return self.prior(ids, class_ids, noise=noise)
         both = None if noise is None else Noise(noise.seed.repeat(2), noise.stream)
-        logits = self.prior(twice(ids), unconditioned(class_ids), noise=both)  # 2b n+1 v
+        logits = self.prior(twice(ids), unconditioned(class_ids, len(ids)), noise=both)  # 2b n+1 v
         return self.mixed(logits, torch.arange(logits.shape[1], device=ids.device).expand(len(ids), -1))
 
     def open(
@@ -50,7 +50,7 @@ class Guided(nn.Module):
         """A session that has committed `ids`."""
         if class_ids is None or self.scale == 1:
             return self.prior.open(ids, class_ids, capacity=capacity, room=room)
-        session = self.prior.open(twice(ids), unconditioned(class_ids), capacity=capacity, room=room)
+        session = self.prior.open(twice(ids), unconditioned(class_ids, len(ids)), capacity=capacity, room=room)
         return GuidedSession(self, session, ids)
 
     def mixed(self, logits: Float[Tensor, "pairs t v"], positions: Int[Tensor, "b t"]) -> Float[Tensor, "b t v"]:
@@ -99,8 +99,13 @@ def twice(rows: Int[Tensor, "b *n"]) -> Int[Tensor, "2*b *n"]:
     return torch.cat((rows, rows))
 
 
-def unconditioned(class_ids: Int[Tensor, " b"]) -> Int[Tensor, " 2*b"]:
-    """The class ids, then as many -1."""
+def unconditioned(class_ids: Int[Tensor, " b"], rows: int) -> Int[Tensor, " 2*b"]:
+    """The class ids, then as many -1.
+
+    Raises: ValueError if there is not one for each of the rows.
+    """
+    if class_ids.shape != (rows,):
+        raise ValueError(f"expected a class id for each of {rows} rows, got the shape {tuple(class_ids.shape)}")
     return torch.cat((class_ids, torch.full_like(class_ids, -1)))
 
 

@@ -131,8 +131,7 @@ class TableSession:
 
         Raises: ValueError, on the CPU, if `path` has a column that is not there, or columns out of order.
         """
-        self._slots.check_path(path)
-        self._slots.commit(self._present.gather(1, path + 1))
+        self._slots.commit(self._slots.kept(self._present, path))
         self._keep(path)
 
 

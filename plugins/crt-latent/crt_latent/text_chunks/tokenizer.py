@@ -197,7 +197,7 @@ class ChunkTokenizer(nn.Module):
         there = torch.unflatten(whole >= 0, 1, (-1, self.share))  # b q share
         mask = there.any(-1)
         if not torch.equal(mask, there.all(-1)):
-            raise ValueError(f"expected all {self.share} ids of a feature or none of them")
+            raise ValueError(f"expected all {self.share} ids of a feature or none of them, got some")
         return _scatter(self.bottleneck.lookup(whole[whole >= 0][None])[0], whole >= 0), mask
 
 

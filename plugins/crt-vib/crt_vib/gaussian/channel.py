@@ -44,11 +44,7 @@ class GaussianChannel(nn.Module):
         self.prior = GaussianMixture(spec.components, spec.latent) if spec.components else StandardNormal()
 
     def posterior(self, features: Float[Tensor, "b n w"]) -> Posterior:
-        """The distribution of each feature's code.
-
-        Raises: ValueError if w is not the width of a feature, or a feature is not finite.
-        """
-        check_features(features, self.width)
+        """The distribution of each feature's code."""
         mean, raw = self.head(features).chunk(2, -1)
         return Posterior(mean, functional.softplus(raw) + _LEAST)
 
@@ -60,6 +56,7 @@ class GaussianChannel(nn.Module):
         features by the divergence of the aggregate distribution of codes from the prior.
         Raises: ValueError if w is not the width of a feature, or a feature is not finite.
         """
+        check_features(features, self.width)
         with torch.autocast(features.device.type, enabled=False):
             posterior = self.posterior(features.to(torch.promote_types(features.dtype, self.dtype)))
             mean, scale = posterior
