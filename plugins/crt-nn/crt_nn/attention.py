@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from crt_nn.backends import Attend, Backend, choose
 from crt_nn.context import AttentionContext
-from crt_nn.rotary import rotate
+from crt_nn.rotary import rotate, rotations
 
 Rope: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""Rotates queries or keys `b t h d` by their positions `b t`."""
+"""Maps queries and keys `b t h d` and positions `b t` to the rotations of positions, complex `b t 1 p`."""
 
 
 class Attention(nn.Module):
@@ -37,7 +37,7 @@ class Attention(nn.Module):
         heads: int,
         key_heads: int | None = None,
         backend: Backend = "auto",
-        rope: Rope = rotate,
+        rope: Rope = rotations,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -55,7 +55,8 @@ class Attention(nn.Module):
         """
         rotated = self.heads + self.key_heads
         joint = self.inward(features).unflatten(-1, (rotated + self.key_heads, -1))  # b t h+2g d
-        queries_keys = self.rope(joint[:, :, :rotated], context.positions)  # one call takes half the time of two
+        by = context.once((self.rope, joint.dtype), lambda: self.rope(joint, context.positions))  # b t 1 p
+        queries_keys = rotate(joint[:, :, :rotated], by)  # one call takes half the time of two
         query, key = queries_keys[:, :, : self.heads], queries_keys[:, :, self.heads :]  # b t h d, b t g d
         key, value = context.update(self, key, joint[:, :, rotated:])  # b s g d
         attend = self._backend(query)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crt_ar.llama.rotary import rotate_scaled
+from crt_ar.llama.rotary import scaled_rotations
 from crt_ar.llama.shape import LlamaShape
 from crt_nn.attention import Attention
 from crt_nn.backends import Backend
@@ -54,7 +54,7 @@ class LlamaTransformer(Causal):
             heads=shape.heads,
             key_heads=shape.key_heads,
             backend=attention,
-            rope=partial(rotate_scaled, base=shape.base, scaling=shape.scaling),
+            rope=partial(scaled_rotations, base=shape.base, scaling=shape.scaling),
         )
         builders: list[Builder] = [attention_layer, partial(SwiGLU, hidden=shape.hidden)]
         self.stack = Stack(shape.width, shape.layers, builders, recompute=recompute, epsilon=shape.epsilon)
