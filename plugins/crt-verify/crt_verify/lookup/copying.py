@@ -50,18 +50,29 @@ class Copying:
         """The most recent first."""
         self.replacements: dict[int, Replacement] = {}
         """By the first id that was replaced."""
+        self.pending: tuple[int, ...] = ()
+        """What is left of a replacement, which comes before the id at `place`."""
+
+    def replaced(self, place: int) -> Replacement | None:
+        """The replacement that was made before of what stands at a place."""
+        ids = self.history.ids
+        known = self.replacements.get(ids[place]) if place < len(ids) else None
+        return known if known and tuple(ids[place : place + len(known.old)]) == known.old else None
 
     def append(self, x: int) -> None:
         """Goes on by one id."""
         history = self.history
-        if self.place is not None and history.ids[self.place] == x:
-            self.place, self.run = self.place + 1, self.run + 1
-            history.append(x)
-            return
-        if self.place is not None and self.run > 1:
-            self.anchors.insert(0, Anchor(self.place, len(history)))
-            del self.anchors[ANCHORS:]
-        self.place, self.run = None, 0
+        if self.place is not None:
+            if not self.pending and history.ids[self.place] != x and (known := self.replaced(self.place)):
+                self.pending, self.place = known.new, self.place + len(known.old)
+            if (expected := self.pending[:1]) == (x,) or (not expected and history.ids[self.place] == x):
+                self.place, self.pending, self.run = self.place + (not expected), self.pending[1:], self.run + 1
+                history.append(x)
+                return
+            if self.run > 1:
+                self.anchors.insert(0, Anchor(self.place, len(history)))
+                del self.anchors[ANCHORS:]
+        self.place, self.pending, self.run = None, (), 0
         history.append(x)
         self.anchors = [anchor for anchor in self.anchors if len(history) - anchor.at <= AGE]
         self._find()

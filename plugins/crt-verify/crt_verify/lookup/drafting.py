@@ -125,7 +125,7 @@ class Drafting:
         """Where the text is expected to go on."""
         copying, end = self.copying, len(self.history)
         if copying.place is not None:
-            yield Cursor(copying.place, bucket("copy", copying.run), copying.run)
+            yield Cursor(copying.place, bucket("copy", copying.run), copying.run, copying.pending)
         for match in self.history.matches(MATCHES):
             if match.place != copying.place:
                 yield Cursor(match.place, bucket("match", match.length), match.length)
@@ -161,8 +161,7 @@ class Drafting:
         x = ids[place] if place < len(ids) else path[place - len(ids)]
         level = cursor.level + 1
         kind: Kind = "copy" if cursor.bucket.kind == "copy" else "match"
-        replaced = self.copying.replacements.get(x)
-        if replaced and tuple(ids[place : place + len(replaced.old)]) == replaced.old:
+        if (replaced := self.copying.replaced(place)) is not None:
             further = Cursor(place + len(replaced.old), bucket("replace", 1), level, replaced.new)
             yield from self._expected(further, path)
         yield x, cursor.bucket, Cursor(place + 1, bucket(kind, level), level)
