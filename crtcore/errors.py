@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 Key: TypeAlias = tuple[str | int, ...]
 """Where a value stands in a document: table keys and array indices from the top."""
+
+LONGEST = 2000
+"""Characters of a text in one line."""
 
 
 class RunError(Exception):
@@ -15,6 +19,10 @@ class RunError(Exception):
 
 class CheckpointError(RunError):
     """A checkpoint is not what was written."""
+
+
+class PriorError(RunError):
+    """A prior or its session returned what its contract rules out; the message names target or draft, row and step."""
 
 
 class Stopped(Exception):
@@ -47,8 +55,18 @@ def dotted(path: Key) -> str:
 
 
 def in_one_line(error: BaseException) -> str:
-    """An exception in one line: its type and its text."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    """An exception in one printable line: its type and its text, whatever its `str` does."""
+    text = "an error without a text"
+    with contextlib.suppress(BaseException):  # its own code, which may do anything
+        text = f"{type(error).__name__[:LONGEST]}: its text cannot be read"
+        text = f"{type(error).__name__}: {str.__str__(str(error))}"
+    return printable(text).removesuffix(":")
+
+
+def printable(text: str) -> str:
+    """`text` in one line, cut where it gets long."""
+    line = " ".join(text[:LONGEST].split())
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pluggy
@@ -22,13 +22,24 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 def _small(component: Component, _: attrs.Attribute[tuple[Spec, ...]], examples: tuple[Spec, ...]) -> None:
-    if not examples:
-        raise ValueError(f"component {component.name!r}: expected at least one example spec, got none")
+    if type(examples) is not tuple or not examples:
+        raise ValueError(f"component {component.name!r}: expected a tuple of specs as examples, got {examples!r}")
     for example in examples:
         if type(example) is not component.spec:
             raise ValueError(
                 f"component {component.name!r}: expected examples of {component.spec.__name__}, got {example!r}"
             )
+
+
+def _texts(_: Component, attribute: attrs.Attribute[Any], value: Any) -> None:
+    for each in (*value, *value.values()) if isinstance(value, Mapping) else (value,):
+        if type(each) is not str:
+            raise TypeError(f"component: expected strings as its {attribute.name}, got {value!r}")
+
+
+def _own(component: Component, _: attrs.Attribute[type[Spec]], spec: type[Spec]) -> None:
+    if type(spec) is not type or "__attrs_attrs__" not in vars(spec) or not issubclass(spec, Spec):
+        raise TypeError(f"component {component.name!r}: expected an attrs class that extends Spec, got {spec!r}")
 
 
 @attrs.frozen
@@ -38,11 +49,11 @@ class Component:
     The examples are what `crt show` prints, what the documentation runs and what the laws are tried on.
     """
 
-    name: str = attrs.field(validator=attrs.validators.matches_re(r"[a-z][a-z0-9]*(-[a-z0-9]+)*"))
-    spec: type[Spec] = attrs.field(kw_only=True)
-    summary: str = attrs.field(kw_only=True)
+    name: str = attrs.field(validator=[_texts, attrs.validators.matches_re(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")])
+    spec: type[Spec] = attrs.field(kw_only=True, validator=_own)
+    summary: str = attrs.field(kw_only=True, validator=_texts)
     examples: tuple[Spec, ...] = attrs.field(kw_only=True, validator=_small)
-    departs: Mapping[str, str] = attrs.field(kw_only=True, factory=dict)
+    departs: Mapping[str, str] = attrs.field(kw_only=True, factory=dict, validator=_texts)
     """Laws of its kind that it cannot keep, each with the reason: they must fail, or the departure is struck out."""
 
     @property

@@ -3,62 +3,68 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import Distribution, EntryPoint, distributions
 from types import MappingProxyType
 from typing import Any
 
 import attrs
 import pluggy
 
-from crtcore.errors import in_one_line
+from crtcore.errors import in_one_line, printable
 from crtcore.hooks import PROJECT, Component, Hooks
 from crtcore.kinds import KINDS
+from crtcore.loading import Failed, call
 from crtcore.spec import Spec, is_cosmetic
-
-
-class NameClash(ValueError):
-    """Two packages bring one name."""
 
 
 class NotInstalled(LookupError):
     """Nothing installed has that name."""
 
 
+class NameClash(NotInstalled):
+    """Several components have that name, or that spec."""
+
+
 @attrs.frozen
 class Registry:
-    """Components by kind and name, and the plugins that could not be loaded."""
+    """Components by kind and name, and what is wrong with plugins."""
 
     _found: Mapping[tuple[str, str], tuple[str, Component]]
-    broken: Mapping[str, BaseException]
-    """Plugin to what it raised."""
+    _clashes: Mapping[tuple[str, str], str]
+    broken: tuple[str, ...]
+    """A line for each plugin that is left out, or a component of it: which, and why."""
+    who: Callable[[str], str] = repr
+    """How a plugin is named in messages."""
 
     @classmethod
     def of(
-        cls, brought: Iterable[tuple[str, Component]], broken: Mapping[str, BaseException] = MappingProxyType({})
+        cls, brought: Iterable[tuple[str, Component]], broken: Iterable[str] = (), who: Callable[[str], str] = repr
     ) -> Registry:
-        """A registry of (plugin, component) pairs.
+        """A registry of (plugin, component) pairs; `who` names a plugin in messages.
 
-        Raises: NameClash if two plugins bring one name of one kind, or one spec comes under two names.
+        Where a name of a kind has several specs, or a spec several names, none of these components is there.
         """
         components: dict[tuple[str, str], tuple[str, Component]] = {}
-        specs: dict[type[Spec], tuple[str, Component]] = {}
+        claims: dict[object, list[tuple[str, Component]]] = {}
+        clashes: dict[tuple[str, str], str] = {}
+        lines = list(broken)
         for plugin, component in brought:
-            key = (component.kind, component.name)
-            if key in components:
-                raise NameClash(
-                    f"{component.kind} {component.name!r} comes from both {components[key][0]!r} and {plugin!r}; "
-                    f"uninstall one of them"
-                )
-            if component.spec in specs:
-                other, same = specs[component.spec]
-                raise NameClash(
-                    f"{component.spec.__name__} comes as {same.name!r} from {other!r} and as {component.name!r} from "
-                    f"{plugin!r}; a spec has one name"
-                )
-            components[key] = specs[component.spec] = plugin, component
-        return cls(MappingProxyType(components), MappingProxyType(dict(broken)))
+            key = component.kind, component.name
+            if key in components and components[key][1].spec is component.spec:
+                owner = who(components[key][0])
+                lines.append(f"{who(plugin)} brings {key[0]} {key[1]!r} again, which {owner} brings")
+                continue
+            components.setdefault(key, (plugin, component))
+            for claim in (key, id(component.spec)):
+                claims.setdefault(claim, []).append((plugin, component))
+        for pairs in claims.values():
+            if len(pairs) > 1:
+                each = [f"as {c.kind} {c.name!r} ({c.spec.__name__}) from {who(plugin)}" for plugin, c in pairs]
+                lines.append(f"a name or a spec comes twice: {' and '.join(each)}; uninstall one of them")
+                clashes |= {(component.kind, component.name): lines[-1] for _, component in pairs}
+        left = {key: pair for key, pair in components.items() if key not in clashes}
+        return cls(MappingProxyType(left), MappingProxyType(clashes), tuple(lines), who)
 
     def __iter__(self) -> Iterator[tuple[str, Component]]:
         """(plugin, component) pairs by kind, then name."""
@@ -72,12 +78,18 @@ class Registry:
     def find(self, kind: str, name: str) -> Component:
         """The component of that kind and name.
 
-        Raises: NotInstalled, naming what is there, the nearest name and the plugins that are broken.
+        Raises: NameClash; NotInstalled, naming what is there, the nearest name and the plugins that are broken.
         """
-        try:
+        if (kind, name) in self._found:
             return self._found[kind, name][1]
-        except KeyError:
-            raise NotInstalled(self._missing(kind, name)) from None
+        if (kind, name) in self._clashes:
+            raise NameClash(self._clashes[kind, name])
+        import difflib  # only where something is wrong
+
+        known = self.names(kind)
+        near = difflib.get_close_matches(name, known, 1)
+        text = f"no {kind} is called {name!r}; " + (f"did you mean {near[0]!r}? " if near else "")
+        raise NotInstalled("; ".join([f"{text}installed: {', '.join(known) or 'none'}", *self.broken]))
 
     def name(self, spec: Spec) -> str:
         """The name under which a spec's component is known."""
@@ -85,20 +97,6 @@ class Registry:
             if component.spec is type(spec):
                 return component.name
         raise NotInstalled(f"no installed component has the spec {type(spec).__name__}")
-
-    def _missing(self, kind: str, name: str) -> str:
-        import difflib  # only where something is wrong
-
-        known = self.names(kind)
-        near = difflib.get_close_matches(name, known, 1)
-        parts = [
-            f"no {kind} is called {name!r}; " + (f"did you mean {near[0]!r}? " if near else "")
-            + f"installed: {', '.join(known) or 'none'}"
-        ]  # fmt: skip
-        parts += [
-            f"plugin {plugin!r} could not be loaded ({in_one_line(error)})" for plugin, error in self.broken.items()
-        ]
-        return "; ".join(parts)
 
 
 def describe(made: Any, registry: Registry, *, cosmetic: bool = True) -> Any:
@@ -121,88 +119,95 @@ def describe(made: Any, registry: Registry, *, cosmetic: bool = True) -> Any:
 def discover(plugins: Iterable[EntryPoint] | None = None) -> Registry:
     """The registry of everything installed; imports no torch.
 
-    A plugin that cannot be loaded, or whose hook fails, stops nobody else and is kept in `broken`.
-
-    Raises: NameClash.
+    A plugin that cannot be loaded, or whose hook fails, is left out and named in `broken`.
     """
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(Hooks)
-    brought: list[tuple[str, Component]] = []
-    broken: dict[str, BaseException] = {}
-    for entry in entry_points(group=PROJECT) if plugins is None else plugins:
-        try:
-            with contextlib.redirect_stdout(sys.stderr):  # what a command prints is its answer alone
-                brought += [(entry.name, component) for component in _brought(manager, entry)]
-        except (Exception, SystemExit) as error:
-            broken[_unused(entry.name, broken)] = error
-    return Registry.of(brought, broken)
+    answered, broken = answers("crt_components", plugins, check=_components)
+    entries: dict[str, EntryPoint] = {}
+    pairs: list[tuple[str, Component]] = []
+    for entry, components in answered:
+        plugin = entry.name if entries.setdefault(entry.name, entry) is entry else named(entry)
+        entries[plugin] = entry
+        pairs += [(plugin, component) for component in components]
+    return Registry.of(pairs, broken, lambda plugin: named(entries[plugin]))
+
+
+_failed: dict[EntryPoint, str] = {}
+"""Installed plugins that failed once: this process does not try them again."""
 
 
 def answers(
-    hook: str, plugins: Iterable[EntryPoint] | None = None, **given: Any
-) -> tuple[list[tuple[str, Any]], dict[str, BaseException]]:
-    """(plugin, answer) pairs of everything installed that implements a hook, and what plugins raised instead."""
-    brought: list[tuple[str, Any]] = []
-    broken: dict[str, BaseException] = {}
-    for entry in entry_points(group=PROJECT) if plugins is None else plugins:
-        manager = pluggy.PluginManager(PROJECT)
-        manager.add_hookspecs(Hooks)
+    hook: str, plugins: Iterable[EntryPoint] | None = None, *, check: Callable[[Any], Any] | None = None,
+    limited: bool = True, **given: Any,
+) -> tuple[list[tuple[EntryPoint, Any]], list[str]]:  # fmt: skip
+    """(plugin, answer) pairs of everything installed that implements a hook, and a line for each that fails.
+
+    `check` returns an answer that is as expected, and raises otherwise.
+    """
+    entries, broken = _installed() if plugins is None else (list(plugins), [])
+    answered: list[tuple[EntryPoint, Any]] = []
+    for entry in entries:
         try:
-            with contextlib.redirect_stdout(sys.stderr):  # as in `discover`
-                manager.register(entry.load(), entry.name)
-                brought += [(entry.name, answer) for answer in getattr(manager.hook, hook)(**given)]
-        except (Exception, SystemExit) as error:
-            broken[_unused(entry.name, broken)] = error
-    return brought, broken
+            if plugins is None and entry in _failed:
+                raise Failed(_failed[entry])
+            values = call(entry.name, _asked, entry, hook, check, given, limited=limited)
+            answered += [(entry, value) for value in values]
+        except Failed as failed:
+            broken.append(f"{named(entry)} could not be loaded ({failed})")
+            if plugins is None and limited:
+                _failed[entry] = str(failed)
+    return answered, broken
 
 
-def _brought(manager: pluggy.PluginManager, entry: EntryPoint) -> list[Component]:
-    """The components of one plugin; it stays registered if all is well.
-
-    Raises: whatever it raises, and TypeError or PluginValidationError if its hooks are not as they should be.
-    """
-    module = entry.load()
-    if manager.has_plugin(entry.name) or manager.is_registered(module):
-        raise ValueError(f"another plugin is called {entry.name!r} or is made of {entry.value!r}, and comes before it")
-    try:
-        manager.register(module, entry.name)
-        manager.check_pending()
-        hook = manager.hook.crt_components
-        answers = manager.subset_hook_caller(
-            "crt_components", [other for other in manager.get_plugins() if other is not module]
-        )()
-        if not answers and any(implementation.plugin is module for implementation in hook.get_hookimpls()):
-            answers = [None]  # pluggy leaves out what is None
-        return [component for answer in answers for component in listed(answer)]
-    except BaseException:
-        if manager.is_registered(module):  # pluggy takes out by itself what it cannot register
-            manager.unregister(module)
-        raise
+def _asked(entry: EntryPoint, hook: str, check: Callable[[Any], Any] | None, given: Mapping[str, Any]) -> list[Any]:
+    if not EntryPoint.pattern.match(entry.value):
+        raise ValueError(f"expected an entry point such as package.module, got {entry.value!r}")
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(Hooks)
+    manager.register(entry.load(), entry.name)
+    manager.check_pending()
+    caller = getattr(manager.hook, hook)
+    values: list[Any] = caller(**given)
+    if check:  # pluggy leaves out what is None
+        values = [check(value) for value in values or [None] * len(caller.get_hookimpls())]
+    return values
 
 
-def _unused(name: str, taken: Mapping[str, Any]) -> str:
-    """`name`, or `name (2)` and so on where that is taken."""
-    names = (name, *(f"{name} ({count})" for count in range(2, len(taken) + 3)))
-    return next(free for free in names if free not in taken)
+def _installed() -> tuple[list[EntryPoint], list[str]]:
+    """Entry points, and a line for each distribution whose own cannot be read."""
+    entries: dict[EntryPoint, None] = {}
+    broken: list[str] = []
+    for each in distributions():
+        try:
+            entries |= dict.fromkeys(each.entry_points.select(group=PROJECT))
+        except Exception as error:
+            broken.append(f"the entry points of {source(each)} could not be read ({in_one_line(error)})")
+    return list(entries), broken
 
 
-def listed(answer: object) -> list[Component]:
-    """What a hook returned, if it is a list of components.
-
-    Raises: TypeError if it is not.
-    """
-    if not isinstance(answer, list | tuple):
-        raise TypeError(f"crt_components: expected a list of Component, got {answer!r}")
-    return [checked(component) for component in answer]
+def named(entry: EntryPoint) -> str:
+    """A plugin by its name, with the name and version of its distribution."""
+    return f"plugin {entry.name!r}" + (f" of {source(entry.dist)}" if entry.dist else "")
 
 
-def checked(component: object) -> Component:
-    """`component`, if it is one of a known kind.
+def source(distribution: Distribution) -> str:
+    """Name and version of a distribution, or where it is."""
+    with contextlib.suppress(Exception):
+        if distribution.metadata["Name"] and distribution.version:
+            return printable(f"{distribution.metadata['Name']} {distribution.version}")
+    return printable(f"a distribution without name or version in {distribution.locate_file('')}")
 
-    Raises: TypeError if it is not.
-    """
-    if not isinstance(component, Component):
-        raise TypeError(f"crt_components: expected a list of Component, got {component!r}")
-    if not issubclass(component.spec, KINDS.get(component.kind, ())):
-        raise TypeError(f"component {component.name!r}: expected a spec of a known kind, got {component.spec!r}")
-    return component
+
+def _components(answer: Any) -> list[Component]:
+    """What a hook returned, if it is a list of valid components, each of a known kind."""
+    for each in answer if isinstance(answer, list | tuple) else [answer]:
+        if type(each) is not Component:
+            raise TypeError(f"crt_components: expected a list of Component, got {each!r}")
+        for field in attrs.fields(Component):
+            if field.validator:  # also where a plugin has turned validators off
+                field.validator(each, field, getattr(each, field.name))
+        if not issubclass(each.spec, KINDS.get(each.kind, ())) or each.spec in KINDS.values():
+            raise TypeError(f"component {each.name!r}: expected a spec of a known kind, got {each.spec!r}")
+        for name in ("roles", "stages") if each.kind == "experiment" else ():
+            if not isinstance(getattr(each.spec, name, None), Mapping):
+                raise TypeError(f"experiment {each.name!r}: expected a mapping as its {name}")
+    return list(answer)

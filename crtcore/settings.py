@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 
-from crtcore.spec import COSMETIC, above, at_least, below, between
+from crtcore.spec import COSMETIC, above, at_least, below, between, whole
 
 
 @attrs.frozen(kw_only=True)
@@ -55,12 +55,12 @@ class Sampling:
     bans included, and renormalises; generated rows follow the distribution that it makes of the target's logits.
     """
 
-    banned: tuple[int, ...] = attrs.field(default=(), validator=attrs.validators.deep_iterable(at_least(0)))
+    banned: tuple[int, ...] = attrs.field(default=(), validator=attrs.validators.deep_iterable(whole))
     """Ids that are never drawn, as if the vocabulary did not have them: their logits are -inf before anything else."""
     temperature: float = attrs.field(default=1.0, validator=at_least(0))
     """Divides the logits; 0 takes the first of the largest."""
-    top_k: int = attrs.field(default=0, validator=at_least(0))
-    """Keep the k most likely ids; 0 keeps all."""
+    top_k: int = attrs.field(default=0, validator=whole)
+    """Keep the k most likely ids, of equally likely ones the smaller; 0 keeps all."""
     top_p: float = attrs.field(default=1.0, validator=between(0, 1))
     """Keep the smallest set of most likely ids with at least this mass."""
     min_p: float = attrs.field(default=0.0, validator=between(0, 1))
@@ -71,7 +71,7 @@ class Sampling:
 class Limits:
     """When a decoder stops."""
 
-    length: int = attrs.field(validator=at_least(0))
+    length: int = attrs.field(validator=whole)
     """Most ids to emit, a stop id included."""
-    stop: tuple[int, ...] = ()
+    stop: tuple[int, ...] = attrs.field(default=(), validator=attrs.validators.deep_iterable(whole))
     """Ids after which a row ends; the id itself is emitted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Iterator
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -132,6 +133,12 @@ def below(high: float) -> Validator:
 def between(low: float, high: float) -> Validator:
     """A number from `low` to `high`, both allowed."""
     return _expecting(f"{low} to {high}", lambda value: low <= value <= high)
+
+
+def whole(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    """An integer that is not negative, such as an id."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+        raise FieldError(attribute.name, f"expected an integer of at least 0, got {value!r}")
 
 
 def _expecting(expected: str, fits: Callable[[Any], bool]) -> Validator:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crt_run.sampling import pick, probabilities
-from crtcore import FieldError, Sampling
+from crtcore import FieldError, Limits, Sampling
 
 RULES = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 LOGIT = st.integers(-8, 8).map(lambda steps: 0.37 * steps) | st.just(-math.inf)
@@ -151,7 +151,7 @@ def test_no_value_is_read_on_the_host_for_a_ban() -> None:
 
 
 def test_a_negative_id_cannot_be_banned() -> None:
-    with pytest.raises(FieldError, match="banned: expected at least 0, got -1"):
+    with pytest.raises(FieldError, match="banned: expected an integer of at least 0, got -1"):
         Sampling(banned=(0, -1))
 
 
@@ -232,3 +232,81 @@ def test_weights_of_any_precision_pick_as_the_same_ones_in_float64(dtype: torch.
     picked = pick(distribution, uniforms)
 
     assert torch.equal(picked, pick(distribution.double(), uniforms))
+
+
+NOTHING = {
+    "as many ids": Sampling(top_k=128_256),
+    "more ids": Sampling(top_k=128_257),
+    "more ids than a machine counts": Sampling(top_k=2**70),
+    "the whole mass": Sampling(top_p=1.0),
+    "any ratio": Sampling(min_p=5e-324),
+    "a ratio below float32": Sampling(min_p=1e-60),
+    "all of them": Sampling(top_k=128_256, top_p=1.0, min_p=1e-60),
+}
+
+
+@pytest.mark.parametrize("sampling", NOTHING.values(), ids=NOTHING)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
+def test_a_filter_that_rules_out_nothing_changes_no_bit(
+    sampling: Sampling, dtype: torch.dtype, temperature: float
+) -> None:
+    logits = 4 * torch.randn(2, 128_256, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    logits[0, ::3] = -math.inf
+    whole = probabilities(logits.to(dtype), Sampling(temperature=temperature))
+
+    distribution = probabilities(logits.to(dtype), attrs.evolve(sampling, temperature=temperature))
+
+    assert torch.equal(distribution, whole)
+
+
+def test_the_k_likeliest_stay_where_one_has_all_the_mass_that_float32_adds() -> None:
+    distribution = probabilities(torch.tensor([-30.0, 0.0, -20.0, -40.0]), Sampling(top_k=3))
+
+    assert (distribution > 0).tolist() == [True, True, True, False]
+
+
+def test_ids_are_ranked_by_logits_where_probabilities_are_equal() -> None:
+    logits = torch.tensor([0.0, 1.0, 2.0, 1.0])
+
+    kept = [probabilities(logits, Sampling(top_k=k, temperature=1e30)).nonzero()[:, 0].tolist() for k in (1, 2, 3)]
+
+    assert kept == [[2], [1, 2], [1, 2, 3]]  # of ids 1 and 3, whose logits are equal, the smaller
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-45, 1e-38])
+def test_the_coldest_temperatures_take_the_largest(dtype: torch.dtype, temperature: float) -> None:
+    rows = torch.tensor([[1.0, 3.0, 2.0], [3.0, 1.0, 3.0], [3e38, -3e38, -math.inf]], dtype=dtype)
+
+    distribution = probabilities(rows, Sampling(temperature=temperature))
+
+    assert distribution.tolist() == [[0, 1, 0], [0.5, 0, 0.5], [1, 0, 0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("temperature", [1e38, 3.4e38, 1e39, 1e300, 1.7e308])
+def test_the_hottest_temperatures_give_possible_ids_equal_chances(dtype: torch.dtype, temperature: float) -> None:
+    logits = torch.tensor([1.0, 3.0, -math.inf, 2.0], dtype=dtype)
+
+    distribution = probabilities(logits, Sampling(temperature=temperature))
+
+    assert distribution.tolist() == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])
+
+
+def test_a_difference_beyond_float32_is_divided_before_it_overflows() -> None:
+    distribution = probabilities(torch.tensor([2e38, -2e38]), Sampling(temperature=2e38))
+
+    assert distribution.tolist() == pytest.approx([1 / (1 + math.exp(-2)), 1 / (1 + math.exp(2))])
+
+
+@pytest.mark.parametrize("top_k", [-1, 2.5, True])
+def test_a_number_of_ids_is_an_integer(top_k: float) -> None:
+    with pytest.raises(FieldError, match=f"top_k: expected an integer of at least 0, got {top_k}"):
+        Sampling(top_k=top_k)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stop", [-1, 1.5, True, "2"])
+def test_a_stop_id_is_an_id(stop: int) -> None:
+    with pytest.raises(FieldError, match=f"stop: expected an integer of at least 0, got {stop!r}"):
+        Limits(length=1, stop=(0, stop))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import crtcore
-from crtcore.cli.console import answer, as_json, columns, overrides, reports_errors, say, spec_file, warn
-from crtcore.errors import RunError, in_one_line, nearest
+from crtcore.cli import console
+from crtcore.cli.console import answer, as_json, columns, installed, loaded, overrides, reports_errors, say, spec_file
+from crtcore.errors import RunError, nearest
 from crtcore.kinds import KINDS
-from crtcore.registry import NotInstalled, answers, discover
+from crtcore.registry import NotInstalled, answers, named
 from crtcore.spec import absent
 
 if TYPE_CHECKING:
@@ -34,28 +36,42 @@ class Commands(click.Group):
         """The names of all commands, sorted."""
         return sorted({*super().list_commands(ctx), *self._brought})
 
+    def main(self, args: Sequence[str] | None = None, *more: Any, **kwargs: Any) -> Any:
+        """Runs a command; without `args`, as all of this process, whose arguments it takes."""
+        with console.whole_process() if args is None else contextlib.redirect_stdout(sys.stdout):
+            return super().main(args, *more, **kwargs)
+
     @cached_property
     def _brought(self) -> dict[str, click.Command]:
         commands, broken = brought()
-        for plugin, error in broken.items():
-            say(f"warning: plugin {plugin!r} could not be loaded ({in_one_line(error)})")
+        console.warn(broken)
         return commands
 
 
-def brought(
-    plugins: Iterable[EntryPoint] | None = None,
-) -> tuple[dict[str, click.Command], dict[str, BaseException]]:
-    """The commands that installed packages bring by name, and the packages that bring none for a fault of theirs."""
-    answered, broken = answers("crt_commands", plugins)
+def brought(plugins: Iterable[EntryPoint] | None = None) -> tuple[dict[str, click.Command], list[str]]:
+    """The commands that installed packages bring by name, and a line for each fault of a package.
+
+    Of commands of one name none is there, but the front's own.
+    """
+    answered, broken = answers("crt_commands", plugins, check=_commands)
+    owners: dict[str, list[EntryPoint | None]] = {name: [None] for name in main.commands}
     commands: dict[str, click.Command] = {}
-    for plugin, given in answered:
-        if not isinstance(given, list | tuple) or not all(isinstance(each, click.Command) for each in given):
-            broken[plugin] = TypeError(f"crt_commands: expected a list of click commands, got {given!r}")
-        elif taken := [str(each.name) for each in given if each.name in commands]:
-            broken[plugin] = ValueError(f"another package brings the command {taken[0]!r}")
-        else:
-            commands |= {str(each.name): each for each in given}
-    return commands, broken
+    for entry, name, command in ((entry, name, each) for entry, given in answered for name, each in given.items()):
+        owners.setdefault(name, []).append(entry)
+        commands[name] = command
+    for name, entries in owners.items():
+        if len(entries) > 1:
+            several = " and ".join(named(entry) if entry else "crtcore" for entry in entries)
+            broken.append(f"the command {name!r} comes from {several}; uninstall one of them")
+    return {name: command for name, command in commands.items() if len(owners[name]) == 1}, broken
+
+
+def _commands(answer: Any) -> dict[str, click.Command]:
+    if not isinstance(answer, list | tuple) or not all(isinstance(each, click.Command) for each in answer):
+        raise TypeError(f"crt_commands: expected a list of click commands, got {answer!r}")
+    if unnamed := [each for each in answer if type(each.name) is not str]:
+        raise TypeError(f"crt_commands: expected commands with names, got {unnamed[0]!r}")
+    return {each.name: each for each in answer}
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,8 +97,6 @@ def check(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Check a spec file without running it: everything wrong with it, or what it would run."""
-    from crtcore.compose.plan import load
-
     for wanted, name, package in ((rehearse, "rehearse", "crt-run"), (cost, "cost", "crt-cost")):
         if wanted:
             command = main.get_command(context, name)
@@ -93,12 +107,10 @@ def check(
             command.main([*words, *(["--json"] if as_json else [])], prog_name=f"crt {name}")
     if device:
         raise click.UsageError("expected --cost beside --device")
-    registry = discover()
-    study = load(spec, registry, overrides)
+    study = loaded(spec, overrides)
     if as_json:
         answer(outline(study))
         return
-    warn(registry)
     click.echo(summary(spec, study))
     parts = {(role, part) for point in study.points for role, part in point.plan.parts.items()}
     for line in sorted({line for role, part in parts for line in absent(part, role)}):
@@ -135,14 +147,13 @@ def list_(kind: str | None, as_json: bool) -> None:
     """List the installed components, of one KIND or of all."""
     if kind is not None and kind not in KINDS:
         raise NotInstalled(f"no kind is called {kind!r}{nearest(kind, list(KINDS))}")
-    registry = discover()
+    registry = installed()
     rows = [
         {"kind": component.kind, "name": component.name, "plugin": plugin, "summary": component.summary}
         for plugin, component in registry
         if kind in (None, component.kind)
     ]
     if as_json:
-        answer({"components": rows, "broken": {name: in_one_line(error) for name, error in registry.broken.items()}})
+        answer({"components": rows, "broken": list(registry.broken)})
         return
     columns([("kind", "name", "from", "what it is"), *(tuple(row.values()) for row in rows)])
-    warn(registry)

@@ -5,17 +5,23 @@ Results go to stdout, everything else to stderr.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TextIO
 
 import click
 
-from crtcore.errors import RunError, SpecError, in_one_line
-from crtcore.registry import NameClash, NotInstalled, Registry
+from crtcore.errors import RunError, SpecError
+from crtcore.loading import LEFT, Failed, call
+from crtcore.registry import NotInstalled, Registry, discover
+
+if TYPE_CHECKING:
+    from crtcore.compose.study import Study
 
 P = ParamSpec("P")
 
@@ -67,7 +73,40 @@ def answer(values: Any) -> None:
     """One JSON document on stdout."""
     import json
 
-    click.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
+    click.echo(text, file=_answers[0] if _answers else None)
+
+
+_answers: list[TextIO] = []
+"""Where answers go while nothing else may: the streams of commands inside one another, the outermost first."""
+
+
+def only_answers(context: click.Context) -> None:
+    """From here on `answer` alone writes to stdout; the rest goes to stderr."""
+    _answers.append(sys.stdout)
+    context.call_on_close(_answers.pop)
+    sys.stdout = sys.stderr
+
+
+@contextlib.contextmanager
+def whole_process() -> Iterator[None]:
+    """Keeps stdout to the command: what else writes to descriptor 1, or when Python ends, writes to stderr."""
+    if sys.stdout and sys.stderr:
+        own = [os.fdopen(os.dup(s.fileno()), "w", 1, s.encoding, "replace") for s in (sys.stdout, sys.stderr)]
+        sys.stdout, sys.stderr = own
+        if not sys.stdout.isatty():
+            os.dup2(2, 1)
+        if "--json" in sys.argv:
+            _answers.append(sys.stdout)
+            sys.stdout = sys.stderr
+    try:
+        yield
+    except SystemExit as ended:
+        if any(thread.is_alive() for thread in LEFT):
+            os._exit(ended.code if isinstance(ended.code, int) else 0)
+        raise
+    finally:
+        sys.stdout = sys.stderr
 
 
 def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
@@ -82,12 +121,14 @@ def reports_errors(command: Callable[P, int | None]) -> Callable[P, None]:
             sys.exit(status)
 
         signal.signal(signal.SIGTERM, _terminate)
+        if kwargs.get("as_json"):
+            only_answers(click.get_current_context())
         try:
             sys.exit(command(*args, **kwargs) or 0)
         except SpecError as error:
             problems = [{"where": p.where, "path": list(p.path), "message": p.message} for p in error.problems]
             fail(2, str(error), problems=problems)
-        except (NotInstalled, NameClash) as error:
+        except NotInstalled as error:
             fail(2, str(error.args[0]))
         except KeyboardInterrupt:
             fail(INTERRUPTED, "stopped; what is finished is kept, and the same command goes on from there")
@@ -105,7 +146,32 @@ def _terminate(*_: Any) -> None:
     raise Terminated
 
 
-def warn(registry: Registry) -> None:
-    """Names the plugins that could not be loaded."""
-    for plugin, error in registry.broken.items():
-        say(f"warning: plugin {plugin!r} could not be loaded ({in_one_line(error)})")
+def installed() -> Registry:
+    """Everything that is installed; names the plugins that are left out."""
+    registry = discover()
+    warn(registry.broken)
+    return registry
+
+
+def loaded(spec: Path, overrides: tuple[str, ...]) -> Study:
+    """The study in a spec file.
+
+    Raises: SpecError; RunError if code of a component raises what would end the process.
+    """
+    from crtcore.compose.plan import load
+
+    try:
+        study: Study = call("", load, spec, installed(), overrides, limited=False, expected=(Exception,))
+    except Failed as failed:
+        raise RunError(f"{spec}: a component of it raises {failed}") from None
+    return study
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Prints warnings, each once in a command."""
+    context = click.get_current_context(silent=True)
+    said: set[str] = set() if context is None else context.meta.setdefault(__name__, set())
+    for line in lines:
+        if line not in said:
+            said.add(line)
+            say(f"warning: {line}")

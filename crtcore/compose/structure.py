@@ -20,6 +20,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from crtcore.errors import Key, nearest
 from crtcore.kinds import KINDS
+from crtcore.loading import Failed, call
 from crtcore.registry import NotInstalled, Registry
 from crtcore.spec import FieldError, Spec
 
@@ -102,7 +103,14 @@ def _converter(registry: Registry) -> cattrs.Converter:
             component = registry.find(base.kind, use)
         except NotInstalled as error:
             raise StructureError([(("use",), str(error))]) from None
-        return converter.structure({name: entry for name, entry in value.items() if name != "use"}, component.spec)
+        fields = {name: entry for name, entry in value.items() if name != "use"}
+        try:
+            return call(
+                use, converter.structure, fields, component.spec, expected=(BaseValidationError, StructureError)
+            )
+        except Failed as failed:
+            plugin = registry.who(next(plugin for plugin, each in registry if each is component))
+            raise StructureError([((), f"{base.kind} {use!r} of {plugin} cannot be read ({failed})")]) from None
 
     def sequence(value: Any, into: Any) -> Any:
         if not isinstance(value, list):
@@ -199,6 +207,8 @@ def _values(made: Any, path: Key) -> Iterator[tuple[Key, str]]:
                 field.validator(made, field, value)
             except FieldError as error:
                 yield (*path, error.field), error.message
-            except (ValueError, TypeError) as error:  # attrs' own validators: a message, then what it is about
+            except Exception as error:  # attrs' own validators: a message, then what it is about
                 yield (*path, field.name), str(error.args[0] if error.args else error)
+        if isinstance(value, float) and not math.isfinite(value):  # a default
+            yield (*path, field.name), f"expected a finite number, got {value!r}"
         yield from _values(value, (*path, field.name))

@@ -62,7 +62,10 @@ class Decoder(Protocol):
     """Samples from the distribution of a prior and no other."""
 
     def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
-        """Ids after the prompt of each row, which depend on its own prompt, class and seed, and on no neighbour."""
+        """Ids after the prompt of each row, which depend on its own prompt, class and seed, and on no neighbour.
+
+        Raises: ValueError if the request does not fit; PriorError if a prior breaks its contract where it is read.
+        """
 
     def distribution(
         self, target: Prior, request: Request, *, draft: Prior | None = None

@@ -151,6 +151,9 @@ class Run(Protocol):
     def record(self, line: Mapping[str, Any]) -> None:
         """Appends a line to the run's records, and reports it."""
 
+    def note(self, text: str) -> None:
+        """Reports a sentence for the person who runs it."""
+
     def note_backends(self, role: str, part: object) -> None:
         """Records the backends that a part or its modules ended up with: their attribute `backend`, if it is a text."""
 

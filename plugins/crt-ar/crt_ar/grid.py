@@ -40,6 +40,7 @@ class GridTransformer(Prefixed):
             )
         layers, width, heads = spec.shape
         self.vocabulary = vocabulary
+        self.longest = length
         self.classes = classes or 0
         self.label_dropout = spec.label_dropout
         self.embedding = nn.Embedding(vocabulary, width)

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-import pickle
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import safetensors.torch
-import torch
-from torch import Tensor
 
 from crt_ar.grid import GridTransformer
+from crt_nn.tensor_files import fitting, read, write
 
 _OUTER_NAMES = {
     "embedding.weight": "tok_embeddings.weight",
@@ -36,35 +29,23 @@ _WRAPPERS = ("model", "module", "state_dict")
 def load_llamagen(path: str | Path, prior: GridTransformer) -> None:
     """Loads a public checkpoint, `.pt`, `.pth` or `.safetensors`, into `prior`, in the prior's precision.
 
-    Raises: ValueError if the file is not a checkpoint, or its shapes differ from those of `prior`.
+    Raises: RunError if the file is not a checkpoint, or its shapes differ from those of `prior`; `prior` is then as
+    before.
     """
-    weights = _read(Path(path))
-    published, parameters = names(prior), dict(prior.named_parameters())
-    shapes = {theirs: list(parameters[ours].shape) for ours, theirs in published.items()}
-    for name in sorted(shapes.keys() | weights.keys()):
-        expected, got = shapes.get(name, "absent"), list(weights[name].shape) if name in weights else "absent"
-        if expected != got:
-            raise ValueError(
-                f"{path}: expected {name!r} to be {expected}, got {got}; "
-                "build the prior with the size, codes and classes of the training"
-            )
+    path, published, parameters = Path(path), names(prior), dict(prior.named_parameters())
+    expected = {theirs: parameters[ours] for ours, theirs in published.items()}
+    hint = "build the prior with the size, codes and classes of the training"
+    weights = fitting(path, "llamagen", read(path, "llamagen", _WRAPPERS), expected, hint)
     prior.load_state_dict({ours: weights[theirs] for ours, theirs in published.items()}, strict=False)
 
 
 def save_llamagen(path: str | Path, prior: GridTransformer) -> None:
     """Writes the weights of `prior` under LlamaGen's names, to `.safetensors`, or to `.pt` for LlamaGen's scripts.
 
-    Raises: ValueError if the file has another suffix.
+    Raises: RunError if the file has another suffix, or cannot be written.
     """
     parameters = dict(prior.named_parameters())
-    weights = {theirs: parameters[ours].detach().cpu().contiguous() for ours, theirs in names(prior).items()}
-    match Path(path).suffix:
-        case ".safetensors":
-            safetensors.torch.save_file(weights, path)
-        case ".pt":
-            torch.save({_WRAPPERS[0]: weights}, path)
-        case other:
-            raise ValueError(f"{path}: expected a file that ends in .safetensors or .pt, got {other!r}")
+    write(Path(path), "llamagen", {theirs: parameters[ours] for ours, theirs in names(prior).items()}, _WRAPPERS[0])
 
 
 def names(prior: GridTransformer) -> dict[str, str]:
@@ -74,20 +55,3 @@ def names(prior: GridTransformer) -> dict[str, str]:
         for block in range(len(prior.stack.blocks))
         for ours, theirs in _BLOCK_NAMES.items()
     }
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return safetensors.torch.load_file(path)
-    if path.suffix not in (".pt", ".pth"):
-        raise ValueError(f"{path}: expected a file that ends in .safetensors, .pt or .pth, got {path.suffix!r}")
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # LlamaGen saves its arguments, too
-            content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(f"{path}: expected tensors and plain values, got objects that would run code") from error
-    if isinstance(content, dict):
-        content = next((content[wrapper] for wrapper in _WRAPPERS if wrapper in content), content)
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f"{path}: expected names and tensors, got something else; is it a checkpoint of LlamaGen?")
-    return content

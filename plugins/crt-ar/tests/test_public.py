@@ -12,6 +12,7 @@ from torch import Tensor
 from crt_ar import LlamaGen
 from crt_ar.grid import GridTransformer
 from crt_ar.public import load_llamagen, save_llamagen
+from crtcore.errors import RunError
 
 LAYERS, WIDTH, HEADS, SIDE, CODES, CLASSES = 2, 16, 2, 3, 11, 3
 IDS = torch.tensor([[0, 3, 1, 10, 2, 2, 7, 5], [9, 2, 0, 1, 8, 8, 8, 4]])
@@ -146,7 +147,7 @@ def test_all_forms_of_a_public_file_are_read(tmp_path: Path, content: dict[str, 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     torch.save(published() | {"output.weight": torch.zeros(4, WIDTH)}, tmp_path / "gpt.pt")
 
-    with pytest.raises(ValueError, match=r"gpt.pt: expected 'output.weight' to be \[11, 16\], got \[4, 16\]; build"):
+    with pytest.raises(RunError, match=r"gpt.pt: expected 'output.weight' to be \[11, 16\], got \[4, 16\]; build"):
         load_llamagen(tmp_path / "gpt.pt", built())
 
 
@@ -155,14 +156,27 @@ def test_a_missing_or_surplus_tensor_is_named(tmp_path: Path) -> None:
     weights["layers.2.ffn_norm.weight"] = weights.pop("norm.weight")
     torch.save(weights, tmp_path / "gpt.pt")
 
-    with pytest.raises(ValueError, match=r"expected 'layers.2.ffn_norm.weight' to be absent, got \[16\]"):
+    with pytest.raises(RunError, match=r"expected 'layers.2.ffn_norm.weight' to be absent, got \[16\]"):
         load_llamagen(tmp_path / "gpt.pt", built())
+
+
+def test_a_refused_file_changes_nothing(tmp_path: Path) -> None:
+    torch.save(published() | {"tok_embeddings.weight": torch.full((CODES, WIDTH), torch.inf)}, tmp_path / "gpt.pt")
+    prior = built()
+    before = {name: value.clone() for name, value in prior.state_dict().items()}
+
+    with pytest.raises(RunError, match=r"expected 'tok_embeddings.weight' to be finite in float32"):
+        load_llamagen(tmp_path / "gpt.pt", prior)
+
+    assert all(torch.equal(value, before[name]) for name, value in prior.state_dict().items())
 
 
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save({"model": published(), "where": tmp_path}, tmp_path / "gpt.pt")
 
-    with pytest.raises(ValueError, match="expected tensors and plain values, got objects that would run code"):
+    with pytest.raises(
+        RunError, match=r"expected tensors and plain values, got pathlib.PosixPath, which needs code to load"
+    ):
         load_llamagen(tmp_path / "gpt.pt", built())
 
 
@@ -170,11 +184,11 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
 def test_a_file_without_weights_is_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "gpt.pt")
 
-    with pytest.raises(ValueError, match="expected names and tensors"):
+    with pytest.raises(RunError, match=r"gpt.pt: expected tensors by name, got"):
         load_llamagen(tmp_path / "gpt.pt", built())
 
 
 def test_a_file_with_another_suffix_is_refused(tmp_path: Path) -> None:
     for use in (load_llamagen, save_llamagen):
-        with pytest.raises(ValueError, match=r"gpt.bin: expected a file that ends in .safetensors.* got '.bin'"):
+        with pytest.raises(RunError, match=r"gpt.bin: expected a file that ends in .safetensors.* got '.bin'"):
             use(tmp_path / "gpt.bin", built())

@@ -9,8 +9,7 @@ import click
 from crt_cost.devices import DEVICES
 from crt_run.cli.console import needs
 from crtcore.cli.commands import outline, summary
-from crtcore.cli.console import answer, as_json, overrides, reports_errors, spec_file, warn
-from crtcore.registry import discover
+from crtcore.cli.console import answer, as_json, loaded, overrides, reports_errors, spec_file
 
 
 @click.command()
@@ -21,10 +20,7 @@ from crtcore.registry import discover
 @reports_errors
 def cost(spec: Path, overrides: tuple[str, ...], device: str | None, as_json: bool) -> None:
     """Estimate parameters, FLOPs and memory of each stage."""
-    from crtcore.compose.plan import load
-
-    registry = discover()
-    study = load(spec, registry, overrides)
+    study = loaded(spec, overrides)
     needs("run", "torch", "numpy", "jaxtyping", "safetensors", "filelock")
     from crt_cost.table import costed, print_costs
 
@@ -34,6 +30,5 @@ def cost(spec: Path, overrides: tuple[str, ...], device: str | None, as_json: bo
         points = [{**point, "cost": stages} for point, stages in zip(about["points"], every_point, strict=True)]
         answer({**about, "points": points})
         return
-    warn(registry)
     click.echo(summary(spec, study))
     print_costs(study, every_point, device)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -18,9 +18,9 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 from torch import Tensor
 
+from crt_data.decoding import PIXELS, open_image, unreadable
 from crt_data.listing import Listing, list_images
 from crt_data.specs import ImageFolder
-from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import Batch
 from crtcore.noise import Noise
 from crtcore.splits import check
@@ -31,10 +31,15 @@ CHOICES = 4
 """Random words of a training crop: scale, offset from the left, offset from the top, mirroring."""
 ZOOM = 0.8
 """Least side of a training crop over the shorter side: LlamaGen, dataset/augmentation.py, `min_crop_frac`."""
+STRETCHED = 3 * PIXELS
+"""The most pixels of an image once its shorter side is resized: ten times as long as wide at 4,096 pixels."""
 
 
 class FolderImages:
-    """Square crops of images: random in training, else central. Classes are sub-folders in alphabetical order."""
+    """Square crops of images: random in training, else central. Classes are sub-folders in alphabetical order.
+
+    `skipped` has the number of files and folders that were left out, and the first of them, by the reason.
+    """
 
     levels = 256
     vocabulary = None
@@ -44,12 +49,11 @@ class FolderImages:
         self._root = Path(spec.folder).absolute()
         self._listing: Listing = list_images(self._root)
         self.classes: int | None = len(self._listing.classes)
-        labels = {name: label for label, name in enumerate(self._listing.classes)}
-        self._labels = {
-            split: torch.tensor([labels[name.split("/")[-2]] for name in names])
-            for split, names in self._listing.files.items()
-        }
+        self._labels = {split: torch.tensor(labels) for split, labels in self._listing.labels.items()}
         self.checksum = self._listing.checksum
+        self.skipped: Mapping[str, Mapping[str, Any]] = {
+            why: each._asdict() for why, each in self._listing.skipped.items()
+        }
         self.sizes: Mapping[str, int] = {
             split: len(names) * (spec.crops if split == "train" else 1) for split, names in self._listing.files.items()
         }
@@ -66,7 +70,11 @@ class FolderImages:
         crops = self._crops(files, visits) if split == "train" else [centre_crop] * len(indices)
 
         def read(place: int) -> UInt8[Tensor, "c h w"]:
-            image = crops[place](open_image(self._root / names[int(files[place])]), self.spec.size)
+            path = self._root / names[int(files[place])]
+            image = open_image(path)
+            if max(image.size) * (self.spec.size / ZOOM) ** 2 > STRETCHED * min(image.size):
+                raise unreadable(path, f"too long for crops of {self.spec.size}: {image.width} x {image.height}")
+            image = crops[place](image, self.spec.size)
             return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
         with ThreadPoolExecutor() as pool:  # pillow decodes and resizes outside the interpreter's lock
@@ -77,20 +85,6 @@ class FolderImages:
         noise = Noise(self.spec.seed, "crops of a folder")
         words = noise.bits(files[:, None], visits[:, None], torch.arange(CHOICES)).tolist()  # b choices
         return [partial(random_crop, words=drawn) for drawn in words]
-
-
-def open_image(path: Path) -> Image.Image:
-    """Opens an image in colour.
-
-    Raises: RunError if it cannot be read.
-    """
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except Exception as error:  # decoders raise anything
-        raise RunError(
-            f"image-folder: cannot read {path} ({in_one_line(error)}); replace it by a valid image"
-        ) from error
 
 
 def centre_crop(image: Image.Image, size: int) -> Image.Image:

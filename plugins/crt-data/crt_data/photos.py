@@ -6,20 +6,21 @@ Axes: b batch, c colour channels, h height, w width.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import skimage
 import torch
 from jaxtyping import Int, UInt8
-from skimage.io import imread
 from torch import Tensor
 from torch.nn import functional
 
+from crt_data.decoding import open_image
 from crt_data.specs import Photos
-from crtcore.errors import RunError
+from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import Batch
 from crtcore.splits import check
 
@@ -85,7 +86,7 @@ class PhotoCrops:
 def pictures(split: str) -> Iterator[UInt8[Tensor, "c h w"]]:
     """Yields the photographs of a split, then its faces.
 
-    Raises: RunError if scikit-image lacks a file; nothing is downloaded.
+    Raises: RunError if scikit-image lacks a file, or a photograph cannot be read; nothing is downloaded.
     """
     folder = Path(skimage.__file__).parent / "data"
     for name in (*PHOTOGRAPHS[split], "lfw_subset.npy"):
@@ -95,10 +96,17 @@ def pictures(split: str) -> Iterator[UInt8[Tensor, "c h w"]]:
                 "install a scikit-image whose wheel has it, such as 0.26.0"
             )
     for name in PHOTOGRAPHS[split]:
-        raw = torch.from_numpy(imread(folder / name))
-        yield raw.permute(2, 0, 1) if raw.ndim == 3 else raw.expand(3, -1, -1)
-    faces = torch.from_numpy(np.load(folder / "lfw_subset.npy")[FACES[split]])
+        yield torch.from_numpy(np.array(open_image(folder / name, "photos"))).permute(2, 0, 1)
+    faces = torch.from_numpy(_read(folder / "lfw_subset.npy", np.load)[FACES[split]])
     yield from (faces * 255).round().byte()[:, None].expand(-1, 3, -1, -1)
+
+
+def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
+    try:
+        return reader(path)
+    except Exception as error:  # readers of images list nothing that they raise about damaged files
+        got = f"a damaged one ({in_one_line(error)[:120]}); install scikit-image again"
+        raise RunError(f"photos: {path}: expected a file of scikit-image, got {got}") from error
 
 
 def crops(photograph: UInt8[Tensor, "c h w"], size: int, step: int) -> Iterator[UInt8[Tensor, "c {size} {size}"]]:

@@ -33,10 +33,18 @@ class Photos(DatasetSpec):
 class ImageFolder(DatasetSpec):
     """Images in a folder with a sub-folder for each class, as in ImageNet: colour, 256 levels.
 
+    As with torchvision's ImageFolder, folders inside a class belong to it, links are followed, classes and files are
+    sorted by name, and a class without images is refused. Hidden files and folders, those that systems leave beside a
+    user's (`__MACOSX`, `@eaDir`, `Thumbs.db`), files without an image's suffix, and whatever is in no class are left
+    out; a run reports and records how many. A file is read as a viewer shows it: 16 bits of grey become 8, transparent
+    parts are white, orientation tags are heeded, and the first of several images is read; colour profiles are not
+    applied. What cannot be read is an error with the file's name.
+
     If the folder has `train` and `val`, `val` is the test split and 1 % of `train`, by a hash of the name, is for
     validation; otherwise 5 % are for each. Held-out images are cropped at the centre, training images at random, and
     half of these are mirrored. Files are listed when the dataset is built, and opened when samples are taken.
-    Source: LlamaGen, dataset/augmentation.py; guided-diffusion, image_datasets.py (centre crop).
+    Source: torchvision, datasets/folder.py; LlamaGen, dataset/augmentation.py; guided-diffusion, image_datasets.py
+    (centre crop).
     """
 
     implementation: ClassVar[str] = "crt_data.image_folder:FolderImages"

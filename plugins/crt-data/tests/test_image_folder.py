@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import io
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -183,13 +185,14 @@ def test_the_checksum_shows_another_file_and_another_length(halves: Path) -> Non
 
 def test_nothing_is_opened_before_it_is_taken(halves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    untouched = builtins.open
+    untouched = io.open
 
-    def watched(path: Any, *rest: Any) -> Any:
+    def watched(path: Any, *rest: Any, **options: Any) -> Any:
         seen.append(str(path))
-        return untouched(path, *rest)
+        return untouched(path, *rest, **options)
 
     monkeypatch.setattr(builtins, "open", watched)
+    monkeypatch.setattr(io, "open", watched)
 
     dataset = ImageFolder(folder=str(halves), size=8).build()
     before = list(seen)
@@ -201,11 +204,23 @@ def test_nothing_is_opened_before_it_is_taken(halves: Path, monkeypatch: pytest.
 
 def test_grey_and_transparent_images_have_three_channels(halves: Path) -> None:
     Image.new("L", (9, 9), 100).save(halves / "val" / "ape" / "0000.png")
-    Image.new("RGBA", (9, 9), (1, 2, 3, 4)).save(halves / "val" / "ape" / "0001.png")
+    Image.new("RGBA", (9, 9), (1, 2, 3, 51)).save(halves / "val" / "ape" / "0001.png")
 
     data = ImageFolder(folder=str(halves), size=8).build().take("test", torch.tensor([0, 1])).data
 
-    assert ((data + 1) * 127.5).round()[:, :, 0, 0].tolist() == [[100, 100, 100], [1, 2, 3]]
+    white = 255 * 204 / 255  # four fifths of it show through
+    levels = ((data + 1) * 127.5).round()[:, :, 0, 0].tolist()
+    assert levels == [[100, 100, 100], [round(white + level / 5) for level in (1, 2, 3)]]
+
+
+def test_an_image_that_is_too_long_for_its_crops_is_named(halves: Path) -> None:
+    """As tall as a crop it would be 4,096 by 12,288,000 pixels."""
+    Image.new("1", (3000, 1)).save(halves / "val" / "ape" / "0000.png")
+    narrow, wide = (ImageFolder(folder=str(halves), size=size).build() for size in (8, 4096))
+
+    assert narrow.take("test", torch.tensor([0])).data.shape == (1, 3, 8, 8)
+    with pytest.raises(RunError, match=r"cannot read .*0000\.png \(too long for crops of 4096: 3000 x 1\)"):
+        wide.take("test", torch.tensor([0]))
 
 
 @pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n" + bytes(40)])
@@ -277,6 +292,113 @@ def test_too_few_images_for_a_split_are_refused(tmp_path: Path) -> None:
     paint_many(tmp_path, ("ape",), 2)
 
     assert "expected images for every split, got none for" in refusal(tmp_path)
+
+
+def test_images_in_folders_of_a_class_belong_to_it(halves: Path) -> None:
+    before = names_of(halves)["test"]
+    paint(halves / "val" / "bee" / "2019" / "May" / "1.png", 9, 9)
+    paint(halves / "val" / "ape" / "bee" / "1.PNG", 9, 9)
+    paint(halves / "val" / "ape" / "x.png" / "1.png", 9, 9)
+
+    dataset = ImageFolder(folder=str(halves), size=8).build()
+
+    after = names_of(halves)["test"]
+    added = ("val/ape/bee/1.PNG", "val/ape/x.png/1.png", "val/bee/2019/May/1.png")
+    assert after == tuple(sorted(before + added))
+    class_ids = dataset.take("test", torch.arange(len(after))).class_ids
+    assert class_ids is not None
+    assert class_ids.tolist() == [0] * 5 + [1] * 4
+    assert dataset.skipped == {}
+
+
+@pytest.mark.parametrize("name", ["x.tif", "x.TIFF", "x.ppm", "x.pgm", "x.bmp", "x.webp", "x.jpg", "x.JPEG"])
+def test_files_with_suffixes_of_images_are_read(halves: Path, name: str) -> None:
+    image = Image.new("L" if name.endswith("pgm") else "RGB", (9, 9))
+    image.save(halves / "val" / "ape" / name)
+
+    assert f"val/ape/{name}" in names_of(halves)["test"]
+    data = ImageFolder(folder=str(halves), size=8).build().take("test", torch.arange(7)).data
+    assert (data[3] == -1).all()
+
+
+def test_what_systems_leave_is_no_image_and_no_class(halves: Path) -> None:
+    before = ImageFolder(folder=str(halves), size=8).build()
+    for name in ("._0001.png", ".0002.thumb.jpg", ".thumbs/1.png", "@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "Thumbs.db"):
+        paint(halves / "val" / "ape" / f"{name}.png", 9, 9)
+        (halves / "val" / "ape" / f"{name}.png").rename(halves / "val" / "ape" / name)
+    paint(halves / "train" / "__MACOSX" / "ape" / "1.png", 9, 9)
+    paint(halves / "train" / ".ipynb_checkpoints" / "1.png", 9, 9)
+    (halves / ".DS_Store").touch()
+
+    after = ImageFolder(folder=str(halves), size=8).build()
+
+    assert after.checksum == before.checksum
+    assert (after.sizes, after.classes) == (before.sizes, 2)
+    assert after.skipped == {"hidden or of a system": {"number": 8, "first": ".DS_Store"}}
+
+
+def test_everything_that_is_left_out_is_counted(halves: Path) -> None:
+    for name in ("notes.txt", "val/ape/a.gif", "val/bee/deep/b.csv", "val/bee/c", "train/1.png", "val/2.png"):
+        (halves / name).parent.mkdir(exist_ok=True)
+        (halves / name).touch()
+    paint(halves / "test" / "ape" / "1.png", 9, 9)
+
+    assert ImageFolder(folder=str(halves), size=8).build().skipped == {
+        "beside train and val": {"number": 2, "first": "notes.txt"},
+        "in no class": {"number": 2, "first": "train/1.png"},
+        "not an image by its suffix": {"number": 3, "first": "val/ape/a.gif"},
+    }
+
+
+def test_a_class_with_nothing_but_hidden_images_is_refused(tmp_path: Path) -> None:
+    paint_many(tmp_path, ("ape",), 60)
+    paint(tmp_path / "bee" / "._1.png", 9, 9)
+
+    assert "got none (left out so far: 1 hidden or of a system)" in refusal(tmp_path)
+
+
+def test_a_link_to_nothing_is_refused(halves: Path) -> None:
+    (halves / "val" / "ape" / "x.png").symlink_to(halves / "gone.png")
+
+    assert f"{halves / 'val' / 'ape' / 'x.png'}: expected an image, got a link to nothing; remove it" in refusal(halves)
+
+
+def test_what_is_no_regular_file_is_refused(halves: Path) -> None:
+    os.mkfifo(halves / "val" / "ape" / "x.png")
+
+    assert "x.png: expected an image, got something else; remove it" in refusal(halves)
+
+
+def test_links_to_images_and_folders_are_followed(halves: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    paint(elsewhere / "1.png", 9, 9)
+    (halves / "val" / "ape" / "x.png").symlink_to(elsewhere / "1.png")
+    (halves / "val" / "ape" / "more").symlink_to(elsewhere)
+
+    assert {"val/ape/x.png", "val/ape/more/1.png"} <= set(names_of(halves)["test"])
+
+
+@pytest.mark.parametrize("target", ["train/ape", "train", "..", "both"])
+def test_links_that_lead_back_are_refused(halves: Path, target: str) -> None:
+    (halves / "train" / "bee" / "to").symlink_to(halves / ("train/ape" if target == "both" else target))
+    (halves / "train" / "ape" / "back").symlink_to(halves / ("train/bee" if target == "both" else target))
+
+    assert "expected no link to a folder above, got one; remove it" in refusal(halves)
+
+
+def test_a_link_to_itself_is_refused(halves: Path) -> None:
+    (halves / "val" / "ape" / "x.png").symlink_to(halves / "val" / "ape" / "x.png")
+
+    assert f"{halves / 'val' / 'ape' / 'x.png'}: expected something that can be read, got Too many" in refusal(halves)
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(halves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(os, "scandir", closed)
+
+    assert f"{halves}: expected something that can be read, got Permission denied" in refusal(halves)
 
 
 def test_without_pillow_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

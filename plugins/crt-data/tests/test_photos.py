@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from skimage import data
 from torch import Tensor
 
@@ -111,7 +112,7 @@ def test_the_checksum_is_of_the_photographs_and_not_of_the_crops() -> None:
 
 def test_the_checksum_shows_another_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
     before = Photos(size=64, step=64).build().checksum
-    monkeypatch.setattr(photos, "imread", lambda _: data.coffee())
+    monkeypatch.setattr(photos, "open_image", lambda *_: Image.fromarray(data.coffee()))
 
     assert Photos(size=64, step=64).build().checksum != before
 
@@ -120,6 +121,16 @@ def test_a_scikit_image_without_a_photograph_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr(photos.skimage, "__file__", str(tmp_path / "__init__.py"))
 
     with pytest.raises(RunError, match=r"photos: expected astronaut\.png in .*, got no such file; install"):
+        Photos().build()
+
+
+def test_a_photograph_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in (*PHOTOGRAPHS["train"], "lfw_subset.npy"):
+        (tmp_path / "data" / name).write_bytes(b"no image")
+    monkeypatch.setattr(photos.skimage, "__file__", str(tmp_path / "__init__.py"))
+
+    with pytest.raises(RunError, match=r"photos: cannot read .*astronaut\.png \(UnidentifiedImageError"):
         Photos().build()
 
 

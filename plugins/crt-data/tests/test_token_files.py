@@ -57,7 +57,9 @@ def test_a_missing_file_is_an_error(tmp_path: Path, gone: str) -> None:
     lay(tmp_path, [0] * 8, [0] * 8)
     (tmp_path / gone).unlink()
 
-    with pytest.raises(RunError, match=rf"{gone}: expected a file, got none; name a folder with train\.bin"):
+    with pytest.raises(
+        RunError, match=rf"{gone}: expected 16-bit tokens, as nanoGPT's .* got no such file; put it there"
+    ):
         TokenFiles(folder=str(tmp_path), length=2).build()
 
 
@@ -66,7 +68,7 @@ def test_a_missing_file_is_an_error(tmp_path: Path, gone: str) -> None:
     [
         (b"\0" * 9, b"\0" * 8, r"train\.bin: expected 16 bits a token, got 9 bytes, an odd number"),
         (b"\0" * 2, b"\0" * 8, r"train\.bin: expected at least 2 tokens, got 1"),
-        (b"", b"\0" * 8, r"train\.bin: expected at least 2 tokens, got 0"),
+        (b"", b"\0" * 8, r"train\.bin: expected 16-bit tokens, .* got an empty one; fetch the file again"),
         (b"\0" * 8, b"\0" * 6, r"val\.bin: expected at least two windows of 2 tokens, got 1"),
     ],
 )
@@ -76,6 +78,37 @@ def test_a_file_that_cannot_be_cut_is_refused(tmp_path: Path, train: bytes, val:
 
     with pytest.raises(RunError, match=message):
         TokenFiles(folder=str(tmp_path), length=2).build()
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        (b"<!DOCTYPE html>\n<html>" * 100, "a web page, as a failed download leaves; fetch the file again"),
+        (b"version https://git-lfs.github.com/spec/v1\n" * 100, "a pointer of Git LFS; run `git lfs pull`"),
+        ("naïve text".encode() * 100, r"text \('naïve text"),
+        (b"\x93NUMPY" + bytes(range(256)) * 8, "an .npy file; write it again"),
+        (b"\x1f\x8b\x08" + bytes(range(255)) * 8 + b"\0", "a gzip archive; write it again"),
+        (np.arange(1, 2000, dtype="<u4").tobytes(), "32 bits or more a token; write it again"),
+        (np.arange(1, 2000, dtype="<i8").tobytes(), "32 bits or more a token; write it again"),
+        ((np.arange(2000, dtype="<u4") * 64).tobytes(), "32 bits or more a token; write it again"),
+    ],
+    ids=["page", "pointer", "text", "npy", "gzip", "32 bits", "64 bits", "a large vocabulary"],
+)
+def test_files_of_another_format_are_refused(tmp_path: Path, content: bytes, got: str) -> None:
+    lay(tmp_path, [0] * 8, [0] * 8)
+    (tmp_path / "val.bin").write_bytes(content)
+
+    with pytest.raises(RunError, match=rf"val\.bin: expected 16.*, got {got}"):
+        TokenFiles(folder=str(tmp_path), length=2).build()
+
+
+@pytest.mark.parametrize("tokens", [[0, 1] * 1000, [3, 0, 70, 9] * 500, [0] * 2000], ids=["bits", "plain", "zeros"])
+def test_small_tokens_are_no_other_format(tmp_path: Path, tokens: list[int]) -> None:
+    lay(tmp_path, tokens, tokens)
+
+    dataset = TokenFiles(folder=str(tmp_path), length=4).build()
+
+    assert dataset.take("train", torch.tensor([0])).data.tolist() == [tokens[:4]]
 
 
 @pytest.mark.parametrize("place", [0, 7])

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from crt_fidelity.specs import Number
-from crt_run.streams import Kept, Moments
+from crt_run.streams import Arrivals, Kept, Moments
 from crtcore.noise import Noise
 
 Layers: TypeAlias = Mapping[str, Float[Tensor, "b _"]]
@@ -35,12 +35,14 @@ class Images:
         rows = torch.arange(size)
         if size > KEPT:
             rows = Noise(0, "images whose features are kept").order(size)[:KEPT].sort().values
+        self.come = Arrivals(size)
         self.moments = Moments()
         self.kept: dict[Number, Kept] = {number: Kept(rows) for number in layers if number in ("kid", "prc")}
         self.score = InceptionScore(size)
 
     def update(self, rows: Int[Tensor, " b"], features: Layers) -> None:
         """Takes the features of the images `rows`."""
+        self.come.update(rows)
         if "fid" in self.layers:
             self.moments.update(features[self.layers["fid"]])
         for number, kept in self.kept.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from torch_fidelity import FeatureExtractorBase
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from crt_fidelity.specs import PUBLISHED
+from crt_nn.tensor_files import read
 from crtcore.errors import RunError
 
 NAME = "inception-v3-compat"
@@ -27,19 +27,16 @@ def inception(file: str, layers: list[str]) -> FeatureExtractorBase:
     Cost: up to 0.7 s an image on one busy core.
     """
     path = Path(file)
-    if not path.is_file():
-        raise RunError(f"fidelity: weights: expected a file, got none at {file!r}; download it from {PUBLISHED}")
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    name = NAME if digest == DIGEST else f"{NAME} with weights {digest[:8]}"
     try:
-        tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        tensors = read(path, "fidelity: weights")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        name = NAME if digest == DIGEST else f"{NAME} with weights {digest[:8]}"
         again = io.BytesIO()  # torch-fidelity loads with `weights_only=False`, which could run code of the file
         torch.save(tensors, again)
         again.seek(0)
         return FeatureExtractorInceptionV3(name, layers, feature_extractor_weights_path=again)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, TypeError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunError(
-            f"fidelity: weights: expected those of Inception in {file!r}, got {first}; download them from {PUBLISHED}"
-        ) from error
+    except RunError as error:
+        raise RunError(f"{error}; the published file is {PUBLISHED}") from error
+    except RuntimeError as error:  # of torch's `load_state_dict`
+        got = f"others ({' '.join(str(error).split())[:120]}); download them from {PUBLISHED}"
+        raise RunError(f"fidelity: weights: {path}: expected those of Inception, got {got}") from error

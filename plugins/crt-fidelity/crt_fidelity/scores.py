@@ -6,14 +6,16 @@ Axes: b batch, c images of a reference, d features.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
-from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kernel_poly, kid_features_to_metric, mmd2
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
 from crt_fidelity.images import SPLITS, Images
@@ -22,6 +24,7 @@ from crt_fidelity.moments import Statistics, statistics, stored
 from crt_fidelity.pixels import eight_bit
 from crt_fidelity.random_convolutions import NAME, RandomConvolutions
 from crt_fidelity.specs import LEAST, SETS, Fidelity, Number, name_of
+from crt_run.statistics import squared_distance
 from crt_run.streams import numbered
 from crtcore.kinds import Evidence, Measurement, Train
 
@@ -53,8 +56,10 @@ class FidelityScores:
     the Inception score, so that distances to two references also differ by the bias of their sizes. Kernel distance,
     precision and recall need features of single images: those of at most 10,000 of each set are kept, chosen by noise.
     The unit holds the extractor's layer, the size of the reference and the subsets of a kernel distance, with half of
-    the smaller set or 1,000 images. Perfect reconstructions are at distance 0 from the held-out images. torch-fidelity
-    gives no intervals.
+    the smaller set or 1,000 images. A kernel distance to held-out images compares none with its own reconstruction, nor
+    with the draw of its class, so that it has no bias there either and may be negative. Where rounding makes a Fréchet
+    distance negative, it is 0. Perfect reconstructions are at distance 0 from the held-out images. torch-fidelity gives
+    no intervals.
     """
 
     def __init__(self, spec: Fidelity) -> None:
@@ -86,14 +91,16 @@ class FidelityScores:
                 self._take("train", rows, train.data(rows))
 
     def update(self, batch: Evidence) -> None:
-        """Raises: ValueError if some are not finite images of one or three channels."""
+        """Raises: ValueError if some are not finite images of one or three channels, or their features not finite."""
         self._take("reconstruction", batch.rows, batch.reconstructed)
         self._take("generation", batch.rows, batch.generated)
         if "held-out" in self.images:
             self._take("held-out", batch.rows, batch.real)
 
     def compute(self) -> dict[str, Measurement]:
-        """Raises: ValueError if some images have not come, or an .npz file has another number of features."""
+        """Raises: ValueError if some images have not come or came twice, or an .npz file has other features."""
+        for name, each in self.images.items():
+            each.come.check(f"fidelity: {name}: ")
         extractor = name_of(self.spec.extractor)
         numbers = {}
         for what in SCORED:
@@ -107,10 +114,14 @@ class FidelityScores:
         return numbers
 
     def _take(self, what: str, rows: Int[Tensor, " b"], data: Float[Tensor, "b ..."]) -> None:
+        if not len(rows):
+            return
         with torch.inference_mode():
             for some, images in zip(torch.split(rows, BATCH), torch.split(data, BATCH), strict=True):
                 features = self.network(eight_bit(images, what).to(self.device))
                 layers = self.network.convert_features_tuple_to_dict(features)
+                if not all(each.isfinite().all() for each in layers.values()):
+                    raise ValueError(f"fidelity: expected finite features of {what}, got some that are not")
                 self.images[what].update(some, {layer: each.cpu() for layer, each in layers.items()})
 
     def _reference(self, reference: str) -> Reference:
@@ -130,18 +141,42 @@ class FidelityScores:
                 yield "frechet", Measurement(value, f"squared units of {scale}", images.size)
             elif number in ("kid", "prc") and real is not None:
                 features, others = images.kept[number].features, real.kept[number].features
-                compare = kernel if number == "kid" else precision_and_recall
+                paired = real is self.images.get("held-out")
+                compare = partial(kernel, paired=paired) if number == "kid" else precision_and_recall
                 for name, value, unit in compare(features, others):
                     yield name, Measurement(value, unit.format(scale), len(features))
 
 
-def kernel(features: Float[Tensor, "b d"], real: Float[Tensor, "c d"]) -> Iterator[tuple[str, float, str]]:
-    """torch-fidelity's kernel distance, with its name and unit."""
+def kernel(
+    features: Float[Tensor, "b d"], real: Float[Tensor, "c d"], *, paired: bool
+) -> Iterator[tuple[str, float, str]]:
+    """torch-fidelity's kernel distance, with its name and unit; of paired sets without the pairs."""
     size = min(LARGEST, len(real) // 2, len(features) // 2)
+    if paired:
+        value = kernel_without_pairs(features, real, size)
+        yield "kernel", value, f"kernel units of {{}}, {SUBSETS} subsets of {size:,}, own pairs left out"
+        return
     scores = kid_features_to_metric(
         features, real, kid_subsets=SUBSETS, kid_subset_size=size, rng_seed=2020, verbose=False
     )
     yield "kernel", scores[KEY_METRIC_KID_MEAN], f"kernel units of {{}}, {SUBSETS} subsets of {size:,}"
+
+
+def kernel_without_pairs(features: Float[Tensor, "b d"], real: Float[Tensor, "b d"], size: int) -> float:
+    """torch-fidelity's kernel distance of sets whose rows i depend on one another; those are not compared.
+
+    A subset has the same rows of both sets. torch-fidelity's own estimate takes them for independent, which makes that
+    of equal sets negative.
+    Source: Gretton et al. (2012), A kernel two-sample test, lemma 6, the statistic for equally many samples.
+    """
+    one, other = features.double().numpy(), real.double().numpy()
+    draws, values = np.random.RandomState(2020), []
+    for _ in range(SUBSETS):
+        rows = draws.choice(len(one), size, replace=False)
+        x, y = one[rows], other[rows]
+        kernels = kernel_poly(x, x), kernel_poly(x, y), kernel_poly(y, y)
+        values.append(mmd2(*kernels, mmd_est="u-statistic"))
+    return float(np.mean(values))
 
 
 def precision_and_recall(
@@ -154,9 +189,9 @@ def precision_and_recall(
 
 
 def frechet(one: Statistics, other: Statistics) -> float:
-    """Computes torch-fidelity's Fréchet distance.
+    """Computes torch-fidelity's Fréchet distance; where rounding makes it negative, it is 0.
 
-    Raises: ValueError if the numbers of features differ.
+    Raises: ValueError if the numbers of features differ, or a covariance is not valid.
     """
     if one["mu"].shape != other["mu"].shape:
         raise ValueError(
@@ -164,4 +199,5 @@ def frechet(one: Statistics, other: Statistics) -> float:
             f"got {len(one['mu'])} in the reference"
         )
     value: float = fid_statistics_to_metric(one, other, verbose=False)[KEY_METRIC_FID]
-    return value
+    gap = one["mu"] - other["mu"]
+    return squared_distance(value, float(gap @ gap + one["sigma"].trace() + other["sigma"].trace()))

@@ -39,28 +39,36 @@ class Nameable(FeatureExtractorBase):  # type: ignore[misc]
 
 def test_without_the_file_the_error_has_its_address(tmp_path: Path) -> None:
     with pytest.raises(
-        RunError, match=r"fidelity: weights: expected a file, got none at .*w\.pth.; download it from https://"
+        RunError, match=r"fidelity: weights: .*w\.pth: expected a file of tensors, got no such file; .* https://"
     ):
         inception(str(tmp_path / "w.pth"), ["2048"])
 
 
-@pytest.mark.parametrize("content", [{"some.weight": torch.zeros(3)}, torch.zeros(3), None], ids=["other", "one", "no"])
-def test_weights_of_another_network_are_refused(content: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"some.weight": torch.zeros(3)}, r"expected those of Inception, got others \("),
+        (torch.zeros(3), "expected tensors by name, got Tensor; "),
+        (None, "expected a file of tensors, got an empty one; "),
+    ],
+    ids=["other", "one", "no"],
+)
+def test_weights_of_another_network_are_refused(content: object, message: str, tmp_path: Path) -> None:
     if content is None:
         (tmp_path / "w.pth").touch()
     else:
         torch.save(content, tmp_path / "w.pth")
 
-    with pytest.raises(
-        RunError, match=r"fidelity: weights: expected those of Inception in .*; download them from https://"
-    ):
+    with pytest.raises(RunError, match=rf"fidelity: weights: .*w\.pth: {message}.* https://"):
         inception(str(tmp_path / "w.pth"), ["2048"])
 
 
 def test_no_code_of_the_file_runs(tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_bytes(pickle.dumps({"some.weight": Touch(tmp_path / "touched")}, protocol=2))
 
-    with pytest.raises(RunError, match="fidelity: weights: expected those of Inception"):
+    with pytest.raises(
+        RunError, match=r"fidelity: weights: .* expected tensors and plain values, got .*, which needs code to load"
+    ):
         inception(str(tmp_path / "w.pth"), ["2048"])
 
     assert not (tmp_path / "touched").exists()

@@ -18,6 +18,7 @@ from crt_fidelity import Fidelity, scores
 from crt_fidelity import images as kept_images
 from crt_fidelity.pixels import eight_bit
 from crt_fidelity.random_convolutions import LAYER, NAME, RandomConvolutions
+from crt_fidelity.scores import kernel, kernel_without_pairs
 from crt_laws import measured, obeys
 
 from .sets import Bytes, evidence, images
@@ -75,12 +76,99 @@ def test_kernel_precision_and_recall_are_torch_fidelitys(registered: str) -> Non
 
     ours = values(generated=given.generated)
 
-    own = theirs(registered, given.generated, given.real, kid=True, kid_subset_size=20, prc=True)
-    assert ours["generation_kernel_random_convolutions_vs_held_out"] == pytest.approx(
+    own = theirs(registered, given.generated, given.train, kid=True, kid_subset_size=20, prc=True)
+    assert ours["generation_kernel_random_convolutions_vs_train"] == pytest.approx(
         own["kernel_inception_distance_mean"], rel=1e-9
     )
-    assert ours["generation_precision_random_convolutions_vs_held_out"] == own["precision"]
-    assert ours["generation_recall_random_convolutions_vs_held_out"] == own["recall"]
+    assert ours["generation_precision_random_convolutions_vs_train"] == own["precision"]
+    assert ours["generation_recall_random_convolutions_vs_train"] == own["recall"]
+
+
+def test_a_kernel_distance_without_pairs_is_the_mean_over_other_pairs() -> None:
+    """Of three rows in one dimension, whose subsets of three are all of them."""
+    one, other = torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([[1.0], [1.0], [3.0]])
+
+    value = kernel_without_pairs(one, other, 3)
+
+    def cubic(x: Tensor, y: Tensor) -> float:
+        return float((x * y + 1) ** 3)
+
+    pairs = [(i, j) for i in range(3) for j in range(3) if i != j]
+    terms = [cubic(one[i], one[j]) + cubic(other[i], other[j]) - 2 * cubic(one[i], other[j]) for i, j in pairs]
+    assert value == pytest.approx(sum(terms) / 6, rel=1e-12)
+
+
+@pytest.mark.parametrize("paired", [False, True], ids=["independent", "in pairs"])
+def test_the_kernel_distance_to_held_out_images_has_no_bias(paired: bool) -> None:
+    """2,000 trials: the mean is within 6 standard errors of the truth, 0, but for fewer than one in 1e7 false alarms.
+
+    In pairs, the other row is the negative of the first, of the same law.
+    """
+    rows = torch.randn(2000, 2, 12, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    gaps = torch.tensor(
+        [next(kernel(-one if paired else other, one, paired=True))[1] for one, other in rows], dtype=torch.float64
+    )
+
+    assert abs(float(gaps.mean())) < 6 * float(gaps.std()) / 2000**0.5
+
+
+@pytest.mark.parametrize("count", [12, 40, 150])
+def test_perfect_reconstructions_are_at_distance_zero(count: int) -> None:
+    real = images(5, count)
+
+    numbers = measured(SMALL.build(), evidence(real=real, reconstructed=real, generated=images(6, count)))
+
+    kernel_distance = numbers["reconstruction_kernel_random_convolutions_vs_held_out"]
+    assert kernel_distance.value == pytest.approx(0, abs=1e-12)
+    against = f"against {count} held-out images, 100 subsets of {count // 2}, own pairs left out"
+    assert kernel_distance.unit.endswith(against)
+    assert 0 <= numbers["reconstruction_frechet_random_convolutions_vs_held_out"].value < 1e-6
+    for number in ("precision", "recall"):
+        assert numbers[f"reconstruction_{number}_random_convolutions_vs_held_out"].value == 1
+
+
+def test_equal_images_are_at_distance_zero() -> None:
+    """Features without variance, such as those of a tokenizer that has collapsed."""
+    flat = torch.full((60, 1, 8, 8), 0.3)
+
+    numbers = values(real=flat, reconstructed=flat, generated=flat, train=flat)
+
+    for name, value in numbers.items():
+        assert value == pytest.approx(0.0 if "frechet" in name or "kernel" in name else 1.0, abs=1e-9), name
+
+
+def test_rounding_makes_no_distance_negative() -> None:
+    """Where images are fewer than features, torch-fidelity's formula ends up to 1.4e-7 of the variance below 0."""
+    rows = torch.randn(40, 512, generator=torch.Generator().manual_seed(0), dtype=torch.float64).relu().numpy()
+    both = {"mu": rows.mean(0), "sigma": np.cov(rows, rowvar=False)}
+    assert scores.fid_statistics_to_metric(both, both, verbose=False)[scores.KEY_METRIC_FID] < -1e-9
+
+    assert scores.frechet(both, both) == 0
+
+
+def test_a_distance_far_below_zero_is_refused() -> None:
+    one, other = ({"mu": np.zeros(2), "sigma": np.eye(2) * gain} for gain in (-1.0, 0.25))
+
+    with pytest.raises(ValueError, match=r"expected a squared distance of at least 0, got -1\.5"):
+        scores.frechet(one, other)
+
+
+@pytest.mark.parametrize("batches", [[torch.arange(39)], [torch.arange(40), torch.tensor([3])]], ids=["few", "twice"])
+@pytest.mark.parametrize("numbers", [("fid",), ("kid",), ("prc",)])
+def test_images_that_do_not_come_once_are_refused(numbers: tuple[Any, ...], batches: list[Tensor]) -> None:
+    spec = Fidelity(extractor="random-convolutions", numbers=numbers)
+
+    with pytest.raises(ValueError, match=r"fidelity: reconstruction: expected every sample once, got (39|41) of 40"):
+        measured(spec.build(), evidence(), batches)
+
+
+def test_features_that_are_not_finite_are_refused() -> None:
+    metric = SMALL.build()
+    metric.network.kernel2.fill_(torch.inf)
+
+    with pytest.raises(ValueError, match="fidelity: expected finite features of train, got some that are not"):
+        measured(metric, evidence())
 
 
 def test_every_number_names_extractor_reference_and_images() -> None:

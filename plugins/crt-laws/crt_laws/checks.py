@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from crt_laws.kit import Check
+from crtcore.errors import RunError, in_one_line
 
 ROOM = 1e-9
 """Relative tolerance, and absolute for numbers about 1: some 1e6 roundings of float64."""
@@ -42,6 +45,17 @@ def near(value: Tensor, expected: Tensor, name: str, tolerance: float = ROOM) ->
     except AssertionError as error:
         return Check(False, f"{name}: {' '.join(str(error).split())}")
     return Check(True, f"{name}: equal up to rounding")
+
+
+def refused(call: Callable[[], object], what: str) -> Check:
+    """Checks that a call raises a ValueError or a RunError, as components do for what they are not made for."""
+    try:
+        call()
+    except (ValueError, RunError) as error:
+        return Check(True, f"{what}: {in_one_line(error)}")
+    except Exception as error:
+        return Check(False, f"{what}: expected a ValueError or RunError, got {in_one_line(error)}")
+    return Check(False, f"{what} passed")
 
 
 def _short(value: object) -> str:

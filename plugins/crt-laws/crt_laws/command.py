@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from crt_run.cli.console import needs
-from crtcore.cli.console import as_json, reports_errors, warn
-from crtcore.registry import discover
+from crtcore.cli.console import as_json, installed, reports_errors
 
 
 @click.command()
@@ -20,6 +19,5 @@ def laws(name: str | None, law: str | None, explain: bool, as_json: bool) -> int
     needs("testing", "torch", "hypothesis")
     from crt_laws import trial
 
-    registry = discover()
-    warn(registry)
+    registry = installed()
     return (trial.explain if explain else trial.trial)(registry, name, law, as_json=as_json)

@@ -40,8 +40,9 @@ def attempt(spec: Spec, name: str, examples: int = EXAMPLES) -> Attempt:
 def obeys(spec: Spec, departs: Mapping[str, str] | None = None) -> Callable[..., None]:
     """A test function with one visible case for each law of the spec's kind.
 
-    A law that does not apply is a skipped case, with the reason. `departs` maps a law's name to the reason why the
-    component cannot keep it: an expected failure, and a failure if the law holds or does not apply.
+    A law that does not apply is a skipped case, with the reason; it fails if no other law applies either. `departs`
+    maps a law's name to the reason why the component cannot keep it: an expected failure, and a failure if the law
+    holds or does not apply.
     """
     import pytest
 
@@ -59,6 +60,8 @@ def obeys(spec: Spec, departs: Mapping[str, str] | None = None) -> Callable[...,
         except NotApplicable as reason:
             if departure:
                 pytest.fail(f"not applicable: {reason} (remove the departure)")
+            if all(each.not_applicable(bench.subject_of(each, spec)) for each in bench.laws):
+                pytest.fail(f"nothing is checked: no law applies to {spec!r}")
             pytest.skip(f"not applicable: {reason}")
         except Unchecked:
             raise

@@ -119,9 +119,11 @@ class Law:
                 if not holds:
                     raise Broken(self, observed, drawn)
                 checks += 1
-        except (Broken, HypothesisException):
+        except (Broken, HypothesisException, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:  # also one that would end or skip the test
+            if type(error).__module__.partition(".")[0] == "hypothesis":
+                raise
             raise Broken(self, in_one_line(error), drawn) from error
         return checks
 
@@ -166,8 +168,16 @@ class Bench:
     offenders: tuple[Offender, ...] = ()
 
     def subject_of(self, law: Law, spec: Spec) -> object:
-        """What `law` takes of `spec`: the built component, or the spec itself."""
-        return spec if law.kind == OF_SPECS else self.subject(spec)
+        """What `law` takes of `spec`: the built component, or the spec itself.
+
+        Raises: what building it raises; RuntimeError in place of what would end or skip the test, such as SystemExit.
+        """
+        try:
+            return spec if law.kind == OF_SPECS else self.subject(spec)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise RuntimeError(f"building it raised {in_one_line(error)}") from error
 
 
 def laws_in(names: Mapping[str, object]) -> tuple[Law, ...]:

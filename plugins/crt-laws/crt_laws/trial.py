@@ -18,6 +18,7 @@ from crt_run.cli.describe import named
 from crtcore.cli.console import answer, say
 from crtcore.errors import in_one_line, nearest
 from crtcore.hooks import Component
+from crtcore.loading import Failed, call
 from crtcore.registry import NotInstalled, Registry
 from crtcore.spec import Spec
 
@@ -65,27 +66,37 @@ def trial(
 ) -> int:
     """Tests the laws on each example of each component, and prints a row for each law.
 
-    Returns 1 if a law fails or made no check, if a departure holds or does not apply, or if it is from an unknown law.
+    Returns 1 if a law fails or made no check, if a departure holds or does not apply, or if it is from an unknown law;
+    if nothing was checked of a component, or nothing at all; and if all were asked for and a plugin is broken.
     """
     rows = []
     for case in cases(registry, name, law):
-        rows.append(case.row(**_outcome(case, examples)))
+        rows.append(case.row(**_ended(case, examples)))
         if not as_json:
             say(f"{case.component.kind}/{case.component.name}: {case.law.name}: {rows[-1]['outcome']}")
     if law is None:
-        rows += _unknown_departures(list(registry) if name is None else named(registry, name))
+        chosen = list(registry) if name is None else named(registry, name)
+        rows += [*_unknown_departures(chosen), *_unchecked(chosen, rows)]
     if as_json:
         answer({"laws": rows})
     else:
         _show(rows)
-    return int(any(row["outcome"] in BROKEN for row in rows))
+    if nothing := all(row["outcome"] == "not applicable" for row in rows):
+        say("no law was tested; expected at least one that applies")
+    if unloaded := name is None and bool(registry.broken):
+        say("not every plugin could be tested: " + "; ".join(registry.broken))
+    return int(nothing or unloaded or any(row["outcome"] in BROKEN for row in rows))
 
 
 def explain(registry: Registry, name: str | None, law: str | None = None, *, as_json: bool) -> int:
     """Prints what each law demands, and whether it applies to the component; 0."""
     rows = []
     for case in cases(registry, name, law):
-        reasons = _reasons(case)
+        try:
+            reasons = call(case.plugin, _reasons, case, limited=False)
+        except Failed as failed:
+            say(f"{case.component.kind}/{case.component.name}: not built: {failed}")
+            reasons = [None]
         applies = not all(reasons)
         rows.append(case.row(demands=case.law.statement, applies=applies, reason=_distinct(reasons)))
     if as_json:
@@ -111,6 +122,15 @@ def _reasons(case: Case) -> list[str | None]:
             say(f"{case.component.kind}/{case.component.name}: {_brief(spec)}: not built: {in_one_line(error)}")
             reasons.append(None)
     return reasons
+
+
+def _ended(case: Case, examples: int) -> dict[str, Any]:
+    """The outcome, also of a component that raises what only Python itself should, such as SystemExit."""
+    try:
+        outcome: dict[str, Any] = call(case.plugin, _outcome, case, examples, limited=False)
+    except Failed as failed:
+        return {"tried": 0, "checks": 0, "outcome": "fails", "reason": f"{failed}; reproduce: {case.line()}"}
+    return outcome
 
 
 def _outcome(case: Case, examples: int) -> dict[str, Any]:
@@ -165,6 +185,21 @@ def _unknown_departures(chosen: list[tuple[str, Component]]) -> Iterator[dict[st
                 about = {"plugin": plugin, "kind": component.kind, "component": component.name, "law": name}
                 reason = f"no law of a {component.kind} is called {name!r}"
                 yield {**about, "tried": 0, "checks": 0, "outcome": "fails", "reason": reason}
+
+
+def _unchecked(chosen: list[tuple[str, Component]], rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A failing row for each component to which no law applies."""
+    tested = {(row["kind"], row["component"]) for row in rows if row["outcome"] != "not applicable"}
+    for plugin, component in chosen:
+        if (component.kind, component.name) not in tested:
+            about = {"plugin": plugin, "kind": component.kind, "component": component.name, "law": "any"}
+            yield {
+                **about,
+                "tried": 0,
+                "checks": 0,
+                "outcome": "fails",
+                "reason": "nothing was checked: no law applies",
+            }
 
 
 def _brief(spec: Spec) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -53,8 +53,8 @@ def planted(spec: type[Spec], departs: Mapping[str, str] = MappingProxyType({}))
 def crt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """`crt laws ...` where these components are what is installed."""
 
-    def run(*components: Component, words: tuple[str, ...] = ("--json",)) -> Result:
-        monkeypatch.setattr(command, "discover", lambda: Registry.of(("here", one) for one in components))
+    def run(*components: Component, words: tuple[str, ...] = ("--json",), broken: tuple[str, ...] = ()) -> Result:
+        monkeypatch.setattr(command, "installed", lambda: Registry.of((("here", one) for one in components), broken))
         return CliRunner().invoke(main, ["laws", *words])
 
     return run
@@ -222,6 +222,88 @@ def test_a_person_reads_outcome_and_reason_of_every_law(crt: Callable[..., Resul
     assert result.stdout.count("no [/library] here") == laws
     assert f"{laws + 2} laws: {laws} fails, 1 holds, 1 not applicable" in result.stdout
     assert f"bottleneck/planted: {FINITE}: fails" in result.stderr
+
+
+@attrs.frozen(kw_only=True)
+class Ending(BottleneckSpec):
+    """Ends or skips whatever builds it."""
+
+    raised: ClassVar[type[BaseException]]
+
+    def build(self) -> Any:
+        raise self.raised
+
+
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt, GeneratorExit, BaseException, pytest.skip.Exception])
+def test_a_component_that_ends_the_process_that_builds_it_fails(
+    monkeypatch: pytest.MonkeyPatch, crt: Callable[..., Result], raised: type[BaseException]
+) -> None:
+    monkeypatch.setattr(Ending, "raised", raised, raising=False)
+
+    by_law = rows(crt(planted(Ending)), 1)
+
+    assert {row["outcome"] for name, row in by_law.items() if name != IMPLEMENTATION} == {"fails"}
+    assert raised.__name__ in by_law[FINITE]["reason"]
+    assert crt(planted(Ending), words=("--explain", "--json")).exit_code == 0
+
+
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt, GeneratorExit, BaseException, pytest.skip.Exception])
+def test_a_component_that_ends_the_process_that_calls_it_fails(
+    monkeypatch: pytest.MonkeyPatch, crt: Callable[..., Result], raised: type[BaseException]
+) -> None:
+    def end(_: object, number: int) -> Checks:
+        """It ends."""
+        raise raised
+        yield
+
+    bench = Bench("bottleneck", bottleneck.subject, (law("bottleneck", number=st.integers(0, 9))(end),))
+    monkeypatch.setattr(trial, "benches", lambda: {"bottleneck": bench})
+
+    by_law = rows(crt(planted(FSQ)), 1)
+
+    assert by_law["end"]["outcome"] == "fails"
+    assert raised.__name__ in by_law["end"]["reason"]
+
+
+def test_no_component_at_all_fails(crt: Callable[..., Result]) -> None:
+    result = crt()
+
+    assert not rows(result, 1)
+    assert "no law was tested" in result.stderr
+
+
+def test_a_component_to_which_no_law_applies_fails(monkeypatch: pytest.MonkeyPatch, crt: Callable[..., Result]) -> None:
+    with_law(monkeypatch, least=0, where=Where(lambda _: False, "never"))
+
+    by_law = rows(crt(planted(FSQ)), 1)
+
+    assert (by_law["any"]["outcome"], by_law["any"]["reason"]) == ("fails", "nothing was checked: no law applies")
+    assert "no law was tested" in crt(planted(FSQ), words=("planted", "--law", "any-will-do")).stderr
+
+
+def test_a_kind_without_laws_fails(monkeypatch: pytest.MonkeyPatch, crt: Callable[..., Result]) -> None:
+    monkeypatch.setattr(trial, "benches", lambda: {"bottleneck": Bench("bottleneck", bottleneck.subject)})
+
+    assert rows(crt(planted(FSQ)), 1)["any"]["outcome"] == "fails"
+
+
+def test_a_law_that_applies_to_no_chosen_component_fails(crt: Callable[..., Result]) -> None:
+    result = crt(planted(FSQ), words=("planted", "--law", min(CONTINUOUS), "--json"))
+
+    assert rows(result, 1)[min(CONTINUOUS)]["outcome"] == "not applicable"
+    assert "no law was tested" in result.stderr
+
+
+def test_a_plugin_that_cannot_be_loaded_fails_unless_one_component_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, crt: Callable[..., Result]
+) -> None:
+    with_law(monkeypatch, least=0)
+
+    result = crt(planted(FSQ), broken=("plugin 'x' of x 0.1 could not be loaded (KeyError: 3)",))
+
+    rows(result, 1)
+    assert "not every plugin could be tested: plugin 'x' of x 0.1 could not be loaded (KeyError: 3)" in result.stderr
+    rows(crt(planted(FSQ), words=("planted", "--json"), broken=("plugin 'x' could not be loaded",)), 0)
 
 
 def test_a_name_that_is_not_installed_is_refused_with_the_nearest(crt: Callable[..., Result]) -> None:

@@ -11,7 +11,7 @@ from crt_basics.bottlenecks.specs import FSQ
 from crt_laws import Broken, Law, Unchecked, attempt, benches, law, obeys
 from crt_laws.laws import bottleneck
 from crt_laws.laws.bottleneck_offenders import after
-from crtcore.kinds import BottleneckSpec
+from crtcore.kinds import BottleneckSpec, ExecutorSpec
 
 FINITE = bottleneck.rate_and_loss_are_finite
 CONTINUOUS = bottleneck.rate_covers_the_mutual_information
@@ -70,6 +70,34 @@ def test_a_departure_from_a_law_that_does_not_apply_fails() -> None:
 def test_a_departure_from_a_law_that_does_not_exist_is_refused() -> None:
     with pytest.raises(AssertionError, match="no law of a bottleneck is called"):
         obeys(FSQ(levels=(3,)), {"no-such-law": "why not"})
+
+
+@attrs.frozen(kw_only=True)
+class Alone(ExecutorSpec):
+    """Of a kind without laws of its own, and without an implementation."""
+
+    def build(self) -> Any:
+        raise NotImplementedError
+
+
+def test_a_spec_to_which_no_law_applies_fails() -> None:
+    (law,) = benches()["executor"].laws
+
+    with pytest.raises(pytest.fail.Exception, match=r"nothing is checked: no law applies to Alone\(\)"):
+        obeys(Alone())(law)
+
+
+@attrs.frozen(kw_only=True)
+class Skips(BottleneckSpec):
+    """Skips the test that builds it."""
+
+    def build(self) -> Any:
+        pytest.skip("not today")
+
+
+def test_a_component_that_skips_its_test_fails() -> None:
+    with pytest.raises(RuntimeError, match="building it raised Skipped: not today"):
+        obeys(Skips())(FINITE)
 
 
 def silent() -> Law:

@@ -11,7 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crt_nn.context import AttentionContext
+from crt_nn.ranges import check_rows
 from crt_nn.session import CachedSession
+from crt_nn.starts import leading, put_back, without
 from crtcore.noise import Noise
 
 
@@ -21,13 +23,14 @@ class Causal(nn.Module, abc.ABC):
     vocabulary: int
     classes: int
     embedding: nn.Embedding
+    longest: int | None = None
+    """Most ids of a row; None: positions are not limited."""
+    merged: int | None = None
+    """The id that is the first position itself where it begins a row without a class; None: no id is."""
 
     @abc.abstractmethod
     def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
-        """Returns features of the first position and of the ids.
-
-        Raises: ValueError if class ids are given and the prior was built without classes.
-        """
+        """Returns features of the first position and of the ids, which are in range."""
 
     @abc.abstractmethod
     def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
@@ -48,19 +51,38 @@ class Causal(nn.Module, abc.ABC):
     ) -> Float[Tensor, "b n+1 v"]:
         """Returns logits after the first position and after each id.
 
-        Raises: ValueError if class ids are given and the prior was built without classes.
+        Raises: ValueError if rows or class ids are not as `check_rows` demands.
         """
-        return self.logits(self.forward_states(ids, class_ids, noise))
+        return self.logits(self._all_states(ids, class_ids, noise))
 
     def hidden(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
-        """Returns the normalised last state at each id."""
-        return self.forward_states(ids, class_ids)[:, 1:]
+        """Returns the normalised last state at each id.
+
+        Raises: ValueError if rows or class ids are not as `check_rows` demands.
+        """
+        return self._all_states(ids, class_ids, None)[:, 1:]
 
     def open(
         self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
     ) -> CachedSession:
-        """Opens a session with a KV cache."""
-        return CachedSession(self, ids, class_ids, capacity=capacity, room=room)
+        """Opens a session with a KV cache.
+
+        Raises: ValueError if rows or class ids are not as `check_rows` demands, or the capacity is beyond the rows'.
+        """
+        self._check(ids, class_ids, entry=True)
+        if self.longest is not None and capacity > self.longest:
+            raise ValueError(f"expected a capacity of at most {self.longest} ids, as a row has, got {capacity}")
+        return CachedSession(self, ids, class_ids, capacity=capacity, room=room, start=self.merged)
+
+    def _all_states(self, ids: Tensor, class_ids: Tensor | None, noise: Noise | None) -> Tensor:
+        self._check(ids, class_ids)
+        if self.merged is None:
+            return self.forward_states(ids, class_ids, noise)
+        count = leading(ids, class_ids, self.merged)
+        return put_back(self.forward_states(without(ids, count), class_ids, noise), count)
+
+    def _check(self, ids: Tensor, class_ids: Tensor | None, *, entry: bool | None = None) -> None:
+        check_rows(ids, class_ids, self.vocabulary, self.classes, longest=self.longest, entry=entry)
 
     def embed(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
         """Returns features of ids. An absent id is embedded as id 0, which no present position attends to."""

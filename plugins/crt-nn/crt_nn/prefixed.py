@@ -24,9 +24,9 @@ class Prefixed(Causal):
         """Returns features of the prefix and the ids."""
         if class_ids is None:
             class_ids = ids.new_full((len(ids),), -1)
-        elif not self.classes:
-            raise ValueError("expected no class ids, as this prior was built without classes, got some")
-        prefix: Tensor = self.prefixes(class_ids.where(class_ids >= 0, self.classes))
+        beyond = class_ids >= self.classes  # where values are not read, no class must have the row of none
+        rows = class_ids.where(class_ids >= 0, self.classes) + beyond
+        prefix: Tensor = self.prefixes(rows)
         return torch.cat((prefix[:, None], self.embed(ids)), 1)
 
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:

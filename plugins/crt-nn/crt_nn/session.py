@@ -14,11 +14,14 @@ from torch import Tensor
 
 from crt_nn.context import AttentionContext, KVCache
 from crt_nn.slots import Ancestry, Slots
+from crt_nn.starts import Starts, without
 
 
 @runtime_checkable  # so that test-time type checkers accept it
 class Network(Protocol):
     """The transformer of a session."""
+
+    vocabulary: int
 
     def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b p+n w"]:
         """Returns input features of a prefix of at least one position, then of ids; id -1 may be embedded as any id."""
@@ -53,9 +56,14 @@ class CachedSession:
         *,
         capacity: int,
         room: int,
+        start: int | None = None,
     ) -> None:
+        """`start` is an id that is the prefix itself where it begins a row without a class; None: no id is."""
         self._network = network
-        self._slots = Slots(ids, capacity=capacity, room=room)
+        self._starts = None if start is None else Starts(ids, class_ids, start)
+        if self._starts is not None:
+            ids = without(ids, self._starts.merged)
+        self._slots = Slots(ids, network.vocabulary, capacity=capacity, room=room)
         features = network.begin(ids, class_ids)  # b p+n w
         self._prefix = features.shape[1] - ids.shape[1]
         self._cache = KVCache(self._prefix + capacity + room)
@@ -80,11 +88,14 @@ class CachedSession:
     def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None = None) -> Float[Tensor, "b t v"]:
         """Adds tentative nodes and returns the logits after each.
 
-        Raises: ValueError if there are more than `room` of them.
+        Raises: ValueError if there are more than `room` of them; on the CPU also if an id or a parent is out of range.
         """
         first = self._slots.tentative
         parents = self._slots.extend(ids, parents)
-        line = self._ancestry.extend(parents, ids >= 0)  # b t m
+        present = ids >= 0
+        if self._starts is not None:  # such a node stands for the prefix, as an absent one for its parent
+            present = present & ~self._starts.extend(ids, parents)
+        line = self._ancestry.extend(parents, present)  # b t m
         kept = torch.arange(self._bound, device=ids.device) < self._count[:, None]
         visible = torch.cat((kept[:, None].expand(-1, ids.shape[1], -1), line), -1)  # b t s
         positions = self._count[:, None] - 1 + line.sum(-1)  # b t
@@ -92,12 +103,18 @@ class CachedSession:
         states = self._network.states(
             self._network.embed(ids), AttentionContext(positions, visible, self._cache, ids=ids)
         )
-        self._logits.append(self._slots.within_capacity(self._network.logits(states)))
+        self._logits.append(self._within_capacity(self._network.logits(states)))
         return self._logits[-1]
 
     @torch.no_grad()
     def commit(self, path: Int[Tensor, "b k"]) -> None:
-        """Commits the columns of `path` without absent nodes, and drops every other tentative node."""
+        """Commits the columns of `path` without absent nodes, and drops every other tentative node.
+
+        Raises: ValueError, on the CPU, if `path` has a column that is not there, or columns out of order.
+        """
+        self._slots.check_path(path)
+        if self._starts is not None:
+            self._starts.commit(path)
         path = self._present(path)
         length = (path >= 0).sum(-1)  # b
         steps = torch.arange(path.shape[1], device=path.device)
@@ -105,7 +122,7 @@ class CachedSession:
         self._cache.move(self._bound + path.clamp(min=0), target)
         last = torch.cat((torch.full_like(length, -1)[:, None], path), 1).gather(1, length[:, None]) + 1  # b 1
         self._slots.commit(path >= 0)
-        next_logits = self._slots.within_capacity(self._logits_after(last[:, 0])[:, None])  # b 1 v
+        next_logits = self._within_capacity(self._logits_after(last[:, 0])[:, None])  # b 1 v
         self.next_logits = next_logits[:, 0]
         self._reset(next_logits)
 
@@ -121,9 +138,14 @@ class CachedSession:
             chosen, first = torch.where((last >= first)[:, None], here, chosen), first + logits.shape[1]
         return chosen
 
+    def _within_capacity(self, logits: Float[Tensor, "b t v"]) -> Float[Tensor, "b t v"]:
+        return self._slots.within_capacity(logits, 0 if self._starts is None else self._starts.merged)
+
     def _reset(self, next_logits: Float[Tensor, "b 1 v"]) -> None:
         """Starts again without tentative nodes."""
         self._ancestry, self._logits = Ancestry(next_logits), [next_logits]
+        if self._starts is not None:
+            self._starts.reset(self._slots.filled)
 
     def _present(self, path: Int[Tensor, "b k"]) -> Int[Tensor, "b k"]:
         """Returns the path without absent nodes, moved to the left."""

@@ -9,13 +9,16 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from crt_nn.ranges import check_ids, read, readable
+
 
 class Slots:
     """Counts the ids of a session: tentative ones by shape, committed ones for each row."""
 
-    def __init__(self, prompt: Int[Tensor, "b n"], *, capacity: int, room: int) -> None:
+    def __init__(self, prompt: Int[Tensor, "b n"], vocabulary: int, *, capacity: int, room: int) -> None:
         if prompt.shape[1] > capacity:
             raise ValueError(f"expected a prompt of at most {capacity} ids (capacity), got {prompt.shape[1]}")
+        self.vocabulary = vocabulary
         self.capacity = capacity
         self.room = room
         self.tentative = 0
@@ -28,14 +31,50 @@ class Slots:
     def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None) -> Int[Tensor, "b t"]:
         """Counts new columns and returns their parents; None is a chain behind the last column.
 
-        Raises: ValueError if there are more than `room` tentative columns.
+        Raises: ValueError if there are more than `room` tentative columns; on the CPU also if an id or a parent is out
+        of range.
         """
-        first, self.tentative = self.tentative, self.tentative + ids.shape[1]
-        if self.tentative > self.room:
-            raise ValueError(f"expected at most {self.room} tentative ids (room), got {self.tentative}")
-        if parents is not None:
-            return parents
-        return torch.arange(first - 1, self.tentative - 1, device=ids.device).expand_as(ids)
+        check_ids(ids, self.vocabulary, least=-1, entry=False)
+        self._check_batch(ids, "ids")
+        first, last = self.tentative, self.tentative + ids.shape[1]
+        if last > self.room:
+            raise ValueError(f"expected at most {self.room} tentative ids (room), got {last}")
+        if parents is None:
+            parents = torch.arange(first - 1, last - 1, device=ids.device).expand_as(ids)
+        else:
+            self._check_parents(parents, ids)
+        self.tentative = last
+        return parents
+
+    def check_path(self, path: Int[Tensor, "b k"]) -> None:
+        """Nothing, if the columns of `path` are tentative ones, each behind that before it, or absent.
+
+        Raises: ValueError; columns out of range or out of order are noticed on the CPU alone.
+        """
+        check_ids(path, self.tentative, name="columns of a path", least=-1, entry=False)
+        self._check_batch(path, "columns of a path")
+        if path.shape[1] > 1 and readable(path, entry=False):
+            back = (path[:, 1:] >= 0) & (path[:, 1:] <= path[:, :-1].cummax(1).values)
+            if True in (rows := read(back.any(1))):
+                row = rows.index(True)
+                raise ValueError(f"row {row}: expected a path from the root side on, got {read(path[row])}")
+
+    def _check_batch(self, values: Int[Tensor, "b t"], name: str) -> None:
+        if values.dim() != 2 or len(values) != len(self.filled):
+            raise ValueError(f"expected {name} of {len(self.filled)} rows, got the shape {tuple(values.shape)}")
+
+    def _check_parents(self, parents: Int[Tensor, "b t"], ids: Int[Tensor, "b t"]) -> None:
+        check_ids(parents, self.room, name="parents", least=-1, entry=False)
+        if parents.shape != ids.shape:
+            raise ValueError(f"expected a parent for each id, {tuple(ids.shape)}, got {tuple(parents.shape)}")
+        if readable(parents, entry=False):
+            own = torch.arange(self.tentative, self.tentative + ids.shape[1])
+            if True in (rows := read((parents >= own).any(1))):
+                row = rows.index(True)
+                raise ValueError(
+                    f"row {row}: expected parents before the own columns, from {self.tentative} on, "
+                    f"got {read(parents[row])}"
+                )
 
     def commit(self, kept: Bool[Tensor, "b k"]) -> None:
         """Counts the marked columns as committed."""
@@ -43,13 +82,16 @@ class Slots:
         self.bound = min(self.bound + kept.shape[1], self.capacity)
         self.filled = self.filled + kept.sum(-1)
 
-    def within_capacity(self, logits: Float[Tensor, "b t v"]) -> Float[Tensor, "b t v"]:
-        """Returns the logits, with NaN in rows that have committed more than the capacity.
+    def within_capacity(
+        self, logits: Float[Tensor, "b t v"], more: Int[Tensor, " b"] | int = 0
+    ) -> Float[Tensor, "b t v"]:
+        """Returns the logits, with NaN in rows that have committed more than the capacity, with `more` ids elsewhere.
 
         It depends on values of a tensor, so it raises nothing here; decoders check for NaN.
         Cost: the sum takes a third of the time of `masked_fill` on a CPU.
         """
-        overrun = torch.zeros_like(self.filled, dtype=logits.dtype).masked_fill_(self.filled > self.capacity, torch.nan)
+        beyond = self.filled + more > self.capacity
+        overrun = torch.zeros_like(self.filled, dtype=logits.dtype).masked_fill_(beyond, torch.nan)
         return logits + overrun[:, None, None]
 
 

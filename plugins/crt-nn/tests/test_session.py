@@ -16,6 +16,7 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
+        self.vocabulary = 4
         self.prefix = nn.Parameter(torch.randn(1, 2, 8))
         self.table = nn.Parameter(torch.randn(4, 8))
         self.stack = Stack(8, 2, [lambda width: Attention(width, heads=2)])

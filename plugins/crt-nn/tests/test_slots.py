@@ -13,14 +13,14 @@ def ids(width: int) -> torch.Tensor:
 
 
 def test_a_chain_continues_behind_the_last_column() -> None:
-    slots = Slots(ids(0), capacity=0, room=5)
+    slots = Slots(ids(0), 3, capacity=0, room=5)
     slots.extend(ids(2), None)
 
     assert slots.extend(ids(3), None).tolist() == [[1, 2, 3]] * 2
 
 
 def test_more_tentative_ids_than_room_are_refused() -> None:
-    slots = Slots(ids(0), capacity=0, room=3)
+    slots = Slots(ids(0), 3, capacity=0, room=3)
     slots.extend(ids(2), None)
 
     with pytest.raises(ValueError, match=r"expected at most 3 tentative ids \(room\), got 4"):
@@ -28,7 +28,7 @@ def test_more_tentative_ids_than_room_are_refused() -> None:
 
 
 def test_a_commit_frees_the_room() -> None:
-    slots = Slots(ids(0), capacity=2, room=3)
+    slots = Slots(ids(0), 3, capacity=2, room=3)
     slots.extend(ids(3), None)
     slots.commit(ids(2) >= 0)
 
@@ -36,7 +36,7 @@ def test_a_commit_frees_the_room() -> None:
 
 
 def test_only_rows_over_the_capacity_have_nan_logits() -> None:
-    slots = Slots(ids(1), capacity=2, room=2)
+    slots = Slots(ids(1), 3, capacity=2, room=2)
     slots.commit(torch.tensor([[True, True], [True, False]]))
 
     logits = slots.within_capacity(torch.zeros(2, 1, 3))

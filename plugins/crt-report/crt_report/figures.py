@@ -16,9 +16,10 @@ from matplotlib.ticker import MaxNLocator
 
 from crt_report.panels import COLORS
 from crt_run.present.tables import label, titled
-from crt_run.runs import checkpoint, files
+from crt_run.runs import files
+from crt_run.runs.ended import Ended
 from crt_run.runs.numbers import number
-from crt_run.runs.records import CURVES, RECORDS, SAMPLES, read_records
+from crt_run.runs.records import CURVES
 from crtcore.kinds import Measurement, TradeOff
 
 COLUMNS = 20
@@ -40,12 +41,10 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def samples(run: Path, title: str, path: Path) -> Path | None:
+def samples(run: Ended, title: str, path: Path) -> Path | None:
     """Real, reconstructed and generated images of a run; None if it saved no images."""
-    if not checkpoint.committed(run / SAMPLES):
-        return None
-    kept = {name: tensor.numpy() for name, tensor in checkpoint.load(run / SAMPLES).tensors.items()}
-    if any(images.ndim != 4 for images in kept.values()):
+    kept = {name: tensor.numpy() for name, tensor in (run.samples or {}).items()}
+    if not kept or any(images.ndim != 4 for images in kept.values()):
         return None
     rows = [(name, kept[name]) for name in ("real", "reconstructed", "generated") if name in kept]
     figure = Figure(figsize=(10, 0.62 * 2 * len(rows) + 0.4))
@@ -135,9 +134,9 @@ def _seeds(sweep: Mapping[str, Any], arm: str) -> list[dict[str, float]]:
     return [{name: number(each).value for name, each in result["numbers"].items()} for result in results]
 
 
-def curves(runs: Mapping[str, list[Path]], path: Path) -> Path | None:
+def curves(runs: Mapping[str, list[Ended]], path: Path) -> Path | None:
     """Learning curves of each stage, a panel for each of `CURVES` that it recorded; a thin line for each run."""
-    records = {group: [read_records(folder / RECORDS) for folder in folders] for group, folders in runs.items()}
+    records = {group: [run.records for run in ended] for group, ended in runs.items()}
     panels = _panels(line for lists in records.values() for lines in lists for line in lines)
     if not panels:
         return None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from crtcore.cli.console import say
 from crtcore.hooks import hookimpl
 
 
@@ -22,4 +23,7 @@ def crt_run_finished(folder: Path) -> Path:
     """Writes the report of `folder`, and returns the path of its page."""
     from crt_report.page import render
 
-    return render(folder)
+    page = render(folder)
+    for problem in page.problems:
+        say(f"warning: {page.path} lacks a run: {problem}")
+    return page.path

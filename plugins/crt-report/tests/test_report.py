@@ -14,9 +14,10 @@ from click.testing import CliRunner, Result
 from crt_basics.decoders.ancestral import AncestralDecoder
 from crt_report import page
 from crt_run.present import tables
+from crt_run.runs.ended import ABOUT, hashes
 from crt_run.runs.execute import execute
-from crt_run.runs.files import write_json
-from crt_run.runs.records import FORMAT
+from crt_run.runs.files import dumped
+from crt_run.runs.records import FORMAT, RESULT, read_json, seal
 from crt_run.runs.run import address
 from crt_run.sweeps.summary import gather
 from crt_run.sweeps.sweep import Finished, run
@@ -53,6 +54,13 @@ def swept(toy: Describe, runs: Path) -> Path:
     return gather(study, runs, run(study, runs, lambda index, event: None))
 
 
+def change(folder: Path, result: dict[str, Any]) -> None:
+    """Gives a run another result, as if it had ended with it."""
+    content = dumped(result)
+    (folder / RESULT).write_bytes(content)
+    seal(folder / ABOUT, {**read_json(folder / ABOUT), "files": hashes(folder, {RESULT: content})})
+
+
 def own(text: str) -> None:
     """Nothing on the page is fetched from elsewhere."""
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:)""", text)
@@ -60,7 +68,7 @@ def own(text: str) -> None:
 
 
 def test_a_run_s_page_is_self_contained_and_shows_every_number(single: Path) -> None:
-    made = page.render(single)
+    made = page.render(single).path
 
     text = made.read_text()
     own(text)
@@ -80,7 +88,7 @@ def test_a_run_s_figures_are_images(single: Path, name: str) -> None:
 
 
 def test_a_sweep_s_page_shows_claims_and_failed_points(swept: Path) -> None:
-    text = page.render(swept).read_text()
+    text = page.render(swept).path.read_text()
 
     own(text)
     assert "codes used of other lower than that of baseline: does not hold" in text
@@ -99,7 +107,7 @@ def test_arms_with_other_numbers_are_distinguished(toy: Describe, runs: Path) ->
     study = toy("sweep.arms={baseline = {}, bare = {metric = []}}")
     folder = gather(study, runs, run(study, runs, lambda index, event: None))
 
-    text = page.render(folder).read_text()
+    text = page.render(folder).path.read_text()
 
     assert "not measured" in text
 
@@ -108,10 +116,10 @@ def test_names_are_escaped(single: Path) -> None:
     result = json.loads((single / "result.json").read_bytes())
     evil = "<script>alert(1)</script>"
     result["numbers"] = {evil: {"value": 1.0, "unit": evil, "n": 1}}
-    write_json(single / "result.json", {**result, "name": evil})
     (single / "spec.toml").write_text(f'name = "{evil}"')
+    change(single, {**result, "name": evil})
 
-    text = page.render(single).read_text()
+    text = page.render(single).path.read_text()
 
     assert "<script" not in text
     assert "&lt;script&gt;" in text
@@ -182,7 +190,7 @@ def cells(text: str, first: str) -> list[str]:
 
 
 def test_a_run_s_page_shows_every_point(scanned: Path) -> None:
-    text = page.render(scanned).read_text()
+    text = page.render(scanned).path.read_text()
 
     own(text)
     assert cells(text, "a") == [
@@ -194,7 +202,7 @@ def test_a_run_s_page_shows_every_point(scanned: Path) -> None:
 
 
 def test_a_sweep_s_page_shows_every_point_with_its_arm_and_seeds(spread: Path) -> None:
-    text = page.render(spread).read_text()
+    text = page.render(spread).path.read_text()
 
     # mean 26 of 25 and 27, half of the interval: t of one degree of freedom 12.7062 times 1
     assert [row for row in cells(text, "other") if row.startswith("other|a")] == [
@@ -211,7 +219,7 @@ def test_points_of_an_experiment_that_is_not_installed_are_a_table(
     path: Path = request.getfixturevalue(folder)
     monkeypatch.setattr(page, "discover", lambda: Registry.of([]))
 
-    text = page.render(path).read_text()
+    text = page.render(path).path.read_text()
 
     assert "Not drawn: no experiment is called &#39;scan&#39;" in text
     assert "<td>temperature</td>" not in text
@@ -223,9 +231,9 @@ def test_a_figure_of_what_was_not_measured_is_named(scanned: Path) -> None:
     result = json.loads((scanned / "result.json").read_bytes())
     for point in result["points"]:
         del point["labels"]["temperature"]
-    write_json(scanned / "result.json", result)
+    change(scanned, result)
 
-    text = page.render(scanned).read_text()
+    text = page.render(scanned).path.read_text()
 
     assert "Not drawn: speed, accepted across budget, as the points have other labels or numbers" in text
 
@@ -268,7 +276,7 @@ def test_points_of_runs_and_sweeps_are_reported_as_json(
 def test_a_folder_that_is_neither_is_one_clear_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("text")
-    write_json(tmp_path / "half" / "run.json", {"format": FORMAT})
+    seal(tmp_path / "half" / "run.json", {})
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "result.json").write_text("{")
 
@@ -284,10 +292,10 @@ def test_a_folder_that_is_neither_is_one_clear_error(tmp_path: Path, name: str) 
 @pytest.mark.parametrize("folder", ["single", "swept"])
 def test_a_folder_of_an_older_format_is_one_clear_error(folder: str, request: pytest.FixtureRequest) -> None:
     path: Path = request.getfixturevalue(folder)
-    file = path / ("result.json" if folder == "single" else "sweep.json")
+    file = path / ("run.json" if folder == "single" else "sweep.json")
     values = json.loads(file.read_bytes())
     del values["format"]
-    write_json(file, values)
+    file.write_bytes(dumped(values))
 
     result = crt("report", path)
 
@@ -382,7 +390,10 @@ def test_a_file_of_that_name_from_elsewhere_is_one_clear_error(tmp_path: Path, n
     result = crt("report", tmp_path)
 
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"{tmp_path / name}: expected a JSON file of a run, got '{{}}'")
+    if name == "result.json":
+        assert result.stderr.startswith(f"{tmp_path / 'run.json'}: expected a file of a run, got none; ")
+    else:
+        assert result.stderr.startswith(f"{tmp_path / name}: expected a JSON file of a run, got '{{}}'; ")
 
 
 def test_a_place_that_cannot_be_looked_at_is_one_clear_error(tmp_path: Path) -> None:
@@ -390,4 +401,4 @@ def test_a_place_that_cannot_be_looked_at_is_one_clear_error(tmp_path: Path) -> 
 
     assert result.exit_code == 1
     assert "Traceback" not in result.output
-    assert result.stderr.startswith("cannot use ")
+    assert result.stderr.startswith("cannot read ")

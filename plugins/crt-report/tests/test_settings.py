@@ -105,7 +105,7 @@ def test_settings_keep_their_type_and_value(make: Make, runs: Path, path: str) -
     assert repr(settings) == repr([{path: value} for value in written])  # 1 and 1.0 and true are equal, their texts not
     assert len(sweep["arms"]) == len(written)
     assert all(numbers["invented_loss"]["n"] == 2 for numbers in sweep["arms"].values())
-    assert page.render(folder).read_text().count("not measured") == 0
+    assert page.render(folder).path.read_text().count("not measured") == 0
 
 
 def test_only_a_setting_of_numbers_is_an_axis(make: Make, runs: Path) -> None:
@@ -144,7 +144,7 @@ def test_the_trade_offs_that_an_experiment_names_are_drawn(
 
     monkeypatch.setattr(figures, "save", kept)
 
-    text = page.render(folder).read_text()
+    text = page.render(folder).path.read_text()
 
     (axis,) = drawn["trade-off.png"].axes  # none for a number that was not measured
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("invented size (nats)", "invented loss (nats)")
@@ -169,7 +169,7 @@ def test_an_experiment_without_trade_offs_has_none_drawn(
     monkeypatch.setattr(Every, "trade_offs", ())
     folder, _ = swept(make(SPEC.format(path="experiment.whole", values="[0, 4]")), runs)
 
-    text = page.render(folder).read_text()
+    text = page.render(folder).path.read_text()
 
     assert "trade-off" not in text
     assert not (folder / "trade-off.png").exists()

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from crtcore.settings import Sampling
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
     from torch import Tensor
 
 
 def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[Tensor, "... v"]:
-    """The distribution of logits under `sampling`: bans, temperature, then top-k, top-p and min-p, renormalised.
+    """The distribution of logits under `sampling`: bans and temperature, then what top-k, top-p and min-p all keep.
 
-    Rows keep float64 and are float32 otherwise; ids ruled out have exactly 0. Among equals the smaller id stays.
+    Each filter reads the whole distribution. One that rules out nothing changes no bit. Rows keep float64 and are
+    float32 otherwise; ids ruled out have exactly 0. Ids are ranked by their logits, equal ones by the smaller id, which
+    decides who is the k-th. A temperature beyond what the type can hold is the nearest that it can.
     A row whose largest logit, of those not banned, is not finite becomes NaN.
     Raises: ValueError if a banned id is not below v, or every id is banned.
     """
@@ -27,19 +29,41 @@ def probabilities(logits: Float[Tensor, "... v"], sampling: Sampling) -> Float[T
     if sampling.temperature == 0:
         first = logits.argmax(-1, keepdim=True)
         return torch.zeros_like(logits).scatter_(-1, first, 1.0) + (peak - peak)  # NaN where there is no finite peak
-    # Less the peak first, which a small temperature cannot overflow.
-    distribution = torch.softmax((logits - peak).div_(sampling.temperature), -1)
-    if not (sampling.top_k or sampling.top_p < 1 or sampling.min_p):
+    colder = _colder(logits, peak, sampling.temperature)
+    distribution = torch.softmax(colder, -1)
+    if not (0 < sampling.top_k < logits.shape[-1] or sampling.top_p < 1 or sampling.min_p):
         return distribution
-    ranked, order = distribution.sort(dim=-1, descending=True, stable=True)
-    keep = ranked >= sampling.min_p * ranked[..., :1]
-    keep &= ranked.cumsum(-1) - ranked < sampling.top_p
-    if sampling.top_k:
-        keep[..., sampling.top_k :] = False
-    keep[..., 0] = True  # top_p = 0 keeps the most likely id
-    ranked = ranked * keep
-    ranked = ranked / ranked.sum(-1, keepdim=True)
-    return torch.zeros_like(distribution).scatter(-1, order, ranked)
+    # Once more without the others: where those had no mass, the same numbers.
+    return torch.softmax(colder.masked_fill_(~_kept(logits, distribution, sampling), -torch.inf), -1)
+
+
+def _colder(logits: Float[Tensor, "... v"], peak: Float[Tensor, "... 1"], temperature: float) -> Float[Tensor, "... v"]:
+    """Logits less their peak, over the temperature."""
+    import torch
+
+    limits = torch.finfo(logits.dtype)
+    if temperature > 1e30:  # where a difference that overflows would not become 0: halves of both are exact
+        return ((logits / 2) - (peak / 2)).div_(min(temperature, limits.max) / 2)
+    return (logits - peak).div_(max(temperature, limits.tiny))  # less the peak first: no quotient overflows upward
+
+
+def _kept(
+    logits: Float[Tensor, "... v"], distribution: Float[Tensor, "... v"], sampling: Sampling
+) -> Bool[Tensor, "... v"]:
+    """The ids that every filter keeps; where a row is no distribution, any."""
+    import torch
+
+    keep = distribution >= sampling.min_p * distribution.amax(-1, keepdim=True)
+    if not (sampling.top_k or sampling.top_p < 1):
+        return keep
+    order = logits.sort(dim=-1, descending=True, stable=True).indices
+    ranked = torch.ones_like(keep)
+    if sampling.top_p < 1:
+        mass = distribution.double().gather(-1, order).cumsum_(-1)
+        ranked[..., 1:] = mass[..., :-1] < sampling.top_p * mass[..., -1:]  # the first stays at top_p = 0, too
+    if 0 < sampling.top_k < logits.shape[-1]:
+        ranked[..., sampling.top_k :] = False
+    return keep & torch.zeros_like(keep).scatter_(-1, order, ranked)
 
 
 def _below(vocabulary: int, banned: tuple[int, ...]) -> Int[Tensor, " k"]:

@@ -22,6 +22,8 @@ DRAWS = 2000
 """Draws of the two-level bootstrap."""
 ENOUGH = 0.95
 """The least share of a bootstrap's draws that must have a value for an interval."""
+ROUNDING = 1e-6
+"""What rounding takes from a squared distance, as a share of its terms: torch-fidelity's stated precision of a FID."""
 
 
 def averaged(values: Float[Tensor, " b"], unit: str) -> Measurement:
@@ -36,6 +38,17 @@ def mean_of(mean: float, deviation: float, count: int, unit: str) -> Measurement
         return Measurement(mean, unit, count)
     half = float(_quantile(count) * deviation / math.sqrt(count))
     return Measurement(mean, unit, count, mean - half, mean + half)
+
+
+def squared_distance(value: float, terms: float) -> float:
+    """A squared distance of distributions, computed as a difference of terms whose sum is `terms`.
+
+    It is not negative; where rounding alone has made it so, it is 0.
+    Raises: ValueError if it is further below 0 than rounding explains.
+    """
+    if value < -ROUNDING * terms:
+        raise ValueError(f"expected a squared distance of at least 0, got {value}; a covariance is not valid")
+    return max(value, 0.0)
 
 
 def interval(values: Sequence[float], unit: str) -> Measurement:

@@ -12,6 +12,31 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from crt_run.likelihood import CHUNK
+from crtcore.noise import Noise
+
+
+class Arrivals:
+    """Whether each of `size` samples, numbered from 0, comes once: how many came, and a sum of noise of their numbers.
+
+    So it takes no memory for each sample; other samples have the same sum by chance once in more than 2**32 times.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size, self._count, self._sum = size, 0, 0
+
+    def update(self, rows: Int[Tensor, " b"]) -> None:
+        """Counts a batch."""
+        self._count, self._sum = self._count + len(rows), self._sum + self._of(rows)
+
+    def check(self, what: str = "") -> None:
+        """Raises: ValueError if some have not come, or came twice; `what` begins the message."""
+        whole = sum(map(self._of, numbered(self._size)))
+        if self._count != self._size or self._sum != whole:
+            twice = ", some of them twice" if self._count == self._size else ""
+            raise ValueError(f"{what}expected every sample once, got {self._count} of {self._size}{twice}")
+
+    def _of(self, rows: Int[Tensor, " b"]) -> int:
+        return int(Noise(0, "arrivals of samples").bits(rows).sum())
 
 
 class Moments:
@@ -27,7 +52,9 @@ class Moments:
         self.scatter: Float[Tensor, "d d"] = torch.zeros(0, 0, dtype=torch.float64)
 
     def update(self, batch: Float[Tensor, "b d"]) -> None:
-        """Takes a batch."""
+        """Takes a batch, which may be empty."""
+        if not len(batch):
+            return
         rows = batch.double()
         mean = rows.mean(0)
         scatter = (rows - mean).T @ (rows - mean)
@@ -51,7 +78,7 @@ class Kept:
     def __init__(self, rows: Int[Tensor, " k"]) -> None:
         self._sorted, self._places = rows.sort()
         self._features: Tensor | None = None
-        self._missing = len(rows)
+        self._come = Arrivals(len(rows))
 
     def update(self, rows: Int[Tensor, " b"], features: Float[Tensor, "b d"]) -> None:
         """Keeps those of the samples `rows` that were chosen."""
@@ -60,7 +87,7 @@ class Kept:
         if self._features is None:
             self._features = features.new_zeros(len(self._sorted), features.shape[1])
         self._features[self._places[at[chosen]]] = features[chosen]
-        self._missing -= int(chosen.sum())
+        self._come.update(self._places[at[chosen]])
 
     @property
     def features(self) -> Float[Tensor, "k d"]:
@@ -68,9 +95,8 @@ class Kept:
 
         Raises: ValueError if some of the samples have not come, or came twice.
         """
-        if self._missing or self._features is None:
-            raise ValueError(f"expected every sample once, got {self._missing} too few of {len(self._sorted)}")
-        return self._features
+        self._come.check()
+        return self._features if self._features is not None else torch.zeros(0, 0)
 
 
 def numbered(samples: int) -> Iterator[Int[Tensor, " b"]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from crt_run.statistics import averaged, resampled, two_level
+from crt_run.statistics import averaged, resampled, squared_distance, two_level
 
 
 def test_a_mean_over_samples_has_the_interval_of_student() -> None:
@@ -66,3 +66,13 @@ def test_a_bootstrap_interval_is_the_middle_of_the_draws() -> None:
 def test_a_number_that_many_draws_lack_has_no_interval() -> None:
     assert resampled(1.0, [1.0] * 95 + [None] * 5, "times", n=7) == (1.0, "times", 7, 1.0, 1.0)
     assert resampled(1.0, [1.0] * 94 + [None] * 6, "times", n=7) == (1.0, "times", 7, None, None)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.25, 0.25), (0.0, 0.0), (-1e-12, 0.0), (-3.9e-6, 0.0)])
+def test_a_squared_distance_that_rounds_below_zero_is_zero(value: float, expected: float) -> None:
+    assert squared_distance(value, 4.0) == expected
+
+
+def test_a_squared_distance_further_below_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected a squared distance of at least 0, got -4\.1e-06"):
+        squared_distance(-4.1e-6, 4.0)

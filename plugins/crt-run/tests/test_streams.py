@@ -37,6 +37,16 @@ def test_moments_of_batches_of_any_size_are_those_of_the_whole(seed: int, size: 
     torch.testing.assert_close(moments.covariance, (data - offset).T.cov(), rtol=1e-10, atol=room)
 
 
+def test_an_empty_batch_changes_no_moments() -> None:
+    data, moments = normal(0, 9, 2), Moments()
+
+    for batch in (data[:0], data[:4], data[:0], data[4:]):
+        moments.update(batch)
+
+    assert moments.count == 9
+    torch.testing.assert_close(moments.covariance, data.T.cov())
+
+
 def test_sums_of_squares_would_lose_what_the_merge_keeps() -> None:
     data = normal(0, 1000, 1) + 1e8
     naive = float((data.square().sum() - data.sum() ** 2 / 1000) / 999)
@@ -60,7 +70,9 @@ def test_kept_features_do_not_depend_on_the_order_of_samples(seed: int, size: in
     assert torch.equal(kept.features, data[chosen])
 
 
-@pytest.mark.parametrize("rows", [[0, 1], [0, 1, 2, 2], []], ids=["too few", "one twice", "none"])
+@pytest.mark.parametrize(
+    "rows", [[0, 1], [0, 1, 2, 2], [0, 0, 2], []], ids=["too few", "one twice", "one in place of another", "none"]
+)
 def test_samples_that_do_not_come_once_are_refused(rows: list[int]) -> None:
     kept = Kept(torch.arange(3))
     for row in rows:

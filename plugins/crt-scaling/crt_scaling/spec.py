@@ -160,5 +160,5 @@ class Scaling(ExperimentSpec):
             )
         first = branch(self.lengths(training)[0])
         if (warmup := optimizer.warmup * training.steps) > first:
-            message = f"expected the warm-up to end by the first cool-down (step {first}), got one of {warmup:g} steps"
+            message = f"expected the warm-up to end by the first cool-down (step {first}), got one of {warmup} steps"
             yield "training.prior.optimizer.warmup", message

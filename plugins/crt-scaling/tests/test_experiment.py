@@ -231,7 +231,7 @@ def test_the_steps_to_wait_for_are_those_that_are_taken(small: tuple[dict[str, A
         ),
         (
             prior(optimizer=CONSTANT | {"warmup": 0.5}),
-            r"optimizer.warmup: expected the warm-up to end by the first cool-down \(step 4\), got one of 5 steps",
+            r"optimizer.warmup: expected the warm-up to end by the first cool-down \(step 4\), got one of 5.0 steps",
         ),
     ],
 )

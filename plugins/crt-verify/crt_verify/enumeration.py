@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crt_run.sampling import probabilities
+from crt_run.decoding import next_distributions
 from crt_verify.drafters import Drafter, draft_distribution
 from crt_verify.rules import Rule
 from crtcore import Limits, Sampling
@@ -24,14 +24,16 @@ Rows = Callable[[Ids], Tensor]
 """Maps emitted ids to the float64 distribution of the next one."""
 
 
-def rows_of(prior: Prior, prompt: Int[Tensor, "1 n"], sampling: Sampling, class_ids: Int[Tensor, "1"] | None) -> Rows:
-    """The distributions of a prior after a prompt, each by a full pass and cached."""
+def rows_of(
+    prior: Prior, name: str, prompt: Int[Tensor, "1 n"], sampling: Sampling, class_ids: Int[Tensor, "1"] | None
+) -> Rows:
+    """The distributions of the prior called `name` after a prompt, each by a full pass and cached."""
     start = prompt[prompt >= 0]
 
     @cache
     def row(emitted: Ids) -> Float[Tensor, " v"]:
-        logits = prior(torch.cat([start, start.new_tensor(emitted)])[None], class_ids)[0, -1]
-        return probabilities(logits.double(), sampling)
+        ids = torch.cat([start, start.new_tensor(emitted)])[None]
+        return next_distributions(prior, name, ids, class_ids, sampling)[0]
 
     return row
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 
+from crt_run.decoding import CheckedSession, check_request, vocabulary_of
 from crt_run.sampling import probabilities
 from crt_verify import enumeration
 from crt_verify.drafters import Drafter
@@ -20,10 +21,10 @@ from crt_verify.specs import TreeDecoding
 from crt_verify.state import DecodingState
 from crt_verify.tree import Trees
 from crt_verify.uniforms import Uniforms, UniformStream
-from crt_verify.verdict import Verdict, check
+from crt_verify.verdict import Fault, Verdict, check
 from crt_verify.verifier import Verifier
 from crtcore import Sampling
-from crtcore.kinds import Generation, Prior, Request, Session
+from crtcore.kinds import Generation, Prior, Request
 
 
 class TreeDecoder:
@@ -46,11 +47,12 @@ class TreeDecoder:
     def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
         """Ids after `prompt`; uniforms are addressed by the position at which a round starts, and by node.
 
-        Raises: ValueError if there is no draft, if its vocabulary differs, or if a prior does not return distributions;
-        RunError if the kernels are requested and cannot run.
+        Raises: ValueError if there is no draft, if its vocabulary differs, or if the request does not fit; PriorError
+        if a prior returns no distributions; RunError if the kernels are requested and cannot run.
         """
         began = time.perf_counter()
         draft = _fitting(target, draft)
+        check_request(request, target, draft)
         prompt, limits, sampling, class_ids = request.prompt, request.limits, request.sampling, request.class_ids
         start = (prompt >= 0).sum(-1)
         state, draft_calls = DecodingState(start, limits), torch.zeros_like(start)
@@ -58,16 +60,19 @@ class TreeDecoder:
         capacity = prompt.shape[1] + limits.length - 1
         stream = UniformStream(self.builder, request.row_seeds, start, limits.length)
         if limits.length:
-            session = target.open(prompt, class_ids, capacity=capacity, room=self.drafter.nodes)
+            nodes = self.drafter.nodes
+            session = CheckedSession(target, "target", prompt, class_ids, capacity=capacity, room=nodes)
             verdict = _first(session, state, self.verifier, sampling, stream.at(state.count))
-            check(verdict)
+            session.check()
         if longest > 0:
-            opened = draft.open(prompt, class_ids, capacity=capacity, room=1 + self.drafter.nodes)
-            parts = _Parts(session, DraftSession(opened, state.last, sampling), self.builder, self.verifier)
+            opened = CheckedSession(draft, "draft", prompt, class_ids, capacity=capacity, room=1 + nodes)
+            parts = _Parts(session, opened, DraftSession(opened, state.last, sampling), self.builder, self.verifier)
             draft_calls += state.active
-            while (state.active & (verdict.fault == 0).all()).any():
+            while (state.active & (verdict.fault + opened.fault == 0).all() & (session.fault == 0).all()).any():
                 draft_calls += (state.remaining - 1).clamp(0, longest)
                 verdict = _round(parts, state, stream.at(state.count))
+            opened.check()
+            session.check()
             check(verdict)
         return state.generation(draft_calls, time.perf_counter() - began)
 
@@ -80,15 +85,20 @@ class TreeDecoder:
         Raises: ValueError as `generate` does, or if there are too many rows or trees to enumerate.
         """
         draft = _fitting(target, draft)
-        p = enumeration.rows_of(target, request.prompt, request.sampling, request.class_ids)
-        q = enumeration.rows_of(draft, request.prompt, request.sampling, request.class_ids)
+        check_request(request, target, draft)
+        p, q = (
+            enumeration.rows_of(prior, name, request.prompt, request.sampling, request.class_ids)
+            for prior, name in ((target, "target"), (draft, "draft"))
+        )
         return enumeration.row_distribution(p, q, self.drafter, self.verifier.reference, request.limits)
 
 
 class _Parts(NamedTuple):
     """What a round works with."""
 
-    target: Session
+    target: CheckedSession
+    opened: CheckedSession
+    """The draft's."""
     draft: DraftSession
     builder: TreeBuilder
     verifier: Verifier
@@ -98,19 +108,20 @@ def _fitting(target: Prior, draft: Prior | None) -> Prior:
     """The draft, if it fits the target."""
     if draft is None:
         raise ValueError("expected a draft prior, got none: a verifier accepts or rejects what a draft proposes")
-    if draft.vocabulary != target.vocabulary:
-        raise ValueError(f"expected a draft over the target's {target.vocabulary} ids, got {draft.vocabulary}")
+    if (own := vocabulary_of(draft, "draft")) != (ids := vocabulary_of(target, "target")):
+        raise ValueError(f"expected a draft over the target's {ids} ids, got {own}")
     return draft
 
 
 def _first(
-    session: Session, state: DecodingState, verifier: Verifier, sampling: Sampling, uniforms: Uniforms
+    session: CheckedSession, state: DecodingState, verifier: Verifier, sampling: Sampling, uniforms: Uniforms
 ) -> Verdict:
     """Emits the first id, from the call that read the prompt: the verdict on a tree of no ids."""
     p = probabilities(session.next_logits, sampling)[:, None]  # b 1 v
     root = torch.full_like(uniforms.accept[:, :1], -1)  # b 1
     trees = Trees(root, root, torch.ones_like(root[:, 0]))
     verdict = verifier.verify(trees, p, p, uniforms.accept[:, :1], uniforms.final[:, :1])
+    session.record(verdict.fault > 0)
     state.emit(verdict.final[:, None], proposed=verdict.length, accepted=verdict.length)
     return verdict
 
@@ -119,12 +130,15 @@ def _round(parts: _Parts, state: DecodingState, uniforms: Uniforms) -> Verdict:
     """Drafts a tree no deeper than each row can still use, verifies it, and emits and commits the result."""
     depths = (state.remaining - 1).clamp(min=0)
     proposal = parts.builder.propose(parts.draft, depths, uniforms.draft)
+    parts.opened.record(parts.draft.broken)
     trees = proposal.trees
     ids = torch.cat([state.last[:, None], trees.tokens[:, 1:]], 1)  # b m
     logits = parts.target.extend(ids, torch.cat([trees.parents[:, :1], trees.parents[:, 1:].clamp(min=0)], 1))
     p = probabilities(logits, parts.draft.sampling)
     nodes = ids.shape[1]
     verdict = parts.verifier.verify(trees, p, proposal.q, uniforms.accept[:, :nodes], uniforms.final[:, :nodes])
+    verdict = verdict._replace(fault=torch.where(state.active, verdict.fault, 0))  # the others read nothing
+    parts.target.record(verdict.fault % len(Fault) == Fault.TARGET_ENTRY)
     there = verdict.path >= 0
     at = verdict.path.clamp(min=0)
     accepted = torch.where(there, trees.tokens.gather(1, at), -1)  # b k

@@ -18,6 +18,7 @@ from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Path
 from crt_verify.pairing import EXACT, paired
 from crt_verify.tree_decoder import TreeDecoder
 from crtcore import Limits, Sampling
+from crtcore.errors import PriorError
 from crtcore.kinds import Generation, Request, Session
 
 SMALL: dict[type[Drafter], Drafter] = {
@@ -150,7 +151,7 @@ def test_nan_logits_are_reported(broken: str, drafter: Drafter) -> None:
     logits[0, 2] = math.nan  # after id 2
     priors = {"target": table(0), "draft": table(1)} | {broken: TablePrior(logits)}
 
-    with pytest.raises(ValueError, match=rf"row \d+, node \d: the {broken}'s distribution has a NaN"):
+    with pytest.raises(PriorError, match=rf"^{broken}, row \d+, step \d+: expected logits with a finite maximum"):
         draw(TreeDecoder(drafter, "recursive"), priors["target"], priors["draft"], 50, Limits(length=13))
 
 

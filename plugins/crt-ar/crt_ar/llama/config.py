@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from crt_ar.llama.shape import LlamaShape, RopeScaling
-from crtcore.errors import RunError
+from crt_nn.foreign import instead
+from crtcore.errors import RunError, in_one_line
 
 NAME = "config.json"
 _FIXED = {"model_type": "llama", "hidden_act": "silu", "attention_bias": False, "mlp_bias": False}
 """Values that all Llamas here have."""
+_LARGEST = 2**24
+"""Bytes of a JSON file that are read."""
 
 
 class Config(NamedTuple):
@@ -22,8 +25,8 @@ class Config(NamedTuple):
     shape: LlamaShape
     vocabulary: int
     """Rows of the embedding."""
-    start: int
-    """The id of the first position (bos_token_id)."""
+    start: int | None
+    """The id of the first position; None: there is none."""
 
 
 def read_config(folder: Path) -> Config:
@@ -45,9 +48,7 @@ def read_config(folder: Path) -> Config:
     if heads % key_heads:
         raise unfit(folder, "num_key_value_heads", f"a divisor of {heads}", key_heads)
     vocabulary = _whole(folder, values, "vocab_size")
-    start = values.get("bos_token_id", 1)
-    if type(start) is not int or not 0 <= start < vocabulary:
-        raise unfit(folder, "bos_token_id", f"an id below {vocabulary}, for the first position", start)
+    start = _start(folder, values, vocabulary)
     tied = values.get("tie_word_embeddings", False)
     if type(tied) is not bool:
         raise unfit(folder, "tie_word_embeddings", "true or false", tied)
@@ -67,7 +68,7 @@ def read_config(folder: Path) -> Config:
     return Config(shape, vocabulary, start)
 
 
-def config_of(shape: LlamaShape, vocabulary: int, start: int, dtype: str) -> dict[str, Any]:
+def config_of(shape: LlamaShape, vocabulary: int, start: int | None, dtype: str) -> dict[str, Any]:
     """Returns the content of `config.json`, with keys that transformers reads from 4.43 on."""
     scaling = shape.scaling
     return {
@@ -103,20 +104,39 @@ def table(path: Path) -> dict[str, Any]:
 
     Raises: RunError if there is none.
     """
+    if got := instead(path, text=True):
+        raise RunError(f"llama: {path}: expected a JSON object, got {got}")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"llama: expected a JSON object in {path}, got none ({error}); name a folder that save_pretrained wrote"
-        ) from error
+        with path.open("rb") as file:
+            values = json.loads(file.read(_LARGEST).decode())  # what is longer ends within a value
+    except (OSError, ValueError, RecursionError) as error:
+        got = f"none ({in_one_line(error):.120}); fetch the folder again, or write it by save_pretrained"
+        raise RunError(f"llama: {path}: expected a JSON object, got {got}") from error
     if not isinstance(values, dict):
-        raise RunError(f"llama: expected a JSON object in {path}, got {type(values).__name__}")
+        raise RunError(f"llama: {path}: expected a JSON object, got {type(values).__name__}; fetch the folder again")
     return values
 
 
 def unfit(folder: Path, key: str, expected: str, got: object) -> RunError:
     """Returns the error for a value of `config.json`."""
-    return RunError(f"llama: {folder / NAME}: {key}: expected {expected}, got {got!r}; other Llamas are not supported")
+    return RunError(
+        f"llama: {folder / NAME}: {key}: expected {expected}, got {got!r:.120}; other Llamas are not supported"
+    )
+
+
+def _start(folder: Path, values: Mapping[str, Any], vocabulary: int) -> int | None:
+    """Reads the id of the first position: `bos_token_id`, or where that is null the first `eos_token_id`, if any.
+
+    Source: EleutherAI/lm-evaluation-harness, lm_eval/models/huggingface.py, `prefix_token_id`.
+    """
+    for key, default in (("bos_token_id", 1), ("eos_token_id", 2)):
+        value = values.get(key, default)
+        start = next(iter(value), None) if isinstance(value, list) else value
+        if start is not None:
+            if type(start) is not int or not 0 <= start < vocabulary:
+                raise unfit(folder, key, f"an id below {vocabulary}, for the first position", value)
+            return start
+    return None
 
 
 def _rope(folder: Path, values: Mapping[str, Any]) -> tuple[float, RopeScaling | None]:
@@ -145,7 +165,7 @@ def _rope(folder: Path, values: Mapping[str, Any]) -> tuple[float, RopeScaling |
 def _whole(folder: Path, values: Mapping[str, Any], key: str, default: int | None = None) -> int:
     """Reads a positive integer."""
     value = default if values.get(key) is None else values[key]
-    if type(value) is not int or value < 1:
+    if type(value) is not int or not 1 <= value < 2**63:
         raise unfit(folder, key, "a positive integer", value)
     return value
 
@@ -153,6 +173,6 @@ def _whole(folder: Path, values: Mapping[str, Any], key: str, default: int | Non
 def _positive(folder: Path, values: Mapping[str, Any], key: str, default: float | None = None) -> float:
     """Reads a positive number."""
     value = default if values.get(key) is None else values[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
         raise unfit(folder, key, "a positive number", value)
     return float(value)

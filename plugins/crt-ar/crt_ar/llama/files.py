@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch._subclasses import FakeTensor
 
-from crt_ar.llama.config import NAME, config_of, read_config, table
-from crt_ar.llama.layout import EMBEDDING, HEAD, Place, places, published, put
+from crt_ar.llama.config import NAME, Config, config_of, read_config, table
+from crt_ar.llama.layout import EMBEDDING, HEAD, Place, places, published, put, shapes
 from crt_ar.llama.network import LlamaTransformer
 from crt_nn.backends import Backend
+from crt_nn.tensor_files import Form, check_type, finite, headers, numbers
 from crtcore.errors import RunError
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -34,9 +34,10 @@ def read_llama(
     attention: Backend = "auto",
     recompute: bool = False,
 ) -> LlamaTransformer:
-    """Reads the Llama in `folder`, in float32; its start id is `bos_token_id`.
+    """Reads the Llama in `folder`, in float32; its start id is `bos_token_id`, or else the first `eos_token_id`.
 
-    A `vocabulary` larger than the folder's adds rows, which start at the mean of the others; rows of classes start as
+    A row that begins with the start id, as tokenizers of transformers make them, is not given a second one. A
+    `vocabulary` larger than the folder's adds rows, which start at the mean of the others; rows of classes start as
     that of the start id. Both are to be trained.
     Raises: RunError if the folder holds no complete Llama, or its vocabulary is larger than `vocabulary`.
     """
@@ -48,19 +49,22 @@ def read_llama(
             f"llama: expected a vocabulary of at least {known} ids, as {folder} has rows for them, "
             f"got {vocabulary}; use data of that model's tokenizer"
         )
+    files = _checked(folder, config)
     with torch.device("meta"):  # no first values are drawn, as they would be overwritten
         prior = LlamaTransformer(
-            config.shape, vocabulary or known, classes, start=config.start, attention=attention, recompute=recompute
-        )
+            config.shape, vocabulary or known, classes, start=config.start, merge=True, attention=attention,
+            recompute=recompute,
+        )  # fmt: skip
     empty = {name: torch.empty(weight.shape) for name, weight in prior.named_parameters()}
     prior.load_state_dict(empty, assign=True)
-    _fill(folder, prior, known)
+    if not isinstance(prior.embedding.weight, FakeTensor):  # crt-cost counts on tensors without contents
+        _fill(folder, files, prior, known)
     with torch.no_grad():
         for layer in (prior.embedding, prior.head):
             if layer is not None and len(layer.weight) > known:
                 layer.weight[known:] = layer.weight[:known].mean(0)
         if prior.prefixes is not None:
-            prior.prefixes.weight[:] = prior.embedding.weight[prior.first]
+            prior.prefixes.weight[:] = 0 if prior.first is None else prior.embedding.weight[prior.first]
     return prior
 
 
@@ -90,30 +94,55 @@ def write_llama(folder: str | Path, prior: LlamaTransformer, *, shard: int = SHA
         _dump(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": files})
 
 
-def _fill(folder: Path, prior: LlamaTransformer, known: int) -> None:
-    """Loads the tensors in a folder into a prior, one after another; the first `known` ids have rows there.
+def _checked(folder: Path, config: Config) -> list[Path]:
+    """Returns the files of a folder, once names, shapes and types of their tensors are those of its `config.json`.
 
-    Raises: RunError if a tensor is missing, unknown or of another shape, or a tied one differs from the embedding.
+    Nothing of the size that `config.json` states is made before.
+    Raises: RunError if a tensor is missing, unknown, or of another shape or type.
     """
-    weights, targets = _weights(prior), _every_place(prior, known)
-    shapes = {theirs: list(weights[at.name][at.rows].shape) for theirs, at in targets.items()}
-    if prior.head is None:
-        shapes[HEAD] = shapes[EMBEDDING]
-    seen, tied = set[str](), None
-    for file, theirs, content in _tensors(folder):
-        if theirs.endswith(_COMPUTED):
-            continue
-        if (shape := content.get_slice(theirs).get_shape()) != shapes.get(theirs):
-            raise _mismatch(file, theirs, shapes.get(theirs, "absent"), shape)
-        seen.add(theirs)
-        if isinstance(prior.embedding.weight, FakeTensor):
-            continue  # crt-cost counts on tensors without contents
-        if theirs in targets:
-            put(weights[targets[theirs].name], targets[theirs], content.get_tensor(theirs))
-        else:
-            tied = content.get_tensor(theirs)
-    if missing := sorted(targets.keys() - seen):
-        raise _mismatch(folder, missing[0], shapes[missing[0]], "absent")
+    forms: dict[str, tuple[Path, Form]] = {}
+    files = _files(folder)
+    for file, names in files.items():
+        held = {name: (file, form) for name, form in headers(file, "llama").items()}
+        if names is not None and names != held.keys():
+            odd = min(names ^ held.keys())
+            raise RunError(
+                f"llama: {file}: expected the tensors that {INDEX} lists, got a difference in {odd!r:.120}; "
+                "fetch all files of that model again"
+            )
+        forms |= {name: form for name, form in held.items() if not name.endswith(_COMPUTED)}
+    for name, sizes in shapes(config.shape, config.vocabulary):  # ends at the first layer that is not there
+        file, form = forms.pop(name, (folder, None))
+        _check(file, name, sizes, form)
+    if config.shape.tied and HEAD in forms:
+        file, form = forms.pop(HEAD)
+        _check(file, HEAD, [config.vocabulary, config.shape.width], form)
+    for name, (file, form) in forms.items():
+        _check(file, name, "absent", form)
+    return list(files)
+
+
+def _check(file: Path, name: str, expected: object, form: Form | None) -> None:
+    got = form.shape if form else "absent"
+    if got != expected:
+        raise RunError(f"llama: {file}: expected {name!r:.120} to be {expected}, got {got}; does it fit config.json?")
+    if form:
+        check_type(file, "llama", name, form.dtype)
+
+
+def _fill(folder: Path, files: Sequence[Path], prior: LlamaTransformer, known: int) -> None:
+    """Loads tensors into a prior, one after another; the first `known` ids have rows in the files.
+
+    Raises: RunError if a tensor is not finite, or a tied one differs from the embedding.
+    """
+    own, targets, tied = _weights(prior), _every_place(prior, known), None
+    for file in files:
+        for name, tensor in numbers(file, "llama"):
+            if name in targets:
+                weight = own[targets[name].name]
+                put(weight, targets[name], finite(file, "llama", name, tensor, weight.dtype))
+            elif name == HEAD:
+                tied = tensor
     embedding = prior.embedding.weight[:known]
     if tied is not None and not torch.equal(tied.to(embedding), embedding):
         raise RunError(
@@ -147,53 +176,28 @@ def _parts(prior: LlamaTransformer, shard: int) -> list[dict[str, Place]]:
     return parts
 
 
-def _tensors(folder: Path) -> Iterator[tuple[Path, str, Any]]:
-    """Yields the path of a file, the name of a tensor in it, and the open file, for all tensors in a folder.
-
-    Raises: RunError if a file is missing or damaged, or its tensors are not those of the index.
-    """
-    for file, names in _files(folder).items():
-        try:
-            with safetensors.safe_open(file, framework="pt") as content:
-                if names is not None and names != set(content.keys()):
-                    odd = min(names ^ set(content.keys()))
-                    raise RunError(
-                        f"llama: expected {file} to hold the tensors of {INDEX}, got a difference in {odd!r}"
-                    )
-                for theirs in content.keys():  # noqa: SIM118 - not a mapping
-                    yield file, theirs, content
-        except (OSError, safetensors.SafetensorError) as error:
-            raise RunError(f"llama: cannot read {file} ({error}); copy that file again") from error
-
-
 def _files(folder: Path) -> Mapping[Path, set[str] | None]:
     """Returns the files of a folder with the names that the index lists for each; None: there is no index."""
-    if (folder / SINGLE).exists():
+    if os.path.lexists(folder / SINGLE):
         return {folder / SINGLE: None}
-    if not (folder / INDEX).exists():
+    if not os.path.lexists(folder / INDEX):
         raise RunError(
             f"llama: expected {SINGLE} or {INDEX} in {folder}, got neither; "
             "convert weights of another format by save_pretrained of transformers"
         )
     listed = table(folder / INDEX).get("weight_map")
     if not isinstance(listed, dict) or not listed:
-        raise RunError(f"llama: expected {folder / INDEX} to have a weight_map of names to files, got {listed!r}")
+        got = f"{listed!r:.120}; fetch that file again"
+        raise RunError(f"llama: expected {folder / INDEX} to have a weight_map of names to files, got {got}")
     files: dict[Path, set[str]] = {}
     for theirs, name in listed.items():
         if not isinstance(name, str) or Path(name).name != name:
+            got = f"{name!r:.120}; fetch that file again"
             raise RunError(
-                f"llama: {folder / INDEX}: {theirs}: expected the name of a file in the folder, got {name!r}"
+                f"llama: {folder / INDEX}: {theirs!r:.120}: expected the name of a file in the folder, got {got}"
             )
         files.setdefault(folder / name, set()).add(theirs)
-    if missing := [file.name for file in files if not file.exists()]:
-        raise RunError(
-            f"llama: expected {missing[0]} in {folder}, as {INDEX} names it, got no such file; copy it there"
-        )
     return files
-
-
-def _mismatch(where: Path, theirs: str, expected: object, got: object) -> RunError:
-    return RunError(f"llama: {where}: expected {theirs!r} to be {expected}, got {got}; does it fit config.json?")
 
 
 def _dump(path: Path, values: object) -> None:

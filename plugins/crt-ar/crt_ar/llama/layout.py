@@ -5,12 +5,14 @@ Axes: o rows, w columns of a weight.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from crt_ar.llama.shape import LlamaShape
 from crt_nn.attention import Attention
 from crt_nn.block import Stack
 
@@ -52,6 +54,28 @@ def places(stack: Stack) -> dict[str, Place]:
             there + "self_attn.v_proj.weight": Place(joint, slice(queries + keys, queries + 2 * keys)),
         }
     return result
+
+
+def shapes(shape: LlamaShape, vocabulary: int) -> Iterator[tuple[str, list[int]]]:
+    """Yields the published names and shapes of all tensors of a Llama, in the order of layers."""
+    width, keys = shape.width, shape.key_heads * (shape.width // shape.heads)
+    yield EMBEDDING, [vocabulary, width]
+    block = {
+        "input_layernorm": [width],
+        "self_attn.q_proj": [width, width],
+        "self_attn.k_proj": [keys, width],
+        "self_attn.v_proj": [keys, width],
+        "self_attn.o_proj": [width, width],
+        "post_attention_layernorm": [width],
+        "mlp.gate_proj": [shape.hidden, width],
+        "mlp.up_proj": [shape.hidden, width],
+        "mlp.down_proj": [width, shape.hidden],
+    }
+    for index in range(shape.layers):
+        yield from ((f"model.layers.{index}.{name}.weight", sizes) for name, sizes in block.items())
+    yield "model.norm.weight", [width]
+    if not shape.tied:
+        yield HEAD, [vocabulary, width]
 
 
 def published(weight: Tensor, place: Place) -> Tensor:

@@ -28,7 +28,8 @@ from crtcore.noise import Noise
 class LlamaTransformer(Causal):
     """Distribution of the next id given those before; the first position is the embedding of a start id.
 
-    Built for classes, it has a row for each class to take that place; class id -1 is the start id.
+    Built for classes, it has a row for each class to take that place; class id -1 is the start id. Without a start id
+    the first position is a vector of zeros, after which all ids are equally likely.
     """
 
     def __init__(
@@ -37,17 +38,20 @@ class LlamaTransformer(Causal):
         vocabulary: int,
         classes: int | None,
         *,
-        start: int,
+        start: int | None,
+        merge: bool = False,
         attention: Backend = "auto",
         recompute: bool = False,
     ) -> None:
+        """With `merge`, start ids at the front of a row are the first position itself, and not read a second time."""
         super().__init__()
-        if not 0 <= start < vocabulary:
+        if start is not None and not 0 <= start < vocabulary:
             raise RunError(f"llama: expected a start id from 0 to {vocabulary - 1}, got {start}")
         self.shape = shape
         self.vocabulary = vocabulary
         self.classes = classes or 0
         self.first = start
+        self.merged = start if merge else None
         self.embedding = nn.Embedding(vocabulary, shape.width)
         self.prefixes = nn.Embedding(self.classes, shape.width) if self.classes else None
         attention_layer = partial(
@@ -64,10 +68,12 @@ class LlamaTransformer(Causal):
 
     def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """Returns features of the start id or the class, and of the ids."""
-        first = self.embedding(ids.new_full((len(ids), 1), self.first))  # b 1 w
+        if self.first is None:
+            first = self.embedding.weight.new_zeros(len(ids), 1, self.shape.width)
+        else:
+            first = self.embedding(ids.new_full((len(ids), 1), self.first))  # b 1 w
         if class_ids is not None:
-            if self.prefixes is None:
-                raise ValueError("expected no class ids, as this prior was built without classes, got some")
+            assert self.prefixes is not None
             prefix = self.prefixes(class_ids.clamp(min=0))[:, None]
             first = torch.where((class_ids >= 0)[:, None, None], prefix, first)
         return torch.cat((first, self.embed(ids)), 1)

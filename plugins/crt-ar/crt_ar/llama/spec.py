@@ -66,7 +66,8 @@ class LlamaFolder(PriorSpec):
     """A Llama that starts from the weights in a folder, as transformers saves them, and is trained further.
 
     Ids beyond the folder's vocabulary get new rows, at the mean of the others. The first position is `bos_token_id`, or
-    the class, whose row starts as that of `bos_token_id`.
+    else the first `eos_token_id`, or else zeros; or the class, whose row starts as that. Where a row without a class
+    begins with that id, the id is the first position.
     """
 
     implementation: ClassVar[str] = "crt_ar.llama.build:llama_in_folder"

@@ -101,7 +101,9 @@ def test_public_weights_give_the_logits_of_the_published_equations(
         logits = prior(IDS)
 
     for row, ids in enumerate(IDS.tolist()):
-        expected = reference(published(config), config, [START, *ids])
+        merged = ids[0] == START  # it is the first position then
+        expected = reference(published(config), config, ids if merged else [START, *ids])
+        expected = torch.cat((expected[:1], expected)) if merged else expected
         torch.testing.assert_close(logits[row], expected, rtol=1e-5, atol=1e-5)
 
 
@@ -182,9 +184,72 @@ def test_a_smaller_vocabulary_is_refused(tmp_path: Path) -> None:
 def test_every_class_starts_as_the_start_id(tmp_path: Path) -> None:
     prior = LlamaFolder(folder=str(laid(tmp_path / "llama", CONFIG))).build(IDS_KNOWN, 0, 3)
 
-    logits = prior(IDS, torch.tensor([0, 2]))
+    ids = IDS.where(IDS != START, 0)
 
-    assert torch.equal(logits, prior(IDS))
+    logits = prior(ids, torch.tensor([0, 2]))
+
+    assert torch.equal(logits, prior(ids))
+
+
+def test_a_start_id_at_the_front_of_a_row_is_not_read_twice(tmp_path: Path) -> None:
+    prior = read_llama(laid(tmp_path / "llama", CONFIG)).double()
+    bare = torch.tensor([[4, 1, 7, 2]])
+    begun = torch.tensor([[START, 4, 1, 7, 2]])
+
+    with torch.no_grad():
+        torch.testing.assert_close(prior(begun)[:, 1:], prior(bare), rtol=1e-12, atol=1e-12)
+        session = prior.open(begun[:, :2], capacity=5, room=3)
+        torch.testing.assert_close(session.extend(begun[:, 2:]), prior(bare)[:, 2:], rtol=1e-12, atol=1e-12)
+        later = prior.open(begun[:, :0], capacity=5, room=5)
+        torch.testing.assert_close(later.extend(begun), prior(bare), rtol=1e-12, atol=1e-12)
+        later.commit(torch.tensor([[0, 1]]))
+        torch.testing.assert_close(later.next_logits, prior(bare)[:, 1], rtol=1e-12, atol=1e-12)
+
+
+def test_a_start_id_behind_a_class_or_another_id_is_read(tmp_path: Path) -> None:
+    prior = LlamaFolder(folder=str(laid(tmp_path / "llama", CONFIG))).build(IDS_KNOWN, 0, 2)
+    begun, inside = torch.tensor([[START, 4]]), torch.tensor([[4, START]])
+
+    with torch.no_grad():
+        classed = prior(begun, torch.tensor([1]))
+        expected = reference(published(CONFIG), CONFIG, [START, START, 4])  # a class starts as the start id
+        torch.testing.assert_close(classed[0], expected, rtol=1e-5, atol=1e-5)
+        expected = reference(published(CONFIG), CONFIG, [START, 4, START])
+        torch.testing.assert_close(prior(inside)[0], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("values", "start"),
+    [
+        ({"bos_token_id": None, "eos_token_id": 5}, 5),
+        ({"bos_token_id": None, "eos_token_id": [6, 5]}, 6),
+        ({"bos_token_id": None}, 2),  # the default of LlamaConfig
+        ({"bos_token_id": ...}, 1),
+        ({"bos_token_id": 3, "eos_token_id": [6, 5]}, 3),
+    ],
+)
+def test_the_first_position_is_the_start_id_or_else_the_first_end_id(
+    tmp_path: Path, values: dict[str, Any], start: int
+) -> None:
+    config = {name: value for name, value in (CONFIG | values).items() if value is not ...}
+
+    prior = read_llama(laid(tmp_path / "llama", config))
+
+    with torch.no_grad():
+        expected = reference(published(CONFIG), CONFIG, [start])[0]
+        torch.testing.assert_close(prior(IDS[:, :0])[0, 0], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_without_start_and_end_ids_all_first_ids_are_equally_likely(tmp_path: Path) -> None:
+    config = CONFIG | {"bos_token_id": None, "eos_token_id": None}
+    prior = read_llama(laid(tmp_path / "llama", config))
+
+    write_llama(tmp_path / "again", prior)
+
+    with torch.no_grad():
+        assert not prior(IDS)[:, 0].any()
+        assert prior(IDS)[:, 1].any()
+        assert torch.equal(read_llama(tmp_path / "again")(IDS), prior(IDS))
 
 
 def test_a_prior_with_classes_is_not_written(tmp_path: Path) -> None:

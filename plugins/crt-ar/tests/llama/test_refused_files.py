@@ -36,6 +36,15 @@ def with_also(**tensors: Tensor) -> Callable[[Path], None]:
     return change
 
 
+PAGE = "<!DOCTYPE html>\n<html><body>Not found</body></html>"
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"
+
+
+def holding(name: str, content: str) -> Callable[[Path], object]:
+    """Puts a text in the place of a file."""
+    return lambda folder: (folder / name).write_text(content)
+
+
 def cut_short(folder: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-50])
@@ -50,10 +59,27 @@ def cut_short(folder: Path) -> None:
             with_also(lm_head__weight=torch.ones(4, WIDTH)),
             r"expected 'lm_head.weight' to be \[11, 32\], got \[4, 32\]; does it fit config.json",
         ),
-        (cut_short, r"cannot read .*model.safetensors \(.*\); copy that file again"),
+        (
+            cut_short,
+            r"model.safetensors: expected a file of tensors, got a damaged or other one \(.*\); fetch the file",
+        ),
+        (
+            with_also(model__norm__weight=torch.ones(WIDTH).int()),
+            r"'model.norm.weight' to be floating-point .* got I32",
+        ),
+        (
+            with_also(model__norm__weight=torch.full((WIDTH,), torch.nan)),
+            "expected 'model.norm.weight' to be finite in float32, got NaN or infinity",
+        ),
+        (holding("model.safetensors", PAGE), "model.safetensors: expected a file of tensors, got a web page"),
+        (holding("model.safetensors", POINTER), "model.safetensors: expected a file of tensors, got a pointer of Git"),
+        (holding("config.json", PAGE), "config.json: expected a JSON object, got a web page"),
+        (holding("config.json", POINTER), "config.json: expected a JSON object, got a pointer of Git LFS"),
+        (holding("config.json", "[" * 100_000), r"config.json: expected a JSON object, got none \(RecursionError"),
+        (holding("config.json", '{"a": 1'), r"config.json: expected a JSON object, got none \(JSONDecodeError"),
         (lambda folder: (folder / "model.safetensors").unlink(), "expected model.safetensors or .*, got neither"),
-        (lambda folder: (folder / "config.json").unlink(), r"expected a JSON object in .*config.json, got none"),
-        (lambda folder: (folder / "config.json").write_text("[1]"), "expected a JSON object in .*, got list"),
+        (lambda folder: (folder / "config.json").unlink(), r"config.json: expected a JSON object, got no such file"),
+        (lambda folder: (folder / "config.json").write_text("[1]"), "config.json: expected a JSON object, got list"),
     ],
 )
 def test_an_incomplete_folder_is_refused(tmp_path: Path, change: Callable[[Path], object], message: str) -> None:
@@ -83,16 +109,18 @@ def other_index(value: object) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lost_shard, "expected model-00002-of-00003.safetensors in .*, got no such file; copy it there"),
+        (lost_shard, "model-00002-of-00003.safetensors: expected a file of tensors, got no such file; put it there"),
         (
             other_index("../model.safetensors"),
-            "model.norm.weight: expected the name of a file in the folder, got '../model.safetensors'",
+            "'model.norm.weight': expected the name of a file in the folder, got '../model.safetensors'",
         ),
-        (other_index(3), "model.norm.weight: expected the name of a file in the folder, got 3"),
+        (other_index(3), "'model.norm.weight': expected the name of a file in the folder, got 3"),
         (
             other_index("model-00001-of-00003.safetensors"),
-            "to hold the tensors of model.safetensors.index.json, got a difference in 'model.norm.weight'",
+            "expected the tensors that model.safetensors.index.json lists, got a difference in 'model.norm.weight'",
         ),
+        (other_index(".."), r"/\.\.: expected a file of tensors, got a folder; name a file"),
+        (other_index("x" * 300), r"x: expected a file of tensors, got one that cannot be read \(File name too long\)"),
         (
             lambda folder: (folder / "model.safetensors.index.json").write_text("{}"),
             "to have a weight_map of names to files, got None",
@@ -132,11 +160,38 @@ def test_shards_that_differ_from_the_index_are_refused(
         ({"num_key_value_heads": 3}, "num_key_value_heads: expected a divisor of 4, got 3"),
         ({"hidden_size": "32"}, "hidden_size: expected a positive integer, got '32'"),
         ({"num_hidden_layers": None}, "num_hidden_layers: expected a positive integer, got None"),
-        ({"bos_token_id": None}, "bos_token_id: expected an id below 11, for the first position, got None"),
+        ({"rms_norm_eps": 10**400}, "rms_norm_eps: expected a positive number, got 1000"),
+        ({"max_position_embeddings": 10**30}, "max_position_embeddings: expected a positive integer, got 1000"),
+        ({"bos_token_id": 11}, "bos_token_id: expected an id below 11, for the first position, got 11"),
+        ({"bos_token_id": "9"}, "bos_token_id: expected an id below 11, for the first position, got '9'"),
+        ({"bos_token_id": None, "eos_token_id": [12]}, r"eos_token_id: expected an id below 11, .* got \[12\]"),
         ({"tie_word_embeddings": 1}, "tie_word_embeddings: expected true or false, got 1"),
     ],
 )
 def test_an_unsupported_config_is_refused_by_its_key(tmp_path: Path, values: dict[str, Any], message: str) -> None:
+    folder = laid(tmp_path / "llama", CONFIG)
+    (folder / "config.json").write_text(json.dumps(CONFIG | values))
+
+    with pytest.raises(RunError, match=message):
+        read_llama(folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"num_hidden_layers": 10**15}, "expected 'model.layers.2.input_layernorm.weight' to be .*, got absent"),
+        ({"num_hidden_layers": 1}, "expected 'model.layers.1.input_layernorm.weight' to be absent, got"),
+        (
+            {"vocab_size": 10**15},
+            r"expected 'model.embed_tokens.weight' to be \[1000000000000000, 32\], got \[11, 32\]",
+        ),
+        ({"intermediate_size": 10**15}, r"expected 'model.layers.0.mlp.gate_proj.weight' to be .*, got \[24, 32\]"),
+        ({"hidden_size": 4 * 10**15}, r"expected 'model.embed_tokens.weight' to be .*, got \[11, 32\]"),
+    ],
+)
+def test_files_are_compared_before_what_the_config_states_is_made(
+    tmp_path: Path, values: dict[str, Any], message: str
+) -> None:
     folder = laid(tmp_path / "llama", CONFIG)
     (folder / "config.json").write_text(json.dumps(CONFIG | values))
 

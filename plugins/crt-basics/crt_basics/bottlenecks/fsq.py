@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from crt_basics.bottlenecks.specs import FSQ
+from crt_nn.ranges import check_features, check_ids
 from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
 _MARGIN = 1e-3  # appendix A.1, `eps`
+_MOST = 0.25
+"""Most of a step that the margin takes at an end: without it, a thousand levels have ends that nothing reaches."""
 
 
 class Grid(nn.Module):
@@ -42,35 +45,40 @@ class Grid(nn.Module):
 
         Source: appendix A.1, `bound`.
         """
-        half = (self.levels - 1).to(features.dtype) * (1 - _MARGIN) / 2
+        steps = (self.levels - 1).to(features.dtype)
+        half = (steps * (1 - _MARGIN) / 2).maximum(steps / 2 - _MOST)
         offset = (1 - self.levels % 2).to(features.dtype) / 2
         return torch.tanh(features + torch.tan(offset / half)) * half - offset
 
     def lookup(self, ids: Int[Tensor, "b n"]) -> Float[Tensor, "b n w"]:
         """The codes that `ids` name.
 
-        Raises: IndexError if an id is absent or not under the vocabulary.
+        Raises: ValueError if an id is absent or not under the vocabulary.
         """
-        if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < math.prod(self.spec.levels):
-            raise IndexError(f"expected ids from 0 to {math.prod(self.spec.levels) - 1}")
+        check_ids(ids, self.vocabulary)
         steps = ids.unsqueeze(-1) // self.strides % self.levels - self.levels // 2  # b n w
-        return steps / self.reach
+        return self._codes(steps)
+
+    def _codes(self, steps: Shaped[Tensor, "b n w"]) -> Float[Tensor, "b n w"]:
+        """Codes of whole steps from the middle level, in the type of the buffers, from at least float32."""
+        dtype = torch.promote_types(self.reach.dtype, torch.float32)
+        return (steps.to(dtype) / (self.levels // 2).to(dtype)).to(self.reach.dtype)
 
     def forward(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
         """Rounded channels; the gradient passes straight through the rounding.
 
         Units: rate in nats, the logarithm of the vocabulary for each feature; no noise is used.
-        Raises: ValueError if w is not the number of channels with levels.
+        Raises: ValueError if w is not the number of channels with levels, or a feature is not finite.
         """
-        if features.shape[-1] != self.width:
-            raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
-        # Half precision merges neighbouring levels (many levels round alike): bound in the buffers' own.
+        check_features(features, self.width)
+        # Half precision merges neighbouring levels (many levels round alike): bound in float32 at least.
+        dtype = torch.promote_types(features.dtype, self.reach.dtype)
         with torch.autocast(features.device.type, enabled=False):
-            bounded = self.bound(features.to(torch.promote_types(features.dtype, self.reach.dtype)))
+            bounded = self.bound(features.to(torch.promote_types(dtype, torch.float32)))
         rounded = bounded.detach().round()
         ids = ((rounded.long() + self.levels // 2) * self.strides).sum(-1)
-        latents = bounded / self.reach
+        latents = (bounded / (self.levels // 2)).to(dtype)
         # The added term is exactly 0, so that codes are what `lookup` gives, bit for bit.
-        codes = rounded / self.reach + (latents - latents.detach())
+        codes = self._codes(rounded).to(dtype) + (latents - latents.detach())
         rate = latents.new_full((len(ids),), ids.shape[1] * math.log(math.prod(self.spec.levels)))
         return BottleneckOutput(codes, latents, ids, rate, latents.new_zeros(()))

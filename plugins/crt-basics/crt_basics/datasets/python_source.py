@@ -45,7 +45,7 @@ class SourceWindows:
         whole = hashlib.sha256()
         cut: dict[str, list[bytes]] = {split: [] for split in SPLITS}
         for name, (content, digest) in files.items():
-            whole.update(hashlib.sha256(name.encode()).digest() + digest)
+            whole.update(hashlib.sha256(name.encode(errors="surrogateescape")).digest() + digest)
             cut[split_of(digest)] += windows(content, spec.length)
         self.checksum = whole.hexdigest()
         seen: set[bytes] = set()
@@ -73,11 +73,20 @@ class SourceWindows:
 
 
 def distinct(root: Path) -> dict[str, tuple[bytes, bytes]]:
-    """Sorted path under `root` to content and SHA-256 of each file, without empty files and repetitions."""
+    """Sorted path under `root` to content and SHA-256 of each file, without empty files and repetitions.
+
+    Raises: RunError if a file cannot be read.
+    """
     kept: dict[str, tuple[bytes, bytes]] = {}
     seen: set[bytes] = set()
     for name in sorted(path.relative_to(root).as_posix() for path in sources(root)):
-        content = (root / name).read_bytes()
+        try:
+            content = (root / name).read_bytes()
+        except OSError as error:
+            raise RunError(
+                f"python-source: {root / name}: expected a file of Python's library, got one that cannot be read "
+                f"({error.strerror}); repair that Python, or run another"
+            ) from error
         digest = hashlib.sha256(content).digest()
         if content and digest not in seen:
             seen.add(digest)
@@ -86,10 +95,13 @@ def distinct(root: Path) -> dict[str, tuple[bytes, bytes]]:
 
 
 def sources(root: Path) -> Iterator[Path]:
-    """Every source file of the library itself; skipped folders, which may be large, are not listed."""
+    """Every source file of the library itself; skipped folders, which may be large, are not listed.
+
+    Only regular files are: a broken link has no content, and a pipe would be waited for.
+    """
     for folder, inside, names in os.walk(root):
         inside[:] = [name for name in inside if name not in SKIPPED]
-        yield from (Path(folder, name) for name in names if name.endswith(".py"))
+        yield from (path for name in names if name.endswith(".py") and (path := Path(folder, name)).is_file())
 
 
 def split_of(digest: bytes) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor
 from crt_basics.metrics.specs import CodeLength
 from crt_run.likelihood import CHUNK
 from crt_run.statistics import mean_of
-from crt_run.streams import Moments, numbered
+from crt_run.streams import Arrivals, Moments, numbered
 from crtcore.kinds import Evidence, Measurement, Train
 from crtcore.noise import Noise
 
@@ -45,6 +45,7 @@ class TwoPartCode:
         self.length = 0
         self.counts: Int[Tensor, " v"] = torch.zeros(0, dtype=torch.int64)
         self.parts = Moments()
+        self.come = Arrivals(0)
 
     def fit(self, train: Train) -> None:
         """Fits the width, to at most 2**25 elements of training samples that noise chooses.
@@ -53,7 +54,7 @@ class TwoPartCode:
         """
         if train.levels is None:
             raise ValueError("code-length: expected data with levels (images), got data without")
-        self.levels, self.parts = train.levels, Moments()
+        self.levels, self.parts, self.come = train.levels, Moments(), Arrivals(train.held_out)
         self.counts = torch.zeros(train.vocabulary, dtype=torch.int64)
         rows = torch.arange(train.samples)
         most = max(1, FITTED // train.data(rows[:1]).numel())
@@ -69,7 +70,17 @@ class TwoPartCode:
         return residual_bits(data, reconstruction, self.levels, self.width)
 
     def update(self, batch: Evidence) -> None:
-        """Raises: ValueError if the data is not on the levels, or a reconstruction is not finite."""
+        """Raises: ValueError if the data is not on the levels, ids are none, or the rest is not finite."""
+        if not len(batch.rows):
+            return
+        if not batch.id_nats.isfinite().all():
+            raise ValueError("code-length: expected finite nats of the ids, got some that are not")
+        if batch.ids.numel() and not -1 <= int(batch.ids.min()) <= int(batch.ids.max()) < len(self.counts):
+            raise ValueError(
+                f"code-length: expected ids below {len(self.counts)}, or -1 where absent, "
+                f"got some from {int(batch.ids.min())} to {int(batch.ids.max())}"
+            )
+        self.come.update(batch.rows)
         ids, rest = batch.id_nats.double() / math.log(2), self.rest(batch.real, batch.reconstructed)
         self.parts.update(torch.stack((ids + rest, ids, rest), 1))
         self.counts += torch.bincount(batch.ids[batch.ids >= 0], minlength=len(self.counts))
@@ -79,7 +90,9 @@ class TwoPartCode:
         """Code lengths of the held-out data in bits a sample, with 95 % intervals over samples, and the nominal rate.
 
         `unigram_entropy_bits` is that of the empirical distribution of ids, times the mean length: biased low.
+        Raises: ValueError if some of the samples have not come, or came twice.
         """
+        self.come.check("code-length: ")
         count = self.parts.count
         deviations = (self.parts.scatter.diagonal() / max(count - 1, 1)).sqrt()
         unigram = int(self.counts.sum()) / count * entropy_nats(self.counts) / math.log(2)
@@ -104,8 +117,8 @@ def _read(read: Callable[[Int[Tensor, " b"]], Tensor], rows: Int[Tensor, " b"]) 
 
 
 def entropy_nats(counts: Int[Tensor, " v"]) -> float:
-    """Entropy of the empirical distribution with these counts, in nats: biased low."""
-    shares = counts.double() / counts.sum()
+    """Entropy of the empirical distribution with these counts, in nats: biased low; 0 if all are 0."""
+    shares = counts.double() / counts.sum().clamp(min=1)
     return float(torch.special.entr(shares).sum())
 
 
@@ -115,8 +128,11 @@ def residual_bits(
     """Bits of each sample under a Gaussian of `width` levels about the reconstruction, with one cell a level.
 
     The first and the last cell extend to infinity, so that the cells of an element sum to 1.
-    Raises: ValueError if the data is not on the levels, or the reconstruction is not finite.
+    Raises: ValueError if the data is not on the levels, or the reconstruction has another shape or is not finite.
     """
+    if reconstruction.shape != data.shape:
+        expected, got = tuple(data.shape), tuple(reconstruction.shape)
+        raise ValueError(f"code-length: expected reconstructions of shape {expected}, as the data has, got {got}")
     scale = (levels - 1) / 2
     exact = (data.double() + 1) * scale
     level = exact.round()

@@ -24,17 +24,18 @@ def check_sizes(train: Train, metric: str, least: int) -> None:
 
 
 def compared(batch: Evidence, metric: str) -> dict[str, Float[Tensor, "b ..."]]:
-    """Reconstructed and generated data of a batch, by the first part of a number's name.
+    """Real, reconstructed and generated data of a batch, by the first part of a number's name.
 
-    Raises: ValueError if numbers of samples differ, or some are not finite.
+    Raises: ValueError if shapes differ, or some samples are not finite.
     """
-    others = {"reconstruction": batch.reconstructed, "generation": batch.generated}
-    for name, other in others.items():
-        if len(other) != len(batch.real):
-            raise ValueError(f"{metric}: expected {len(batch.real)} samples for {name}, got {len(other)}")
-        if not other.isfinite().all():
+    sorts = {"real": batch.real, "reconstruction": batch.reconstructed, "generation": batch.generated}
+    for name, data in sorts.items():
+        if data.shape != batch.real.shape:
+            expected, got = tuple(batch.real.shape), tuple(data.shape)
+            raise ValueError(f"{metric}: expected the shape {expected} of the real samples for {name}, got {got}")
+        if not data.isfinite().all():
             raise ValueError(f"{metric}: expected finite samples for {name}, got some that are not")
-    return others
+    return sorts
 
 
 def floors(train: Train) -> Iterator[Int[Tensor, " k"]]:

@@ -9,7 +9,8 @@ from torch import Tensor
 from crt_basics.metrics.compared import check_sizes, compared, floors
 from crt_basics.metrics.specs import Frechet
 from crt_basics.metrics.whitened import Whitened, whitened
-from crt_run.streams import numbered
+from crt_run.statistics import squared_distance
+from crt_run.streams import Arrivals, numbered
 from crtcore.kinds import Evidence, Measurement, Train
 
 
@@ -20,13 +21,13 @@ class FrechetDistance:
     estimate is biased by the number of samples, so all have equally many. The floor is the distance of training samples
     from the held-out ones, a reference for `generation_frechet`. It is no floor for reconstructions, which show the
     held-out samples themselves: perfect ones reach 0. Draws have the classes of the held-out samples, which training
-    samples do not, so perfect draws end slightly below the floor.
+    samples do not, so perfect draws end slightly below the floor. Where rounding makes a distance negative, it is 0.
     """
 
     def __init__(self, spec: Frechet) -> None:
         self.spec = spec
         self.features: Whitened
-        self.held_out = 0
+        self.come = Arrivals(0)
         self.gaussians: dict[str, Gaussian] = {}
         self.floors: list[Gaussian] = []
 
@@ -36,7 +37,7 @@ class FrechetDistance:
         Raises: ValueError if there are too few samples for the dimensions, or the data has fewer dimensions.
         """
         check_sizes(train, "frechet", self.spec.dimensions + 1)
-        self.features, self.held_out = whitened(train, self.spec.dimensions), train.held_out
+        self.features, self.come = whitened(train, self.spec.dimensions), Arrivals(train.held_out)
         self.gaussians = {name: Gaussian() for name in ("real", "reconstruction", "generation")}
         drawn = [torch.zeros(train.samples, dtype=torch.bool).index_fill(0, rows, True) for rows in floors(train)]
         self.floors = [Gaussian() for _ in drawn]
@@ -46,15 +47,15 @@ class FrechetDistance:
                 floor.update(features[chosen[rows]])
 
     def update(self, batch: Evidence) -> None:
-        """Raises: ValueError if numbers of samples differ, or some are not finite."""
-        for name, data in {"real": batch.real, **compared(batch, "frechet")}.items():
+        """Raises: ValueError if shapes differ, or some samples are not finite."""
+        self.come.update(batch.rows)
+        for name, data in compared(batch, "frechet").items():
             self.gaussians[name].update(self.features(data))
 
     def compute(self) -> dict[str, Measurement]:
-        """Raises: ValueError if some of the samples have not come."""
+        """Raises: ValueError if some of the samples have not come, or came twice."""
+        self.come.check("frechet: ")
         real = self.gaussians["real"]
-        if real.count != self.held_out:
-            raise ValueError(f"frechet: expected {self.held_out} held-out samples, got {real.count}")
         values = {f"{name}_frechet": distance(real, self.gaussians[name]) for name in ("reconstruction", "generation")}
         values["frechet_floor"] = sum(distance(real, floor) for floor in self.floors) / len(self.floors)
         return {name: Measurement(value, "squared whitened units", real.count) for name, value in values.items()}
@@ -91,12 +92,12 @@ def distance(one: Gaussian, other: Gaussian) -> float:
     """Squared 2-Wasserstein distance of two Gaussians.
 
     With R the triangular root of a covariance, the trace of the root of the product of two covariances is the nuclear
-    norm of R R'ᵀ: no root is taken of a rounded zero.
+    norm of R R'ᵀ: no root is taken of a rounded zero. Where rounding makes it negative, it is 0.
     """
     left, right = (each.root / (each.count - 1) ** 0.5 for each in (one, other))
     cross = torch.linalg.matrix_norm(left @ right.T, "nuc")
-    gap = (one.mean - other.mean).square().sum()
-    return float((gap + left.square().sum() + right.square().sum() - 2 * cross).clamp(min=0))
+    terms = (one.mean - other.mean).square().sum() + left.square().sum() + right.square().sum()
+    return squared_distance(float(terms - 2 * cross), float(terms))
 
 
 def frechet_distance(one: Float[Tensor, "b d"], other: Float[Tensor, "c d"]) -> float:

@@ -58,12 +58,12 @@ class PolynomialDiscrepancy:
                 floor.update(rows, features)
 
     def update(self, batch: Evidence) -> None:
-        """Raises: ValueError if numbers of samples differ, or some are not finite."""
-        for name, data in {"real": batch.real, **compared(batch, "kernel-distance")}.items():
+        """Raises: ValueError if shapes differ, or some samples are not finite."""
+        for name, data in compared(batch, "kernel-distance").items():
             self.kept[name].update(batch.rows, self.features(data))
 
     def compute(self) -> dict[str, Measurement]:
-        """Raises: ValueError if some of the samples have not come."""
+        """Raises: ValueError if some of the samples have not come, or came twice."""
         numbers = {}
         others = {f"{name}_kernel_distance": [self.kept[name]] for name in ("reconstruction", "generation")}
         for name, draws in {**others, "kernel_distance_floor": self.floors}.items():

@@ -30,6 +30,7 @@ class Guided(nn.Module):
         super().__init__()
         self.prior = prior
         self.vocabulary = prior.vocabulary
+        self.longest = getattr(prior, "longest", None)
         self.scale = scale
         self.interval = interval
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from crt_basics.priors.specs import Saved
+from crt_nn.foreign import instead
 from crt_run.runs import checkpoint
 from crtcore.errors import CheckpointError, RunError
 from crtcore.kinds import Prior, PriorSpec
@@ -43,7 +44,7 @@ def kept(folder: Path) -> dict[str, Tensor]:
 
     Raises: RunError if there is no checkpoint, or it is damaged, or holds more or less than one part.
     """
-    if not checkpoint.committed(folder):
+    if instead(folder / checkpoint.MARK, text=True):
         raise RunError(
             f"saved: expected a committed checkpoint in {folder}, got none; "
             "give the folder of a finished stage, such as runs/stages/prior/HASH/final"
@@ -51,8 +52,10 @@ def kept(folder: Path) -> dict[str, Tensor]:
     try:
         tensors = checkpoint.load(folder).tensors
     except CheckpointError as error:
+        reason = str(error).rpartition("; ")[0]  # its advice is for a run that goes on
         raise RunError(
-            f"saved: expected the checkpoint in {folder} as it was written, got a damaged one; train that prior again"
+            f"saved: expected the checkpoint in {folder} as it was written, got a damaged one ({reason}); "
+            "copy that folder again, or train that prior again"
         ) from error
     parts = sorted({".".join(name.split(".")[:2]) for name in tensors})
     if len(parts) != 1 or not parts[0].startswith("part."):

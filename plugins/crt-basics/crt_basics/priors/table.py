@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_nn.ranges import check_rows
 from crt_nn.slots import Slots
 from crtcore.noise import Noise
 
@@ -46,8 +47,9 @@ class TablePrior(nn.Module):
     ) -> Float[Tensor, "b n+1 v"]:
         """The table's rows.
 
-        Raises: ValueError if there are class ids and the table has no classes.
+        Raises: ValueError if rows or class ids are not as `check_rows` demands.
         """
+        check_rows(ids, class_ids, self.vocabulary, len(self.logits) - 1)
         padded = functional.pad(ids.clamp(min=0), (self.order, 0), value=self.vocabulary)
         places = (self.vocabulary + 1) ** torch.arange(self.order - 1, -1, -1, device=ids.device)
         contexts = (padded.unfold(1, self.order, 1) * places).sum(-1)  # b n+1
@@ -58,14 +60,17 @@ class TablePrior(nn.Module):
         last = len(self.logits) - 1
         if class_ids is None:
             return ids.new_full((len(ids),), last)
-        if last == 0:
-            raise ValueError("expected no class ids, as this prior was built without classes, got some")
-        return class_ids.where(class_ids >= 0, last)
+        beyond = class_ids >= last  # where values are not read, no class must have the part for none
+        return class_ids.where(class_ids >= 0, last) + beyond
 
     def open(
         self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
     ) -> TableSession:
-        """A session that has committed `ids`."""
+        """A session that has committed `ids`.
+
+        Raises: ValueError if rows or class ids are not as `check_rows` demands.
+        """
+        check_rows(ids, class_ids, self.vocabulary, len(self.logits) - 1, entry=True)
         return TableSession(self, ids, class_ids, capacity=capacity, room=room)
 
 
@@ -86,7 +91,7 @@ class TableSession:
     ) -> None:
         self._table = table
         self._rows = table.rows(ids, class_ids)[:, None]  # b 1
-        self._slots = Slots(ids, capacity=capacity, room=room)
+        self._slots = Slots(ids, table.vocabulary, capacity=capacity, room=room)
         self._contexts = ids.new_full((len(ids), 1), table.logits.shape[1] - 1)  # b 1+m; the first one is the tip's
         self._present = self._contexts < 0  # b 1+m
         width = ids.shape[1]
@@ -112,7 +117,7 @@ class TableSession:
     def extend(self, ids: Int[Tensor, "b t"], parents: Int[Tensor, "b t"] | None = None) -> Float[Tensor, "b t v"]:
         """Adds tentative nodes and returns the logits after each.
 
-        Raises: ValueError if there is no room for them.
+        Raises: ValueError if there is no room for them; on the CPU also if an id or a parent is out of range.
         """
         first = 1 + self._slots.tentative
         parents = self._slots.extend(ids, parents)
@@ -122,7 +127,11 @@ class TableSession:
 
     @torch.no_grad()
     def commit(self, path: Int[Tensor, "b k"]) -> None:
-        """Keeps the columns of `path` and drops every other tentative node."""
+        """Keeps the columns of `path` and drops every other tentative node.
+
+        Raises: ValueError, on the CPU, if `path` has a column that is not there, or columns out of order.
+        """
+        self._slots.check_path(path)
         self._slots.commit(self._present.gather(1, path + 1))
         self._keep(path)
 

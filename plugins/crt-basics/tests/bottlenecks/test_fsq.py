@@ -83,5 +83,5 @@ def test_another_width_is_refused() -> None:
 
 @pytest.mark.parametrize("absent", [-1, 20])
 def test_an_id_without_a_code_is_refused(absent: int) -> None:
-    with pytest.raises(IndexError, match="expected ids from 0 to 19"):
+    with pytest.raises(ValueError, match="expected ids from 0 to 19"):
         FSQ(levels=(5, 4)).build().lookup(torch.tensor([[0, absent]]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -208,3 +209,32 @@ def test_a_split_that_is_not_there_is_refused(library: Library) -> None:
 
     with pytest.raises(ValueError, match="expected a split of train, validation, test, got 'valid'"):
         PythonSource().build().take("valid", torch.tensor([0]))
+
+
+def test_only_regular_files_are_read(library: Library, tmp_path: Path) -> None:
+    library({})
+    expected = PythonSource(length=4).build().checksum
+    (tmp_path / "broken.py").symlink_to("nowhere")
+    (tmp_path / "circle.py").symlink_to("circle.py")
+    (tmp_path / "folder.py").mkdir()
+    os.mkfifo(tmp_path / "pipe.py")
+
+    assert PythonSource(length=4).build().checksum == expected
+
+
+def test_a_name_that_is_no_text_is_read(library: Library, tmp_path: Path) -> None:
+    library({})
+    (tmp_path / os.fsdecode(b"\xff.py")).write_bytes(in_split("train", b"other"))
+
+    assert PythonSource(length=4).build().sizes["train"] > 0
+
+
+def test_a_file_that_cannot_be_read_is_named(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library({})
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(RunError, match=rf"{tmp_path}/test.py: expected a file .* \(Permission denied\); repair"):
+        PythonSource(length=4).build()

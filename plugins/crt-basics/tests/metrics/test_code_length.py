@@ -300,3 +300,34 @@ def test_a_width_of_batches_is_that_of_the_whole() -> None:
 
     cost = [float(residual_bits(data, reconstruction, 17, each).mean()) for each in (width, width * 1.01, width / 1.01)]
     assert cost[0] == min(cost)
+
+
+@pytest.mark.parametrize("batches", [[torch.arange(29)], [torch.arange(30), torch.tensor([3])]], ids=["few", "twice"])
+def test_samples_that_do_not_come_once_are_refused(batches: list[Tensor]) -> None:
+    with pytest.raises(ValueError, match=r"code-length: expected every sample once, got (29|31) of 30"):
+        measured(CodeLength().build(), evidence(), batches)
+
+
+def test_reconstructions_of_another_shape_are_refused_though_they_could_be_repeated() -> None:
+    with pytest.raises(ValueError, match=r"expected reconstructions of shape \(30, 4\), as .* got \(30, 1\)"):
+        measured(CodeLength().build(), evidence(reconstructed=torch.zeros(30, 1)))
+
+
+@pytest.mark.parametrize("wrong", [-2, 8])
+def test_ids_beyond_the_vocabulary_are_refused(wrong: int) -> None:
+    ids = torch.zeros(30, 3, dtype=torch.int64)
+    ids[7, 2] = wrong
+
+    with pytest.raises(ValueError, match="code-length: expected ids below 8, or -1 where absent, got some from"):
+        measured(CodeLength().build(), evidence(ids=ids))
+
+
+def test_nats_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ValueError, match="code-length: expected finite nats of the ids"):
+        measured(CodeLength().build(), evidence(id_nats=torch.full((30,), math.nan)))
+
+
+def test_absent_ids_have_no_entropy() -> None:
+    numbers = measured(CodeLength().build(), evidence(ids=torch.full((30, 3), -1), id_nats=torch.zeros(30)))
+
+    assert numbers["unigram_entropy_bits"].value == 0

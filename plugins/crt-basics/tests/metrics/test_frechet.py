@@ -190,7 +190,7 @@ def test_the_floor_is_the_same_for_every_arm() -> None:
 
     one, other = (
         measured(metric, evidence()),
-        measured(metric, evidence(reconstructed=normal(8, 40, 1, 2, 3), generated=torch.zeros(40, 6))),
+        measured(metric, evidence(reconstructed=normal(8, 40, 1, 2, 3), generated=torch.zeros(40, 1, 2, 3))),
     )
 
     assert one["frechet_floor"] == other["frechet_floor"]
@@ -237,13 +237,47 @@ def test_another_number_of_draws_is_refused() -> None:
     metric.fit(samples.fitting())
     batch = samples.batch(torch.arange(40))
 
-    with pytest.raises(ValueError, match="expected 40 samples for generation, got 39"):
+    with pytest.raises(ValueError, match=r"expected the shape \(40, 1, 2, 3\) .* for generation, got \(39, 1, 2, 3\)"):
         metric.update(batch._replace(generated=batch.generated[:39]))
 
 
 def test_fewer_samples_than_were_announced_are_refused() -> None:
-    with pytest.raises(ValueError, match="frechet: expected 40 held-out samples, got 39"):
+    with pytest.raises(ValueError, match="frechet: expected every sample once, got 39 of 40"):
         measured(Frechet(dimensions=2).build(), evidence(), [torch.arange(39)])
+
+
+def test_a_sample_that_comes_in_place_of_another_is_refused() -> None:
+    with pytest.raises(ValueError, match="frechet: expected every sample once, got 40 of 40, some of them twice"):
+        measured(Frechet(dimensions=2).build(), evidence(), [torch.arange(39), torch.tensor([0])])
+
+
+def test_samples_of_another_shape_are_refused_though_they_have_as_many_elements() -> None:
+    with pytest.raises(ValueError, match=r"expected the shape \(40, 1, 2, 3\) .* generation, got \(40, 1, 3, 2\)"):
+        measured(Frechet(dimensions=2).build(), evidence(generated=normal(3, 40, 1, 3, 2)))
+
+
+@pytest.mark.parametrize("sort", ["train", "real"])
+def test_data_that_are_not_finite_are_refused(sort: str) -> None:
+    data = normal(0, 90 if sort == "train" else 40, 1, 2, 3)
+    data[5, 0, 1, 1] = torch.inf
+
+    with pytest.raises(ValueError, match=r"expected finite (training data|samples for real), got some that are not"):
+        measured(Frechet(dimensions=2).build(), evidence(**{sort: data}))
+
+
+def test_rounding_makes_no_distance_negative() -> None:
+    """Of equal collections, turned: some of the 200 differences of terms round below 0."""
+    below = 0
+    for seed in range(200):
+        data = normal(seed, 30, 5)
+        left, right = Gaussian(), Gaussian()
+        left.update(data)
+        right.update(data.flip(0))
+        roots = [each.root / 29**0.5 for each in (left, right)]
+        terms = sum(float(root.square().sum()) for root in roots)
+        below += terms < 2 * float(torch.linalg.matrix_norm(roots[0] @ roots[1].T, "nuc"))
+        assert distance(left, right) >= 0
+    assert below > 0
 
 
 def test_draws_that_are_not_finite_are_refused() -> None:

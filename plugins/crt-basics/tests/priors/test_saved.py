@@ -93,13 +93,20 @@ def test_a_folder_without_a_committed_checkpoint_is_refused(tmp_path: Path) -> N
         Saved(folder=str(tmp_path), prior=Table()).build(VOCABULARY, 4, CLASSES)
 
 
+def test_a_folder_that_cannot_be_looked_at_is_refused() -> None:
+    with pytest.raises(RunError, match=r"expected a committed checkpoint in .*xxx, got none; give the folder of"):
+        Saved(folder="x" * 300, prior=Table()).build(VOCABULARY, 4, CLASSES)
+
+
 def test_a_damaged_checkpoint_is_refused(keep: Keep) -> None:
     spec = keep(weights())
     file = Path(spec.folder) / "tensors.safetensors"
     *others, last = file.read_bytes()
     file.write_bytes(bytes((*others, last ^ 1)))
 
-    with pytest.raises(RunError, match=rf"checkpoint in {spec.folder} as it was written, got a damaged one; train"):
+    with pytest.raises(
+        RunError, match=rf"checkpoint in {spec.folder} as it was written, got a damaged one \({file}: .*\); copy"
+    ):
         spec.build(VOCABULARY, 4, CLASSES)
 
 

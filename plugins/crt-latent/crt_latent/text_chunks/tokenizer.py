@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from crt_latent.text_chunks.networks import Mixer, PromptEncoder, Reader
 from crt_latent.traces import Trace, join_trace, split_trace
+from crt_nn.ranges import check_ids, check_rows
 from crtcore.kinds import Bottleneck, BottleneckOutput, DiscreteBottleneck, Encoded, KeepsStatistics
 from crtcore.noise import Noise
 
@@ -61,8 +62,10 @@ class ChunkTokenizer(nn.Module):
     def _cut(self, data: Int[Tensor, "b n"]) -> tuple[Int[Tensor, "b p"], Int[Tensor, "b c l"]]:
         """Returns the prompts, and the steps in chunks.
 
-        Raises: ValueError if the rows have another width than those at construction, or no row has steps.
+        Raises: ValueError if an id is out of range, the rows have another width than those at construction, or no row
+        has steps.
         """
+        check_rows(data, None, self.text, 0)
         if data.shape[1] != self.span:
             raise ValueError(f"expected rows of {self.span} ids, got {data.shape[1]}")
         prompt, steps, _ = split_trace(data, self.text)
@@ -163,26 +166,33 @@ class ChunkTokenizer(nn.Module):
         return ids
 
     def decode(self, ids: Int[Tensor, "b k"], class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b n"]:
-        """Decodes `ids` to steps, in a trace without prompt and solution."""
+        """Decodes `ids` to steps, in a trace without prompt and solution.
+
+        Raises: ValueError if an id is out of range, or follows an absent one.
+        """
         codes, mask = self._look_up(ids)
         return self._text(self._logits(codes, mask, self.gist.none.expand(len(ids), -1)), mask)
 
     def decode_with_prompt(self, ids: Int[Tensor, "b k"], prompt: Int[Tensor, "b p"]) -> Int[Tensor, "b n"]:
-        """Decodes with prompts; equal to `decode` if the tokenizer is not `prompted`."""
+        """Decodes with prompts; equal to `decode` if the tokenizer is not `prompted`.
+
+        Raises: ValueError if an id of `ids` or of a prompt is out of range.
+        """
         if not self.spec.prompted:
             return self.decode(ids)
+        check_ids(prompt, self.text, name="prompt ids", least=-1)
         codes, mask = self._look_up(ids)
         return self._text(self._logits(codes, mask, self.gist(prompt)), mask)
 
     def _look_up(self, ids: Int[Tensor, "b given"]) -> tuple[Float[Tensor, "b k d"], Bool[Tensor, "b q"]]:
         """Returns the codes of rows of ids, and a mask of their features.
 
-        Raises: ValueError if there are more ids than a trace has, only some of a feature's, or codes are continuous.
+        Raises: ValueError if an id is out of range, there are more than a trace has or only some of a feature's, or
+        codes are continuous.
         """
         if not isinstance(self.bottleneck, DiscreteBottleneck):
             raise ValueError("expected a discrete bottleneck, got a continuous one")
-        if ids.shape[1] > self.length:
-            raise ValueError(f"expected at most {self.length} ids a row, got {ids.shape[1]}")
+        check_rows(ids, None, self.bottleneck.vocabulary, 0, longest=self.length)
         whole = functional.pad(ids, (0, self.length - ids.shape[1]), value=-1)
         there = torch.unflatten(whole >= 0, 1, (-1, self.share))  # b q share
         mask = there.any(-1)

@@ -7,51 +7,18 @@ from __future__ import annotations
 
 import math
 
-import attrs
 import torch
-from hypothesis import strategies as st
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import nn
 
 from crt_laws.checks import ROOM, check, equal, near, same
-from crt_laws.kit import Bench, Checks, Offender, Where, law, laws_in
+from crt_laws.kit import Bench, Checks, Offender, law, laws_in
+from crt_laws.laws import bottleneck_ends
 from crt_laws.laws import bottleneck_offenders as plants
+from crt_laws.laws.bottleneck_cases import BATCHES, CONTINUOUS, CROWDS, DISCRETE, GROUPS, SEEDS, Batch, ids_of
 from crt_laws.laws.bottleneck_decoder import classify, entropy, labels, shortfall
-from crt_laws.laws.passes import buffers, in_training, sample_noise, unchanged
-from crtcore.kinds.bottleneck import Bottleneck, BottleneckOutput, BottleneckSpec, DiscreteBottleneck
+from crt_laws.laws.passes import buffers, in_training, unchanged
+from crtcore.kinds.bottleneck import Bottleneck, BottleneckSpec, DiscreteBottleneck
 from crtcore.noise import Noise
-
-
-@attrs.frozen
-class Batch:
-    """Normal features, drawn by a seed."""
-
-    seed: int
-    samples: int
-    places: int
-    scale: float
-
-    def features(self, bottleneck: Bottleneck) -> Float[Tensor, "b n w"]:
-        """The features, in the width of the bottleneck."""
-        generator = torch.Generator().manual_seed(self.seed)
-        shape = self.samples, self.places, bottleneck.width
-        return self.scale * torch.randn(shape, generator=generator, dtype=torch.float64)
-
-    def noise(self) -> Noise:
-        """Noise with a seed for each sample."""
-        return sample_noise(self.seed, self.samples)
-
-
-SEEDS = st.integers(0, 2**32)
-SCALES = st.sampled_from((0.3, 1.0, 3.0))
-BATCHES = st.builds(Batch, SEEDS, st.integers(1, 5), st.integers(1, 4), SCALES)
-CROWDS = st.builds(Batch, SEEDS, st.just(512), st.just(1), SCALES)
-"""Many samples of one feature each, so that their entropy comes near the rate."""
-GROUPS = st.builds(Batch, SEEDS, st.just(64), st.integers(1, 2), st.sampled_from((3.0, 10.0, 30.0)))
-"""Samples that noisy codes can distinguish: far from one another, as first weights can be small."""
-
-DISCRETE = Where(lambda bottleneck: bottleneck.vocabulary is not None, "its codes are continuous")
-CONTINUOUS = Where(lambda bottleneck: bottleneck.vocabulary is None, "its codes are discrete")
 
 
 def subject(spec: BottleneckSpec) -> Bottleneck:
@@ -62,16 +29,6 @@ def subject(spec: BottleneckSpec) -> Bottleneck:
     if isinstance(bottleneck, nn.Module):
         bottleneck.double()
     return bottleneck
-
-
-def ids_of(output: BottleneckOutput) -> Int[Tensor, "b k"]:
-    """The ids of a discrete bottleneck.
-
-    Raises: ValueError if there are none.
-    """
-    if output.ids is None:
-        raise ValueError("expected ids, as the bottleneck has a vocabulary, got None")
-    return output.ids
 
 
 @law("bottleneck", batch=BATCHES)
@@ -251,7 +208,10 @@ def shapes_and_types_agree(bottleneck: Bottleneck, batch: Batch) -> Checks:
         yield equal(bottleneck.lookup(output.ids).dtype, features.dtype, "the type of codes by lookup")
 
 
-LAWS = laws_in(globals())
+LAWS = (*laws_in(globals()), *bottleneck_ends.LAWS)
+
+_OUTSIDE = frozenset({bottleneck_ends.ids_outside_the_vocabulary_are_refused.name})
+_REACHED = frozenset({bottleneck_ends.every_code_is_reached.name})
 
 OFFENDERS = (
     Offender(rate_and_loss_are_finite, plants.after(lambda s: s._replace(rate=s.rate + torch.inf))),
@@ -268,22 +228,26 @@ OFFENDERS = (
         also=frozenset({rate_covers_the_mutual_information.name}),
     ),
     Offender(ids_come_with_a_vocabulary, plants.unnamed),
-    Offender(ids_are_in_range, plants.altered(vocabulary=1)),
+    Offender(ids_are_in_range, plants.altered(vocabulary=1), also=_OUTSIDE),
     Offender(
         lookup_gives_the_codes,
-        plants.altered(look=lambda inner, ids: inner.lookup((ids + 1) % inner.vocabulary)),
+        plants.altered(look=lambda inner, ids: inner.lookup(inner.vocabulary - 1 - ids)),
+        also=_REACHED,
     ),
-    Offender(no_other_code_is_nearer, plants.altered(squeeze=plants.opposite)),
+    Offender(no_other_code_is_nearer, plants.altered(squeeze=plants.opposite), also=_REACHED),
     Offender(
         the_gradient_passes_straight_through, plants.after(lambda s: s._replace(codes=2 * s.codes - s.codes.detach()))
     ),
     Offender(
-        neighbours_do_not_matter, plants.altered(squeeze=lambda inner, features: inner(features - features.mean(0)))
+        neighbours_do_not_matter,
+        plants.altered(squeeze=lambda inner, features: inner(features - features.mean(0))),
+        also=_REACHED,
     ),
     Offender(neighbours_do_not_matter, plants.placed),
     Offender(without_noise_nothing_is_random, plants.restless),
     Offender(a_pass_changes_no_state, plants.Counting),
     Offender(shapes_and_types_agree, plants.after(lambda s: s._replace(rate=s.rate.unsqueeze(1)))),
+    *bottleneck_ends.OFFENDERS,
 )
 
 BENCH = Bench("bottleneck", subject, LAWS, OFFENDERS)

@@ -125,3 +125,19 @@ def opposite(sound: Callable[[Tensor], BottleneckOutput], features: Tensor) -> B
     output = sound(-features)
     latents = -output.latents
     return output._replace(latents=latents, codes=output.codes.detach() + latents - latents.detach())
+
+
+@attrs.frozen
+class Idle(Altered):
+    """A sound bottleneck with one more code, so far away that no feature is near it."""
+
+    def lookup(self, ids: Tensor) -> Tensor:
+        """The sound codes, and 1e9 for the last."""
+        assert isinstance(self.inner, DiscreteBottleneck)
+        last = ids == self.inner.vocabulary
+        return self.inner.lookup(ids.masked_fill(last, 0)).masked_fill(last.unsqueeze(-1), 1e9)
+
+
+def idle(inner: DiscreteBottleneck) -> Idle:
+    """Adds a code that no feature reaches."""
+    return Idle(inner, None, None, inner.vocabulary + 1)

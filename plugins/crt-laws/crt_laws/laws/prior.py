@@ -12,6 +12,7 @@ from torch import nn
 from crt_laws.checks import check, equal, same
 from crt_laws.kit import Bench, Checks, Offender, law, laws_in
 from crt_laws.laws import prior_offenders as plants
+from crt_laws.laws import prior_refusals
 from crt_laws.laws.passes import buffers, in_training, sample_noise, unchanged
 from crt_laws.laws.prior_scripts import CLASSES, LENGTH, VOCABULARY, Blind, Draw, agree
 from crtcore.kinds.prior import Prior, PriorSpec
@@ -247,7 +248,7 @@ def capacity_is_of_a_row(prior: Prior, seed: int, batch: int) -> Checks:
     yield check(logits[1:].amax(-1).isfinite(), "no finite logits of a row within its capacity")
 
 
-LAWS = laws_in(globals())
+LAWS = (*laws_in(globals()), *prior_refusals.LAWS)
 
 _ANY = frozenset({calls_in_any_order_equal_the_full_pass.name})
 
@@ -270,6 +271,7 @@ OFFENDERS = (
     Offender(calls_in_any_order_equal_the_full_pass, plants.tiring),
     Offender(shapes_alone_decide_the_work, plants.curious),
     Offender(capacity_is_of_a_row, plants.careless),
+    *prior_refusals.OFFENDERS,
 )
 
 BENCH = Bench("prior", subject, LAWS, OFFENDERS)

@@ -5,6 +5,8 @@ Axes: b batch, k codes of a sample.
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import cast
 
 import attrs
@@ -15,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crt_basics.bottlenecks.specs import FSQ
-from crt_laws.checks import check, equal, near, same
+from crt_laws.checks import check, equal, near, refused, same
 from crt_laws.kit import Bench, Checks, Offender, law, laws_in
 from crt_laws.laws import tokenizer_offenders as plants
 from crt_laws.laws.passes import buffers, in_training, sample_noise, unchanged
@@ -212,6 +214,28 @@ def the_loss_reaches_the_encoder(trial: Trial, batch: Batch) -> Checks:
     yield check(gradient.abs().max() > 0, "a gradient of 0 at the features")
 
 
+@law("tokenizer", batch=BATCHES, above=st.sampled_from((None, 0, 5)))
+def ids_outside_the_vocabulary_are_refused(trial: Trial, batch: Batch, above: int | None) -> Checks:
+    """An id under -1, or not under the vocabulary, is not decoded but raises an error."""
+    ids = trial.tokenizer.encode(batch.data(trial))
+    wrong = -2 if above is None else (trial.tokenizer.vocabulary or 0) + above
+    ids[-1, 0] = wrong
+
+    yield refused(lambda: trial.tokenizer.decode(ids), f"the id {wrong}")
+
+
+@law("tokenizer", batch=BATCHES, place=st.integers(0, 2**32))
+def data_out_of_range_are_refused(trial: Trial, batch: Batch, place: int) -> Checks:
+    """Data that are NaN or infinite, or ids out of their vocabulary, are not encoded but raise an error."""
+    data = batch.data(trial)
+    vocabulary = trial.form.vocabulary
+    for wrong in (math.nan, math.inf, -math.inf) if vocabulary is None else (-2, vocabulary, 2**40):
+        changed = data.clone()
+        changed[-1].view(-1)[place % changed[-1].numel()] = wrong
+        yield refused(partial(trial.tokenizer, changed), f"a pass over {wrong}")
+        yield refused(partial(trial.tokenizer.encode, changed), f"`encode` of {wrong}")
+
+
 LAWS = laws_in(globals())
 
 OFFENDERS = (
@@ -220,7 +244,11 @@ OFFENDERS = (
         plants.altered(encode=lambda inner, data: (inner.encode(data) + 1) % inner.vocabulary),
     ),
     Offender(decode_is_the_second_half, plants.altered(decode=lambda inner, ids: inner.decode(ids) / 2)),
-    Offender(ids_are_in_range, plants.altered(vocabulary=1)),
+    Offender(
+        ids_are_in_range,
+        plants.altered(vocabulary=1),
+        also=frozenset({ids_outside_the_vocabulary_are_refused.name}),
+    ),
     Offender(
         neighbours_do_not_matter,
         plants.altered(
@@ -234,6 +262,17 @@ OFFENDERS = (
         plants.altered(call=plants.replaced(lambda encoded: {"loss": encoded.loss + torch.rand(())})),
     ),
     Offender(a_pass_changes_no_state, plants.altered(counts=True)),
+    Offender(
+        ids_outside_the_vocabulary_are_refused,
+        plants.altered(decode=lambda inner, ids: inner.decode(ids.clamp(0, inner.vocabulary - 1))),
+    ),
+    Offender(
+        data_out_of_range_are_refused,
+        plants.altered(
+            call=lambda inner, data: inner(data.nan_to_num(0, 0, 0)),
+            encode=lambda inner, data: inner.encode(data.nan_to_num(0, 0, 0)),
+        ),
+    ),
     Offender(state_survives_saving, plants.forgetful),
     Offender(
         distortion_is_finite, plants.altered(call=plants.replaced(lambda encoded: {"distortion": -encoded.distortion}))

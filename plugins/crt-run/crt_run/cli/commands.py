@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from crt_run.cli.console import needs
-from crtcore.cli.console import answer, as_json, overrides, reports_errors, say, spec_file, warn
-from crtcore.errors import Problem, SpecError, in_one_line
-from crtcore.registry import answers, discover
+from crtcore.cli.console import answer, as_json, installed, loaded, overrides, reports_errors, say, spec_file, warn
+from crtcore.errors import Problem, SpecError
+from crtcore.registry import answers
 
 if TYPE_CHECKING:
     from crtcore.compose.study import Study
@@ -34,11 +34,7 @@ fresh = click.option("--fresh", is_flag=True, help="Do again what other versions
 @reports_errors
 def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool, fresh: bool) -> int:
     """Run a spec file, or resume it where it stopped; print its result."""
-    from crtcore.compose.plan import load
-
-    registry = discover()
-    warn(registry)
-    return _study(load(spec, registry, overrides), runs, as_json=as_json, quiet=quiet, fresh=fresh)
+    return _study(loaded(spec, overrides), runs, as_json=as_json, quiet=quiet, fresh=fresh)
 
 
 @click.command()
@@ -51,11 +47,7 @@ def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet
 @reports_errors
 def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool, fresh: bool) -> int:
     """Run every point of a spec file's [sweep]; as `run`, but requires a [sweep]."""
-    from crtcore.compose.plan import load
-
-    registry = discover()
-    warn(registry)
-    study = load(spec, registry, overrides)
+    study = loaded(spec, overrides)
     if not study.swept:
         raise SpecError(
             [Problem(str(spec), ("sweep",), f"expected a table, got none; `crt run {spec}` runs one point")]
@@ -93,10 +85,9 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool, fresh: bool)
 
 def _listeners(folder: Path) -> list[tuple[str, Path]]:
     """The files that plugins made of a finished run or sweep; one that fails causes a warning only."""
-    made, broken = answers("crt_run_finished", folder=folder)
-    for plugin, error in broken.items():
-        say(f"warning: plugin {plugin!r} could not report on {folder} ({in_one_line(error)})")
-    return made
+    made, broken = answers("crt_run_finished", limited=False, folder=folder)
+    warn(broken)
+    return [(entry.name, path) for entry, path in made]
 
 
 @click.command("rehearse")
@@ -107,10 +98,8 @@ def _listeners(folder: Path) -> list[tuple[str, Path]]:
 def rehearsal(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Run a step of every stage and every metric of a spec file on a few samples; `run` begins with it."""
     from crtcore.cli.commands import outline, summary
-    from crtcore.compose.plan import load
 
-    registry = discover()
-    study = load(spec, registry, overrides)
+    study = loaded(spec, overrides)
     needs("run", "torch", "scipy", "safetensors", "filelock")
     from crt_run.runs.rehearse import rehearse
 
@@ -118,7 +107,6 @@ def rehearsal(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         answer({**outline(study), "rehearsed": seconds})
         return
-    warn(registry)
     click.echo(summary(spec, study))
     for group, each in seconds.items():
         click.echo(f"{group}: rehearsed in {each:.1f} s")
@@ -132,7 +120,7 @@ def show_component(name: str, as_json: bool) -> None:
     """Show a component, NAME or KIND/NAME: what it is, its fields, an example."""
     from crt_run.cli.describe import showing
 
-    showing(discover(), name, as_json=as_json)
+    showing(installed(), name, as_json=as_json)
 
 
 @click.command()
@@ -140,6 +128,9 @@ def show_component(name: str, as_json: bool) -> None:
 @reports_errors
 def schema(as_json: bool) -> None:
     """Print the JSON Schema of spec files, with all installed components, for editors."""
+    from crt_run.cli.describable import describable
     from crt_run.cli.schema import schema as schema_of
 
-    answer(schema_of(discover()))
+    registry, broken = describable(installed(), schema_of)
+    warn(broken)
+    answer(schema_of(registry))

@@ -6,8 +6,10 @@ import ast
 import functools
 import inspect
 import itertools
+import json
 import linecache
 import sys
+from functools import partial
 from typing import Any
 
 import attrs
@@ -15,8 +17,9 @@ import click
 import tomli_w
 
 from crtcore.cli.console import answer
-from crtcore.errors import in_one_line, nearest
+from crtcore.errors import RunError, nearest
 from crtcore.hooks import Component
+from crtcore.loading import Failed, call
 from crtcore.registry import NotInstalled, Registry, describe
 from crtcore.spec import Spec
 
@@ -34,14 +37,23 @@ def named(registry: Registry, name: str) -> list[tuple[str, Component]]:
     ]
     if not matches:
         known = [component.name for _, component in registry]
-        broken = "".join(f"; plugin {p!r} could not be loaded ({in_one_line(e)})" for p, e in registry.broken.items())
-        raise NotInstalled(f"no component is called {name!r}{nearest(bare, known)}{broken}")
+        raise NotInstalled("; ".join([f"no component is called {name!r}{nearest(bare, known)}", *registry.broken]))
     return matches
 
 
 def showing(registry: Registry, name: str, *, as_json: bool) -> None:
-    """Prints what a component is, its fields and an example."""
-    components = [_described(registry, plugin, component) for plugin, component in named(registry, name)]
+    """Prints what a component is, its fields and an example.
+
+    Raises: RunError if a plugin's spec cannot be described.
+    """
+    components = []
+    for plugin, component in named(registry, name):
+        try:
+            components.append(json.loads(call(plugin, partial(_text, registry, plugin, component))))
+        except Failed as failed:
+            raise RunError(
+                f"{registry.who(plugin)}: {component.kind} {component.name!r} cannot be described ({failed})"
+            ) from None
     if as_json:
         answer(components)
         return
@@ -51,6 +63,10 @@ def showing(registry: Registry, name: str, *, as_json: bool) -> None:
             default = "required" if field["required"] else f"default {field['default']!r}"
             click.echo(f"  {field['name']}: {field['type']}, {default}\n      {field['text']}")
         click.echo(f"\n{one['example']}")
+
+
+def _text(registry: Registry, plugin: str, component: Component) -> str:
+    return json.dumps(_described(registry, plugin, component), allow_nan=False)
 
 
 def _described(registry: Registry, plugin: str, component: Component) -> dict[str, Any]:

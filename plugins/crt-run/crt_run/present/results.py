@@ -10,9 +10,9 @@ import click
 from crt_run.cli.console import show
 from crt_run.present import tables
 from crt_run.present.sentences import sentences
+from crt_run.runs.ended import Ended
 from crt_run.runs.provenance import ran_on
-from crt_run.runs.records import RESULT, read_json
-from crt_run.sweeps.summary import SWEEP
+from crt_run.sweeps.summary import SWEEP, read_sweep
 from crtcore.cli.console import answer, say
 
 
@@ -21,8 +21,8 @@ def print_results(folder: Path, *, as_json: bool, made: Mapping[str, str], **mor
 
     `made` maps plugin to file; `more` are further entries of the JSON document.
     """
-    swept = (folder / SWEEP).is_file()
-    values = read_json(folder / (SWEEP if swept else RESULT))
+    swept = (folder / SWEEP).exists()
+    values = read_sweep(folder) if swept else Ended(folder).result
     if as_json:
         answer({**values, "folder": str(folder), **made, **more})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -20,6 +21,7 @@ MARK = "COMMITTED"
 _MANIFEST = "manifest.json"
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
+_ORIGIN = "origin"
 
 
 class Saved(NamedTuple):
@@ -29,9 +31,12 @@ class Saved(NamedTuple):
     state: dict[str, Any]
 
 
-def save(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+def save(
+    folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any], origin: Mapping[str, Any] | None = None
+) -> None:
     """Writes a checkpoint to a temporary folder, syncs it, and renames it into place.
 
+    `origin` is what its manifest holds about where it comes from.
     Raises: RunError if writing fails; a committed checkpoint in its place stays untouched.
     """
     aside = aside_of(folder)
@@ -41,7 +46,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) 
         try:
             files = {_TENSORS: safetensors.torch.save(_apart(tensors)), _STATE: dumped(state)}
             manifest = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-            files[_MANIFEST] = dumped(manifest)
+            files[_MANIFEST] = dumped(manifest if origin is None else {**manifest, _ORIGIN: origin})
             for name, content in (*files.items(), (MARK, hashlib.sha256(files[_MANIFEST]).hexdigest().encode())):
                 _write(aside / name, content)
             _sync(aside)
@@ -58,13 +63,21 @@ def load(folder: Path) -> Saved:
 
     Raises: CheckpointError if a file is missing or its hash differs.
     """
-    hashes = _table(folder, _MANIFEST, _read(folder, MARK).decode(errors="replace"))
+    hashes = _hashes(folder)
     raw = _verified(folder, _TENSORS, str(hashes.get(_TENSORS)))
     state = _table(folder, _STATE, str(hashes.get(_STATE)))
     try:
         return Saved(safetensors.torch.load(raw), state)
     except (safetensors.SafetensorError, LookupError, ValueError) as error:  # a dtype torch lacks is a KeyError
-        raise _unfit(folder, _TENSORS, f"expected tensors, got {error}") from None
+        raise unfit(folder, _TENSORS, f"expected tensors, got {error}") from None
+
+
+def origin(folder: Path) -> Any:
+    """What `save` was given as `origin`; None if nothing was.
+
+    Raises: CheckpointError if a file that is read is missing or its hash differs.
+    """
+    return _hashes(folder).get(_ORIGIN)
 
 
 def mapped(folder: Path) -> Saved:
@@ -72,8 +85,9 @@ def mapped(folder: Path) -> Saved:
 
     Raises: CheckpointError if a file is missing or its hash differs.
     """
-    hashes = _table(folder, _MANIFEST, _read(folder, MARK).decode(errors="replace"))
+    hashes = _hashes(folder)
     try:
+        _regular(folder / _TENSORS)
         with (folder / _TENSORS).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
@@ -85,7 +99,7 @@ def mapped(folder: Path) -> Saved:
             names = list(tensors.keys())
             return Saved({name: tensors.get_tensor(name) for name in names}, state)
     except (safetensors.SafetensorError, LookupError, ValueError, RuntimeError) as error:
-        raise _unfit(folder, _TENSORS, f"expected tensors, got {in_one_line(error)}") from None
+        raise unfit(folder, _TENSORS, f"expected tensors, got {in_one_line(error)}") from None
 
 
 def committed(folder: Path) -> bool:
@@ -96,6 +110,9 @@ def committed(folder: Path) -> bool:
 def remove(folder: Path) -> None:
     """Deletes a checkpoint, its mark first, so that a crash in between leaves nothing that looks complete."""
     with writing(folder):
+        if folder.is_file():
+            folder.unlink()
+            return
         (folder / MARK).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -127,9 +144,16 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _read(folder: Path, name: str) -> bytes:
     try:
+        _regular(folder / name)
         return (folder / name).read_bytes()
     except OSError as error:
         raise _unreadable(folder, name, error) from None
+
+
+def _regular(path: Path) -> None:
+    """Raises: OSError for what is there and no file; opening a pipe would wait for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file")
 
 
 def _verified(folder: Path, name: str, expected: str) -> bytes:
@@ -145,20 +169,26 @@ def _table(folder: Path, name: str, expected: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         table = None
     if not isinstance(table, dict):
-        raise _unfit(folder, name, "expected a JSON object, got something else")
+        raise unfit(folder, name, "expected a JSON object, got something else")
     return table
+
+
+def _hashes(folder: Path) -> dict[str, Any]:
+    """The manifest."""
+    return _table(folder, _MANIFEST, _read(folder, MARK).decode(errors="replace"))
 
 
 def _check(folder: Path, name: str, expected: str, digest: str) -> None:
     if digest != expected:
-        shown = f"{digest[:12]!r}… ({(folder / name).stat().st_size} bytes)"
-        raise _unfit(folder, name, f"the file was damaged, expected SHA-256 {expected[:12]!r}…, got {shown}")
+        shown = f"{digest!r} ({(folder / name).stat().st_size} bytes)"
+        raise unfit(folder, name, f"the file was damaged, expected SHA-256 {expected[:80]!r}, got {shown}")
 
 
 def _unreadable(folder: Path, name: str, error: OSError) -> CheckpointError:
-    return _unfit(folder, name, f"cannot be read ({error.strerror})")
+    return unfit(folder, name, f"cannot be read ({error.strerror})")
 
 
-def _unfit(folder: Path, name: str, what: str) -> CheckpointError:
+def unfit(folder: Path, name: str, what: str) -> CheckpointError:
+    """The error about a file of a checkpoint, or about the folder, with what to do."""
     advice = f"delete the folder {folder} and give the same command again, everything else is kept"
     return CheckpointError(f"{folder / name}: {what}; {advice}")

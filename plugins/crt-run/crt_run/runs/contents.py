@@ -13,7 +13,9 @@ from typing import Any
 
 import attrs
 
-from crt_run.runs.files import write_json
+from crt_run.runs import checkpoint
+from crt_run.runs.records import read_json, seal
+from crt_run.runs.run import alone
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.kinds import Plan
@@ -93,7 +95,9 @@ def digest_of(where: str, path: str, runs: Path) -> str:
         raise RunError(f"{where}: expected a file or folder {path!r}, got {got}") from None
     made = f"sha256:{whole.hexdigest()}"
     if max(changed for *_, changed in stamps) < (time.time() - SETTLED) * 1e9:
-        write_json(runs / KNOWN, {**_known(runs), str(top): [stamp, made]})
+        with alone(runs / KNOWN):
+            checkpoint.tidy(runs)
+            seal(runs / KNOWN, {"contents": {**_known(runs), str(top): [stamp, made]}})
     return made
 
 
@@ -118,7 +122,7 @@ def _raised(error: OSError) -> None:
 def _known(runs: Path) -> Mapping[str, Any]:
     """The digests that were kept; none if the file is missing or damaged."""
     try:
-        known = json.loads((runs / KNOWN).read_bytes())
-    except (OSError, ValueError):
+        known: Mapping[str, Any] = read_json(runs / KNOWN, "contents")["contents"]
+    except RunError:
         return {}
-    return known if isinstance(known, dict) else {}
+    return known

@@ -14,13 +14,13 @@ from typing import Any
 import tomli_w
 import torch
 
-from crt_run.runs import checkpoint
+from crt_run.runs import checkpoint, files
 from crt_run.runs.code import code_of, components, difference
 from crt_run.runs.contents import of_plan
-from crt_run.runs.files import write, write_json
+from crt_run.runs.ended import ABOUT, SPEC, Ended, hashes
 from crt_run.runs.numbers import written_all, written_rows
 from crt_run.runs.provenance import git_state, versions
-from crt_run.runs.records import FORMAT, RECORDS, RESULT, read_json
+from crt_run.runs.records import FORMAT, RECORDS, RESULT, read_json, read_records, seal
 from crt_run.runs.run import Run, address, alone
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
@@ -35,14 +35,15 @@ def finished(plan: Plan, runs: Path) -> dict[str, Any] | None:
     Raises: RunError if the folder holds something other than a run of that plan.
     """
     folder = address(plan, runs)
-    _ours(folder, plan)
-    path = folder / RESULT
-    return read_json(path) if path.is_file() else None
+    with files.reading(folder):
+        there = (folder / RESULT).exists()  # looked at before `run.json`, which is written before it
+        _ours(folder, plan)
+    return Ended(folder).result if there else None
 
 
 def outdated(plan: Plan, runs: Path) -> str:
     """How the code that made a plan's result differs from what is installed now; empty if it does not."""
-    return difference(read_json(address(plan, runs) / "run.json").get("code", {}), code_of(plan))
+    return difference(Ended(address(plan, runs)).about["code"], code_of(plan))
 
 
 def execute(
@@ -56,21 +57,23 @@ def execute(
     """
     plan = of_plan(plan, runs)
     run = Run(plan, runs, report, stopping, fresh=fresh)
-    with alone(run.folder, stopping):
+    with alone(run.folder, stopping, run.note):
         result = finished(plan, runs)
         changed = "" if result is None else outdated(plan, runs)
         if result is not None and not (fresh and changed):
             if changed:
                 run.note(f"{plan.name}: the result was made by other code ({changed}); --fresh runs it again")
             return result
-        if changed:
-            (run.folder / RECORDS).unlink(missing_ok=True)
+        if changed:  # the result first: beside another `run.json` it would be that of the new code
+            with files.writing(run.folder):
+                for name in (RESULT, RECORDS):
+                    (run.folder / name).unlink(missing_ok=True)
         checkpoint.tidy(run.folder)
+        read_records(run.folder / RECORDS)  # an experiment may go on from those of a run that was stopped
         started = time.time()
-        _describe(run, started, None)
-        write(run.folder / "spec.toml", tomli_w.dumps(dict(plan.document)).encode())
+        _describe(run, started)
+        files.write(run.folder / SPEC, tomli_w.dumps(dict(plan.document)).encode())
         findings = plan.experiment.build()(plan, run)
-        _describe(run, started, time.time())
         result = {"format": FORMAT, "name": plan.name, "hash": plan.hash, "seed": plan.seed}
         result["numbers"] = written_all(findings.numbers)
         if findings.points:
@@ -79,7 +82,9 @@ def execute(
             result["notes"] = list(findings.notes)
         if findings.outcomes:
             result["outcomes"] = {name: list(values) for name, values in findings.outcomes.items()}
-        write_json(run.folder / RESULT, result)
+        content = files.dumped(result)
+        _describe(run, started, ended=time.time(), files=hashes(run.folder, {RESULT: content}))
+        files.write(run.folder / RESULT, content)
         return result
 
 
@@ -116,19 +121,19 @@ def _ours(folder: Path, plan: Plan) -> None:
     if not folder.is_dir():
         raise RunError(f"{folder}: expected a folder; move the file away, or choose another folder with --runs")
     inside = [path.name for path in folder.iterdir() if not path.name.startswith(".tmp-")]
-    about = read_json(folder / "run.json") if "run.json" in inside else {}
-    if inside and about.get("hash") != plan.hash:
+    got = read_json(folder / ABOUT, "hash")["hash"] if ABOUT in inside else "none"
+    if inside and got != plan.hash:
         raise RunError(
-            f"{folder}: expected a run of {plan.name!r} ({plan.hash}), got something else "
-            f"({', '.join(sorted(inside)[:3])}); move it away, or choose another folder with --runs"
+            f"{folder}: expected a run of {plan.name!r} ({plan.hash}), got something else: the hash of its run is "
+            f"{got!r}, and it holds {', '.join(sorted(inside)[:3])}; move it away, or choose another folder with --runs"
         )
 
 
-def _describe(run: Run, started: float, ended: float | None) -> None:
-    write_json(
-        run.folder / "run.json",
+def _describe(run: Run, started: float, **more: Any) -> None:
+    """Writes what ran; `more` is the time when it ended, and the hashes of the files that it left."""
+    seal(
+        run.folder / ABOUT,
         {
-            "format": FORMAT,
             "hash": run.plan.hash,
             "seed": run.plan.seed,
             "command": shlex.join(sys.argv),
@@ -142,7 +147,7 @@ def _describe(run: Run, started: float, ended: float | None) -> None:
             "threads": torch.get_num_threads(),
             "git": git_state(),
             "started": started,
-            "ended": ended,
             **run.facts,
+            **more,
         },
     )

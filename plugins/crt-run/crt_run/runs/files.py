@@ -20,12 +20,23 @@ def aside_of(path: Path) -> Path:
     return path.with_name(f"{_ASIDE}{path.name}-{os.getpid()}")
 
 
-def write_json(path: Path, values: Any) -> None:
-    """Writes a JSON file atomically.
+def read(path: Path) -> bytes:
+    """The content of a file of a run.
 
-    Raises: RunError if writing fails.
+    Raises: RunError if it is missing, not a regular file, or cannot be read.
     """
-    write(path, dumped(values))
+    with reading(path):
+        if not path.exists():
+            raise RunError(f"{path}: expected a file of a run, got none; {again(path.parent)}")
+        if not path.is_file():  # opening a pipe would wait for ever
+            what = "a folder" if path.is_dir() else "something that is not a regular file"
+            raise RunError(f"{path}: expected a file of a run, got {what}; {again(path.parent)}")
+        return path.read_bytes()
+
+
+def again(folder: Path) -> str:
+    """What to do about a damaged file in the folder of a run or sweep."""
+    return f"move the folder {folder} away and give the same command again, stages that are trained are kept"
 
 
 def write(path: Path, content: bytes) -> None:
@@ -46,6 +57,18 @@ def write(path: Path, content: bytes) -> None:
 def dumped(values: Any) -> bytes:
     """`values` as readable JSON."""
     return (json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns an OSError into a RunError with advice."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"cannot read {path}: {error.strerror or error}; make it readable for this user, or move it away, "
+            "and give the same command again"
+        ) from error
 
 
 @contextmanager

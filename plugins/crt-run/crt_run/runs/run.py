@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,12 +16,14 @@ from torch import Tensor, nn
 
 from crt_run.runs import checkpoint, files
 from crt_run.runs.code import code_of, difference
-from crt_run.runs.records import FORMAT, RECORDS, SAMPLES, append, read_json, read_records
-from crtcore.errors import Stopped
+from crt_run.runs.records import RECORDS, SAMPLES, append, read_json, read_records, seal
+from crtcore.errors import CheckpointError, RunError, Stopped
 from crtcore.kinds import Json, Plan, Report, StagePlan, digest
 
 PATIENCE = 0.5
 """Seconds between checks for a stop request while a process waits for a folder's lock."""
+LOOKS = 2
+"""Such checks before it reports that it waits."""
 CODE = "code.json"
 """The file of a stage that says which code made it."""
 
@@ -38,15 +43,48 @@ class Stage:
 
     def latest(self) -> checkpoint.Saved | None:
         """The latest checkpoint, or the final one; None if there is none."""
+        here = self._newest()
+        return None if here is None else checkpoint.load(here)
+
+    def _newest(self) -> Path | None:
+        """The folder of the latest checkpoint."""
         if self.finished:
-            return checkpoint.load(self.folder / "final")
-        steps = sorted(path for path in self.folder.glob("step-*") if checkpoint.committed(path))
-        return checkpoint.load(steps[-1]) if steps else None
+            return self.folder / "final"
+        return max(filter(checkpoint.committed, self.folder.glob("step-*")), default=None)
+
+    def rewind(self) -> None:
+        """Goes back to the latest checkpoint: removes older ones, which a kill may leave, and records of later steps.
+
+        Raises: CheckpointError if it, or the records of its steps, are damaged or of another stage.
+        """
+        here, records, size = self._newest(), self.folder / RECORDS, 0
+        if here is not None:
+            origin = checkpoint.origin(here) or {}
+            if (got := origin.get("stage")) != self.folder.name:
+                raise checkpoint.unfit(
+                    here, "", f"expected a checkpoint of stage {self.folder.name!r}, got one of {got!r}"
+                )
+            size = origin["records"]["size"]
+            if (there := self._recorded(size)) != origin["records"]:
+                what = f"{records}: the records were damaged, expected {origin['records']}, got {there}"
+                raise CheckpointError(f"{what}; {files.again(self.folder)}")
+        with files.writing(records):
+            if records.exists():
+                os.truncate(records, size)
+        for older in self.folder.glob("step-*"):
+            if older != here:
+                checkpoint.remove(older)
+
+    def _recorded(self, size: int | None = None) -> dict[str, Any]:
+        """Size and hash of the first `size` bytes of the records; None: of all."""
+        path = self.folder / RECORDS
+        content = (files.read(path) if path.exists() else b"")[:size]
+        return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any], *, final: bool = False) -> None:
-        """Commits a checkpoint, then drops the older ones."""
+        """Commits a checkpoint, which names its stage and holds the hash of the records, then drops the older ones."""
         here = self.folder / ("final" if final else f"step-{step:09d}")
-        checkpoint.save(here, tensors, state)
+        checkpoint.save(here, tensors, state, {"stage": self.folder.name, "records": self._recorded()})
         for older in self.folder.glob("step-*"):
             if older != here:
                 checkpoint.remove(older)
@@ -88,30 +126,38 @@ class Run:
         name = f"{plan.name}-{label}" if label else plan.name
         depends = {**plan.key, **plan.plan.only(reads, f"stage {name!r}").values()}
         folder = self.runs / "stages" / name / digest({"stage": name, **depends, "data": self.data})
-        with alone(folder, self.stopping):
+        with alone(folder, self.stopping, self.note):
             with files.writing(folder):
                 folder.mkdir(exist_ok=True)
-            checkpoint.tidy(folder)
             stage = Stage(self, name, folder)
-            code = self._code(stage, code_of(plan.plan, {*_all_reads(plan), *reads}))
+            with files.reading(folder):
+                checkpoint.tidy(folder)
+                code = self._code(stage, code_of(plan.plan, {*_all_reads(plan), *reads}))
+                stage.rewind()
             about = {"folder": str(folder.relative_to(self.runs)), "reused": stage.finished, "code": code}
             self.facts["stages"][name] = about
-            if stage.finished:
-                for line in read_records(folder / RECORDS):
-                    self.record(line)
+            for line in read_records(folder / RECORDS):
+                self.record(line)
             yield stage
 
     def _code(self, stage: Stage, now: Mapping[str, str]) -> Mapping[str, str]:
         """The code that a stage is made by; a fresh run removes what other code made."""
         path = stage.folder / CODE
         begun = any(map(checkpoint.committed, stage.folder.iterdir()))
-        then = read_json(path, "code")["code"] if path.is_file() and begun else now
+        mine = {"stage": stage.folder.name, "code": now}
+        about: Mapping[str, Any] = read_json(path, "stage", "code") if begun else mine
+        if about["stage"] != stage.folder.name:
+            raise RunError(
+                f"{path}: expected the code of stage {stage.folder.name!r}, got that of {about['stage']!r}; "
+                f"{files.again(stage.folder)}"
+            )
+        then: Mapping[str, str] = about["code"]
         if changed := difference(then, now):
             if not self.fresh:
                 self.note(f"stage {stage.name}: reused, though other code made it ({changed}); --fresh trains it again")
                 return then
             checkpoint.clear(stage.folder)
-        files.write_json(path, {"format": FORMAT, "code": now})
+        seal(path, mine)
         return now
 
     def note(self, text: str) -> None:
@@ -136,7 +182,7 @@ class Run:
         """Saves the samples that the report shows."""
         folder = self.folder / SAMPLES
         checkpoint.remove(folder)
-        checkpoint.save(folder, {name: tensor.cpu() for name, tensor in tensors.items()}, {})
+        checkpoint.save(folder, {name: tensor.cpu() for name, tensor in tensors.items()}, {"hash": self.plan.hash})
 
 
 def _all_reads(plan: StagePlan) -> set[str]:
@@ -150,19 +196,35 @@ def address(plan: Plan, runs: Path) -> Path:
 
 
 @contextmanager
-def alone(folder: Path, stopping: Callable[[], bool]) -> Iterator[None]:
-    """Holds the lock of a folder.
+def alone(
+    folder: Path, stopping: Callable[[], bool] = lambda: False, note: Callable[[str], None] = lambda text: None
+) -> Iterator[None]:
+    """Holds the lock of a folder, a file that names the process which holds it; `note` reports a long wait.
 
     Raises: Stopped if `stopping` returns True while it waits, RunError if writing fails.
     """
-    lock = filelock.FileLock(folder.with_suffix(".lock"))
+    path = folder.with_suffix(".lock")
+    lock, looks = filelock.FileLock(path), 0
     while not lock.is_locked:
         if stopping():
             raise Stopped
+        if looks == LOOKS:
+            note(f"waiting for the folder {folder}, which {_holder(path)} is working in")
         with files.writing(folder), suppress(filelock.Timeout):
             folder.parent.mkdir(parents=True, exist_ok=True)
+            looks += 1
             lock.acquire(timeout=PATIENCE)
     try:
+        with files.writing(path):
+            path.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
         yield
     finally:
         lock.release()
+
+
+def _holder(path: Path) -> str:
+    """The process that holds a lock, as it wrote there."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")[:200] or "another process"
+    except OSError:
+        return "another process"

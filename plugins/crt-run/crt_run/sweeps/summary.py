@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import attrs
 import tomli_w
 
-from crt_run.runs.files import write, write_json
+from crt_run.runs import checkpoint
+from crt_run.runs.ended import SPEC
+from crt_run.runs.files import write
 from crt_run.runs.numbers import number, written
 from crt_run.runs.provenance import ran_on
-from crt_run.runs.records import FORMAT
-from crt_run.runs.run import address
+from crt_run.runs.records import listed, read_json, seal
+from crt_run.runs.run import address, alone
 from crt_run.statistics import CONFIDENCE, interval, paired, two_level
 from crt_run.sweeps.curves import gaps
 from crt_run.sweeps.sweep import Finished
@@ -41,23 +44,37 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
         for index, point in enumerate(study.points)
     ]
     points = table(study.points, ended.results)
-    write_json(
-        folder / SWEEP,
-        {
-            "format": FORMAT,
-            "name": study.name,
-            "confidence": CONFIDENCE,
-            "baseline": BASELINE,
-            "arms": summary(study.points, ended.results),
-            "claims": claims(study, ended.results),
-            "ran_on": ran_on(address(study.points[index].plan, runs) for index in ended.results),
-            "runs": ran,
-            **({"points": points} if points else {}),
-            **({"gaps": between} if (between := gaps(study.points, ended.results)) else {}),
-        },
-    )
-    write(folder / "spec.toml", tomli_w.dumps(dict(study.document)).encode())
+    spec = tomli_w.dumps(dict(study.document)).encode()
+    with alone(folder):
+        checkpoint.tidy(folder)
+        write(folder / SPEC, spec)
+        seal(
+            folder / SWEEP,
+            {
+                "name": study.name,
+                "hash": study.hash,
+                "confidence": CONFIDENCE,
+                "baseline": BASELINE,
+                "arms": summary(study.points, ended.results),
+                "claims": claims(study, ended.results),
+                "ran_on": ran_on(address(study.points[index].plan, runs) for index in ended.results),
+                "runs": ran,
+                **({"points": points} if points else {}),
+                **({"gaps": between} if (between := gaps(study.points, ended.results)) else {}),
+                "files": {SPEC: hashlib.sha256(spec).hexdigest()},
+            },
+        )
     return folder
+
+
+def read_sweep(folder: Path) -> dict[str, Any]:
+    """What `gather` wrote.
+
+    Raises: RunError if it is missing, damaged, or something else.
+    """
+    sweep = read_json(folder / SWEEP, "name", "hash", "arms", "claims", "runs", "ran_on", "files")
+    listed(folder, SPEC, sweep)  # that of another study differs
+    return sweep
 
 
 def _brief(result: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crt_run.executors.spec import Local
+from crt_run.runs.ended import fitting
 from crt_run.runs.execute import finished, outdated, work
 from crt_run.runs.rehearse import rehearse
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.kinds import Json
+
+NOT_OURS = "the executor mixed up or changed answers; choose another [executor] and give the same command again"
 
 
 class Finished(NamedTuple):
@@ -56,7 +59,11 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh:
             index = left[ended.place]
             answer = ended.answer or {"problem": ended.problem}
             if "result" in answer:
-                results[index] = answer["result"]
+                plan = study.points[index].plan
+                try:
+                    results[index] = fitting(answer["result"], plan.hash, plan.seed, "executor", NOT_OURS)
+                except RunError as error:
+                    problems[index] = str(error)
             else:
                 problems[index] = answer.get("problem") or "stopped; the same command resumes it"
             report(index, {"event": "finished", "problem": problems.get(index)})

@@ -120,7 +120,7 @@ def _part(run: Run, stage: Stage, dataset: Dataset, tokenizer: Tokenizer, split:
     """The rows of one file, mapped; encodes and saves them first if there is no such file."""
     folder = stage.folder / f"from-{first:012d}"
     rows = torch.arange(first, min(first + PART, dataset.sizes[split]))
-    about = {"split": split, "samples": len(rows), "checksum": dataset.checksum}
+    about = {"stage": stage.folder.name, "split": split, "samples": len(rows), "checksum": dataset.checksum}
     if not checkpoint.committed(folder):
         if run.stopping():
             raise Stopped
@@ -163,12 +163,12 @@ def _check_batch(
     with torch.inference_mode():
         again = tokenizer.encode(data, class_ids)
         if not torch.equal(again, stored):
-            share = (again == stored).double().mean() if again.shape == stored.shape else 0
-            message = f"the ids that encoding gives again, got {share:.2%} of them in {len(stored)} samples"
+            others = int((again != stored).sum()) if again.shape == stored.shape else stored.numel()
+            message = f"the ids that encoding gives again, got {others} others of {stored.numel()}"
             raise _unexpected(folder, folder, message)
         gap = (tokenizer.decode(stored, class_ids) - tokenizer(data, class_ids).reconstruction).abs().max()
         if not gap <= NEAR:
-            message = f"ids that decode to the tokenizer's reconstruction within {NEAR}, got an error of {gap:.2g}"
+            message = f"ids that decode to the tokenizer's reconstruction within {NEAR}, got an error of {float(gap)!r}"
             raise _unexpected(folder, folder, message)
 
 

@@ -36,13 +36,18 @@ class Few:
 def build_dataset(plan: Plan, run: Run) -> Any:
     """Builds the dataset of a plan, and records its checksum and sizes in the run's facts.
 
-    In a rehearsal it has a few samples alone.
+    If it has an attribute `skipped`, of what it left out by the reason, that is recorded and reported too. In a
+    rehearsal it has a few samples alone.
     """
     dataset = plan.parts["dataset"].build()
     if run.few is not None:
         dataset = Few(dataset, run.few)
     run.data = dataset.checksum
     run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
+    if skipped := getattr(dataset, "skipped", {}):
+        run.facts["dataset"]["skipped"] = skipped
+        left_out = (f"{each['number']:,} {why} (first {each['first']!r})" for why, each in skipped.items())
+        run.note(f"dataset: left out {', '.join(left_out)}")
     return dataset
 
 

@@ -444,13 +444,13 @@ def test_a_removal_cut_short_leaves_nothing_that_looks_whole(tmp_path: Path, mon
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES], ids=errno.errorcode.get)
 @pytest.mark.parametrize("call", range(1, 5))  # of the folder; open, write, fsync, replace
 def test_a_json_file_is_the_old_one_until_it_is_the_new_one(tmp_path: Path, number: int, call: int) -> None:
-    files.write_json(tmp_path / "run.json", {"old": True})
+    files.write(tmp_path / "run.json", files.dumped({"old": True}))
 
     with (
         failing(call, OSError(number, os.strerror(number))),
         pytest.raises(RunError, match=r"cannot write .*run\.json: "),
     ):
-        files.write_json(tmp_path / "run.json", {"new": True})
+        files.write(tmp_path / "run.json", files.dumped({"new": True}))
 
     assert json.loads((tmp_path / "run.json").read_bytes()) == {"old": True}
     assert asides(tmp_path) == []

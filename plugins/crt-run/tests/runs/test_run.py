@@ -5,6 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import multiprocessing
+import os
+import platform
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,16 +16,14 @@ from typing import Any
 
 import filelock
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from crt_basics.decoders.ancestral import AncestralDecoder
 from crt_basics.metrics.code_length import TwoPartCode
 from crt_laws.toys import LinearChain
 from crt_run.runs import checkpoint, files
 from crt_run.runs.execute import execute, finished
-from crt_run.runs.records import FORMAT, RECORDS, append, read_records
-from crt_run.runs.run import CODE, Run, address
+from crt_run.runs.records import FORMAT, RECORDS, append, read_records, seal
+from crt_run.runs.run import CODE, Run, address, alone
 from crt_run.training import trainer as train
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Measurement, Plan
@@ -221,17 +223,6 @@ def test_a_step_done_again_counts_once(tmp_path: Path) -> None:
     assert read == [("a", 1), ("a", 2), ("a", 3), ("a", 4), ("b", 2)]
 
 
-@given(garbage=st.binary() | st.sampled_from([b"null", b"[1]", b"3", b'{"stage": "a"}', b'{"stage": [], "step": 1}']))
-def test_lines_that_are_no_records_are_left_out(tmp_path_factory: pytest.TempPathFactory, garbage: bytes) -> None:
-    path = tmp_path_factory.mktemp("records") / RECORDS
-    good = b'{"stage": "good", "step": 1}'
-    path.write_bytes(good + b"\n" + garbage + b"\n" + good.replace(b"1", b"2"))
-
-    read = [line["step"] for line in read_records(path) if line["stage"] == "good"]
-
-    assert read == [1, 2]
-
-
 def test_no_records_are_none(tmp_path: Path) -> None:
     assert read_records(tmp_path / "nowhere") == []
 
@@ -263,13 +254,13 @@ def test_a_file_in_the_run_s_place_is_reported(plan: Plan, runs: Path) -> None:
     assert address(plan, runs).read_text() == "mine"
 
 
-@pytest.mark.parametrize("about", [None, {"format": FORMAT, "hash": "0123456789ab"}, {"format": FORMAT}], ids=str)
+@pytest.mark.parametrize("about", [None, {"hash": "0123456789ab"}, {"hash": None}], ids=str)
 def test_a_folder_of_something_else_is_reported_and_left_alone(plan: Plan, runs: Path, about: Any) -> None:
     folder = address(plan, runs)
     folder.mkdir(parents=True)
     (folder / "thesis.tex").write_text("mine")
     if about is not None:
-        (folder / "run.json").write_text(json.dumps(about))
+        seal(folder / "run.json", about)
 
     message = error_of(lambda: execute(plan, runs))
 
@@ -278,39 +269,29 @@ def test_a_folder_of_something_else_is_reported_and_left_alone(plan: Plan, runs:
     assert (folder / "thesis.tex").read_text() == "mine"
 
 
-@pytest.mark.parametrize(("about", "got"), [({"format": 1}, "1"), ({"format": 3}, "3"), ({}, "none")], ids=str)
-@pytest.mark.parametrize("name", ["run.json", "result.json"])
+@pytest.mark.parametrize(
+    ("about", "got"),
+    [({"format": 2}, "2"), ({"format": 4}, "4"), ({"format": str(FORMAT)}, f"'{FORMAT}'"), ({}, "none")],
+    ids=str,
+)
 def test_a_finished_run_of_another_format_is_refused_and_left_alone(
-    plan: Plan, runs: Path, name: str, about: dict[str, Any], got: str
+    plan: Plan, runs: Path, about: dict[str, Any], got: str
 ) -> None:
     execute(plan, runs)
     folder = address(plan, runs)
-    values = json.loads((folder / name).read_bytes())
+    values = json.loads((folder / "run.json").read_bytes())
     del values["format"]
-    files.write_json(folder / name, values | about)
+    (folder / "run.json").write_bytes(files.dumped(values | about))
     before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
     message = error_of(lambda: execute(plan, runs))
 
     assert message == (
-        f"{folder / name}: expected format {FORMAT}, got {got}, which this version of crtcore does not read; "
+        f"{folder / 'run.json'}: expected format {FORMAT}, got {got}, which this version of crtcore does not read; "
         f"move {folder.parent} with all its runs away, or choose another folder with --runs, "
         "and run the spec file again"
     )
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\0", b"[]", b"null", b'"text"', b"[" * 100_000])
-@pytest.mark.parametrize("name", ["run.json", "result.json"])
-def test_a_damaged_file_of_a_run_is_named(plan: Plan, runs: Path, name: str, content: bytes) -> None:
-    folder = address(plan, runs)
-    files.write_json(folder / "run.json", {"format": FORMAT, "hash": plan.hash})
-    (folder / name).write_bytes(content)
-
-    message = error_of(lambda: execute(plan, runs))
-
-    assert message.startswith(f"{folder / name}: expected a JSON file of a run")
-    assert f"move the folder {folder} away and give the same command again" in message
 
 
 @pytest.mark.parametrize("part", ["", "toy", "stages", "stages/tokenizer"])
@@ -392,6 +373,32 @@ def test_a_number_that_is_none_is_named_and_no_result_written(
 
 
 # Two at once
+
+
+def test_one_that_waits_for_another_names_folder_and_process(plan: Plan, runs: Path) -> None:
+    folder, events = address(plan, runs), []
+    gate, held = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with alone(folder):
+            held.set()
+            gate.wait(30)
+
+    def hear(event: Any) -> None:
+        if event["event"] == "note":
+            events.append((time.monotonic() - began, event["text"]))
+            gate.set()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(30)
+    began = time.monotonic()
+    execute(plan, runs, report=hear)
+    holder.join()
+
+    ((after, text),) = events
+    assert text == f"waiting for the folder {folder}, which process {os.getpid()} on {platform.node()} is working in"
+    assert 0.9 < after < 5
 
 
 def test_one_that_waits_for_another_stops_when_asked(plan: Plan, runs: Path) -> None:

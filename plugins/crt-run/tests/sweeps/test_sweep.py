@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from crt_run.present.tables import verdicts
-from crt_run.runs.files import write_json
 from crt_run.runs.numbers import written
-from crt_run.runs.records import FORMAT
+from crt_run.runs.records import seal
 from crt_run.runs.run import address
 from crt_run.statistics import interval, paired
 from crt_run.sweeps import sweep
@@ -242,12 +241,11 @@ def test_what_is_gathered_names_every_point_and_number(toy: Describe, runs: Path
 
     about = {
         "backends": {},
-        "format": FORMAT,
         "versions": {},
         **dict.fromkeys(("device", "dtype", "threads", "machine", "python", "git")),
     }
     for index in results:
-        write_json(address(study.points[index].plan, runs) / "run.json", about | {"threads": 1 + index // 2})
+        seal(address(study.points[index].plan, runs) / "run.json", about | {"threads": 1 + index // 2})
 
     folder = gather(study, runs, Finished(results, {3: "it broke"}))
 

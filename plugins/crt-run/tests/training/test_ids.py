@@ -219,9 +219,9 @@ def test_ids_of_other_data_are_refused(run: Run, tokenizer: Watched, take: Take)
     with pytest.raises(RunError) as refused:
         coded(run, tokenizer_stage(run.plan), other, tokenizer, "train")
 
-    assert f"expected the ids of {{'split': 'train', 'samples': 16, 'checksum': '{other.checksum}'}}" in str(
-        refused.value
-    )
+    assert folder
+    about = {"stage": folder.name, "split": "train", "samples": 16, "checksum": other.checksum}
+    assert f"expected the ids of {about}, got those of" in str(refused.value)
     assert f"delete the folder {folder} and give the same command again" in str(refused.value)
 
 

@@ -15,7 +15,7 @@ from crt_basics.plugin import crt_components
 from crt_run.runs.execute import execute
 from crt_run.runs.run import Run
 from crt_run.training.plans import prior_stages
-from crt_run.training.stages import prior_of
+from crt_run.training.stages import build_dataset, prior_of
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.hooks import Component
@@ -88,8 +88,7 @@ REGISTRY = Registry.of(
 )
 
 
-@pytest.mark.parametrize(("second", "learnt"), [(0.0, False), (1.0, True)])
-def test_a_target_without_weight_teaches_nothing(second: float, learnt: bool, tmp_path: Path) -> None:
+def plan(second: float = 0.0) -> Plan:
     tables = {
         "name": "learn",
         "experiment": {"use": "learn"},
@@ -98,9 +97,29 @@ def test_a_target_without_weight_teaches_nothing(second: float, learnt: bool, tm
         "training": {"prior": {"steps": 20, "batch": 4, "optimizer": {"learning_rate": 0.1}}},
     }
     (point,) = study(Document(tables, {}), REGISTRY).points
+    return point.plan
 
-    numbers = execute(point.plan, tmp_path)["numbers"]
+
+@pytest.mark.parametrize(("second", "learnt"), [(0.0, False), (1.0, True)])
+def test_a_target_without_weight_teaches_nothing(second: float, learnt: bool, tmp_path: Path) -> None:
+    numbers = execute(plan(second), tmp_path)["numbers"]
 
     said = [numbers[f"id_{place}"]["value"] for place in range(3)]
     assert said[0] > said[2]
     assert (said[1] > said[2]) == learnt  # both start at 0, and id 2 is never met
+
+
+def test_what_a_dataset_leaves_out_is_recorded_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[object] = []
+    quiet, loud = Run(plan(), tmp_path, events.append), Run(plan(), tmp_path, events.append)
+    skipped = {"hidden": {"number": 2100, "first": "ape/._1.png"}, "in no class": {"number": 1, "first": "x"}}
+
+    build_dataset(plan(), quiet)
+    monkeypatch.setattr(PairRows, "skipped", skipped, raising=False)
+    build_dataset(plan(), loud)
+
+    sizes = {"checksum": "0" * 64, "sizes": {"train": 8, "validation": 4, "test": 4}}
+    assert quiet.facts["dataset"] == sizes
+    assert loud.facts["dataset"] == {**sizes, "skipped": skipped}
+    text = "dataset: left out 2,100 hidden (first 'ape/._1.png'), 1 in no class (first 'x')"
+    assert events == [{"event": "note", "text": text}]

@@ -28,19 +28,28 @@ class DraftSession:
         self.sampling = sampling
         self.late = torch.stack([last, torch.full_like(last, -1)], 1)  # b 2: emitted, but not yet in the session
         self.extended = 0
+        self.broken = torch.zeros_like(last, dtype=torch.bool)
+        """Rows that ids were drawn for, at some node, without a distribution to draw them from."""
 
-    def root(self) -> Float[Tensor, "b 1 v"]:
-        """The distribution after all emitted ids."""
+    def root(self, read: Bool[Tensor, "b 1"]) -> Float[Tensor, "b 1 v"]:
+        """The distribution after all emitted ids; `read` marks the rows that it is drawn from."""
         logits = self.session.extend(self.late)  # b 2 v
         both = (self.late[:, 1:] >= 0).long()
         logits = logits.gather(1, both[..., None].expand(-1, -1, logits.shape[-1]))
         self.extended = 1
-        return probabilities(logits, self.sampling)
+        return self._distributions(logits, read)
 
-    def extend(self, ids: Int[Tensor, "b w"], parents: Int[Tensor, "b w"]) -> Float[Tensor, "b w v"]:
-        """The distributions after the nodes of a level."""
+    def extend(
+        self, ids: Int[Tensor, "b w"], parents: Int[Tensor, "b w"], read: Bool[Tensor, "b w"]
+    ) -> Float[Tensor, "b w v"]:
+        """The distributions after the nodes of a level; `read` marks those that are drawn from."""
         self.extended += ids.shape[1]
-        return probabilities(self.session.extend(ids, parents + 1), self.sampling)
+        return self._distributions(self.session.extend(ids, parents + 1), read)
+
+    def _distributions(self, logits: Float[Tensor, "b w v"], read: Bool[Tensor, "b w"]) -> Float[Tensor, "b w v"]:
+        distributions = probabilities(logits, self.sampling)
+        self.broken = self.broken | (distributions[..., 0].isnan() & read).any(-1)  # NaN in all places, or in none
+        return distributions
 
     def keep(
         self, nodes: Int[Tensor, "b k"], ids: Int[Tensor, "b k"], last: Int[Tensor, " b"], active: Bool[Tensor, " b"]

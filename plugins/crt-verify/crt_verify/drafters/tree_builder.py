@@ -65,7 +65,8 @@ class TreeBuilder(abc.ABC):
         level = Level(root, root, self.initial_state(len(root), root.device))
         first, rows, ids, parents = 0, [], [root - 1], [root - 1]
         for depth, own in enumerate(torch.split(uniforms, list(self.uniforms), -1)[:deepest]):
-            rows.append(session.extend(level.ids, parents[-1]) if depth else session.root())
+            read = (level.ids >= 0) & (depth < depths[:, None])
+            rows.append(session.extend(level.ids, parents[-1], read) if depth else session.root(read))
             above, level = first, self.expand(depth, level, rows[-1], own)
             first += rows[-1].shape[1]
             level = level._replace(ids=torch.where(depth < depths[:, None], level.ids, -1))

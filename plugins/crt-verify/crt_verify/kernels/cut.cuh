@@ -19,11 +19,12 @@ struct Cut {
   CRT_CODE bool keeps_all() const { return colder == 0 || (top_k == 0 && top_p >= 1 && min_p == 0); }
 };
 
-// Ids above a logit, and those with it up to `last`; `mass` is their sum, in units of the highest.
+// Ids above a logit, and those with it up to `last`.
 struct Kept {
-  double mass;
   float least = -INFINITY;
   int64_t last = NOWHERE;
+
+  CRT_CODE bool has(float logit, int64_t id) const { return !(logit < least || (logit == least && id > last)); }
 };
 
 // Numbers as integers of the same order; the lowest bits of a narrower type are left out.
@@ -92,13 +93,12 @@ CRT_APART Kept kept(const Group& group, const Number* logits, const Share& share
   }
   const Above ids_above = above({high - 1, high, high});
   const int64_t equals = ids_above.counts[0] - ids_above.counts[1];
-  Kept kept{static_cast<double>(ids_above.masses[1]) / COARSE, Ordered::number(high)};
+  Kept kept{Ordered::number(high)};
   if (equals == 0) return kept;
   const int64_t each = (ids_above.masses[0] - ids_above.masses[1]) / equals;
   int64_t room = cut.top_k ? Least()(cut.top_k - ids_above.counts[1], equals) : equals;
   if (cut.top_p < 1 && each > 0) room = Least()(room, static_cast<int64_t>(ceil((most - ids_above.masses[1]) / each)));
   room = bounded(room, 1, equals);
-  kept.mass += static_cast<double>(room * each) / COARSE;
   if (room == equals) return kept;
   const auto equal = [&](int x) -> int64_t { return Ordered::key(widen(logits[x])) == high; };
   kept.last = seek(group, share, summed(group, share, equal), equal, [&](int64_t) { return room - 1; });

@@ -139,7 +139,7 @@ class DeviceRule:
             operator = loaded(rows, "sm_{}{}".format(*torch.cuda.get_device_capability()))
             tensors = (field.contiguous() for field in (*map(Tensor.long, trees), p, q, *map(Tensor.long, uniforms)))
             stream = torch.cuda.current_stream().cuda_stream
-            cut = (sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p)
+            cut = (sampling.temperature, min(sampling.top_k, p.shape[-1]), sampling.top_p, sampling.min_p)
             settings = (self.number, *cut, LAYOUTS.index(self.layout), self.blocks or 0, stream)
             operator(*settings, *tensors, results, *verdict)
         return verdict

@@ -175,5 +175,5 @@ def unbanned(sampling: Sampling) -> None:
 def _batch(trees: Trees, p: Tensor, q: Tensor, uniforms: tuple[Tensor, Tensor], sampling: Sampling | None) -> _Batch:
     """The structure of a batch: pointers to its tensors, which have to outlive it."""
     cut = sampling or Sampling()
-    numbers = (cut.temperature, cut.top_k, cut.top_p, cut.min_p)
+    numbers = (cut.temperature, min(cut.top_k, p.shape[-1]), cut.top_p, cut.min_p)
     return _Batch(*p.shape, *(field.data_ptr() for field in (*trees, p, q, *uniforms)), *numbers)

@@ -125,19 +125,17 @@ template <class Number> struct Logits : RowReader<Number> {
     int64_t from;   // the id of the first logit
     float colder;
     Softmax softmax;
-    float least;
-    int64_t last;
+    Kept kept;
     double unit;  // the probability of the highest
 
     CRT_CODE double operator()(int64_t x) const {
       if (colder == 0) return from + x == softmax.first;
       const float logit = widen(logits[x]);
-      if (logit < least || (logit == least && from + x > last)) return 0;
-      return expf((logit - softmax.peak) * colder) * unit;
+      return kept.has(logit, from + x) ? expf((logit - softmax.peak) * colder) * unit : 0;
     }
 
     CRT_CODE Distribution of(const Number* others, int64_t first) const {
-      return {others, first, colder, softmax, least, last, unit};
+      return {others, first, colder, softmax, kept, unit};
     }
   };
 
@@ -155,8 +153,9 @@ template <class Number> struct Logits : RowReader<Number> {
     const NodeRows<Number> rows = this->cache_row(group, tree, node);
     group.wait_for_copies();
     Softmaxes softmaxes{};
-    softmaxes.target.look(group, rows.own_target, rows.share, cut.colder);
-    if (rows.has_draft) softmaxes.draft.look(group, rows.own_draft, rows.share, cut.colder);
+    const auto all = [](float, int64_t) { return true; };
+    softmaxes.target.look(group, rows.own_target, rows.share, cut.colder, all);
+    if (rows.has_draft) softmaxes.draft.look(group, rows.own_draft, rows.share, cut.colder, all);
     softmaxes = group.all(softmaxes, Joined{cut.colder});
     if (!softmaxes.target.sound()) this->note(node, TARGET_ENTRY);
     if (rows.has_draft && !softmaxes.draft.sound()) this->note(node, DRAFT_ENTRY);
@@ -172,9 +171,12 @@ template <class Number> struct Logits : RowReader<Number> {
   template <class Group>
   CRT_CODE Distribution distribution(
       const Group& group, const Number* logits, const Share& share, const Softmax& softmax, bool sound) const {
-    Kept kept{softmax.mass};
-    if (sound && !cut.keeps_all()) kept = crt::kept(group, logits, share, softmax, cut);
-    return {logits, share.first, cut.colder, softmax, kept.least, kept.last, 1 / kept.mass};
+    if (!sound || cut.keeps_all()) return {logits, share.first, cut.colder, softmax, {}, 1 / softmax.mass};
+    const Kept kept = crt::kept(group, logits, share, softmax, cut);
+    Softmax rest;
+    rest.look(group, logits, share, cut.colder, [&](float logit, int64_t id) { return kept.has(logit, id); });
+    rest = group.all(rest, Joined{cut.colder});
+    return {logits, share.first, cut.colder, softmax, kept, 1 / rest.mass};
   }
 };
 

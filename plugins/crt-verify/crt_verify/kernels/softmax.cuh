@@ -19,8 +19,9 @@ struct Softmax {
   CRT_CODE bool sound() const { return !nans && peak - peak == 0; }
 
   // Adds a thread's part of a row: first its peak, then its mass, so that the threads of a warp do not diverge.
-  template <class Group, class Number>
-  CRT_CODE void look(const Group& group, const Number* logits, const Share& share, float colder) {
+  // An id that is not kept adds no mass, and changes nothing else: where all are kept, the bits are those of no filter.
+  template <class Group, class Number, class Keep>
+  CRT_CODE void look(const Group& group, const Number* logits, const Share& share, float colder, Keep keep) {
     for (int x = group.rank(); x < share.count; x += group.size()) {
       const float logit = widen(logits[x]);
       nans += logit != logit;
@@ -28,7 +29,10 @@ struct Softmax {
       peak = logit > peak ? logit : peak;
     }
     if (peak == -INFINITY) return;
-    for (int x = group.rank(); x < share.count; x += group.size()) mass += expf((widen(logits[x]) - peak) * colder);
+    for (int x = group.rank(); x < share.count; x += group.size()) {
+      const float logit = widen(logits[x]);
+      mass += keep(logit, share.first + x) ? expf((logit - peak) * colder) : 0;
+    }
   }
 };
 

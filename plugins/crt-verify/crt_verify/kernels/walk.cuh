@@ -111,7 +111,8 @@ template <class Number> struct ReaderOf<Probabilities<Number>> {
 
 template <class Number> struct ReaderOf<Logits<Number>> {
   static CRT_CODE Logits<Number> at(const Batch& batch, int64_t row, int rule) {
-    const double colder = batch.temperature == 0 ? 0 : Least()(1 / batch.temperature, 3e38);
+    // Above 0, which stands for temperature 0, and finite, whatever the temperature.
+    const double colder = batch.temperature == 0 ? 0 : Most()(Least()(1 / batch.temperature, 3e38), 1e-38);
     return {rows<Number>(batch, row, rule),
             {static_cast<float>(colder), batch.top_k, batch.top_p, static_cast<float>(batch.min_p)}};
   }

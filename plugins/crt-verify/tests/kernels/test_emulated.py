@@ -239,7 +239,7 @@ def test_clusters_cut_a_row_where_one_thread_does(
     )
 
     expected = [host.rule("single").from_logits(*cases, sampling=sampling) for sampling in cuts]
-    # masses are multiples of 2**-40, uniforms of 2**-32: a uniform on an edge has a probability below 1e-6
+    # masses agree to 1e-15, uniforms are multiples of 2**-32: one on an edge has a probability below 1e-6
     assert [differing(one, each.verdict) for one, each in zip(expected, outputs, strict=True)] == [0] * len(cuts)
 
 

@@ -130,6 +130,27 @@ def test_another_cut_is_detected(cut: str) -> None:
     assert (chances - probabilities(row, others[cut])).abs().sum() / 2 > NEAR
 
 
+@pytest.mark.parametrize("sampling", [Sampling(top_k=3_000), Sampling(top_k=2**63), Sampling(min_p=1e-40)], ids=str)
+@pytest.mark.parametrize("temperature", [0.3, 1.0])
+def test_a_cut_of_nothing_changes_no_bit(sampling: Sampling, temperature: float) -> None:
+    row = 4 * torch.randn(3_000, generator=torch.Generator().manual_seed(0))
+    row[::3] = -math.inf
+
+    chances = distribution_of(row, attrs.evolve(sampling, temperature=temperature))
+
+    assert torch.equal(chances, distribution_of(row, Sampling(temperature=temperature)))
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-45, 1e38, 1e300])
+def test_temperatures_beyond_float32_are_the_references(temperature: float) -> None:
+    row = torch.tensor([1.0, 3.0, -math.inf, 3.0])
+
+    chances = distribution_of(row, Sampling(temperature=temperature))
+
+    expected = [0, 0.5, 0, 0.5] if temperature < 1 else [1 / 3, 1 / 3, 0, 1 / 3]
+    assert chances.tolist() == pytest.approx(expected, abs=1e-8)
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_the_distribution_of_a_tree_of_cut_rows_is_the_references(name: str) -> None:
     sampling = Sampling(top_k=20, top_p=0.9, temperature=1.5)

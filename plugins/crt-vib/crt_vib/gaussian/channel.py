@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_nn.ranges import check_features
 from crt_vib.gaussian.normal import normal
 from crt_vib.gaussian.posterior import Posterior
 from crt_vib.gaussian.prior import GaussianMixture, StandardNormal
@@ -45,10 +46,9 @@ class GaussianChannel(nn.Module):
     def posterior(self, features: Float[Tensor, "b n w"]) -> Posterior:
         """The distribution of each feature's code.
 
-        Raises: ValueError if w is not the width of a feature.
+        Raises: ValueError if w is not the width of a feature, or a feature is not finite.
         """
-        if features.shape[-1] != self.width:
-            raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
+        check_features(features, self.width)
         mean, raw = self.head(features).chunk(2, -1)
         return Posterior(mean, functional.softplus(raw) + _LEAST)
 
@@ -58,7 +58,7 @@ class GaussianChannel(nn.Module):
         Without `noise`, the code is the mean, and a mixture's rate is estimated there.
         Units: rate in nats, summed over features and channels. Its mean exceeds the mutual information of codes and
         features by the divergence of the aggregate distribution of codes from the prior.
-        Raises: ValueError if w is not the width of a feature.
+        Raises: ValueError if w is not the width of a feature, or a feature is not finite.
         """
         with torch.autocast(features.device.type, enabled=False):
             posterior = self.posterior(features.to(torch.promote_types(features.dtype, self.dtype)))

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from crt_nn.ranges import check_ids
+
 
 def to_ids(bits: Bool[Tensor, "*many w"]) -> Int[Tensor, "*many"]:
     """The ids with these bits."""
@@ -24,10 +26,9 @@ def corners(bits: Bool[Tensor, "*many w"], like: Tensor) -> Float[Tensor, "*many
 def to_bits(ids: Int[Tensor, "*many"], width: int) -> Bool[Tensor, "*many {width}"]:
     """The bits of ids.
 
-    Raises: IndexError if an id is absent or has more bits than there are channels.
+    Raises: ValueError if an id is absent or has more bits than there are channels.
     """
-    if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < 2**width:
-        raise IndexError(f"expected ids from 0 to {2**width - 1}")
+    check_ids(ids, 2**width)
     return (ids.unsqueeze(-1) >> torch.arange(width, device=ids.device) & 1).bool()
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_nn.ranges import check_features
 from crt_vq.bottlenecks import bits
 from crt_vq.bottlenecks.specs import BSQ
 from crtcore.kinds import BottleneckOutput
@@ -34,7 +35,7 @@ class BinarySphericalQuantizer(nn.Module):
     def lookup(self, ids: Int[Tensor, "b n"]) -> Float[Tensor, "b n w"]:
         """The codes that `ids` name, each of length 1.
 
-        Raises: IndexError if an id is absent or not under the vocabulary.
+        Raises: ValueError if an id is absent or not under the vocabulary.
         """
         return bits.corners(bits.to_bits(ids, self.width), self.unit) / math.sqrt(self.width)
 
@@ -42,10 +43,9 @@ class BinarySphericalQuantizer(nn.Module):
         """Scaled signs (0 counts as negative); the gradient passes straight through.
 
         Units: rate in nats, ln 2 for each channel; no noise is used.
-        Raises: ValueError if w is not the number of channels.
+        Raises: ValueError if w is not the number of channels, or a feature is not finite.
         """
-        if features.shape[-1] != self.width:
-            raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
+        check_features(features, self.width)
         with torch.autocast(features.device.type, enabled=False):
             precise = features.to(torch.promote_types(features.dtype, self.unit.dtype))
             latents = functional.normalize(precise, dim=-1)

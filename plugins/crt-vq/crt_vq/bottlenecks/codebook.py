@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_nn.ranges import check_features, check_ids
 from crt_vq.bottlenecks.codebook_loss import codebook_loss
 from crt_vq.bottlenecks.codebook_updates import CodebookUpdates
 from crt_vq.bottlenecks.nearest import nearest
@@ -49,8 +50,9 @@ class Codebook(nn.Module):
     def lookup(self, ids: Int[Tensor, "b n"]) -> Float[Tensor, "b n w"]:
         """The codes that `ids` name.
 
-        Raises: IndexError if an id is absent or not under the number of codes.
+        Raises: ValueError if an id is absent or not under the number of codes.
         """
+        check_ids(ids, self.vocabulary)
         return functional.embedding(ids, self.normalised(self.entries))
 
     def nearest(self, features: Float[Tensor, "b n w"]) -> Int[Tensor, "b n"]:
@@ -61,15 +63,14 @@ class Codebook(nn.Module):
         """Nearest codes; the gradient passes straight through, or rotated onto the code.
 
         Units: rate in nats, ln v for each feature; no noise is used.
-        Raises: ValueError if w is not the width of a code.
+        Raises: ValueError if w is not the width of a code, or a feature is not finite.
         """
-        if features.shape[-1] != self.width:
-            raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
+        check_features(features, self.width)
         # Half precision makes distant entries tie, so quantise in the precision of the entries.
         with torch.autocast(features.device.type, enabled=False):
             latents = self.normalised(features.to(torch.promote_types(features.dtype, self.entries.dtype)))
             ids = self.nearest(latents)
-            codes = self.lookup(ids)
+            codes = functional.embedding(ids, self.normalised(self.entries))
             loss = codebook_loss(latents, codes, self.spec.commitment)
             through = rotated(latents, codes) if self.spec.gradient == "rotation" else latents
         rate = latents.new_full((len(ids),), ids.shape[1] * math.log(self.spec.codes))

@@ -22,8 +22,8 @@ def entry_means(
     features: Float[Tensor, "f w"], ids: Int[Tensor, " f"], entries: Float[Tensor, "v w"]
 ) -> tuple[Float[Tensor, "v w"], Float[Tensor, " v"]]:
     """Mean and number of each entry's features over all ranks; the mean of none is the entry itself."""
-    counts = summed(torch.zeros_like(entries[:, 0]).index_add_(0, ids, torch.ones_like(features[:, 0])))
-    sums = summed(torch.zeros_like(entries).index_add_(0, ids, features))
+    counts = summed(entries.new_zeros(len(entries)).index_add_(0, ids, torch.ones_like(features[:, 0])))
+    sums = summed(entries.new_zeros(entries.shape).index_add_(0, ids, features))
     return torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], entries), counts
 
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from crt_nn.ranges import check_features
 from crt_vq.bottlenecks import bits
 from crt_vq.bottlenecks.specs import LFQ
 from crtcore.kinds import BottleneckOutput
@@ -33,7 +34,7 @@ class LookupFreeQuantizer(nn.Module):
     def lookup(self, ids: Int[Tensor, "b n"]) -> Float[Tensor, "b n w"]:
         """The codes that `ids` name.
 
-        Raises: IndexError if an id is absent or not under the vocabulary.
+        Raises: ValueError if an id is absent or not under the vocabulary.
         """
         return bits.corners(bits.to_bits(ids, self.width), self.unit)
 
@@ -41,10 +42,9 @@ class LookupFreeQuantizer(nn.Module):
         """Signs (-1 for 0); the gradient passes straight through.
 
         Units: rate in nats, ln 2 for each channel; no noise is used.
-        Raises: ValueError if w is not the number of channels.
+        Raises: ValueError if w is not the number of channels, or a feature is not finite.
         """
-        if features.shape[-1] != self.width:
-            raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
+        check_features(features, self.width)
         with torch.autocast(features.device.type, enabled=False):
             latents = features.to(torch.promote_types(features.dtype, self.unit.dtype))
             positive = latents.detach() > 0

@@ -52,8 +52,9 @@ def nearest_few(features: Float[Tensor, "*many w"], codes: Float[Tensor, "v w"],
 
 def _search(features: Tensor, codes: Tensor, pick: Callable[[Tensor], Tensor]) -> Tensor:
     """What `pick` returns for half the squared distances from features to all codes, tile by tile."""
-    many = features.detach().reshape(-1, features.shape[-1])
-    codes = codes.detach()
+    dtype = torch.promote_types(features.dtype, torch.float32)  # half precision makes distant codes tie
+    many = features.detach().reshape(-1, features.shape[-1]).to(dtype)
+    codes = codes.detach().to(dtype)
     half_squares = codes.square().sum(-1) / 2
     tiles = torch.split(many, max(TILE // len(codes), 1))
     # All tiles share one buffer: allocating each costs more time than the products and fragments memory.

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from crt_nn.ranges import check_ids
 from crt_vq.bottlenecks.codebook import Codebook
 from crt_vq.bottlenecks.specs import VQ, ResidualVQ
 from crtcore.kinds import BottleneckOutput
@@ -35,19 +36,20 @@ class ResidualCodebooks(nn.Module):
     def lookup(self, ids: Int[Tensor, "b k"]) -> Float[Tensor, "b k w"]:
         """The codes that `ids` name, each in the codebook of its level.
 
-        Raises: ValueError if a feature has too few ids, IndexError if an id is absent or too large.
+        Raises: ValueError if a feature has too few ids, or an id is absent or too large.
         """
-        if ids.shape[1] % self.spec.depth:
-            raise ValueError(f"expected a multiple of {self.spec.depth} ids a row, got {ids.shape[1]}")
+        check_ids(ids, self.vocabulary)
+        if ids.shape[-1] % self.spec.depth:
+            raise ValueError(f"expected a multiple of {self.spec.depth} ids a row, got {ids.shape[-1]}")
         depth = self.spec.depth
-        codes = [self.book(level).lookup(ids[:, level::depth]) for level in range(depth)]
+        codes = [self.book(level).lookup(ids[..., level::depth]) for level in range(depth)]
         return torch.stack(codes, 2).flatten(1, 2)
 
     def forward(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
         """The codes of every feature; the gradient of their sum passes straight through the first.
 
         Units: rate in nats, the logarithm of the vocabulary for each code; no noise is used.
-        Raises: ValueError if w is not the width of a code.
+        Raises: ValueError if w is not the width of a code, or a feature is not finite.
         Source: Lee et al. (2022), arXiv:2203.01941, eq. 3 to 8, with losses of each level's own residual.
         """
         levels = []

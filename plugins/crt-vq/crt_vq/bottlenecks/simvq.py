@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_nn.ranges import check_features, check_ids
 from crt_vq.bottlenecks.codebook_loss import codebook_loss
 from crt_vq.bottlenecks.nearest import nearest
 from crt_vq.bottlenecks.specs import SimVQ
@@ -42,18 +43,18 @@ class MappedCodebook(nn.Module):
     def lookup(self, ids: Int[Tensor, "b n"]) -> Float[Tensor, "b n w"]:
         """The codes that `ids` name.
 
-        Raises: IndexError if an id is absent or not under the number of codes.
+        Raises: ValueError if an id is absent or not under the number of codes.
         """
+        check_ids(ids, self.vocabulary)
         return functional.embedding(ids, self.table())
 
     def forward(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
         """Nearest mapped codes; the gradient passes straight through.
 
         Units: rate in nats, ln v for each feature; no noise is used.
-        Raises: ValueError if w is not the width of a code.
+        Raises: ValueError if w is not the width of a code, or a feature is not finite.
         """
-        if features.shape[-1] != self.width:
-            raise ValueError(f"expected features of width {self.width}, got {features.shape[-1]}")
+        check_features(features, self.width)
         with torch.autocast(features.device.type, enabled=False):
             latents = features.to(torch.promote_types(features.dtype, self.frozen.dtype))
             table = self.table()

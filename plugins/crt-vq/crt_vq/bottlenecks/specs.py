@@ -19,7 +19,7 @@ class VQ(BottleneckSpec):
 
     implementation: ClassVar[str] = "crt_vq.bottlenecks.codebook:Codebook"
 
-    codes: int = attrs.field(validator=at_least(2))
+    codes: int = attrs.field(validator=between(2, 2**62))
     """Entries in the codebook."""
     width: int = attrs.field(default=8, validator=at_least(1))
     """Channels of one code."""
@@ -46,7 +46,7 @@ class SimVQ(BottleneckSpec):
 
     implementation: ClassVar[str] = "crt_vq.bottlenecks.simvq:MappedCodebook"
 
-    codes: int = attrs.field(validator=at_least(2))
+    codes: int = attrs.field(validator=between(2, 2**62))
     """Entries in the codebook."""
     width: int = attrs.field(default=8, validator=at_least(1))
     """Channels of one code."""
@@ -63,7 +63,7 @@ class ResidualVQ(BottleneckSpec):
 
     implementation: ClassVar[str] = "crt_vq.bottlenecks.residual_vq:ResidualCodebooks"
 
-    codes: int = attrs.field(validator=at_least(2))
+    codes: int = attrs.field(validator=between(2, 2**62))
     """Entries in each codebook."""
     width: int = attrs.field(default=8, validator=at_least(1))
     """Channels of one code."""

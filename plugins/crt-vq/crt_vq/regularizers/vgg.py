@@ -6,13 +6,14 @@ Source: Simonyan and Zisserman (2014), arXiv:1409.1556, table 1, D; github.com/r
 from __future__ import annotations
 
 import math
+import os
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from crt_vq.tensor_files import check_tensors, read
+from crt_nn.tensor_files import fitting, read
 from crtcore.errors import RunError
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -57,7 +58,7 @@ def learned_weights(folder: Path, stages: int) -> dict[str, Tensor]:
 
     Raises: RunError if a file is missing or has other contents.
     """
-    missing = [name for name in SOURCES if not (folder / name).is_file()]
+    missing = [name for name in SOURCES if not os.path.lexists(folder / name)]
     if missing:
         origins = "; ".join(f"{name} is {SOURCES[name]}" for name in missing)
         raise RunError(
@@ -66,13 +67,11 @@ def learned_weights(folder: Path, stages: int) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = {}
     whole = shapes(len(STAGES))
     for file, names in _public().items():
-        try:
-            tensors = {name: value for name, value in read(folder / file).items() if not name.startswith("classifier.")}
-            expected = {theirs: whole[ours] for theirs, ours in names.items()}
-            check_tensors(folder / file, tensors, expected, f"use {SOURCES[file]}")
-        except ValueError as error:
-            raise RunError(f"perceptual: {error}") from error
-        weights |= {ours: tensors[theirs] for theirs, ours in names.items()}
+        tensors = read(folder / file, "perceptual")
+        used = {name: value for name, value in tensors.items() if not name.startswith("classifier.")}
+        expected = {theirs: torch.empty(whole[ours], device="meta") for theirs, ours in names.items()}
+        used = fitting(folder / file, "perceptual", used, expected, f"use {SOURCES[file]}")
+        weights |= {ours: used[theirs] for theirs, ours in names.items()}
     return {name: weights[name] for name in shapes(stages)}
 
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from crt_nn.ranges import check_ids
 from crtcore.errors import RunError
 from crtcore.kinds import (
     Bottleneck,
@@ -131,10 +132,11 @@ class GridTokenizer(nn.Module):
     def decode(self, ids: Int[Tensor, "b k"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b c y x"]:
         """The images of `ids`.
 
-        Raises: ValueError if an id is absent, there are not `length` of them, or the codes are continuous.
+        Raises: ValueError if an id is absent or out of range, there are not `length` of them, or codes are continuous.
         """
         if not isinstance(self.bottleneck, DiscreteBottleneck):
             raise ValueError("expected a bottleneck with ids, got one whose codes are continuous")
-        if ids.shape[1] != self.length or (ids < 0).any():
+        check_ids(ids, self.bottleneck.vocabulary)
+        if ids.dim() != 2 or ids.shape[1] != self.length:
             raise ValueError(f"expected {self.length} ids a row, none of them absent, got {tuple(ids.shape)}")
         return self._image(self.bottleneck.lookup(ids))

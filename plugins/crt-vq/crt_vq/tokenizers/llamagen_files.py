@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import nn
 
+from crt_nn.tensor_files import fitting, read, write
 from crt_vq.bottlenecks.codebook import Codebook
-from crt_vq.tensor_files import check_tensors, read
 from crt_vq.tokenizers.grid import GridTokenizer
 from crt_vq.tokenizers.specs import VQGAN
 
@@ -39,31 +38,26 @@ _WRAPPERS = ("ema", "model", "state_dict")
 def load_llamagen_tokenizer(path: str | Path, tokenizer: GridTokenizer) -> None:
     """Loads a public checkpoint (`.pt`, `.pth` or `.safetensors`) into a `vqgan`, in the precision of the tokenizer.
 
-    Raises: ValueError if the tokenizer has another layout, or names or shapes in the file differ from its own.
+    Raises: ValueError if the tokenizer has another layout, RunError if the file is no checkpoint, or names or shapes in
+    it differ from those of the tokenizer, which is then as before.
     """
-    theirs, state = names(tokenizer), tokenizer.state_dict()
-    tensors = read(Path(path), _WRAPPERS)
+    path, theirs, state = Path(path), names(tokenizer), tokenizer.state_dict()
+    tensors = read(path, "vqgan", _WRAPPERS)
     tensors.pop(_USAGE, None)
     hint = "build the tokenizer with the multipliers, the blocks and the codes that were trained"
-    check_tensors(Path(path), tensors, {theirs[name]: state[name].shape for name in theirs}, hint)
-    tokenizer.load_state_dict({ours: tensors[name] for ours, name in theirs.items()}, strict=False)
+    weights = fitting(path, "vqgan", tensors, {name: state[ours] for ours, name in theirs.items()}, hint)
+    tokenizer.load_state_dict({ours: weights[name] for ours, name in theirs.items()}, strict=False)
 
 
 def save_llamagen_tokenizer(path: str | Path, tokenizer: GridTokenizer) -> None:
     """Saves a `vqgan` under LlamaGen's names, as `.safetensors`, or as `.pt` for LlamaGen's own scripts.
 
-    Raises: ValueError if the tokenizer has another layout, or the file has another suffix.
+    Raises: ValueError if the tokenizer has another layout, RunError if the file has another suffix, or cannot be
+    written.
     """
     state = tokenizer.state_dict()
-    weights = {theirs: state[ours].cpu().contiguous() for ours, theirs in names(tokenizer).items()}
-    weights[_USAGE] = torch.zeros(_USAGE_LENGTH)
-    match Path(path).suffix:
-        case ".safetensors":
-            safetensors.torch.save_file(weights, path)
-        case ".pt":
-            torch.save({"model": weights}, path)
-        case other:
-            raise ValueError(f"{path}: expected a file that ends on .safetensors or .pt, got {other!r}")
+    weights = {theirs: state[ours] for ours, theirs in names(tokenizer).items()}
+    write(Path(path), "vqgan", weights | {_USAGE: torch.zeros(_USAGE_LENGTH)}, "model")
 
 
 def names(tokenizer: GridTokenizer) -> dict[str, str]:

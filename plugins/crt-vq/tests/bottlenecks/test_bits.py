@@ -109,5 +109,5 @@ def test_there_is_nothing_to_save(spec: Any) -> None:
 @BOTH
 @pytest.mark.parametrize("absent", [-1, 16])
 def test_an_id_without_a_corner_is_refused(spec: Any, absent: int) -> None:
-    with pytest.raises(IndexError, match="expected ids from 0 to 15"):
+    with pytest.raises(ValueError, match="expected ids from 0 to 15"):
         spec(width=4).build().lookup(torch.tensor([[0, absent]]))

@@ -109,7 +109,7 @@ def test_another_width_is_refused() -> None:
 
 
 def test_an_absent_id_has_no_code() -> None:
-    with pytest.raises(IndexError):
+    with pytest.raises(ValueError, match="expected ids from 0 to"):
         VQ(codes=16).build().lookup(torch.tensor([[0, -1]]))
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, distributed
 
 from crt_vq import VQ
+from crt_vq.bottlenecks.codebook_updates import entry_means
+from crt_vq.bottlenecks.ranks import broadcast, summed
 
 STEPS, RANKS, SECONDS = 3, 2, 120
 BOOKS: dict[str, dict[str, Any]] = {
@@ -60,6 +64,23 @@ def test_two_ranks_keep_the_entries_of_one_process_with_the_whole_batch(tmp_path
     whole = kept(BOOKS["averaged"], slice(None))
     for name, value in whole.items():
         torch.testing.assert_close(first["averaged"][name], value)
+
+
+@pytest.mark.parametrize("given", [torch.zeros(3, 2).T, torch.zeros(8)[::2], torch.zeros(1).expand(3)])
+@pytest.mark.parametrize("share", [broadcast, summed])
+def test_tensors_that_are_not_contiguous_are_refused(share: Callable[[Tensor], Tensor], given: Tensor) -> None:
+    """Gloo adds every second number of `arange(8)[::2]` to the wrong place, without an error."""
+    with pytest.raises(AssertionError, match="expected a contiguous tensor"):
+        share(given)
+
+
+def test_entries_need_not_be_contiguous() -> None:
+    entries, features = torch.zeros(2, 3).T, torch.tensor([[1.0, 2], [3, 4], [5, 6]])
+
+    means, counts = entry_means(features, torch.tensor([2, 0, 2]), entries)
+
+    assert means.tolist() == [[3, 4], [0, 0], [3, 4]]
+    assert counts.tolist() == [1, 0, 2]
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def test_images_of_another_size_are_refused() -> None:
 def test_an_image_with_an_absent_cell_is_refused(ids: Tensor) -> None:
     tokenizer = Conv(channels=4).build(VQ(codes=16).build(), torch.zeros(1, 1, 8, 8))
 
-    with pytest.raises(ValueError, match="expected 16 ids a row, none of them absent"):
+    with pytest.raises(ValueError, match=r"expected (16 ids a row, none of them absent|ids from 0 to 15), got"):
         tokenizer.decode(ids)
 
 

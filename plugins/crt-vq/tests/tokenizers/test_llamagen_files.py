@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from crt_vq import LFQ, VQ, VQGAN, Conv
 from crt_vq.tokenizers.llamagen_files import load_llamagen_tokenizer, save_llamagen_tokenizer
+from crtcore.errors import RunError
 
 CHANNELS, MULTIPLIERS, LATENT, CODES, WIDTH = 32, (1, 2), 8, 11, 4
 IMAGES = 2 * torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1)) - 1
@@ -200,9 +201,7 @@ def test_every_form_of_a_public_file_is_read(tmp_path: Path, content: dict[str, 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     torch.save(published() | {"quant_conv.weight": torch.zeros(8, LATENT, 1, 1)}, tmp_path / "vq.pt")
 
-    with pytest.raises(
-        ValueError, match=r"vq.pt: expected 'quant_conv.weight' to be \[4, 8, 1, 1\], got \[8, 8, 1, 1\]"
-    ):
+    with pytest.raises(RunError, match=r"vq.pt: expected 'quant_conv.weight' to be \[4, 8, 1, 1\], got \[8, 8, 1, 1\]"):
         load_llamagen_tokenizer(tmp_path / "vq.pt", built())
 
 
@@ -211,14 +210,16 @@ def test_a_missing_or_extra_tensor_is_named(tmp_path: Path) -> None:
     weights["encoder.conv_blocks.2.res.0.norm1.bias"] = weights.pop("quant_conv.bias")
     torch.save(weights, tmp_path / "vq.pt")
 
-    with pytest.raises(ValueError, match=r"expected 'encoder.conv_blocks.2.res.0.norm1.bias' to be absent, got \[4\]"):
+    with pytest.raises(RunError, match=r"expected 'encoder.conv_blocks.2.res.0.norm1.bias' to be absent, got \[4\]"):
         load_llamagen_tokenizer(tmp_path / "vq.pt", built())
 
 
 def test_a_file_that_contains_code_is_refused(tmp_path: Path) -> None:
     torch.save({"model": published(), "where": tmp_path}, tmp_path / "vq.pt")
 
-    with pytest.raises(ValueError, match="expected tensors and plain values, got objects that need code to load"):
+    with pytest.raises(
+        RunError, match=r"expected tensors and plain values, got pathlib.PosixPath, which needs code to load"
+    ):
         load_llamagen_tokenizer(tmp_path / "vq.pt", built())
 
 
@@ -226,13 +227,13 @@ def test_a_file_that_contains_code_is_refused(tmp_path: Path) -> None:
 def test_a_file_without_weights_is_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "vq.pt")
 
-    with pytest.raises(ValueError, match="expected tensors by name"):
+    with pytest.raises(RunError, match="expected tensors by name"):
         load_llamagen_tokenizer(tmp_path / "vq.pt", built())
 
 
 def test_a_file_of_another_sort_is_refused(tmp_path: Path) -> None:
     for use in (load_llamagen_tokenizer, save_llamagen_tokenizer):
-        with pytest.raises(ValueError, match=r"vq.bin: expected a file that ends on .safetensors.* got '.bin'"):
+        with pytest.raises(RunError, match=r"vq.bin: expected a file that ends in .safetensors.* got '.bin'"):
             use(tmp_path / "vq.bin", built())
 
 
