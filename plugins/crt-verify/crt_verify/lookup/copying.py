@@ -65,8 +65,9 @@ class Copying:
         if self.place is not None:
             if not self.pending and history.ids[self.place] != x and (known := self.replaced(self.place)):
                 self.pending, self.place = known.new, self.place + len(known.old)
-            if (expected := self.pending[:1]) == (x,) or (not expected and history.ids[self.place] == x):
-                self.place, self.pending, self.run = self.place + (not expected), self.pending[1:], self.run + 1
+            expected = self.pending[:1] or tuple(history.ids[self.place : self.place + 1])  # none beyond the end
+            if expected == (x,):
+                self.place, self.pending, self.run = self.place + (not self.pending), self.pending[1:], self.run + 1
                 history.append(x)
                 return
             if self.run > 1:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from crt_run.decoding import CheckedSession, check_request
 from crt_run.sampling import pick, probabilities
 from crt_verify import enumeration
 from crt_verify.lookup.drafting import Drafting, Node
@@ -33,21 +34,24 @@ class LookupDecoder:
     def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
         """Ids after `prompt`; a draft, if any, is not used.
 
-        Raises: ValueError if a row's logits have no finite maximum.
+        Raises: ValueError if the request does not fit the target, PriorError if the target returns no distribution.
         """
         began = time.perf_counter()
+        check_request(request, target)
         rows = [_Row(request, row) for row in range(len(request.prompt))]
         length = request.limits.length
         capacity = request.prompt.shape[1] + length - 1
-        uniforms = _uniforms(request)
         if length and rows:
-            session = target.open(request.prompt, request.class_ids, capacity=capacity, room=1 + self.spec.nodes)
-            self._walk(rows, [[ROOT]] * len(rows), session.next_logits[:, None], request, uniforms)
+            room = 1 + self.spec.nodes
+            session = CheckedSession(target, "target", request.prompt, request.class_ids, capacity=capacity, room=room)
+            draws = _Draws(session, request)
+            draws.walk(rows, [[ROOT]] * len(rows), session.next_logits[:, None])
             while any(row.active for row in rows):
                 trees = [row.propose(self.spec.nodes, self.spec.depth) if row.active else [] for row in rows]
                 ids, parents = _columns(rows, trees, request.prompt)
                 logits = session.extend(ids, parents)
-                session.commit(self._walk(rows, trees, logits, request, uniforms))
+                session.commit(draws.walk(rows, trees, logits))
+            session.check()
         return _generation(rows, request, time.perf_counter() - began)
 
     @torch.no_grad()
@@ -56,33 +60,42 @@ class LookupDecoder:
     ) -> dict[tuple[int, ...], float]:
         """The exact distribution of the emitted row, which no draft changes, as each id is drawn from the target.
 
-        Raises: ValueError if there are too many rows to enumerate.
+        Raises: ValueError or PriorError as `generate` does, or if there are too many rows to enumerate.
         """
-        p = enumeration.rows_of(target, request.prompt, request.sampling, request.class_ids)
+        check_request(request, target)
+        p = enumeration.rows_of(target, "target", request.prompt, request.sampling, request.class_ids)
         return enumeration.undrafted(p, request.limits)
 
-    def _walk(
-        self,
-        rows: Sequence[_Row],
-        trees: Sequence[Sequence[Node]],
-        logits: Float[Tensor, "b m v"],
-        request: Request,
-        uniforms: Int[Tensor, "b n"],
+
+class _Draws:
+    """Draws from the logits of a session, by the uniforms of `ancestral`: they depend on seed and position alone."""
+
+    def __init__(self, session: CheckedSession, request: Request) -> None:
+        self.session, self.request = session, request
+        start = (request.prompt >= 0).sum(-1)
+        places = start[:, None] + torch.arange(request.limits.length, device=start.device)
+        self.uniforms = Noise(request.row_seeds[:, None], "ancestral").bits(places)  # b n
+
+    def walk(
+        self, rows: Sequence[_Row], trees: Sequence[Sequence[Node]], logits: Float[Tensor, "b m v"]
     ) -> Int[Tensor, "b k"]:
-        """Draws ids down the trees of active rows as far as they were drafted, and returns the columns walked."""
+        """Draws ids down the trees of active rows as far as they were drafted, and returns the columns walked.
+
+        Raises: PriorError if logits that are read have no finite maximum.
+        """
         walking = [row for row in range(len(rows)) if rows[row].active]
         for row in walking:
             rows[row].begin(trees[row])
         paths: list[list[int]] = [[0] if row.active else [] for row in rows]
         while walking:
-            at = [paths[row][-1] for row in walking]
-            place = [rows[row].count for row in walking]
-            drawn = probabilities(logits[walking, at], request.sampling)
-            if bool(drawn[:, 0].isnan().any()):  # a distribution is NaN in all places, or in none
-                raise ValueError(
-                    f"row {walking[int(drawn[:, 0].isnan().nonzero()[0])]}: expected logits with a finite maximum"
-                )
-            ids = pick(drawn, uniforms[walking, place]).tolist()
+            here = logits[walking, [paths[row][-1] for row in walking]]
+            drawn = probabilities(here, self.request.sampling)
+            broken = drawn[:, 0].isnan()  # a distribution is NaN in all places, or in none
+            if broken.any():
+                wrong = torch.zeros(len(rows), dtype=torch.bool, device=drawn.device)
+                self.session.record(wrong.index_fill(0, broken.nonzero()[:, 0].new_tensor(walking)[broken], True))
+                self.session.check()
+            ids = pick(drawn, self.uniforms[walking, [rows[row].count for row in walking]]).tolist()
             further = []
             for row, x in zip(walking, ids, strict=True):
                 if (child := rows[row].draw(x, paths[row][-1])) is not None:
@@ -90,7 +103,7 @@ class LookupDecoder:
                     further.append(row)
             walking = further
         widest = max(map(len, paths))
-        return request.prompt.new_tensor([[*path, *[-1] * (widest - len(path))] for path in paths])
+        return self.request.prompt.new_tensor([[*path, *[-1] * (widest - len(path))] for path in paths])
 
 
 class _Row:
@@ -132,13 +145,6 @@ class _Row:
         self.accepted.append(len(self._new) - (child is None))
         self.drafting.observe(self._new)
         return None
-
-
-def _uniforms(request: Request) -> Int[Tensor, "b n"]:
-    """The uniforms of `ancestral`, which depend on the seed of a row and on the position."""
-    start = (request.prompt >= 0).sum(-1)
-    places = start[:, None] + torch.arange(request.limits.length, device=start.device)
-    return Noise(request.row_seeds[:, None], "ancestral").bits(places)
 
 
 def _columns(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from crt_verify.lookup.copying import Copying, Replacement
 from crt_verify.lookup.drafting import Drafting
 from crt_verify.lookup.history import LONGEST, History, Match
@@ -97,3 +100,9 @@ def test_guesses_that_fail_are_expected_less() -> None:
         drafting.observe([x])
 
     assert drafting.propose(4, 4)[1].chance < before
+
+
+@settings(deadline=None)
+@given(prompt=st.lists(st.integers(0, 2), max_size=9), text=st.lists(st.integers(0, 2), min_size=1, max_size=40))
+def test_any_text_is_written_in_at_most_a_round_an_id(prompt: list[int], text: list[int]) -> None:
+    assert 1 <= calls(prompt, text, nodes=5, depth=4) <= len(text)
