@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor, nn
 
 from crt_nn.attention import Attention
@@ -18,7 +18,7 @@ from crt_nn.block import Stack
 from crt_nn.context import AttentionContext
 from crt_nn.dropout import Dropout, WithDropout
 from crt_nn.prefixed import Prefixed
-from crt_nn.rotary_grid import rotate_on_grid
+from crt_nn.rotary_grid import grid_rotations
 from crt_nn.swiglu import SwiGLU
 from crtcore.errors import RunError
 from crtcore.noise import Noise
@@ -47,7 +47,7 @@ class GridTransformer(Prefixed):
         self.prefixes = nn.Embedding(self.classes + 1, width)
         self.dropout = Dropout(spec.token_dropout)
         hidden = 256 * -(-(8 * width // 3) // 256)  # LlamaGen, autoregressive/models/gpt.py, `FeedForward`
-        rope = partial(rotate_behind_prefix, columns=side)
+        rope = partial(rotations_behind_prefix, columns=side)
 
         def attention(width: int) -> nn.Module:
             inner = Attention(width, heads=heads, backend=spec.attention, rope=rope)
@@ -80,12 +80,12 @@ class GridTransformer(Prefixed):
         return class_ids.where(noise.bits() >= int(self.label_dropout * 2**32), -1)
 
 
-def rotate_behind_prefix(
-    features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, columns: int
-) -> Float[Tensor, "b t h d"]:
-    """Rotates by the cell of a grid. The prefix, position 0, is on no cell, so that its query and key are 0.
+def rotations_behind_prefix(
+    like: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, columns: int
+) -> Complex[Tensor, "b t 1 p"]:
+    """Rotations by the cell of a grid. The prefix, position 0, is on no cell, so that its query and key are 0.
 
     Every cell attends to the prefix with logit 0: public weights were trained this way.
     Source: FoundationVision/LlamaGen, autoregressive/models/gpt.py, `cond_cache`.
     """
-    return rotate_on_grid(features, positions - 1, columns=columns)
+    return grid_rotations(like, positions - 1, columns=columns)

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from crt_nn.backends import Attend, Backend, choose
 from crt_nn.context import AttentionContext
-from crt_nn.rotary import rotate
+from crt_nn.packed import Packed
+from crt_nn.rotary import rotate, rotations
 
 Rope: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""Rotates queries or keys `b t h d` by their positions `b t`."""
+"""Maps queries and keys `b t h d` and positions `b t` to the rotations of positions, complex `b t 1 p`."""
 
 
 class Attention(nn.Module):
@@ -37,7 +38,7 @@ class Attention(nn.Module):
         heads: int,
         key_heads: int | None = None,
         backend: Backend = "auto",
-        rope: Rope = rotate,
+        rope: Rope = rotations,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -46,6 +47,7 @@ class Attention(nn.Module):
         self.rope = rope
         self.inward = nn.Linear(width, width // heads * (heads + 2 * self.key_heads), bias=False)
         self.outward = nn.Linear(width, width, bias=False)
+        self._packed: tuple[Packed, Packed] | None = None
         self._chosen: tuple[torch.device, torch.dtype, Attend] | None = None
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
@@ -54,14 +56,21 @@ class Attention(nn.Module):
         Raises: ValueError if the backend cannot run on the features' device and type.
         """
         rotated = self.heads + self.key_heads
-        joint = self.inward(features).unflatten(-1, (rotated + self.key_heads, -1))  # b t h+2g d
-        queries_keys = self.rope(joint[:, :, :rotated], context.positions)  # one call takes half the time of two
+        packed = self._packed if self._packed is not None and not torch.is_grad_enabled() else None
+        inward, outward = packed or (self.inward, self.outward)
+        joint = inward(features).unflatten(-1, (rotated + self.key_heads, -1))  # b t h+2g d
+        by = context.once((self.rope, joint.dtype), lambda: self.rope(joint, context.positions))  # b t 1 p
+        queries_keys = rotate(joint[:, :, :rotated], by)  # one call takes half the time of two
         query, key = queries_keys[:, :, : self.heads], queries_keys[:, :, self.heads :]  # b t h d, b t g d
         key, value = context.update(self, key, joint[:, :, rotated:])  # b s g d
         attend = self._backend(query)
         mixed = attend(query, key, value, context.visible)
-        result: Tensor = self.outward(mixed.flatten(2))
+        result: Tensor = outward(mixed.flatten(2))
         return result
+
+    def pack(self) -> None:
+        """Packs the weights."""
+        self._packed = Packed([self.inward.weight]), Packed([self.outward.weight])
 
     def _backend(self, query: Float[Tensor, "b t h d"]) -> Attend:
         if self._chosen is None or self._chosen[:2] != (query.device, query.dtype):

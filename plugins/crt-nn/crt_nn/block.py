@@ -60,6 +60,7 @@ class Stack(nn.Module):
     def forward(self, stream: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Returns the normalised stream after all blocks."""
         again = self.recompute and torch.is_grad_enabled() and context.cache is None
+        context = context._replace(shared={})
         for index, block in enumerate(self.blocks):
             own = context.under(f"block {index}")
             stream = checkpoint(block, stream, own, use_reentrant=False) if again else block(stream, own)

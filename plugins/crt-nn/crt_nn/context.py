@@ -5,7 +5,8 @@ Axes: b batch, t new positions, s positions seen, k committed positions.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Int
@@ -54,10 +55,20 @@ class AttentionContext(NamedTuple):
     """A seed for each sample; None: nothing is dropped."""
     ids: Int[Tensor, "b t"] | None = None
     """The id at each position, -1 where there is none; None: the ids are not given."""
+    shared: dict[Any, Tensor] | None = None
+    """What layers make of the positions alone, so that it is made once; None: each makes its own."""
 
     def under(self, name: str) -> AttentionContext:
         """The context of an inner part: its noise is independent of that of other parts."""
         return self if self.noise is None else self._replace(noise=self.noise.under(name))
+
+    def once(self, key: Any, make: Callable[[], Tensor]) -> Tensor:
+        """What `make` returns, made by the first layer that asks for this key."""
+        if self.shared is None:
+            return make()
+        if key not in self.shared:
+            self.shared[key] = make()
+        return self.shared[key]
 
     def update(self, layer: nn.Module, *new: Tensor) -> tuple[Tensor, ...]:
         """Caches tensors `b t ...` of a layer, and returns them behind those of earlier calls, `b s ...`."""

@@ -8,27 +8,27 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-from crt_nn.rotary import BASE, frequencies, rotate_and_scale
+from crt_nn.rotary import BASE, frequencies
 from crt_nn.yarn_settings import Yarn
 
 
-def rotate_yarn(
-    features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, yarn: Yarn
-) -> Float[Tensor, "b t h d"]:
-    """Rotates each pair of neighbouring channels at its new speed, and scales it for sharper attention.
+def yarn_rotations(
+    like: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, yarn: Yarn
+) -> Complex[Tensor, "b t 1 p"]:
+    """Rotations of each pair at its new speed, longer than 1 for sharper attention.
 
-    With scale 1 the result is that of `rotate`, bit for bit.
+    With scale 1 they are those of `rotations`, bit for bit.
     Source: Peng et al. (2023), arXiv:2309.00071, definition 2 and eq. 22.
     """
-    width = features.shape[-1]
-    speeds = frequencies(features, width)
+    width = like.shape[-1]
+    speeds = frequencies(like, width)
     speeds = speeds * frequency_factors(yarn, width, speeds.device).to(speeds.dtype)
     angles = (positions[..., None].to(speeds.dtype) * speeds)[:, :, None]  # b t 1 p
     length = yarn.attention_factor * (1 + 0.1 * math.log(yarn.scale))
-    return rotate_and_scale(features, torch.full_like(angles, length), angles)
+    return torch.polar(torch.full_like(angles, length), angles)
 
 
 def frequency_factors(yarn: Yarn, width: int, device: torch.device) -> Float[Tensor, " p"]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from crt_nn.context import AttentionContext
+from crt_nn.packed import Packed
 
 
 class SwiGLU(nn.Module):
@@ -20,8 +22,17 @@ class SwiGLU(nn.Module):
         self.gate = nn.Linear(width, hidden, bias=False)
         self.up = nn.Linear(width, hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
+        self._packed: tuple[Packed, Packed] | None = None
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Maps each position by itself; the context is not used."""
+        if self._packed is not None and not torch.is_grad_enabled():
+            inward, outward = self._packed
+            gate, up = inward(features).chunk(2, -1)
+            return outward(functional.silu(gate) * up)
         result: Tensor = self.down(functional.silu(self.gate(features)) * self.up(features))
         return result
+
+    def pack(self) -> None:
+        """Packs the weights, those of both projections together."""
+        self._packed = Packed([self.gate.weight, self.up.weight]), Packed([self.down.weight])

@@ -2,8 +2,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crt_nn.rotary import rotate
-from crt_nn.rotary_grid import rotate_on_grid
+from crt_nn.rotary import rotate, rotations
+from crt_nn.rotary_grid import grid_rotations
+
+
+def rotate_plain(features: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    return rotate(features, rotations(features, positions))
+
+
+def rotate_on_grid(features: torch.Tensor, positions: torch.Tensor, *, columns: int) -> torch.Tensor:
+    return rotate(features, grid_rotations(features, positions, columns=columns))
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -18,8 +26,8 @@ def test_half_of_the_channels_encode_the_row_and_half_the_column(columns: int, c
 
     rotated = rotate_on_grid(features, torch.tensor([[cell]]), columns=columns)
 
-    torch.testing.assert_close(rotated[..., :4], rotate(features[..., :4], torch.tensor([[row]])))
-    torch.testing.assert_close(rotated[..., 4:], rotate(features[..., 4:], torch.tensor([[column]])))
+    torch.testing.assert_close(rotated[..., :4], rotate_plain(features[..., :4], torch.tensor([[row]])))
+    torch.testing.assert_close(rotated[..., 4:], rotate_plain(features[..., 4:], torch.tensor([[column]])))
 
 
 def test_features_on_no_cell_become_0() -> None:

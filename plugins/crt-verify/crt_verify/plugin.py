@@ -6,6 +6,7 @@ import click
 
 from crt_verify import specs
 from crt_verify.decoding.spec import Decoding
+from crt_verify.lookup.spec import Lookup
 from crtcore.hooks import Component, hookimpl
 
 
@@ -58,6 +59,12 @@ def crt_components() -> list[Component]:
             spec=specs.GreedyTree,
             summary="the draft's likeliest ids and one sampled, verified optimally",
             examples=(specs.GreedyTree(branching=(2, 1)),),
+        ),
+        Component(
+            "lookup",
+            spec=Lookup,
+            summary="guesses from the text itself, without a draft; the ids of ancestral",
+            examples=(Lookup(), Lookup(nodes=3, depth=2)),
         ),
         Component(
             "decoding",

@@ -12,13 +12,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crt_ar.llama.rotary import rotate_scaled
+from crt_ar.llama.rotary import scaled_rotations
 from crt_ar.llama.shape import LlamaShape
 from crt_nn.attention import Attention
 from crt_nn.backends import Backend
 from crt_nn.block import Builder, Stack
 from crt_nn.causal import Causal
 from crt_nn.context import AttentionContext
+from crt_nn.packed import Packed
 from crt_nn.swiglu import SwiGLU
 from crtcore.errors import RunError
 from crtcore.noise import Noise
@@ -58,10 +59,11 @@ class LlamaTransformer(Causal):
             heads=shape.heads,
             key_heads=shape.key_heads,
             backend=attention,
-            rope=partial(rotate_scaled, base=shape.base, scaling=shape.scaling),
+            rope=partial(scaled_rotations, base=shape.base, scaling=shape.scaling),
         )
         builders: list[Builder] = [attention_layer, partial(SwiGLU, hidden=shape.hidden)]
         self.stack = Stack(shape.width, shape.layers, builders, recompute=recompute, epsilon=shape.epsilon)
+        self._packed: Packed | None = None
         self.head = None if shape.tied else nn.Linear(shape.width, vocabulary, bias=False)
 
     def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
@@ -83,7 +85,17 @@ class LlamaTransformer(Causal):
 
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
         """Returns logits after each position."""
-        return functional.linear(states, (self.embedding if self.head is None else self.head).weight)
+        if self._packed is not None and not torch.is_grad_enabled():
+            return self._packed(states)
+        return functional.linear(states, self._output)
+
+    @property
+    def _output(self) -> Tensor:
+        return (self.embedding if self.head is None else self.head).weight
+
+    def pack(self) -> None:
+        """Packs the weights of the output layer."""
+        self._packed = Packed([self._output])
 
     def forward_states(
         self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None, noise: Noise | None = None

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import math
 
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from crt_ar.llama.shape import RopeScaling
-from crt_nn.rotary import frequencies, rotate_by
+from crt_nn.rotary import frequencies, rotations_by
 
 
-def rotate_scaled(
-    features: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, base: float, scaling: RopeScaling | None
-) -> Float[Tensor, "b t h d"]:
-    """Rotates each pair of neighbouring channels; None is no scaling."""
-    speeds = frequencies(features, features.shape[-1], base=base)
-    return rotate_by(features, positions, speeds if scaling is None else scaled_speeds(speeds, scaling))
+def scaled_rotations(
+    like: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"], *, base: float, scaling: RopeScaling | None
+) -> Complex[Tensor, "b t 1 p"]:
+    """Rotations by a base; None is no scaling."""
+    speeds = frequencies(like, like.shape[-1], base=base)
+    return rotations_by(positions, speeds if scaling is None else scaled_speeds(speeds, scaling))
 
 
 def scaled_speeds(speeds: Float[Tensor, " p"], scaling: RopeScaling) -> Float[Tensor, " p"]:

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crt_ar.llama.rotary import rotate_scaled, scaled_speeds
+from crt_ar.llama.rotary import scaled_rotations, scaled_speeds
 from crt_ar.llama.shape import RopeScaling
-from crt_nn.rotary import rotate
+from crt_nn.rotary import rotate, rotations
 
 
 def published(speeds: torch.Tensor, scaling: RopeScaling) -> torch.Tensor:
@@ -58,6 +58,6 @@ def test_published_settings_keep_some_pairs_slow_some_and_interpolate_others() -
 def test_without_scaling_the_usual_base_is_plain_rotary_bit_for_bit() -> None:
     features, positions = torch.randn(2, 3, 1, 8), torch.tensor([[0, 1, 2], [7, 5, 3]])
 
-    rotated = rotate_scaled(features, positions, base=10_000.0, scaling=None)
+    rotated = rotate(features, scaled_rotations(features, positions, base=10_000.0, scaling=None))
 
-    assert torch.equal(rotated, rotate(features, positions))
+    assert torch.equal(rotated, rotate(features, rotations(features, positions)))

@@ -16,7 +16,7 @@ from crt_nn.attention import Attention
 from crt_nn.block import Builder, Stack
 from crt_nn.context import AttentionContext
 from crt_nn.prefixed import Prefixed
-from crt_nn.rotary_yarn import rotate_yarn
+from crt_nn.rotary_yarn import yarn_rotations
 from crt_nn.swiglu import SwiGLU
 from crt_vib.meta.attention import MetaAttention, meta_positions
 from crt_vib.meta.relu import Rectified
@@ -74,7 +74,7 @@ class MetaLanguageModel(Prefixed):
         return Tied(self.embedding) if tied else nn.Linear(spec.width, self.vocabulary, bias=False)
 
     def _sublayers(self, spec: MetaTransformer) -> list[Builder]:
-        rope = partial(rotate_yarn, yarn=spec.yarn)
+        rope = partial(yarn_rotations, yarn=spec.yarn)
         attention = partial(Attention, heads=spec.heads, backend=spec.attention, rope=rope)
 
         def among_metas(width: int) -> nn.Module:

@@ -1,0 +1,85 @@
+"""Frozen weights in the order that the CPU's matrix kernels read them, packed once instead of at each product.
+
+Axes: *b rows, i channels in, o channels out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+FEW = 3
+"""Fewer rows than this are faster by torch's own product in float32, which then reads weights as they lie."""
+HINT = 16
+"""Rows that weights are packed for; others are served too."""
+
+
+@runtime_checkable
+class Packs(Protocol):
+    """A layer that can compute with packed weights."""
+
+    def pack(self) -> None:
+        """Packs the layer's weights as they are now."""
+
+
+class Packed:
+    """A product with one matrix, or with several one below the other, `o i` together.
+
+    Raises: ValueError where the weights have changed since.
+    """
+
+    def __init__(self, weights: Sequence[Tensor]) -> None:
+        self.weights = tuple(weight.detach() for weight in weights)
+        self._versions = self._now()
+        self.whole = self.weights[0] if len(weights) == 1 else torch.cat(self.weights)
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(self.whole, HINT)
+
+    def __call__(self, features: Float[Tensor, "*b i"]) -> Float[Tensor, "*b o"]:
+        """Returns the products, without gradients."""
+        if self._versions != self._now():
+            raise ValueError("packed weights: the weights have changed since they were packed; pack them again")
+        if features.dtype == torch.float32 and features.numel() < FEW * features.shape[-1]:
+            return functional.linear(features, self.whole)
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(features, self._packed, None, "none", [], "")
+        return result
+
+    def _now(self) -> tuple[tuple[int, int], ...]:
+        return tuple((weight.data_ptr(), weight._version) for weight in self.weights)
+
+
+def obstacle(module: nn.Module) -> str | None:
+    """Returns why a module's weights cannot be packed, or None."""
+    weights = list(module.parameters())
+    if any(weight.requires_grad for weight in weights):
+        return "its weights are trained"
+    if any(weight.device.type != "cpu" for weight in weights):
+        return "its weights are not on a CPU"
+    if any(weight.dtype not in (torch.float32, torch.bfloat16) for weight in weights):
+        return "its weights are neither float32 nor bfloat16"
+    if any(weight.is_inference() for weight in weights):
+        return "its weights were made in inference mode, where changes leave no trace"
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            Packed([torch.zeros(2, 2)])(torch.zeros(FEW, 2))
+    except (AttributeError, RuntimeError) as problem:  # private operators, which a build of torch may not have
+        return f"this torch cannot pack weights ({' '.join(str(problem).split())[:80]})"
+    return None
+
+
+def pack(module: nn.Module) -> str:
+    """Packs the weights of every layer that can, beside those that it has, and returns what was done or why not.
+
+    Memory: as much again as the weights take.
+    """
+    if (problem := obstacle(module)) is not None:
+        return f"not packed: {problem}"
+    layers = [layer for layer in module.modules() if isinstance(layer, Packs)]
+    for layer in layers:
+        with torch.inference_mode(False), torch.no_grad():
+            layer.pack()
+    return f"packed: {len(layers)} layers"

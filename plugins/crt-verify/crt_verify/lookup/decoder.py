@@ -1,0 +1,183 @@
+"""Decoding with drafts from the text: each id is drawn as by `ancestral`, many of them from one target call.
+
+Axes: b batch, n ids of a row, m nodes (the root counted), v vocabulary.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from crt_run.decoding import CheckedSession, check_request
+from crt_run.sampling import pick, probabilities
+from crt_verify import enumeration
+from crt_verify.lookup.drafting import Drafting, Node
+from crt_verify.lookup.spec import Lookup
+from crtcore import Noise
+from crtcore.kinds import Generation, Prior, Request
+
+ROOT = Node((), -1, 1.0)
+"""The tree that proposes nothing."""
+
+
+class LookupDecoder:
+    """Draws the ids of `ancestral`, with fewer calls of the target where the text repeats itself."""
+
+    def __init__(self, spec: Lookup) -> None:
+        self.spec = spec
+
+    @torch.no_grad()
+    def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
+        """Ids after `prompt`; a draft, if any, is not used.
+
+        Raises: ValueError if the request does not fit the target, PriorError if the target returns no distribution.
+        """
+        began = time.perf_counter()
+        check_request(request, target)
+        rows = [_Row(request, row) for row in range(len(request.prompt))]
+        length = request.limits.length
+        capacity = request.prompt.shape[1] + length - 1
+        if length and rows:
+            room = 1 + self.spec.nodes
+            session = CheckedSession(target, "target", request.prompt, request.class_ids, capacity=capacity, room=room)
+            draws = _Draws(session, request)
+            draws.walk(rows, [[ROOT]] * len(rows), session.next_logits[:, None])
+            while any(row.active for row in rows):
+                trees = [row.propose(self.spec.nodes, self.spec.depth) if row.active else [] for row in rows]
+                ids, parents = _columns(rows, trees, request.prompt)
+                logits = session.extend(ids, parents)
+                session.commit(draws.walk(rows, trees, logits))
+            session.check()
+        return _generation(rows, request, time.perf_counter() - began)
+
+    @torch.no_grad()
+    def distribution(
+        self, target: Prior, request: Request, *, draft: Prior | None = None
+    ) -> dict[tuple[int, ...], float]:
+        """The exact distribution of the emitted row, which no draft changes, as each id is drawn from the target.
+
+        Raises: ValueError or PriorError as `generate` does, or if there are too many rows to enumerate.
+        """
+        check_request(request, target)
+        p = enumeration.rows_of(target, "target", request.prompt, request.sampling, request.class_ids)
+        return enumeration.undrafted(p, request.limits)
+
+
+class _Draws:
+    """Draws from the logits of a session, by the uniforms of `ancestral`: they depend on seed and position alone."""
+
+    def __init__(self, session: CheckedSession, request: Request) -> None:
+        self.session, self.request = session, request
+        start = (request.prompt >= 0).sum(-1)
+        places = start[:, None] + torch.arange(request.limits.length, device=start.device)
+        self.uniforms = Noise(request.row_seeds[:, None], "ancestral").bits(places)  # b n
+
+    def walk(
+        self, rows: Sequence[_Row], trees: Sequence[Sequence[Node]], logits: Float[Tensor, "b m v"]
+    ) -> Int[Tensor, "b k"]:
+        """Draws ids down the trees of active rows as far as they were drafted, and returns the columns walked.
+
+        Raises: PriorError if logits that are read have no finite maximum.
+        """
+        walking = [row for row in range(len(rows)) if rows[row].active]
+        for row in walking:
+            rows[row].begin(trees[row])
+        paths: list[list[int]] = [[0] if row.active else [] for row in rows]
+        while walking:
+            here = logits[walking, [paths[row][-1] for row in walking]]
+            drawn = probabilities(here, self.request.sampling)
+            broken = drawn[:, 0].isnan()  # a distribution is NaN in all places, or in none
+            if broken.any():
+                wrong = torch.zeros(len(rows), dtype=torch.bool, device=drawn.device)
+                self.session.record(wrong.index_fill(0, broken.nonzero()[:, 0].new_tensor(walking)[broken], True))
+                self.session.check()
+            ids = pick(drawn, self.uniforms[walking, [rows[row].count for row in walking]]).tolist()
+            further = []
+            for row, x in zip(walking, ids, strict=True):
+                if (child := rows[row].draw(x, paths[row][-1])) is not None:
+                    paths[row].append(child)
+                    further.append(row)
+            walking = further
+        widest = max(map(len, paths))
+        return self.request.prompt.new_tensor([[*path, *[-1] * (widest - len(path))] for path in paths])
+
+
+class _Row:
+    """One row as it is decoded, on the host."""
+
+    def __init__(self, request: Request, row: int) -> None:
+        self.limits = request.limits
+        self.drafting = Drafting([x for x in request.prompt[row].tolist() if x >= 0])
+        self.ids: list[int] = []
+        self.accepted: list[int] = []
+        self.proposed = 0
+        self.active = self.limits.length > 0
+        self._children: dict[tuple[int, int], int] = {}
+        self._new: list[int] = []
+
+    @property
+    def count(self) -> int:
+        """Ids emitted so far, those of this round included."""
+        return len(self.ids)
+
+    def propose(self, nodes: int, depth: int) -> list[Node]:
+        """A tree no deeper than can be used."""
+        return self.drafting.propose(nodes, min(depth, self.limits.length - len(self.ids) - 1))
+
+    def begin(self, tree: Sequence[Node]) -> None:
+        """Starts a round."""
+        self._children = {(node.parent, node.path[-1]): index for index, node in enumerate(tree) if index}
+        self._new = []
+        self.proposed += len(tree) - 1
+
+    def draw(self, x: int, at: int) -> int | None:
+        """Emits an id after node `at`, and returns the node that drafted it; None: the round is over."""
+        self.ids.append(x)
+        self._new.append(x)
+        child = self._children.get((at, x))
+        self.active = x not in self.limits.stop and len(self.ids) < self.limits.length
+        if child is not None and self.active:
+            return child
+        self.accepted.append(len(self._new) - (child is None))
+        self.drafting.observe(self._new)
+        return None
+
+
+def _columns(
+    rows: Sequence[_Row], trees: Sequence[Sequence[Node]], like: Tensor
+) -> tuple[Int[Tensor, "b m"], Int[Tensor, "b m"]]:
+    """Ids and parents of the nodes: the last emitted id is the root, column 0."""
+    widest = max(map(len, trees))
+    ids, parents = [], []
+    for row, tree in zip(rows, trees, strict=True):
+        pad = [-1] * (widest - len(tree))
+        ids.append([row.ids[-1], *(node.path[-1] for node in tree[1:]), *pad] if tree else pad)
+        parents.append([*(node.parent for node in tree), *([0] * len(pad) if tree else [-1] * len(pad))])
+    return like.new_tensor(ids), like.new_tensor(parents)
+
+
+def _generation(rows: Sequence[_Row], request: Request, seconds: float) -> Generation:
+    """What the decoder returns."""
+    like, length = request.prompt, request.limits.length
+    calls = max((len(row.accepted) for row in rows), default=0)
+
+    def padded(lists: Sequence[list[int]], width: int) -> Tensor:
+        return like.new_tensor([[*each, *[-1] * (width - len(each))] for each in lists]).reshape(len(lists), width)
+
+    return Generation(
+        ids=padded([row.ids for row in rows], length),
+        accepted=padded([row.accepted for row in rows], calls),
+        target_calls=like.new_tensor([len(row.accepted) for row in rows]),
+        draft_calls=like.new_zeros(len(rows)),
+        proposed=like.new_tensor([row.proposed for row in rows]),
+        seconds=seconds,
+    )
+
+
+def lookup_decoder(spec: Lookup) -> LookupDecoder:
+    """The decoder of a spec."""
+    return LookupDecoder(spec)

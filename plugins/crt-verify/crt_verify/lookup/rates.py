@@ -1,0 +1,56 @@
+"""How often guesses of each kind came true, learned while a text goes on."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Literal, NamedTuple, TypeAlias
+
+Kind: TypeAlias = Literal["match", "copy", "anchor", "replace"]
+
+STEPS = (1, 2, 3, 4, 6, 9, 14, 20)
+"""Levels share a rate from one of these to the next."""
+START = (0.25, 0.45, 0.6, 0.7, 0.8, 0.86, 0.9, 0.93)
+"""First rates of matches and copies, by level."""
+ANCHOR = 0.25
+REPLACE = 0.75
+"""First rates of the ids behind an anchor, and of a replacement that was seen before."""
+WEIGHT = 4.0
+"""Trials that a first rate counts as."""
+KEPT = 0.96
+"""What older trials count after each new one."""
+
+
+class Bucket(NamedTuple):
+    """Guesses that share a rate."""
+
+    kind: Kind
+    step: int
+    """Index into `STEPS`; of an anchor, which of its guesses it is."""
+
+
+def bucket(kind: Kind, level: int) -> Bucket:
+    """The bucket of a guess that agrees with `level` ids before it."""
+    return Bucket(kind, bisect_right(STEPS, max(level, 1)) - 1)
+
+
+class Rates:
+    """Rates by bucket."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Bucket, tuple[float, float]] = {}
+
+    def __getitem__(self, bucket: Bucket) -> float:
+        """The share of guesses that came true, first rates counted in."""
+        right, trials = self._counts.get(bucket, (0.0, 0.0))
+        return (right + WEIGHT * _first(bucket)) / (trials + WEIGHT)
+
+    def note(self, bucket: Bucket, right: bool) -> None:
+        """Counts a guess."""
+        before, trials = self._counts.get(bucket, (0.0, 0.0))
+        self._counts[bucket] = KEPT * before + right, KEPT * trials + 1
+
+
+def _first(bucket: Bucket) -> float:
+    if bucket.kind == "anchor":
+        return ANCHOR
+    return REPLACE if bucket.kind == "replace" else START[bucket.step]

@@ -1,0 +1,29 @@
+"""Spec of the decoder that drafts from the text, free of torch."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+from crtcore.kinds import DecoderSpec
+from crtcore.spec import COSMETIC, at_least
+
+
+@attrs.frozen(kw_only=True)
+class Lookup(DecoderSpec):
+    """Decoding that drafts from the prompt and from what was emitted, without a second model.
+
+    A draft is a tree of guesses: what followed the longest matches of the end of the text, how a copy goes on after an
+    edit, and edits that were made before. Each id is drawn from the target with the uniform of its position and
+    accepted if it was drafted, so that the ids are those of `ancestral` under the same seeds, whatever is drafted.
+    A round in which nothing is likely is a plain step.
+    Source: Saxena (2023), prompt lookup decoding, for drafts by matches.
+    """
+
+    implementation: ClassVar[str] = "crt_verify.lookup.decoder:lookup_decoder"
+
+    nodes: int = attrs.field(default=24, validator=at_least(1), metadata=COSMETIC)
+    """Drafted ids of a round at most; changes no result."""
+    depth: int = attrs.field(default=24, validator=at_least(1), metadata=COSMETIC)
+    """Drafted ids of a path at most; changes no result."""
