@@ -74,7 +74,7 @@ def _sweep(folder: Path, sweep: dict[str, Any]) -> Page:
     points = sweep.get("points")
     page = _write(
         folder, "sweep.html.j2", sweep=sweep, points=points, sentences=sentences(sweep), gaps=sweep.get("gaps"),
-        drawn=drawn, notes=[*notes, *(f"Not drawn: {problem}" for problem in problems)], ran=sweep["ran_on"], spec=spec,
+        drawn=drawn, notes=notes, problems=problems, ran=sweep["ran_on"], spec=spec,
     )  # fmt: skip
     return Page(page, tuple(problems))
 

@@ -320,6 +320,49 @@ def test_a_run_that_lost_a_file_is_one_clear_error(single: Path, name: str) -> N
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["samples/COMMITTED", "samples/tensors.safetensors", "records.jsonl", "run.json"])
+def test_a_run_with_a_damaged_file_is_named_and_the_others_are_drawn(swept: Path, name: str) -> None:
+    runs = [run["folder"] for run in json.loads((swept / "sweep.json").read_bytes())["runs"] if run["result"]]
+    file = swept.parent.parent / runs[0] / name
+    file.write_bytes(file.read_bytes()[:-1])
+
+    result = crt("report", swept, "--json")
+
+    output = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert output["error"].startswith(f"baseline, seed 0: {file}: ")
+    assert list(output["arms"]) == ["baseline", "other"]
+    text = (swept / "report.html").read_text()
+    assert f"Left out of samples and learning curves: baseline, seed 0: {file}" in text
+    assert (swept / "samples-baseline.png").exists()  # of the other seed
+
+
+@pytest.mark.parametrize("name", ["sweep.json", "spec.toml"])
+def test_a_sweep_of_another_study_is_refused(toy: Describe, runs: Path, name: str) -> None:
+    one, other = (
+        gather(study, runs, run(study, runs, lambda index, event: None))
+        for study in (toy("sweep.seed=[0, 1]"), toy("sweep.seed=[0, 2]"))
+    )
+    (one / name).write_bytes((other / name).read_bytes())
+
+    result = crt("report", one)
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"{one / 'spec.toml'}: the file was damaged or replaced, expected SHA-256 '")
+
+
+def test_a_sweep_in_the_folder_of_a_run_is_refused(single: Path, toy: Describe, runs: Path) -> None:
+    study = toy("sweep.seed=[0, 1]")
+    swept = gather(study, runs, run(study, runs, lambda index, event: None))
+    (single / "sweep.json").write_bytes((swept / "sweep.json").read_bytes())
+
+    result = crt("report", single)
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+
+
 def test_a_sweep_without_any_result_is_one_clear_error(toy: Describe, runs: Path) -> None:
     study = toy("sweep.seed=[0, 1]")
     folder = gather(study, runs, Finished({}, {0: "broke", 1: "broke"}))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from crt_run.runs import checkpoint, files
 from crt_run.runs.code import code_of, difference
 from crt_run.runs.records import RECORDS, SAMPLES, append, read_json, read_records, seal
+from crtcore.cli.console import say
 from crtcore.errors import CheckpointError, RunError, Stopped
 from crtcore.kinds import Json, Plan, Report, StagePlan, digest
 
@@ -197,7 +198,7 @@ def address(plan: Plan, runs: Path) -> Path:
 
 @contextmanager
 def alone(
-    folder: Path, stopping: Callable[[], bool] = lambda: False, note: Callable[[str], None] = lambda text: None
+    folder: Path, stopping: Callable[[], bool] = lambda: False, note: Callable[[str], None] = say
 ) -> Iterator[None]:
     """Holds the lock of a folder, a file that names the process which holds it; `note` reports a long wait.
 

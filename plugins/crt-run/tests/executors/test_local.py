@@ -162,7 +162,7 @@ def test_a_worker_whose_parent_has_ended_ends_in_silence(work: Work, monkeypatch
     monkeypatch.setattr(local, "_follow", lambda: None)
     taken, orders = multiprocessing.Pipe(duplex=False)
     news, sent = multiprocessing.Pipe(duplex=False)
-    orders.send((work, {"value": 1}))
+    orders.send((work, {"number": 1}))
     news.close()  # the parent is gone before the answer
 
     local._serve(taken, sent, 1)
