@@ -101,6 +101,7 @@ class Together:
     """A network whose layers keep keys and values in one tensor, so that one launch commits them all."""
 
     def __init__(self, prior: LlamaTransformer, rows: int, slots: int) -> None:
+        self.vocabulary = prior.vocabulary
         self.begin, self.embed, self.logits = prior.begin, prior.embed, prior.logits
         self._prior, shape = prior, prior.shape
         each = (rows, slots, shape.key_heads, shape.width // shape.heads)

@@ -46,7 +46,10 @@ class Bottleneck(Protocol):
         """Ids run from 0 up to this; None for continuous codes."""
 
     def __call__(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
-        """The codes of `features` and what they cost; `noise` has a seed for each sample, None: nothing is random."""
+        """The codes of `features` and what they cost; `noise` has a seed for each sample, None: nothing is random.
+
+        Raises: ValueError if a feature is NaN or infinite.
+        """
 
 
 @runtime_checkable
@@ -58,7 +61,10 @@ class DiscreteBottleneck(Bottleneck, Protocol):
         """Ids run from 0 up to this."""
 
     def lookup(self, ids: Int[Tensor, "b k"]) -> Float[Tensor, "b k d"]:
-        """The codes that `ids` name."""
+        """The codes that `ids` name.
+
+        Raises: ValueError if an id is absent or out of range.
+        """
 
 
 @attrs.frozen(kw_only=True)

@@ -1,7 +1,7 @@
 """Prior: the distribution of the next id given ids and a class.
 
 Axes: b batch, n ids of a sample, v vocabulary, w hidden width, t new positions, k committed positions.
-Id -1 means absent, only at the right end of a row; class id -1 means unconditional.
+Id -1 means absent, only at the right end of a row; class id -1 means unconditional. Other ids out of range are refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Session(Protocol):
     """A prior part-way through its sequences; all that a decoder talks to.
 
     Tentative nodes are numbered by column since the last commit, over all `extend`s, absent ones included. Parent -1 is
-    the tip. Shapes alone decide the work: no method reads a tensor's value on the host.
+    the tip. Shapes alone decide the work: no method reads a tensor's value on the host, but to refuse it on the CPU.
     """
 
     next_logits: Float[Tensor, "b v"]
@@ -56,6 +56,7 @@ class Prior(Protocol):
 
         Every row has a finite maximum; -inf is allowed. Rows after a row's last id mean nothing.
         `noise`, of training, has a seed for each sample; None: nothing is random.
+        Raises: ValueError if an id or a class is out of range, or an id follows an absent one.
         """
 
     def open(
@@ -64,7 +65,7 @@ class Prior(Protocol):
         """A session that has committed `ids`, for at most `capacity` committed ids a row and `room` tentative columns.
 
         A row that commits more has NaN logits from then on, as shapes alone cannot show it.
-        Raises: ValueError if the prompt is wider than the capacity.
+        Raises: ValueError if the prompt is wider than the capacity, or an id or a class is out of range.
         """
 
 

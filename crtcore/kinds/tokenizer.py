@@ -69,7 +69,10 @@ class Tokenizer(Protocol):
         """The ids of `data`."""
 
     def decode(self, ids: Int[Tensor, "b k"], class_ids: Int[Tensor, " b"] | None = None) -> Tensor:
-        """The data that `ids` stand for."""
+        """The data that `ids` stand for.
+
+        Raises: ValueError if an id is out of range.
+        """
 
 
 @attrs.frozen(kw_only=True)

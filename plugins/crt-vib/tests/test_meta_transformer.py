@@ -26,7 +26,7 @@ SPEC = MetaTransformer(layers=2, width=8, heads=2, hidden=12)
 META = 5
 IDS = torch.tensor([[0, META, 1, META, 3, 4], [2, 2, META, 0, 1, META]])
 TEXT = IDS.where(IDS != META, 1)
-ROWS = st.lists(st.integers(-1, META - 1), min_size=6, max_size=6).map(lambda row: torch.tensor([row]))
+ROWS = st.lists(st.integers(0, META - 1), max_size=6).map(lambda row: torch.tensor([row + [-1] * (6 - len(row))]))
 SEEDS = st.integers(0, 2**31 - 1)
 
 
