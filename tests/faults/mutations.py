@@ -27,9 +27,9 @@ def nested(depth: int, array: bool) -> Any:
     return value
 
 
-def value(rng: random.Random) -> Any:
-    """A value of any type, most of them wrong wherever they stand."""
-    sort = rng.randrange(8)
+def value(rng: random.Random, levels: int = 2) -> Any:
+    """A value of any type, most of them wrong wherever they stand, with at most so many levels of random ones."""
+    sort = rng.randrange(8 if levels else 6)
     if sort < 2:
         return rng.choice(NUMBERS)
     if sort < 4:
@@ -39,8 +39,8 @@ def value(rng: random.Random) -> Any:
     if sort == 5:
         return nested(rng.choice([1, 2, 40, 60]), rng.random() < 0.5)
     if sort == 6:
-        return [value(rng) for _ in range(rng.choice([0, 1, 2, 9]))] * rng.choice([1, 1, 1, 50])
-    return {rng.choice(TEXTS): value(rng) for _ in range(rng.choice([0, 1, 2, 9]))}
+        return [value(rng, levels - 1) for _ in range(rng.choice([0, 1, 2, 9]))] * rng.choice([1, 1, 1, 50])
+    return {rng.choice(TEXTS): value(rng, levels - 1) for _ in range(rng.choice([0, 1, 2, 9]))}
 
 
 def places(values: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
