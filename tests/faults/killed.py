@@ -30,7 +30,7 @@ from crtcore.cli.commands import main
 from crtcore.compose.plan import load
 from crtcore.registry import discover
 
-PATIENCE = 240.0
+PATIENCE = 900.0
 """Seconds after which a command hangs."""
 
 
