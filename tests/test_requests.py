@@ -152,6 +152,9 @@ class Strict:
     def __init__(self) -> None:
         self.prior = table(0)
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        return self.prior(*args, **kwargs)
+
     def open(self, ids: Tensor, class_ids: Tensor | None = None, *, capacity: int, room: int) -> Any:
         self.session = self.prior.open(ids, class_ids, capacity=capacity, room=room)
         self.next_logits, self.commit = self.session.next_logits, self.committed
@@ -185,6 +188,9 @@ class Forgetful:
 
     def __init__(self, prior: TablePrior, after: int) -> None:
         self.prior, self.after = prior, after
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        return self.prior(*args, **kwargs)
 
     def open(self, ids: Tensor, class_ids: Tensor | None = None, *, capacity: int, room: int) -> Any:
         self.session, self.commits = self.prior.open(ids, class_ids, capacity=capacity, room=room), 0

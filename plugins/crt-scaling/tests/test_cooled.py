@@ -62,6 +62,8 @@ class Around:
     def record(self, line: Any) -> None:
         self.lines.append(line)
 
+    def note(self, text: str) -> None: ...
+
     def stopping(self) -> bool:
         return False
 

@@ -310,7 +310,7 @@ def test_another_seed_has_other_first_values_batches_and_draws(tmp_path: Path) -
 
 
 def test_nats_are_the_sum_of_minus_log_p_and_absent_ids_cost_nothing() -> None:
-    law = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]], dtype=torch.float64)
+    law = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7], [0.4, 0.4, 0.2]], dtype=torch.float64)
     prior = TablePrior(law.log()[:, None])
     ids, class_ids = torch.tensor([[0, 1, 2], [2, -1, -1], [-1, -1, -1]]), torch.tensor([0, 1, 1])
 
