@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from torch import Tensor
 
 from crt_laws.laws import bottleneck, prior, tokenizer
@@ -231,6 +232,8 @@ def outcome(attempt: Attempt) -> tuple[str, object]:
             return "refused what is right", error
         named = all(word in str(error) for word in ("expected ", ", got ")) and type(error) in (ValueError, RunError)
         return "refused" if named else "unclear", error
+    except TypeCheckError as error:  # annotations are checked where tests of packages run in the same process
+        return "refused", error
     except Exception as error:
         return "traceback", repr(error)
     return "silent" if attempt.right is None or not attempt.right(result) else "unharmed", ""
