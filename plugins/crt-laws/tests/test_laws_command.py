@@ -55,7 +55,7 @@ def crt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
     def run(*components: Component, words: tuple[str, ...] = ("--json",), broken: tuple[str, ...] = ()) -> Result:
         monkeypatch.setattr(command, "installed", lambda: Registry.of((("here", one) for one in components), broken))
-        return CliRunner().invoke(main, ["laws", *words])
+        return CliRunner(env={"COLUMNS": "200"}).invoke(main, ["laws", *words])  # so that no line wraps
 
     return run
 

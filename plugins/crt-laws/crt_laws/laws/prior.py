@@ -265,7 +265,11 @@ OFFENDERS = (
     Offender(a_chain_equals_the_full_pass, plants.starry, also=_ANY),
     Offender(a_tree_equals_the_full_pass, plants.straight, also=_ANY | {a_commit_keeps_its_path_alone.name}),
     Offender(columns_are_numbered_on, plants.restarting, also=_ANY),
-    Offender(an_absent_node_stands_for_its_parent, plants.filled, also=_ANY),
+    Offender(
+        an_absent_node_stands_for_its_parent,
+        plants.filled,
+        also=_ANY | {prior_refusals.ids_outside_the_vocabulary_are_refused.name},
+    ),
     Offender(a_commit_updates_the_next_logits, plants.stuck, also=_ANY | {capacity_is_of_a_row.name}),
     Offender(a_commit_keeps_its_path_alone, plants.forgetful, also=_ANY),
     Offender(calls_in_any_order_equal_the_full_pass, plants.tiring),
