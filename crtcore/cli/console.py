@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 import shutil
 import sys
@@ -98,6 +99,8 @@ def whole_process() -> Iterator[None]:
         if "--json" in sys.argv:
             _answers.append(sys.stdout)
             sys.stdout = sys.stderr
+    else:  # a closed one, which some releases of click write to
+        sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
     try:
         yield
     except SystemExit as ended:
