@@ -21,6 +21,7 @@ def __getattr__(name: str) -> object:
     import importlib
 
     for module in ("spec", "settings", "hooks", "registry", "noise") if name in __all__ else ():
-        if name in vars(found := importlib.import_module(f"crtcore.{module}")):
-            return vars(found)[name]
+        names = vars(importlib.import_module(f"crtcore.{module}"))
+        if name in names:
+            return names[name]
     raise AttributeError(f"module 'crtcore' has no attribute {name!r}")

@@ -63,26 +63,6 @@ def row_distribution(p: Rows, q: Rows, drafter: Drafter, rule: Rule, limits: Lim
     return after(())
 
 
-def undrafted(p: Rows, limits: Limits) -> dict[Ids, float]:
-    """The distribution of rows whose ids are drawn from p one after another.
-
-    Raises: ValueError if there are too many rows to enumerate.
-    """
-    vocabulary = len(p(()))
-    if vocabulary**limits.length > ROWS:
-        raise ValueError(f"expected at most {ROWS} rows, got {vocabulary}**{limits.length}")
-    ended: dict[Ids, float] = {}
-    going: dict[Ids, float] = {(): 1.0}
-    for _ in range(limits.length):
-        grown = {
-            (*row, x): weight * chance
-            for row, weight in going.items() for x, chance in enumerate(p(row).tolist()) if chance > 0
-        }  # fmt: skip
-        ended |= {row: weight for row, weight in grown.items() if row[-1] in limits.stop}
-        going = {row: weight for row, weight in grown.items() if row[-1] not in limits.stop}
-    return ended | going
-
-
 def _round(p: Rows, q: Rows, emitted: Ids, drafter: Drafter, rule: Rule, depth: int) -> dict[Ids, float]:
     """The distribution of what one round emits, over all trees."""
     rows: defaultdict[Ids, float] = defaultdict(float)

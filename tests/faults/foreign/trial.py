@@ -65,5 +65,5 @@ def _as_held(target: Target, done: str, folder: Path, reading: Reading, right: R
         )
     try:
         return target.again is not None and target.again(folder) == reading
-    except Exception:
+    except Exception:  # the other reader refuses it, so what was read counts as silently wrong
         return False

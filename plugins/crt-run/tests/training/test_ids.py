@@ -62,7 +62,7 @@ def plan(**tables: Any) -> Plan:
 
 
 class Watched(LinearPatches):
-    """The toy tokenizer, which tells how many images it encoded."""
+    """The toy tokenizer, which counts how many images it encoded."""
 
     seen = 0
     brighter = 0.0

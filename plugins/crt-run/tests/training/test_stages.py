@@ -56,7 +56,7 @@ class Pairs(DatasetSpec):
 
 @attrs.frozen(kw_only=True)
 class Learn(ExperimentSpec):
-    """Trains a table of order 0, and tells what it says of each id."""
+    """Trains a table of order 0, and returns what it says of each id."""
 
     roles: ClassVar[Mapping[str, Role]] = {"dataset": Role("dataset"), "prior": Role("prior")}
     stages: ClassVar[Mapping[str, str]] = {"prior": "prior"}

@@ -58,13 +58,41 @@ class LookupDecoder:
     def distribution(
         self, target: Prior, request: Request, *, draft: Prior | None = None
     ) -> dict[tuple[int, ...], float]:
-        """The exact distribution of the emitted row, which no draft changes, as each id is drawn from the target.
+        """The exact distribution of the emitted row, over every id that each node of each draft can be followed by.
 
         Raises: ValueError or PriorError as `generate` does, or if there are too many rows to enumerate.
         """
         check_request(request, target)
+        limits = request.limits
+        if target.vocabulary**limits.length > enumeration.ROWS:
+            raise ValueError(f"expected at most {enumeration.ROWS} rows, got {target.vocabulary}**{limits.length}")
         p = enumeration.rows_of(target, "target", request.prompt, request.sampling, request.class_ids)
-        return enumeration.undrafted(p, request.limits)
+        ended: dict[tuple[int, ...], float] = {}
+        going: dict[tuple[int, ...], float] = {(): 1.0}
+        while going:
+            grown: dict[tuple[int, ...], float] = {}
+            for row, weight in going.items():
+                if (read := self._read(request, row)) is None:
+                    ended[row] = weight
+                else:
+                    grown |= {(*row, x): weight * chance for x, chance in enumerate(p(read).tolist()) if chance > 0}
+            going = grown
+        return ended
+
+    def _read(self, request: Request, drawn: Sequence[int]) -> tuple[int, ...] | None:
+        """The ids behind the prompt after which the target's row is read once these are drawn; None: the row ended."""
+        row, at = _Row(request, 0), 0
+        start: tuple[int, ...] = ()
+        tree: Sequence[Node] = [ROOT]
+        row.begin(tree)
+        for x in drawn:
+            if (child := row.draw(x, at)) is not None:
+                at = child
+            elif row.active:
+                start, at = tuple(row.ids), 0
+                tree = row.propose(self.spec.nodes, self.spec.depth)
+                row.begin(tree)
+        return (*start, *tree[at].path) if row.active else None
 
 
 class _Draws:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 
 from crt_basics.decoders.specs import Ancestral
 from crt_basics.priors.table import TablePrior
+from crt_verify.lookup.decoder import _Row
+from crt_verify.lookup.drafting import Node
 from crt_verify.lookup.spec import Lookup
 from crtcore import Limits, Sampling
 from crtcore.kinds import Request
@@ -82,3 +86,20 @@ def test_a_row_that_has_ended_costs_no_call() -> None:
     assert generation.ids[:, :5].tolist() == [[1, 2, 3, -1, -1], [0, 1, 2, 3, -1]]
     assert generation.target_calls.tolist() == [3, 4]
     assert generation.accepted.tolist() == [[0, 0, 0, -1], [0, 0, 0, 0]]
+
+
+def test_a_walk_that_takes_a_wrong_node_has_another_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = table(3, 2)
+    request = Request(torch.tensor([[0, 1, 0, 1, 0]]), Limits(length=5), Sampling())
+    right = Lookup(nodes=4, depth=3).build().distribution(target, request)
+    original = _Row.begin
+
+    def begin(row: _Row, tree: Sequence[Node]) -> None:
+        original(row, tree)
+        row._children = {(parent, 1 - x): index for (parent, x), index in row._children.items()}
+
+    monkeypatch.setattr(_Row, "begin", begin)
+    wrong = Lookup(nodes=4, depth=3).build().distribution(target, request)
+
+    assert right == pytest.approx(Ancestral().build().distribution(target, request), abs=1e-12)
+    assert sum(abs(right[row] - wrong.get(row, 0)) for row in right) > 0.1
