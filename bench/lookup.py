@@ -1,4 +1,4 @@
-"""Ids a call of drafts from the text, where the text that comes is known: renames, JSON and a copy; no model.
+"""Ids a call of drafts by `lookup` and `suffix`, where the text that comes is known: renames, JSON, a copy; no model.
 
 Usage: lookup.py
 Texts are the sources of this repository, split into words and signs.
@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import re
 import time
+from itertools import product
 from pathlib import Path
 
 from crt_verify.lookup.drafting import Drafting
+from crt_verify.lookup.suffixes import SuffixDrafting
 
 ROOT = Path(__file__).parents[1]
+DRAFTS = {"lookup": Drafting, "suffix": SuffixDrafting}
 SHAPES = ((10, 10), (32, 32))
 """Drafted ids of a round, and of a path, at most."""
 NAMES = ("candidate_total", "inner_value")
@@ -25,10 +28,10 @@ def ids(text: str, known: dict[str, int]) -> list[int]:
     return [known.setdefault(part, len(known)) for part in re.findall(r"\w+| +|\n|.", text)]
 
 
-def written(prompt: str, text: str, nodes: int, depth: int) -> tuple[int, int, float]:
+def written(drafts: str, prompt: str, text: str, nodes: int, depth: int) -> tuple[int, int, float]:
     """Ids of a text, the calls that a target which writes it takes, and the seconds of drafting."""
     known: dict[str, int] = {}
-    drafting, target = Drafting(ids(prompt, known)), ids(text, known)
+    drafting, target = DRAFTS[drafts](ids(prompt, known)), ids(text, known)
     at, calls, began = 0, 0, time.process_time()
     while at < len(target):
         tree = drafting.propose(nodes, depth)
@@ -77,11 +80,10 @@ def cases() -> dict[str, list[tuple[str, str]]]:
 
 def main() -> None:
     """Prints a table."""
-    print(f"{'text':8}{'nodes':>7}{'ids':>8}{'calls':>8}{'ids a call':>12}{'ms a call':>11}")
-    for nodes, depth in SHAPES:
-        for kind, pairs in cases().items():
-            sizes, calls, seconds = map(sum, zip(*(written(*pair, nodes, depth) for pair in pairs), strict=True))
-            print(f"{kind:8}{nodes:7}{sizes:8}{calls:8}{sizes / calls:12.2f}{1e3 * seconds / calls:11.2f}")
+    print(f"{'drafts':8}{'text':8}{'nodes':>7}{'ids':>8}{'calls':>8}{'ids a call':>12}{'ms a call':>11}")
+    for name, (nodes, depth), (kind, pairs) in product(DRAFTS, SHAPES, cases().items()):
+        sizes, calls, seconds = map(sum, zip(*(written(name, *pair, nodes, depth) for pair in pairs), strict=True))
+        print(f"{name:8}{kind:8}{nodes:7}{sizes:8}{calls:8}{sizes / calls:12.2f}{1e3 * seconds / calls:11.2f}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import click
 
 from crt_verify import specs
 from crt_verify.decoding.spec import Decoding
-from crt_verify.lookup.spec import Lookup
+from crt_verify.lookup.spec import Lookup, Suffix
 from crtcore.hooks import Component, hookimpl
 
 
@@ -65,6 +65,12 @@ def crt_components() -> list[Component]:
             spec=Lookup,
             summary="guesses from the text itself, without a draft; the ids of ancestral",
             examples=(Lookup(), Lookup(nodes=3, depth=2)),
+        ),
+        Component(
+            "suffix",
+            spec=Suffix,
+            summary="what followed before in the text and in earlier outputs; the ids of ancestral",
+            examples=(Suffix(), Suffix(nodes=3, depth=2)),
         ),
         Component(
             "decoding",

@@ -19,7 +19,7 @@ def test_it_brings_every_decoder_by_name() -> None:
 
     names = registry.names("decoder")
 
-    assert names == ["block", "greedy-tree", "lookup", "rsd-c", "rsd-s", "sd", "spectr", "traversal"]
+    assert names == ["block", "greedy-tree", "lookup", "rsd-c", "rsd-s", "sd", "spectr", "suffix", "traversal"]
 
 
 def test_every_pairing_is_exact() -> None:

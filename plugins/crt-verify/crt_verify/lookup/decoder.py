@@ -1,4 +1,4 @@
-"""Decoding with drafts from the text: each id is drawn as by `ancestral`, many of them from one target call.
+"""Decoding with drafts from texts: each id is drawn as by `ancestral`, many of them from one target call.
 
 Axes: b batch, n ids of a row, m nodes (the root counted), v vocabulary.
 """
@@ -6,7 +6,9 @@ Axes: b batch, n ids of a row, m nodes (the root counted), v vocabulary.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -15,20 +17,38 @@ from torch import Tensor
 from crt_run.decoding import CheckedSession, check_request
 from crt_run.sampling import pick, probabilities
 from crt_verify import enumeration
-from crt_verify.lookup.drafting import Drafting, Node
-from crt_verify.lookup.spec import Lookup
-from crtcore import Noise
+from crt_verify.lookup import automaton
+from crt_verify.lookup.corpus import read_corpus
+from crt_verify.lookup.drafting import Drafting
+from crt_verify.lookup.growth import Node
+from crt_verify.lookup.spec import Lookup, Suffix
+from crt_verify.lookup.suffixes import SuffixDrafting
+from crtcore import Limits, Noise
 from crtcore.kinds import Generation, Prior, Request
 
 ROOT = Node((), -1, 1.0)
 """The tree that proposes nothing."""
 
 
-class LookupDecoder:
-    """Draws the ids of `ancestral`, with fewer calls of the target where the text repeats itself."""
+@runtime_checkable
+class Drafts(Protocol):
+    """The text of one row and the draft trees that it suggests."""
 
-    def __init__(self, spec: Lookup) -> None:
-        self.spec = spec
+    def propose(self, most: int, depth: int) -> list[Node]:
+        """A tree of at most `most` nodes beside the root, no deeper than `depth`, as `grow` orders them."""
+
+    def observe(self, emitted: Sequence[int]) -> None:
+        """Goes on by the ids that came."""
+
+
+class TextDecoder:
+    """Draws the ids of `ancestral`, with fewer calls of the target where drafts from texts come true.
+
+    `drafts` takes the ids of a row's prompt; drafted ids are at most `largest`.
+    """
+
+    def __init__(self, spec: Lookup | Suffix, drafts: Callable[[Sequence[int]], Drafts], largest: int = -1) -> None:
+        self.spec, self.drafts, self.largest = spec, drafts, largest
 
     @torch.no_grad()
     def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
@@ -37,8 +57,8 @@ class LookupDecoder:
         Raises: ValueError if the request does not fit the target, PriorError if the target returns no distribution.
         """
         began = time.perf_counter()
-        check_request(request, target)
-        rows = [_Row(request, row) for row in range(len(request.prompt))]
+        self._check(target, request)
+        rows = [self._row(request, row) for row in range(len(request.prompt))]
         length = request.limits.length
         capacity = request.prompt.shape[1] + length - 1
         if length and rows:
@@ -62,7 +82,7 @@ class LookupDecoder:
 
         Raises: ValueError or PriorError as `generate` does, or if there are too many rows to enumerate.
         """
-        check_request(request, target)
+        self._check(target, request)
         limits = request.limits
         if target.vocabulary**limits.length > enumeration.ROWS:
             raise ValueError(f"expected at most {enumeration.ROWS} rows, got {target.vocabulary}**{limits.length}")
@@ -79,9 +99,17 @@ class LookupDecoder:
             going = grown
         return ended
 
+    def _check(self, target: Prior, request: Request) -> None:
+        check_request(request, target)
+        if self.largest >= target.vocabulary:
+            raise ValueError(f"expected a corpus of ids below {target.vocabulary}, the target's, got {self.largest}")
+
+    def _row(self, request: Request, row: int) -> _Row:
+        return _Row(request.limits, self.drafts([x for x in request.prompt[row].tolist() if x >= 0]))
+
     def _read(self, request: Request, drawn: Sequence[int]) -> tuple[int, ...] | None:
         """The ids behind the prompt after which the target's row is read once these are drawn; None: the row ended."""
-        row, at = _Row(request, 0), 0
+        row, at = self._row(request, 0), 0
         start: tuple[int, ...] = ()
         tree: Sequence[Node] = [ROOT]
         row.begin(tree)
@@ -137,9 +165,8 @@ class _Draws:
 class _Row:
     """One row as it is decoded, on the host."""
 
-    def __init__(self, request: Request, row: int) -> None:
-        self.limits = request.limits
-        self.drafting = Drafting([x for x in request.prompt[row].tolist() if x >= 0])
+    def __init__(self, limits: Limits, drafts: Drafts) -> None:
+        self.limits, self.drafts = limits, drafts
         self.ids: list[int] = []
         self.accepted: list[int] = []
         self.proposed = 0
@@ -154,7 +181,7 @@ class _Row:
 
     def propose(self, nodes: int, depth: int) -> list[Node]:
         """A tree no deeper than can be used."""
-        return self.drafting.propose(nodes, min(depth, self.limits.length - len(self.ids) - 1))
+        return self.drafts.propose(nodes, min(depth, self.limits.length - len(self.ids) - 1))
 
     def begin(self, tree: Sequence[Node]) -> None:
         """Starts a round."""
@@ -171,7 +198,7 @@ class _Row:
         if child is not None and self.active:
             return child
         self.accepted.append(len(self._new) - (child is None))
-        self.drafting.observe(self._new)
+        self.drafts.observe(self._new)
         return None
 
 
@@ -206,6 +233,16 @@ def _generation(rows: Sequence[_Row], request: Request, seconds: float) -> Gener
     )
 
 
-def lookup_decoder(spec: Lookup) -> LookupDecoder:
+def lookup_decoder(spec: Lookup) -> TextDecoder:
     """The decoder of a spec."""
-    return LookupDecoder(spec)
+    return TextDecoder(spec, Drafting)
+
+
+def suffix_decoder(spec: Suffix) -> TextDecoder:
+    """The decoder of a spec, whose corpus it reads.
+
+    Raises: RunError if the corpus cannot be read.
+    """
+    earlier = read_corpus(Path(spec.corpus)) if spec.corpus else None
+    largest = max(earlier.following[automaton.ROOT], default=-1) if earlier else -1
+    return TextDecoder(spec, lambda ids: SuffixDrafting(ids, earlier), largest)

@@ -1,18 +1,15 @@
 """Draft trees from a text: the guesses that are likeliest to come, merged into one tree.
 
-Each guess is a cursor, a place of the text whose id is expected next. Cursors that agree share a node; the tree grows
-where it is likeliest to be walked, and so has its nodes in the order of their worth.
+Each guess is a cursor, a place of the text whose id is expected next. Cursors that agree share a node.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import attrs
-
 from crt_verify.lookup.copying import Copying
+from crt_verify.lookup.growth import Guess, Node, grow, walked
 from crt_verify.lookup.history import History
 from crt_verify.lookup.rates import Bucket, Kind, Rates, bucket
 
@@ -20,8 +17,6 @@ MATCHES = 12
 """Matches that a tree is grown from."""
 GUESSES = 4
 """Children of a node at most."""
-LEAST = 0.02
-"""Nodes that are less likely to be reached are left out."""
 OFFSETS = (1, 0, 2, 3)
 """Ids behind an anchor that are expected first, as a copy goes on after an edit."""
 
@@ -39,27 +34,15 @@ class Cursor(NamedTuple):
     """Ids that come first, of a replacement."""
 
 
-class Guess(NamedTuple):
+class Expected(NamedTuple):
     """An id that may come next."""
 
     x: int
-    chance: float
-    """That it comes, if none before it in the list does."""
+    rate: float
+    """The chance that it comes, if none before it in the list does."""
     bucket: Bucket
     cursors: tuple[Cursor, ...]
     """Those that expected it, one id further."""
-
-
-@attrs.define(eq=False)
-class Node:
-    """A node of a draft tree, with what is expected after it."""
-
-    path: tuple[int, ...]
-    """The drafted ids down to it."""
-    parent: int
-    chance: float
-    """That it is reached."""
-    guesses: tuple[Guess, ...] = ()
 
 
 class Drafting:
@@ -76,32 +59,9 @@ class Drafting:
         return self.copying.history
 
     def propose(self, most: int, depth: int) -> list[Node]:
-        """A tree of at most `most` nodes beside the root, node 0, no deeper than `depth`; a parent comes before it.
-
-        Node i + 1 is never likelier to be reached than node i, so that any first part of the list is the best tree of
-        its size.
-        """
-        root = Node((), -1, 1.0)
-        nodes, order = [root], 0
-        heap: list[tuple[float, int, int, Guess]] = []
-        grown: list[tuple[Node, tuple[Cursor, ...]]] = [(root, tuple(self._cursors()))]
-        while True:
-            for node, cursors in grown:
-                node.guesses = tuple(self._guesses(cursors, node.path))
-                if len(node.path) < depth:
-                    left = node.chance
-                    for guess in node.guesses:
-                        order += 1
-                        heapq.heappush(heap, (-left * guess.chance, order, len(nodes) - 1, guess))
-                        left *= 1 - guess.chance
-            if not heap or len(nodes) > most or -heap[0][0] < LEAST:
-                break
-            chance, _, parent, guess = heapq.heappop(heap)
-            child = Node((*nodes[parent].path, guess.x), parent, -chance)
-            nodes.append(child)
-            grown = [(child, guess.cursors)]
-        self._nodes = nodes
-        return nodes
+        """A tree of at most `most` nodes beside the root, as `grow` orders them, no deeper than `depth`."""
+        self._nodes = grow(tuple(self._cursors()), self._guesses, most=most, depth=depth)
+        return self._nodes
 
     def observe(self, emitted: Sequence[int]) -> None:
         """Goes on by the ids that came, and learns from the last proposal which guesses were right."""
@@ -110,15 +70,12 @@ class Drafting:
             self.copying.append(x)
 
     def _learn(self, emitted: Sequence[int]) -> None:
-        at = 0
-        below = {(node.parent, node.path[-1]): index for index, node in enumerate(self._nodes) if node.path}
-        for x in emitted if self._nodes else ():
-            for guess in self._nodes[at].guesses:
-                self.rates.note(guess.bucket, guess.x == x)
-                if guess.x == x:
+        steps = [(self._expected(node.state, node.path), x) for node, x in walked(self._nodes, emitted)]
+        for before, x in steps:
+            for expected in before:
+                self.rates.note(expected.bucket, expected.x == x)
+                if expected.x == x:
                     break
-            if (at := below.get((at, x), -1)) < 0:
-                break
         self._nodes = []
 
     def _cursors(self) -> Iterator[Cursor]:
@@ -137,19 +94,25 @@ class Drafting:
                         yield Cursor(anchor.source + offset, Bucket("anchor", index), 1)
 
     def _guesses(self, cursors: Sequence[Cursor], path: tuple[int, ...]) -> Iterator[Guess]:
+        left = 1.0
+        for expected in self._expected(cursors, path):
+            yield Guess(expected.x, left * expected.rate, expected.cursors)
+            left *= 1 - expected.rate
+
+    def _expected(self, cursors: Sequence[Cursor], path: tuple[int, ...]) -> list[Expected]:
         """What cursors expect after a path, the likeliest first."""
         rate: dict[int, tuple[float, Bucket]] = {}
         agree: dict[int, list[Cursor]] = {}
         for cursor in cursors:
-            for x, own, further in self._expected(cursor, path):
+            for x, own, further in self._next(cursor, path):
                 chance = self.rates[own]
                 agree.setdefault(x, []).append(further)
                 if chance > rate.get(x, (0.0, own))[0]:
                     rate[x] = chance, own
-        for x, (chance, own) in sorted(rate.items(), key=lambda item: -item[1][0])[:GUESSES]:
-            yield Guess(x, chance, own, tuple(agree[x]))
+        best = sorted(rate.items(), key=lambda item: -item[1][0])[:GUESSES]
+        return [Expected(x, chance, own, tuple(agree[x])) for x, (chance, own) in best]
 
-    def _expected(self, cursor: Cursor, path: tuple[int, ...]) -> Iterator[tuple[int, Bucket, Cursor]]:
+    def _next(self, cursor: Cursor, path: tuple[int, ...]) -> Iterator[tuple[int, Bucket, Cursor]]:
         """The ids that a cursor expects, each with its bucket and the cursor one id further."""
         if cursor.pending:
             first, *rest = cursor.pending
@@ -163,5 +126,5 @@ class Drafting:
         kind: Kind = "copy" if cursor.bucket.kind == "copy" else "match"
         if (replaced := self.copying.replaced(place)) is not None:
             further = Cursor(place + len(replaced.old), bucket("replace", 1), level, replaced.new)
-            yield from self._expected(further, path)
+            yield from self._next(further, path)
         yield x, cursor.bucket, Cursor(place + 1, bucket(kind, level), level)

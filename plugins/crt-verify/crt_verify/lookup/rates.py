@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Literal, NamedTuple, TypeAlias
 
-Kind: TypeAlias = Literal["match", "copy", "anchor", "replace"]
+Kind: TypeAlias = Literal["match", "copy", "anchor", "replace", "corpus"]
 
 STEPS = (1, 2, 3, 4, 6, 9, 14, 20)
 """Levels share a rate from one of these to the next."""

@@ -1,4 +1,4 @@
-"""Spec of the decoder that drafts from the text, free of torch."""
+"""Specs of the decoders that draft from texts, free of torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 import attrs
 
 from crtcore.kinds import DecoderSpec
-from crtcore.spec import COSMETIC, at_least
+from crtcore.spec import COSMETIC, FILES, at_least
 
 
 @attrs.frozen(kw_only=True)
@@ -23,6 +23,25 @@ class Lookup(DecoderSpec):
 
     implementation: ClassVar[str] = "crt_verify.lookup.decoder:lookup_decoder"
 
+    nodes: int = attrs.field(default=24, validator=at_least(1), metadata=COSMETIC)
+    """Drafted ids of a round at most; changes no result."""
+    depth: int = attrs.field(default=24, validator=at_least(1), metadata=COSMETIC)
+    """Drafted ids of a path at most; changes no result."""
+
+
+@attrs.frozen(kw_only=True)
+class Suffix(DecoderSpec):
+    """Decoding that drafts what followed the end of the text before, in the text and in earlier outputs.
+
+    A suffix automaton counts what followed every substring; the longest suffix that occurred before is the first to
+    guess. Ids are drawn and accepted as by `lookup`: they are those of `ancestral` under the same seeds.
+    Source: Oliaro et al. (2024), arXiv:2411.04975, for drafts by suffixes of earlier outputs.
+    """
+
+    implementation: ClassVar[str] = "crt_verify.lookup.decoder:suffix_decoder"
+
+    corpus: str = attrs.field(default="", metadata={**FILES, **COSMETIC})
+    """File of earlier outputs, JSON Lines of lists of ids; empty: the text alone. Changes no result."""
     nodes: int = attrs.field(default=24, validator=at_least(1), metadata=COSMETIC)
     """Drafted ids of a round at most; changes no result."""
     depth: int = attrs.field(default=24, validator=at_least(1), metadata=COSMETIC)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +14,8 @@ from hypothesis import strategies as st
 from crt_basics.decoders.specs import Ancestral
 from crt_basics.priors.table import TablePrior
 from crt_verify.lookup.decoder import _Row
-from crt_verify.lookup.drafting import Node
-from crt_verify.lookup.spec import Lookup
+from crt_verify.lookup.growth import Node
+from crt_verify.lookup.spec import Lookup, Suffix
 from crtcore import Limits, Sampling
 from crtcore.kinds import Request
 
@@ -50,17 +52,43 @@ def test_its_ids_are_those_of_ancestral(
     seeds = torch.arange(len(prompts)) + seed
     request = Request(prompt, Limits(length=20, stop=stop), Sampling(temperature=temperature), seeds=seeds)
 
-    drafted = Lookup(nodes=shape[0], depth=shape[1]).build().generate(target, request)
+    plain = Ancestral().build().generate(target, request).ids
+    for spec in (Lookup, Suffix):
+        drafted = spec(nodes=shape[0], depth=shape[1]).build().generate(target, request)
+        assert torch.equal(drafted.ids, plain)
 
-    assert torch.equal(drafted.ids, Ancestral().build().generate(target, request).ids)
+
+def test_earlier_outputs_save_calls_and_change_no_id(tmp_path: Path) -> None:
+    (tmp_path / "earlier.jsonl").write_text(json.dumps([x % 40 for x in range(41)]))
+    target = cycle(40, 40)
+    request = Request(torch.tensor([[39]]), Limits(length=40), Sampling(temperature=0))
+
+    plain = Suffix().build().generate(target, request)
+    generation = Suffix(corpus=str(tmp_path / "earlier.jsonl"), nodes=8, depth=8).build().generate(target, request)
+
+    assert torch.equal(generation.ids, plain.ids)
+    assert int(plain.target_calls) == 40
+    assert int(generation.target_calls) <= 10
 
 
+def test_a_corpus_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "earlier.jsonl").write_text("[3, 8, 1]")
+    decoder = Suffix(corpus=str(tmp_path / "earlier.jsonl")).build()
+    request = Request(torch.tensor([[1]]), Limits(length=2), Sampling())
+
+    with pytest.raises(ValueError, match="expected a corpus of ids below 8, the target's, got 8"):
+        decoder.generate(cycle(8, 8), request)
+    with pytest.raises(ValueError, match="expected a corpus of ids below 8, the target's, got 8"):
+        decoder.distribution(cycle(8, 8), request)
+
+
+@pytest.mark.parametrize("spec", [Lookup, Suffix])
 @pytest.mark.parametrize("period", [1, 2, 7])
-def test_text_that_repeats_itself_takes_few_calls(period: int) -> None:
+def test_text_that_repeats_itself_takes_few_calls(period: int, spec: type[Lookup | Suffix]) -> None:
     target, length = cycle(period, 8), 96
     request = Request(torch.tensor([[period - 1]]), Limits(length=length), Sampling(temperature=0))
 
-    generation = Lookup(nodes=8, depth=8).build().generate(target, request)
+    generation = spec(nodes=8, depth=8).build().generate(target, request)
 
     assert generation.ids[0].tolist() == [x % period for x in range(length)]
     # A period to see it once, some plain steps until matches are long, then nine ids a call.
