@@ -9,10 +9,11 @@ import torch
 
 from crt_latent.metamath.dataset import SPLITS, MetaMathTraces
 from crt_latent.metamath.entries import split_of
-from crt_latent.metamath.spec import MetaMath, of_words
+from crt_latent.metamath.spec import MetaMath
 from crt_latent.tasks.task import Task
 from crt_latent.traces import split_trace
 from crt_laws import obeys
+from crt_nn.text import of_words
 from crtcore.errors import RunError
 
 WORDS = ["[UNK]", "What", "is", "plus", "and", "make", "####", "The", "answer", "is:", *map(str, range(60))]
