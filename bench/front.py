@@ -46,7 +46,7 @@ def seconds(words: list[str], checkout: Path) -> tuple[float, float]:
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # sources are compiled once, as in an installation
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(
-        [sys.executable, "-m", "crtcore", *words], cwd=checkout, env=environment, check=True, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "crt_cli", *words], cwd=checkout, env=environment, check=True, stdout=subprocess.DEVNULL
     )
     elapsed, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return elapsed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

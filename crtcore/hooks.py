@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import pluggy
 
 from crtcore.spec import Spec
-
-if TYPE_CHECKING:
-    import click
 
 PROJECT = "crtcore"
 """pluggy's project name, and the entry-point group."""
@@ -70,8 +67,8 @@ class Hooks:
         """The components this package brings: pure data, no torch, nothing registered on the way."""
 
     @hookspec
-    def crt_commands(self) -> list[click.Command]:  # type: ignore[empty-body]
-        """The commands this package adds to `crt`: nothing heavy is imported before one of them runs."""
+    def crt_commands(self) -> list[Any]:  # type: ignore[empty-body]
+        """The commands of click that this package adds to `crt`: nothing heavy is imported before one of them runs."""
 
     @hookspec
     def crt_run_finished(self, folder: Path) -> Path | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias
@@ -86,16 +85,6 @@ def names_files(field: attrs.Attribute[Any], value: Any) -> list[str]:
     mark = field.metadata.get("files")
     entries = value if isinstance(value, tuple) else (value,)
     return [entry for entry in entries if mark and entry and (mark is True or mark(entry))]
-
-
-def absent(part: Any, where: str) -> Iterator[str]:
-    """Where a part, or one inside it, names a file or folder that is not there, and which."""
-    for index, each in enumerate(part) if isinstance(part, tuple) else ():
-        yield from absent(each, f"{where}.{index}")
-    for field in attrs.fields(type(part)) if attrs.has(type(part)) else ():
-        value, here = getattr(part, field.name), f"{where}.{field.name}"
-        yield from (f"{here}: {path!r}" for path in names_files(field, value) if not os.path.exists(path))  # noqa: PTH110  # raises nothing
-        yield from absent(value, here)
 
 
 def resolve(name: str) -> Any:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from crt_cli.commands import main
 from crt_cost.blank import blank
 from crt_cost.devices import DEVICES, UTILISATION
 from crt_cost.outline import outlined
@@ -23,7 +24,6 @@ from crt_cost.stages import StageCost, costs
 from crt_cost.trace import Trace, traced
 from crt_laws.toys import Chain, LinearChain, Patches
 from crtcore import Noise, discover
-from crtcore.cli import main
 from crtcore.compose.document import Document
 from crtcore.compose.plan import load, study
 from crtcore.errors import RunError

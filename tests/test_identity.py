@@ -12,12 +12,12 @@ import attrs
 import pytest
 from click.testing import CliRunner
 
+from crt_cli.commands import main
 from crt_run.runs import code, contents
 from crt_run.runs.contents import digest_of, of_plan
 from crt_run.runs.execute import execute
 from crt_run.runs.run import address
 from crtcore import discover
-from crtcore.cli import main
 from crtcore.compose.document import Document
 from crtcore.compose.plan import load, study
 from crtcore.errors import RunError

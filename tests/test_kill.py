@@ -26,7 +26,7 @@ PATIENCE = 120.0
 def start(runs: Path) -> subprocess.Popen[str]:
     """The command, in a session of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "crtcore", "run", str(SPEC), "--runs", str(runs)],
+        [sys.executable, "-m", "crt_cli", "run", str(SPEC), "--runs", str(runs)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 from crt_ar import Llama
 from crt_ar.llama.files import write_llama
 from crt_cost.blank import blank
-from crt_latent.metamath.spec import of_words
+from crt_nn.text import of_words
 from crt_run.runs.execute import execute
 from crtcore import discover
 from crtcore.compose.plan import load

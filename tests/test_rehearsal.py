@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from crt_basics.priors.specs import Table
+from crt_cli.commands import main
 from crt_run.runs import checkpoint
 from crt_run.runs.rehearse import shortened
 from crtcore import discover
-from crtcore.cli import main
 from crtcore.compose.plan import load
 
 SPECS = Path(__file__).parents[1] / "specs"

@@ -62,7 +62,7 @@ def main() -> None:
 def run(spec: Path, overrides: list[str], runs: Path, look: Callable[[], None]) -> dict[str, Any]:
     """The table of the study, with a regular look for finished points; finished points do not run again."""
     settings = [word for override in overrides for word in ("--set", override)]
-    command = [sys.executable, "-m", "crtcore", "run", str(spec), "--runs", str(runs), "--json", *settings]
+    command = [sys.executable, "-m", "crt_cli", "run", str(spec), "--runs", str(runs), "--json", *settings]
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(command, stdout=output)
         while process.poll() is None:

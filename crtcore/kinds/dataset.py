@@ -68,6 +68,9 @@ class DatasetSpec(Spec):
     marked: ClassVar[bool] = False
     """True: the last id of its vocabulary is META, whether a sample holds it or not."""
 
+    readable: ClassVar[bool] = False
+    """True: the dataset has `text(ids)`, the text of a list of ids."""
+
     @property
     def sample_shape(self) -> tuple[int, ...] | None:
         """The axes of a sample, where they are known before any data are read; None: where they are not."""

@@ -23,10 +23,10 @@ import filelock
 import torch
 
 import crt_report.page
+from crt_cli.commands import main
 from crt_run.executors import local
 from crt_run.runs.execute import execute
 from crt_run.sweeps import sweep
-from crtcore.cli.commands import main
 from crtcore.compose.plan import load
 from crtcore.registry import discover
 
@@ -62,7 +62,7 @@ class Command:
         self.errors = runs.with_suffix(".errors")
         with self.errors.open("ab") as errors:
             if real:
-                words = [sys.executable, "-m", "crtcore", *self.words]
+                words = [sys.executable, "-m", "crt_cli", *self.words]
                 self.pid = subprocess.Popen(words, stdout=errors, stderr=errors, start_new_session=True).pid
             else:
                 self.pid = os.fork() or self.run(errors.fileno())

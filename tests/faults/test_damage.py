@@ -19,12 +19,12 @@ import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
+from crt_cli.commands import main
 from crt_laws.toy_studies import Inline
 from crt_run.executors.spec import Local
 from crt_run.runs.contents import of_plan
 from crt_run.runs.execute import execute
 from crt_run.sweeps import sweep
-from crtcore.cli.commands import main
 from crtcore.compose.plan import load
 from crtcore.errors import Stopped
 from crtcore.registry import discover

@@ -12,7 +12,8 @@ from typing import Any
 
 from crt_latent.metamath.answers import equal_answers
 from crt_latent.metamath.entries import read_entries, split_of
-from crt_latent.metamath.spec import MetaMath, of_words
+from crt_latent.metamath.spec import MetaMath
+from crt_nn.text import of_words
 from crtcore.errors import RunError
 
 WORDS = ["[UNK]", "What", "is", "plus", "and", "make", *map(str, range(30))]

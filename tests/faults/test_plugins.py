@@ -16,7 +16,7 @@ import pytest
 sys.path.append(str(Path(__file__).parent))
 from broken_plugins import ENTRY, HEAD, HOOK, KINDS, METADATA, SPEC, Kind
 
-CRT = "import crtcore.loading; crtcore.loading.LIMIT = {limit}; from crtcore.__main__ import main; main()"
+CRT = "import crtcore.loading; crtcore.loading.LIMIT = {limit}; from crt_cli.__main__ import main; main()"
 SAMPLE = """\
 name = "sample"
 [experiment]
@@ -186,7 +186,7 @@ def test_ctrl_c_while_a_plugin_loads_ends_the_command(tmp_path: Path, catch: str
     wait = "open('ready', 'w').close(); time.sleep(30)"
     site = planted(tmp_path, f"try: {wait}{catch}" if catch else wait)
     started = subprocess.Popen(
-        [sys.executable, "-m", "crtcore", "list"], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "crt_cli", "list"], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": f"{site}:{os.environ.get('PYTHONPATH', '')}"},
     )  # fmt: skip
     while not (tmp_path / "ready").exists():

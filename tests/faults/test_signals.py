@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM at any moment of a command: it ends with its status and one line.
 
-Covered is everything from the first instruction of `crtcore.__main__` to the end of the process. The interpreter's own
+Covered is everything from the first instruction of `crt_cli.__main__` to the end of the process. The interpreter's own
 start, some 20 ms in which Python reads `site`, is not: a Ctrl-C there is answered by Python. So the signal of a case
 waits until the command has set what SIGTERM does, which its status under /proc shows.
 """
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 def start(words: list[str], runs: Path) -> subprocess.Popen[str]:
     given = [word.format(runs=runs) for word in words]
     return subprocess.Popen(
-        [sys.executable, "-m", "crtcore", *given], text=True, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-m", "crt_cli", *given], text=True, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         process_group=0, env={**os.environ, "PYTHONWARNINGS": "ignore", "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
 
@@ -102,7 +102,7 @@ def test_a_signal_while_a_plugin_is_imported_is_not_taken_for_a_fault_of_the_plu
     (about / "entry_points.txt").write_text("[crtcore]\nslow = slow\n")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
-        [sys.executable, "-m", "crtcore", "list"], text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
+        [sys.executable, "-m", "crt_cli", "list"], text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     until = time.monotonic() + PATIENCE
@@ -118,7 +118,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     """As a shell starts what it puts in the background."""
     code = (
         "import os, signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "os.execv(sys.executable, [sys.executable, '-m', 'crtcore', 'list'])"
+        "os.execv(sys.executable, [sys.executable, '-m', 'crt_cli', 'list'])"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     for _ in range(20):

@@ -16,7 +16,7 @@ import pytest
 import tomli_w
 from click.testing import CliRunner
 
-from crtcore.cli import main
+from crt_cli.commands import main
 from crtcore.compose.document import LARGEST, parse
 from crtcore.compose.plan import load, study
 from crtcore.errors import LONGEST, PROBLEMS, Problem, SpecError

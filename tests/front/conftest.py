@@ -149,7 +149,7 @@ def crt(site: Path, tmp_path: Path) -> Crt:
             install(tmp_path / "more", "unlucky", broken)
             path.append(tmp_path / "more")
         return subprocess.run(
-            [sys.executable, "-m", "crtcore", *map(str, words)],
+            [sys.executable, "-m", "crt_cli", *map(str, words)],
             capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},
         )  # fmt: skip

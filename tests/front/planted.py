@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import attrs
 import click
 
-from crtcore.cli.console import answer, reports_errors
+from crt_cli.console import answer, reports_errors
 from crtcore.hooks import Component, hookimpl
 from crtcore.kinds import BottleneckSpec, DecoderSpec, RegularizerSpec, TokenizerSpec
 from crtcore.settings import Optimizer

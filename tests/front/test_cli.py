@@ -225,7 +225,7 @@ def test_a_reader_that_has_left_is_no_fault(words: list[str]) -> None:
     os.close(reader)
     with os.fdopen(writer, "w") as gone:
         ended = subprocess.run(
-            [sys.executable, "-m", "crtcore", *words], stdout=gone, stderr=subprocess.PIPE, check=False,
+            [sys.executable, "-m", "crt_cli", *words], stdout=gone, stderr=subprocess.PIPE, check=False,
         )  # fmt: skip
 
     assert (ended.returncode, ended.stderr) == (1, b"")
@@ -236,7 +236,7 @@ def test_a_reader_that_has_left_is_no_fault(words: list[str]) -> None:
 def test_a_full_disk_under_the_output_is_said_in_one_line(words: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(
-            [sys.executable, "-m", "crtcore", *words], stdout=full, stderr=subprocess.PIPE, check=False, text=True,
+            [sys.executable, "-m", "crt_cli", *words], stdout=full, stderr=subprocess.PIPE, check=False, text=True,
         )  # fmt: skip
 
     assert (ended.returncode, ended.stderr) == (1, "the system reports: No space left on device\n")
@@ -245,7 +245,7 @@ def test_a_full_disk_under_the_output_is_said_in_one_line(words: list[str]) -> N
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
 def test_a_closed_output_is_no_fault(closed: str) -> None:
     ended = subprocess.run(
-        ["bash", "-c", f'"$0" -m crtcore list {closed}', sys.executable], capture_output=True, text=True, check=False
+        ["bash", "-c", f'"$0" -m crt_cli list {closed}', sys.executable], capture_output=True, text=True, check=False
     )
 
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -317,7 +317,7 @@ def test_list_and_check_take_half_a_second(crt: Crt, spec_file: Path, words: lis
 @pytest.mark.parametrize("words", [["list"], ["check", "sample.toml"], ["show", "fsq"], ["schema"]])
 def test_the_front_imports_no_torch_where_there_is_one(spec_file: Path, words: list[str]) -> None:
     code = (
-        "import sys\nfrom crtcore.cli import main\n"
+        "import sys\nfrom crt_cli.commands import main\n"
         f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
         "print(sorted({'torch', 'numpy', 'scipy', 'jaxtyping'} & set(sys.modules)), file=sys.stderr)"
     )

@@ -13,7 +13,6 @@ import pytest
 
 from crt_basics.bottlenecks.specs import FSQ
 from crt_basics.metrics.specs import CodeLength
-from crtcore.cli.commands import brought
 from crtcore.hooks import PROJECT, Component
 from crtcore.kinds import BottleneckSpec
 from crtcore.registry import NameClash, NotInstalled, Registry, discover
@@ -342,50 +341,3 @@ def test_discovery_imports_no_torch() -> None:
 
 def test_the_test_plugin_is_whole(planted: ModuleType, registry: Registry) -> None:
     assert {component.name for component in planted.COMPONENTS} <= {component.name for _, component in registry}
-
-
-COMMAND = """
-    import click
-    from crtcore.hooks import hookimpl
-
-    @click.command("fold")
-    def fold():
-        "Fold."
-
-    @hookimpl
-    def crt_commands():
-        return [fold]
-"""
-
-
-@pytest.mark.parametrize("wrong", ["return 7; [", "return [7]; [", "raise KeyError('gone'); ["])
-def test_a_plugin_with_wrong_commands_is_named_and_stops_no_other(plant: Plant, wrong: str) -> None:
-    entries = [plant("bad", COMMAND.replace("return [", wrong)), plant("good", COMMAND), plant("none", GOOD)]
-
-    commands, broken = brought(entries)
-
-    assert list(commands) == ["fold"]
-    assert [line.startswith("plugin 'bad' could not be loaded (") for line in broken] == [True]
-
-
-def test_a_command_that_two_plugins_bring_is_neithers(plant: Plant) -> None:
-    other = plant("three", COMMAND.replace("fold", "unfold"))
-
-    commands, broken = brought([plant("one", COMMAND), plant("two", COMMAND), other])
-
-    assert list(commands) == ["unfold"]
-    assert broken == ["the command 'fold' comes from plugin 'one' and plugin 'two'; uninstall one of them"]
-
-
-def test_a_command_of_the_front_cannot_be_replaced(plant: Plant) -> None:
-    commands, broken = brought([plant("one", COMMAND.replace("fold", "list"))])
-
-    assert not commands
-    assert broken == ["the command 'list' comes from crtcore and plugin 'one'; uninstall one of them"]
-
-
-def test_commands_stand_beside_components(plant: Plant) -> None:
-    entry = plant("both", COMMAND + GOOD.replace("NAME", "mine"))
-
-    assert discover([entry]).names("bottleneck") == ["mine"]
-    assert list(brought([entry])[0]) == ["fold"]

@@ -125,7 +125,7 @@ def test_a_command_imports_only_what_it_needs(spec_file: Path, words: list[str],
     code = (
         "import sys\nfrom importlib.metadata import entry_points\nentry_points()\n"
         f"unused = set({unused!r}) - set(sys.modules)\n"
-        "from crtcore.cli import main\n"
+        "from crt_cli.commands import main\n"
         f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
         "print(sorted(unused & set(sys.modules)), file=sys.stderr)"
     )

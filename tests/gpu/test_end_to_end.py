@@ -10,7 +10,8 @@ from typing import NamedTuple
 import end_to_end
 import pytest
 import torch
-from end_to_end import DRAFTERS, END, PAIRS, REPLACED, Clock, Setup, Steps, built, logits_with_overlap, summary
+from end_to_end import DRAFTERS, PAIRS, built, summary
+from timed_step import END, REPLACED, Clock, Setup, Steps, logits_with_overlap
 from torch import Tensor
 
 from crt_ar.llama.network import LlamaTransformer

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
+from crt_cli.commands import outline, summary
+from crt_cli.console import answer, as_json, loaded, needs, overrides, reports_errors, spec_file
 from crt_cost.devices import DEVICES
-from crt_run.cli.console import needs
-from crtcore.cli.commands import outline, summary
-from crtcore.cli.console import answer, as_json, loaded, overrides, reports_errors, spec_file
 
 
 @click.command()

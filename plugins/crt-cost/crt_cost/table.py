@@ -8,11 +8,11 @@ from typing import Any
 import click
 from rich.table import Table
 
+from crt_cli.console import say
+from crt_cli.layout import show
 from crt_cost.devices import DEVICES, UTILISATION
 from crt_cost.outline import Outline, outlined
 from crt_cost.stages import StageCost, costs
-from crt_run.cli.layout import show
-from crtcore.cli.console import say
 from crtcore.compose.study import Study
 from crtcore.kinds import DatasetSpec
 

@@ -23,6 +23,12 @@ def crt_components() -> list[Component]:
             examples=(specs.ImageFolder(folder="data/imagenet", size=32, crops=2),),
         ),
         Component(
+            "prompts",
+            spec=specs.Prompts,
+            summary="prompts and references in a file, as ids of a model's tokenizer",
+            examples=(specs.Prompts(file="data/wmt18.jsonl", tokenizer="data/Llama-2-7b"),),
+        ),
+        Component(
             "token-files",
             spec=specs.TokenFiles,
             summary="tokens of text in a folder, in nanoGPT's format",

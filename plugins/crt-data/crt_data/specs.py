@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
 from crtcore.kinds import DatasetSpec
-from crtcore.spec import FILES, at_least, between, resolve
+from crtcore.spec import FILES, FieldError, at_least, between, resolve
 
 
 @attrs.frozen(kw_only=True)
@@ -99,3 +100,49 @@ class TokenFiles(DatasetSpec):
     def sample_shape(self) -> tuple[int, ...]:
         """Tokens of a window."""
         return (self.length,)
+
+
+FIELD = r"\{([\w-]+(?:\.[\w-]+)*)\}"
+"""A field of a line in a template; a dot goes into an object."""
+
+
+def _names_a_field(_: Any, attribute: attrs.Attribute[str], value: str) -> None:
+    if not re.search(FIELD, value):
+        raise FieldError(attribute.name, f"expected a field in braces, such as {{prompt}}, got {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Prompts(DatasetSpec):
+    """Prompts and references in a file of JSON Lines, as ids of a model's tokenizer.
+
+    A row is a prompt and its reference; no start id is added, as a prior has its own first position. A hash of the
+    prompt determines the split: about 10 % for training, 10 % for validation, 80 % for test. A row is left out if it
+    repeats an earlier one, if a part is empty, or if it has more than `length` ids; `left_out` of the dataset counts
+    the last two.
+    """
+
+    implementation: ClassVar[str] = "crt_data.prompts:PromptRows"
+    form: ClassVar[str] = "ids"
+    readable: ClassVar[bool] = True
+
+    file: str = attrs.field(metadata=FILES)
+    """Path of a file with a JSON object a line."""
+    tokenizer: str = attrs.field(metadata=FILES)
+    """Folder of a model with a `tokenizer.json`."""
+    template: str = attrs.field(default="{prompt}", validator=_names_a_field)
+    """The text of a prompt; names in braces stand for the fields of a line, as {translation.de} for one inside."""
+    reference: str = attrs.field(default="{reference}", validator=_names_a_field)
+    """The text of a reference, in the same way."""
+    length: int = attrs.field(default=1024, validator=at_least(2))
+    """The most ids of a row."""
+
+    def example_in(self, folder: Path) -> Prompts:
+        """Returns the spec with two hundred questions and a word tokenizer written to `folder`."""
+        import json
+
+        words = ["[UNK]", "What", "is", "after", "It", *map(str, range(402))]
+        (folder / "tokenizer.json").write_text(json.dumps(resolve("crt_nn.text:of_words")(words)))
+        lines = [{"prompt": f"What is after {n}", "reference": f"It is {n + 1}"} for n in range(200)]
+        (folder / "prompts.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        file = str(folder / "prompts.jsonl")
+        return attrs.evolve(self, file=file, tokenizer=str(folder), template="{prompt}", reference="{reference}")

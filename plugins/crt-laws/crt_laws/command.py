@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from crt_run.cli.console import needs
+from crt_cli.console import as_json, installed, needs, reports_errors
 from crt_run.cli.interrupts import interruptible
-from crtcore.cli.console import as_json, installed, reports_errors
 
 
 @click.command()

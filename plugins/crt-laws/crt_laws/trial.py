@@ -11,11 +11,11 @@ from hypothesis.errors import HypothesisException
 from rich.table import Table
 from rich.text import Text
 
+from crt_cli.console import answer, say
+from crt_cli.layout import show
 from crt_laws.conformance import benches
 from crt_laws.kit import EXAMPLES, Attempt, Bench, Law, NotApplicable, Unchecked
 from crt_run.cli.describe import named
-from crt_run.cli.layout import show
-from crtcore.cli.console import answer, say
 from crtcore.errors import in_one_line, nearest
 from crtcore.hooks import Component
 from crtcore.loading import Failed, call

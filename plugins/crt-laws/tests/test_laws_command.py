@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from crt_basics.bottlenecks.specs import FSQ
 from crt_basics.experiments.specs import Compression
+from crt_cli.commands import main
 from crt_laws import Checks, check, command, law, trial
 from crt_laws.kit import Bench, Where
 from crt_laws.laws import bottleneck
 from crt_laws.laws.bottleneck_offenders import after
-from crtcore.cli import main
 from crtcore.hooks import Component
 from crtcore.kinds import BottleneckSpec
 from crtcore.registry import Registry, discover

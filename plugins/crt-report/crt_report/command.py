@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from crt_run.cli.console import needs
-from crtcore.cli.console import as_json, reports_errors, say
+from crt_cli.console import as_json, needs, reports_errors, say
 
 
 @click.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from crtcore.cli.console import say
+from crt_cli.console import say
 from crtcore.hooks import hookimpl
 
 

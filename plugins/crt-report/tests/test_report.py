@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from crt_basics.decoders.ancestral import AncestralDecoder
+from crt_cli.commands import main
 from crt_report import page
 from crt_run.present import tables
 from crt_run.runs.ended import ABOUT, hashes
@@ -21,7 +22,6 @@ from crt_run.runs.records import FORMAT, RESULT, read_json, seal
 from crt_run.runs.run import address
 from crt_run.sweeps.summary import gather
 from crt_run.sweeps.sweep import Finished, run
-from crtcore.cli.commands import main
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.registry import Registry

@@ -17,11 +17,12 @@ from crt_basics.priors.table import TablePrior
 from crt_run.runs.execute import execute
 from crt_run.runs.records import RECORDS, read_records
 from crt_run.statistics import ratio, scaled
-from crt_verify.decoding.overlap import overlap
+from crt_verify.decoding.accuracy import overlap, scorer, words
+from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.table import Entry, Trials, points
 from crt_verify.decoding.trial import Pair, Round, rounds, run_trial
 from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
-from crtcore import Sampling, discover
+from crtcore import Limits, Sampling, discover
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.errors import RunError, SpecError, Stopped
@@ -179,6 +180,10 @@ def timeless(result: dict[str, Any]) -> list[dict[str, Any]]:
             {"experiment": SMALL["experiment"] | {"timed": 4}},
             "experiment.timed: expected at most as many as there are prompts, 3, got 4",
         ),
+        (
+            {"experiment": SMALL["experiment"] | {"accuracy": "bleu"}},
+            "experiment.accuracy: expected 'pairs', as 'python-source' has ids and no text, got 'bleu'",
+        ),
         ({"dataset": {"use": "digits"}}, "dataset.use: expected a dataset of ids, got one of 'image' data"),
         (
             {"decoder": [{"use": "ancestral"}]},
@@ -212,9 +217,10 @@ def trials(pair: Pair, entries: list[Entry], cost: float = 0.5) -> Trials:
     ids = torch.randint(4, (6, 20), generator=torch.Generator().manual_seed(5))
     decoders = {"ancestral": discover().find("decoder", "ancestral").spec().build()}  # type: ignore[attr-defined]
     decoders |= {entry.key: entry.spec.build() for entry in entries}
-    outputs = {key: run_trial(pair, decoder, ids[:, :4], None, 16) for key, decoder in decoders.items()}
+    samples = Samples(ids, torch.full((6,), 4), None)
+    outputs = {key: run_trial(pair, decoder, samples, Limits(length=16)) for key, decoder in decoders.items()}
     seconds = {key: [1.0, 2.0] for key in decoders}
-    return Trials(pair, ids, None, 4, outputs, seconds, cost)
+    return Trials(pair, samples, 16, outputs, seconds, cost, overlap)
 
 
 def test_a_draft_equal_to_its_target_reaches_the_bound_at_every_depth() -> None:
@@ -254,15 +260,52 @@ def test_the_same_text_has_the_same_accuracy() -> None:
 
 
 def test_rounds_have_a_start_and_a_possible_length() -> None:
-    played = rounds([0, 3, 0, 2], length=9, levels=3)
+    played = rounds([0, 3, 0, 2], 9, length=9, levels=3)
 
     assert played == [Round(1, 3, 3), Round(5, 3, 0), Round(6, 2, 2)]
 
 
 def test_a_last_round_that_can_only_emit_one_id_drafts_nothing() -> None:
-    played = rounds([0, 1, 0], length=4, levels=3)
+    played = rounds([0, 1, 0], 4, length=4, levels=3)
 
     assert played == [Round(1, 2, 1)]
+
+
+def test_a_round_that_ends_at_a_stop_could_accept_no_more() -> None:
+    assert rounds([0, 3, 1], 6, length=9, levels=3) == [Round(1, 3, 3), Round(5, 1, 1)]  # the accepted id stops
+    assert rounds([0, 3, 1], 7, length=9, levels=3) == [Round(1, 3, 3), Round(5, 3, 1)]  # the id behind it does
+
+
+def test_prompts_of_different_lengths_are_cut_and_continued() -> None:
+    samples = Samples(torch.tensor([[1, 2, 3, 4], [5, 6, -1, -1], [7, 8, 9, -1]]), torch.tensor([3, 1, 1]), None)
+
+    assert samples.prompts.tolist() == [[1, 2, 3], [5, -1, -1], [7, -1, -1]]
+    assert samples.true == [[4], [6], [8, 9]]
+    assert samples.continued([[0], [0, 0], [3]]).tolist() == [[1, 2, 3, 0], [5, 0, 0, -1], [7, 3, -1, -1]]
+
+
+class Letters:
+    """Ids as words."""
+
+    def text(self, ids: list[int]) -> str:
+        return " ".join(("The", "cat", "sat", "ON", "a", "mat.")[x] for x in ids)
+
+
+def test_rouge_2_is_of_words_in_lower_case() -> None:
+    score = scorer("rouge2", Letters())
+
+    # the cat sat on a mat, beside the cat sat: two common pairs of five and two.
+    assert score([0, 1, 2, 3, 4, 5], [0, 1, 2]) == pytest.approx(2 * 2 / 7)
+    assert words("It's ON, 2-fold!") == ["it", "s", "on", "2", "fold"]
+    assert score([], []) == 0
+
+
+def test_bleu_is_that_of_its_definition() -> None:
+    score = scorer("bleu", Letters())
+
+    # All groups of one to four words occur, so the brevity penalty alone counts: five words, and seven with the stop.
+    assert score([0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5]) == pytest.approx(math.exp(1 - 7 / 5))
+    assert score([0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5]) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

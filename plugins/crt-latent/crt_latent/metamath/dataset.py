@@ -17,8 +17,8 @@ from torch import Tensor
 from crt_latent.metamath.answers import equal_answers
 from crt_latent.metamath.entries import Entry, read_entries
 from crt_latent.metamath.spec import MetaMath
-from crt_latent.metamath.text import Text
 from crt_latent.traces import delimiters, loss_weights
+from crt_nn.text import Text
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
 from crtcore.splits import check
@@ -38,7 +38,7 @@ class MetaMathTraces:
     """No ids are known to be fillers."""
 
     def __init__(self, spec: MetaMath) -> None:
-        self._text = Text(Path(spec.tokenizer).absolute())
+        self._text = Text(Path(spec.tokenizer).absolute(), "metamath")
         self.vocabulary = self._text.vocabulary + len(DELIMITERS)
         entries = read_entries(Path(spec.file).absolute())
         self.checksum = hashlib.sha256(entries.checksum.encode() + self._text.content + b"%d" % spec.length).hexdigest()

@@ -8,7 +8,7 @@ from typing import ClassVar
 import attrs
 
 from crtcore.kinds import DatasetSpec
-from crtcore.spec import FILES, at_least
+from crtcore.spec import FILES, at_least, resolve
 
 
 @attrs.frozen(kw_only=True)
@@ -46,19 +46,5 @@ class MetaMath(DatasetSpec):
         ]
         words = ["[UNK]", "What", "is", "plus", "and", "make", *map(str, range(22))]
         (folder / "sums.json").write_text(json.dumps(sums))
-        (folder / "tokenizer.json").write_text(json.dumps(of_words(words)))
+        (folder / "tokenizer.json").write_text(json.dumps(resolve("crt_nn.text:of_words")(words)))
         return attrs.evolve(self, file=str(folder / "sums.json"), tokenizer=str(folder))
-
-
-def of_words(words: list[str]) -> dict[str, object]:
-    """Returns a `tokenizer.json` that splits text at spaces; the first of `words` stands for unknown words."""
-    return {
-        "version": "1.0",
-        "added_tokens": [],
-        "pre_tokenizer": {"type": "WhitespaceSplit"},
-        "model": {
-            "type": "WordLevel",
-            "vocab": {word: index for index, word in enumerate(words)},
-            "unk_token": words[0],
-        },
-    }

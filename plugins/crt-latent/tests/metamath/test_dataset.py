@@ -9,10 +9,11 @@ import torch
 
 from crt_latent.metamath.dataset import SPLITS, MetaMathTraces
 from crt_latent.metamath.entries import split_of
-from crt_latent.metamath.spec import MetaMath, of_words
+from crt_latent.metamath.spec import MetaMath
 from crt_latent.tasks.task import Task
 from crt_latent.traces import split_trace
 from crt_laws import obeys
+from crt_nn.text import of_words
 from crtcore.errors import RunError
 
 WORDS = ["[UNK]", "What", "is", "plus", "and", "make", "####", "The", "answer", "is:", *map(str, range(60))]
@@ -220,8 +221,8 @@ def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path, change: Callabl
 
 def test_without_the_package_the_error_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = laid(tmp_path)
-    for name in ("dataset", "text"):
-        monkeypatch.delitem(sys.modules, f"crt_latent.metamath.{name}")
+    for name in ("crt_latent.metamath.dataset", "crt_nn.text"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "tokenizers", None)
 
     with pytest.raises(RunError, match=r"expected the module 'tokenizers', .* pip install crt-latent"):

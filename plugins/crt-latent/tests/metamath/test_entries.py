@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from crt_latent.metamath.dataset import MetaMathTraces
 from crt_latent.metamath.entries import Entries, read_entries, split_of
-from crt_latent.metamath.spec import MetaMath, of_words
+from crt_latent.metamath.spec import MetaMath
+from crt_nn.text import of_words
 from crtcore.errors import RunError
 
 GOOD = {"query": "What is 1 plus 1", "response": "2\nThe answer is: 2", "original_question": "1 + 1"}

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crt_run.cli.console import needs
+from crt_cli.console import answer, as_json, installed, loaded, needs, overrides, reports_errors, say, spec_file, warn
 from crt_run.cli.interrupts import interruptible
-from crtcore.cli.console import answer, as_json, installed, loaded, overrides, reports_errors, say, spec_file, warn
 from crtcore.errors import Problem, SpecError
 from crtcore.registry import answers
 
@@ -100,7 +99,7 @@ def _listeners(folder: Path) -> list[tuple[str, Path]]:
 @reports_errors
 def rehearsal(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Run a step of every stage and every metric of a spec file on a few samples; `run` begins with it."""
-    from crtcore.cli.commands import outline, summary
+    from crt_cli.commands import outline, summary
 
     study = loaded(spec, overrides)
     needs("run", "torch", "scipy", "safetensors", "filelock")

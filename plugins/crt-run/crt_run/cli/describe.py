@@ -16,7 +16,7 @@ import attrs
 import click
 import tomli_w
 
-from crtcore.cli.console import answer, room
+from crt_cli.console import answer, room
 from crtcore.errors import RunError, nearest
 from crtcore.hooks import Component
 from crtcore.loading import Failed, call

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from crtcore.cli.console import say
+from crt_cli.console import say
 from crtcore.compose.study import Study
 
 PLAIN_EVERY = 10.0

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from crt_run.cli.layout import show
+from crt_cli.console import answer, say
+from crt_cli.layout import show
 from crt_run.present import tables
 from crt_run.present.sentences import sentences
 from crt_run.runs.ended import Ended
 from crt_run.runs.provenance import ran_on
 from crt_run.sweeps.summary import SWEEP, read_sweep
-from crtcore.cli.console import answer, say
 
 
 def print_results(folder: Path, *, as_json: bool, made: Mapping[str, str], **more: str) -> None:

@@ -14,10 +14,10 @@ import filelock
 import torch
 from torch import Tensor, nn
 
+from crt_cli.console import say
 from crt_run.runs import checkpoint, files
 from crt_run.runs.code import code_of, difference
 from crt_run.runs.records import RECORDS, SAMPLES, append, read_json, read_records, seal
-from crtcore.cli.console import say
 from crtcore.errors import CheckpointError, RunError, Stopped
 from crtcore.kinds import Json, Plan, Report, StagePlan, digest
 

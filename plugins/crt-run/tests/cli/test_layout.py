@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.table import Table
 
-from crt_run.cli.layout import show
+from crt_cli.layout import show
 from crt_run.cli.watch import Watch
 from crt_run.present import tables
 

@@ -1,23 +1,21 @@
-"""The decoding study: a pair of priors, then every decoder on the same prompts in one process.
-
-Axes: b batch, n ids of a sample.
-"""
+"""The decoding study: a pair of priors, then every decoder on the same prompts in one process."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Int
-from torch import Tensor, nn
+from torch import nn
 
 from crt_run.runs.records import RECORDS, read_records
 from crt_run.training.stages import build_dataset, prior_of
+from crt_verify.decoding.accuracy import scorer
+from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.spec import Decoding
 from crt_verify.decoding.table import Entry, Trials, numbers, points
 from crt_verify.decoding.trial import Pair, run_trial, step_time
-from crtcore import Noise, discover
+from crtcore import Limits, Noise, discover
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Decoder, Findings, Json, Run
 
@@ -26,17 +24,6 @@ if TYPE_CHECKING:
 
 TRIALS = "decoding"
 """The stage name of recorded trials."""
-
-
-class Samples(NamedTuple):
-    """Held-out samples that are long enough to be continued."""
-
-    ids: Int[Tensor, "b n"]
-    class_ids: Int[Tensor, " b"] | None
-
-    def at(self, row: slice) -> Samples:
-        """Some of the samples."""
-        return Samples(self.ids[row], None if self.class_ids is None else self.class_ids[row])
 
 
 class DecodingExperiment:
@@ -62,8 +49,9 @@ class DecodingExperiment:
         with torch.inference_mode():
             outputs, seconds = self._trials(run, pair, entries, chosen, tested)
             one = tested.at(slice(0, 1))
-            times = [step_time(prior, one.ids[:, : self.spec.prompt], one.class_ids) for prior in (target, draft)]
-            trials = Trials(pair, *tested, self.spec.prompt, outputs, seconds, times[1] / times[0])
+            times = [step_time(prior, one.prompts, one.class_ids) for prior in (target, draft)]
+            score = scorer(self.spec.accuracy, dataset)
+            trials = Trials(pair, tested, self.spec.length, outputs, seconds, times[1] / times[0], score)
             findings = Findings(numbers(trials), points(trials, entries))
         for role, part in (("target", target), ("draft", draft)):
             run.note_backends(role, part)  # known once the part has run
@@ -76,15 +64,25 @@ class DecodingExperiment:
         """
         size = dataset.sizes[split]
         batch = dataset.take(split, Noise(plan.seed, f"prompts of {split}").order(size))
-        whole = self.spec.prompt + self.spec.length
-        long = (batch.data[:, :whole] >= 0).sum(1) >= whole
+        ids, starts = batch.data, torch.full((size,), self.spec.prompt)
+        if batch.weight is None:
+            whole = self.spec.prompt + self.spec.length
+            ids = ids[:, :whole]
+            expected = f"of at least {whole} ids (prompt and length together)"
+            long = (ids >= 0).sum(1) >= whole
+        else:
+            starts = (batch.weight == 0).long().cumprod(1).sum(1)
+            expected = "with a prompt, ids of weight 0, and ids behind it"
+            long = (starts > 0) & (starts < (ids >= 0).sum(1))
         if int(long.sum()) < count:
             raise RunError(
-                f"decoding: expected {count} {split} samples of at least {whole} ids (prompt and length together), "
+                f"decoding: expected {count} {split} samples {expected}, "
                 f"got {int(long.sum())} of {size}; samples here have up to {batch.data.shape[1]} ids"
             )
-        ids = batch.data[long][:count, :whole].to(run.device)
-        return Samples(ids, None if batch.class_ids is None else batch.class_ids[long][:count].to(run.device))
+        kept = long.nonzero()[:count, 0]
+        return Samples(ids[kept], starts[kept], None if batch.class_ids is None else batch.class_ids[kept]).to(
+            run.device
+        )
 
     def _trials(
         self, run: Run, pair: Pair, entries: list[Entry], chosen: Samples, tested: Samples
@@ -126,7 +124,8 @@ class DecodingExperiment:
         return outputs, seconds
 
     def _try(self, pair: Pair, decoder: Decoder, samples: Samples, first: int) -> Json:
-        return run_trial(pair, decoder, samples.ids[:, : self.spec.prompt], samples.class_ids, self.spec.length, first)
+        limits = Limits(length=self.spec.length, stop=self.spec.stop)
+        return run_trial(pair, decoder, samples, limits, first)
 
 
 def groups(entries: list[Entry]) -> dict[tuple[str, int], list[int]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
+from attrs.validators import deep_iterable
 
 from crt_run.training.plans import prior_stages
 from crt_verify.specs import TreeDecoding
@@ -53,11 +54,17 @@ class Decoding(ExperimentSpec):
     choices: int = attrs.field(default=8, validator=at_least(1))
     """Validation samples on which a structure is chosen."""
     prompt: int = attrs.field(default=128, validator=at_least(1))
-    """Ids of a sample that are the prompt."""
+    """Ids of a sample that are the prompt; where a dataset weights its ids, as `prompts` does, those with weight 0 at
+    the beginning are, and this has no effect."""
     length: int = attrs.field(default=64, validator=at_least(2))
-    """Ids that are generated after the prompt."""
+    """Ids that are generated after the prompt, or fewer if one of `stop` comes."""
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """Validations of a prior in training; the best weights are kept."""
+    stop: tuple[int, ...] = attrs.field(default=(), validator=deep_iterable(at_least(0)))
+    """Ids after which a continuation ends."""
+    accuracy: Literal["pairs", "rouge2", "bleu"] = "pairs"
+    """What a continuation and the true one are compared by: common pairs of neighbouring ids, ROUGE-2 of their words,
+    or BLEU of their texts (sentence by sentence, of sacrebleu)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number type of the target while it decodes; the draft stays in float32, where a small one is fastest."""
 
@@ -73,6 +80,9 @@ class Decoding(ExperimentSpec):
         """Parts that do not fit: data that are not ids, decoders without draft trees."""
         if plan.parts["dataset"].form != "ids":
             yield "dataset.use", f"expected a dataset of ids, got one of {plan.parts['dataset'].form!r} data"
+        elif self.accuracy != "pairs" and not plan.parts["dataset"].readable:
+            got = plan.document["dataset"]["use"]
+            yield "experiment.accuracy", f"expected 'pairs', as {got!r} has ids and no text, got {self.accuracy!r}"
         if self.timed > self.prompts:
             yield "experiment.timed", f"expected at most as many as there are prompts, {self.prompts}, got {self.timed}"
         for index, decoder in enumerate(plan.parts["decoder"]):

@@ -1,21 +1,15 @@
-"""The results of trials: a row for each decoder and budget.
-
-Axes: b batch, n ids of a sample.
-"""
+"""The results of trials: a row for each decoder and budget."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import torch
-from jaxtyping import Int
-from torch import Tensor
-
 from crt_run.likelihood import scored
 from crt_run.sampling import probabilities
 from crt_run.statistics import ratio, scaled
-from crt_verify.decoding.overlap import overlap
+from crt_verify.decoding.accuracy import Score
+from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.trial import Pair, Round, rounds
 from crt_verify.specs import TreeDecoding
 from crtcore.kinds import Json, Measurement, Prior, Row
@@ -59,22 +53,22 @@ class Trials(NamedTuple):
     """The trials of all decoders on the same samples."""
 
     pair: Pair
-    ids: Int[Tensor, "b n"]
-    """The samples: prompts and their true continuations."""
-    class_ids: Int[Tensor, " b"] | None
-    prompt: int
-    """Ids of a prompt."""
+    samples: Samples
+    length: int
+    """Ids of a continuation at most."""
     outputs: Mapping[str, Json]
     """Decoder to its trial on the samples; ancestral decoding is included."""
     seconds: Mapping[str, list[float]]
     """Decoder to its time for each of the first samples alone."""
     cost: float
     """The measured time of a draft call, in target calls."""
+    score: Score
+    """The score of sampled ids beside the true ones."""
 
-    @property
-    def length(self) -> int:
-        """Ids of a continuation."""
-        return self.ids.shape[1] - self.prompt
+    def seconds_an_id(self, key: str) -> list[float]:
+        """The time of a decoder for each of the first samples, over their ids."""
+        rows = self.outputs[key]["ids"]
+        return [seconds / len(row) for seconds, row in zip(self.seconds[key], rows, strict=False)]
 
     @property
     def nominal(self) -> float:
@@ -85,9 +79,10 @@ class Trials(NamedTuple):
 
 def numbers(trials: Trials) -> dict[str, Measurement]:
     """The loss and size of the priors, and the speed of ancestral decoding."""
-    count = len(trials.ids)
+    count = len(trials.samples.ids)
     sizes = trials.pair.sizes
     seconds = trials.seconds["ancestral"]
+    emitted = [len(row) for row in trials.outputs["ancestral"]["ids"][: len(seconds)]]
     return {
         "target_parameters": Measurement(float(sizes[0]), "parameters", count),
         "draft_parameters": Measurement(float(sizes[1]), "parameters", count),
@@ -95,13 +90,13 @@ def numbers(trials: Trials) -> dict[str, Measurement]:
         "draft_nats_per_id": _nats(trials.pair.draft, trials),
         "draft_cost_nominal": Measurement(trials.nominal, "target calls", count),
         "draft_cost_measured": Measurement(trials.cost, "target calls", count),
-        "ancestral_rate": ratio([trials.length] * len(seconds), seconds, "ids a second"),
+        "ancestral_rate": ratio(emitted, seconds, "ids a second"),
     }
 
 
 def _nats(prior: Prior, trials: Trials) -> Measurement:
-    costs = scored(prior, trials.ids, trials.class_ids).tolist()
-    return ratio(costs, [trials.ids.shape[1]] * len(costs), "nats")
+    ids = trials.samples.ids
+    return ratio(scored(prior, ids, trials.samples.class_ids).tolist(), (ids >= 0).sum(1).tolist(), "nats")
 
 
 def points(trials: Trials, entries: Sequence[Entry]) -> list[Row]:
@@ -127,16 +122,19 @@ def _measured(trials: Trials, entry: Entry, level: float) -> dict[str, Measureme
     output, reference = trials.outputs[entry.key], trials.outputs["ancestral"]
     emitted = [len(row) - 1 for row in output["ids"]]  # the first id comes with the call that reads the prompt
     efficiency = ratio(emitted, [len(row) - 1 for row in output["accepted"]], "ids a call")
-    played = [rounds(row, trials.length, entry.levels) for row in output["accepted"]]
-    true = trials.ids[:, trials.prompt :].tolist()
+    played = [
+        rounds(row, len(ids), trials.length, entry.levels)
+        for row, ids in zip(output["accepted"], output["ids"], strict=True)
+    ]
     accuracy, usual = (
-        [overlap(row, each) for row, each in zip(mine["ids"], true, strict=True)] for mine in (output, reference)
+        [trials.score(row, true) for row, true in zip(mine["ids"], trials.samples.true, strict=True)]
+        for mine in (output, reference)
     )
     return {
         "block_efficiency": efficiency,
         "mbsu": scaled(efficiency, 1 / (1 + trials.nominal * entry.levels), "times"),
         "mbsu_measured": scaled(efficiency, 1 / (1 + trials.cost * entry.levels), "times"),
-        "token_rate": ratio(trials.seconds["ancestral"], trials.seconds[entry.key], "times ancestral"),
+        "token_rate": ratio(trials.seconds_an_id("ancestral"), trials.seconds_an_id(entry.key), "times ancestral"),
         **({"accuracy": ratio(accuracy, usual, "times ancestral", level)} if any(usual) else {}),
         "bound_fraction": _reached(trials, entry, played),
         **_by_depth(played, min(entry.levels, DEPTHS)),
@@ -160,14 +158,14 @@ def _reached(trials: Trials, entry: Entry, played: list[list[Round]]) -> Measure
     Cost: a pass of both priors over each text, so only the timed samples are used.
     """
     count = len(trials.seconds[entry.key])
-    emitted = trials.ids.new_tensor(trials.outputs[entry.key]["ids"][:count])
-    texts = torch.cat([trials.ids[:count, : trials.prompt], emitted], 1)
-    class_ids = None if trials.class_ids is None else trials.class_ids[:count]
-    pair = trials.pair
-    p, q = (probabilities(prior(texts, class_ids), pair.sampling) for prior in (pair.target, pair.draft))  # b n v
+    samples, pair = trials.samples.at(slice(count)), trials.pair
+    texts = samples.continued(trials.outputs[entry.key]["ids"][:count])
+    p, q = (
+        probabilities(prior(texts, samples.class_ids), pair.sampling) for prior in (pair.target, pair.draft)
+    )  # b n v
     accepted, bounds = [], []
     for row, mine in enumerate(played[:count]):
-        starts = [trials.prompt + each.emitted for each in mine]
+        starts = [int(samples.starts[row]) + each.emitted for each in mine]
         accepted.append(sum(each.accepted > 0 for each in mine))
         bounds.append(float(entry.spec.drafter.bound(p[row, starts], q[row, starts]).sum()))
     return ratio(accepted, bounds, "of the bound")

@@ -1,6 +1,6 @@
 """One trial: samples continued by one decoder, with its calls and its time.
 
-Axes: b batch, n ids of a sample, s target calls.
+Axes: n ids of a prompt.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from crt_verify.decoding.samples import Samples
 from crtcore import Limits, Noise, Sampling
 from crtcore.kinds import Decoder, Json, Prior, Request
 
@@ -41,21 +42,14 @@ def parameters(prior: Prior) -> int:
     return sum(each.numel() for each in prior.parameters()) if isinstance(prior, nn.Module) else 0
 
 
-def run_trial(
-    pair: Pair,
-    decoder: Decoder,
-    prompts: Int[Tensor, "b n"],
-    class_ids: Int[Tensor, " b"] | None,
-    length: int,
-    first: int = 0,
-) -> Json:
-    """`length` ids after each prompt, as plain values; sample i has seed `first + i`."""
-    places = torch.arange(first, first + len(prompts))
-    seeds = Noise(pair.seed, "continuations").seeds(places).to(prompts.device)
-    request = Request(prompts, Limits(length=length), pair.sampling, class_ids, seeds)
+def run_trial(pair: Pair, decoder: Decoder, samples: Samples, limits: Limits, first: int = 0) -> Json:
+    """Ids after each prompt, as plain values; sample i has seed `first + i`."""
+    places = torch.arange(first, first + len(samples.ids))
+    seeds = Noise(pair.seed, "continuations").seeds(places).to(samples.ids.device)
+    request = Request(samples.prompts, limits, pair.sampling, samples.class_ids, seeds)
     generation = decoder.generate(pair.target, request, draft=pair.draft)
-    accepted = [[each for each in row if each >= 0] for row in generation.accepted.tolist()]
-    return {"ids": generation.ids.tolist(), "accepted": accepted, "seconds": generation.seconds}
+    ids, accepted = ([[x for x in row if x >= 0] for row in each.tolist()] for each in generation[:2])
+    return {"ids": ids, "accepted": accepted, "seconds": generation.seconds}
 
 
 class Round(NamedTuple):
@@ -68,11 +62,14 @@ class Round(NamedTuple):
     accepted: int
 
 
-def rounds(accepted: list[int], length: int, levels: int) -> list[Round]:
-    """The rounds of a row that emits `length` ids; the first call reads the prompt and is not one."""
+def rounds(accepted: list[int], count: int, length: int, levels: int) -> list[Round]:
+    """The rounds of a row of `count` ids, `length` at most; the first call reads the prompt and is not one."""
     played, emitted = [], 1
     for each in accepted[1:]:
-        if (could := min(levels, length - emitted - 1)) > 0:
+        could = min(levels, length - emitted - 1)
+        if emitted + each + 1 > count:  # the last id that was accepted is one to stop at
+            could = each
+        if could > 0:
             played.append(Round(emitted, could, each))
         emitted += each + 1
     return played

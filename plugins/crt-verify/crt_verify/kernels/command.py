@@ -5,9 +5,9 @@ from __future__ import annotations
 import attrs
 import click
 
-from crt_run.cli.layout import show
+from crt_cli.console import answer, as_json, reports_errors
+from crt_cli.layout import show
 from crt_verify.kernels.listing import kernels as listed
-from crtcore.cli.console import answer, as_json, reports_errors
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`crt`, also as `python -m crtcore`: what Ctrl-C and SIGTERM do is settled before anything is imported."""
+"""`crt`, also as `python -m crt_cli`: what Ctrl-C and SIGTERM do is settled before anything is imported."""
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
                 signal.signal(number, end)
     except KeyboardInterrupt:
         end(2)
-    from crtcore.cli import main as crt
+    from crt_cli.commands import main as crt
 
     crt()
 

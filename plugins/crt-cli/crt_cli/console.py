@@ -164,6 +164,15 @@ def loaded(spec: Path, overrides: tuple[str, ...]) -> Study:
     return study
 
 
+def needs(extra: str, *modules: str) -> None:
+    """Raises: RunError with what to install if a module is missing."""
+    import importlib.util
+
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise RunError(f"this command needs {', '.join(missing)}: pip install 'crtcore[{extra}]'")
+
+
 def warn(lines: Iterable[str]) -> None:
     """Prints warnings, each once in a command."""
     context = click.get_current_context(silent=True)

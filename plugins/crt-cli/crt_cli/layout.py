@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
-from crtcore.cli.console import room
+from crt_cli.console import room
 
 LONG = 16
 """Characters at which a word of a heading may be broken, where there is no room."""

@@ -1,21 +1,23 @@
-"""The commands of `crt`: those of the front, and those that installed packages bring."""
+"""The commands of `crt`: `check` and `list`, and those that installed packages bring."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 import crtcore
-from crtcore.cli import console
-from crtcore.cli.console import (
+from crt_cli import console
+from crt_cli.console import (
     STATUSES,
     answer,
     as_json,
@@ -30,7 +32,7 @@ from crtcore.cli.console import (
 from crtcore.errors import RunError, nearest
 from crtcore.kinds import KINDS
 from crtcore.registry import NotInstalled, answers, named
-from crtcore.spec import absent
+from crtcore.spec import names_files
 
 if TYPE_CHECKING:
     from crtcore.compose.study import Study
@@ -53,7 +55,7 @@ class Commands(click.Group):
                 sys.exit(1)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name; the front's own cannot be replaced."""
+        """The command of that name; those of this package cannot be replaced."""
         return super().get_command(ctx, cmd_name) or self._brought.get(cmd_name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -70,7 +72,7 @@ class Commands(click.Group):
 def brought(plugins: Iterable[EntryPoint] | None = None) -> tuple[dict[str, click.Command], list[str]]:
     """The commands that installed packages bring by name, and a line for each fault of a package.
 
-    Of commands of one name none is there, but the front's own.
+    Of commands of one name none is there, but this package's own.
     """
     answered, broken = answers("crt_commands", plugins, check=_commands)
     owners: dict[str, list[EntryPoint | None]] = {name: [None] for name in main.commands}
@@ -80,7 +82,7 @@ def brought(plugins: Iterable[EntryPoint] | None = None) -> tuple[dict[str, clic
         commands[name] = command
     for name, entries in owners.items():
         if len(entries) > 1:
-            several = " and ".join(named(entry) if entry else "crtcore" for entry in entries)
+            several = " and ".join(named(entry) if entry else "crt-cli" for entry in entries)
             broken.append(f"the command {name!r} comes from {several}; uninstall one of them")
     return {name: command for name, command in commands.items() if len(owners[name]) == 1}, broken
 
@@ -156,6 +158,16 @@ def summary(spec: Path, study: Study) -> str:
     steps = sum(stage.steps for point in study.points for stage in point.plan.stages)
     count = len(study.points)
     return f"{spec}: ok; {count} {'run' if count == 1 else 'runs'}, {steps:,} training steps"
+
+
+def absent(part: Any, where: str) -> Iterator[str]:
+    """Where a part, or one inside it, names a file or folder that is not there, and which."""
+    for index, each in enumerate(part) if isinstance(part, tuple) else ():
+        yield from absent(each, f"{where}.{index}")
+    for field in attrs.fields(type(part)) if attrs.has(type(part)) else ():
+        value, here = getattr(part, field.name), f"{where}.{field.name}"
+        yield from (f"{here}: {path!r}" for path in names_files(field, value) if not os.path.exists(path))  # noqa: PTH110  # raises nothing
+        yield from absent(value, here)
 
 
 @main.command("list")

@@ -11,19 +11,23 @@ from crtcore.errors import RunError, in_one_line
 
 NAME = "tokenizer.json"
 LARGEST = 2**31 - 8
-"""The largest id of a token, as traces hold ids and delimiters in 32 bits."""
+"""The largest id of a token, as ids and a few delimiters are held in 32 bits."""
 
 
 class Text:
-    """The tokenizer in a folder, without start ids, padding and truncation, whatever its file sets."""
+    """The tokenizer in a folder, without start ids, padding and truncation, whatever its file sets.
 
-    def __init__(self, folder: Path) -> None:
-        self._path = path = folder / NAME
+    Errors begin with `asker`, the name of the component that reads it.
+    """
+
+    def __init__(self, folder: Path, asker: str) -> None:
+        self._asker, self._path = asker, folder / NAME
+        path = self._path
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # tokenizers raises nothing narrower
             raise RunError(
-                f"metamath: expected a tokenizer in {path}, got none ({in_one_line(error)}); "
+                f"{asker}: expected a tokenizer in {path}, got none ({in_one_line(error)}); "
                 "name the folder of a model with one"
             ) from error
         self._tokenizer.no_padding()
@@ -32,7 +36,7 @@ class Text:
         if not 0 <= largest <= LARGEST:
             got = "none" if largest < 0 else f"the id {largest}"
             raise RunError(
-                f"metamath: expected tokens with ids to {LARGEST} in {path}, got {got}; use another tokenizer"
+                f"{asker}: expected tokens with ids to {LARGEST} in {path}, got {got}; use another tokenizer"
             )
         self.vocabulary: int = largest + 1
         self.content = path.read_bytes()
@@ -46,7 +50,7 @@ class Text:
             return [each.ids for each in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
         except Exception as error:  # tokenizers raises nothing narrower
             raise RunError(
-                f"metamath: expected a tokenizer of any text in {self._path}, got {in_one_line(error)}; "
+                f"{self._asker}: expected a tokenizer of any text in {self._path}, got {in_one_line(error)}; "
                 "use another tokenizer"
             ) from error
 
@@ -54,3 +58,17 @@ class Text:
         """Returns the text of ids below the vocabulary."""
         result: str = self._tokenizer.decode(list(ids), skip_special_tokens=False)
         return result
+
+
+def of_words(words: list[str]) -> dict[str, object]:
+    """Returns a `tokenizer.json` that splits text at spaces; the first of `words` stands for unknown words."""
+    return {
+        "version": "1.0",
+        "added_tokens": [],
+        "pre_tokenizer": {"type": "WhitespaceSplit"},
+        "model": {
+            "type": "WordLevel",
+            "vocab": {word: index for index, word in enumerate(words)},
+            "unk_token": words[0],
+        },
+    }
