@@ -83,7 +83,8 @@ def crt_components() -> list[Component]:
 
 @hookimpl
 def crt_commands() -> list[click.Command]:
-    """`crt kernels`."""
+    """`crt kernels` and `crt audit`."""
+    from crt_verify.audit.command import audit
     from crt_verify.kernels.command import kernels
 
-    return [kernels]
+    return [audit, kernels]

@@ -44,7 +44,6 @@ def emitted(verify: Verify, case: Case) -> dict[Ids, float]:
 
     Raises: ValueError if it emits nothing, too much, or what is no id, or draws by what is no probability.
     """
-
     options = Options(case.drafter, case.q.__getitem__)
 
     def once(draws: Draws) -> Ids:

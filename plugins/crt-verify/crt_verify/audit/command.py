@@ -1,0 +1,113 @@
+"""`crt audit`: whether a verifier emits the target's distribution."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crt_cli.console import answer, as_json, reports_errors, say
+from crtcore.errors import RunError, in_one_line
+
+if TYPE_CHECKING:
+    from crt_verify.audit.law import Verify
+    from crt_verify.drafters import Drafter
+
+
+@click.command()
+@click.argument("verifier", metavar="NAME_OR_MODULE:FUNCTION")
+@click.option(
+    "--trees", default=None, metavar="SHAPE",
+    help="What is drafted: chain:2, paths:2x2 (two paths of two ids), or branching:3,1 (distinct siblings a level). "
+    "Default: chain:2, or what the decoder drafts.",
+)  # fmt: skip
+@click.option("--vocabulary", type=click.IntRange(2, 6), default=3, show_default=True, help="Ids.")
+@click.option("--trials", type=click.IntRange(1), default=200, show_default=True, help="Random targets and drafts.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of these.")
+@as_json
+@reports_errors
+def audit(verifier: str, trees: str | None, vocabulary: int, trials: int, seed: int, *, as_json: bool) -> int:
+    """Follow every branch of a verifier on a small vocabulary, and compare what it emits with the target.
+
+    NAME is a decoder by draft trees that `crt list decoder` has. MODULE:FUNCTION is your own, in a module that Python
+    finds from here: verify(tree, p, q, rng), as docs/audit.md describes it. Exit status 1: it is not exact.
+    """
+    from crt_verify.audit.audit import audit as audited
+
+    drafter = None if trees is None else _drafter(trees)
+    if ":" in verifier:
+        verify: Verify = _function(verifier)
+    else:
+        verify, own = _decoder(verifier)
+        drafter = drafter or own
+    say(f"following every branch of {verifier} in {trials} cases ...")
+    try:
+        report = audited(verify, drafter=drafter, vocabulary=vocabulary, trials=trials, seed=seed)
+    except ValueError as error:
+        raise RunError(f"audit: {error}") from None
+    if as_json:
+        answer(report.as_json())
+    else:
+        click.echo(str(report))
+    return 0 if report.exact else 1
+
+
+def _drafter(text: str) -> Drafter:
+    """The drafter that a shape stands for.
+
+    Raises: RunError if there is none.
+    """
+    from crt_verify.drafters import Branching, Chain, Paths
+
+    kind, _, shape = text.partition(":")
+    try:
+        if kind == "chain":
+            return Chain(length=int(shape))
+        if kind == "paths":
+            paths, length = shape.split("x")
+            return Paths(paths=int(paths), length=int(length))
+        if kind == "branching":
+            return Branching(branching=tuple(int(each) for each in shape.split(",")))
+    except ValueError:
+        pass  # the sentence below says what was expected
+    raise RunError(f"audit: --trees: expected such as chain:2, paths:2x2 or branching:3,1, got {text!r}")
+
+
+def _function(name: str) -> Verify:
+    """The function of a module that Python finds, the working directory first.
+
+    Raises: RunError if it cannot be imported, or is no function.
+    """
+    module, _, inside = name.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: Any = getattr(importlib.import_module(module), inside)
+    except Exception as error:
+        raise RunError(f"audit: expected a function {name}, got {in_one_line(error)}") from error
+    finally:
+        sys.path.pop(0)
+    if not callable(found):
+        raise RunError(f"audit: expected a function {name}, got {found!r:.80}")
+    return found  # type: ignore[no-any-return]
+
+
+def _decoder(name: str) -> tuple[Verify, Drafter]:
+    """The rule of an installed decoder, and a small drafter of its kind.
+
+    Raises: RunError if there is none, or it has no draft trees.
+    """
+    from crt_verify.audit.rules import of_decoder, small
+    from crt_verify.specs import TreeDecoding
+    from crtcore.registry import NotInstalled, discover
+
+    try:
+        kind: Any = discover().find("decoder", name).spec
+    except NotInstalled as error:
+        raise RunError(f"audit: {error.args[0]}; name your own as MODULE:FUNCTION") from None
+    if not issubclass(kind, TreeDecoding):
+        raise RunError(f"audit: expected a decoder by draft trees, as 'sd' is, or MODULE:FUNCTION, got {name!r}")
+    spec = small(kind)
+    return of_decoder(spec), spec.drafter
