@@ -23,9 +23,10 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
+from drafted import SHAPES
 from kept import keep
 from machine import here
-from speed import SHAPES, TURNS, bandwidth
+from speed import TURNS, bandwidth
 from torch import Tensor
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 

@@ -23,14 +23,13 @@ from typing import Any
 
 import attrs
 import torch
+from drafted import SHAPES, TOP_P, Arms, drawn, read_rows, whole
+from engines import cut_first, flashinfer_arms, sglang_arms
 from kept import keep
 from machine import here
-from torch import Tensor
 
-from crt_run.sampling import probabilities
 from crt_verify import rule
 from crt_verify.kernels import device
-from crt_verify.tree import Tree, Trees, batch
 from crtcore import Sampling
 
 TURNS = 2
@@ -39,35 +38,6 @@ HUGE = 2**30
 """Entries of which a GPU holds one input, which no cache keeps."""
 SLOW = 3
 """Rounds of the torch reference, which takes a thousand times as long."""
-TOP_P = 0.9
-Arms = dict[str, Callable[[int], Any]]
-
-
-def branching(*counts: int) -> tuple[int, ...]:
-    parents, level = [-1], [0]
-    for count in counts:
-        below = range(len(parents), len(parents) + len(level) * count)
-        parents += [parent for parent in level for _ in range(count)]
-        level = list(below)
-    return tuple(parents)
-
-
-def beam(width: int, length: int) -> tuple[int, ...]:
-    """A beam's tree in which half of each level continues under one node."""
-    parents, level = [-1], [0]
-    for _ in range(length):
-        chosen = [level[max(0, place - width // 2) % len(level)] for place in range(width)]
-        level = list(range(len(parents), len(parents) + width))
-        parents += sorted(chosen)
-    return tuple(parents)
-
-
-SHAPES = {
-    "chain 5": branching(1, 1, 1, 1, 1),
-    "rsd-c (5,1,1,1,1,1)": branching(5, 1, 1, 1, 1, 1),
-    "rsd-s (5,6)": beam(5, 6),
-    "64 nodes": beam(9, 7),
-}
 
 
 def main() -> None:
@@ -147,33 +117,6 @@ def bandwidth(rounds: int) -> float:
     return 2 * source.nbytes / (here().microseconds(lambda _: target.copy_(source), rounds) * 1e-6)
 
 
-def drawn(
-    parents: tuple[int, ...], size: int, vocabulary: int, seed: int
-) -> tuple[Trees, Tensor, Tensor, Tensor, Tensor]:
-    """Trees with ids sampled from the draft, logits of both in bfloat16, and uniforms."""
-    generator = torch.Generator(here().device).manual_seed(seed)
-    normal: Any = {"generator": generator, "device": here().device, "dtype": torch.bfloat16}
-    draft = 3 * torch.randn(size, len(parents), vocabulary, **normal)
-    target = draft + torch.randn(draft.shape, **normal)
-    above = torch.tensor(parents, device=here().device).clamp(min=0)
-    tokens = torch.empty(size, len(parents), dtype=torch.int64, device=here().device)
-    for node in range(1, len(parents)):
-        race = torch.empty(size, vocabulary, device=here().device).exponential_(generator=generator)
-        distribution = probabilities(draft[:, above[node]], Sampling(top_p=TOP_P))  # of ids that no arm rules out
-        tokens[:, node] = (distribution.log() - race.log()).argmax(-1)
-    one = batch([Tree(parents, (-1, *[0] * (len(parents) - 1)))])
-    tokens[:, 0] = -1
-    trees = Trees(
-        one.parents.to(here().device).expand(size, -1).contiguous(),
-        tokens,
-        one.nodes.to(here().device).expand(size).contiguous(),
-    )
-    accept, final = (
-        torch.randint(top, tokens.shape, generator=generator, device=here().device) for top in (2**24, 2**32)
-    )
-    return trees, target, draft, accept, final
-
-
 def measured(parents: tuple[int, ...], size: int, vocabulary: int, rounds: int, rate: float) -> dict[str, Any]:
     chain = parents == SHAPES["chain 5"]
     turns = TURNS if size * len(parents) * vocabulary < HUGE else 1
@@ -217,11 +160,6 @@ def timed(arm: Callable[[int], Any], rounds: int) -> Any:
         return here().microseconds(arm, rounds)
     except Exception as problem:
         return f"not run: {' '.join(str(problem).split())[-200:] or type(problem).__name__}"
-
-
-def whole(logits: Tensor) -> Tensor:
-    """Probabilities of logits, by one softmax of torch."""
-    return torch.softmax(logits, -1, dtype=torch.float32)
 
 
 def chosen(size: int, vocabulary: int, rounds: int) -> dict[str, float]:
@@ -273,104 +211,6 @@ def of_kernel(name: str, ours: Any, inputs: list[Any], distributions: list[Any])
         f"{name}, logits, top-p": top_p,
         f"{name}, softmax first": softmax_first,
     }
-
-
-def flashinfer_arms(inputs: list[Any], distributions: list[Any]) -> Arms:
-    """The chain kernel of serving engines, and a softmax before it."""
-    from flashinfer import sampling  # type: ignore[import-not-found, unused-ignore]
-
-    ids = [each[0].tokens[:, 1:].int() for each in inputs]
-    drafts = [q[:, :-1].contiguous() for _, q in distributions]
-    logits = [(each[1].flatten(0, 1), each[2][:, :-1].flatten(0, 1)) for each in inputs]
-
-    def verify(place: int) -> Any:
-        turn = place % len(inputs)
-        return sampling.chain_speculative_sampling(drafts[turn], ids[turn], distributions[turn][0])
-
-    def after(softmax: Callable[[Tensor], Tensor]) -> Callable[[int], Any]:
-        def arm(place: int) -> Any:
-            turn = place % len(inputs)
-            p, q = map(softmax, logits[turn])
-            return sampling.chain_speculative_sampling(
-                q.view_as(drafts[turn]), ids[turn], p.view_as(distributions[turn][0])
-            )
-
-        return arm
-
-    return {
-        "FlashInfer": verify,
-        "FlashInfer, torch's softmax first": after(whole),
-        "FlashInfer, its softmax first": after(lambda rows: sampling.softmax(rows.float(), temperature=1.0)),
-    }
-
-
-def cut_first(name: str, inputs: list[Any]) -> Arms:
-    """Our verdict after FlashInfer's softmax and top-p of all rows."""
-    from flashinfer import sampling  # type: ignore[import-not-found, unused-ignore]
-
-    ours = here().rule(name)
-
-    def cut_softmax(logits: Tensor) -> Tensor:
-        rows = sampling.softmax(logits.flatten(0, 1).float(), temperature=1.0)
-        cut: Tensor = sampling.top_p_renorm_probs(rows, TOP_P)
-        return cut.view(logits.shape)
-
-    def arm(place: int) -> Any:
-        trees, target, draft, accept, final = inputs[place % len(inputs)]
-        return ours.verify(trees, cut_softmax(target), cut_softmax(draft), accept, final)
-
-    return {f"{name}, FlashInfer's softmax and top-p first": arm}
-
-
-def sglang_arms(inputs: list[Any], distributions: list[Any]) -> Arms:
-    """The tree kernel of serving engines, which is our `target-only`."""
-    from sgl_kernel import (  # type: ignore[import-not-found, unused-ignore]
-        tree_speculative_sampling_target_only,
-    )
-
-    size, most, vocabulary = distributions[0][0].shape
-    parents = inputs[0][0].parents[0].tolist()
-    child = [next((x for x in range(most) if parents[x] == node), -1) for node in range(most)]
-    younger = [next((x for x in range(node + 1, most) if parents[x] == parents[node]), -1) for node in range(most)]
-    links = [torch.tensor(each, device=here().device).expand(size, -1).contiguous() for each in (child, younger)]
-    index = torch.arange(size * most, device=here().device).view(size, most)
-    uniforms = [(each[3] / 2**24, each[4][:, 0] / 2**32) for each in inputs]
-    predicts, accepted = torch.empty(size * most, dtype=torch.int32, device=here().device), index.int()
-    counts = torch.empty(size, dtype=torch.int32, device=here().device)
-    drafts = torch.zeros(size, most, vocabulary, device=here().device)  # of which it writes a few entries
-
-    def verify(place: int, p: Tensor) -> Any:
-        tokens = inputs[place % len(inputs)][0].tokens
-        outputs = (predicts, accepted, counts)
-        tree_speculative_sampling_target_only(
-            *outputs, tokens, index, *links, *uniforms[place % len(inputs)], p, drafts
-        )
-
-    return {
-        "SGLang": lambda place: verify(place, distributions[place % len(distributions)][0]),
-        "SGLang, softmax first": lambda place: verify(place, whole(inputs[place % len(inputs)][1])),
-    }
-
-
-LOOKS = ("single", "multiround", "recursive")
-"""Rules that read the rows of a node only once its first child is rejected."""
-
-
-def read_rows(name: str, inputs: Any, rows: Any, *, from_probabilities: bool) -> int:
-    """Rows that walks read, each once: both distributions of a node with children, the target's of another.
-
-    `from_probabilities`: rows are probabilities, of which two numbers can suffice.
-    """
-    trees, _, _, accept, final = inputs
-    verdict = here().rule(name).verify(trees, *rows, accept, final)
-    above, node = trees.parents.clamp(min=0), torch.arange(trees.parents.shape[1], device=trees.parents.device)
-    inner = torch.zeros_like(trees.tokens).scatter(1, above[:, 1:], 1)
-    eldest = torch.full_like(above, len(node)).scatter_reduce(1, above[:, 1:], node[1:].expand_as(above[:, 1:]), "amin")
-    nodes = torch.cat([torch.zeros_like(verdict.length)[:, None], verdict.path], 1)  # b k
-    after = torch.cat([verdict.path, torch.full_like(verdict.length, -1)[:, None]], 1)
-    seen = (eldest.gather(1, nodes.clamp(min=0)) == after) & (from_probabilities and name in LOOKS)
-    read = torch.where((nodes >= 0) & ~seen, 1 + inner.gather(1, nodes.clamp(min=0)) * (name != "target-only"), 0)
-    return int(read.sum())
 
 
 if __name__ == "__main__":

@@ -28,6 +28,13 @@ def modules() -> dict[str, Path]:
     return named
 
 
+def sources() -> list[Path]:
+    """Every source file but tests: packages, benches and scripts, those without an ending too."""
+    files = [*ROOT.glob("plugins/*.py"), *ROOT.glob("bench/**/*"), *ROOT.glob("findings/**/*"), *ROOT.glob(".ci/*")]
+    others = (path for path in files if path.suffix in ("", ".py", ".sh") and path.is_file())
+    return [*modules().values(), *others]
+
+
 def imported(tree: ast.AST) -> Iterator[str]:
     """Every name that is imported anywhere in a module; imports here are absolute."""
     for node in ast.walk(tree):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parent))
-from imports import ROOT, floors, graph, modules, packages, requirements
+from imports import ROOT, floors, graph, modules, packages, requirements, sources
 
 CORE_LINES = 3000
 FILE_LINES = 300
@@ -92,9 +92,10 @@ def test_the_core_is_small() -> None:
 
 
 def test_no_source_file_is_long() -> None:
-    lengths = {module: len(path.read_text().splitlines()) for module, path in modules().items()}
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in sources()}
 
-    assert {module: lines for module, lines in lengths.items() if lines > FILE_LINES} == {}
+    assert {"bench/front.py", "bench/gpu/carry", "crtcore/spec.py", "plugins/install.py"} <= lengths.keys()
+    assert {name: lines for name, lines in lengths.items() if lines > FILE_LINES} == {}
 
 
 @pytest.mark.parametrize("package", FREE)

@@ -6,9 +6,9 @@ import attention
 import pytest
 import torch
 from attention import ROUNDINGS, WAYS, Step, drawn, masked, off, reference, tried, worst
+from drafted import SHAPES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from speed import SHAPES
 
 HERE = {name: way for name, way in WAYS.items() if name != "xformers"}
 """Ways that run on a CPU."""

@@ -15,7 +15,7 @@ from typing import Any
 import day
 import pytest
 import results
-from day import Part
+from parts import PARTS, Part
 
 BENCHES = Path(results.__file__).parent
 KEEPS = "import results; results.write({name!r}, {{'rows': [1]}}); print('kept'); {then}"
@@ -220,9 +220,9 @@ def test_wheels_that_do_not_fit_are_reported(tmp_path: Path) -> None:
 
 
 def test_a_rehearsal_shrinks_every_part_that_has_a_size() -> None:
-    sizes = {part.name for part in day.PARTS if part.small}
+    sizes = {part.name for part in PARTS if part.small}
 
-    assert sizes == {part.name for part in day.PARTS} - {"sanitizer"}  # whose emulation is one of the tests
+    assert sizes == {part.name for part in PARTS} - {"sanitizer"}  # whose emulation is one of the tests
 
 
 def test_the_command_rehearses_a_part_from_plain_sources(kept: Path, tmp_path: Path) -> None:

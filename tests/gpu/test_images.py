@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import image_draws
 import images
 import pytest
 import torch
-from images import Stepper, built, by_steps, eager, first_apart, stepped, times, uniforms_of, whole
+from image_draws import Stepper, by_steps, eager, stepped, uniforms_of, whole
+from images import built, first_apart, times
 
 BATCH, SIDE = 4, 4
 LENGTH = SIDE**2
@@ -42,7 +44,7 @@ def test_every_way_draws_the_ids_of_ancestral(way: Any, prior: Any) -> None:
 def test_a_compiled_step_draws_the_ids_of_ancestral() -> None:
     """In a process of its own, as a compiler cannot trace the shape checks that tests of packages turn on."""
     code = (
-        "import torch; from images import compiled; from test_images import LENGTH, built, first_ids\n"
+        "import torch; from image_draws import compiled; from test_images import LENGTH, built, first_ids\n"
         "ids, expected, others = first_ids(compiled, built('small', 64, LENGTH), backend='aot_eager')\n"
         "print(torch.equal(ids, expected), torch.equal(ids, others))"
     )
@@ -72,7 +74,7 @@ def test_a_step_that_sees_later_slots_is_noticed(prior: Any) -> None:
 
 
 def test_other_uniforms_are_noticed(prior: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "uniforms_of", lambda batch, length: uniforms_of(batch + 1, length)[1:])
+    monkeypatch.setattr(image_draws, "uniforms_of", lambda batch, length: uniforms_of(batch + 1, length)[1:])
     classes = torch.arange(BATCH)
 
     alike = first_apart(stepped(prior, BATCH, LENGTH)(classes), eager(prior, BATCH, LENGTH)(classes))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import speed
 import torch
+from drafted import SHAPES, Arms, read_rows
 from machine import here
 
 from crt_verify.tree import Tree, batch
@@ -23,9 +24,9 @@ def once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(here()), "microseconds", called)
 
 
-@pytest.mark.parametrize("tree", speed.SHAPES)
+@pytest.mark.parametrize("tree", SHAPES)
 def test_every_arm_verifies_what_is_generated(tree: str) -> None:
-    times = speed.measured(speed.SHAPES[tree], 2, 50, rounds=1, rate=1.0)
+    times = speed.measured(SHAPES[tree], 2, 50, rounds=1, rate=1.0)
 
     name = "single" if tree == "chain 5" else "recursive"
     assert {name, f"{name}, torch", f"{name}, logits", f"{name}, logits, top-p", f"{name}, softmax first"} <= set(times)
@@ -52,7 +53,7 @@ def test_the_floor_counts_rows_that_are_read(name: str, likely: float, rows: int
     p = likely * q + (1 - likely) * torch.zeros(1, 4, 5).index_fill(2, torch.tensor(3), 1.0)
     trees, uniforms = batch([Tree([-1, 0, 1, 2], [-1, 2, 2, 2])]), torch.zeros(1, 4, dtype=torch.int64)
 
-    read = speed.read_rows(name, (trees, None, None, uniforms, uniforms), (p, q), from_probabilities=True)
+    read = read_rows(name, (trees, None, None, uniforms, uniforms), (p, q), from_probabilities=True)
 
     assert read == rows
 
@@ -111,7 +112,7 @@ def test_an_arm_that_cannot_run_gives_the_reason_and_leaves_the_others() -> None
 
 
 def test_arms_of_a_package_that_does_not_fit_give_the_reason() -> None:
-    def missing() -> speed.Arms:
+    def missing() -> Arms:
         raise ImportError("no such library")
 
     arms = speed.peer("FlashInfer", missing)
