@@ -17,7 +17,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Imports a name when it is first asked for: `crt_cli.__main__` has to run before anything else is imported."""
+    """Imports a name when it is first asked for: a command settles its signals before anything else is imported."""
     import importlib
 
     for module in ("spec", "settings", "hooks", "registry", "noise") if name in __all__ else ():
