@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from crt_verify.kernels.build import source_hash
 
 NAMED = ("triton", "xformers", "flashinfer-python", "sgl-kernel", "transformers", "numpy")
 """Packages whose versions are kept where they are installed."""
+KEEPING = ("kept", "results")
+"""Modules that write results, and measure nothing."""
 
 
 def keep(name: str, values: Any) -> None:
     """Writes results with the device, the versions and hashes of the kernels' sources and of the script."""
-    script = Path(__file__).with_name(f"{name}.py")
     about = {
         "device": here().name,
         "rehearsed": here().rehearsed,
@@ -31,7 +33,7 @@ def keep(name: str, values: Any) -> None:
         "cuda": torch.version.cuda,
         "versions": {package: number for package in NAMED if (number := installed(package))},
         "source": source_hash(),
-        "script": hashlib.sha256(script.read_bytes()).hexdigest()[:16],
+        "script": script_hash(Path(__file__).with_name(f"{name}.py")),
         "tree": tree_hash(),
     }
     results.write(name, {**about, "results": values})
@@ -43,6 +45,17 @@ def installed(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def script_hash(script: Path) -> str:
+    """A hash of a bench and of the modules beside it that it imports, itself or through others; not of `KEEPING`."""
+    paths, digest = [script], hashlib.sha256()
+    for path in paths:  # which grows
+        text = path.read_text()
+        digest.update(f"{path.name}\0{text}\0".encode())
+        named = [script.with_name(f"{name}.py") for name in re.findall(r"^(?:from|import) (\w+)", text, re.MULTILINE)]
+        paths += [each for each in named if each not in paths and each.stem not in KEEPING and each.exists()]
+    return digest.hexdigest()[:16]
 
 
 def tree_hash() -> str:

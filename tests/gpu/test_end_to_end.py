@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import end_to_end
 import pytest
+import timed_step
 import torch
 from end_to_end import DRAFTERS, PAIRS, built, summary
 from timed_step import END, REPLACED, Clock, Setup, Steps, logits_with_overlap
@@ -84,7 +85,7 @@ def test_after_steps_the_cache_is_that_of_the_kept_ids(name: str, together: bool
 
 
 def test_a_cache_that_is_not_committed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(end_to_end, "commit", lambda *_: None)
+    monkeypatch.setattr(timed_step, "commit", lambda *_: None)
 
     error = apart("beam", together=True)
 

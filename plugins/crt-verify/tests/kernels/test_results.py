@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crt_verify.kernels.build import source_hash
+
+sys.path.append(str(Path(__file__).resolve().parents[4] / "bench" / "gpu"))
+from kept import script_hash
 
 BENCH = Path(__file__).resolve().parents[4] / "bench"
 AGAIN = "`python3 bench/gpu/day.py` on a machine with a GPU makes it again"
@@ -37,8 +40,7 @@ def wrong(bench: Path, name: str) -> str | None:
 
 def made_by(bench: Path, name: str) -> dict[str, str]:
     """What would make a result now."""
-    script = bench / "gpu" / f"{name}.py"
-    return {"source": source_hash(), "script": hashlib.sha256(script.read_bytes()).hexdigest()[:16]}
+    return {"source": source_hash(), "script": script_hash(bench / "gpu" / f"{name}.py")}
 
 
 @pytest.mark.parametrize("name", benches(BENCH))
