@@ -168,20 +168,11 @@ def _siblings(right: Any, wrong: Any) -> dict[str, Verify]:
         "siblings are tested by their ratio, and not in draw order": Walk(left=right, order=_best_first),
         "siblings share one uniform": Walk(left=right, ratio=_same_uniform),
         **(
-            {
-                "siblings are tested in the opposite of draw order": Walk(left=right, order=_last_first),
-                "what is left of q is not normalised": Walk(left=_zeroed),
-            }
+            {"siblings are tested in the opposite of draw order": Walk(left=right, order=_last_first)}
             if right is without
             else {}
         ),
     }
-
-
-def _zeroed(turn: Turn) -> Any:
-    left = turn.left.copy()
-    left[turn.x] = 0
-    return left
 
 
 EQUAL: Mapping[str, Verify] = MappingProxyType(_siblings(kept, without))

@@ -21,7 +21,7 @@ from crt_verify.audit.mistakes import CHAINS, DISTINCT, EQUAL, TARGET_ONLY, _sha
 from crt_verify.audit.rules import of_decoder, small
 from crt_verify.audit.walk import End, Walk, kept, without
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
-from crt_verify.specs import RSDC, BlockVerification, GreedyTree, SpeculativeDecoding, TreeDecoding
+from crt_verify.specs import BlockVerification, GreedyTree, SpeculativeDecoding, TreeDecoding
 
 DRAFTERS: tuple[Drafter, ...] = (
     Chain(length=2),
@@ -35,7 +35,13 @@ EXACT: tuple[tuple[Drafter, Verify], ...] = (
     (Branching(branching=(2, 2)), Walk(left=without)),
     (GreedyTop(branching=(2, 1)), TargetOnly()),
 )
-WRONG = [(drafter, name) for drafter in DRAFTERS for name in mistakes(drafter)]
+WRONG = [
+    (drafter, name)
+    for drafter in DRAFTERS
+    for name in mistakes(drafter)
+    if drafter == DRAFTERS[0] or name not in CHAINS
+]
+"""Every known mistake with one drafter at least."""
 
 
 def test_every_path_of_draws_is_followed_once() -> None:
@@ -64,8 +70,8 @@ def test_an_exact_verifier_is_exact(drafter: Drafter, verify: Verify) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("drafter", "verify"), EXACT, ids=lambda each: type(each).__name__)
-def test_there_is_no_false_alarm_in_thousands_of_exact_cases(drafter: Drafter, verify: Verify) -> None:
-    worst = max(distance(verify, case) for case in cases(drafter, 3, 2000, seed=1))
+def test_there_is_no_false_alarm_in_hundreds_of_exact_cases(drafter: Drafter, verify: Verify) -> None:
+    worst = max(distance(verify, case) for case in cases(drafter, 3, 300, seed=1))
 
     assert worst <= TOLERANCE
 
@@ -74,9 +80,10 @@ def test_there_are_thirty_known_mistakes() -> None:
     assert len({*CHAINS, *EQUAL, *DISTINCT, *TARGET_ONLY}) >= 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("drafter", "name"), WRONG, ids=lambda each: str(each)[:40])
 def test_a_known_mistake_is_named(drafter: Drafter, name: str) -> None:
-    report = audit(mistakes(drafter)[name], drafter=drafter, trials=20)
+    report = audit(mistakes(drafter)[name], drafter=drafter, trials=24)
 
     assert not report.exact
     assert report.distance > 1e-5
@@ -85,11 +92,11 @@ def test_a_known_mistake_is_named(drafter: Drafter, name: str) -> None:
     assert name in str(report)
 
 
-@pytest.mark.parametrize("kind", [SpeculativeDecoding, BlockVerification, RSDC, GreedyTree])
+@pytest.mark.parametrize("kind", [SpeculativeDecoding, BlockVerification, GreedyTree])
 def test_the_rules_of_this_package_are_exact(kind: type[TreeDecoding]) -> None:
     spec = small(kind)
 
-    assert audit(of_decoder(spec), drafter=spec.drafter, trials=5).exact
+    assert audit(of_decoder(spec), drafter=spec.drafter, trials=4).exact
 
 
 # Verifiers written from the documentation alone: the flawed one forgets the residual of the first id's rejection.
