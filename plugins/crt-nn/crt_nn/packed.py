@@ -28,28 +28,35 @@ class Packs(Protocol):
 
 
 class Packed:
-    """A product with one matrix, or with several one below the other, `o i` together.
+    """A product with one matrix, or with several one below the other, `o i` together, and with their biases.
 
     Raises: ValueError where the weights have changed since.
     """
 
-    def __init__(self, weights: Sequence[Tensor]) -> None:
-        self.weights = tuple(weight.detach() for weight in weights)
+    def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor] = ()) -> None:
+        """There are no biases, or one for each matrix."""
+        self._sources = tuple(source.detach() for source in (*weights, *biases))
         self._versions = self._now()
-        self.whole = self.weights[0] if len(weights) == 1 else torch.cat(self.weights)
+        self.whole = self._sources[0] if len(weights) == 1 else torch.cat(self._sources[: len(weights)])
+        self.bias = torch.cat(self._sources[len(weights) :]) if biases else None
         self._packed = torch.ops.mkldnn._reorder_linear_weight(self.whole, HINT)
+
+    @classmethod
+    def of(cls, *layers: nn.Linear) -> Packed:
+        """The products of layers with the same input, of which all or none have a bias."""
+        return cls([layer.weight for layer in layers], [layer.bias for layer in layers if layer.bias is not None])
 
     def __call__(self, features: Float[Tensor, "*b i"]) -> Float[Tensor, "*b o"]:
         """Returns the products, without gradients."""
         if self._versions != self._now():
             raise ValueError("packed weights: the weights have changed since they were packed; pack them again")
         if features.dtype == torch.float32 and features.numel() < FEW * features.shape[-1]:
-            return functional.linear(features, self.whole)
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(features, self._packed, None, "none", [], "")
+            return functional.linear(features, self.whole, self.bias)
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(features, self._packed, self.bias, "none", [], "")
         return result
 
     def _now(self) -> tuple[tuple[int, int], ...]:
-        return tuple((weight.data_ptr(), weight._version) for weight in self.weights)
+        return tuple((source.data_ptr(), source._version) for source in self._sources)
 
 
 def obstacle(module: nn.Module) -> str | None:

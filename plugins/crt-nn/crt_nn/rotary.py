@@ -22,10 +22,12 @@ def rotations(like: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"]) -> 
     return rotations_by(positions, frequencies(like, like.shape[-1]))
 
 
-def rotations_by(positions: Int[Tensor, "b t"], speeds: Float[Tensor, " p"]) -> Complex[Tensor, "b t 1 p"]:
-    """Rotations by `speeds` radians for each position."""
+def rotations_by(
+    positions: Int[Tensor, "b t"], speeds: Float[Tensor, " p"], *, length: float = 1.0
+) -> Complex[Tensor, "b t 1 p"]:
+    """Rotations by `speeds` radians for each position, which also scale by `length`."""
     angles = (positions[..., None].to(speeds.dtype) * speeds)[:, :, None]  # b t 1 p
-    return torch.polar(torch.ones_like(angles), angles)
+    return torch.polar(torch.full_like(angles, length), angles)
 
 
 def frequencies(like: Float[Tensor, "b t h d"], width: int, *, base: float = BASE) -> Float[Tensor, " p"]:

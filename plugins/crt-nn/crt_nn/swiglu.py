@@ -17,11 +17,11 @@ class SwiGLU(nn.Module):
     Source: Shazeer (2020), arXiv:2002.05202, eq. 6.
     """
 
-    def __init__(self, width: int, *, hidden: int) -> None:
+    def __init__(self, width: int, *, hidden: int, bias: bool = False) -> None:
         super().__init__()
-        self.gate = nn.Linear(width, hidden, bias=False)
-        self.up = nn.Linear(width, hidden, bias=False)
-        self.down = nn.Linear(hidden, width, bias=False)
+        self.gate = nn.Linear(width, hidden, bias=bias)
+        self.up = nn.Linear(width, hidden, bias=bias)
+        self.down = nn.Linear(hidden, width, bias=bias)
         self._packed: tuple[Packed, Packed] | None = None
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
@@ -35,4 +35,4 @@ class SwiGLU(nn.Module):
 
     def pack(self) -> None:
         """Packs the weights, those of both projections together."""
-        self._packed = Packed([self.gate.weight, self.up.weight]), Packed([self.down.weight])
+        self._packed = Packed.of(self.gate, self.up), Packed.of(self.down)
