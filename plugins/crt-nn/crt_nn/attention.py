@@ -1,18 +1,20 @@
 """Self-attention with rotary positions.
 
-Axes: b batch, t new positions, s positions seen, w width, h heads, g heads of keys and values, d head width.
+Axes: b batch, t new positions, s positions seen, w width, h heads, g heads of keys and values, d head width,
+m = h + 2g heads of all kinds, c = m d, e = h d.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
-from crt_nn.backends import Attend, Backend, choose
+from crt_nn.backends import Attend, Backend, additive, choose, sdpa
 from crt_nn.context import AttentionContext
 from crt_nn.norm import RMSNorm
 from crt_nn.packed import Packed
@@ -80,22 +82,53 @@ class Attention(nn.Module):
 
         Raises: ValueError if the backend cannot run on the features' device and type.
         """
-        rotated = self.heads + self.key_heads
-        packed = self._packed if self._packed is not None and not torch.is_grad_enabled() else None
+        packed = None if torch.is_grad_enabled() else self._packed
         inward, outward = packed or (self.inward, self.outward)
-        joint = inward(features).unflatten(-1, (rotated + self.key_heads, -1))  # b t h+2g d
-        by = context.once((self.rope, joint.dtype), lambda: self.rope(joint, context.positions))  # b t 1 p
-        turned = joint[:, :, :rotated]
-        if self.query_norm is not None and self.key_norm is not None:
-            normed = self.query_norm(turned[:, :, : self.heads]), self.key_norm(turned[:, :, self.heads :])
-            turned = torch.cat(normed, 2)
-        queries_keys = rotate(turned, by)  # one call takes half the time of two
-        query, key = queries_keys[:, :, : self.heads], queries_keys[:, :, self.heads :]  # b t h d, b t g d
-        key, value = context.update(self, key, joint[:, :, rotated:])  # b s g d
-        attend = self._backend(query)
-        mixed = attend(query, key, value, context.visible)
-        result: Tensor = outward(mixed.flatten(2))
+        result: Tensor = outward(self._mixed(inward(features), context))
         return result
+
+    def onto(
+        self, stream: Float[Tensor, "b t w"], features: Float[Tensor, "b t w"], context: AttentionContext
+    ) -> Float[Tensor, "b t w"]:
+        """Returns the stream with what `forward` returns added to it."""
+        if self._packed is not None and not torch.is_grad_enabled():
+            inward, outward = self._packed
+            return outward(self._mixed(inward(features), context), stream)
+        added: Tensor = stream + self(features, context)
+        return added
+
+    def _mixed(self, joint: Float[Tensor, "b t c"], context: AttentionContext) -> Float[Tensor, "b t e"]:
+        """Returns the mixed values of all heads, from queries, keys and values that lie behind one another."""
+        batch, new = joint.shape[:2]
+        query, key, value = self._parts(joint.view(batch, new, -1, self.channels), context)
+        attend, visible = self._backend(query), context.visible
+        if attend is sdpa and visible is not None:
+            visible = context.once((visible, query.dtype), partial(additive, visible, query.dtype))
+        return attend(query, key, value, visible).reshape(batch, new, -1)
+
+    def _parts(
+        self, joint: Float[Tensor, "b t m d"], context: AttentionContext
+    ) -> tuple[Float[Tensor, "b t h d"], Float[Tensor, "b s g d"], Float[Tensor, "b s g d"]]:
+        """Returns queries, keys and values, those of earlier calls included."""
+        heads, rotated = self.heads, self.heads + self.key_heads
+        by = context.once((self.rope, joint.dtype), lambda: self.rope(joint, context.positions))  # b t 1 p
+        if self.query_norm is not None and self.key_norm is not None:
+            query, key, value = torch.split(joint, [heads, self.key_heads, self.key_heads], 2)
+            joint = torch.cat((self.query_norm(query), self.key_norm(key), value), 2)
+        if context.cache is None:
+            turned = rotate(joint[:, :, :rotated], by)  # one call takes half the time of two
+            return turned[:, :, :heads], turned[:, :, heads:], joint[:, :, rotated:]
+        every = context.once((self.rope, joint.dtype, heads, rotated), partial(self._every, by))  # b t h+2g p
+        turned = rotate(joint, every)
+        query, both = torch.split(turned, [heads, 2 * self.key_heads], 2)
+        (kept,) = context.update(self, both)  # b s 2g d: one tensor to write, and to move
+        key, value = kept.chunk(2, 2)
+        return query, key, value
+
+    def _every(self, by: Complex[Tensor, "b t 1 p"]) -> Complex[Tensor, "b t m p"]:
+        """Rotations of queries and keys, and of values, which are not turned."""
+        turned = by.expand(-1, -1, self.heads + self.key_heads, -1)
+        return torch.cat((turned, torch.ones_like(by).expand(-1, -1, self.key_heads, -1)), 2)
 
     def pack(self) -> None:
         """Packs the weights."""

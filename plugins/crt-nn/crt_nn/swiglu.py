@@ -1,4 +1,7 @@
-"""Gated feed-forward layer."""
+"""Gated feed-forward layer.
+
+Axes: b batch, t positions, w width, h hidden channels.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +30,23 @@ class SwiGLU(nn.Module):
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Maps each position by itself; the context is not used."""
         if self._packed is not None and not torch.is_grad_enabled():
-            inward, outward = self._packed
-            gate, up = inward(features).chunk(2, -1)
-            return outward(functional.silu(gate) * up)
+            return self._packed[1](self._gated(features, self._packed[0]))
         result: Tensor = self.down(functional.silu(self.gate(features)) * self.up(features))
         return result
+
+    def onto(
+        self, stream: Float[Tensor, "b t w"], features: Float[Tensor, "b t w"], context: AttentionContext
+    ) -> Float[Tensor, "b t w"]:
+        """Returns the stream with what `forward` returns added to it."""
+        if self._packed is not None and not torch.is_grad_enabled():
+            return self._packed[1](self._gated(features, self._packed[0]), stream)
+        added: Tensor = stream + self(features, context)
+        return added
+
+    @staticmethod
+    def _gated(features: Float[Tensor, "b t w"], inward: Packed) -> Float[Tensor, "b t h"]:
+        gate, up = inward(features).chunk(2, -1)
+        return functional.silu(gate).mul_(up)
 
     def pack(self) -> None:
         """Packs the weights, those of both projections together."""

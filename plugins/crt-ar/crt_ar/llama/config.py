@@ -50,9 +50,9 @@ def read_config(folder: Path) -> Config:
     Raises: RunError if it does not exist, or describes a model that is not supported here.
     """
     values = table(folder / NAME)
-    family = values.get("model_type")
-    if not isinstance(family, str) or family not in _FAMILIES:
-        raise unfit(folder, "model_type", "one of " + ", ".join(map(repr, _FAMILIES)), family)
+    family = next((name for name in _FAMILIES if name == values.get("model_type")), None)
+    if family is None:
+        raise unfit(folder, "model_type", f"one of {', '.join(map(repr, _FAMILIES))}", values.get("model_type"))
     if (act := values.get("hidden_act", "silu")) != "silu":
         raise unfit(folder, "hidden_act", "'silu'", act)
     default = _FAMILIES[family]
