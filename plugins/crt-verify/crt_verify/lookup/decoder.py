@@ -6,20 +6,25 @@ Axes: b batch, n ids of a row, m nodes (the root counted), v vocabulary.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crt_run.decoding import CheckedSession, check_request
+from crt_run.decoding import CheckedSession, check_request, inferring
 from crt_run.sampling import pick, probabilities
 from crt_verify import enumeration
 from crt_verify.lookup.drafting import Drafting, Node
+from crt_verify.lookup.shape import Shaping
 from crt_verify.lookup.spec import Lookup
+from crt_verify.lookup.step_cost import StepCost, step_cost
 from crtcore import Noise
 from crtcore.kinds import Generation, Prior, Request
 
+Measure: TypeAlias = Callable[[Prior, int, int, torch.device], StepCost]
+"""Of a prior, for rows, nodes at most, and a device."""
 ROOT = Node((), -1, 1.0)
 """The tree that proposes nothing."""
 
@@ -27,10 +32,12 @@ ROOT = Node((), -1, 1.0)
 class LookupDecoder:
     """Draws the ids of `ancestral`, with fewer calls of the target where the text repeats itself."""
 
-    def __init__(self, spec: Lookup) -> None:
+    def __init__(self, spec: Lookup, *, measure: Measure = step_cost) -> None:
+        """`measure` returns what a step of a prior costs, and is asked where the shape of a round follows the cost."""
         self.spec = spec
+        self._measure = measure
 
-    @torch.no_grad()
+    @inferring
     def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
         """Ids after `prompt`; a draft, if any, is not used.
 
@@ -40,19 +47,29 @@ class LookupDecoder:
         check_request(request, target)
         rows = [_Row(request, row) for row in range(len(request.prompt))]
         length = request.limits.length
-        capacity = request.prompt.shape[1] + length - 1
+        capacity, shaping = request.prompt.shape[1] + length - 1, self._shaping(target, request)
         if length and rows:
             room = 1 + self.spec.nodes
             session = CheckedSession(target, "target", request.prompt, request.class_ids, capacity=capacity, room=room)
             draws = _Draws(session, request)
             draws.walk(rows, [[ROOT]] * len(rows), session.next_logits[:, None])
             while any(row.active for row in rows):
-                trees = [row.propose(self.spec.nodes, self.spec.depth) if row.active else [] for row in rows]
+                trees = shaping.trees([row.drafting if row.active else None for row in rows], self._depths(rows))
                 ids, parents = _columns(rows, trees, request.prompt)
                 logits = session.extend(ids, parents)
                 session.commit(draws.walk(rows, trees, logits))
             session.check()
-        return _generation(rows, request, time.perf_counter() - began)
+        return _generation(rows, request, shaping, time.perf_counter() - began)
+
+    def _depths(self, rows: Sequence[_Row]) -> list[int]:
+        """Ids of a path at most: none is deeper than can be used."""
+        return [min(self.spec.depth, row.limits.length - row.count - 1) for row in rows]
+
+    def _shaping(self, target: Prior, request: Request) -> Shaping:
+        cost = None
+        if self.spec.shape == "cost" and len(request.prompt) and request.limits.length:
+            cost = self._measure(target, len(request.prompt), 1 + self.spec.nodes, request.prompt.device)
+        return Shaping(self.spec.nodes, cost)
 
     @torch.no_grad()
     def distribution(
@@ -69,17 +86,18 @@ class LookupDecoder:
         p = enumeration.rows_of(target, "target", request.prompt, request.sampling, request.class_ids)
         ended: dict[tuple[int, ...], float] = {}
         going: dict[tuple[int, ...], float] = {(): 1.0}
+        shaping = self._shaping(target, request)
         while going:
             grown: dict[tuple[int, ...], float] = {}
             for row, weight in going.items():
-                if (read := self._read(request, row)) is None:
+                if (read := self._read(request, row, shaping)) is None:
                     ended[row] = weight
                 else:
                     grown |= {(*row, x): weight * chance for x, chance in enumerate(p(read).tolist()) if chance > 0}
             going = grown
         return ended
 
-    def _read(self, request: Request, drawn: Sequence[int]) -> tuple[int, ...] | None:
+    def _read(self, request: Request, drawn: Sequence[int], shaping: Shaping) -> tuple[int, ...] | None:
         """The ids behind the prompt after which the target's row is read once these are drawn; None: the row ended."""
         row, at = _Row(request, 0), 0
         start: tuple[int, ...] = ()
@@ -90,7 +108,7 @@ class LookupDecoder:
                 at = child
             elif row.active:
                 start, at = tuple(row.ids), 0
-                tree = row.propose(self.spec.nodes, self.spec.depth)
+                (tree,) = shaping.trees([row.drafting], self._depths([row]))
                 row.begin(tree)
         return (*start, *tree[at].path) if row.active else None
 
@@ -152,10 +170,6 @@ class _Row:
         """Ids emitted so far, those of this round included."""
         return len(self.ids)
 
-    def propose(self, nodes: int, depth: int) -> list[Node]:
-        """A tree no deeper than can be used."""
-        return self.drafting.propose(nodes, min(depth, self.limits.length - len(self.ids) - 1))
-
     def begin(self, tree: Sequence[Node]) -> None:
         """Starts a round."""
         self._children = {(node.parent, node.path[-1]): index for index, node in enumerate(tree) if index}
@@ -188,7 +202,7 @@ def _columns(
     return like.new_tensor(ids), like.new_tensor(parents)
 
 
-def _generation(rows: Sequence[_Row], request: Request, seconds: float) -> Generation:
+def _generation(rows: Sequence[_Row], request: Request, shaping: Shaping, seconds: float) -> Generation:
     """What the decoder returns."""
     like, length = request.prompt, request.limits.length
     calls = max((len(row.accepted) for row in rows), default=0)
@@ -203,6 +217,7 @@ def _generation(rows: Sequence[_Row], request: Request, seconds: float) -> Gener
         draft_calls=like.new_zeros(len(rows)),
         proposed=like.new_tensor([row.proposed for row in rows]),
         seconds=seconds,
+        notes=shaping.notes(),
     )
 
 

@@ -14,7 +14,7 @@ import attrs
 
 from crt_verify.lookup.copying import Copying
 from crt_verify.lookup.history import History
-from crt_verify.lookup.rates import Bucket, Kind, Rates, bucket
+from crt_verify.lookup.rates import Bucket, Kind, Rates, Trust, bucket
 
 MATCHES = 12
 """Matches that a tree is grown from."""
@@ -68,6 +68,7 @@ class Drafting:
     def __init__(self, ids: Sequence[int]) -> None:
         self.copying = Copying(History(ids))
         self.rates = Rates()
+        self.trust = Trust()
         self._nodes: list[Node] = []
 
     @property
@@ -103,8 +104,15 @@ class Drafting:
         self._nodes = nodes
         return nodes
 
+    def chances(self, nodes: Sequence[Node]) -> list[float]:
+        """The chances that the nodes beside the root are reached, by how far earlier ones came true."""
+        return [node.chance * self.trust.factor ** len(node.path) for node in nodes[1:]]
+
     def observe(self, emitted: Sequence[int]) -> None:
-        """Goes on by the ids that came, and learns from the last proposal which guesses were right."""
+        """Goes on by the ids that came, and learns from the last proposal which guesses were right.
+
+        What was proposed counts whether it was drafted or not.
+        """
         self._learn(emitted)
         for x in emitted:
             self.copying.append(x)
@@ -112,7 +120,12 @@ class Drafting:
     def _learn(self, emitted: Sequence[int]) -> None:
         at = 0
         below = {(node.parent, node.path[-1]): index for index, node in enumerate(self._nodes) if node.path}
+        expected = [0.0] * len(self._nodes)
+        for node in self._nodes[1:]:
+            expected[node.parent] += node.chance / self._nodes[node.parent].chance
         for x in emitted if self._nodes else ():
+            if expected[at]:
+                self.trust.note(expected[at], (at, x) in below)
             for guess in self._nodes[at].guesses:
                 self.rates.note(guess.bucket, guess.x == x)
                 if guess.x == x:
