@@ -55,7 +55,8 @@ def run_trial(
     request = Request(prompts, Limits(length=length), pair.sampling, class_ids, seeds)
     generation = decoder.generate(pair.target, request, draft=pair.draft)
     accepted = [[each for each in row if each >= 0] for row in generation.accepted.tolist()]
-    return {"ids": generation.ids.tolist(), "accepted": accepted, "seconds": generation.seconds}
+    trial = {"ids": generation.ids.tolist(), "accepted": accepted, "seconds": generation.seconds}
+    return trial | ({"notes": list(generation.notes)} if generation.notes else {})
 
 
 class Round(NamedTuple):

@@ -27,7 +27,7 @@ COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 """Nodes that are measured, up to the most that are asked for."""
 BEHIND = 128
 """Ids that are committed before, fewer where a prior has fewer positions."""
-WARM, ROUNDS = 1, 3
+WARM, ROUNDS = 1, 5
 """Steps that do not count, and those whose median does."""
 _LARGEST = 2**16
 """Bytes of a file that are read."""
@@ -64,7 +64,7 @@ def step_cost(prior: Prior, rows: int, most: int, device: torch.device) -> StepC
 
     A file is used where processor, torch, threads, type, weights' names, shapes and types, packing, rows and counts are
     the same. One that is missing or damaged means measuring anew; one that cannot be written changes nothing else.
-    Cost: four steps for each count, once a machine.
+    Cost: six steps for each count, once a machine.
     """
     facts = _facts(prior, rows, most, device)
     name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
@@ -98,17 +98,15 @@ def measured(prior: Prior, rows: int, nodes: Sequence[int], device: torch.device
     behind = BEHIND if longest is None else max(min(BEHIND, longest - 2), 0)
     ids = torch.zeros(rows, max(behind, *nodes), dtype=torch.int64, device=device)
     session = prior.open(ids[:, :behind], None, capacity=behind + 1, room=max(nodes))
-    result = []
-    for count in nodes:
-        new, star = ids[:, :count], ids.new_full((rows, count), -1)  # all behind what is committed: positions suffice
-        taken = []
-        for _ in range(WARM + ROUNDS):
+    taken: list[list[float]] = [[] for _ in nodes]
+    for _ in range(WARM + ROUNDS):
+        for count, times in zip(nodes, taken, strict=True):  # in turn, so that a busy moment hits all of them
+            new, star = ids[:, :count], ids.new_full((rows, count), -1)  # children of the tip: positions suffice
             began = _now(device)
             session.extend(new, star)
-            session.commit(star[:, :1])
-            taken.append(_now(device) - began)
-        result.append(max(statistics.median(taken[WARM:]), 1e-9))
-    return tuple(result)
+            session.commit(star[:, :0])
+            times.append(_now(device) - began)
+    return tuple(max(statistics.median(times[WARM:]), 1e-9) for times in taken)
 
 
 def _now(device: torch.device) -> float:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crt_basics.decoders.specs import Ancestral
+from crt_verify.decoding.trial import Pair, run_trial
 from crt_verify.lookup.decoder import LookupDecoder, lookup_decoder
 from crt_verify.lookup.drafting import Drafting, Node
 from crt_verify.lookup.rates import Trust
@@ -118,6 +119,21 @@ def test_the_choice_and_its_gain_are_noted() -> None:
         "1.00 times the ids a second of plain steps expected",
     )
     assert plain.notes == ()
+
+
+def test_notes_are_in_the_record_of_a_trial() -> None:
+    target, prompt = cycle(6, 8), torch.tensor([[1]])
+    pair = Pair(target, target, Sampling(temperature=0), seed=0)
+
+    noted = run_trial(pair, by_cost(costs(1.0, 1.0)), prompt, None, 6)
+    plain = run_trial(pair, Lookup().build(), prompt, None, 6)
+
+    assert [note.partition(":")[0] for note in noted["notes"]] == [
+        "milliseconds of a step by its nodes, given",
+        "5 rounds by cost, 5 of them plain steps; 0.0 drafted nodes in the mean; "
+        "1.00 times the ids a second of plain steps expected",
+    ]
+    assert "notes" not in plain
 
 
 def test_the_choice_depends_on_what_was_emitted_alone(monkeypatch: pytest.MonkeyPatch) -> None:
