@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from crt_nn import packed
 from crt_nn.attention import Attention, AttentionForm
 from crt_nn.block import Builder, Stack
 from crt_nn.context import AttentionContext
 from crt_nn.norm import RMSNorm
-from crt_nn.packed import FEW, Packed, obstacle, pack
+from crt_nn.packed import Packed, obstacle, pack
 from crt_nn.swiglu import SwiGLU
 
 
@@ -16,8 +17,10 @@ def frozen(layer: nn.Module) -> nn.Module:
     return layer.requires_grad_(False)
 
 
-@pytest.mark.parametrize("rows", [1, FEW - 1, FEW, 33])
-def test_products_are_those_of_the_matrices(rows: int) -> None:
+@pytest.mark.parametrize("wide", [100, 4], ids=["turned", "in oneDNN's order"])
+@pytest.mark.parametrize("rows", [1, 2, 3, 33])
+def test_products_are_those_of_the_matrices(monkeypatch: pytest.MonkeyPatch, rows: int, wide: int) -> None:
+    monkeypatch.setattr(packed, "WIDE", wide)
     one, other, features = torch.randn(5, 8), torch.randn(3, 8), torch.randn(2, rows, 8)
 
     with torch.no_grad():
@@ -29,7 +32,7 @@ def test_products_are_those_of_the_matrices(rows: int) -> None:
 FORM = AttentionForm(channels=6, inward_bias=True, outward_bias=True, norm_epsilon=1e-5)
 
 
-@pytest.mark.parametrize("rows", [1, FEW, 33])
+@pytest.mark.parametrize("rows", [1, 3, 33])
 def test_products_of_layers_have_their_biases(rows: int) -> None:
     one, other, features = nn.Linear(8, 5), nn.Linear(8, 3), torch.randn(rows, 8)
 
@@ -72,9 +75,13 @@ def test_a_bias_that_changes_is_not_used_as_it_was() -> None:
         layer(torch.randn(1, 4, 8), AttentionContext(torch.arange(4)[None]))
 
 
-@pytest.mark.parametrize("rows", [1, FEW, 33])
+@pytest.mark.parametrize("wide", [100, 4], ids=["turned", "in oneDNN's order"])
+@pytest.mark.parametrize("rows", [1, 3, 33])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
-def test_a_product_is_added_to_a_stream_that_stays_as_it_was(rows: int, dtype: torch.dtype, tolerance: float) -> None:
+def test_a_product_is_added_to_a_stream_that_stays_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, rows: int, dtype: torch.dtype, tolerance: float, wide: int
+) -> None:
+    monkeypatch.setattr(packed, "WIDE", wide)
     layer, features, stream = nn.Linear(8, 5).to(dtype), torch.randn(rows, 8).to(dtype), torch.randn(rows, 5).to(dtype)
     before = stream.clone()
 
