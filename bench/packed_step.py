@@ -46,7 +46,7 @@ def main(folder: Path, dtype: torch.dtype) -> None:
 
         def ours(index: int, new: Tensor) -> float:
             taken = seconds(lambda: sessions[index].extend(new))
-            sessions[index].commit(new.new_full((1, 1), -1))
+            sessions[index].commit(new[:, :0])
             return taken
 
         def theirs(new: Tensor) -> float:

@@ -55,6 +55,8 @@ class Generation(NamedTuple):
     """Drafted ids that the target verified."""
     seconds: float
     """Wall time of the whole call."""
+    notes: tuple[str, ...] = ()
+    """What the decoder chose by itself that changes no result, and why, one line each, for the record."""
 
 
 @runtime_checkable

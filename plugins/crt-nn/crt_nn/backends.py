@@ -29,15 +29,20 @@ def sdpa(
     query: Float[Tensor, "b t h d"],
     key: Float[Tensor, "b s g d"],
     value: Float[Tensor, "b s g d"],
-    visible: Bool[Tensor, "b t s"] | None,
+    visible: Bool[Tensor, "b t s"] | Float[Tensor, "b t s"] | None,
 ) -> Float[Tensor, "b t h d"]:
-    """Attention by torch's `scaled_dot_product_attention`."""
+    """Attention by torch's `scaled_dot_product_attention`; a mask is of marks, or `additive`."""
     mask = None if visible is None else visible[:, None]  # b 1 t s
     mixed = functional.scaled_dot_product_attention(
         query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), attn_mask=mask, is_causal=visible is None,
         enable_gqa=key.shape[2] != query.shape[2],
     )  # fmt: skip
     return mixed.transpose(1, 2)
+
+
+def additive(visible: Bool[Tensor, "b t s"], dtype: torch.dtype) -> Float[Tensor, "b t s"]:
+    """Returns 0 where visible and -inf elsewhere, which `sdpa` else makes of marks at each call."""
+    return torch.zeros_like(visible, dtype=dtype).masked_fill_(~visible, float("-inf"))
 
 
 def bias(visible: Bool[Tensor, "b t s"], heads: int, dtype: torch.dtype) -> Float[Tensor, "b {heads} t s"]:

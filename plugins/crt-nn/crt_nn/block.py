@@ -7,7 +7,7 @@ attention, put another builder in the list.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,16 @@ Builder: TypeAlias = Callable[[int], nn.Module]
 """Builds a sub-layer of a width."""
 
 
+@runtime_checkable
+class Adds(Protocol):
+    """A sub-layer that can add what it returns to the stream by itself."""
+
+    def onto(
+        self, stream: Float[Tensor, "b t w"], features: Float[Tensor, "b t w"], context: AttentionContext
+    ) -> Float[Tensor, "b t w"]:
+        """Returns the stream with what the sub-layer returns added to it."""
+
+
 class Block(nn.Module):
     """Applies sub-layers one after another to the normalised stream, and adds what each returns."""
 
@@ -28,11 +38,16 @@ class Block(nn.Module):
         super().__init__()
         self.norms = nn.ModuleList(RMSNorm(width, epsilon=epsilon) for _ in builders)
         self.sublayers = nn.ModuleList(build(width) for build in builders)
+        self._adds = [isinstance(layer, Adds) for layer in self.sublayers]
 
     def forward(self, stream: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Returns the stream after all sub-layers."""
         for index, (norm, sublayer) in enumerate(zip(self.norms, self.sublayers, strict=True)):
-            stream = stream + sublayer(norm(stream), context.under(f"sublayer {index}"))
+            features, own = norm(stream), context.under(f"sublayer {index}")
+            if self._adds[index]:
+                stream = cast("Adds", sublayer).onto(stream, features, own)
+            else:
+                stream = stream + sublayer(features, own)
         return stream
 
 

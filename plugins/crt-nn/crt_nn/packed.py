@@ -1,4 +1,4 @@
-"""Frozen weights in the order that the CPU's matrix kernels read them, packed once instead of at each product.
+"""Frozen weights in the order that the CPU's matrix kernels read best, made once instead of at each product.
 
 Axes: *b rows, i channels in, o channels out.
 """
@@ -13,10 +13,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-FEW = 3
-"""Fewer rows than this are faster by torch's own product in float32, which then reads weights as they lie."""
 HINT = 16
-"""Rows that weights are packed for; others are served too."""
+"""Rows that oneDNN's order is made for; others are served too."""
+FEW = 4
+"""Fewer rows than this are faster in float32 by the weights as they lie than in oneDNN's order."""
+WIDE = 16_384
+"""Matrices with more rows than this, as output layers have, are faster in oneDNN's order also in float32."""
 
 
 @runtime_checkable
@@ -27,29 +29,82 @@ class Packs(Protocol):
         """Packs the layer's weights as they are now."""
 
 
-class Packed:
-    """A product with one matrix, or with several one below the other, `o i` together.
+class Frozen:
+    """Something that was made of weights, for as long as they stay as they were."""
 
-    Raises: ValueError where the weights have changed since.
-    """
-
-    def __init__(self, weights: Sequence[Tensor]) -> None:
-        self.weights = tuple(weight.detach() for weight in weights)
+    def __init__(self, sources: Sequence[Tensor]) -> None:
+        self.sources = tuple(source.detach() for source in sources)
         self._versions = self._now()
-        self.whole = self.weights[0] if len(weights) == 1 else torch.cat(self.weights)
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(self.whole, HINT)
 
-    def __call__(self, features: Float[Tensor, "*b i"]) -> Float[Tensor, "*b o"]:
-        """Returns the products, without gradients."""
+    def check(self) -> None:
+        """Nothing, if the weights are as they were.
+
+        Raises: ValueError if they have changed since.
+        """
         if self._versions != self._now():
             raise ValueError("packed weights: the weights have changed since they were packed; pack them again")
-        if features.dtype == torch.float32 and features.numel() < FEW * features.shape[-1]:
-            return functional.linear(features, self.whole)
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(features, self._packed, None, "none", [], "")
-        return result
 
     def _now(self) -> tuple[tuple[int, int], ...]:
-        return tuple((weight.data_ptr(), weight._version) for weight in self.weights)
+        return tuple((source.data_ptr(), source._version) for source in self.sources)
+
+
+class Packed(Frozen):
+    """A product with one matrix, or with several one below the other, `o i` together, and with their biases.
+
+    In float32 the matrix is turned: torch's product then takes less time than one in the order of oneDNN, and for one
+    row as long as with the weights as they lie. In bfloat16, and for wide matrices, the order is that of oneDNN, by
+    operators that torch has for its own compiler.
+    Cost: one core with AVX-512, 10 layers of 576 channels and 1,536 hidden ones. As they lie, turned, by oneDNN: 1 row
+    10.6, 10.6, 18.5 ms; 3 rows 14.5, 14.0, 19.3 ms; 8 rows 29.6, 20.6, 22.4 ms; 24 rows 31.9, 26.0, 29.5 ms.
+    An output layer of 49,152 ids, 8 rows: 33.2, 16.4, 13.0 ms.
+    """
+
+    def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor] = ()) -> None:
+        """There are no biases, or one for each matrix."""
+        super().__init__((*weights, *biases))
+        whole = self.sources[0] if len(weights) == 1 else torch.cat(self.sources[: len(weights)])
+        self._bias = torch.cat(self.sources[len(weights) :]) if biases else None
+        self._turned = whole.dtype == torch.float32 and len(whole) <= WIDE
+        self._whole = whole if whole.dtype == torch.float32 and not self._turned else None
+        ordered = whole.t().contiguous() if self._turned else torch.ops.mkldnn._reorder_linear_weight(whole, HINT)
+        self._ordered: Tensor = ordered
+
+    @classmethod
+    def of(cls, *layers: nn.Linear) -> Packed:
+        """The products of layers with the same input, of which all or none have a bias."""
+        return cls([layer.weight for layer in layers], [layer.bias for layer in layers if layer.bias is not None])
+
+    def __call__(
+        self, features: Float[Tensor, "*b i"], onto: Float[Tensor, "*b o"] | None = None
+    ) -> Float[Tensor, "*b o"]:
+        """Returns the products, added to `onto` if there is one, without gradients.
+
+        Raises: ValueError if the weights have changed.
+        """
+        self.check()
+        if self._turned:
+            return self._by_turned(features, onto)
+        result: Tensor
+        if self._whole is not None and features.numel() < FEW * features.shape[-1]:
+            result = functional.linear(features, self._whole, self._bias)
+            return result if onto is None else result.add_(onto)
+        if onto is None:
+            result = torch.ops.mkldnn._linear_pointwise(features, self._ordered, self._bias, "none", [], "")
+        else:
+            result = torch.ops.mkldnn._linear_pointwise.binary(features, onto, self._ordered, self._bias, "add")
+        return result
+
+    def _by_turned(self, features: Float[Tensor, "*b i"], onto: Float[Tensor, "*b o"] | None) -> Float[Tensor, "*b o"]:
+        rows, outward = features.reshape(-1, features.shape[-1]), self._ordered.shape[1]
+        if onto is not None:
+            product = torch.addmm(onto.reshape(-1, outward), rows, self._ordered)
+            if self._bias is not None:
+                product += self._bias
+        elif self._bias is not None:
+            product = torch.addmm(self._bias, rows, self._ordered)
+        else:
+            product = torch.mm(rows, self._ordered)
+        return product.view(*features.shape[:-1], outward)
 
 
 def obstacle(module: nn.Module) -> str | None:
@@ -63,10 +118,16 @@ def obstacle(module: nn.Module) -> str | None:
         return "its weights are neither float32 nor bfloat16"
     if any(weight.is_inference() for weight in weights):
         return "its weights were made in inference mode, where changes leave no trace"
+    return _missing_operator()
+
+
+def _missing_operator() -> str | None:
+    """Returns that a build of torch lacks the operators of oneDNN's order, which are private."""
     try:
         with torch.inference_mode(False), torch.no_grad():
-            Packed([torch.zeros(2, 2)])(torch.zeros(FEW, 2))
-    except (AttributeError, RuntimeError) as problem:  # private operators, which a build of torch may not have
+            few = torch.zeros(2, 2, dtype=torch.bfloat16)
+            Packed([few])(few, few)
+    except (AttributeError, RuntimeError) as problem:
         return f"this torch cannot pack weights ({' '.join(str(problem).split())[:80]})"
     return None
 
@@ -74,12 +135,15 @@ def obstacle(module: nn.Module) -> str | None:
 def pack(module: nn.Module) -> str:
     """Packs the weights of every layer that can, beside those that it has, and returns what was done or why not.
 
+    The module has this text as `packing` from then on.
+
     Memory: as much again as the weights take.
     """
-    if (problem := obstacle(module)) is not None:
-        return f"not packed: {problem}"
-    layers = [layer for layer in module.modules() if isinstance(layer, Packs)]
+    problem = obstacle(module)
+    layers = [layer for layer in module.modules() if isinstance(layer, Packs)] if problem is None else []
     for layer in layers:
         with torch.inference_mode(False), torch.no_grad():
             layer.pack()
-    return f"packed: {len(layers)} layers"
+    done = f"packed: {len(layers)} layers" if problem is None else f"not packed: {problem}"
+    vars(module)["packing"] = done
+    return done

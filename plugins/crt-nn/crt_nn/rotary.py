@@ -22,10 +22,12 @@ def rotations(like: Float[Tensor, "b t h d"], positions: Int[Tensor, "b t"]) -> 
     return rotations_by(positions, frequencies(like, like.shape[-1]))
 
 
-def rotations_by(positions: Int[Tensor, "b t"], speeds: Float[Tensor, " p"]) -> Complex[Tensor, "b t 1 p"]:
-    """Rotations by `speeds` radians for each position."""
+def rotations_by(
+    positions: Int[Tensor, "b t"], speeds: Float[Tensor, " p"], *, length: float = 1.0
+) -> Complex[Tensor, "b t 1 p"]:
+    """Rotations by `speeds` radians for each position, which also scale by `length`."""
     angles = (positions[..., None].to(speeds.dtype) * speeds)[:, :, None]  # b t 1 p
-    return torch.polar(torch.ones_like(angles), angles)
+    return torch.polar(torch.full_like(angles, length), angles)
 
 
 def frequencies(like: Float[Tensor, "b t h d"], width: int, *, base: float = BASE) -> Float[Tensor, " p"]:
@@ -34,10 +36,12 @@ def frequencies(like: Float[Tensor, "b t h d"], width: int, *, base: float = BAS
     return base ** -(torch.arange(0, width, 2, dtype=dtype, device=like.device) / width)
 
 
-def rotate(features: Float[Tensor, "b t h d"], by: Complex[Tensor, "b t 1 p"]) -> Float[Tensor, "b t h d"]:
+def rotate(features: Float[Tensor, "b t h d"], by: Complex[Tensor, "b t r p"]) -> Float[Tensor, "b t h d"]:
     """Multiplies each pair of neighbouring channels, as a complex number, by that of its position.
 
+    All heads of a position share a number, where r is 1, or each has its own.
     Cost: complex numbers take a quarter of the time of the same sum written out.
     """
-    numbers = torch.view_as_complex(features.to(by.real.dtype).reshape(*features.shape[:-1], -1, 2))  # b t h p
+    wide = features.float() if features.dtype.itemsize < torch.float32.itemsize else features
+    numbers = torch.view_as_complex(wide.reshape(*features.shape[:-1], -1, 2))  # b t h p
     return torch.view_as_real(numbers * by).flatten(-2).to(features.dtype)

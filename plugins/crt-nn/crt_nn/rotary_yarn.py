@@ -31,19 +31,19 @@ def yarn_rotations(
     return torch.polar(torch.full_like(angles, length), angles)
 
 
-def frequency_factors(yarn: Yarn, width: int, device: torch.device) -> Float[Tensor, " p"]:
+def frequency_factors(yarn: Yarn, width: int, device: torch.device, *, base: float = BASE) -> Float[Tensor, " p"]:
     """Returns the factor of each pair's speed: 1 from `beta_fast` turns on, 1 / scale up to `beta_slow` turns.
 
     Turns are counted over the original length. Between the two pairs, rounded outward, the factor falls linearly.
     Source: jquesnelle/yarn, scaled_rope/LlamaYaRNScaledRotaryEmbedding.py, `find_correction_range`.
     """
-    low = max(math.floor(_pair(yarn.beta_fast, yarn.original_length, width)), 0)
-    high = min(math.ceil(_pair(yarn.beta_slow, yarn.original_length, width)), width - 1)
+    low = max(math.floor(_pair(yarn.beta_fast, yarn.original_length, width, base)), 0)
+    high = min(math.ceil(_pair(yarn.beta_slow, yarn.original_length, width, base)), width - 1)
     pairs = torch.arange(width // 2, dtype=torch.float64, device=device)
     kept = yarn.extrapolation * (1 - ((pairs - low) / max(high - low, 1e-3)).clamp(0, 1))
     return kept + (1 - kept) / yarn.scale
 
 
-def _pair(turns: float, length: int, width: int) -> float:
+def _pair(turns: float, length: int, width: int, base: float) -> float:
     """Returns the pair, as a real number, that turns so many times over a length in a head of `width` channels."""
-    return width * math.log(length / (turns * 2 * math.pi)) / (2 * math.log(BASE))
+    return width * math.log(length / (turns * 2 * math.pi)) / (2 * math.log(base))

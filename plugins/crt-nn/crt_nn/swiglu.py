@@ -1,4 +1,7 @@
-"""Gated feed-forward layer."""
+"""Gated feed-forward layer.
+
+Axes: b batch, t positions, w width, h hidden channels.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +20,34 @@ class SwiGLU(nn.Module):
     Source: Shazeer (2020), arXiv:2002.05202, eq. 6.
     """
 
-    def __init__(self, width: int, *, hidden: int) -> None:
+    def __init__(self, width: int, *, hidden: int, bias: bool = False) -> None:
         super().__init__()
-        self.gate = nn.Linear(width, hidden, bias=False)
-        self.up = nn.Linear(width, hidden, bias=False)
-        self.down = nn.Linear(hidden, width, bias=False)
+        self.gate = nn.Linear(width, hidden, bias=bias)
+        self.up = nn.Linear(width, hidden, bias=bias)
+        self.down = nn.Linear(hidden, width, bias=bias)
         self._packed: tuple[Packed, Packed] | None = None
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Maps each position by itself; the context is not used."""
         if self._packed is not None and not torch.is_grad_enabled():
-            inward, outward = self._packed
-            gate, up = inward(features).chunk(2, -1)
-            return outward(functional.silu(gate) * up)
+            return self._packed[1](self._gated(features, self._packed[0]))
         result: Tensor = self.down(functional.silu(self.gate(features)) * self.up(features))
         return result
 
+    def onto(
+        self, stream: Float[Tensor, "b t w"], features: Float[Tensor, "b t w"], context: AttentionContext
+    ) -> Float[Tensor, "b t w"]:
+        """Returns the stream with what `forward` returns added to it."""
+        if self._packed is not None and not torch.is_grad_enabled():
+            return self._packed[1](self._gated(features, self._packed[0]), stream)
+        added: Tensor = stream + self(features, context)
+        return added
+
+    @staticmethod
+    def _gated(features: Float[Tensor, "b t w"], inward: Packed) -> Float[Tensor, "b t h"]:
+        gate, up = inward(features).chunk(2, -1)
+        return functional.silu(gate).mul_(up)
+
     def pack(self) -> None:
         """Packs the weights, those of both projections together."""
-        self._packed = Packed([self.gate.weight, self.up.weight]), Packed([self.down.weight])
+        self._packed = Packed.of(self.gate, self.up), Packed.of(self.down)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -95,6 +95,12 @@ def check_type(path: Path, area: str, name: str, dtype: str) -> None:
     if dtype not in _FLOATS.values():
         expected = f"{name!r:.120} to be floating-point numbers of 16 to 64 bits"
         _refuse(path, area, expected, f"{dtype}; take weights that are not quantised")
+
+
+def shared_type(names: Collection[str]) -> torch.dtype:
+    """The type of weights, as safetensors names theirs; float32 if they have several, or float64."""
+    own = {torch.float32 if dtype == torch.float64 else dtype for dtype, name in _FLOATS.items() if name in names}
+    return own.pop() if len(own) == 1 else torch.float32
 
 
 def headers(path: Path, area: str) -> dict[str, Form]:

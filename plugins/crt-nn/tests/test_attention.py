@@ -3,8 +3,9 @@ import importlib.util
 import pytest
 import torch
 
-from crt_nn.attention import Attention
-from crt_nn.context import AttentionContext
+from crt_nn.attention import Attention, AttentionForm
+from crt_nn.backends import additive, sdpa
+from crt_nn.context import AttentionContext, KVCache
 
 CONTEXT = AttentionContext(torch.arange(3)[None])
 
@@ -47,3 +48,41 @@ def test_a_key_head_for_two_query_heads_equals_two_equal_key_heads() -> None:
     mixed = shared(features, CONTEXT)
 
     torch.testing.assert_close(mixed, alone(features, CONTEXT), rtol=1e-9, atol=1e-9)
+
+
+def test_a_session_turns_queries_and_keys_and_leaves_values() -> None:
+    torch.manual_seed(0)
+    attention = Attention(16, heads=4, key_heads=2)
+    features = torch.randn(2, 3, 16)
+    positions = torch.arange(3).expand(2, -1)
+
+    with torch.no_grad():
+        cached = attention(features, AttentionContext(positions, cache=KVCache(3), shared={}))
+
+        assert torch.equal(cached, attention(features, AttentionContext(positions)))
+
+
+def test_a_mask_of_numbers_is_that_of_marks() -> None:
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 3, heads, 4) for heads in (4, 2, 2))
+    visible = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 1]], dtype=torch.bool).expand(2, -1, -1)
+
+    mixed = sdpa(query, key, value, additive(visible, query.dtype))
+
+    assert torch.equal(mixed, sdpa(query, key, value, visible))
+
+
+def test_norms_of_heads_act_before_positions() -> None:
+    """Queries and keys have unit mean square in each head, whatever the scale of the features' products."""
+    torch.manual_seed(0)
+    attention = Attention(8, heads=2, form=AttentionForm(norm_epsilon=1e-12))
+    features = torch.randn(1, 3, 8)
+    before = attention(features, CONTEXT)
+
+    with torch.no_grad():
+        attention.inward.weight[:16] *= 3  # queries and keys
+
+    torch.testing.assert_close(attention(features, CONTEXT), before)
+    with torch.no_grad():
+        attention.get_parameter("query_norm.gain")[0] *= 3
+    assert not torch.allclose(attention(features, CONTEXT), before)

@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from crt_nn.attention import Attention
-from crt_nn.block import Builder
+from crt_nn import packed
+from crt_nn.attention import Attention, AttentionForm
+from crt_nn.block import Builder, Stack
 from crt_nn.context import AttentionContext
-from crt_nn.packed import FEW, Packed, obstacle, pack
+from crt_nn.norm import RMSNorm
+from crt_nn.packed import Packed, obstacle, pack
 from crt_nn.swiglu import SwiGLU
 
 
@@ -15,8 +17,10 @@ def frozen(layer: nn.Module) -> nn.Module:
     return layer.requires_grad_(False)
 
 
-@pytest.mark.parametrize("rows", [1, FEW - 1, FEW, 33])
-def test_products_are_those_of_the_matrices(rows: int) -> None:
+@pytest.mark.parametrize("wide", [100, 4], ids=["turned", "in oneDNN's order"])
+@pytest.mark.parametrize("rows", [1, 2, 3, 33])
+def test_products_are_those_of_the_matrices(monkeypatch: pytest.MonkeyPatch, rows: int, wide: int) -> None:
+    monkeypatch.setattr(packed, "WIDE", wide)
     one, other, features = torch.randn(5, 8), torch.randn(3, 8), torch.randn(2, rows, 8)
 
     with torch.no_grad():
@@ -25,7 +29,28 @@ def test_products_are_those_of_the_matrices(rows: int) -> None:
     torch.testing.assert_close(result, torch.cat((features @ one.T, features @ other.T), -1))
 
 
-@pytest.mark.parametrize("build", [partial(SwiGLU, hidden=12), partial(Attention, heads=2, key_heads=1)])
+FORM = AttentionForm(channels=6, inward_bias=True, outward_bias=True, norm_epsilon=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 33])
+def test_products_of_layers_have_their_biases(rows: int) -> None:
+    one, other, features = nn.Linear(8, 5), nn.Linear(8, 3), torch.randn(rows, 8)
+
+    with torch.no_grad():
+        result = Packed.of(one, other)(features)
+
+    torch.testing.assert_close(result, torch.cat((one(features), other(features)), -1))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        partial(SwiGLU, hidden=12),
+        partial(SwiGLU, hidden=12, bias=True),
+        partial(Attention, heads=2, key_heads=1),
+        partial(Attention, heads=2, key_heads=1, form=FORM),
+    ],
+)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
 def test_a_packed_layer_returns_what_it_returned(build: Builder, dtype: torch.dtype, tolerance: float) -> None:
     layer = frozen(build(8)).to(dtype)
@@ -36,8 +61,62 @@ def test_a_packed_layer_returns_what_it_returned(build: Builder, dtype: torch.dt
         said = pack(layer)
 
         after = layer(features, context)
-    assert said == "packed: 1 layers"
+    norms = sum(isinstance(each, RMSNorm) for each in layer.modules())
+    assert said == vars(layer)["packing"] == f"packed: {1 + norms} layers"
     torch.testing.assert_close(after, before, rtol=tolerance, atol=tolerance)
+
+
+def test_a_bias_that_changes_is_not_used_as_it_was() -> None:
+    layer = frozen(SwiGLU(8, hidden=12, bias=True))
+    pack(layer)
+    layer.get_parameter("up.bias").add_(1)
+
+    with torch.no_grad(), pytest.raises(ValueError, match="pack them again"):
+        layer(torch.randn(1, 4, 8), AttentionContext(torch.arange(4)[None]))
+
+
+@pytest.mark.parametrize("wide", [100, 4], ids=["turned", "in oneDNN's order"])
+@pytest.mark.parametrize("rows", [1, 3, 33])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+def test_a_product_is_added_to_a_stream_that_stays_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, rows: int, dtype: torch.dtype, tolerance: float, wide: int
+) -> None:
+    monkeypatch.setattr(packed, "WIDE", wide)
+    layer, features, stream = nn.Linear(8, 5).to(dtype), torch.randn(rows, 8).to(dtype), torch.randn(rows, 5).to(dtype)
+    before = stream.clone()
+
+    with torch.no_grad():
+        result = Packed.of(layer)(features, stream)
+
+    torch.testing.assert_close(result, stream + layer(features), rtol=tolerance, atol=tolerance)
+    assert torch.equal(stream, before)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+def test_packed_blocks_and_norms_return_what_they_returned(dtype: torch.dtype, tolerance: float) -> None:
+    torch.manual_seed(0)
+    stack = Stack(8, 2, [partial(Attention, heads=2), partial(SwiGLU, hidden=12)])
+    for gain in stack.parameters():
+        gain.data += 0.1 * torch.randn_like(gain)
+    frozen(stack).to(dtype)
+    features, context = 30 * torch.randn(2, 5, 8).to(dtype), AttentionContext(torch.arange(5).expand(2, -1))
+
+    with torch.no_grad():
+        before = stack(features, context)
+        pack(stack)
+        after = stack(features, context)
+
+    torch.testing.assert_close(after, before, rtol=tolerance, atol=tolerance)
+    assert not torch.equal(after, before)  # or else nothing was packed
+
+
+def test_a_gain_that_changes_is_not_used_as_it_was() -> None:
+    norm = frozen(RMSNorm(8))
+    pack(norm)
+    norm.get_parameter("gain").mul_(2)
+
+    with torch.no_grad(), pytest.raises(ValueError, match="pack them again"):
+        norm(torch.randn(1, 4, 8))
 
 
 def test_weights_that_change_are_not_used_as_they_were() -> None:

@@ -6,6 +6,7 @@ from crt_nn.attention import Attention
 from crt_nn.block import Stack
 from crt_nn.context import AttentionContext
 from crt_nn.session import CachedSession
+from crt_nn.slots import Slots
 
 PROMPT = torch.tensor([[1, 2], [3, -1]])
 
@@ -134,3 +135,17 @@ def test_a_row_beyond_its_capacity_has_nan_logits() -> None:
     assert session.next_logits[0].isnan().all()
     assert logits[0].isnan().all()
     assert logits[1].isfinite().all()
+
+
+def test_logits_within_capacity_are_those_of_the_network_itself() -> None:
+    """The sum that marks rows beyond it is left out as long as the columns fit."""
+    slots = Slots(torch.tensor([[1, 2]]), 5, capacity=3, room=2)
+    logits = torch.randn(1, 1, 5)
+
+    assert slots.within_capacity(logits) is logits
+    slots.commit(torch.tensor([[True]]))
+    assert slots.within_capacity(logits) is logits
+    slots.commit(torch.tensor([[False]]))  # four columns, three ids
+    assert torch.equal(slots.within_capacity(logits), logits)
+    slots.commit(torch.tensor([[True]]))
+    assert slots.within_capacity(logits).isnan().all()

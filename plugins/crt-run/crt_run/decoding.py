@@ -5,9 +5,10 @@ Axes: b batch, n ids of a sample, t new nodes, k committed nodes, v vocabulary. 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,7 +17,7 @@ from torch import Tensor
 from crt_run.sampling import probabilities
 from crtcore import Sampling
 from crtcore.errors import PriorError
-from crtcore.kinds import Prior, Request
+from crtcore.kinds import Generation, Prior, Request
 
 NO_MAXIMUM, STALE = 0, 1
 WRONG = (
@@ -28,6 +29,23 @@ WRONG = (
 FEW = 64
 """Columns that nearly always show whether logits have moved."""
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def inferring(generate: Callable[P, Generation]) -> Callable[P, Generation]:
+    """Runs `generate` of a decoder in inference mode, and returns tensors that autograd may keep.
+
+    Small operations of a step take less time so than without gradients alone.
+    """
+
+    @functools.wraps(generate)
+    def run(*args: P.args, **options: P.kwargs) -> Generation:
+        with torch.inference_mode():
+            made = generate(*args, **options)
+        parts: dict[str, Any] = {name: part for name, part in made._asdict().items() if isinstance(part, Tensor)}
+        return made._replace(**{name: part.clone() for name, part in parts.items()})
+
+    return run
 
 
 def check_request(request: Request, target: Prior, draft: Prior | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from crt_run.decoding import CheckedSession, check_request, vocabulary_of
+from crt_run.decoding import CheckedSession, check_request, inferring, vocabulary_of
 from crt_run.sampling import probabilities
 from crt_verify import enumeration
 from crt_verify.drafters import Drafter
@@ -43,7 +43,7 @@ class TreeDecoder:
         """What verifies, and why; set by the first verdict."""
         return self.verifier.backend
 
-    @torch.no_grad()
+    @inferring
     def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
         """Ids after `prompt`; uniforms are addressed by the position at which a round starts, and by node.
 

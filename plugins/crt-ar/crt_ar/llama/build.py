@@ -5,6 +5,7 @@ from __future__ import annotations
 from crt_ar.llama.files import read_llama
 from crt_ar.llama.network import LlamaTransformer
 from crt_ar.llama.spec import FrozenLlama, Llama, LlamaFolder
+from crtcore.errors import RunError
 
 
 def new_llama(spec: Llama, vocabulary: int, length: int, classes: int | None) -> LlamaTransformer:
@@ -19,14 +20,26 @@ def new_llama(spec: Llama, vocabulary: int, length: int, classes: int | None) ->
 def llama_in_folder(spec: LlamaFolder, vocabulary: int, length: int, classes: int | None) -> LlamaTransformer:
     """Reads the network in a folder, to train it further.
 
-    Raises: RunError if the folder holds no Llama, or its vocabulary is larger than `vocabulary`.
+    Raises: RunError if the folder holds no such network, its vocabulary is larger than `vocabulary`, or rows of
+    `length` ids do not fit its window.
     """
-    return read_llama(spec.folder, vocabulary, classes, attention=spec.attention, recompute=spec.recompute)
+    prior = read_llama(spec.folder, vocabulary, classes, attention=spec.attention, recompute=spec.recompute)
+    return _within_window(prior, spec.folder, length)
 
 
 def frozen_llama(spec: FrozenLlama, vocabulary: int, length: int, classes: int | None) -> LlamaTransformer:
     """Reads the network in a folder, with frozen weights.
 
-    Raises: RunError if the folder holds no Llama, or its vocabulary is larger than `vocabulary`.
+    Raises: RunError as `llama_in_folder` does.
     """
-    return read_llama(spec.folder, vocabulary, classes, attention=spec.attention).requires_grad_(False)
+    prior = read_llama(spec.folder, vocabulary, classes, attention=spec.attention, dtype=None).requires_grad_(False)
+    return _within_window(prior, spec.folder, length)
+
+
+def _within_window(prior: LlamaTransformer, folder: str, length: int) -> LlamaTransformer:
+    if prior.longest is not None and length > prior.longest:
+        raise RunError(
+            f"llama: {folder}: expected rows of at most {prior.longest} ids, as they and the first position have to "
+            f"fit the sliding window ({prior.shape.window}), got {length}; take shorter rows"
+        )
+    return prior

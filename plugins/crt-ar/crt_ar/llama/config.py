@@ -1,22 +1,36 @@
-"""Reads and writes a Llama's `config.json`, as transformers does; free of torch."""
+"""Reads and writes a `config.json` of Llama and related families, as transformers does; free of torch."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crt_ar.llama.shape import LlamaShape, RopeScaling
-from crt_nn.foreign import instead
-from crtcore.errors import RunError, in_one_line
+from crt_ar.llama.rope_config import read_rope, scaling_of
+from crt_ar.llama.shape import Bias, Family, LlamaShape
+from crt_ar.llama.values import NAME, flag, positive, table, unfit, whole
 
-NAME = "config.json"
-_FIXED = {"model_type": "llama", "hidden_act": "silu", "attention_bias": False, "mlp_bias": False}
-"""Values that all Llamas here have."""
-_LARGEST = 2**24
-"""Bytes of a JSON file that are read."""
+
+class _Defaults(NamedTuple):
+    """What transformers takes for keys that a family's `config.json` does not have."""
+
+    architecture: str
+    positions: int
+    start: int | None = None
+    end: int | None = None
+    key_heads: int | None = None
+    """None: one for each head of queries."""
+    head: int | None = None
+    """None: width over heads."""
+
+
+# huggingface/transformers, models/FAMILY/configuration_FAMILY.py
+_FAMILIES: Mapping[Family, _Defaults] = {
+    "llama": _Defaults("LlamaForCausalLM", 2048, start=1, end=2),
+    "mistral": _Defaults("MistralForCausalLM", 131_072, start=1, end=2, key_heads=8),
+    "qwen2": _Defaults("Qwen2ForCausalLM", 32_768, key_heads=32),
+    "qwen3": _Defaults("Qwen3ForCausalLM", 32_768, key_heads=32, head=128),
+}
 
 
 class Config(NamedTuple):
@@ -32,66 +46,62 @@ class Config(NamedTuple):
 def read_config(folder: Path) -> Config:
     """Reads the `config.json` in `folder`; missing keys have the defaults of transformers.
 
-    Source: huggingface/transformers, models/llama/configuration_llama.py.
+    Source: huggingface/transformers, models/llama/configuration_llama.py, and those of mistral, qwen2 and qwen3.
     Raises: RunError if it does not exist, or describes a model that is not supported here.
     """
     values = table(folder / NAME)
-    for key, expected in _FIXED.items():
-        if (value := values.get(key, None if key == "model_type" else expected)) != expected:
-            raise unfit(folder, key, repr(expected), value)
-    width = _whole(folder, values, "hidden_size")
-    heads = _whole(folder, values, "num_attention_heads")
-    key_heads = _whole(folder, values, "num_key_value_heads", heads)
-    head = _whole(folder, values, "head_dim", max(width // heads, 1))
-    if width != heads * head or head % 2:
-        raise unfit(folder, "head_dim", f"an even width of {heads} heads that fill {width} channels", head)
-    if heads % key_heads:
-        raise unfit(folder, "num_key_value_heads", f"a divisor of {heads}", key_heads)
-    vocabulary = _whole(folder, values, "vocab_size")
-    start = _start(folder, values, vocabulary)
-    tied = values.get("tie_word_embeddings", False)
-    if type(tied) is not bool:
-        raise unfit(folder, "tie_word_embeddings", "true or false", tied)
-    base, scaling = _rope(folder, values)
+    family = next((name for name in _FAMILIES if name == values.get("model_type")), None)
+    if family is None:
+        raise unfit(folder, "model_type", f"one of {', '.join(map(repr, _FAMILIES))}", values.get("model_type"))
+    if (act := values.get("hidden_act", "silu")) != "silu":
+        raise unfit(folder, "hidden_act", "'silu'", act)
+    default = _FAMILIES[family]
+    heads = whole(folder, values, "num_attention_heads")
+    vocabulary = whole(folder, values, "vocab_size")
+    longest = whole(folder, values, "max_position_embeddings", default.positions)
+    base, scaling = read_rope(folder, values, longest)
     shape = LlamaShape(
-        layers=_whole(folder, values, "num_hidden_layers"),
-        width=width,
+        layers=whole(folder, values, "num_hidden_layers"),
+        width=whole(folder, values, "hidden_size"),
         heads=heads,
-        key_heads=key_heads,
-        hidden=_whole(folder, values, "intermediate_size"),
-        tied=tied,
+        key_heads=whole(folder, values, "num_key_value_heads", default.key_heads or heads),
+        hidden=whole(folder, values, "intermediate_size"),
+        tied=flag(folder, values, "tie_word_embeddings"),
         base=base,
         scaling=scaling,
-        epsilon=_positive(folder, values, "rms_norm_eps", 1e-6),
-        positions=_whole(folder, values, "max_position_embeddings", 2048),
+        epsilon=positive(folder, values, "rms_norm_eps", 1e-6),
+        positions=longest,
+        family=family,
+        bias=_bias(folder, values, family),
+        feed_bias=family == "llama" and flag(folder, values, "mlp_bias"),
+        head_norms=family == "qwen3",
+        window=_window(folder, values, family),
     )
-    return Config(shape, vocabulary, start)
+    return Config(_with_heads(folder, values, shape), vocabulary, _start(folder, values, vocabulary, default))
 
 
 def config_of(shape: LlamaShape, vocabulary: int, start: int | None, dtype: str) -> dict[str, Any]:
     """Returns the content of `config.json`, with keys that transformers reads from 4.43 on."""
-    scaling = shape.scaling
     return {
-        "architectures": ["LlamaForCausalLM"],
-        **_FIXED,
+        "architectures": [_FAMILIES[shape.family].architecture],
+        "model_type": shape.family,
+        "hidden_act": "silu",
+        "attention_bias": shape.bias == "both",
+        "mlp_bias": shape.feed_bias,
         "vocab_size": vocabulary,
         "hidden_size": shape.width,
         "intermediate_size": shape.hidden,
         "num_hidden_layers": shape.layers,
         "num_attention_heads": shape.heads,
         "num_key_value_heads": shape.key_heads,
-        "head_dim": shape.width // shape.heads,
+        "head_dim": shape.channels,
         "max_position_embeddings": shape.positions,
         "rms_norm_eps": shape.epsilon,
         "rope_theta": shape.base,
-        "rope_scaling": scaling
-        and {
-            "rope_type": "llama3",
-            "factor": scaling.factor,
-            "low_freq_factor": scaling.low,
-            "high_freq_factor": scaling.high,
-            "original_max_position_embeddings": scaling.original,
-        },
+        "rope_scaling": scaling_of(shape.scaling),
+        "sliding_window": shape.window,
+        "use_sliding_window": shape.window is not None,
+        "max_window_layers": 0,
         "tie_word_embeddings": shape.tied,
         "bos_token_id": start,
         "eos_token_id": None,
@@ -99,80 +109,54 @@ def config_of(shape: LlamaShape, vocabulary: int, start: int | None, dtype: str)
     }
 
 
-def table(path: Path) -> dict[str, Any]:
-    """Reads the JSON object in a file.
+def _with_heads(folder: Path, values: Mapping[str, Any], shape: LlamaShape) -> LlamaShape:
+    """Returns the shape with the width of its heads, which need not fill the model's width."""
+    heads, width = shape.heads, shape.width
+    if heads % shape.key_heads:
+        raise unfit(folder, "num_key_value_heads", f"a divisor of {heads}", shape.key_heads)
+    own = _FAMILIES[shape.family].head
+    head = whole(folder, values, "head_dim", own or max(width // heads, 1))
+    if head % 2 or (width % heads and own is None and values.get("head_dim") is None):
+        raise unfit(folder, "head_dim", f"an even whole width of a head, with {heads} of them", head)
+    return shape if head * heads == width else shape._replace(head=head)
 
-    Raises: RunError if there is none.
+
+def _bias(folder: Path, values: Mapping[str, Any], family: Family) -> Bias:
+    """Reads which products of attention add a bias.
+
+    Source: huggingface/transformers, models/FAMILY/modeling_FAMILY.py, the attention's `__init__`.
     """
-    if got := instead(path, text=True):
-        raise RunError(f"llama: {path}: expected a JSON object, got {got}")
-    try:
-        with path.open("rb") as file:
-            values = json.loads(file.read(_LARGEST).decode())  # what is longer ends within a value
-    except (OSError, ValueError, RecursionError) as error:
-        got = f"none ({in_one_line(error):.120}); fetch the folder again, or write it by save_pretrained"
-        raise RunError(f"llama: {path}: expected a JSON object, got {got}") from error
-    if not isinstance(values, dict):
-        raise RunError(f"llama: {path}: expected a JSON object, got {type(values).__name__}; fetch the folder again")
-    return values
+    if family == "qwen2":
+        return "inward"
+    return "both" if family != "mistral" and flag(folder, values, "attention_bias") else "none"
 
 
-def unfit(folder: Path, key: str, expected: str, got: object) -> RunError:
-    """Returns the error for a value of `config.json`."""
-    return RunError(
-        f"llama: {folder / NAME}: {key}: expected {expected}, got {got!r:.120}; other Llamas are not supported"
-    )
+def _window(folder: Path, values: Mapping[str, Any], family: Family) -> int | None:
+    """Reads the positions that a sliding window shows.
+
+    Of the families of Qwen some layers may have no window; rows within one are the same.
+    """
+    if family == "llama" or (family != "mistral" and not flag(folder, values, "use_sliding_window")):
+        return None
+    known = {"full_attention", "sliding_attention"}
+    listed = values.get("layer_types") or []
+    if not isinstance(listed, list) or not set(map(str, listed)) <= known:
+        raise unfit(folder, "layer_types", f"a list of {' and '.join(sorted(map(repr, known)))}", listed)
+    if values.get("sliding_window", 4096) is None:
+        return None
+    return whole(folder, values, "sliding_window", 4096)
 
 
-def _start(folder: Path, values: Mapping[str, Any], vocabulary: int) -> int | None:
+def _start(folder: Path, values: Mapping[str, Any], vocabulary: int, default: _Defaults) -> int | None:
     """Reads the id of the first position: `bos_token_id`, or where that is null the first `eos_token_id`, if any.
 
     Source: EleutherAI/lm-evaluation-harness, lm_eval/models/huggingface.py, `prefix_token_id`.
     """
-    for key, default in (("bos_token_id", 1), ("eos_token_id", 2)):
-        value = values.get(key, default)
+    for key, id_ in (("bos_token_id", default.start), ("eos_token_id", default.end)):
+        value = values.get(key, id_)
         start = next(iter(value), None) if isinstance(value, list) else value
         if start is not None:
             if type(start) is not int or not 0 <= start < vocabulary:
                 raise unfit(folder, key, f"an id below {vocabulary}, for the first position", value)
             return start
     return None
-
-
-def _rope(folder: Path, values: Mapping[str, Any]) -> tuple[float, RopeScaling | None]:
-    """Reads base and scaling; transformers 5 has both in `rope_parameters`, earlier versions apart."""
-    rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
-    if not isinstance(rope, dict):
-        raise unfit(folder, "rope_scaling", "an object or null", rope)
-    rope = {"rope_theta": values.get("rope_theta", 10_000.0), **rope}
-    match kind := rope.get("rope_type", rope.get("type", "default")):
-        case "default":
-            scaling = None
-        case "llama3":
-            scaling = RopeScaling(
-                factor=_positive(folder, rope, "factor"),
-                low=_positive(folder, rope, "low_freq_factor"),
-                high=_positive(folder, rope, "high_freq_factor"),
-                original=_whole(folder, rope, "original_max_position_embeddings"),
-            )
-            if scaling.low >= scaling.high:
-                raise unfit(folder, "low_freq_factor", f"less than high_freq_factor ({scaling.high})", scaling.low)
-        case _:
-            raise unfit(folder, "rope_type", "'default' or 'llama3'", kind)
-    return _positive(folder, rope, "rope_theta"), scaling
-
-
-def _whole(folder: Path, values: Mapping[str, Any], key: str, default: int | None = None) -> int:
-    """Reads a positive integer."""
-    value = default if values.get(key) is None else values[key]
-    if type(value) is not int or not 1 <= value < 2**63:
-        raise unfit(folder, key, "a positive integer", value)
-    return value
-
-
-def _positive(folder: Path, values: Mapping[str, Any], key: str, default: float | None = None) -> float:
-    """Reads a positive number."""
-    value = default if values.get(key) is None else values[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
-        raise unfit(folder, key, "a positive number", value)
-    return float(value)

@@ -1,4 +1,4 @@
-"""Reads and writes folders of a Llama as transformers does: `config.json` and safetensors, sharded or not."""
+"""Reads and writes folders of Llamas and related families as transformers does: `config.json` and safetensors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses import FakeTensor
 
-from crt_ar.llama.config import NAME, Config, config_of, read_config, table
+from crt_ar.llama.config import Config, config_of, read_config
 from crt_ar.llama.layout import EMBEDDING, HEAD, Place, places, published, put, shapes
 from crt_ar.llama.network import LlamaTransformer
+from crt_ar.llama.values import NAME, table
 from crt_nn.backends import Backend
-from crt_nn.tensor_files import Form, check_type, finite, headers, numbers
+from crt_nn.tensor_files import Form, check_type, finite, headers, numbers, shared_type
 from crtcore.errors import RunError
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -33,12 +34,14 @@ def read_llama(
     *,
     attention: Backend = "auto",
     recompute: bool = False,
+    dtype: torch.dtype | None = torch.float32,
 ) -> LlamaTransformer:
-    """Reads the Llama in `folder`, in float32; its start id is `bos_token_id`, or else the first `eos_token_id`.
+    """Reads the Llama, or the model of a related family, in `folder`.
 
-    A row that begins with the start id, as tokenizers of transformers make them, is not given a second one. A
-    `vocabulary` larger than the folder's adds rows, which start at the mean of the others; rows of classes start as
-    that of the start id. Both are to be trained.
+    Weights take `dtype`; None: that of the files, or float32 if they have several types, or float64. The start id is
+    `bos_token_id`, or else the first `eos_token_id`; a row that begins with it, as tokenizers of transformers make
+    them, is not given a second one. A `vocabulary` larger than the folder's adds rows, which start at the mean of the
+    others; rows of classes start as that of the start id. Both are to be trained.
     Raises: RunError if the folder holds no complete Llama, or its vocabulary is larger than `vocabulary`.
     """
     folder = Path(folder).absolute()
@@ -49,13 +52,13 @@ def read_llama(
             f"llama: expected a vocabulary of at least {known} ids, as {folder} has rows for them, "
             f"got {vocabulary}; use data of that model's tokenizer"
         )
-    files = _checked(folder, config)
+    files, own = _checked(folder, config)
     with torch.device("meta"):  # no first values are drawn, as they would be overwritten
         prior = LlamaTransformer(
             config.shape, vocabulary or known, classes, start=config.start, merge=True, attention=attention,
             recompute=recompute,
         )  # fmt: skip
-    empty = {name: torch.empty(weight.shape) for name, weight in prior.named_parameters()}
+    empty = {name: torch.empty(weight.shape, dtype=dtype or own) for name, weight in prior.named_parameters()}
     prior.load_state_dict(empty, assign=True)
     if not isinstance(prior.embedding.weight, FakeTensor):  # crt-cost counts on tensors without contents
         _fill(folder, files, prior, known)
@@ -94,10 +97,10 @@ def write_llama(folder: str | Path, prior: LlamaTransformer, *, shard: int = SHA
         _dump(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": files})
 
 
-def _checked(folder: Path, config: Config) -> list[Path]:
-    """Returns the files of a folder, once names, shapes and types of their tensors are those of its `config.json`.
+def _checked(folder: Path, config: Config) -> tuple[list[Path], torch.dtype]:
+    """Returns the files of a folder and the type of their weights, once all tensors are those of its `config.json`.
 
-    Nothing of the size that `config.json` states is made before.
+    Names, shapes and types are compared. Nothing of the size that `config.json` states is made before.
     Raises: RunError if a tensor is missing, unknown, or of another shape or type.
     """
     forms: dict[str, tuple[Path, Form]] = {}
@@ -111,6 +114,7 @@ def _checked(folder: Path, config: Config) -> list[Path]:
                 "fetch all files of that model again"
             )
         forms |= {name: form for name, form in held.items() if not name.endswith(_COMPUTED)}
+    types = {form.dtype for _, form in forms.values()}
     for name, sizes in shapes(config.shape, config.vocabulary):  # ends at the first layer that is not there
         file, form = forms.pop(name, (folder, None))
         _check(file, name, sizes, form)
@@ -119,7 +123,7 @@ def _checked(folder: Path, config: Config) -> list[Path]:
         _check(file, HEAD, [config.vocabulary, config.shape.width], form)
     for name, (file, form) in forms.items():
         _check(file, name, "absent", form)
-    return list(files)
+    return list(files), shared_type(types)
 
 
 def _check(file: Path, name: str, expected: object, form: Form | None) -> None:

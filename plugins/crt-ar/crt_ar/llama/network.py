@@ -1,4 +1,4 @@
-"""Llama's transformer: the start id, or a class in its place, then ids.
+"""The transformer of Llama and of related families: the start id, or a class in its place, then ids.
 
 Axes: b batch, n ids of a sample, t positions, w width, v vocabulary. Id -1 means absent.
 """
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from crt_ar.llama.rotary import scaled_rotations
 from crt_ar.llama.shape import LlamaShape
-from crt_nn.attention import Attention
+from crt_nn.attention import Attention, AttentionForm
 from crt_nn.backends import Backend
 from crt_nn.block import Builder, Stack
 from crt_nn.causal import Causal
@@ -30,6 +30,8 @@ class LlamaTransformer(Causal):
 
     Built for classes, it has a row for each class to take that place; class id -1 is the start id. Without a start id
     the first position is a vector of zeros, after which all ids are equally likely.
+    Related families differ by biases, norms of queries and keys, and the width of heads, as `LlamaShape` has them. One
+    with a sliding window has rows within a window alone, where it changes nothing.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class LlamaTransformer(Causal):
         self.classes = classes or 0
         self.first = start
         self.merged = start if merge else None
+        self.longest = None if shape.window is None else shape.window - 1  # the first position takes one of the window
         self.embedding = nn.Embedding(vocabulary, shape.width)
         self.prefixes = nn.Embedding(self.classes, shape.width) if self.classes else None
         attention_layer = partial(
@@ -60,8 +63,15 @@ class LlamaTransformer(Causal):
             key_heads=shape.key_heads,
             backend=attention,
             rope=partial(scaled_rotations, base=shape.base, scaling=shape.scaling),
+            form=AttentionForm(
+                channels=shape.channels,
+                inward_bias=shape.bias != "none",
+                outward_bias=shape.bias == "both",
+                norm_epsilon=shape.epsilon if shape.head_norms else None,
+            ),
         )
-        builders: list[Builder] = [attention_layer, partial(SwiGLU, hidden=shape.hidden)]
+        feed_layer = partial(SwiGLU, hidden=shape.hidden, bias=shape.feed_bias)
+        builders: list[Builder] = [attention_layer, feed_layer]
         self.stack = Stack(shape.width, shape.layers, builders, recompute=recompute, epsilon=shape.epsilon)
         self._packed: Packed | None = None
         self.head = None if shape.tied else nn.Linear(shape.width, vocabulary, bias=False)

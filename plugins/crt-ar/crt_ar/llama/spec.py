@@ -63,8 +63,9 @@ class Llama(PriorSpec):
 
 @attrs.frozen(kw_only=True)
 class LlamaFolder(PriorSpec):
-    """A Llama that starts from the weights in a folder, as transformers saves them, and is trained further.
+    """A Llama, Mistral, Qwen 2 or Qwen 3 that starts from the weights in a folder, and is trained further.
 
+    The folder is as transformers saves it. Weights are read as float32. Rows fit the sliding window, if there is one.
     Ids beyond the folder's vocabulary get new rows, at the mean of the others. The first position is `bos_token_id`, or
     else the first `eos_token_id`, or else zeros; or the class, whose row starts as that. Where a row without a class
     begins with that id, the id is the first position.
@@ -86,7 +87,11 @@ class LlamaFolder(PriorSpec):
 
 @attrs.frozen(kw_only=True)
 class FrozenLlama(PriorSpec):
-    """The Llama in a folder, read as by `llama-folder`, with frozen weights."""
+    """The network in a folder, read as by `llama-folder`, with frozen weights.
+
+    Weights keep the type of the files, and all is computed in it: bfloat16 stays bfloat16. Where the files have several
+    types, or float64, weights become float32.
+    """
 
     implementation: ClassVar[str] = "crt_ar.llama.build:frozen_llama"
     pretrained: ClassVar[bool] = True

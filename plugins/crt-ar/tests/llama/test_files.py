@@ -269,6 +269,34 @@ def test_a_frozen_llama_is_pretrained_and_has_nothing_to_train(tmp_path: Path) -
     assert not any(weight.requires_grad for weight in prior.parameters())
 
 
+@pytest.mark.parametrize(
+    ("types", "expected"),
+    [
+        ({"": torch.bfloat16}, torch.bfloat16),
+        ({"": torch.float16}, torch.float16),
+        ({"": torch.float64}, torch.float32),
+        ({"": torch.bfloat16, "norm": torch.float32}, torch.float32),
+    ],
+    ids=["bfloat16", "float16", "float64", "several"],
+)
+def test_a_frozen_llama_keeps_the_type_of_the_files(
+    tmp_path: Path, types: dict[str, torch.dtype], expected: torch.dtype
+) -> None:
+    weights = published(CONFIG)
+    for part, dtype in types.items():
+        weights |= {name: weight.to(dtype) for name, weight in weights.items() if part in name}
+    folder = str(laid(tmp_path / "llama", CONFIG, weights))
+
+    frozen, trained = (
+        FrozenLlama(folder=folder).build(IDS_KNOWN, 0, None),
+        LlamaFolder(folder=folder).build(11, 0, None),
+    )
+
+    assert {weight.dtype for weight in frozen.parameters()} == {expected}
+    assert {weight.dtype for weight in trained.parameters()} == {torch.float32}
+    assert frozen(IDS).dtype == expected
+
+
 def test_tensors_that_readers_compute_are_ignored(tmp_path: Path) -> None:
     weights = published(CONFIG)
     computed = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}

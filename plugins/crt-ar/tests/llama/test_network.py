@@ -64,9 +64,8 @@ def test_a_session_caches_the_key_heads_alone() -> None:
 
     shelves = [shelf.shape for shelves in session._cache._tensors.values() for shelf in shelves]
 
-    assert (
-        shelves == [(2, 9, 2, 4)] * 4
-    )  # rows, a start and 8 slots, 2 heads of 4 channels; keys and values, two layers
+    # rows, a start and 8 slots, 2 heads of keys and 2 of values, 4 channels; two layers
+    assert shelves == [(2, 9, 4, 4)] * 2
 
 
 def test_bfloat16_is_near_and_its_session_agrees_with_its_full_pass() -> None:

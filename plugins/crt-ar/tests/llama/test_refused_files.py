@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from crt_ar import FrozenLlama, LlamaFolder
 from crt_ar.llama.files import read_llama, write_llama
 from crtcore.errors import RunError
 
@@ -36,6 +37,7 @@ def with_also(**tensors: Tensor) -> Callable[[Path], None]:
     return change
 
 
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
 PAGE = "<!DOCTYPE html>\n<html><body>Not found</body></html>"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"
 
@@ -141,22 +143,28 @@ def test_shards_that_differ_from_the_index_are_refused(
     ("values", "message"),
     [
         (
-            {"model_type": "qwen2"},
-            "config.json: model_type: expected 'llama', got 'qwen2'; other Llamas are not supported",
+            {"model_type": "gemma"},
+            "config.json: model_type: expected one of 'llama', 'mistral', 'qwen2', 'qwen3', got 'gemma'; other models",
         ),
+        ({"model_type": ["llama"]}, r"model_type: expected one of .*, got \['llama'\]"),
         ({"hidden_act": "gelu"}, "hidden_act: expected 'silu', got 'gelu'"),
-        ({"attention_bias": True}, "attention_bias: expected False, got True"),
+        ({"attention_bias": None}, "attention_bias: expected true or false, got None"),
+        ({"model_type": "qwen2", "use_sliding_window": 1}, "use_sliding_window: expected true or false, got 1"),
+        ({"model_type": "mistral", "sliding_window": 0}, "sliding_window: expected a positive integer, got 0"),
+        ({"model_type": "mistral", "layer_types": ["chunked_attention"]}, "layer_types: expected a list of 'full_att"),
         (
-            {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}},
-            "rope_type: expected 'default' or 'llama3', got 'yarn'",
+            {"rope_scaling": {"rope_type": "dynamic", "factor": 4.0}},
+            "rope_type: expected 'default', 'linear', 'llama3' or 'yarn', got 'dynamic'",
         ),
-        (
-            {"rope_scaling": {"type": "linear", "factor": 4.0}},
-            "rope_type: expected 'default' or 'llama3', got 'linear'",
-        ),
+        ({"rope_scaling": {"type": "linear"}}, "factor: expected a positive number, got None"),
+        ({"rope_scaling": YARN | {"factor": 0.5}}, "factor: expected 1 or more for yarn, got 0.5"),
+        ({"rope_scaling": YARN | {"beta_slow": 40}}, r"beta_slow: expected less than beta_fast \(32.0\), got 40.0"),
+        ({"rope_scaling": YARN | {"truncate": False}}, "truncate: expected 1, got False"),
+        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor: expected 1, got 0.5"),
         ({"rope_scaling": ROPE | {"factor": None}}, "factor: expected a positive number, got None"),
         ({"rope_scaling": ROPE | {"low_freq_factor": 4.0}}, r"low_freq_factor: expected less than .* \(4.0\), got 4.0"),
-        ({"head_dim": 16}, "head_dim: expected an even width of 4 heads that fill 32 channels, got 16"),
+        ({"head_dim": 7}, "head_dim: expected an even whole width of a head, with 4 of them, got 7"),
+        ({"hidden_size": 34}, "head_dim: expected an even whole width of a head, with 4 of them, got 8"),
         ({"num_key_value_heads": 3}, "num_key_value_heads: expected a divisor of 4, got 3"),
         ({"hidden_size": "32"}, "hidden_size: expected a positive integer, got '32'"),
         ({"num_hidden_layers": None}, "num_hidden_layers: expected a positive integer, got None"),
@@ -185,6 +193,9 @@ def test_an_unsupported_config_is_refused_by_its_key(tmp_path: Path, values: dic
             {"vocab_size": 10**15},
             r"expected 'model.embed_tokens.weight' to be \[1000000000000000, 32\], got \[11, 32\]",
         ),
+        ({"head_dim": 16}, r"expected 'model.layers.0.self_attn.q_proj.weight' to be \[64, 32\], got \[32, 32\]"),
+        ({"model_type": "qwen2"}, r"expected 'model.layers.0.self_attn.q_proj.bias' to be \[32\], got absent"),
+        ({"model_type": "qwen3", "head_dim": 8}, r"'model.layers.0.self_attn.q_norm.weight' to be \[8\], got absent"),
         ({"intermediate_size": 10**15}, r"expected 'model.layers.0.mlp.gate_proj.weight' to be .*, got \[24, 32\]"),
         ({"hidden_size": 4 * 10**15}, r"expected 'model.embed_tokens.weight' to be .*, got \[11, 32\]"),
     ],
@@ -197,6 +208,18 @@ def test_files_are_compared_before_what_the_config_states_is_made(
 
     with pytest.raises(RunError, match=message):
         read_llama(folder)
+
+
+@pytest.mark.parametrize("spec", [LlamaFolder, FrozenLlama])
+def test_rows_longer_than_the_sliding_window_are_refused(tmp_path: Path, spec: type[LlamaFolder | FrozenLlama]) -> None:
+    folder = laid(tmp_path / "mistral", CONFIG | {"model_type": "mistral", "sliding_window": 8})
+    prior = spec(folder=str(folder)).build(11, 7, None)
+    assert prior(torch.zeros(1, 7, dtype=torch.int64)).shape == (1, 8, 11)
+
+    with pytest.raises(ValueError, match="7"):
+        prior(torch.zeros(1, 8, dtype=torch.int64))
+    with pytest.raises(RunError, match=r"expected rows of at most 7 ids, .* the sliding window \(8\), got 8; take"):
+        spec(folder=str(folder)).build(11, 8, None)
 
 
 def test_an_existing_folder_is_not_overwritten(tmp_path: Path) -> None:

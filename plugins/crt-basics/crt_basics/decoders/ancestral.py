@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crt_basics.decoders.specs import Ancestral
-from crt_run.decoding import CheckedSession, check_request, next_distributions
+from crt_run.decoding import CheckedSession, check_request, inferring, next_distributions
 from crt_run.sampling import pick, probabilities
 from crtcore.kinds import Generation, Prior, Request
 from crtcore.noise import Noise
@@ -24,7 +24,7 @@ ROWS = 100_000
 class AncestralDecoder:
     """Draws each id from the target's distribution; a draft, if any, is not used."""
 
-    @torch.no_grad()
+    @inferring
     def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
         """Ids after `prompt`, with a target call for each; uniforms depend on the position, so a draw can be resumed.
 

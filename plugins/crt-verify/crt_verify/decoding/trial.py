@@ -49,7 +49,8 @@ def run_trial(pair: Pair, decoder: Decoder, samples: Samples, limits: Limits, fi
     request = Request(samples.prompts, limits, pair.sampling, samples.class_ids, seeds)
     generation = decoder.generate(pair.target, request, draft=pair.draft)
     ids, accepted = ([[x for x in row if x >= 0] for row in each.tolist()] for each in generation[:2])
-    return {"ids": ids, "accepted": accepted, "seconds": generation.seconds}
+    trial = {"ids": ids, "accepted": accepted, "seconds": generation.seconds}
+    return trial | ({"notes": list(generation.notes)} if generation.notes else {})
 
 
 class Round(NamedTuple):

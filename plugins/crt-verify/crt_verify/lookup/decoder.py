@@ -8,49 +8,48 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from crt_run.decoding import CheckedSession, check_request
+from crt_run.decoding import CheckedSession, check_request, inferring
 from crt_run.sampling import pick, probabilities
 from crt_verify import enumeration
 from crt_verify.lookup import automaton
 from crt_verify.lookup.corpus import read_corpus
 from crt_verify.lookup.drafting import Drafting
+from crt_verify.lookup.drafts import Drafts
 from crt_verify.lookup.growth import Node
+from crt_verify.lookup.shape import Shaping
 from crt_verify.lookup.spec import Lookup, Suffix
+from crt_verify.lookup.step_cost import StepCost, step_cost
 from crt_verify.lookup.suffixes import SuffixDrafting
 from crtcore import Limits, Noise
 from crtcore.kinds import Generation, Prior, Request
 
+Measure: TypeAlias = Callable[[Prior, int, int, torch.device], StepCost]
+"""Of a prior, for rows, nodes at most, and a device."""
 ROOT = Node((), -1, 1.0)
 """The tree that proposes nothing."""
 
 
-@runtime_checkable
-class Drafts(Protocol):
-    """The text of one row and the draft trees that it suggests."""
-
-    def propose(self, most: int, depth: int) -> list[Node]:
-        """A tree of at most `most` nodes beside the root, no deeper than `depth`, as `grow` orders them."""
-
-    def observe(self, emitted: Sequence[int]) -> None:
-        """Goes on by the ids that came."""
-
-
 class TextDecoder:
-    """Draws the ids of `ancestral`, with fewer calls of the target where drafts from texts come true.
+    """Draws the ids of `ancestral`, with fewer calls of the target where drafts from texts come true."""
 
-    `drafts` takes the ids of a row's prompt; drafted ids are at most `largest`.
-    """
+    def __init__(
+        self, spec: Lookup | Suffix, drafts: Callable[[Sequence[int]], Drafts], *, largest: int = -1,
+        measure: Measure = step_cost,
+    ) -> None:  # fmt: skip
+        """`drafts` takes the ids of a row's prompt; drafted ids are at most `largest`, or come from the row itself.
 
-    def __init__(self, spec: Lookup | Suffix, drafts: Callable[[Sequence[int]], Drafts], largest: int = -1) -> None:
+        `measure` returns what a step of a prior costs, and is asked where the shape of a round follows the cost.
+        """
         self.spec, self.drafts, self.largest = spec, drafts, largest
+        self._measure = measure
 
-    @torch.no_grad()
+    @inferring
     def generate(self, target: Prior, request: Request, *, draft: Prior | None = None) -> Generation:
         """Ids after `prompt`; a draft, if any, is not used.
 
@@ -60,19 +59,37 @@ class TextDecoder:
         self._check(target, request)
         rows = [self._row(request, row) for row in range(len(request.prompt))]
         length = request.limits.length
-        capacity = request.prompt.shape[1] + length - 1
+        capacity, shaping = request.prompt.shape[1] + length - 1, self._shaping(target, request)
         if length and rows:
             room = 1 + self.spec.nodes
             session = CheckedSession(target, "target", request.prompt, request.class_ids, capacity=capacity, room=room)
             draws = _Draws(session, request)
             draws.walk(rows, [[ROOT]] * len(rows), session.next_logits[:, None])
             while any(row.active for row in rows):
-                trees = [row.propose(self.spec.nodes, self.spec.depth) if row.active else [] for row in rows]
+                trees = shaping.trees([row.drafts if row.active else None for row in rows], self._depths(rows))
                 ids, parents = _columns(rows, trees, request.prompt)
                 logits = session.extend(ids, parents)
                 session.commit(draws.walk(rows, trees, logits))
             session.check()
-        return _generation(rows, request, time.perf_counter() - began)
+        return _generation(rows, request, shaping, time.perf_counter() - began)
+
+    def _check(self, target: Prior, request: Request) -> None:
+        check_request(request, target)
+        if self.largest >= target.vocabulary:
+            raise ValueError(f"expected a corpus of ids below {target.vocabulary}, the target's, got {self.largest}")
+
+    def _row(self, request: Request, row: int) -> _Row:
+        return _Row(request.limits, self.drafts([x for x in request.prompt[row].tolist() if x >= 0]))
+
+    def _depths(self, rows: Sequence[_Row]) -> list[int]:
+        """Ids of a path at most: none is deeper than can be used."""
+        return [min(self.spec.depth, row.limits.length - row.count - 1) for row in rows]
+
+    def _shaping(self, target: Prior, request: Request) -> Shaping:
+        cost = None
+        if self.spec.shape == "cost" and len(request.prompt) and request.limits.length:
+            cost = self._measure(target, len(request.prompt), 1 + self.spec.nodes, request.prompt.device)
+        return Shaping(self.spec.nodes, cost)
 
     @torch.no_grad()
     def distribution(
@@ -89,25 +106,18 @@ class TextDecoder:
         p = enumeration.rows_of(target, "target", request.prompt, request.sampling, request.class_ids)
         ended: dict[tuple[int, ...], float] = {}
         going: dict[tuple[int, ...], float] = {(): 1.0}
+        shaping = self._shaping(target, request)
         while going:
             grown: dict[tuple[int, ...], float] = {}
             for row, weight in going.items():
-                if (read := self._read(request, row)) is None:
+                if (read := self._read(request, row, shaping)) is None:
                     ended[row] = weight
                 else:
                     grown |= {(*row, x): weight * chance for x, chance in enumerate(p(read).tolist()) if chance > 0}
             going = grown
         return ended
 
-    def _check(self, target: Prior, request: Request) -> None:
-        check_request(request, target)
-        if self.largest >= target.vocabulary:
-            raise ValueError(f"expected a corpus of ids below {target.vocabulary}, the target's, got {self.largest}")
-
-    def _row(self, request: Request, row: int) -> _Row:
-        return _Row(request.limits, self.drafts([x for x in request.prompt[row].tolist() if x >= 0]))
-
-    def _read(self, request: Request, drawn: Sequence[int]) -> tuple[int, ...] | None:
+    def _read(self, request: Request, drawn: Sequence[int], shaping: Shaping) -> tuple[int, ...] | None:
         """The ids behind the prompt after which the target's row is read once these are drawn; None: the row ended."""
         row, at = self._row(request, 0), 0
         start: tuple[int, ...] = ()
@@ -118,7 +128,7 @@ class TextDecoder:
                 at = child
             elif row.active:
                 start, at = tuple(row.ids), 0
-                tree = row.propose(self.spec.nodes, self.spec.depth)
+                (tree,) = shaping.trees([row.drafts], self._depths([row]))
                 row.begin(tree)
         return (*start, *tree[at].path) if row.active else None
 
@@ -179,10 +189,6 @@ class _Row:
         """Ids emitted so far, those of this round included."""
         return len(self.ids)
 
-    def propose(self, nodes: int, depth: int) -> list[Node]:
-        """A tree no deeper than can be used."""
-        return self.drafts.propose(nodes, min(depth, self.limits.length - len(self.ids) - 1))
-
     def begin(self, tree: Sequence[Node]) -> None:
         """Starts a round."""
         self._children = {(node.parent, node.path[-1]): index for index, node in enumerate(tree) if index}
@@ -215,7 +221,7 @@ def _columns(
     return like.new_tensor(ids), like.new_tensor(parents)
 
 
-def _generation(rows: Sequence[_Row], request: Request, seconds: float) -> Generation:
+def _generation(rows: Sequence[_Row], request: Request, shaping: Shaping, seconds: float) -> Generation:
     """What the decoder returns."""
     like, length = request.prompt, request.limits.length
     calls = max((len(row.accepted) for row in rows), default=0)
@@ -230,6 +236,7 @@ def _generation(rows: Sequence[_Row], request: Request, seconds: float) -> Gener
         draft_calls=like.new_zeros(len(rows)),
         proposed=like.new_tensor([row.proposed for row in rows]),
         seconds=seconds,
+        notes=shaping.notes(),
     )
 
 
@@ -245,4 +252,4 @@ def suffix_decoder(spec: Suffix) -> TextDecoder:
     """
     earlier = read_corpus(Path(spec.corpus)) if spec.corpus else None
     largest = max(earlier.following[automaton.ROOT], default=-1) if earlier else -1
-    return TextDecoder(spec, lambda ids: SuffixDrafting(ids, earlier), largest)
+    return TextDecoder(spec, lambda ids: SuffixDrafting(ids, earlier), largest=largest)

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from crt_verify.lookup.copying import Copying
-from crt_verify.lookup.growth import Guess, Node, grow, walked
+from crt_verify.lookup.drafts import Drafts
+from crt_verify.lookup.growth import Guess, Node
 from crt_verify.lookup.history import History
-from crt_verify.lookup.rates import Bucket, Kind, Rates, bucket
+from crt_verify.lookup.rates import Bucket, Kind, bucket
 
 MATCHES = 12
 """Matches that a tree is grown from."""
@@ -45,38 +46,31 @@ class Expected(NamedTuple):
     """Those that expected it, one id further."""
 
 
-class Drafting:
-    """The text of one row and the draft trees that it suggests."""
+class Drafting(Drafts):
+    """Drafts by places of the text that are expected to go on."""
 
     def __init__(self, ids: Sequence[int]) -> None:
+        super().__init__()
         self.copying = Copying(History(ids))
-        self.rates = Rates()
-        self._nodes: list[Node] = []
 
     @property
     def history(self) -> History:
         """The text."""
         return self.copying.history
 
-    def propose(self, most: int, depth: int) -> list[Node]:
-        """A tree of at most `most` nodes beside the root, as `grow` orders them, no deeper than `depth`."""
-        self._nodes = grow(tuple(self._cursors()), self._guesses, most=most, depth=depth)
-        return self._nodes
+    def _start(self) -> tuple[Cursor, ...]:
+        return tuple(self._cursors())
 
-    def observe(self, emitted: Sequence[int]) -> None:
-        """Goes on by the ids that came, and learns from the last proposal which guesses were right."""
-        self._learn(emitted)
-        for x in emitted:
-            self.copying.append(x)
+    def _append(self, x: int) -> None:
+        self.copying.append(x)
 
-    def _learn(self, emitted: Sequence[int]) -> None:
-        steps = [(self._expected(node.state, node.path), x) for node, x in walked(self._nodes, emitted)]
-        for before, x in steps:
+    def _note(self, steps: Sequence[tuple[Node, int]]) -> None:
+        known = [(self._expected(node.state, node.path), x) for node, x in steps]
+        for before, x in known:
             for expected in before:
                 self.rates.note(expected.bucket, expected.x == x)
                 if expected.x == x:
                     break
-        self._nodes = []
 
     def _cursors(self) -> Iterator[Cursor]:
         """Where the text is expected to go on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 LEAST = 0.02
@@ -52,14 +52,3 @@ def grow(
             return nodes
         chance, _, parent, guess = heapq.heappop(heap)
         nodes.append(Node((*nodes[parent].path, guess.x), parent, -chance, guess.state))
-
-
-def walked(nodes: Sequence[Node], emitted: Iterable[int]) -> list[tuple[Node, int]]:
-    """The nodes that ids led through, each with the id that came after it; the last may have been drafted or not."""
-    below = {(node.parent, node.path[-1]): index for index, node in enumerate(nodes) if index}
-    steps, at = [], 0
-    for x in emitted if nodes else ():
-        steps.append((nodes[at], x))
-        if (at := below.get((at, x), -1)) < 0:
-            break
-    return steps

@@ -19,6 +19,11 @@ WEIGHT = 4.0
 KEPT = 0.96
 """What older trials count after each new one."""
 
+TRUSTED = 6.0
+"""Trials that count as right half the time, as often as expected, before any of a text."""
+RECENT = 0.95
+"""What older ones count after each new one."""
+
 
 class Bucket(NamedTuple):
     """Guesses that share a rate."""
@@ -54,3 +59,24 @@ def _first(bucket: Bucket) -> float:
     if bucket.kind == "anchor":
         return ANCHOR
     return REPLACE if bucket.kind == "replace" else START[bucket.step]
+
+
+class Trust:
+    """How often drafted ids come, over how often they were expected to, of late: at most 1.
+
+    Chances are learned apart for each kind of guess and are too high just after a text changes its kind.
+    """
+
+    def __init__(self) -> None:
+        self._expected = self._came = TRUSTED / 2
+
+    @property
+    def factor(self) -> float:
+        """What the chance of an id given those before it is multiplied by."""
+        return min(self._came / self._expected, 1.0)
+
+    def note(self, expected: float, came: bool) -> None:
+        """Counts the children of a node that was reached: the chance that one of them comes, and whether one did."""
+        start = (1 - RECENT) * TRUSTED / 2
+        self._expected = RECENT * self._expected + start + expected
+        self._came = RECENT * self._came + start + came

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import attrs
 
@@ -27,6 +27,8 @@ class Lookup(DecoderSpec):
     """Drafted ids of a round at most; changes no result."""
     depth: int = attrs.field(default=24, validator=at_least(1), metadata=COSMETIC)
     """Drafted ids of a path at most; changes no result."""
+    shape: Literal["likely", "cost"] = attrs.field(default="likely", metadata=COSMETIC)
+    """Nodes of a round: all that are likely enough, or as many as pay by the cost of a step; changes no result."""
 
 
 @attrs.frozen(kw_only=True)
@@ -46,3 +48,5 @@ class Suffix(DecoderSpec):
     """Drafted ids of a round at most; changes no result."""
     depth: int = attrs.field(default=24, validator=at_least(1), metadata=COSMETIC)
     """Drafted ids of a path at most; changes no result."""
+    shape: Literal["likely", "cost"] = attrs.field(default="likely", metadata=COSMETIC)
+    """As of `lookup`."""

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from crt_verify.lookup.automaton import END, Automaton, Place
-from crt_verify.lookup.growth import LEAST, Guess, Node, grow, walked
-from crt_verify.lookup.rates import Bucket, Rates, bucket
+from crt_verify.lookup.drafts import Drafts
+from crt_verify.lookup.growth import LEAST, Guess, Node
+from crt_verify.lookup.rates import Bucket, bucket
 
 CONTEXTS = 6
 """Suffixes that a node is guessed from."""
@@ -23,6 +24,8 @@ GUESSES = 4
 """Children of a node at most."""
 
 Places: TypeAlias = tuple[Place, ...]
+After: TypeAlias = tuple[Places, int | None]
+"""The state of a node: its parent's suffixes, and its id."""
 
 
 class Context(NamedTuple):
@@ -34,34 +37,27 @@ class Context(NamedTuple):
     """How often each id followed; of `END` too."""
 
 
-class SuffixDrafting:
-    """The text of one row, and the draft trees that it and `earlier` texts suggest."""
+class SuffixDrafting(Drafts):
+    """Drafts by what followed the end of the text before, in it and in `earlier` texts."""
 
     def __init__(self, ids: Sequence[int], earlier: Automaton | None = None) -> None:
+        super().__init__()
         self.texts = (Automaton(ids), *([earlier] if earlier else []))
-        self.rates = Rates()
         self._ends: Places = tuple(_longest(text, ids) for text in self.texts)
-        self._nodes: list[Node] = []
 
-    def propose(self, most: int, depth: int) -> list[Node]:
-        """A tree of at most `most` nodes beside the root, as `grow` orders them, no deeper than `depth`."""
-        self._nodes = grow((self._ends, None), lambda after, _: self._guesses(after), most=most, depth=depth)
-        return self._nodes
+    def _start(self) -> After:
+        return self._ends, None
 
-    def observe(self, emitted: Sequence[int]) -> None:
-        """Goes on by the ids that came, and learns from the last proposal which suffixes were right."""
-        self._learn(emitted)
-        for x in emitted:
-            self.texts[0].append(x)
-            self._ends = (self.texts[0].end, *self._after(self._ends, x)[1:])
+    def _append(self, x: int) -> None:
+        self.texts[0].append(x)
+        self._ends = (self.texts[0].end, *self._after(self._ends, x)[1:])
 
-    def _learn(self, emitted: Sequence[int]) -> None:
-        for node, x in walked(self._nodes, emitted):
+    def _note(self, steps: Sequence[tuple[Node, int]]) -> None:
+        for node, x in steps:
             for context in self._contexts(self._after(*node.state)):
                 self.rates.note(context.bucket, x in context.counts)
                 if x in context.counts:
                     break
-        self._nodes = []
 
     def _after(self, places: Places, x: int | None) -> Places:
         """The suffixes of all texts once an id came; None: those that there are."""
@@ -69,9 +65,9 @@ class SuffixDrafting:
             return places
         return tuple(text.after(place, x) for text, place in zip(self.texts, places, strict=True))
 
-    def _guesses(self, after: tuple[Places, int | None]) -> Iterator[Guess]:
-        """The likeliest ids after a node, which is known by its parent's suffixes and its id; the likeliest first."""
-        places = self._after(*after)
+    def _guesses(self, state: After, path: tuple[int, ...]) -> Iterator[Guess]:
+        """The likeliest ids after a node, the likeliest first."""
+        places = self._after(*state)
         left, chances = 1.0, list[tuple[float, int]]()
         for context in self._contexts(places):
             rate, total = left * self.rates[context.bucket], sum(context.counts.values())

@@ -131,3 +131,15 @@ def test_a_walk_that_takes_a_wrong_node_has_another_distribution(monkeypatch: py
 
     assert right == pytest.approx(Ancestral().build().distribution(target, request), abs=1e-12)
     assert sum(abs(right[row] - wrong.get(row, 0)) for row in right) > 0.1
+
+
+@pytest.mark.parametrize("spec", [Lookup(), Ancestral()])
+def test_a_generation_can_be_trained_on(spec: Lookup | Ancestral) -> None:
+    """Decoders run in inference mode, whose tensors autograd refuses to keep."""
+    embedding = torch.nn.Embedding(8, 2)
+    request = Request(torch.tensor([[1]]), Limits(length=6), Sampling(temperature=0))
+
+    generation = spec.build().generate(cycle(6, 8), request)
+
+    embedding(generation.ids).square().sum().backward()
+    assert not any(part.is_inference() for part in generation if isinstance(part, torch.Tensor))
