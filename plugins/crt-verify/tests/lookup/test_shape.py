@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from crt_verify.lookup.rates import Trust
 from crt_verify.lookup.shape import Choice, Shaping, choose
 from crt_verify.lookup.spec import Lookup
 from crt_verify.lookup.step_cost import StepCost
+from crt_verify.lookup.suffixes import SuffixDrafting
 from crtcore import Limits, Sampling
 from crtcore.kinds import Prior, Request
 
@@ -31,13 +33,15 @@ def costs(*seconds: float) -> StepCost:
     return StepCost(tuple(range(1, 1 + len(seconds))), seconds, "given")
 
 
-def by_cost(cost: StepCost, nodes: int = 24, depth: int = 24) -> TextDecoder:
+def by_cost(
+    cost: StepCost, nodes: int = 24, depth: int = 24, drafts: type[Drafting | SuffixDrafting] = Drafting
+) -> TextDecoder:
     """The decoder on a machine where steps cost this."""
 
     def measure(prior: Prior, rows: int, most: int, device: torch.device) -> StepCost:
         return cost
 
-    return TextDecoder(Lookup(nodes=nodes, depth=depth, shape="cost"), Drafting, measure=measure)
+    return TextDecoder(Lookup(nodes=nodes, depth=depth, shape="cost"), drafts, measure=measure)
 
 
 def test_a_cost_is_on_a_line_between_nodes_that_were_measured_and_beyond_the_last() -> None:
@@ -73,16 +77,17 @@ def test_nodes_are_those_of_the_most_ids_a_second(trees: list[list[float]], cost
     prompts=st.lists(st.lists(st.integers(0, 1), max_size=12), min_size=1, max_size=3),
     temperature=st.sampled_from([0.0, 0.3, 1.0]),
     seconds=st.lists(st.floats(0.1, 3.0), min_size=2, max_size=9),
+    drafts=st.sampled_from([Drafting, SuffixDrafting]),
 )
 def test_ids_are_those_of_ancestral_whatever_a_step_costs(
-    seed: int, vocabulary: int, prompts: list[list[int]], temperature: float, seconds: list[float]
+    seed: int, vocabulary: int, prompts: list[list[int]], temperature: float, seconds: list[float], drafts: Any
 ) -> None:
     target = table(seed, vocabulary)
     widest = max(map(len, prompts))
     prompt = torch.tensor([[*row, *[-1] * (widest - len(row))] for row in prompts], dtype=torch.int64)
     request = Request(prompt, Limits(length=20), Sampling(temperature=temperature))
 
-    drafted = by_cost(costs(*seconds), nodes=8, depth=5).generate(target, request)
+    drafted = by_cost(costs(*seconds), nodes=8, depth=5, drafts=drafts).generate(target, request)
 
     assert torch.equal(drafted.ids, Ancestral().build().generate(target, request).ids)
 
