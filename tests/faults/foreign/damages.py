@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from ..mutations import MUTATIONS
+
 Random: TypeAlias = randoms.Random
 Damage: TypeAlias = Callable[[Random, Path], str]
 """Damages a file; returns what it did."""
@@ -31,8 +33,6 @@ OTHERS = {
     "npy": b"\x93NUMPY\x01\0v\0" + bytes(range(1, 251)) * 4,
 }
 """Whole files that stand in the place of another; none of them is ever right."""
-WAITED_FOR = ("saved", "spec")
-"""Targets whose readers wait for a pipe."""
 VALUES = (
     *(None, True, False, 0, 1, 2, 3, 4, 5, 8, -1, 10**6, 10**18, 10**30, 10**400, 0.5, -0.5, 1e-300, 1e300),
     *(float("nan"), float("inf"), "", "8", "llama", "mistral", "\0", "..", "x" * 300, "\ud800", [], [1], {}, {"a": 1}),
@@ -99,7 +99,7 @@ def gone(random: Random, folder: Path) -> str:
     """Puts a folder, a broken or circular link, a pipe or nothing in the place of a file, or of its folder."""
     path = one_of(random, folder)
     path.unlink()
-    kind = random.choice(["nothing", "folder", "broken", "circular", *["pipe"] * (folder.name not in WAITED_FOR)])
+    kind = random.choice(["nothing", "folder", "broken", "circular", "pipe"])
     match kind:
         case "folder":
             path.mkdir()
@@ -280,13 +280,13 @@ def entries(random: Random, folder: Path) -> str:
 
 
 def keys(random: Random, folder: Path) -> str:
-    """Changes a value of a JSON object, or of one inside it, or takes it away."""
+    """Changes a value of a JSON document, or of one inside it, or takes it away."""
     path = random.choice([path for path in sorted(folder.rglob("*.json")) if path.is_file()])
     whole: Any = json.loads(path.read_text())
     inside: Any = whole
     while True:
-        key = random.choice(sorted(inside))
-        if not isinstance(inside[key], dict) or not inside[key] or random.random() < 0.2:
+        key = random.choice(sorted(inside) if isinstance(inside, dict) else range(len(inside)))
+        if not isinstance(inside[key], dict | list) or not inside[key] or random.random() < 0.2:
             break
         inside = inside[key]
     kind = random.choice(["value", "value", "value", "gone", "name", "whole", "deep"])
@@ -295,15 +295,24 @@ def keys(random: Random, folder: Path) -> str:
             inside[key] = random.choice(VALUES)
         case "gone":
             del inside[key]
-        case "name":
+        case "name" if isinstance(inside, dict):
             inside[random.choice(["", "x" * 9000, f"{key}_", "\ud800"])] = inside.pop(key)
+        case "name":
+            inside.insert(random.randrange(len(inside)), inside.pop(key))
         case "whole":
             whole = random.choice(VALUES)
     written = json.dumps(whole)
     if kind == "deep":
         written = "[" * 100_000 + "]" * 100_000
     path.write_text(written)
-    return f"{path.name}: {kind} of {key[:20]}"
+    return f"{path.name}: {kind} of {str(key)[:20]}"
+
+
+def mutated(random: Random, folder: Path) -> str:
+    """Changes a file of TOML as `mutations` has it."""
+    path, mutate = one_of(random, folder), random.choice(MUTATIONS)
+    path.write_bytes(mutate(path.read_text(), random))
+    return f"{path.name}: {mutate.__name__}"
 
 
 def words(random: Random, folder: Path) -> str:
@@ -324,7 +333,7 @@ INSIDE: dict[str, Sequence[Damage]] = {
     ".pt": (objects, entries),
     ".npz": (entries,),
     ".json": (keys,),
-    ".toml": (words,),
+    ".toml": (words, mutated),
 }
 """Damages inside a format, by suffix."""
 
