@@ -14,7 +14,7 @@ import pluggy
 
 from crtcore.errors import cut, in_one_line
 from crtcore.hooks import PROJECT, Component, Hooks
-from crtcore.kinds import KINDS, ExperimentSpec, Role
+from crtcore.kinds import KINDS, ExperimentSpec, Figure, Role, TradeOff
 from crtcore.loading import Failed, call
 from crtcore.spec import Spec, is_cosmetic
 
@@ -240,6 +240,9 @@ def _tables(name: str, spec: type[ExperimentSpec]) -> None:
     for table, what in (("roles", roles), ("stages", stages)):
         if not isinstance(what, Mapping):
             raise TypeError(f"experiment {name!r}: expected a mapping as its {table}, got {what!r}")
+    for drawn, kind in ((spec.figures, Figure), (spec.trade_offs, TradeOff)):
+        if not isinstance(drawn, tuple) or not all(isinstance(each, kind) for each in drawn):
+            raise TypeError(f"experiment {name!r}: expected a tuple of {kind.__name__}, got {drawn!r}")
     assert roles is not None
     assert stages is not None
     for role, each in roles.items():

@@ -62,6 +62,8 @@ METHODS = [
         "None", "{}", "{'x': 3}", "{3: 3}", "{**Base.roles, 'bottleneck': ('bottleneck', False, False)}",
     )),
     *(of("experiment", f"stages are {value}", f"stages = {value}", ()) for value in ("None", "{'x': 'y'}", "{3: 'prior'}")),
+    of("experiment", "figures are 3", "figures = 3", ()),
+    of("experiment", "trade_offs are (3,)", "trade_offs = (3,)", ()),
     *(of_method("dataset", "form", does) for does in RAISED[1:]),
     *(of_method("dataset", "sample_shape", does, ()) for does in RAISED),  # only asked where there are no data
     *(of_method("dataset", "build(self)", does, ("cost",)) for does in RAISED[:4] if "Keyboard" not in does),
