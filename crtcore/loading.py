@@ -13,7 +13,6 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, TextIO
 
 from attrs import validators
@@ -78,7 +77,7 @@ def guarded() -> Iterator[_Guard]:
         yield guard
         return
     guard, threads = _Guard(), threading.enumerate()
-    with _unchanged(), guard.signals():
+    with guard.unchanged():
         _open.guard = guard
         try:
             yield guard
@@ -117,12 +116,7 @@ class _Guard:
         """
         if not sys.stderr or sys.stderr.closed:
             sys.stdout = sys.stderr = _stream(self.errors)
-        state: list[tuple[Any, Callable[[Any], Any]]] = [
-            (sys.getrecursionlimit(), sys.setrecursionlimit),
-            (validators.get_disabled(), validators.set_disabled),
-            (sys.stdout, partial(setattr, sys, "stdout")),
-            (sys.stderr, partial(setattr, sys, "stderr")),
-        ]
+        before = sys.getrecursionlimit(), validators.get_disabled(), sys.stdout, sys.stderr
         self.calls.append([(plugin, limit)])
         earlier = (0.0, 0.0)
         if self.main:
@@ -134,19 +128,32 @@ class _Guard:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 self._handle()
             self.calls.pop()
-            for value, put in state:
-                put(value)
+            sys.setrecursionlimit(before[0])
+            validators.set_disabled(before[1])
+            sys.stdout, sys.stderr = before[2:]
             if self.main:
                 signal.setitimer(signal.ITIMER_REAL, *earlier)
 
     @contextlib.contextmanager
-    def signals(self) -> Iterator[None]:
-        """Puts all handlers and the timer back."""
+    def unchanged(self) -> Iterator[None]:
+        """Sends what is printed to stderr, and puts back handlers, timer and what else holds for the whole process."""
+        streams, places = (sys.stdout, sys.stderr), (locale.setlocale(locale.LC_ALL), _folder())
         earlier = signal.setitimer(signal.ITIMER_REAL, 0) if self.main else (0.0, 0.0)
         self._handle()
+        sys.stdout = sys.stderr = _stream(self.errors)
         try:
-            yield
+            with warnings.catch_warnings():
+                yield
         finally:
+            with warnings.catch_warnings(
+                action="ignore", category=ResourceWarning
+            ):  # its stream closes with its last use
+                sys.stdout, sys.stderr = streams
+            if locale.setlocale(locale.LC_ALL) != places[0]:
+                locale.setlocale(locale.LC_ALL, places[0])
+            if places[1] is not None and _folder() != places[1]:
+                with contextlib.suppress(OSError):  # a folder that it has removed
+                    os.chdir(places[1])
             for number, handler in self.before.items():
                 if handler is not None and signal.getsignal(number) is not handler:
                     signal.signal(number, handler)
@@ -182,25 +189,6 @@ def _stream(errors: TextIO) -> TextIO:
     with contextlib.suppress(OSError, ValueError, AttributeError):
         return os.fdopen(os.dup(errors.fileno()), "w", 1, errors="backslashreplace")
     return errors
-
-
-@contextlib.contextmanager
-def _unchanged() -> Iterator[None]:
-    """Sends what is printed to stderr, and puts back what holds for the whole process."""
-    before = sys.stdout, sys.stderr
-    places = locale.setlocale(locale.LC_ALL), _folder()
-    sys.stdout = sys.stderr = _stream(sys.stderr)
-    try:
-        with warnings.catch_warnings():
-            yield
-    finally:
-        with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # the stream closes with its last use
-            sys.stdout, sys.stderr = before
-            if locale.setlocale(locale.LC_ALL) != places[0]:
-                locale.setlocale(locale.LC_ALL, places[0])
-            if places[1] is not None and _folder() != places[1]:
-                with contextlib.suppress(OSError):  # a folder that it has removed
-                    os.chdir(places[1])
 
 
 def _folder() -> str | None:

@@ -94,17 +94,17 @@ class Registry:
         text = f"no {kind} is called {name!r}; " + (f"did you mean {near[0]!r}? " if near else "")
         raise NotInstalled("; ".join([f"{text}installed: {', '.join(known) or 'none'}", *self.broken]))
 
-    def owner(self, spec: Spec) -> tuple[str, Component]:
+    def owner(self, spec: type[Spec]) -> tuple[str, Component]:
         """The plugin that brings a spec's component, and the component."""
-        if type(spec) not in self._owners:
-            raise NotInstalled(f"no installed component has the spec {type(spec).__name__}")
-        return self._owners[type(spec)]
+        if spec not in self._owners:
+            raise NotInstalled(f"no installed component has the spec {spec.__name__}")
+        return self._owners[spec]
 
     def name(self, spec: Spec) -> str:
         """The name under which a spec's component is known."""
-        return self.owner(spec)[1].name
+        return self.owner(type(spec))[1].name
 
-    def called(self, spec: Spec) -> str:
+    def called(self, spec: type[Spec]) -> str:
         """A spec's component for a message: its kind and name, and the plugin that brings it."""
         plugin, component = self.owner(spec)
         return f"{component.kind} {component.name!r} of {self.who(plugin)}"
@@ -113,7 +113,7 @@ class Registry:
         """The component, as `called`, whose spec's code was running last when an error was raised; empty: none was."""
         running: list[Any] = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
         running = [each for each in running if type(each) in self._owners]
-        return self.called(running[-1]) if running else ""
+        return self.called(type(running[-1])) if running else ""
 
 
 def describe(made: Any, registry: Registry, *, cosmetic: bool = True) -> Any:

@@ -58,12 +58,12 @@ class Answers:
 
         Raises: Failed, which names the component, if it raises or gives no answer.
         """
-        plugin, _ = self.registry.owner(spec)
+        plugin, _ = self.registry.owner(type(spec))
         try:
             return call(plugin, function, *args)
         except Failed as failed:
             error = failed.__cause__
-            who = (error and self.registry.blamed(error)) or self.registry.called(spec)
+            who = (error and self.registry.blamed(error)) or self.registry.called(type(spec))
             raise Failed(f"{who} cannot be used ({failed})") from error
 
     def of_plan(self, plan: Plan) -> Wrong:

@@ -112,8 +112,7 @@ def _converter(registry: Registry) -> cattrs.Converter:
                 use, converter.structure, fields, component.spec, expected=(BaseValidationError, StructureError)
             )
         except Failed as failed:
-            plugin = registry.who(next(plugin for plugin, each in registry if each is component))
-            raise StructureError([((), f"{base.kind} {use!r} of {plugin} cannot be read ({failed})")]) from None
+            raise StructureError([((), f"{registry.called(component.spec)} cannot be read ({failed})")]) from None
 
     def sequence(value: Any, into: Any) -> Any:
         if not isinstance(value, list):
