@@ -14,7 +14,7 @@ import pytest
 sys.path.append(str(Path(__file__).parent))
 from imports import ROOT, floors, graph, modules, packages, requirements
 
-CORE_LINES = 3300
+CORE_LINES = 3500
 FILE_LINES = 300
 BLOCKED = """\
 import sys
