@@ -27,7 +27,7 @@ SPLITS = ("train", "validation", "test")
 FIELDS = ("query", "response", "original_question")
 MARK = "The answer is:"
 PIXELS = 8
-"""Along each side of an image: as many as the data set has, so that nothing is resized or cropped."""
+"""Along each side of an image: as many as the data set has, so that nothing but damaged ones is resized."""
 WRITTEN: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("PNG", "RGB", {}),
     ("PNG", "L", {}),
@@ -121,17 +121,25 @@ def read_images(folder: Path) -> Reading:
 
 
 def again_images(folder: Path) -> Reading:
-    """The same by Pillow alone, for images that need no resizing."""
+    """The same by Pillow, and by the crop of guided-diffusion (image_datasets.py, `center_crop_arr`)."""
     paths = {part: sorted(_images(folder / part)) for part in ("train", "val")}
     held = [path for path in paths["train"] if split_of(f"{path.parent.name}/{path.name}", 1, 0) == "validation"]
     reading: Reading = {"train": len(paths["train"]) - len(held)}
     for split, each in (("validation", held), ("test", paths["val"])):
         for place, path in enumerate(each):
             with Image.open(path) as image:
-                assert image.size == (PIXELS, PIXELS)
-                pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB")).transpose(2, 0, 1)
+                pixels = _centre(ImageOps.exif_transpose(image).convert("RGB")).transpose(2, 0, 1)
             reading[f"{split} {place}"] = form(torch.from_numpy(pixels.copy()).float() / 127.5 - 1)
     return reading
+
+
+def _centre(image: Image.Image) -> Any:
+    while min(image.size) >= 2 * PIXELS:
+        image = image.resize(tuple(side // 2 for side in image.size), Image.Resampling.BOX)
+    scale = PIXELS / min(image.size)
+    image = image.resize(tuple(round(side * scale) for side in image.size), Image.Resampling.BICUBIC)
+    top, left = ((side - PIXELS) // 2 for side in (image.height, image.width))
+    return np.asarray(image)[top : top + PIXELS, left : left + PIXELS]
 
 
 def _images(folder: Path) -> Iterator[Path]:
