@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, EntryPoint, distributions
 from types import MappingProxyType
@@ -13,7 +14,7 @@ import pluggy
 
 from crtcore.errors import cut, in_one_line
 from crtcore.hooks import PROJECT, Component, Hooks
-from crtcore.kinds import KINDS
+from crtcore.kinds import KINDS, ExperimentSpec, Figure, Role, TradeOff
 from crtcore.loading import Failed, call
 from crtcore.spec import Spec, is_cosmetic
 
@@ -32,6 +33,7 @@ class Registry:
 
     _found: Mapping[tuple[str, str], tuple[str, Component]]
     _clashes: Mapping[tuple[str, str], str]
+    _owners: Mapping[type[Spec], tuple[str, Component]]
     broken: tuple[str, ...]
     """A line for each plugin that is left out, or a component of it: which, and why."""
     who: Callable[[str], str] = repr
@@ -64,7 +66,8 @@ class Registry:
                 lines.append(f"a name or a spec comes twice: {' and '.join(each)}; uninstall one of them")
                 clashes |= {(component.kind, component.name): lines[-1] for _, component in pairs}
         left = {key: pair for key, pair in components.items() if key not in clashes}
-        return cls(MappingProxyType(left), MappingProxyType(clashes), tuple(lines), who)
+        owners = {pair[1].spec: pair for pair in left.values()}
+        return cls(MappingProxyType(left), MappingProxyType(clashes), MappingProxyType(owners), tuple(lines), who)
 
     def __iter__(self) -> Iterator[tuple[str, Component]]:
         """(plugin, component) pairs by kind, then name."""
@@ -91,12 +94,26 @@ class Registry:
         text = f"no {kind} is called {name!r}; " + (f"did you mean {near[0]!r}? " if near else "")
         raise NotInstalled("; ".join([f"{text}installed: {', '.join(known) or 'none'}", *self.broken]))
 
+    def owner(self, spec: type[Spec]) -> tuple[str, Component]:
+        """The plugin that brings a spec's component, and the component."""
+        if spec not in self._owners:
+            raise NotInstalled(f"no installed component has the spec {spec.__name__}")
+        return self._owners[spec]
+
     def name(self, spec: Spec) -> str:
         """The name under which a spec's component is known."""
-        for _, component in self._found.values():
-            if component.spec is type(spec):
-                return component.name
-        raise NotInstalled(f"no installed component has the spec {type(spec).__name__}")
+        return self.owner(type(spec))[1].name
+
+    def called(self, spec: type[Spec]) -> str:
+        """A spec's component for a message: its kind and name, and the plugin that brings it."""
+        plugin, component = self.owner(spec)
+        return f"{component.kind} {component.name!r} of {self.who(plugin)}"
+
+    def blamed(self, error: BaseException) -> str:
+        """The component, as `called`, whose spec's code was running last when an error was raised; empty: none was."""
+        running: list[Any] = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+        running = [each for each in running if type(each) in self._owners]
+        return self.called(type(running[-1])) if running else ""
 
 
 def describe(made: Any, registry: Registry, *, cosmetic: bool = True) -> Any:
@@ -129,6 +146,11 @@ def discover(plugins: Iterable[EntryPoint] | None = None) -> Registry:
         entries[plugin] = entry
         pairs += [(plugin, component) for component in components]
     return Registry.of(pairs, broken, lambda plugin: named(entries[plugin]))
+
+
+def at_fault(error: BaseException) -> str:
+    """An exception in one line, after the component whose spec's code was running last when it was raised, if any."""
+    return ": ".join(filter(None, (discover().blamed(error), in_one_line(error))))
 
 
 _failed: dict[EntryPoint, str] = {}
@@ -207,7 +229,25 @@ def _components(answer: Any) -> list[Component]:
                 field.validator(each, field, getattr(each, field.name))
         if not issubclass(each.spec, KINDS.get(each.kind, ())) or each.spec in KINDS.values():
             raise TypeError(f"component {each.name!r}: expected a spec of a known kind, got {each.spec!r}")
-        for name in ("roles", "stages") if each.kind == "experiment" else ():
-            if not isinstance(getattr(each.spec, name, None), Mapping):
-                raise TypeError(f"experiment {each.name!r}: expected a mapping as its {name}")
+        if issubclass(each.spec, ExperimentSpec):
+            _tables(each.name, each.spec)
     return list(answer)
+
+
+def _tables(name: str, spec: type[ExperimentSpec]) -> None:
+    """Raises: TypeError if an experiment does not say which tables it reads."""
+    roles, stages = getattr(spec, "roles", None), getattr(spec, "stages", None)
+    for table, what in (("roles", roles), ("stages", stages)):
+        if not isinstance(what, Mapping):
+            raise TypeError(f"experiment {name!r}: expected a mapping as its {table}, got {what!r}")
+    for drawn, kind in ((spec.figures, Figure), (spec.trade_offs, TradeOff)):
+        if not isinstance(drawn, tuple) or not all(isinstance(each, kind) for each in drawn):
+            raise TypeError(f"experiment {name!r}: expected a tuple of {kind.__name__}, got {drawn!r}")
+    assert roles is not None
+    assert stages is not None
+    for role, each in roles.items():
+        if type(role) is not str or type(each) is not Role or each.kind not in KINDS:
+            raise TypeError(f"experiment {name!r}: expected roles of known kinds, got {role!r}: {each!r}")
+    for stage, role in stages.items():
+        if type(stage) is not str or role not in roles:
+            raise TypeError(f"experiment {name!r}: expected stages with roles, got {stage!r}: {role!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from crt_basics.datasets.specs import Digits
 from crt_cli.commands import main
 from crt_cost.blank import blank
 from crt_cost.devices import DEVICES, UTILISATION
@@ -330,3 +332,19 @@ def test_a_language_model_is_counted_without_its_tokens() -> None:
     assert result["prior"].ids_in_training == 480 * 1024 * 200_000
     assert 151e6 < result["prior"].parameters["prior"] < 153e6
     assert result["bottleneck"].steps == 7 * result["bottleneck"].training.steps
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), SystemExit(0)])
+def test_whatever_a_build_raises_is_one_error_that_names_the_component(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(self: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Digits, "build", raising)
+
+    result = CliRunner().invoke(main, ["cost", str(Path(__file__).parents[1] / "specs" / "smoke.toml")])
+
+    (line,) = result.stderr.splitlines()
+    assert result.exit_code == 1
+    assert re.search(rf"dataset 'digits' of plugin 'basics' of crt-basics \S+: {type(error).__name__}: \w$", line)

@@ -117,6 +117,47 @@ def test_a_path_with_nothing_there_is_refused_with_its_place(make: Callable[[Pat
         digest_of("prior.folder", str(tmp_path / "gone"), tmp_path)
 
 
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "data" / "inside").mkdir(parents=True)
+    os.mkfifo(pipe := tmp_path / "data" / "inside" / "pipe")
+
+    for path in (pipe, tmp_path / "data"):
+        with pytest.raises(
+            RunError, match=r"^x: expected a file or folder '.*', got one .*no regular file; remove it\)$"
+        ):
+            digest_of("x", str(path), tmp_path)
+
+
+@pytest.mark.parametrize("links", [1, 2])
+def test_a_loop_of_links_is_refused_by_its_name(links: int, tmp_path: Path) -> None:
+    (tmp_path / "data" / "inside").mkdir(parents=True)
+    for number in range(links):  # with two, each level has twice as many as the one above
+        (tmp_path / "data" / "inside" / f"link{number}").symlink_to(tmp_path / "data")
+
+    with pytest.raises(RunError, match=r"link0: a link to a folder above it; remove the link\)$"):
+        digest_of("x", str(tmp_path / "data"), tmp_path)
+
+
+def test_links_count_as_what_they_lead_to(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "inside").mkdir(parents=True)
+    (tmp_path / "a" / "inside" / "x").write_bytes(b"1")
+    (tmp_path / "a" / "other").mkdir()
+    (tmp_path / "a" / "other" / "x").write_bytes(b"1")
+    (tmp_path / "b" / "inside" / "x").symlink_to(tmp_path / "a" / "inside" / "x")
+    (tmp_path / "b" / "other").symlink_to("inside")
+
+    assert digest_of("x", str(tmp_path / "a"), tmp_path) == digest_of("x", str(tmp_path / "b"), tmp_path)
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "link").symlink_to("nowhere")
+
+    with pytest.raises(RunError, match=r"got one that cannot be read \(.*data/link: No such file or directory\)$"):
+        digest_of("x", str(tmp_path / "data"), tmp_path)
+
+
 def test_a_damaged_file_of_digests_is_as_none(tmp_path: Path) -> None:
     (tmp_path / "weights").write_bytes(b"one")
     (tmp_path / contents.KNOWN).write_text("[")

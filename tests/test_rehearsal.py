@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from crt_basics.datasets.specs import Digits
+from crt_basics.experiments.specs import TwoStage
 from crt_basics.priors.specs import Table
 from crt_cli.commands import main
 from crt_run.runs import checkpoint
-from crt_run.runs.rehearse import shortened
+from crt_run.runs.rehearse import rehearse_plan, shortened
 from crtcore import discover
 from crtcore.compose.plan import load
+from crtcore.errors import RunError
 
 SPECS = Path(__file__).parents[1] / "specs"
 SMOKE = str(SPECS / "smoke.toml")
@@ -101,6 +104,27 @@ def test_a_rehearsal_takes_few_steps_of_few_samples(spec: str) -> None:
     assert few <= 64
     assert sum(stage.training.steps for stage in small.stages) <= 2 * len(small.stages)
     assert all(stage.training.batch <= 2 for stage in small.stages)
+
+
+@pytest.mark.parametrize(
+    ("spec", "method", "who"),
+    [
+        (TwoStage, "rehearsed", "rehearsal: experiment 'two-stage' of plugin 'basics' of crt-basics"),
+        (Digits, "build", r"rehearsal on \d+ samples: dataset 'digits' of plugin 'basics' of crt-basics"),
+    ],
+)
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), SystemExit(0)])
+def test_whatever_a_component_raises_in_a_rehearsal_is_an_error_that_names_it(
+    spec: type, method: str, who: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(self: object) -> None:
+        raise error
+
+    plan = load(Path(SMOKE), discover()).points[0].plan
+    monkeypatch.setattr(spec, method, raising)
+
+    with pytest.raises(RunError, match=rf"^{who} \S+: {type(error).__name__}: \w$"):
+        rehearse_plan(plan)
 
 
 def test_a_check_notes_files_that_are_not_there() -> None:

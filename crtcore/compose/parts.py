@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crtcore.compose.document import Document, undotted
+from crtcore.compose.document import Document
 from crtcore.compose.grid import _table, structured
 from crtcore.compose.structure import Structurer, shown
 from crtcore.compose.study import NAME, RESERVED
@@ -51,8 +51,8 @@ def planned(document: Document, structure: Structurer, note: Any) -> Plan | None
         document=_resolved(registry, cosmetic=True, name=name, seed=seed, **tables),
         identity=_resolved(registry, cosmetic=False, seed=seed, **tables),
     )  # fmt: skip
-    for path, message in experiment.problems(plan):
-        wrongly(undotted(path), message)
+    for path, message in structure.answers.of_plan(plan):
+        wrongly(path, message)
     return None if wrong else plan
 
 
@@ -108,7 +108,7 @@ def _training(document: Document, experiment: ExperimentSpec, structure: Structu
 def _pretrained(kind: str, use: Any, registry: Registry) -> bool:
     """True if the component of that kind and name is a prior that brings its weights."""
     spec = registry.find(kind, use).spec if use in registry.names(kind) else Spec
-    return issubclass(spec, PriorSpec) and spec.pretrained
+    return issubclass(spec, PriorSpec) and spec.pretrained is True
 
 
 def _resolved(

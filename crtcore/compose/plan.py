@@ -16,6 +16,7 @@ from crtcore.compose.structure import Structurer
 from crtcore.compose.study import WHOLE, Point, Study
 from crtcore.errors import PROBLEMS, Key, Problem, SpecError, dotted
 from crtcore.kinds import ExecutorSpec
+from crtcore.loading import guarded
 from crtcore.registry import Registry
 
 OVERRIDE = "--set "
@@ -69,7 +70,11 @@ def study(document: Document, registry: Registry) -> Study:
 
     Raises: SpecError with everything that is wrong, in path order.
     """
-    structure = Structurer(registry)
+    with guarded():
+        return _study(document, Structurer(registry))
+
+
+def _study(document: Document, structure: Structurer) -> Study:
     problems: dict[Problem, None] = {}  # as a set, in their order
 
     def note(path: Key, message: str, source: Document = document) -> None:

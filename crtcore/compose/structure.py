@@ -19,7 +19,8 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn
 
-from crtcore.errors import PROBLEMS, Key, in_one_line, nearest
+from crtcore.compose.answers import Answers
+from crtcore.errors import PROBLEMS, Key, nearest
 from crtcore.kinds import KINDS
 from crtcore.loading import Failed, call
 from crtcore.registry import NotInstalled, Registry
@@ -49,6 +50,7 @@ class Structurer:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
+        self.answers = Answers(registry)
         self._converter = _converter(registry)
         self._known: dict[tuple[Any, str], Any] = {}
 
@@ -64,7 +66,7 @@ class Structurer:
                     made = self._converter.structure(values, into)
                 except Exception as error:
                     raise StructureError(list(islice(_problems(error, ()), PROBLEMS + 1))) from None
-            if wrong := list(islice(_values(made, ()), PROBLEMS + 1)):
+            if wrong := list(islice(self.answers.wrong(made), PROBLEMS + 1)):
                 raise StructureError(wrong)
             self._known[key] = made
         return self._known[key]
@@ -110,8 +112,7 @@ def _converter(registry: Registry) -> cattrs.Converter:
                 use, converter.structure, fields, component.spec, expected=(BaseValidationError, StructureError)
             )
         except Failed as failed:
-            plugin = registry.who(next(plugin for plugin, each in registry if each is component))
-            raise StructureError([((), f"{base.kind} {use!r} of {plugin} cannot be read ({failed})")]) from None
+            raise StructureError([((), f"{registry.called(component.spec)} cannot be read ({failed})")]) from None
 
     def sequence(value: Any, into: Any) -> Any:
         if not isinstance(value, list):
@@ -194,24 +195,3 @@ def _problems(error: BaseException, path: Key) -> Iterator[tuple[Key, str]]:
         yield path, "expected a value, got nothing"
     else:
         yield path, str(error)
-
-
-def _values(made: Any, path: Key) -> Iterator[tuple[Key, str]]:
-    """Path and message of every value that a validator refuses."""
-    if isinstance(made, tuple):
-        for index, entry in enumerate(made):
-            yield from _values(entry, (*path, index))
-    if not attrs.has(type(made)):
-        return
-    for field in attrs.fields(type(made)):
-        value = getattr(made, field.name)
-        if field.validator:
-            try:
-                field.validator(made, field, value)
-            except FieldError as error:
-                yield (*path, error.field), error.message
-            except Exception as error:  # attrs' own validators: a message, then what it is about
-                yield (*path, field.name), str(error.args[0] if error.args else in_one_line(error))
-        if isinstance(value, float) and not math.isfinite(value):  # a default
-            yield (*path, field.name), f"expected a finite number, got {value!r}"
-        yield from _values(value, (*path, field.name))

@@ -49,6 +49,10 @@ class Kind:
     gone: tuple[str, ...] = ()
     """Components of others that are gone, as their names are contested."""
     source: str = "unlucky-plugin 3.1"
+    table: str = "bottleneck"
+    """Where a spec file has its component."""
+    keys: str = ""
+    """Further lines of [bottleneck] there."""
 
 
 ALL = ("list", "check", "schema", "show", "run", "help", "own", "laws")

@@ -1,12 +1,16 @@
 """How many faults a test tries, and how one of them is tried again.
 
-By default a test tries a few; with `CRT_FAULTS=full` all; with `CRT_FAULTS=17` its case 17 alone.
+By default a test tries a few; with `CRT_FAULTS=full` all; with `CRT_FAULTS=17` its case 17 alone; with
+`CRT_FAULTS=902-1999` those cases, as to go on with a full count that was stopped. A case that does not end ends all.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import random
+import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 
@@ -15,6 +19,8 @@ import pytest
 
 RIGHT = ("refused", "unharmed")
 """One documented error, or the answer that there would have been without the fault."""
+LIMIT = 3600.0
+"""Seconds after which a case hangs; those that kill commands four times take minutes on a busy machine."""
 
 
 @attrs.frozen
@@ -37,15 +43,35 @@ class Faults:
 
     def cases(self, *, reduced: int, full: int) -> Iterator[Case]:
         """Cases 0 to `reduced`, or to `full`; each has random numbers of its own, whichever others are tried."""
-        numbers = range(full if self.wanted == "full" else reduced) if not self.wanted.isdigit() else [int(self.wanted)]
-        for number in numbers:
-            yield Case(number, random.Random(f"{self.test}/{number}"))
+        for number in self._numbers(reduced, full):
+            hung = threading.Timer(LIMIT, self._hang, [number])
+            hung.daemon = True
+            hung.start()
+            try:
+                yield Case(number, random.Random(f"{self.test}/{number}"))
+            finally:
+                hung.cancel()
+
+    def _numbers(self, reduced: int, full: int) -> range:
+        first, dash, last = self.wanted.partition("-")
+        if dash:
+            return range(int(first), min(int(last) + 1, full))
+        return range(int(first), int(first) + 1) if first.isdigit() else range(full if first == "full" else reduced)
+
+    def _hang(self, number: int) -> None:
+        """Ends the process with the name of the case, as nothing else ends all that can hang."""
+        print(f"no end within {LIMIT:g} s: {self._again(number)}", file=sys.__stderr__, flush=True)
+        faulthandler.dump_traceback(sys.__stderr__)
+        os._exit(1)
+
+    def _again(self, number: int) -> str:
+        return f"again: CRT_FAULTS={number} pytest '{self.test}'"
 
     def record(self, case: Case, outcome: str, detail: object = "") -> None:
         """Counts how a case ended: refused, unharmed, or a word for what was wrong, such as silent or traceback."""
         self.counts[outcome] += 1
         if outcome not in RIGHT:
-            self.wrong.append(f"{outcome}: {detail} (again: CRT_FAULTS={case.number} pytest '{self.test}')")
+            self.wrong.append(f"{outcome}: {detail} ({self._again(case.number)})")
 
 
 @pytest.fixture

@@ -8,34 +8,46 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from crtcore import loading
+from crtcore.compose.plan import load
+from crtcore.errors import SpecError
+from crtcore.registry import discover
+
 sys.path.append(str(Path(__file__).parent))
+from broken_methods import METHODS
 from broken_plugins import ENTRY, HEAD, HOOK, KINDS, METADATA, SPEC, Kind
 
 CRT = "import crtcore.loading; crtcore.loading.LIMIT = {limit}; from crt_cli.__main__ import main; main()"
 SAMPLE = """\
 name = "sample"
 [experiment]
-use = "two-stage"
+use = "{experiment}"
 [dataset]
-use = "digits"
+use = "{dataset}"
 [tokenizer]
-use = "conv"
+use = "{tokenizer}"
 [bottleneck]
 use = "{bottleneck}"
+{more}
 [prior]
-use = "table"
+use = "{prior}"
 [decoder]
-use = "ancestral"
+use = "{decoder}"
 [training.tokenizer]
 steps = 20
 [training.prior]
 steps = 30
 """
+PARTS = {
+    "experiment": "two-stage", "dataset": "digits", "tokenizer": "conv", "bottleneck": "vq", "prior": "table",
+    "decoder": "ancestral", "more": "codes = 4",
+}  # fmt: skip
 COMMANDS = {
     "list": ["list", "--json"],
     "schema": ["schema", "--json"],
@@ -48,8 +60,16 @@ COMMANDS = {
     "use": ["check", "own.toml", "--json"],
     "laws": ["laws", "bottleneck/vq", "--law", "its-implementation-is-callable", "--json"],
 }
-OWN = ("own", "use")
+ABOUT = {
+    **{name: COMMANDS[name] for name in ("list", "schema", "check", "own", "use")},
+    "text": ["check", "own.toml"],
+    "cost": ["cost", "own.toml", "--json"],
+}
+"""Commands where a method of a component fails."""
+OWN = ("own", "use", "text", "cost")
 """Commands about the component that is broken, which may also fail with a message."""
+PLAIN = ("help", "bare", "text")
+"""Commands whose answer is no JSON."""
 RIGHT = ("refused", "unharmed")
 FEW = ("list", "schema", "check")
 """Commands that are tried on a few kinds."""
@@ -103,7 +123,7 @@ def crt(words: list[str], *sites: Path, cwd: Path, limit: float = 1.0) -> Ended:
 def sound(neighbour: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """What each command answers without a broken plugin."""
     folder = tmp_path_factory.mktemp("sound")
-    (folder / "sample.toml").write_text(SAMPLE.format(bottleneck="vq"))
+    (folder / "sample.toml").write_text(SAMPLE.format(**PARTS))
     return {name: crt(words, neighbour, cwd=folder) for name, words in COMMANDS.items()}
 
 
@@ -112,7 +132,7 @@ def ending(kind: Kind, command: str, ended: Ended, sound: Ended) -> tuple[str, s
     naming = "help" if command == "bare" else command
     detail = f"status {ended.returncode}, {ended.stdout[-200:]!r}, {ended.stderr[-300:]!r}"
     answer, outcome = None, "refused" if naming in kind.named else "unharmed"
-    if command not in ("help", "bare"):
+    if command not in PLAIN:
         try:
             answer = json.loads(ended.stdout)
         except ValueError:
@@ -144,16 +164,22 @@ def kept(kind: Kind, command: str, answer: Any, ended: Ended, sound: Ended) -> b
     return bool(answer == before)
 
 
+def laid(kind: Kind, folder: Path) -> None:
+    """Installs a broken plugin below a folder, and writes a spec file without its component, and one with it."""
+    (folder / "site").mkdir(parents=True)
+    (folder / "sample.toml").write_text(SAMPLE.format(**PARTS))
+    own = {kind.table: "unlucky", **({"more": kind.keys} if kind.table == "bottleneck" else {})}
+    (folder / "own.toml").write_text(SAMPLE.format(**{**PARTS, **own}))
+    install(folder / "site", "unlucky_plugin", kind.text, kind.metadata, kind.entry, "unlucky_plugin-3.1.dist-info")
+
+
 def test_every_command_answers_whatever_a_plugin_does(
     faults: Any, sound: dict[str, Ended], neighbour: Path, tmp_path: Path
 ) -> None:
     names = FEW if faults.wanted == "reduced" else tuple(COMMANDS)
     for case in faults.cases(reduced=12, full=len(KINDS)):
         kind, folder = KINDS[case.number], tmp_path / str(case.number)
-        (folder / "site").mkdir(parents=True)
-        (folder / "sample.toml").write_text(SAMPLE.format(bottleneck="vq"))
-        (folder / "own.toml").write_text(SAMPLE.format(bottleneck="unlucky"))
-        install(folder / "site", "unlucky_plugin", kind.text, kind.metadata, kind.entry, "unlucky_plugin-3.1.dist-info")
+        laid(kind, folder)
         if kind.twin:
             install(
                 folder / "site", "unlucky_plugin", kind.text, METADATA.replace("3.1", kind.twin), ENTRY,
@@ -162,6 +188,40 @@ def test_every_command_answers_whatever_a_plugin_does(
         for name in names:
             ended = crt(COMMANDS[name], folder / "site", neighbour, cwd=folder)
             outcome, detail = ending(kind, name, ended, sound[name])
+            faults.record(case, outcome, f"{kind.name}: {name}: {detail}")
+    assert not faults.wrong, "\n".join(faults.wrong)
+
+
+def test_a_component_whose_methods_fail_is_refused_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "LIMIT", 0.2)
+    monkeypatch.syspath_prepend(tmp_path)
+    others = list(entry_points(group="crtcore"))
+    for number, kind in enumerate(METHODS):
+        laid(kind, tmp_path / str(number))
+        (tmp_path / f"unlucky_{number}.py").write_text(str(kind.text))
+        registry = discover([*others, EntryPoint("unlucky", f"unlucky_{number}", "crtcore")])
+        try:
+            load(tmp_path / str(number) / "own.toml", registry)
+            lines = []
+        except SpecError as error:
+            lines = str(error).splitlines()
+        if "use" in kind.named:
+            assert len(lines) == 1, (kind.name, lines)
+            assert f"{kind.table} 'unlucky' of plugin 'unlucky' cannot be " in lines[0], (kind.name, lines)
+
+
+def test_every_command_about_a_component_answers_whatever_its_methods_do(
+    faults: Any, sound: dict[str, Ended], neighbour: Path, tmp_path: Path
+) -> None:
+    names = ("text",) if faults.wanted == "reduced" else tuple(ABOUT)
+    for case in faults.cases(reduced=3, full=len(METHODS)):
+        kind, folder = METHODS[case.number], tmp_path / str(case.number)
+        laid(kind, folder)
+        for name in names:
+            ended = crt(ABOUT[name], folder / "site", neighbour, cwd=folder)
+            outcome, detail = ending(kind, name, ended, sound.get(name, ended))
+            if outcome == "refused" and sum("unlucky" in line for line in ended.stderr.splitlines()) != 1:
+                outcome = "several lines"
             faults.record(case, outcome, f"{kind.name}: {name}: {detail}")
     assert not faults.wrong, "\n".join(faults.wrong)
 

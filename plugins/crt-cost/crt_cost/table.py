@@ -14,7 +14,9 @@ from crt_cost.devices import DEVICES, UTILISATION
 from crt_cost.outline import Outline, outlined
 from crt_cost.stages import StageCost, costs
 from crtcore.compose.study import Study
-from crtcore.kinds import DatasetSpec
+from crtcore.errors import RunError
+from crtcore.kinds import DatasetSpec, Plan
+from crtcore.registry import at_fault
 
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _LONG = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -23,16 +25,26 @@ _LONG = ((86400, "d"), (3600, "h"), (60, "min"))
 def costed(study: Study, device: str | None) -> list[list[dict[str, Any]]]:
     """The costs of each point's stages; points that differ in their seed alone are counted once.
 
-    Raises: RunError if a part cannot be built.
+    Raises: RunError if a part cannot be built, whatever stops it.
     """
     outlines: dict[DatasetSpec, Outline] = {}
     groups: dict[str, list[dict[str, Any]]] = {}
     for point in study.points:
         if point.group not in groups:
-            spec = point.plan.parts["dataset"]
-            data = outlines.setdefault(spec, outlines.get(spec) or outlined(spec))
-            groups[point.group] = [_plain(cost, data, device) for cost in costs(point.plan, data)]
+            try:
+                groups[point.group] = _of_point(point.plan, outlines, device)
+            except RunError:
+                raise
+            except (Exception, SystemExit, GeneratorExit) as error:
+                raise RunError(f"{point.label}: the costs cannot be counted: {at_fault(error)}") from error
     return [groups[point.group] for point in study.points]
+
+
+def _of_point(plan: Plan, outlines: dict[DatasetSpec, Outline], device: str | None) -> list[dict[str, Any]]:
+    if not isinstance(spec := plan.parts.get("dataset"), DatasetSpec):
+        raise RunError(f"{plan.name}: expected an experiment with a dataset, got none; its costs cannot be counted")
+    data = outlines.setdefault(spec, outlines.get(spec) or outlined(spec))
+    return [_plain(cost, data, device) for cost in costs(plan, data)]
 
 
 def _plain(cost: StageCost, data: Outline, device: str | None) -> dict[str, Any]:

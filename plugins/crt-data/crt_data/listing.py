@@ -154,7 +154,7 @@ class _Lister:
                 elif entry.is_file():
                     images.append((f"{inside}{entry.name}", entry.stat().st_size))
                 else:
-                    got = "a link to nothing" if entry.is_symlink() else "something else"
+                    got = "a link to nothing" if entry.is_symlink() else "no regular file"
                     raise _unfit(Path(entry.path), "an image", f"{got}; remove it")
         if not images:
             expected = f"images ({', '.join(f'*{suffix}' for suffix in sorted(SUFFIXES))})"

@@ -366,7 +366,7 @@ def test_a_link_to_nothing_is_refused(halves: Path) -> None:
 def test_what_is_no_regular_file_is_refused(halves: Path) -> None:
     os.mkfifo(halves / "val" / "ape" / "x.png")
 
-    assert "x.png: expected an image, got something else; remove it" in refusal(halves)
+    assert "x.png: expected an image, got no regular file; remove it" in refusal(halves)
 
 
 def test_links_to_images_and_folders_are_followed(halves: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

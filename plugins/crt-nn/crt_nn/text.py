@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from crt_nn.foreign import instead
 from crtcore.errors import RunError, in_one_line
 
 NAME = "tokenizer.json"
@@ -23,6 +24,8 @@ class Text:
     def __init__(self, folder: Path, asker: str) -> None:
         self._asker, self._path = asker, folder / NAME
         path = self._path
+        if got := instead(path, text=True):
+            raise RunError(f"{asker}: expected the tokenizer of a model in {path}, got {got}")
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # tokenizers raises nothing narrower

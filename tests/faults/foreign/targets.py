@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -26,8 +25,6 @@ from crt_run.runs import checkpoint
 from crt_vq import VQ, VQGAN
 from crt_vq.tokenizers.llamagen_files import load_llamagen_tokenizer
 from crt_vq.tokenizers.llamagen_files import names as vq_names
-from crtcore import discover
-from crtcore.compose.plan import load
 
 Reading: TypeAlias = "dict[str, Any]"
 """What files hold, by name: shapes and bytes of numbers, or plain values."""
@@ -53,6 +50,8 @@ class Target(NamedTuple):
     """Reads them as users do."""
     again: Callable[[Path], Reading] | None = None
     """A second reading of files without checksums, which may be damaged so that they hold other values."""
+    listed: bool = False
+    """Whether files are found by listing a folder, so that one that is gone is no fault."""
 
 
 def form(tensor: Any) -> tuple[list[int], bytes]:
@@ -233,28 +232,7 @@ def read_moments(folder: Path) -> Reading:
     return {name: form(value) for name, value in stored(str(folder / "m.npz")).items()}
 
 
-SPEC = Path(__file__).resolve().parents[3] / "specs" / "smoke.toml"
-
-
-@cache
-def registry() -> Any:
-    """All that is installed."""
-    return discover()
-
-
-def lay_spec(folder: Path) -> None:
-    """A spec file, which extends another."""
-    shutil.copy(SPEC, folder / "base.toml")
-    (folder / "s.toml").write_text('extends = "base.toml"\nname = "s"\n[training.prior]\nsteps = 2\n')
-
-
-def read_spec(folder: Path) -> Reading:
-    """Whether it is valid; which values it has is tried elsewhere."""
-    load(folder / "s.toml", registry())
-    return {}
-
-
-TARGETS = (
+FILES = (
     public_pair("gpt", ".pt"),
     public_pair("gpt", ".pt", old=True),
     public_pair("gpt", ".safetensors"),
@@ -265,5 +243,4 @@ TARGETS = (
     Target("saved", lay_saved, read_saved),
     Target("tokens", lay_tokens, read_tokens, again_tokens),
     Target("moments", lay_moments, read_moments),
-    Target("spec", lay_spec, read_spec),
 )

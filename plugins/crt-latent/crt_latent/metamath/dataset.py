@@ -65,8 +65,8 @@ class MetaMathTraces:
         }
         if not all(self.sizes.values()):
             raise RunError(
-                f"metamath: expected entries in each split, got {dict(self.sizes)} without {dict(self.left_out)}; "
-                "use a file with more entries, or a greater length"
+                f"metamath: expected entries in each split of {spec.file}, got {dict(self.sizes)} without "
+                f"{dict(self.left_out)}; use a file with more entries, or a greater length"
             )
         self._flat = {split: torch.tensor(ids, dtype=torch.int32) for split, ids in flat.items()}
         self._ends = {split: torch.tensor(places) for split, places in ends.items()}

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from crt_nn.foreign import instead
 from crtcore.errors import RunError
 
 MARK = "The answer is:"
@@ -38,9 +39,9 @@ def read_entries(path: Path) -> Entries:
 
     Raises: RunError if the file has another format, or no entry has an answer.
     """
+    if got := instead(path, text=True):
+        raise RunError(f"metamath: expected a list in JSON in {path}, got {got}")
     try:
-        if path.exists() and not path.is_file():
-            raise OSError("no regular file")
         content = path.read_bytes()
         listed = json.loads(content, object_pairs_hook=_once, parse_constant=_no_number)
     except (OSError, ValueError, RecursionError) as error:

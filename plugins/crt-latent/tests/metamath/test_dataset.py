@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -197,7 +198,10 @@ def test_the_tokenizer_neither_adds_nor_truncates(tmp_path: Path) -> None:
             "entry 80: expected a text 'original_question', got N",
         ),
         (json.dumps([entry(0, 0, response="0")]), "expected responses in .* with 'The answer is:', got none among 1"),
-        (json.dumps(ENTRIES[:1]), "expected entries in each split, got .* without .*; use a file with more"),
+        (
+            json.dumps(ENTRIES[:1]),
+            "expected entries in each split of .*metamath.json, got .* without .*; use a file with more",
+        ),
     ],
 )
 def test_a_file_of_another_format_is_refused(tmp_path: Path, content: str, message: str) -> None:
@@ -209,13 +213,20 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path, content: str, messa
 
 
 @pytest.mark.parametrize(
-    "change", [lambda path: path.unlink(), lambda path: path.write_text("{}")], ids=["absent", "of another sort"]
+    ("make", "message"),
+    [
+        (lambda path: None, r"the tokenizer of a model in .*tokenizer.json, got no such file; put it there"),
+        (os.mkfifo, r"the tokenizer of a model in .*tokenizer.json, got no regular file; name a file"),
+        (lambda path: path.write_text("{}"), r"a tokenizer in .*tokenizer.json, got none \(.*\); name the folder"),
+    ],
+    ids=["absent", "a pipe", "of another sort"],
 )
-def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path, change: Callable[[Path], object]) -> None:
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
     spec = laid(tmp_path)
-    change(tmp_path / "tokenizer.json")
+    (tmp_path / "tokenizer.json").unlink()
+    make(tmp_path / "tokenizer.json")
 
-    with pytest.raises(RunError, match=r"expected a tokenizer in .*tokenizer.json, got none \(.*\); name the folder"):
+    with pytest.raises(RunError, match=f"metamath: expected {message}"):
         spec.build()
 
 

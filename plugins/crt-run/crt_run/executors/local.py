@@ -14,6 +14,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple
 
 from crt_run.executors.spec import Local
+from crtcore.errors import in_one_line
 from crtcore.kinds import Done, Json, Work
 
 DIED = "a worker process died (killed, or out of memory); give the same command again"
@@ -134,8 +135,8 @@ def _serve(orders: Connection, news: Connection, threads: int) -> None:
             work, piece = orders.recv()
             try:
                 answer, problem = work(piece, lambda event: news.send((event, None, None))), None
-            except Exception as error:
-                answer, problem = None, f"{type(error).__name__}: {error}"
+            except BaseException as error:  # whatever a component raises, such as SystemExit
+                answer, problem = None, in_one_line(error)
             news.send((None, answer, problem))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -91,7 +93,9 @@ def digest_of(where: str, path: str, runs: Path) -> str:
             with (top / name if name else top).open("rb") as file:
                 whole.update(hashlib.file_digest(file, "sha256").digest())
     except OSError as error:
-        got = "none" if isinstance(error, FileNotFoundError) else f"one that cannot be read ({error.strerror})"
+        inside = "" if error.filename in (None, str(top)) else f"{error.filename}: "
+        is_gone = isinstance(error, FileNotFoundError) and not inside
+        got = "none" if is_gone else f"one that cannot be read ({inside}{error.strerror})"
         raise RunError(f"{where}: expected a file or folder {path!r}, got {got}") from None
     made = f"sha256:{whole.hexdigest()}"
     if max(changed for *_, changed in stamps) < (time.time() - SETTLED) * 1e9:
@@ -102,21 +106,43 @@ def digest_of(where: str, path: str, runs: Path) -> str:
 
 
 def _stamps(top: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, size and time of change, in nanoseconds, of a file or of all files in a folder, sorted."""
-    if top.is_file():
-        about = top.stat()
-        yield "", about.st_size, about.st_mtime_ns
+    """Name, size and time of change, in nanoseconds, of a file or of all files in a folder, sorted; links are followed.
+
+    Raises: OSError if something is neither a file nor a folder, or a link to a folder on its own path.
+    """
+    about = top.stat()
+    if not stat.S_ISDIR(about.st_mode):
+        yield _stamp("", top, about)
         return
-    for folder, inside, files in os.walk(top, followlinks=True, onerror=_raised):
-        inside.sort()
-        for name in sorted(files):
-            path = Path(folder, name)
-            about = path.stat()
-            yield path.relative_to(top).as_posix(), about.st_size, about.st_mtime_ns
+    yield from _inside(top, "", (_identity(about),))
 
 
-def _raised(error: OSError) -> None:
-    raise error
+def _inside(top: Path, name: str, around: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, int, int]]:
+    """Those of a folder below `top`, whose own and surrounding folders are `around`: files first, then folders."""
+    names = sorted(os.listdir(top / name))  # noqa: PTH208  # a name that is no Unicode sorts too
+    abouts = {each: (top / name / each).stat() for each in names}
+    folders = [each for each in names if stat.S_ISDIR(abouts[each].st_mode)]
+    for each in names:
+        if each not in folders:
+            yield _stamp(f"{name}{each}", top / name / each, abouts[each])
+    for each in folders:
+        if (identity := _identity(abouts[each])) in around:
+            raise OSError(errno.ELOOP, "a link to a folder above it; remove the link", str(top / name / each))
+        yield from _inside(top, f"{name}{each}/", (*around, identity))
+
+
+def _stamp(name: str, path: Path, about: os.stat_result) -> tuple[str, int, int]:
+    """The stamp of a regular file.
+
+    Raises: OSError of anything else, which may wait for ever where it is opened.
+    """
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EINVAL, "no regular file; remove it", str(path))
+    return name, about.st_size, about.st_mtime_ns
+
+
+def _identity(about: os.stat_result) -> tuple[int, int]:
+    return about.st_dev, about.st_ino
 
 
 def _known(runs: Path) -> Mapping[str, Any]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import attrs
 
 from crt_run.runs.execute import try_out
+from crt_run.runs.scratch import scratch
 from crtcore.compose.study import Point, Study
-from crtcore.errors import RunError, in_one_line
+from crtcore.errors import RunError
 from crtcore.kinds import Plan
+from crtcore.registry import at_fault
 
 STEPS = 2
 """Steps of each training: the second one is not the first, where a loss may start late."""
@@ -44,14 +44,16 @@ def rehearse_plan(plan: Plan) -> None:
 
     Raises: RunError if it cannot run, whatever stops it.
     """
-    small, few = shortened(plan)
-    with tempfile.TemporaryDirectory(prefix="crt-rehearsal-") as folder:
+    on = ""
+    with scratch() as folder:
         try:
-            try_out(small, Path(folder), few)
+            small, few = shortened(plan)
+            on = f" on {few} samples"
+            try_out(small, folder, few)
         except RunError:
             raise
-        except Exception as error:
-            raise RunError(f"rehearsal on {few} samples: {in_one_line(error)}") from error
+        except (Exception, SystemExit, GeneratorExit) as error:
+            raise RunError(f"rehearsal{on}: {at_fault(error)}") from error
 
 
 def shortened(plan: Plan) -> tuple[Plan, int]:

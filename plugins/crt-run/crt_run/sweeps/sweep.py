@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +11,9 @@ from crt_run.runs.ended import fitting
 from crt_run.runs.execute import finished, outdated, work
 from crt_run.runs.rehearse import rehearse
 from crtcore.compose.study import Study
-from crtcore.errors import RunError
-from crtcore.kinds import Json
+from crtcore.errors import RunError, Stopped
+from crtcore.kinds import Done, ExecutorSpec, Json
+from crtcore.registry import at_fault
 
 NOT_OURS = "the executor mixed up or changed answers; choose another [executor] and give the same command again"
 
@@ -53,7 +54,7 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh:
     if not left:
         return Finished(results, problems)
     rehearse(study, [study.points[index] for index in left])
-    working = (study.executor or Local()).build().run(work, pieces, lambda place, event: report(left[place], event))
+    working = _done(study.executor or Local(), pieces, lambda place, event: report(left[place], event))
     try:
         for ended in working:
             index = left[ended.place]
@@ -68,8 +69,29 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh:
                 problems[index] = answer.get("problem") or "stopped; the same command resumes it"
             report(index, {"event": "finished", "problem": problems.get(index)})
     finally:
-        working.close()  # type: ignore[attr-defined]
+        working.close()
     return Finished(dict(sorted(results.items())), problems)
+
+
+def _done(executor: ExecutorSpec, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Generator[Done]:
+    """The pieces as an executor ends them.
+
+    Raises: RunError that names the executor, whatever it raises, but errors of the system.
+    """
+    working: Any = ()
+    try:
+        working = executor.build().run(work, pieces, report)
+        for ended in working:
+            if not isinstance(ended, Done):
+                raise TypeError(f"expected pieces of work that ended, got {ended!r}")
+            yield ended
+    except (RunError, Stopped, OSError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise RunError(f"executor: {at_fault(error)}") from error
+    finally:
+        if hasattr(working, "close"):
+            working.close()
 
 
 def failed(study: Study, ended: Finished) -> RunError | None:

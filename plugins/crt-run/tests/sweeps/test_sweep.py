@@ -23,6 +23,7 @@ from crt_run.sweeps import sweep
 from crt_run.sweeps.summary import claims, gather, summary, verdict
 from crt_run.sweeps.sweep import Finished, failed, run
 from crtcore.compose.study import Study
+from crtcore.errors import RunError
 from crtcore.kinds import Measurement
 
 Describe = Callable[..., Study]
@@ -217,6 +218,41 @@ def test_a_point_that_fails_stops_nothing_else_and_is_named(toy: Describe, runs:
     problem = failed(study, ended)
     assert problem is not None
     assert str(problem).startswith("fast, seed 0: number ")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), SystemExit(0)])
+@pytest.mark.parametrize("late", [False, True])
+def test_whatever_an_executor_raises_is_one_error(
+    toy: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, late: bool
+) -> None:
+    class Broken:
+        def run(self, *_: object) -> list[None]:
+            raise error
+
+    def build(self: object) -> object:
+        return Broken() if late else Broken().run()
+
+    study = toy()
+    monkeypatch.setattr(sweep, "rehearse", lambda *_: {})
+    monkeypatch.setattr(type(study.executor), "build", build)
+
+    with pytest.raises(RunError, match=rf"^executor: {type(error).__name__}: \w$"):
+        run(study, runs, silent)
+
+
+def test_an_executor_that_yields_something_else_is_refused(
+    toy: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd:
+        def run(self, *_: object) -> list[object]:
+            return [7]
+
+    study = toy()
+    monkeypatch.setattr(sweep, "rehearse", lambda *_: {})
+    monkeypatch.setattr(type(study.executor), "build", lambda self: Odd())
+
+    with pytest.raises(RunError, match="executor: TypeError: expected pieces of work that ended, got 7"):
+        run(study, runs, silent)
 
 
 def test_a_folder_that_is_not_ours_stops_nothing_else_and_is_named(toy: Describe, runs: Path) -> None:
