@@ -11,7 +11,7 @@ from crt_hf.library import transformers
 from crt_nn.foreign import instead
 from crtcore.errors import RunError, in_one_line
 
-CONFIG = "config.json"
+CONFIG, GENERATION = "config.json", "generation_config.json"
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 _CODE = "one whose code is in the folder, which is never run"
 _LARGEST = 2**24
@@ -47,7 +47,7 @@ def read_config(folder: Path) -> Any:
 
     Raises: RunError.
     """
-    table = _table(folder / CONFIG)
+    table = read_table(folder / CONFIG)
     if "auto_map" in table and table.get("model_type") not in families.FAMILIES:
         raise RunError(f"huggingface: {folder}: expected a family of transformers, got {_CODE}")
     config = _loaded(folder, transformers().AutoConfig)
@@ -62,12 +62,17 @@ def read_tokenizer(folder: Path) -> Any:
 
     Raises: RunError if there is none.
     """
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
+    if not has_tokenizer(folder):
         raise RunError(f"huggingface: {folder}: expected a tokenizer (tokenizer.json), got none; give prompts as ids")
     about = folder / "tokenizer_config.json"
-    if about.exists() and "auto_map" in _table(about):
+    if about.exists() and "auto_map" in read_table(about):
         raise RunError(f"huggingface: {about}: expected a tokenizer of transformers, got {_CODE}")
     return _loaded(folder, transformers().AutoTokenizer)
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder has a tokenizer."""
+    return any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json"))
 
 
 def checked(folder: str | Path) -> Path:
@@ -87,7 +92,7 @@ def checked(folder: str | Path) -> Path:
     path = path.absolute()
     if not (path / CONFIG).exists() and any(path.glob("*.gguf")):
         raise RunError(f"{expected}, got GGUF files; load one by transformers once, and save it by save_pretrained")
-    _table(path / CONFIG)
+    read_table(path / CONFIG)
     if not any(path.glob("*.safetensors")):
         pickles = sorted(each.name for pattern in _PICKLES for each in path.glob(pattern))
         got = f"pickled weights ({pickles[0]}), which can run code; save them by save_pretrained" if pickles else "none"
@@ -106,7 +111,7 @@ def _loaded(folder: Path, loader: Any, **more: Any) -> Any:
         ) from error
 
 
-def _table(path: Path) -> dict[str, Any]:
+def read_table(path: Path) -> dict[str, Any]:
     """The JSON object in a file.
 
     Raises: RunError if there is none.

@@ -1,0 +1,101 @@
+"""A model, its tokenizer and its generation config, as generation uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from crt_ar.llama.files import read_llama
+from crt_hf.folder import GENERATION, checked, has_tokenizer, read_config, read_model, read_table, read_tokenizer
+from crt_hf.network import LanguageModel
+from crtcore.errors import RunError
+from crtcore.kinds import Prior
+
+
+class Reader(NamedTuple):
+    """A prior that reads prompts as they are, and what runs it."""
+
+    prior: Prior
+    ran: str
+
+
+class Model:
+    """A model in a folder, whose weights are read once they are needed, or one of transformers.
+
+    Llamas that crt-ar reads run by its own network, others by that of transformers.
+    """
+
+    def __init__(self, source: Any, *, dtype: str = "auto", tokenizer: Any = None) -> None:
+        """`source` is a folder or a `PreTrainedModel`.
+
+        Raises: RunError if it is a folder without a model that is supported.
+        """
+        self.folder: Path | None = None
+        self._own: Any = None
+        self._theirs: LanguageModel | None = None
+        self._tokenizer, self._dtype = tokenizer, dtype
+        self._problem = "a model of transformers"
+        if isinstance(source, str | Path):
+            self.folder = checked(source)
+            self.config = read_config(self.folder)
+            path = self.folder / GENERATION
+            self.defaults: Mapping[str, Any] = read_table(path) if path.exists() else {}
+            if "eos_token_id" not in self.defaults:
+                self.defaults = {**self.defaults, "eos_token_id": self.config.eos_token_id}
+        elif hasattr(source, "generation_config") and hasattr(source, "get_output_embeddings"):
+            self.config, self._theirs = source.config, LanguageModel(source, start=None)
+            self.defaults = source.generation_config.to_dict()
+        else:
+            raise RunError(f"generate: expected a folder or a model of transformers, got {type(source).__name__}")
+
+    @property
+    def has_tokenizer(self) -> bool:
+        """Whether ids have a text: a tokenizer was given, or is in the folder."""
+        return self._tokenizer is not None or (self.folder is not None and has_tokenizer(self.folder))
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer.
+
+        Raises: RunError if there is none.
+        """
+        if self._tokenizer is None:
+            if self.folder is None:
+                raise RunError("generate: expected tokenizer=..., as the model is given without a folder, or ids")
+            self._tokenizer = read_tokenizer(self.folder)
+        return self._tokenizer
+
+    def reader(self, first: int | None) -> Reader:
+        """The prior for prompts that all begin with an id, or with several (None).
+
+        crt-ar's network has one first position for all rows, which is that id; so it serves the first case alone.
+        Raises: RunError if the weights cannot be read.
+        """
+        if first is not None and self._theirs is None and self._own is None and self.folder is not None:
+            self._read_own(self.folder)
+        if first is not None and self._own is not None:
+            self._own.first = self._own.merged = first
+            return Reader(self._own, f"crt-ar ({self._dtype_of(self._own)})")
+        if self._theirs is None:
+            assert self.folder is not None
+            self._theirs = LanguageModel(read_model(self.folder, self._dtype), start=None)
+        why = self._problem if self._own is None else "prompts begin with several ids"
+        return Reader(self._theirs, f"transformers ({self._dtype_of(self._theirs)}; {why})")
+
+    def _read_own(self, folder: Path) -> None:
+        try:
+            own = read_llama(folder)
+        except RunError as error:
+            self._problem = f"crt-ar: {error}"[:300]
+            return
+        dtype = self.config.dtype if self._dtype == "auto" else getattr(torch, self._dtype, None)
+        if not isinstance(dtype, torch.dtype):
+            raise RunError(f"huggingface: dtype: expected float32, bfloat16, float16 or auto, got {self._dtype!r}")
+        self._own = own.to(dtype).eval().requires_grad_(False)
+
+    @staticmethod
+    def _dtype_of(prior: Any) -> str:
+        return str(prior.embedding.weight.dtype).removeprefix("torch.")
