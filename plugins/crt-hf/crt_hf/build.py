@@ -29,14 +29,17 @@ def build(spec: HuggingFace, vocabulary: int, length: int, classes: int | None) 
         )
     start = first_id(model.config)
     if classes and start is None:
-        raise RunError(f"huggingface: {spec.folder}: expected bos_token_id or eos_token_id, for classes to take its place")
+        raise RunError(
+            f"huggingface: {spec.folder}: expected bos_token_id or eos_token_id, for classes to take its place"
+        )
     return LanguageModel(model, start=start, classes=classes)
 
 
 def small(folder: Path) -> str:
     """Writes a small Llama with random weights to a new folder, and returns its path."""
     llama = transformers().LlamaConfig(
-        vocab_size=4, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=5,  # that of the laws
+        hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=64, bos_token_id=0, eos_token_id=1, initializer_range=0.3,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):

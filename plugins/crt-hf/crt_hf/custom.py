@@ -13,6 +13,7 @@ from torch import Tensor
 
 from crt_hf.network import LanguageModel
 from crt_hf.processed import Processed
+from crt_hf.processors import check_processors
 from crt_verify.lookup.spec import Lookup
 from crtcore.errors import RunError
 from crtcore.kinds import Request
@@ -40,6 +41,7 @@ def custom_generate(
     if (beams := generation_config.num_beams or 1) > 1:
         raise RunError(f"custom_generate: num_beams: expected 1, got {beams}")
     attention_mask: Tensor | None = model_kwargs.get("attention_mask")
+    check_processors(logits_processor)
     present = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask > 0
     counts, width = present.sum(1), input_ids.shape[1]
     if counts.amin() < 1 or (present[:, :-1] & ~present[:, 1:]).any():

@@ -5,18 +5,18 @@ Axes: b batch, n ids of a sample, s target calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 
 from crt_hf.model import Model, Reader
-from crt_hf.processed import Processed
+from crt_hf.processed import Follow, Processed
 from crt_hf.processors import processes, stop_at
 from crt_hf.prompts import Prompt, as_ids
 from crt_hf.settings import Settings, settings
 from crtcore.errors import RunError
-from crtcore.kinds import DecoderSpec, Generation, Request
+from crtcore.kinds import DecoderSpec, Generation, Prior, Request
 from crtcore.registry import NotInstalled, discover
 
 
@@ -47,7 +47,7 @@ class Result(NamedTuple):
 def generate(
     model: Any, prompts: Sequence[Prompt], *, decoder: str | DecoderSpec = "lookup", draft: Any = None,
     dtype: str = "auto", tokenizer: Any = None, seed: int | Sequence[int] = 0,
-    follow: Callable[[int, Sequence[int]], None] | None = None, **generation_kwargs: Any,
+    follow: Follow | None = None, **generation_kwargs: Any,
 ) -> list[Result]:  # fmt: skip
     """One result for each prompt: a text, a chat (messages with role and content), or ids.
 
@@ -55,8 +55,7 @@ def generate(
     and those of the folder's generation config hold where they are not given. A prompt's ids depend on its own seed,
     which is `seed`, or one of as many, and not on its neighbours. `follow` is called with the place of a prompt and
     the ids that are committed, as they come.
-    Raises: RunError with the name of what is unknown or cannot be kept exact; ValueError for a request that no model of
-    these positions can serve.
+    Raises: RunError with the name of what is unknown or cannot be kept exact.
     """
     target = model if isinstance(model, Model) else Model(model, dtype=dtype, tokenizer=tokenizer)
     helper = draft if draft is None or isinstance(draft, Model) else Model(draft, dtype=dtype)
@@ -70,13 +69,17 @@ def generate(
     chosen = _decoder(decoder, helper)
     firsts = {row[0] for row in rows}
     first = firsts.pop() if len(firsts) == 1 else None
-    readers = [each.reader(first) for each in (target, helper) if each is not None]
-    if asked.strings:
-        _ = target.tokenizer  # which is missed before anything runs
-    seeds = _seeds(seed, len(rows))
-    generation = _decode(chosen, readers, rows, seeds, asked, target, follow)
-    ran = ", ".join((f"decoder {decoder if isinstance(decoder, str) else type(decoder).__name__}",
-                     *(f"{role} {each.ran}" for role, each in zip(("target", "draft"), readers, strict=False))))  # fmt: skip
+    readers = [target.reader("target", first), *([helper.reader("draft", first)] if helper else [])]
+    tokenizer = target.tokenizer if asked.strings else None
+    priors = _processed(readers, rows, asked, tokenizer, follow)
+    device = readers[0].prior.embedding.weight.device  # type: ignore[attr-defined]
+    widest = max(map(len, rows))
+    prompt = torch.tensor([[*row, *[-1] * (widest - len(row))] for row in rows], device=device)
+    request = Request(prompt, asked.limits, asked.sampling, seeds=_seeds(seed, len(rows)).to(device))
+    with torch.inference_mode():
+        generation = chosen.build().generate(priors[0], request, draft=priors[1] if priors[1:] else None)
+    name = decoder if isinstance(decoder, str) else type(decoder).__name__
+    ran = ", ".join((f"decoder {name}", *(f"{each.role} {each.ran}" for each in readers)))
     texts = target if target.has_tokenizer else None
     return [_result(generation, row, asked, texts, ran) for row in range(len(rows))]
 
@@ -100,22 +103,25 @@ def _decoder(decoder: str | DecoderSpec, draft: Model | None) -> DecoderSpec:
     return spec  # type: ignore[no-any-return]
 
 
-def _decode(
-    decoder: DecoderSpec, readers: Sequence[Reader], rows: Sequence[list[int]], seeds: torch.Tensor, asked: Settings,
-    target: Model, follow: Callable[[int, Sequence[int]], None] | None,
-) -> Generation:  # fmt: skip
-    """Decodes a ragged batch."""
+def _processed(
+    readers: Sequence[Reader], rows: Sequence[list[int]], asked: Settings, tokenizer: Any, follow: Follow | None
+) -> list[Prior]:
+    """The priors, behind processors if there are any; the target's ids are followed.
+
+    Raises: RunError if a row would not fit a model's positions.
+    """
     widest = max(map(len, rows))
-    device = readers[0].prior.embedding.weight.device  # type: ignore[attr-defined]
-    prompt = torch.tensor([[*row, *[-1] * (widest - len(row))] for row in rows], device=device)
-    steps = processes(asked, [len(row) for row in rows], target.tokenizer if asked.strings else None)
-    priors = [reader.prior for reader in readers]
-    if follow is not None or any(steps):
-        hooks = (follow, None)
-        priors = [Processed(prior, steps, follow=hook) for prior, hook in zip(priors, hooks, strict=False)]
-    request = Request(prompt, asked.limits, asked.sampling, seeds=seeds.to(device))
-    with torch.inference_mode():
-        return decoder.build().generate(priors[0], request, draft=priors[1] if priors[1:] else None)
+    for reader in readers:
+        most = getattr(reader.prior, "longest", None)
+        if most is not None and widest + asked.length > most:
+            raise RunError(
+                f"generate: max_new_tokens: expected at most {most - widest}, as the {reader.role} has positions for "
+                f"{most} ids and the longest prompt has {widest}, got {asked.length}"
+            )
+    steps = processes(asked, [len(row) for row in rows], tokenizer)
+    if follow is None and not any(steps):
+        return [reader.prior for reader in readers]
+    return [Processed(each.prior, steps, follow=follow if each.role == "target" else None) for each in readers]
 
 
 def _result(generation: Generation, row: int, asked: Settings, target: Model | None, ran: str) -> Result:

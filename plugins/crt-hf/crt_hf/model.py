@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -18,6 +18,7 @@ from crtcore.kinds import Prior
 class Reader(NamedTuple):
     """A prior that reads prompts as they are, and what runs it."""
 
+    role: Literal["target", "draft"]
     prior: Prior
     ran: str
 
@@ -68,7 +69,7 @@ class Model:
             self._tokenizer = read_tokenizer(self.folder)
         return self._tokenizer
 
-    def reader(self, first: int | None) -> Reader:
+    def reader(self, role: Literal["target", "draft"], first: int | None) -> Reader:
         """The prior for prompts that all begin with an id, or with several (None).
 
         crt-ar's network has one first position for all rows, which is that id; so it serves the first case alone.
@@ -78,12 +79,12 @@ class Model:
             self._read_own(self.folder)
         if first is not None and self._own is not None:
             self._own.first = self._own.merged = first
-            return Reader(self._own, f"crt-ar ({self._dtype_of(self._own)})")
+            return Reader(role, self._own, f"crt-ar ({self._dtype_of(self._own)})")
         if self._theirs is None:
             assert self.folder is not None
             self._theirs = LanguageModel(read_model(self.folder, self._dtype), start=None)
         why = self._problem if self._own is None else "prompts begin with several ids"
-        return Reader(self._theirs, f"transformers ({self._dtype_of(self._theirs)}; {why})")
+        return Reader(role, self._theirs, f"transformers ({self._dtype_of(self._theirs)}; {why})")
 
     def _read_own(self, folder: Path) -> None:
         try:

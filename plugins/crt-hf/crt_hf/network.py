@@ -49,7 +49,9 @@ class LanguageModel(Causal):
         self._masks = families.masks(config)
         self._kinds = sorted(set(families.kinds(config)))
         self._window = families.window(config)
-        self._layers: list[nn.Module] = list(model.base_model.h if config.model_type == "gpt2" else model.base_model.layers)
+        self._layers: list[nn.Module] = list(
+            model.base_model.h if config.model_type == "gpt2" else model.base_model.layers
+        )
         self._places = nn.Identity()  # names the positions in the cache
         self.eval().requires_grad_(False)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from crt_hf.spec import HuggingFace
 from crtcore import Component, hookimpl
 
@@ -17,3 +19,11 @@ def crt_components() -> list[Component]:
             examples=(HuggingFace(folder="data/SmolLM2-135M-Instruct"),),
         )
     ]
+
+
+@hookimpl
+def crt_commands() -> list[click.Command]:
+    """`crt generate`."""
+    from crt_hf.command import generate
+
+    return [generate]

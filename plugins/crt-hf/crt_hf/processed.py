@@ -107,17 +107,16 @@ class ProcessedSession:
         Raises: ValueError as the session does.
         """
         logits = self._session.extend(ids, parents)
-        chain = [None] * ids.shape[1]
-        paths: list[list[list[int] | None]] = []
-        for known, row, own, above in zip(
-            self._paths, ids.tolist(), self._committed, chain_or(parents, chain, len(ids)), strict=True
-        ):
-            paths.append([])
-            for x, parent in zip(row, above, strict=True):
-                parent = len(known) - 1 if parent is None else parent
+        first = len(self._paths[0]) if self._paths else 0
+        chain = list(range(first - 1, first - 1 + ids.shape[1]))
+        above = [chain] * len(ids) if parents is None else parents.tolist()
+        paths: list[list[list[int] | None]] = [[] for _ in self._paths]
+        for row, own in enumerate(ids.tolist()):
+            known = self._paths[row]
+            for x, parent in zip(own, above[row], strict=True):
                 path = known[parent] if parent >= 0 else []
                 known.append([*path, x] if x >= 0 else path)
-                paths[-1].append([*own, *known[-1]] if x >= 0 else None)
+                paths[row].append([*self._committed[row], *known[-1]] if x >= 0 else None)
         return self._prior.process(logits, paths)
 
     def commit(self, path: Int[Tensor, "b k"]) -> None:
@@ -133,8 +132,3 @@ class ProcessedSession:
             if new and self._follow is not None:
                 self._follow(row, new)
         self._reset()
-
-
-def chain_or(parents: Tensor | None, chain: list[None], rows: int) -> list[list[int]] | list[list[None]]:
-    """The parents of each row; None for each node of a chain."""
-    return [chain] * rows if parents is None else parents.tolist()

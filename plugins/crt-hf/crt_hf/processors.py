@@ -5,7 +5,7 @@ Axes: m paths, n ids of a path, v vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,29 @@ from transformers.generation import logits_process as theirs
 
 from crt_hf.processed import Process
 from crt_hf.settings import REFUSED_PROCESSORS, Settings
-from crtcore.errors import RunError
+from crtcore.errors import RunError, in_one_line
+
+WARPERS: dict[str, Callable[[Any], Process]] = {
+    "temperature": theirs.TemperatureLogitsWarper,
+    "top_h": theirs.TopHLogitsWarper,
+    "top_k": theirs.TopKLogitsWarper,
+    "top_p": theirs.TopPLogitsWarper,
+    "min_p": theirs.MinPLogitsWarper,
+    "typical_p": theirs.TypicalLogitsWarper,
+    "epsilon_cutoff": theirs.EpsilonLogitsWarper,
+    "eta_cutoff": theirs.EtaLogitsWarper,
+}
+IDLE = {
+    "repetition_penalty": 1,
+    "no_repeat_ngram_size": 0,
+    "min_length": 0,
+    "min_new_tokens": 0,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+}
+"""Values with which a processor does nothing."""
+ENDLESS = ("min_length", "min_new_tokens", "exponential_decay_length_penalty")
+"""Processors of the ids that end a row, which a model without any has not."""
 
 
 class Penalties:
@@ -69,12 +91,20 @@ def stop_at(tokenizer: Any, ids: Sequence[int], strings: Sequence[str]) -> int |
 def processes(settings: Settings, prompts: Sequence[int], tokenizer: Any = None) -> list[Process | None]:
     """What the logits of each row pass through, which depends on the number of ids in its prompt.
 
-    Raises: RunError if a processor is one whose rows depend on more than their path.
+    Raises: RunError as `check_processors` does.
     """
-    for each in settings.processors:
+    check_processors(settings.processors)
+    return [_chain(_processors(settings, prompt, tokenizer)) for prompt in prompts]
+
+
+def check_processors(processors: Sequence[Any]) -> None:
+    """Nothing, if processors of transformers are functions of a path and its logits alone; a caller's own are trusted.
+
+    Raises: RunError with the name of one that is not.
+    """
+    for each in processors:
         if (name := type(each).__name__) in REFUSED_PROCESSORS:
             raise RunError(f"generate: logits_processor: expected one of a path and its logits alone, got {name}")
-    return [_chain(_processors(settings, prompt, tokenizer)) for prompt in prompts]
 
 
 def _chain(parts: Sequence[Process]) -> Process | None:
@@ -91,49 +121,43 @@ def _processors(settings: Settings, prompt: int, tokenizer: Any) -> list[Process
 
     Source: huggingface/transformers, generation/utils.py, `_get_logits_processor`.
     """
-    get, stop = settings.values.get, list(settings.stop)
-    made: list[Process] = []
-    if get("sequence_bias"):
-        made.append(theirs.SequenceBiasLogitsProcessor(sequence_bias=get("sequence_bias")))
-    if get("repetition_penalty", 1.0) != 1.0:
-        made.append(theirs.RepetitionPenaltyLogitsProcessor(penalty=float(get("repetition_penalty"))))
-    if get("no_repeat_ngram_size"):
-        made.append(theirs.NoRepeatNGramLogitsProcessor(get("no_repeat_ngram_size")))
-    if get("bad_words_ids"):
-        made.append(theirs.NoBadWordsLogitsProcessor(get("bad_words_ids"), stop))
-    if get("min_length") and stop:
-        made.append(theirs.MinLengthLogitsProcessor(get("min_length"), stop))
-    if get("min_new_tokens") and stop:
-        made.append(theirs.MinNewTokensLengthLogitsProcessor(prompt, get("min_new_tokens"), stop))
-    if get("forced_eos_token_id") is not None:
-        made.append(theirs.ForcedEOSTokenLogitsProcessor(prompt + settings.length, get("forced_eos_token_id")))
-    if get("remove_invalid_values"):
-        made.append(theirs.InfNanRemoveLogitsProcessor())
-    if get("exponential_decay_length_penalty") and stop:
-        made.append(theirs.ExponentialDecayLengthPenalty(get("exponential_decay_length_penalty"), stop, prompt))
-    if get("suppress_tokens"):
-        made.append(theirs.SuppressTokensLogitsProcessor(get("suppress_tokens")))
-    if get("begin_suppress_tokens"):
-        made.append(theirs.SuppressTokensAtBeginLogitsProcessor(get("begin_suppress_tokens"), prompt))
-    if get("presence_penalty") or get("frequency_penalty"):
-        presence, frequency = get("presence_penalty", 0.0), get("frequency_penalty", 0.0)
-        made.append(Penalties(prompt, presence=presence, frequency=frequency))
-    if get("logit_bias"):
-        made.append(Bias(get("logit_bias")))
-    made += settings.processors
-    made += [theirs_of(name, value) for name, value in settings.warpers]
+    values, stop = settings.values, list(settings.stop)
+    presence, frequency = values.get("presence_penalty", 0.0), values.get("frequency_penalty", 0.0)
+    makers: dict[str, Callable[[Any], Process]] = {
+        "sequence_bias": theirs.SequenceBiasLogitsProcessor,
+        "repetition_penalty": lambda value: theirs.RepetitionPenaltyLogitsProcessor(float(value)),
+        "no_repeat_ngram_size": theirs.NoRepeatNGramLogitsProcessor,
+        "bad_words_ids": lambda value: theirs.NoBadWordsLogitsProcessor(value, stop),
+        "min_length": lambda value: theirs.MinLengthLogitsProcessor(value, stop),
+        "min_new_tokens": lambda value: theirs.MinNewTokensLengthLogitsProcessor(prompt, value, stop),
+        "forced_eos_token_id": lambda value: theirs.ForcedEOSTokenLogitsProcessor(prompt + settings.length, value),
+        "remove_invalid_values": lambda _: theirs.InfNanRemoveLogitsProcessor(),
+        "exponential_decay_length_penalty": lambda value: theirs.ExponentialDecayLengthPenalty(value, stop, prompt),
+        "suppress_tokens": theirs.SuppressTokensLogitsProcessor,
+        "begin_suppress_tokens": lambda value: theirs.SuppressTokensAtBeginLogitsProcessor(value, prompt),
+        "presence_penalty": lambda _: Penalties(prompt, presence=presence, frequency=frequency),
+        "frequency_penalty": lambda _: Penalties(prompt, presence=presence, frequency=frequency),
+        "logit_bias": Bias,
+    }
+    names = [name for name in makers if _acts(name, values.get(name))]
+    if "presence_penalty" in names and "frequency_penalty" in names:
+        names.remove("frequency_penalty")
+    if not stop:
+        names = [name for name in names if name not in ENDLESS]
+    made = [_made(name, makers[name], values[name]) for name in names]
+    made += [*settings.processors, *(_made(name, WARPERS[name], value) for name, value in settings.warpers)]
     if settings.strings and stop:
         made.append(Stopping(tokenizer, settings.strings, prompt, stop[0]))
     return made
 
 
-def theirs_of(name: str, value: Any) -> Process:
-    """The warper of transformers that a name stands for."""
-    kind = {
-        "temperature": theirs.TemperatureLogitsWarper, "top_h": theirs.TopHLogitsWarper,
-        "top_k": theirs.TopKLogitsWarper, "top_p": theirs.TopPLogitsWarper, "min_p": theirs.MinPLogitsWarper,
-        "typical_p": theirs.TypicalLogitsWarper, "epsilon_cutoff": theirs.EpsilonLogitsWarper,
-        "eta_cutoff": theirs.EtaLogitsWarper,
-    }[name]  # fmt: skip
-    made: Process = kind(value)
-    return made
+def _acts(name: str, value: Any) -> bool:
+    """Whether a processor does anything with this value; an id of 0 is a value as any other."""
+    return value is not None and value is not False and value not in ([], (), {}) and value != IDLE.get(name)
+
+
+def _made(name: str, maker: Callable[[Any], Process], value: Any) -> Process:
+    try:
+        return maker(value)
+    except (ValueError, TypeError) as error:  # as processors of transformers refuse a value
+        raise RunError(f"generate: {name}: {in_one_line(error):.300}") from error

@@ -89,7 +89,11 @@ def settings(kwargs: Mapping[str, Any], folder: Mapping[str, Any]) -> Settings:
         _check(name, value)
     kept = {name: value for name, value in folder.items() if name not in kwargs and value is not None}
     for name, value in kept.items():
-        if name not in UNUSED and not name.startswith("_") and not (name == "max_length" and "max_new_tokens" in kwargs):
+        if (
+            name not in UNUSED
+            and not name.startswith("_")
+            and not (name == "max_length" and "max_new_tokens" in kwargs)
+        ):
             _check(name, value, "generation_config.json: ")
     values = {name: value for name, value in {**kept, **kwargs}.items() if name in KNOWN and value is not None}
     length = values.get("max_new_tokens", LENGTH)
@@ -117,8 +121,10 @@ def _check(name: str, value: Any, where: str = "") -> None:
 
 
 def _sampling(values: Mapping[str, Any]) -> tuple[Sampling, tuple[tuple[str, Any], ...]]:
-    """How ids are drawn. In transformers each filter reads what those before it have left, in `Sampling` all read the
-    whole distribution; so `top_k` is a processor beside `top_p`, and all are beside those that `Sampling` has not.
+    """How ids are drawn, and by which warpers before.
+
+    In transformers each filter reads what those before it have left, in `Sampling` all read the whole distribution. So
+    `top_k` is a warper beside `top_p`, and all are where one is asked for that `Sampling` has not.
     """
     if not values.get("do_sample", False):
         return Sampling(temperature=0), ()
@@ -136,5 +142,9 @@ def _check_numbers(asked: Mapping[str, Any]) -> None:
         whole = name == "top_k"
         fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool) and value > 0
         if not fits or (not whole and name != "temperature" and value > 1):
-            most = "an integer of at least 1" if whole else "a number above 0" + ("" if name == "temperature" else ", at most 1")
+            most = (
+                "an integer of at least 1"
+                if whole
+                else "a number above 0" + ("" if name == "temperature" else ", at most 1")
+            )
             raise RunError(f"generate: {name}: expected {most}, got {value!r:.80}; do_sample=False takes the likeliest")
