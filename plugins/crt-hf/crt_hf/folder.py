@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +105,26 @@ def checked(folder: str | Path) -> Path:
 def _loaded(folder: Path, loader: Any, **more: Any) -> Any:
     """What a loader of transformers makes of a folder, without a network and without code that is in it."""
     try:
-        return loader.from_pretrained(str(folder), local_files_only=True, **more)
+        with _quietly():
+            return loader.from_pretrained(str(folder), local_files_only=True, **more)
     except Exception as error:  # transformers raises many kinds for what is in a file
         raise RunError(
             f"huggingface: {folder}: expected what {loader.__name__} of transformers reads, got "
             f"{in_one_line(error):.300}; fetch all files of that model again"
         ) from error
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the progress bars of transformers."""
+    logging = transformers().utils.logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def read_table(path: Path) -> dict[str, Any]:
