@@ -70,8 +70,7 @@ def generate(
     firsts = {row[0] for row in rows}
     first = firsts.pop() if len(firsts) == 1 else None
     readers = [target.reader("target", first), *([helper.reader("draft", first)] if helper else [])]
-    tokenizer = target.tokenizer if asked.strings else None
-    priors = _processed(readers, rows, asked, tokenizer, follow)
+    priors = _processed(readers, rows, asked, target.tokenizer if asked.reads_text else None, follow)
     device = readers[0].prior.embedding.weight.device  # type: ignore[attr-defined]
     widest = max(map(len, rows))
     prompt = torch.tensor([[*row, *[-1] * (widest - len(row))] for row in rows], device=device)
@@ -118,7 +117,7 @@ def _processed(
                 f"generate: max_new_tokens: expected at most {most - widest}, as the {reader.role} has positions for "
                 f"{most} ids and the longest prompt has {widest}, got {asked.length}"
             )
-    steps = processes(asked, [len(row) for row in rows], tokenizer)
+    steps = processes(asked, [len(row) for row in rows], tokenizer, readers[0].prior.vocabulary)
     if follow is None and not any(steps):
         return [reader.prior for reader in readers]
     return [Processed(each.prior, steps, follow=follow if each.role == "target" else None) for each in readers]

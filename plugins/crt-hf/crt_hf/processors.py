@@ -13,8 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers.generation import logits_process as theirs
 
+from crt_hf.grammar import Grammar
 from crt_hf.processed import Process
-from crt_hf.settings import REFUSED_PROCESSORS, Settings
+from crt_hf.settings import GRAMMARS, REFUSED_PROCESSORS, Settings
 from crtcore.errors import RunError, in_one_line
 
 WARPERS: dict[str, Callable[[Any], Process]] = {
@@ -88,13 +89,20 @@ def stop_at(tokenizer: Any, ids: Sequence[int], strings: Sequence[str]) -> int |
     return next(n for n in range(1, len(ids) + 1) if any(each in tokenizer.decode(ids[:n]) for each in strings))
 
 
-def processes(settings: Settings, prompts: Sequence[int], tokenizer: Any = None) -> list[Process | None]:
+def processes(
+    settings: Settings, prompts: Sequence[int], tokenizer: Any = None, vocabulary: int = 0
+) -> list[Process | None]:
     """What the logits of each row pass through, which depends on the number of ids in its prompt.
+
+    Those that read text need the tokenizer and the size of the vocabulary.
 
     Raises: RunError as `check_processors` does.
     """
     check_processors(settings.processors)
-    return [_chain(_processors(settings, prompt, tokenizer)) for prompt in prompts]
+    grammar = None
+    if any(name in settings.values for name in GRAMMARS):
+        grammar = Grammar(tokenizer, vocabulary, settings.stop, settings.values)
+    return [_chain(_processors(settings, prompt, tokenizer, grammar)) for prompt in prompts]
 
 
 def check_processors(processors: Sequence[Any]) -> None:
@@ -116,7 +124,7 @@ def _chain(parts: Sequence[Process]) -> Process | None:
     return process if parts else None
 
 
-def _processors(settings: Settings, prompt: int, tokenizer: Any) -> list[Process]:
+def _processors(settings: Settings, prompt: int, tokenizer: Any, grammar: Grammar | None) -> list[Process]:
     """The processors of one row, in the order of transformers.
 
     Source: huggingface/transformers, generation/utils.py, `_get_logits_processor`.
@@ -145,7 +153,8 @@ def _processors(settings: Settings, prompt: int, tokenizer: Any) -> list[Process
     if not stop:
         names = [name for name in names if name not in ENDLESS]
     made = [_made(name, makers[name], values[name]) for name in names]
-    made += [*settings.processors, *(_made(name, WARPERS[name], value) for name, value in settings.warpers)]
+    made += [*settings.processors, *([grammar.matching(prompt)] if grammar else [])]
+    made += [_made(name, WARPERS[name], value) for name, value in settings.warpers]
     if settings.strings and stop:
         made.append(Stopping(tokenizer, settings.strings, prompt, stop[0]))
     return made

@@ -22,13 +22,15 @@ OFF: dict[str, tuple[Any, ...]] = {
     "epsilon_cutoff": (0.0,), "eta_cutoff": (0.0,),
 }  # fmt: skip
 """Values with which a warper does nothing, beside None."""
+GRAMMARS = ("json_schema", "grammar")
+"""Names of what a text has to fit."""
 KNOWN = (
     "max_new_tokens", "do_sample", *WARPERS, "repetition_penalty", "no_repeat_ngram_size", "bad_words_ids",
     "sequence_bias", "min_length", "min_new_tokens", "suppress_tokens", "begin_suppress_tokens", "forced_eos_token_id",
     "exponential_decay_length_penalty", "remove_invalid_values", "eos_token_id", "stop_strings", "logits_processor",
-    "presence_penalty", "frequency_penalty", "logit_bias",
+    "presence_penalty", "frequency_penalty", "logit_bias", *GRAMMARS,
 )  # fmt: skip
-"""Names that are honoured; the last three are those of OpenAI and vLLM."""
+"""Names that are honoured; the penalties and `logit_bias` are those of OpenAI and vLLM."""
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "num_beams": (1,), "num_return_sequences": (1,), "use_cache": (True,), "early_stopping": (False,),
     "length_penalty": (1.0,), "num_beam_groups": (1,), "diversity_penalty": (0.0,), "guidance_scale": (1, 1.0),
@@ -73,6 +75,11 @@ class Settings:
     """What of transformers shapes the distribution before `sampling`."""
     processors: tuple[Any, ...]
     """The caller's own processors."""
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether decoding needs a tokenizer."""
+        return bool(self.strings) or any(name in self.values for name in GRAMMARS)
 
     @property
     def limits(self) -> Limits:

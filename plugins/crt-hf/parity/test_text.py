@@ -88,6 +88,44 @@ def test_a_row_ends_behind_a_stop_string_and_no_call_later(folder: Path, decoder
     assert (beside.text or "").startswith(stop) or other.ids[: len(beside.ids)] == beside.ids
 
 
+GRAMMAR, TEXTS = 'root ::= "AB" [CD] | "HI" "J"?', ("ABC", "ABD", "HI", "HIJ")
+
+
+def fitting(folder: Path, prompt: str) -> str:
+    """The greedy text among those of the grammar, by its definition."""
+    from transformers import AutoModelForCausalLM
+
+    model, text = AutoModelForCausalLM.from_pretrained(folder), ""
+    while True:
+        logits = model(torch.tensor([[LETTERS.index(letter) for letter in prompt + text]])).logits[0, -1]
+        follow = {each[len(text)] for each in TEXTS if each.startswith(text) and each != text}
+        best = max([*follow, *(["</s>"] if text in TEXTS else [])], key=lambda letter: logits[LETTERS.index(letter)])
+        if best == "</s>":
+            return text
+        text += best
+
+
+@pytest.mark.parametrize("decoder", ["ancestral", "lookup", "sd", "rsd-s"])
+@torch.no_grad()
+def test_a_grammar_rules_out_what_does_not_fit_node_by_node(folder: Path, decoder: str) -> None:
+    draft = None if decoder in ("ancestral", "lookup") else folder
+    words = ["HELLO", "ABCABDABCABD", "HIJHIJ"]
+
+    results = crt_hf.generate(folder, words, grammar=GRAMMAR, decoder=decoder, draft=draft, max_new_tokens=9)
+
+    assert [result.text for result in results] == [fitting(folder, word) for word in words]
+
+
+def test_a_json_schema_gives_json_and_what_is_ignored_is_refused(folder: Path) -> None:
+    schema = {"type": "array", "items": {"enum": ["A", "B"]}, "minItems": 1, "maxItems": 2}
+    with pytest.raises(RunError, match="json_schema: uniqueItems: not supported here"):
+        crt_hf.generate(folder, ["A"], json_schema={**schema, "uniqueItems": True})
+    with pytest.raises(RunError, match="expected json_schema or grammar, got both"):
+        crt_hf.generate(folder, ["A"], json_schema=schema, grammar=GRAMMAR)
+    with pytest.raises(RunError, match=r"json_schema, grammar: .*EBNF"):
+        crt_hf.generate(folder, ["A"], grammar="root ::= (")
+
+
 def test_a_prompt_of_no_form_is_one_error(folder: Path) -> None:
     for prompt, message in (
         ([1, "a"], "prompt 0: expected a text, ids, or messages"),
