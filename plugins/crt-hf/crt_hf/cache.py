@@ -15,7 +15,7 @@ from transformers.cache_utils import Cache
 from crt_nn.context import KVCache
 
 
-class LayerCache(Cache):
+class LayerCache(Cache):  # type: ignore[misc]
     """Keeps keys and values of each layer in the slots of a session's cache."""
 
     def __init__(self, slots: KVCache, layers: Sequence[nn.Module]) -> None:

@@ -45,7 +45,7 @@ def generate(as_json: bool, **options: Any) -> None:
     stream = Stream(target.tokenizer) if len(prompts) == 1 and target.has_tokenizer and not as_json else None
     results = api.generate(
         target, prompts, decoder=options["decoder"], draft=draft, seed=seeds,
-        follow=stream and stream.follow, **keywords,
+        follow=stream.follow if stream else None, **keywords,
     )  # fmt: skip
     compared = comparison.compare(target, options["dtype"], prompts, results, keywords) if options["compare"] else None
     if as_json:

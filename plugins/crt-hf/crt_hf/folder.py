@@ -116,13 +116,15 @@ def _loaded(folder: Path, loader: Any, **more: Any) -> Any:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the progress bars of transformers."""
+    """Without the progress bars and the report of transformers: what is wrong is in one error."""
     logging = transformers().utils.logging
-    shown = logging.is_progress_bar_enabled()
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()
 

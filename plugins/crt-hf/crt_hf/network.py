@@ -15,7 +15,11 @@ from crt_hf import families
 from crt_hf.cache import LayerCache
 from crt_nn.causal import Causal
 from crt_nn.context import AttentionContext
+from crtcore.errors import RunError
 from crtcore.noise import Noise
+
+ATTENTION = ("sdpa", "eager")
+"""Backends of transformers that honour a mask of any form."""
 
 
 class LanguageModel(Causal):
@@ -23,7 +27,7 @@ class LanguageModel(Causal):
 
     The first position is that of a start id, which is not read twice where it begins a row, or of a class. Without a
     start id a row is read as it is: a position that nothing sees stands before it, after which all ids are equally
-    likely. Nothing is random, in training too, as the weights are frozen.
+    likely. Nothing is random, and it stays in evaluation.
     """
 
     def __init__(self, model: Any, *, start: int | None, classes: int | None = None) -> None:
@@ -33,6 +37,13 @@ class LanguageModel(Causal):
         """
         super().__init__()
         config = model.config
+        if config._attn_implementation not in ATTENTION:
+            raise RunError(
+                f"huggingface: expected attention by {' or '.join(ATTENTION)}, as others do not honour the masks of "
+                f"trees, got {config._attn_implementation!r}; load the model with attn_implementation='sdpa'"
+            )
+        if model.training:
+            raise RunError("huggingface: expected a model in evaluation, as dropout is random; call model.eval()")
         if classes and start is None:
             raise ValueError("expected a model with bos_token_id or eos_token_id, whose position a class takes")
         self.model = model
@@ -43,7 +54,7 @@ class LanguageModel(Causal):
         self.embedding = model.get_input_embeddings()
         self.prefixes = nn.Embedding(self.classes, self.embedding.embedding_dim) if self.classes else None
         if self.prefixes is not None:
-            self.prefixes.to(self.embedding.weight.device, self.embedding.weight.dtype)
+            self.prefixes.requires_grad_(False).to(self.embedding.weight.device, self.embedding.weight.dtype)
             with torch.no_grad():
                 self.prefixes.weight[:] = self.embedding.weight[start]
         self._masks = families.masks(config)
@@ -53,7 +64,7 @@ class LanguageModel(Causal):
             model.base_model.h if config.model_type == "gpt2" else model.base_model.layers
         )
         self._places = nn.Identity()  # names the positions in the cache
-        self.eval().requires_grad_(False)
+        self.eval()
 
     def train(self, mode: bool = True) -> LanguageModel:
         """Stays in evaluation, as dropout has no noise of its own here."""

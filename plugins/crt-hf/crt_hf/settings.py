@@ -43,7 +43,8 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 UNUSED = (
     "bos_token_id", "pad_token_id", "decoder_start_token_id", "transformers_version", "num_assistant_tokens",
     "num_assistant_tokens_schedule", "assistant_confidence_threshold", "assistant_lookbehind", "target_lookbehind",
-    "max_matching_ngram_size", "disable_compile", "assistant_ensemble_weight",
+    "max_matching_ngram_size", "disable_compile", "assistant_ensemble_weight", "cache_implementation", "cache_config",
+    "max_cache_len", "prefill_chunk_size", "compile_config",
 )  # fmt: skip
 """Names in a folder that no result here depends on."""
 REFUSED_PROCESSORS = (

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from crt_hf.network import LanguageModel
 from crt_hf.spec import HuggingFace
+from crtcore.errors import RunError
 
 START, CLOSE = 1, {"rtol": 1e-4, "atol": 1e-4}
 FAMILIES = pytest.mark.parametrize("family", CONFIGS)
@@ -76,3 +77,41 @@ def test_trees_and_commits_have_the_logits_of_the_models_own_pass_in_float32(fam
         known = [each + path[last] for each, path, last in zip(known, paths, (3, 1, 5), strict=True)]
         for row, each in enumerate(known):
             torch.testing.assert_close(session.next_logits[row], expected(each), **CLOSE)
+
+
+def test_a_model_that_no_tree_can_be_read_with_is_refused() -> None:
+    flex = small("llama")
+    flex.config._attn_implementation = "flex_attention"
+    for model, message in (
+        (flex, "expected attention by sdpa or eager, .* got 'flex_attention'"),
+        (small("llama").train(), r"expected a model in evaluation, as dropout is random; call model\.eval\(\)"),
+        (
+            small("llama", rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}),
+            "got 'dynamic', whose angles depend",
+        ),
+        (
+            small("gemma3", use_bidirectional_attention=True),
+            "reads from left to right, got use_bidirectional_attention",
+        ),
+    ):
+        with pytest.raises(RunError, match=message):
+            LanguageModel(model, start=None)
+
+
+def test_another_family_is_refused_by_name() -> None:
+    import transformers
+
+    model = transformers.AutoModelForCausalLM.from_config(
+        transformers.MambaConfig(vocab_size=8, hidden_size=8, num_hidden_layers=1)
+    ).eval()
+
+    with pytest.raises(RunError, match=r"expected a model_type of gemma, .*, got 'mamba'"):
+        LanguageModel(model, start=None)
+
+
+def test_reading_a_model_changes_nothing_of_it() -> None:
+    model = small("llama")
+
+    LanguageModel(model, start=None)
+
+    assert all(parameter.requires_grad for parameter in model.parameters())
