@@ -34,7 +34,7 @@ def masks(config: Any) -> Masks:
     """
     family = config.model_type
     if family not in FAMILIES:
-        raise RunError(f"huggingface: expected a model_type of {', '.join(FAMILIES)}, got {family!r:.80}")
+        raise unknown(family)
     for kind in kinds(config):
         if kind not in LAYERS:
             raise RunError(f"huggingface: expected layers of {' or '.join(LAYERS)}, got {kind!r:.80}")
@@ -48,6 +48,11 @@ def masks(config: Any) -> Masks:
         if getattr(config, key, False):
             raise RunError(f"huggingface: expected a model that reads from left to right, got {key}")
     return FAMILIES[family]
+
+
+def unknown(family: Any) -> RunError:
+    """The error for a family that is not read."""
+    return RunError(f"huggingface: expected a model_type of {', '.join(FAMILIES)}, got {family!r:.80}")
 
 
 def kinds(config: Any) -> list[str]:

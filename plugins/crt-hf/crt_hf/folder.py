@@ -34,6 +34,7 @@ def read_model(folder: str | Path, dtype: str = "auto") -> Any:
     model, notes = _loaded(
         folder, transformers().AutoModelForCausalLM, config=config, dtype=dtype, use_safetensors=True,
         attn_implementation="eager" if capped else "sdpa", output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are named below
     )  # fmt: skip
     for key in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
         if odd := sorted(map(str, notes.get(key) or ())):
@@ -50,8 +51,10 @@ def read_config(folder: Path) -> Any:
     Raises: RunError.
     """
     table = read_table(folder / CONFIG)
-    if "auto_map" in table and table.get("model_type") not in families.FAMILIES:
-        raise RunError(f"huggingface: {folder}: expected a family of transformers, got {_CODE}")
+    if (family := table.get("model_type")) not in families.FAMILIES:
+        if "auto_map" in table:
+            raise RunError(f"huggingface: {folder}: expected a family of transformers, got {_CODE}")
+        raise families.unknown(family)
     config = _loaded(folder, transformers().AutoConfig)
     if getattr(config, "quantization_config", None):
         raise RunError(f"huggingface: {folder}: expected weights in floating point, got quantization_config")
@@ -120,7 +123,7 @@ def _quietly() -> Iterator[None]:
     logging = transformers().utils.logging
     shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    logging.set_verbosity(logging.CRITICAL)
     try:
         yield
     finally:
