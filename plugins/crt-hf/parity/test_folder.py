@@ -85,3 +85,17 @@ def test_ids_need_no_tokenizer_and_texts_do(folder: Path) -> None:
     assert (result.text, len(result.ids)) == (None, 2)
     with pytest.raises(RunError, match=r"expected a tokenizer \(tokenizer.json\), got none; give prompts as ids"):
         crt_hf.generate(folder, ["HELLO"])
+
+
+@torch.no_grad()
+def test_a_model_without_bos_and_eos_reads_rows_as_they_are(tmp_path: Path) -> None:
+    model = small("llama", bos_token_id=None, eos_token_id=None)
+    model.save_pretrained(tmp_path)
+    ids = torch.tensor([[5, 6, 7]])
+
+    logits = HuggingFace(folder=str(tmp_path)).build(61, 0, None)(ids)
+
+    torch.testing.assert_close(logits[:, 1:], model(ids).logits, rtol=1e-4, atol=1e-4)
+    assert (logits[:, 0] == 0).all()
+    with pytest.raises(RunError, match="expected bos_token_id or eos_token_id, for classes to take its place"):
+        HuggingFace(folder=str(tmp_path)).build(61, 0, 3)

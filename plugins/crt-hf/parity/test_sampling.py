@@ -27,6 +27,7 @@ EVERYTHING: list[dict[str, Any]] = [
     {"top_k": 0, "min_p": 0.2, "bad_words_ids": [[1, 1]]},
     {"typical_p": 0.8, "top_k": 3, "begin_suppress_tokens": [0]},
     {"epsilon_cutoff": 0.1, "exponential_decay_length_penalty": (1, 1.3)},
+    {"presence_penalty": 0.7, "frequency_penalty": 0.4, "logit_bias": {0: 0.5}, "top_k": 3, "temperature": 0.9},
     {"eta_cutoff": 0.3, "top_p": 0.9, "suppress_tokens": [0]},
 ]
 ON = pytest.mark.parametrize("keywords", EVERYTHING, ids=", ".join)
@@ -41,6 +42,8 @@ def model(seed: int) -> Any:
 def law(keywords: dict[str, Any]) -> dict[tuple[int, ...], float]:
     """The law of new ids by transformers' own processors and forward pass, in float64 from the logits on."""
     target = model(0)
+    own = {name: keywords[name] for name in ("presence_penalty", "frequency_penalty", "logit_bias") if name in keywords}
+    keywords = {name: value for name, value in keywords.items() if name not in own}
     config = GenerationConfig(
         **{"max_new_tokens": NEW, "do_sample": True, "eos_token_id": END, "top_k": 50, **keywords}
     )
@@ -52,7 +55,12 @@ def law(keywords: dict[str, Any]) -> dict[tuple[int, ...], float]:
         grown: dict[tuple[int, ...], float] = {}
         for row, weight in going.items():
             ids = torch.tensor([[*PROMPT, *row]])
-            chances = steps(ids, target(ids).logits[:, -1].double())[0].softmax(-1).tolist()
+            logits = target(ids).logits[:, -1].double()
+            for x in range(VOCABULARY):  # what transformers has not, by its definition
+                count = row.count(x)
+                logits[0, x] += own.get("logit_bias", {}).get(x, 0.0) - own.get("frequency_penalty", 0.0) * count
+                logits[0, x] -= own.get("presence_penalty", 0.0) * (count > 0)
+            chances = steps(ids, logits)[0].softmax(-1).tolist()
             for x, chance in enumerate(chances):
                 if chance:
                     (rows if x == END else grown)[(*row, x)] = weight * chance
