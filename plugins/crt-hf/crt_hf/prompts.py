@@ -38,6 +38,8 @@ def _is_chat(prompt: Any) -> bool:
 
 
 def _chat(messages: Sequence[Mapping[str, str]], tokenizer: Any) -> list[int]:
+    if odd := [each for each in messages if not {"role", "content"} <= each.keys()]:
+        raise RunError(f"generate: expected messages with role and content, got {odd[0]!r:.80}")
     if not getattr(tokenizer, "chat_template", None):
         raise RunError("generate: expected a tokenizer with a chat template for messages, got none; give a text")
     try:

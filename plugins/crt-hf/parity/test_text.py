@@ -131,7 +131,7 @@ def test_a_prompt_of_no_form_is_one_error(folder: Path) -> None:
         ([1, "a"], "prompt 0: expected a text, ids, or messages"),
         ([], "prompt 0: expected at least one id"),
         ([61], "prompt 0: expected ids from 0 to 60, got 61"),
-        ([{"role": "user"}], "expected messages that the chat template takes|at least one id|got"),
+        ([{"role": "user"}], "expected messages with role and content, got {'role': 'user'}"),
     ):
         with pytest.raises(RunError, match=message):
             crt_hf.generate(folder, [prompt], max_new_tokens=1)
