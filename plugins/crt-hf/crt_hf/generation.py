@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import attrs
 import torch
 
 from crt_hf.model import Model, Reader
@@ -54,7 +55,7 @@ def generate(
     `model` and `draft` are folders, models of transformers or `Model`s; keywords are those of transformers' `generate`,
     and those of the folder's generation config hold where they are not given. A prompt's ids depend on its own seed,
     which is `seed`, or one of as many, and not on its neighbours. `follow` is called with the place of a prompt and
-    the ids that are committed, as they come.
+    the ids that are committed, as they come; the last ones come with the result alone.
     Raises: RunError with the name of what is unknown or cannot be kept exact.
     """
     target = model if isinstance(model, Model) else Model(model, dtype=dtype, tokenizer=tokenizer)
@@ -63,6 +64,9 @@ def generate(
     if isinstance(prompts, str) or not isinstance(prompts, Sequence):
         raise RunError("generate: expected a list of prompts, got one; put it in a list")
     vocabulary = target.config.vocab_size
+    if helper is not None and (own := helper.config.vocab_size) != vocabulary:
+        raise RunError(f"generate: draft: expected a model over the target's {vocabulary} ids, got {own}")
+    asked = attrs.evolve(asked, stop=tuple(x for x in asked.stop if 0 <= x < vocabulary))  # others never come
     rows = [as_ids(each, vocabulary, lambda: target.tokenizer, f"prompt {i}") for i, each in enumerate(prompts)]
     if not rows:
         return []

@@ -118,7 +118,10 @@ def check_processors(processors: Sequence[Any]) -> None:
 def _chain(parts: Sequence[Process]) -> Process | None:
     def process(ids: Tensor, logits: Tensor) -> Tensor:
         for part in parts:
-            logits = part(ids, logits)
+            try:
+                logits = part(ids, logits)
+            except (ValueError, IndexError, RuntimeError) as error:  # of ids that the vocabulary has not, for example
+                raise RunError(f"generate: {type(part).__name__}: {in_one_line(error):.300}") from error
         return logits
 
     return process if parts else None

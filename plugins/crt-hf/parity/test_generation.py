@@ -173,6 +173,25 @@ def test_a_draft_that_is_missing_or_not_used_is_one_error() -> None:
         crt_hf.generate(target("llama"), prompts(1), draft=draft("llama"))
 
 
+def test_a_draft_of_another_vocabulary_is_one_error() -> None:
+    with pytest.raises(RunError, match="draft: expected a model over the target's 61 ids, got 60"):
+        crt_hf.generate(target("llama"), prompts(1), decoder="sd", draft=small("llama", vocab_size=60))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"logit_bias": {61: 1.0}}, "Bias: "),
+        ({"bad_words_ids": [[61]]}, "NoBadWordsLogitsProcessor: ValueError: The model vocabulary size is 61"),
+        ({"repetition_penalty": -1.0}, "repetition_penalty: ValueError: "),
+        ({"bad_words_ids": 3}, "bad_words_ids: "),
+    ],
+)
+def test_a_value_that_a_processor_does_not_take_is_one_error(keywords: dict[str, Any], message: str) -> None:
+    with pytest.raises(RunError, match=f"generate: {message}"):
+        crt_hf.generate(target("llama"), prompts(1), **keywords)
+
+
 def test_rows_beyond_the_positions_of_a_model_are_one_error() -> None:
     with pytest.raises(
         RunError, match=r"max_new_tokens: expected at most 120, .* positions for 128 ids .* has 8, got 121"
