@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import attrs
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from crt_hf.model import Model, Reader
 from crt_hf.processed import Follow, Processed
@@ -38,6 +40,8 @@ class Result(NamedTuple):
     """Wall time of the whole batch."""
     ran: str
     """The decoder, and what ran target and draft."""
+    logprobs: list[float] | None
+    """Log-probability of each id by the model alone, in nats: before processors, temperature and filters."""
 
     @property
     def calls(self) -> int:
@@ -47,19 +51,20 @@ class Result(NamedTuple):
 
 def generate(
     model: Any, prompts: Sequence[Prompt], *, decoder: str | DecoderSpec = "lookup", draft: Any = None,
-    dtype: str = "auto", tokenizer: Any = None, seed: int | Sequence[int] = 0,
-    follow: Follow | None = None, **generation_kwargs: Any,
+    tokenizer: Any = None, seed: int | Sequence[int] = 0, follow: Follow | None = None, logprobs: bool = False,
+    **generation_kwargs: Any,
 ) -> list[Result]:  # fmt: skip
     """One result for each prompt: a text, a chat (messages with role and content), or ids.
 
     `model` and `draft` are folders, models of transformers or `Model`s; keywords are those of transformers' `generate`,
     and those of the folder's generation config hold where they are not given. A prompt's ids depend on its own seed,
     which is `seed`, or one of as many, and not on its neighbours. `follow` is called with the place of a prompt and
-    the ids that are committed, as they come; the last ones come with the result alone.
+    the ids that are committed, as they come; the last ones come with the result alone. `logprobs` takes one more pass,
+    of the prompts and the new ids.
     Raises: RunError with the name of what is unknown or cannot be kept exact.
     """
-    target = model if isinstance(model, Model) else Model(model, dtype=dtype, tokenizer=tokenizer)
-    helper = draft if draft is None or isinstance(draft, Model) else Model(draft, dtype=dtype)
+    target = model if isinstance(model, Model) else Model(model, tokenizer=tokenizer)
+    helper = draft if draft is None or isinstance(draft, Model) else Model(draft)
     asked = settings(generation_kwargs, target.defaults)
     if isinstance(prompts, str) or not isinstance(prompts, Sequence):
         raise RunError("generate: expected a list of prompts, got one; put it in a list")
@@ -84,7 +89,11 @@ def generate(
     name = decoder if isinstance(decoder, str) else type(decoder).__name__
     ran = ", ".join((f"decoder {name}", *(f"{each.role} {each.ran}" for each in readers)))
     texts = target if target.has_tokenizer else None
-    return [_result(generation, row, asked, texts, ran) for row in range(len(rows))]
+    results = [_result(generation, row, asked, texts, ran) for row in range(len(rows))]
+    if not logprobs:
+        return results
+    scores = _logprobs(readers[0].prior, prompt, [result.ids for result in results])
+    return [result._replace(logprobs=own) for result, own in zip(results, scores, strict=True)]
 
 
 def _decoder(decoder: str | DecoderSpec, draft: Model | None) -> DecoderSpec:
@@ -141,10 +150,22 @@ def _result(generation: Generation, row: int, asked: Settings, target: Model | N
         draft_calls=int(generation.draft_calls[row]),
         seconds=generation.seconds,
         ran=ran,
+        logprobs=None,
     )
 
 
-def _seeds(seed: int | Sequence[int], rows: int) -> torch.Tensor:
+@torch.inference_mode()
+def _logprobs(prior: Prior, prompt: Int[Tensor, "b n"], new: Sequence[list[int]]) -> list[list[float]]:
+    """The log-probability of each new id of each row, given those before it."""
+    widest = max(map(len, new))
+    ids = torch.tensor([[*row, *[-1] * (widest - len(row))] for row in new], device=prompt.device)
+    session = prior.open(prompt, capacity=prompt.shape[1] + widest, room=widest)
+    logits = torch.cat((session.next_logits[:, None], session.extend(ids)[:, :-1]), 1)  # b m v
+    scores = logits.float().log_softmax(-1).gather(2, ids.clamp(min=0)[..., None])[..., 0]
+    return [own[: len(row)] for own, row in zip(scores.tolist(), new, strict=True)]
+
+
+def _seeds(seed: int | Sequence[int], rows: int) -> Int[Tensor, " b"]:
     seeds = [seed] * rows if isinstance(seed, int) else list(seed)
     if len(seeds) != rows or not all(type(x) is int and -(2**63) <= x < 2**63 for x in seeds):
         raise RunError(f"generate: seed: expected an integer, or one for each of {rows} prompts, got {seed!r:.80}")

@@ -149,6 +149,19 @@ def test_samples_of_a_prompt_depend_on_its_seed_and_on_no_neighbour() -> None:
     assert alone.ids == together[3].ids != other.ids
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@torch.no_grad()
+def test_logprobs_are_those_of_the_models_own_pass(family: str) -> None:
+    keywords = {"max_new_tokens": 6, "do_sample": True, "temperature": 1.3, "repetition_penalty": 1.2}
+
+    results = crt_hf.generate(target(family), prompts(5), logprobs=True, **keywords)
+
+    for prompt, result in zip(prompts(5), results, strict=True):
+        logits = target(family)(torch.tensor([prompt + result.ids])).logits[0, len(prompt) - 1 : -1]
+        expected = logits.log_softmax(-1).gather(1, torch.tensor(result.ids)[:, None])[:, 0]
+        torch.testing.assert_close(torch.tensor(result.logprobs), expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["UnbatchedClassifierFreeGuidanceLogitsProcessor", "PrefixConstrainedLogitsProcessor"])
 def test_a_processor_that_keeps_a_state_is_refused_by_name(name: str) -> None:
     import transformers
