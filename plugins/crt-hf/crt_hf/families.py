@@ -10,15 +10,23 @@ Masks: TypeAlias = Literal["one", "one window", "by layer"]
 """How a family is given its masks: one for all layers, one that `sliding_window` may narrow, or one a kind of layer."""
 
 FAMILIES: dict[str, Masks] = {
+    "cohere": "one",
     "gemma": "one",
     "gemma2": "by layer",
     "gemma3_text": "by layer",
     "gpt2": "one",
+    "gpt_neox": "one",
+    "granite": "one",
     "llama": "one",
     "mistral": "one window",
+    "olmo2": "one",
+    "olmo3": "by layer",
+    "phi3": "one window",
     "qwen2": "by layer",
     "qwen3": "by layer",
     "smollm3": "by layer",
+    "stablelm": "one",
+    "starcoder2": "one window",
 }
 """Each family's masks; a test compares every one of them with transformers."""
 ROPES = ("default", "linear", "llama3", "yarn")
@@ -69,6 +77,13 @@ def window(config: Any) -> int | None:
 def positions(config: Any) -> int | None:
     """Positions of a family that learns a vector for each; None: there is no limit."""
     return int(config.max_position_embeddings) if config.model_type == "gpt2" else None
+
+
+def scale(config: Any) -> float:
+    """What a family multiplies its logits by."""
+    if config.model_type == "granite":
+        return 1 / float(config.logits_scaling)
+    return float(config.logit_scale) if config.model_type == "cohere" else 1.0
 
 
 def ids(value: Any) -> tuple[int, ...]:

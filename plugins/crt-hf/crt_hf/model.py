@@ -38,7 +38,8 @@ class Model:
         self._own: Any = None
         self._theirs: LanguageModel | None = None
         self._tokenizer, self._dtype = tokenizer, dtype
-        self._problem = "a model of transformers"
+        self._problem = ""
+        """Why crt-ar's network does not serve it; empty: it does, or nothing was tried."""
         if isinstance(source, str | Path):
             self.folder = checked(source)
             self.config = read_config(self.folder)
@@ -48,6 +49,7 @@ class Model:
                 self.defaults = {**self.defaults, "eos_token_id": self.config.eos_token_id}
         elif hasattr(source, "generation_config") and hasattr(source, "get_output_embeddings"):
             self.config, self._theirs = source.config, LanguageModel(source, start=None)
+            self._problem = "given as a model"
             self.defaults = source.generation_config.to_dict()
         else:
             raise RunError(f"generate: expected a folder or a model of transformers, got {type(source).__name__}")
@@ -75,7 +77,7 @@ class Model:
         crt-ar's network has one first position for all rows, which is that id; so it serves the first case alone.
         Raises: RunError if the weights cannot be read.
         """
-        if first is not None and self._theirs is None and self._own is None and self.folder is not None:
+        if first is not None and self.folder is not None and not self._problem:
             self._read_own(self.folder)
         if first is not None and self._own is not None:
             self._own.first = self._own.merged = first
@@ -83,10 +85,12 @@ class Model:
         if self._theirs is None:
             assert self.folder is not None
             self._theirs = LanguageModel(read_model(self.folder, self._dtype), start=None)
-        why = self._problem if self._own is None else "prompts begin with several ids"
+        why = self._problem or "prompts begin with several ids"
         return Reader(role, self._theirs, f"transformers ({self._dtype_of(self._theirs)}; {why})")
 
     def _read_own(self, folder: Path) -> None:
+        if self._own is not None:
+            return
         try:
             own = read_llama(folder)
         except RunError as error:

@@ -118,6 +118,8 @@ class LanguageModel(Causal):
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
         """Returns logits after each position, in float32."""
         logits = self.model.get_output_embeddings()(states)
+        if (scale := families.scale(self.model.config)) != 1:
+            logits = logits * scale
         if (cap := getattr(self.model.config, "final_logit_softcapping", None)) is not None:
             logits = torch.tanh(logits / cap) * cap
         return logits.float()  # type: ignore[no-any-return]

@@ -28,6 +28,16 @@ CONFIGS = {
         vocab_size=61, n_embd=32, n_layer=3, n_head=4, n_positions=128, initializer_range=0.25, bos_token_id=1,
         eos_token_id=2, pad_token_id=0,
     ),
+    "cohere": lambda: hf.CohereConfig(**USUAL),
+    "gpt_neox": lambda: hf.GPTNeoXConfig(**{key: USUAL[key] for key in USUAL if key != "num_key_value_heads"}),
+    "granite": lambda: hf.GraniteConfig(
+        **USUAL, logits_scaling=3.0, embedding_multiplier=2.0, residual_multiplier=0.5, attention_multiplier=0.3
+    ),
+    "olmo2": lambda: hf.Olmo2Config(**USUAL),
+    "olmo3": lambda: hf.Olmo3Config(**USUAL, sliding_window=5, layer_types=SLIDING),
+    "phi3": lambda: hf.Phi3Config(**USUAL, sliding_window=6),
+    "stablelm": lambda: hf.StableLmConfig(**USUAL),
+    "starcoder2": lambda: hf.Starcoder2Config(**USUAL, sliding_window=6),
     "gemma": lambda: hf.GemmaConfig(**USUAL, head_dim=10),
     "gemma2": lambda: hf.Gemma2Config(**USUAL, head_dim=10, sliding_window=5, layer_types=SLIDING),
     "gemma3": lambda: hf.Gemma3TextConfig(**USUAL, head_dim=10, sliding_window=5, layer_types=SLIDING),

@@ -99,3 +99,18 @@ def test_a_model_without_bos_and_eos_reads_rows_as_they_are(tmp_path: Path) -> N
     assert (logits[:, 0] == 0).all()
     with pytest.raises(RunError, match="expected bos_token_id or eos_token_id, for classes to take its place"):
         HuggingFace(folder=str(tmp_path)).build(61, 0, 3)
+
+
+def test_a_result_names_what_ran_and_why(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    llama = tmp_path_factory.mktemp("llama")
+    small("llama").save_pretrained(llama)
+    model = crt_hf.Model(llama)
+
+    def ran(source: object, *prompts: list[int]) -> str:
+        return crt_hf.generate(source, prompts, max_new_tokens=1)[0].ran
+
+    assert ran(model, [5], [6]) == "decoder lookup, target transformers (float32; prompts begin with several ids)"
+    assert ran(model, [5], [5, 6]) == "decoder lookup, target crt-ar (float32)"
+    assert ran(model, [5], [6]) == "decoder lookup, target transformers (float32; prompts begin with several ids)"
+    assert ran(folder, [5]).startswith("decoder lookup, target ")
+    assert ran(small("llama"), [5]) == "decoder lookup, target transformers (float32; given as a model)"

@@ -8,6 +8,7 @@ import attrs
 import pytest
 from small_models import CONFIGS, small
 
+from crt_hf.families import FAMILIES
 from crt_hf.spec import HuggingFace
 from crt_laws import obeys
 
@@ -35,9 +36,18 @@ test_gpt2 = obeys(Small(folder="set by the laws", family="gpt2"))
 test_gemma = obeys(Small(folder="set by the laws", family="gemma"))
 test_gemma2 = obeys(Small(folder="set by the laws", family="gemma2"))
 test_gemma3 = obeys(Small(folder="set by the laws", family="gemma3"))
+test_cohere = obeys(Small(folder="set by the laws", family="cohere"))
+test_gpt_neox = obeys(Small(folder="set by the laws", family="gpt_neox"))
+test_granite = obeys(Small(folder="set by the laws", family="granite"))
+test_olmo2 = obeys(Small(folder="set by the laws", family="olmo2"))
+test_olmo3 = obeys(Small(folder="set by the laws", family="olmo3"))
+test_phi3 = obeys(Small(folder="set by the laws", family="phi3"))
+test_stablelm = obeys(Small(folder="set by the laws", family="stablelm"))
+test_starcoder2 = obeys(Small(folder="set by the laws", family="starcoder2"))
 
 
 def test_every_family_is_here() -> None:
     here = {each.partition(",")[0] for each in CONFIGS}
 
     assert {f"test_{family}" for family in here} <= set(globals())
+    assert {CONFIGS[each]().model_type for each in CONFIGS} == FAMILIES.keys()
