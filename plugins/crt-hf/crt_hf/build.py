@@ -8,7 +8,7 @@ import torch
 
 from crt_hf.families import first_id
 from crt_hf.folder import read_model
-from crt_hf.library import transformers
+from crt_hf.library import quietly, transformers
 from crt_hf.network import LanguageModel
 from crt_hf.spec import HuggingFace
 from crtcore.errors import RunError
@@ -42,7 +42,7 @@ def small(folder: Path) -> str:
         hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=64, bos_token_id=0, eos_token_id=1, initializer_range=0.3,
     )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), quietly():
         torch.manual_seed(0)
         transformers().AutoModelForCausalLM.from_config(llama).save_pretrained(folder)
     return str(folder)

@@ -86,7 +86,11 @@ def _prompts(options: dict[str, Any]) -> tuple[list[Any], list[int]]:
     if options["chat"] is not None:
         return [[{"role": "user", "content": options["chat"]}]], [options["seed"]]
     prompts, seeds = [], []
-    for place, line in enumerate(options["prompts"].read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = options["prompts"].read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise RunError(f"{options['prompts']}: expected lines of JSON in UTF-8, got {error}") from error
+    for place, line in enumerate(lines, start=1):
         if line.strip():
             prompt, seed = _line(line, f"{options['prompts']}: line {place}")
             prompts.append(prompt)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from crt_hf import families
-from crt_hf.library import transformers
+from crt_hf.library import quietly, transformers
 from crt_nn.foreign import instead
 from crtcore.errors import RunError, in_one_line
 
@@ -108,28 +106,13 @@ def checked(folder: str | Path) -> Path:
 def _loaded(folder: Path, loader: Any, **more: Any) -> Any:
     """What a loader of transformers makes of a folder, without a network and without code that is in it."""
     try:
-        with _quietly():
+        with quietly():
             return loader.from_pretrained(str(folder), local_files_only=True, **more)
     except Exception as error:  # transformers raises many kinds for what is in a file
         raise RunError(
             f"huggingface: {folder}: expected what {loader.__name__} of transformers reads, got "
             f"{in_one_line(error):.300}; fetch all files of that model again"
         ) from error
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the progress bars and the report of transformers: what is wrong is in one error."""
-    logging = transformers().utils.logging
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
 
 
 def read_table(path: Path) -> dict[str, Any]:

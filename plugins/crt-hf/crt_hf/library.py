@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 from crtcore.errors import RunError, in_one_line
@@ -27,3 +29,18 @@ def transformers() -> Any:
             "remove a torchvision that does not fit torch (pip uninstall torchvision), as transformers imports it"
         ) from error
     return package
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without the progress bars and the report of transformers: what is wrong is in one error."""
+    logging = transformers().utils.logging
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()

@@ -187,3 +187,26 @@ def test_the_command_ends_with_one_line_for_what_is_wrong(words: tuple[str, ...]
     assert result.exit_code == 1
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\n", "expected at least one prompt, got none"),
+        (b"\xff\n", "expected lines of JSON in UTF-8"),
+        (b"{\n", 'line 1: expected an object with "prompt", "messages" or "ids", got'),
+        (b'{"prompt": "A", "ids": [1]}\n', "one of them, got"),
+        (b"[1]\n", "one of them, got"),
+        (b'{"prompt": "A", "seed": "x"}\n', "seed: expected an integer"),
+    ],
+)
+def test_a_file_of_prompts_that_is_wrong_is_one_line(
+    folder: Path, tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "prompts.jsonl").write_bytes(content)
+
+    result = run("--target", str(folder), "--prompts", str(tmp_path / "prompts.jsonl"), "--max-new-tokens", "1")
+
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
