@@ -76,11 +76,9 @@ def generate(
     if not rows:
         return []
     chosen = _decoder(decoder, helper)
-    firsts = {row[0] for row in rows}
-    first = firsts.pop() if len(firsts) == 1 else None
-    readers = [target.reader("target", first), *([helper.reader("draft", first)] if helper else [])]
+    readers = [target.reader("target"), *([helper.reader("draft")] if helper else [])]
     priors = _processed(readers, rows, asked, target.tokenizer if asked.reads_text else None, follow)
-    device = readers[0].prior.embedding.weight.device  # type: ignore[attr-defined]
+    device = readers[0].prior.embedding.weight.device
     widest = max(map(len, rows))
     prompt = torch.tensor([[*row, *[-1] * (widest - len(row))] for row in rows], device=device)
     request = Request(prompt, asked.limits, asked.sampling, seeds=_seeds(seed, len(rows)).to(device))
@@ -124,7 +122,7 @@ def _processed(
     """
     widest = max(map(len, rows))
     for reader in readers:
-        most = getattr(reader.prior, "longest", None)
+        most = reader.prior.longest
         if most is not None and widest + asked.length > most:
             raise RunError(
                 f"generate: max_new_tokens: expected at most {most - widest}, as the {reader.role} has positions for "

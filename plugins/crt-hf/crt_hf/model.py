@@ -9,17 +9,17 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from crt_ar.llama.files import read_llama
+from crt_hf.as_read import AsRead
 from crt_hf.folder import GENERATION, checked, has_tokenizer, read_config, read_model, read_table, read_tokenizer
 from crt_hf.network import LanguageModel
 from crtcore.errors import RunError
-from crtcore.kinds import Prior
 
 
 class Reader(NamedTuple):
     """A prior that reads prompts as they are, and what runs it."""
 
     role: Literal["target", "draft"]
-    prior: Prior
+    prior: AsRead | LanguageModel
     ran: str
 
 
@@ -35,11 +35,9 @@ class Model:
         Raises: RunError if it is a folder without a model that is supported.
         """
         self.folder: Path | None = None
-        self._own: Any = None
-        self._theirs: LanguageModel | None = None
+        self._prior: AsRead | LanguageModel | None = None
+        self._ran = "transformers ({}; given as a model)"
         self._tokenizer, self._dtype = tokenizer, dtype
-        self._problem = ""
-        """Why crt-ar's network does not serve it; empty: it does, or nothing was tried."""
         if isinstance(source, str | Path):
             self.folder = checked(source)
             self.config = read_config(self.folder)
@@ -48,8 +46,7 @@ class Model:
             if "eos_token_id" not in self.defaults:
                 self.defaults = {**self.defaults, "eos_token_id": self.config.eos_token_id}
         elif hasattr(source, "generation_config") and hasattr(source, "get_output_embeddings"):
-            self.config, self._theirs = source.config, LanguageModel(source, start=None)
-            self._problem = "given as a model"
+            self.config, self._prior = source.config, LanguageModel(source, start=None)
             self.defaults = source.generation_config.to_dict()
         else:
             raise RunError(f"generate: expected a folder or a model of transformers, got {type(source).__name__}")
@@ -71,36 +68,24 @@ class Model:
             self._tokenizer = read_tokenizer(self.folder)
         return self._tokenizer
 
-    def reader(self, role: Literal["target", "draft"], first: int | None) -> Reader:
-        """The prior for prompts that all begin with an id, or with several (None).
+    def reader(self, role: Literal["target", "draft"]) -> Reader:
+        """The prior that reads prompts as they are.
 
-        crt-ar's network has one first position for all rows, which is that id; so it serves the first case alone.
         Raises: RunError if the weights cannot be read.
         """
-        if first is not None and self.folder is not None and not self._problem:
-            self._read_own(self.folder)
-        if first is not None and self._own is not None:
-            self._own.first = self._own.merged = first
-            return Reader(role, self._own, f"crt-ar ({self._dtype_of(self._own)})")
-        if self._theirs is None:
+        if self._prior is None:
             assert self.folder is not None
-            self._theirs = LanguageModel(read_model(self.folder, self._dtype), start=None)
-        why = self._problem or "prompts begin with several ids"
-        return Reader(role, self._theirs, f"transformers ({self._dtype_of(self._theirs)}; {why})")
+            self._prior, self._ran = self._read(self.folder)
+        dtype = str(self._prior.embedding.weight.dtype).removeprefix("torch.")
+        return Reader(role, self._prior, self._ran.format(dtype))
 
-    def _read_own(self, folder: Path) -> None:
-        if self._own is not None:
-            return
+    def _read(self, folder: Path) -> tuple[AsRead | LanguageModel, str]:
         try:
             own = read_llama(folder)
         except RunError as error:
-            self._problem = f"crt-ar: {error}"[:300]
-            return
+            why = f"crt-ar: {error}"[:300].replace("{", "{{").replace("}", "}}")
+            return LanguageModel(read_model(folder, self._dtype), start=None), f"transformers ({{}}; {why})"
         dtype = self.config.dtype if self._dtype == "auto" else getattr(torch, self._dtype, None)
         if not isinstance(dtype, torch.dtype):
             raise RunError(f"huggingface: dtype: expected float32, bfloat16, float16 or auto, got {self._dtype!r}")
-        self._own = own.to(dtype).eval().requires_grad_(False)
-
-    @staticmethod
-    def _dtype_of(prior: Any) -> str:
-        return str(prior.embedding.weight.dtype).removeprefix("torch.")
+        return AsRead(own.to(dtype).eval().requires_grad_(False)), "crt-ar ({})"

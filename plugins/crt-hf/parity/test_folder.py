@@ -104,13 +104,36 @@ def test_a_model_without_bos_and_eos_reads_rows_as_they_are(tmp_path: Path) -> N
 def test_a_result_names_what_ran_and_why(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     llama = tmp_path_factory.mktemp("llama")
     small("llama").save_pretrained(llama)
-    model = crt_hf.Model(llama)
 
-    def ran(source: object, *prompts: list[int]) -> str:
-        return crt_hf.generate(source, prompts, max_new_tokens=1)[0].ran
+    def ran(source: object) -> str:
+        return crt_hf.generate(source, [[5], [6]], max_new_tokens=1)[0].ran
 
-    assert ran(model, [5], [6]) == "decoder lookup, target transformers (float32; prompts begin with several ids)"
-    assert ran(model, [5], [5, 6]) == "decoder lookup, target crt-ar (float32)"
-    assert ran(model, [5], [6]) == "decoder lookup, target transformers (float32; prompts begin with several ids)"
-    assert ran(folder, [5]).startswith("decoder lookup, target ")
-    assert ran(small("llama"), [5]) == "decoder lookup, target transformers (float32; given as a model)"
+    assert ran(llama) == ran(crt_hf.Model(llama)) == "decoder lookup, target crt-ar (float32)"
+    assert ran(folder).startswith("decoder lookup, target ")
+    assert ran(small("llama")) == "decoder lookup, target transformers (float32; given as a model)"
+
+
+@torch.no_grad()
+def test_the_network_of_crt_ar_reads_prompts_as_transformers_does(tmp_path: Path) -> None:
+    model = small("llama")
+    model.save_pretrained(tmp_path)
+    prior = crt_hf.Model(tmp_path).reader("target").prior
+    ids = torch.randint(1, 61, (3, 12), generator=torch.Generator().manual_seed(0))
+
+    whole = prior(ids)
+    session = prior.open(ids[:, :4], capacity=12, room=8)
+    opened = session.next_logits
+    tree = session.extend(ids[:, 4:8], torch.tensor([[-1, 0, 1, 2]] * 3))
+    session.commit(torch.tensor([[0, 1]] * 3))
+    further = session.extend(ids[:, 6:12])
+
+    expected = model(ids).logits
+    for ours, theirs in (
+        (whole[:, 1:], expected),
+        (opened, expected[:, 3]),
+        (tree, expected[:, 4:8]),
+        (further, expected[:, 6:12]),
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="expected rows of at least one id"):
+        prior.open(torch.tensor([[5], [-1]]), capacity=3, room=1)
