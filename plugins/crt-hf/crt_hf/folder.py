@@ -25,8 +25,7 @@ def read_model(folder: str | Path, dtype: str = "auto") -> Any:
     Raises: RunError if there is no folder, or no model in it that is supported.
     """
     folder = checked(folder)
-    if dtype not in DTYPES:
-        raise RunError(f"huggingface: dtype: expected one of {', '.join(DTYPES)}, got {dtype!r}")
+    check_dtype(dtype)
     config = read_config(folder)
     capped = getattr(config, "attn_logit_softcapping", None) is not None
     model, notes = _loaded(
@@ -41,6 +40,15 @@ def read_model(folder: str | Path, dtype: str = "auto") -> Any:
                 f"{', '.join(odd):.200}; fetch all files of that model again"
             )
     return model.eval().requires_grad_(False)
+
+
+def check_dtype(dtype: str) -> None:
+    """Nothing, if there is such a type of weights.
+
+    Raises: RunError.
+    """
+    if dtype not in DTYPES:
+        raise RunError(f"huggingface: dtype: expected one of {', '.join(DTYPES)}, got {dtype!r}")
 
 
 def read_config(folder: Path) -> Any:

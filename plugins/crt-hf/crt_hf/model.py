@@ -10,7 +10,16 @@ import torch
 
 from crt_ar.llama.files import read_llama
 from crt_hf.as_read import AsRead
-from crt_hf.folder import GENERATION, checked, has_tokenizer, read_config, read_model, read_table, read_tokenizer
+from crt_hf.folder import (
+    GENERATION,
+    check_dtype,
+    checked,
+    has_tokenizer,
+    read_config,
+    read_model,
+    read_table,
+    read_tokenizer,
+)
 from crt_hf.network import LanguageModel
 from crtcore.errors import RunError
 
@@ -32,8 +41,9 @@ class Model:
     def __init__(self, source: Any, *, dtype: str = "auto", tokenizer: Any = None) -> None:
         """`source` is a folder or a `PreTrainedModel`.
 
-        Raises: RunError if it is a folder without a model that is supported.
+        Raises: RunError if it is a folder without a model that is supported, or there is no such type.
         """
+        check_dtype(dtype)
         self.folder: Path | None = None
         self._prior: AsRead | LanguageModel | None = None
         self._ran = "transformers ({}; given as a model)"
@@ -85,7 +95,6 @@ class Model:
         except RunError as error:
             why = f"crt-ar: {error}"[:300].replace("{", "{{").replace("}", "}}")
             return LanguageModel(read_model(folder, self._dtype), start=None), f"transformers ({{}}; {why})"
-        dtype = self.config.dtype if self._dtype == "auto" else getattr(torch, self._dtype, None)
-        if not isinstance(dtype, torch.dtype):
-            raise RunError(f"huggingface: dtype: expected float32, bfloat16, float16 or auto, got {self._dtype!r}")
-        return AsRead(own.to(dtype).eval().requires_grad_(False)), "crt-ar ({})"
+        dtype = self.config.dtype if self._dtype == "auto" else getattr(torch, self._dtype)
+        own = own if dtype is None else own.to(dtype)  # a folder may leave it to its tensors
+        return AsRead(own.eval().requires_grad_(False)), "crt-ar ({})"

@@ -72,6 +72,8 @@ def test_the_type_is_that_of_the_folder_or_the_one_asked_for(tmp_path: Path) -> 
     assert result.ran == "decoder lookup, target crt-ar (bfloat16)"
     with pytest.raises(RunError, match="dtype: expected one of auto, float32, bfloat16, float16, got 'int8'"):
         read_model(tmp_path, "int8")
+    with pytest.raises(RunError, match="dtype: expected one of auto, float32, bfloat16, float16, got 'int8'"):
+        crt_hf.Model(tmp_path, dtype="int8")
 
 
 def test_another_vocabulary_than_the_folders_is_refused(folder: Path) -> None:
