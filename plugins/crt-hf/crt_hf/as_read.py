@@ -55,5 +55,9 @@ class AsRead:
             raise ValueError("expected rows of at least one id, which is the first position, got one of none")
         first = self.network.embed(ids[:, :1])  # b 1 w
         network = copy.copy(self.network)  # with the same weights
-        network.begin = lambda rest, _: torch.cat((first, network.embed(rest)), 1)  # type: ignore[method-assign]
+
+        def begin(ids: Tensor, class_ids: Tensor | None) -> Tensor:
+            return torch.cat((first, network.embed(ids)), 1)
+
+        network.begin = begin  # type: ignore[method-assign]
         return CachedSession(network, ids[:, 1:], None, capacity=capacity - 1, room=room)
