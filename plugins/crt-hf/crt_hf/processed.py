@@ -60,13 +60,13 @@ class Processed:
         return ProcessedSession(self, session, ids, self._follow)
 
     def process(self, logits: Float[Tensor, "b t v"], paths: Sequence[Sequence[list[int] | None]]) -> Tensor:
-        """Processes the logits after paths; where a path is None, they are left as they are.
+        """Processes the logits after paths, in float32 at least; where a path is None, they are left as they are.
 
         Raises: ValueError if there are neither as many processes as rows, nor one.
         """
         if len(self._processes) not in (1, len(paths)):
             raise ValueError(f"expected processes for {len(paths)} rows, or one, got {len(self._processes)}")
-        result = logits
+        result = logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         for row, own in enumerate(paths):
             process = self._processes[row if len(self._processes) > 1 else 0]
             if process is None:

@@ -12,9 +12,9 @@ from crtcore.errors import RunError, nearest
 from crtcore.settings import Limits, Sampling
 
 LENGTH = 20
-"""New ids where nothing says how many, as in transformers."""
+"""New ids where no number is set, as in transformers."""
 TOP_K = 50
-"""`top_k` of sampling where nothing says another one, as in transformers."""
+"""`top_k` of sampling where none is set, as in transformers."""
 WARPERS = ("temperature", "top_h", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
 """What shapes the distribution of sampling, in the order of transformers."""
 OFF: dict[str, tuple[Any, ...]] = {

@@ -77,3 +77,18 @@ def test_committed_ids_are_followed_as_they_come() -> None:
 def test_another_number_of_processors_than_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="expected processes for 3 rows, or one, got 2"):
         Processed(table(), [None, None])(torch.zeros(3, 2, dtype=torch.int64))
+
+
+def test_logits_are_processed_in_float32_at_least_as_in_transformers() -> None:
+    seen: list[torch.dtype] = []
+
+    def process(ids: Tensor, logits: Tensor) -> Tensor:
+        seen.append(logits.dtype)
+        return logits + 2**-12
+
+    prior = Processed(table(), [process])
+    halves = torch.ones(1, 1, 5, dtype=torch.bfloat16)
+
+    assert (prior.process(halves, [[[1]]]) == 1 + 2**-12).all()
+    assert prior.process(halves.double(), [[[1]]]).dtype == torch.float64
+    assert seen == [torch.float32, torch.float64]
