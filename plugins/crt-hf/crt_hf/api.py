@@ -9,5 +9,6 @@ transformers()
 from crt_hf.custom import custom_generate  # noqa: E402
 from crt_hf.generation import Result, generate  # noqa: E402
 from crt_hf.model import Model  # noqa: E402
+from crt_hf.promises import certificate  # noqa: E402
 
-__all__ = ["Model", "Result", "custom_generate", "generate"]
+__all__ = ["Model", "Result", "certificate", "custom_generate", "generate"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ from crtcore.errors import RunError
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every prompt without its own.")
 @click.option("--dtype", default="auto", show_default=True, help="float32, bfloat16, float16, or the folder's: auto.")
 @click.option("--compare", is_flag=True, help="Decode by transformers' plain generation too, and compare.")
+@click.option(
+    "--certificate", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write what the ids promise: rule, sampling, near ties, law.",
+)  # fmt: skip
 @as_json
 @reports_errors
 def generate(as_json: bool, **options: Any) -> None:
@@ -48,6 +53,9 @@ def generate(as_json: bool, **options: Any) -> None:
         follow=stream.follow if stream else None, **keywords,
     )  # fmt: skip
     compared = comparison.compare(target, options["dtype"], prompts, results, keywords) if options["compare"] else None
+    if options["certificate"] is not None:
+        made = api.certificate(target, prompts, results, decoder=options["decoder"], draft=draft, **keywords)
+        options["certificate"].write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     if as_json:
         answer({"results": [comparison.record(each) for each in results], "comparison": compared})
         return
@@ -101,8 +109,6 @@ def _prompts(options: dict[str, Any]) -> tuple[list[Any], list[int]]:
 
 
 def _line(line: str, where: str) -> tuple[Any, int | None]:
-    import json
-
     expected = f'{where}: expected an object with "prompt", "messages" or "ids"'
     try:
         entry = json.loads(line)

@@ -5,7 +5,7 @@ Axes: b batch, n ids of a sample, s target calls.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
@@ -63,6 +63,57 @@ def generate(
     of the prompts and the new ids.
     Raises: RunError with the name of what is unknown or cannot be kept exact.
     """
+    made = prepared(model, prompts, decoder, draft, tokenizer, generation_kwargs)
+    asked, rows = made.asked, made.rows
+    if not rows:
+        return []
+    priors = _processed(made, follow)
+    device = made.readers[0].prior.embedding.weight.device
+    widest = max(map(len, rows))
+    prompt = torch.tensor([[*row, *[-1] * (widest - len(row))] for row in rows], device=device)
+    request = Request(prompt, asked.limits, asked.sampling, seeds=_seeds(seed, len(rows)).to(device))
+    with torch.inference_mode():
+        generation = made.spec.build().generate(priors[0], request, draft=priors[1] if priors[1:] else None)
+    results = [_result(generation, row, made) for row in range(len(rows))]
+    if not logprobs:
+        return results
+    scores = _logprobs(made.readers[0].prior, prompt, [result.ids for result in results])
+    return [result._replace(logprobs=own) for result, own in zip(results, scores, strict=True)]
+
+
+class Prepared(NamedTuple):
+    """A request, before it is decoded."""
+
+    spec: DecoderSpec
+    name: str
+    """The decoder's."""
+    asked: Settings
+    readers: list[Reader]
+    """The target's, and the draft's if there is one."""
+    rows: list[list[int]]
+    """The ids of each prompt."""
+    texts: Any
+    """The tokenizer, if there is one."""
+
+    @property
+    def reading(self) -> Any:
+        """The tokenizer, where decoding needs it."""
+        return self.texts if self.asked.reads_text else None
+
+    @property
+    def ran(self) -> str:
+        """The decoder, and what runs target and draft."""
+        return ", ".join((f"decoder {self.name}", *(f"{each.role} {each.ran}" for each in self.readers)))
+
+
+def prepared(
+    model: Any, prompts: Sequence[Prompt], decoder: str | DecoderSpec, draft: Any, tokenizer: Any,
+    generation_kwargs: Mapping[str, Any],
+) -> Prepared:  # fmt: skip
+    """Checks and reads everything that `generate` is called with.
+
+    Raises: RunError as `generate` does.
+    """
     target = model if isinstance(model, Model) else Model(model, tokenizer=tokenizer)
     helper = draft if draft is None or isinstance(draft, Model) else Model(draft)
     asked = settings(generation_kwargs, target.defaults)
@@ -73,25 +124,11 @@ def generate(
         raise RunError(f"generate: draft: expected a model over the target's {vocabulary} ids, got {own}")
     asked = attrs.evolve(asked, stop=tuple(x for x in asked.stop if 0 <= x < vocabulary))  # others never come
     rows = [as_ids(each, vocabulary, lambda: target.tokenizer, f"prompt {i}") for i, each in enumerate(prompts)]
-    if not rows:
-        return []
-    chosen = _decoder(decoder, helper)
+    spec = _decoder(decoder, helper)
     readers = [target.reader("target"), *([helper.reader("draft")] if helper else [])]
-    priors = _processed(readers, rows, asked, target.tokenizer if asked.reads_text else None, follow)
-    device = readers[0].prior.embedding.weight.device
-    widest = max(map(len, rows))
-    prompt = torch.tensor([[*row, *[-1] * (widest - len(row))] for row in rows], device=device)
-    request = Request(prompt, asked.limits, asked.sampling, seeds=_seeds(seed, len(rows)).to(device))
-    with torch.inference_mode():
-        generation = chosen.build().generate(priors[0], request, draft=priors[1] if priors[1:] else None)
     name = decoder if isinstance(decoder, str) else type(decoder).__name__
-    ran = ", ".join((f"decoder {name}", *(f"{each.role} {each.ran}" for each in readers)))
-    texts = target if target.has_tokenizer else None
-    results = [_result(generation, row, asked, texts, ran) for row in range(len(rows))]
-    if not logprobs:
-        return results
-    scores = _logprobs(readers[0].prior, prompt, [result.ids for result in results])
-    return [result._replace(logprobs=own) for result, own in zip(results, scores, strict=True)]
+    texts = target.tokenizer if asked.reads_text or target.has_tokenizer else None
+    return Prepared(spec, name, asked, readers, rows, texts)
 
 
 def _decoder(decoder: str | DecoderSpec, draft: Model | None) -> DecoderSpec:
@@ -113,13 +150,12 @@ def _decoder(decoder: str | DecoderSpec, draft: Model | None) -> DecoderSpec:
     return spec  # type: ignore[no-any-return]
 
 
-def _processed(
-    readers: Sequence[Reader], rows: Sequence[list[int]], asked: Settings, tokenizer: Any, follow: Follow | None
-) -> list[Prior]:
+def _processed(made: Prepared, follow: Follow | None) -> list[Prior]:
     """The priors, behind processors if there are any; the target's ids are followed.
 
     Raises: RunError if a row would not fit a model's positions.
     """
+    asked, readers, rows = made.asked, made.readers, made.rows
     widest = max(map(len, rows))
     for reader in readers:
         most = reader.prior.longest
@@ -128,26 +164,26 @@ def _processed(
                 f"generate: max_new_tokens: expected at most {most - widest}, as the {reader.role} has positions for "
                 f"{most} ids and the longest prompt has {widest}, got {asked.length}"
             )
-    steps = processes(asked, [len(row) for row in rows], tokenizer, readers[0].prior.vocabulary)
+    steps = processes(asked, [len(row) for row in rows], made.reading, readers[0].prior.vocabulary)
     if follow is None and not any(steps):
         return [reader.prior for reader in readers]
     return [Processed(each.prior, steps, follow=follow if each.role == "target" else None) for each in readers]
 
 
-def _result(generation: Generation, row: int, asked: Settings, target: Model | None, ran: str) -> Result:
+def _result(generation: Generation, row: int, made: Prepared) -> Result:
     """One row's result; what was emitted to end it behind a stop string is left out."""
     ids = [x for x in generation.ids[row].tolist() if x >= 0]
-    tokenizer = None if target is None else target.tokenizer
-    if asked.strings and (end := stop_at(tokenizer, ids, asked.strings)) is not None:
+    strings = made.asked.strings
+    if strings and (end := stop_at(made.texts, ids, strings)) is not None:
         ids = ids[:end]
     return Result(
         ids=ids,
-        text=None if tokenizer is None else tokenizer.decode(ids, skip_special_tokens=True),
+        text=None if made.texts is None else made.texts.decode(ids, skip_special_tokens=True),
         accepted=[x for x in generation.accepted[row].tolist() if x >= 0],
         proposed=int(generation.proposed[row]),
         draft_calls=int(generation.draft_calls[row]),
         seconds=generation.seconds,
-        ran=ran,
+        ran=made.ran,
         logprobs=None,
     )
 

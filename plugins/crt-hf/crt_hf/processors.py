@@ -102,7 +102,7 @@ def processes(
     grammar = None
     if any(name in settings.values for name in GRAMMARS):
         grammar = Grammar(tokenizer, vocabulary, settings.stop, settings.values)
-    return [_chain(_processors(settings, prompt, tokenizer, grammar)) for prompt in prompts]
+    return [_chain(processors(settings, prompt, tokenizer, grammar)) for prompt in prompts]
 
 
 def check_processors(processors: Sequence[Any]) -> None:
@@ -127,7 +127,7 @@ def _chain(parts: Sequence[Process]) -> Process | None:
     return process if parts else None
 
 
-def _processors(settings: Settings, prompt: int, tokenizer: Any, grammar: Grammar | None) -> list[Process]:
+def processors(settings: Settings, prompt: int, tokenizer: Any, grammar: Grammar | None) -> list[Process]:
     """The processors of one row, in the order of transformers.
 
     Source: huggingface/transformers, generation/utils.py, `_get_logits_processor`.

@@ -154,6 +154,28 @@ def test_the_command_prints_the_text_and_compares(folder: Path) -> None:
     assert others[-1].split() == ["ids", "equal"]
 
 
+def test_the_command_writes_what_it_promises(folder: Path, tmp_path: Path) -> None:
+    words = (
+        "--prompt",
+        "HELLO",
+        "--max-new-tokens",
+        "9",
+        "--stop",
+        "none",
+        "--certificate",
+        str(tmp_path / "made.json"),
+    )
+
+    result = run("--target", str(folder), *words)
+
+    assert result.exit_code == 0, result.output
+    made = json.loads((tmp_path / "made.json").read_text())
+    assert made["decoder"]["name"] == "lookup"
+    assert made["stop"] == {"ids": [2], "strings": ["none"], "length": 9}
+    assert made["processors"] == ["Stopping"]
+    assert (made["near_ties"]["positions"], made["law"]["total_variation"]) == (9, 0)
+
+
 def test_the_command_reads_prompts_and_answers_in_json(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "HI"}\n\n{"ids": [1, 10, 11], "seed": 4}\n')
     words = ("--prompts", str(tmp_path / "prompts.jsonl"), "--temperature", "1.5", "--max-new-tokens", "9", "--json")
