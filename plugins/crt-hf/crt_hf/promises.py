@@ -33,7 +33,7 @@ def certificate(
     """A record, for JSON, of what `generate` with these arguments promises, and of how its `results` stand to it.
 
     `near_ties` counts new ids whose two likeliest candidates were no further apart than the noise: the largest
-    difference between the target's logits in two shapes of calls, of this very text. There, ids may differ between
+    difference between their logits in two shapes of calls, of this very text. There, ids may differ between
     batches, decoders and machines. `law` is the distance of the decoder's own law, under the same sampling, from its
     target's, for random tables as target and draft.
     Raises: RunError as `generate` does.
@@ -96,9 +96,9 @@ def _near_ties(made: Prepared, results: Sequence[Result]) -> dict[str, Any]:
         session = prior.open(prompt, capacity=len(row) + new.shape[1], room=new.shape[1])
         apart = torch.cat((session.next_logits[:, None], session.extend(new)[:, :-1]), 1)[0].float()  # m v
         whole = _whole(prior, prompt, new)
-        noise = max(noise, float((apart - whole).abs().max()))
-        best = apart.topk(2).values
-        gaps.append(best[:, 0] - best[:, 1])
+        best = apart.topk(2)
+        noise = max(noise, float((best.values - whole.gather(1, best.indices)).abs().max()))
+        gaps.append(best.values[:, 0] - best.values[:, 1])
     for each in gaps:
         positions, near = positions + len(each), near + int((each <= noise).sum())
     return {"positions": positions, "within_noise": near, "noise": noise}
