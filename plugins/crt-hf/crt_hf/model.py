@@ -1,0 +1,100 @@
+"""A model, its tokenizer and its generation config, as generation uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+
+from crt_ar.llama.files import read_llama
+from crt_hf.as_read import AsRead
+from crt_hf.folder import (
+    GENERATION,
+    check_dtype,
+    checked,
+    has_tokenizer,
+    read_config,
+    read_model,
+    read_table,
+    read_tokenizer,
+)
+from crt_hf.network import LanguageModel
+from crtcore.errors import RunError
+
+
+class Reader(NamedTuple):
+    """A prior that reads prompts as they are, and what runs it."""
+
+    role: Literal["target", "draft"]
+    prior: AsRead | LanguageModel
+    ran: str
+
+
+class Model:
+    """A model in a folder, whose weights are read once they are needed, or one of transformers.
+
+    Llamas that crt-ar reads run by its own network, others by that of transformers.
+    """
+
+    def __init__(self, source: Any, *, dtype: str = "auto", tokenizer: Any = None) -> None:
+        """`source` is a folder or a `PreTrainedModel`.
+
+        Raises: RunError if it is a folder without a model that is supported, or there is no such type.
+        """
+        check_dtype(dtype)
+        self.folder: Path | None = None
+        self._prior: AsRead | LanguageModel | None = None
+        self._ran = "transformers ({}; given as a model)"
+        self._tokenizer, self._dtype = tokenizer, dtype
+        if isinstance(source, str | Path):
+            self.folder = checked(source)
+            self.config = read_config(self.folder)
+            path = self.folder / GENERATION
+            self.defaults: Mapping[str, Any] = read_table(path) if path.exists() else {}
+            if "eos_token_id" not in self.defaults:
+                self.defaults = {**self.defaults, "eos_token_id": self.config.eos_token_id}
+        elif hasattr(source, "generation_config") and hasattr(source, "get_output_embeddings"):
+            self.config, self._prior = source.config, LanguageModel(source, start=None)
+            self.defaults = source.generation_config.to_dict()
+        else:
+            raise RunError(f"generate: expected a folder or a model of transformers, got {type(source).__name__}")
+
+    @property
+    def has_tokenizer(self) -> bool:
+        """Whether ids have a text: a tokenizer was given, or is in the folder."""
+        return self._tokenizer is not None or (self.folder is not None and has_tokenizer(self.folder))
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer.
+
+        Raises: RunError if there is none.
+        """
+        if self._tokenizer is None:
+            if self.folder is None:
+                raise RunError("generate: expected tokenizer=..., as the model is given without a folder, or ids")
+            self._tokenizer = read_tokenizer(self.folder)
+        return self._tokenizer
+
+    def reader(self, role: Literal["target", "draft"]) -> Reader:
+        """The prior that reads prompts as they are.
+
+        Raises: RunError if the weights cannot be read.
+        """
+        if self._prior is None:
+            assert self.folder is not None
+            self._prior, self._ran = self._read(self.folder)
+        dtype = str(self._prior.embedding.weight.dtype).removeprefix("torch.")
+        return Reader(role, self._prior, self._ran.format(dtype))
+
+    def _read(self, folder: Path) -> tuple[AsRead | LanguageModel, str]:
+        try:
+            own = read_llama(folder)
+        except RunError as error:
+            why = f"crt-ar: {error}"[:300].replace("{", "{{").replace("}", "}}")
+            return LanguageModel(read_model(folder, self._dtype), start=None), f"transformers ({{}}; {why})"
+        dtype = self.config.dtype if self._dtype == "auto" else getattr(torch, self._dtype)
+        own = own if dtype is None else own.to(dtype)  # a folder may leave it to its tensors
+        return AsRead(own.eval().requires_grad_(False)), "crt-ar ({})"
