@@ -56,7 +56,8 @@ def generate(
 ) -> list[Result]:  # fmt: skip
     """One result for each prompt: a text, a chat (messages with role and content), or ids.
 
-    `model` and `draft` are folders, models of transformers or `Model`s; keywords are those of transformers' `generate`,
+    `model` and `draft` are folders, models of transformers or `Model`s; a draft of another vocabulary drafts the tokens
+    that both have. Keywords are those of transformers' `generate`,
     and those of the folder's generation config hold where they are not given. A prompt's ids depend on its own seed,
     which is `seed`, or one of as many, and not on its neighbours. `follow` is called with the place of a prompt and
     the ids that are committed, as they come; the last ones come with the result alone. `logprobs` takes one more pass,
@@ -68,7 +69,7 @@ def generate(
     if not rows:
         return []
     priors = _processed(made, follow)
-    device = made.readers[0].prior.embedding.weight.device
+    device = made.readers[0].device
     widest = max(map(len, rows))
     prompt = torch.tensor([[*row, *[-1] * (widest - len(row))] for row in rows], device=device)
     request = Request(prompt, asked.limits, asked.sampling, seeds=_seeds(seed, len(rows)).to(device))
@@ -120,12 +121,10 @@ def prepared(
     if isinstance(prompts, str) or not isinstance(prompts, Sequence):
         raise RunError("generate: expected a list of prompts, got one; put it in a list")
     vocabulary = target.config.vocab_size
-    if helper is not None and (own := helper.config.vocab_size) != vocabulary:
-        raise RunError(f"generate: draft: expected a model over the target's {vocabulary} ids, got {own}")
     asked = attrs.evolve(asked, stop=tuple(x for x in asked.stop if 0 <= x < vocabulary))  # others never come
     rows = [as_ids(each, vocabulary, lambda: target.tokenizer, f"prompt {i}") for i, each in enumerate(prompts)]
     spec = _decoder(decoder, helper)
-    readers = [target.reader("target"), *([helper.reader("draft")] if helper else [])]
+    readers = [target.reader("target"), *([helper.drafting_for(target)] if helper else [])]
     name = decoder if isinstance(decoder, str) else type(decoder).__name__
     texts = target.tokenizer if asked.reads_text or target.has_tokenizer else None
     return Prepared(spec, name, asked, readers, rows, texts)

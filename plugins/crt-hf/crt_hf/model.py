@@ -21,6 +21,7 @@ from crt_hf.folder import (
     read_tokenizer,
 )
 from crt_hf.network import LanguageModel
+from crt_hf.translated import Intersection, Translated
 from crtcore.errors import RunError
 
 
@@ -28,8 +29,9 @@ class Reader(NamedTuple):
     """A prior that reads prompts as they are, and what runs it."""
 
     role: Literal["target", "draft"]
-    prior: AsRead | LanguageModel
+    prior: AsRead | LanguageModel | Translated
     ran: str
+    device: torch.device
 
 
 class Model:
@@ -86,8 +88,33 @@ class Model:
         if self._prior is None:
             assert self.folder is not None
             self._prior, self._ran = self._read(self.folder)
-        dtype = str(self._prior.embedding.weight.dtype).removeprefix("torch.")
-        return Reader(role, self._prior, self._ran.format(dtype))
+        weight = self._prior.embedding.weight
+        return Reader(role, self._prior, self._ran.format(str(weight.dtype).removeprefix("torch.")), weight.device)
+
+    def drafting_for(self, target: Model) -> Reader:
+        """The prior that drafts for a target: over the tokens that both have, if their vocabularies differ.
+
+        Raises: RunError if they differ and a tokenizer is missing, or they have no token in common.
+        """
+        reader, sizes = self.reader("draft"), (self.config.vocab_size, target.config.vocab_size)
+        if not (self.has_tokenizer and target.has_tokenizer):
+            if sizes[0] != sizes[1]:
+                raise RunError(
+                    f"generate: draft: expected a model over the target's {sizes[1]} ids, or tokenizers of both, by "
+                    f"which tokens are compared, got {sizes[0]} ids"
+                )
+            return reader
+        theirs, own = target.tokenizer.get_vocab(), self.tokenizer.get_vocab()
+        if sizes[0] == sizes[1] and theirs == own:
+            return reader
+        known = {token: x for token, x in own.items() if x < sizes[0]}
+        unknown = self.tokenizer.unk_token_id or self.tokenizer.eos_token_id or 0
+        try:
+            common = Intersection(theirs, known, vocabulary=sizes[1], unknown=unknown)
+        except ValueError as error:
+            raise RunError(f"generate: draft: {error}; name a draft with a similar tokenizer") from None
+        ran = f"{reader.ran}, over the {common.size} tokens that it has of the target's {sizes[1]}"
+        return reader._replace(prior=Translated(reader.prior, common), ran=ran)
 
     def _read(self, folder: Path) -> tuple[AsRead | LanguageModel, str]:
         try:

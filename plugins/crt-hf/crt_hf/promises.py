@@ -91,7 +91,7 @@ def _near_ties(made: Prepared, results: Sequence[Result]) -> dict[str, Any]:
     gaps: list[Tensor] = []
     for row, result in zip(made.rows, results, strict=True):
         prior = made.readers[0].prior
-        prompt = torch.tensor([row], device=prior.embedding.weight.device)
+        prompt = torch.tensor([row], device=made.readers[0].device)
         new = prompt.new_tensor([result.ids])
         session = prior.open(prompt, capacity=len(row) + new.shape[1], room=new.shape[1])
         apart = torch.cat((session.next_logits[:, None], session.extend(new)[:, :-1]), 1)[0].float()  # m v

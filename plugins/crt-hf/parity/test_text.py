@@ -21,9 +21,9 @@ TEMPLATE = "{% for message in messages %}<s>{{ message['content'] }}{% endfor %}
 LETTERS = ["<pad>", "<s>", "</s>", *(chr(code) for code in range(ord("A"), ord("A") + 58))]
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer(letters: list[str] = LETTERS) -> PreTrainedTokenizerFast:
     """An id for each letter."""
-    inner = Tokenizer(models.WordLevel({letter: x for x, letter in enumerate(LETTERS)}, unk_token="<pad>"))
+    inner = Tokenizer(models.WordLevel({letter: x for x, letter in enumerate(letters)}, unk_token="<pad>"))
     inner.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     inner.decoder = decoders.Fuse()
     made = PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
@@ -55,6 +55,26 @@ def test_three_lines_give_the_text_of_transformers(folder: Path) -> None:
     assert result.ids == theirs(folder, ids, max_new_tokens=9, do_sample=False)
     assert result.text == tokenizer().decode(result.ids, skip_special_tokens=True) != ""
     assert result.ran.startswith("decoder lookup, target ")
+
+
+def test_a_draft_of_another_vocabulary_changes_no_greedy_id(folder: Path, tmp_path: Path) -> None:
+    few = [*LETTERS[:3], *LETTERS[:2:-2]]  # every second letter, the last one first
+    small("qwen2", seed=3, vocab_size=len(few)).save_pretrained(tmp_path)
+    tokenizer(few).save_pretrained(tmp_path)
+
+    (result,) = crt_hf.generate(str(folder), ["HELLO"], decoder="sd", draft=str(tmp_path), max_new_tokens=9)
+
+    assert result.ids == theirs(folder, tokenizer()("HELLO")["input_ids"], max_new_tokens=9, do_sample=False)
+    assert f"over the {len(few)} tokens that it has of the target's 61" in result.ran
+
+
+def test_a_draft_without_a_common_token_is_refused(folder: Path, tmp_path: Path) -> None:
+    small("qwen2", vocab_size=3).save_pretrained(tmp_path)
+    inner = Tokenizer(models.WordLevel({"x1": 0, "x2": 1, "x3": 2}, unk_token="x1"))
+    PreTrainedTokenizerFast(tokenizer_object=inner).save_pretrained(tmp_path)
+
+    with pytest.raises(RunError, match="draft: expected vocabularies with a common token, got none; name a draft"):
+        crt_hf.generate(str(folder), ["HELLO"], decoder="sd", draft=str(tmp_path), max_new_tokens=2)
 
 
 def test_a_chat_gets_its_template(folder: Path) -> None:
