@@ -108,7 +108,8 @@ class Model:
         if sizes[0] == sizes[1] and theirs == own:
             return reader
         known = {token: x for token, x in own.items() if x < sizes[0]}
-        unknown = self.tokenizer.unk_token_id or self.tokenizer.eos_token_id or 0
+        kept = (self.tokenizer.unk_token_id, self.tokenizer.eos_token_id)
+        unknown = next((x for x in kept if x is not None and x < sizes[0]), 0)  # one may be added behind the model's
         try:
             common = Intersection(theirs, known, vocabulary=sizes[1], unknown=unknown)
         except ValueError as error:

@@ -27,7 +27,7 @@ def ran_on(folders: Iterable[Path]) -> dict[str, dict[str, list[str]]]:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that a result depends on: this project's and the numeric ones."""
-    ours = {dist.name: dist.version for dist in distributions() if dist.name.startswith("crt")}
+    ours = {dist.name: dist.version for dist in distributions() if (dist.name or "").startswith("crt")}
     for name in ("torch", "numpy", "scipy", "scikit-learn", "safetensors", "xformers"):
         try:
             ours[name] = version(name)
