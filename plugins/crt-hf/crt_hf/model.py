@@ -22,6 +22,7 @@ from crt_hf.folder import (
 )
 from crt_hf.network import LanguageModel
 from crt_hf.translated import Intersection, Translated
+from crt_nn.packed import pack
 from crtcore.errors import RunError
 
 
@@ -37,19 +38,21 @@ class Reader(NamedTuple):
 class Model:
     """A model in a folder, whose weights are read once they are needed, or one of transformers.
 
-    Llamas that crt-ar reads run by its own network, others by that of transformers.
+    Models that crt-ar reads run by its own network, others by that of transformers.
     """
 
-    def __init__(self, source: Any, *, dtype: str = "auto", tokenizer: Any = None) -> None:
+    def __init__(self, source: Any, *, dtype: str = "auto", tokenizer: Any = None, pack: bool = True) -> None:
         """`source` is a folder or a `PreTrainedModel`.
 
+        On a CPU, crt-ar's network has its weights packed beside those it reads, which takes as much memory again and
+        makes steps faster; with `pack` False it has not.
         Raises: RunError if it is a folder without a model that is supported, or there is no such type.
         """
         check_dtype(dtype)
         self.folder: Path | None = None
         self._prior: AsRead | LanguageModel | None = None
         self._ran = "transformers ({}; given as a model)"
-        self._tokenizer, self._dtype = tokenizer, dtype
+        self._tokenizer, self._dtype, self._pack = tokenizer, dtype, pack
         if isinstance(source, str | Path):
             self.folder = checked(source)
             self.config = read_config(self.folder)
@@ -125,4 +128,6 @@ class Model:
             return LanguageModel(read_model(folder, self._dtype), start=None), f"transformers ({{}}; {why})"
         dtype = self.config.dtype if self._dtype == "auto" else getattr(torch, self._dtype)
         own = own if dtype is None else own.to(dtype)  # a folder may leave it to its tensors
-        return AsRead(own.eval().requires_grad_(False)), "crt-ar ({})"
+        own = own.eval().requires_grad_(False)
+        packing = f"; {pack(own)}" if self._pack else ""
+        return AsRead(own), f"crt-ar ({{}}{packing})"

@@ -69,7 +69,7 @@ def test_the_type_is_that_of_the_folder_or_the_one_asked_for(tmp_path: Path) -> 
     assert read_model(tmp_path).dtype == torch.bfloat16
     assert read_model(tmp_path, "float32").dtype == torch.float32
     (result,) = crt_hf.generate(tmp_path, [[5, 6]], max_new_tokens=1)
-    assert result.ran == "decoder lookup, target crt-ar (bfloat16)"
+    assert result.ran.startswith("decoder lookup, target crt-ar (bfloat16; packed: ")
     with pytest.raises(RunError, match="dtype: expected one of auto, float32, bfloat16, float16, got 'int8'"):
         read_model(tmp_path, "int8")
     with pytest.raises(RunError, match="dtype: expected one of auto, float32, bfloat16, float16, got 'int8'"):
@@ -110,7 +110,9 @@ def test_a_result_names_what_ran_and_why(folder: Path, tmp_path_factory: pytest.
     def ran(source: object) -> str:
         return crt_hf.generate(source, [[5], [6]], max_new_tokens=1)[0].ran
 
-    assert ran(llama) == ran(crt_hf.Model(llama)) == "decoder lookup, target crt-ar (float32)"
+    assert ran(llama) == ran(crt_hf.Model(llama))
+    assert ran(llama).startswith("decoder lookup, target crt-ar (float32; packed: ")
+    assert ran(crt_hf.Model(llama, pack=False)) == "decoder lookup, target crt-ar (float32)"
     assert ran(folder).startswith("decoder lookup, target ")
     assert ran(small("llama")) == "decoder lookup, target transformers (float32; given as a model)"
 
