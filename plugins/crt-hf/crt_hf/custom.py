@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from jaxtyping import Int
 from torch import Tensor
+from transformers.generation.logits_process import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 
 from crt_hf.network import LanguageModel
 from crt_hf.processed import Processed
@@ -52,8 +53,8 @@ def custom_generate(
     stop = generation_config._eos_token_tensor
     ends = () if stop is None else tuple(stop.tolist())
     sampling = Sampling() if generation_config.do_sample else Sampling(temperature=0)
-    process = logits_processor if len(logits_processor) else None
-    prior = Processed(LanguageModel(model, start=None), [process] * len(prompt), before=before)
+    steps = [_of_row(logits_processor, row) if len(logits_processor) else None for row in range(len(prompt))]
+    prior = Processed(LanguageModel(model, start=None), steps, before=before)
     seeds = torch.randint(2**62, (len(prompt),))
     limits = Limits(length=generation_config.max_length - width, stop=ends)
     request = Request(prompt, limits, sampling, seeds=seeds.to(prompt.device))
@@ -62,3 +63,15 @@ def custom_generate(
     new = new[:, : int((new >= 0).sum(1).amax())]
     pad = generation_config._pad_token_tensor
     return torch.cat((input_ids, new.where(new >= 0, 0 if pad is None else int(pad))), 1)
+
+
+def _of_row(processors: Any, row: int) -> Any:
+    """The processors of one row: a repetition penalty that leaves out each row's padding holds its length for all."""
+    return LogitsProcessorList([_alone(each, row) for each in processors])
+
+
+def _alone(processor: Any, row: int) -> Any:
+    ignored = getattr(processor, "prompt_ignore_length", None)
+    if not isinstance(ignored, Tensor):
+        return processor
+    return RepetitionPenaltyLogitsProcessor(processor.penalty, prompt_ignore_length=int(ignored[row]))

@@ -107,7 +107,7 @@ def test_custom_generate_returns_what_transformers_does_for_padded_rows(family: 
 PROCESSORS: list[dict[str, Any]] = [
     {"repetition_penalty": 1.4},
     {"no_repeat_ngram_size": 2},
-    {"bad_words_ids": [[7], [11, 12]], "suppress_tokens": [9, 10]},
+    {"bad_words_ids": [[14], [18, 29]], "suppress_tokens": [23, 10]},
     {"sequence_bias": [[[14], 3.0], [[14, 15], 5.0]]},
     {"min_new_tokens": 5, "begin_suppress_tokens": [20]},
     {"forced_eos_token_id": 0, "exponential_decay_length_penalty": (3, 1.5)},
