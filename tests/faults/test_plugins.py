@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from crtcore import loading
+from crt_cli import guard
 from crtcore.compose.plan import load
 from crtcore.errors import SpecError
 from crtcore.registry import discover
@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).parent))
 from broken_methods import METHODS
 from broken_plugins import ENTRY, HEAD, HOOK, KINDS, METADATA, SPEC, Kind
 
-CRT = "import crtcore.loading; crtcore.loading.LIMIT = {limit}; from crt_cli.__main__ import main; main()"
+CRT = "import crt_cli.guard; crt_cli.guard.LIMIT = {limit}; from crt_cli.__main__ import main; main()"
 SAMPLE = """\
 name = "sample"
 [experiment]
@@ -193,15 +193,16 @@ def test_every_command_answers_whatever_a_plugin_does(
 
 
 def test_a_component_whose_methods_fail_is_refused_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "LIMIT", 0.2)
+    monkeypatch.setattr(guard, "LIMIT", 0.2)
     monkeypatch.syspath_prepend(tmp_path)
     others = list(entry_points(group="crtcore"))
     for number, kind in enumerate(METHODS):
         laid(kind, tmp_path / str(number))
         (tmp_path / f"unlucky_{number}.py").write_text(str(kind.text))
-        registry = discover([*others, EntryPoint("unlucky", f"unlucky_{number}", "crtcore")])
         try:
-            load(tmp_path / str(number) / "own.toml", registry)
+            with guard.installed():
+                registry = discover([*others, EntryPoint("unlucky", f"unlucky_{number}", "crtcore")])
+                load(tmp_path / str(number) / "own.toml", registry)
             lines = []
         except SpecError as error:
             lines = str(error).splitlines()

@@ -6,13 +6,14 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from hypothesis import settings
 
+import crt_cli.guard
 from crt_basics import plugin as basics
 from crt_data import plugin as data
 from crt_run import plugin as engine
@@ -110,6 +111,13 @@ def registry(planted: ModuleType) -> Registry:
 def sample() -> str:
     """The text of a valid spec file."""
     return SAMPLE
+
+
+@pytest.fixture
+def guard() -> Iterator[None]:
+    """Calls of plugins' code are guarded as in a command."""
+    with crt_cli.guard.installed():
+        yield
 
 
 @pytest.fixture

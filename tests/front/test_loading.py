@@ -1,142 +1,78 @@
-"""Calls of plugins' code: what it raises, waits for and changes stays its own, in one call and in many."""
+"""Calls of plugins' code without a command: what it raises is its fault, and the process is left alone."""
 
 from __future__ import annotations
 
-import contextlib
-import locale
 import os
 import signal
-import sys
-import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import validators
 
-from crtcore import loading
 from crtcore.compose.document import parse
 from crtcore.compose.plan import study
-from crtcore.loading import Failed, call, guarded
-from crtcore.registry import Registry
-
-CALLS = 100
+from crtcore.loading import Failed, call
+from crtcore.registry import Registry, discover
 
 
-@pytest.fixture(params=[contextlib.nullcontext, guarded], ids=["alone", "guarded"])
-def around(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[AbstractContextManager[Any]]:
-    """What calls are made in; all is as before at the end."""
-    monkeypatch.setattr(loading, "LIMIT", 0.2)
-    before = state()
-    yield request.param()
-    assert state() == before
+@pytest.fixture
+def touched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of functions that were called to change handlers, timers, streams or the folder."""
+    names: list[str] = []
+
+    def noted(module: Any, name: str) -> None:
+        function = getattr(module, name)
+
+        def note(*args: Any) -> Any:
+            names.append(name)
+            return function(*args)
+
+        monkeypatch.setattr(module, name, note)
+
+    for module, name in ((signal, "signal"), (signal, "setitimer"), (os, "dup"), (os, "chdir")):
+        noted(module, name)
+    return names
 
 
-def state() -> tuple[Any, ...]:
-    """What a call must not change."""
-    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
-    streams = sys.stdout, sys.stderr
-    return handlers, streams, signal.getitimer(signal.ITIMER_REAL), sys.getrecursionlimit(), os.getcwd()  # noqa: PTH109
+def test_discovery_in_a_library_leaves_handlers_and_timers_alone(
+    touched: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "planted_exit.py").write_text("raise SystemExit(3)")
+    plugins = {"bad": "planted_exit", "good": "crt_basics.plugin"}
+
+    registry = discover(EntryPoint(name, module, "crtcore") for name, module in plugins.items())
+
+    assert registry.broken == ("plugin 'bad' could not be loaded (SystemExit: 3)",)
+    assert "fsq" in registry.names("bottleneck")
+    assert touched == []
 
 
-def hang() -> None:
-    while True:
-        time.sleep(1)
+def test_a_guard_does_touch_them(touched: list[str], guard: None) -> None:
+    call("x", int)
+
+    assert {"signal", "setitimer", "dup"} <= set(touched)
 
 
-def catching() -> None:
-    with contextlib.suppress(BaseException):
-        signal.raise_signal(signal.SIGINT)
-
-
-def test_what_is_raised_or_waits_fails_by_name_and_the_next_call_answers(around: AbstractContextManager[Any]) -> None:
-    with around:
-        for function, reason in (
-            (hang, "no answer within 0.2 s"),
-            (sys.exit, "SystemExit"),
-            (lambda: 1 / 0, "division"),
-        ):
-            with pytest.raises(Failed, match=reason):
-                call("x", function)
-
-        assert call("x", int) == 0
-
-
-def test_a_failure_has_its_cause(around: AbstractContextManager[Any]) -> None:
-    with around, pytest.raises(Failed) as failed:
+def test_what_is_raised_is_the_cause_of_a_failure() -> None:
+    with pytest.raises(Failed, match="division") as failed:
         call("x", lambda: 1 / 0)
 
     assert isinstance(failed.value.__cause__, ZeroDivisionError)
 
 
-def test_a_call_inside_another_has_a_limit_of_its_own_and_so_has_the_other(around: AbstractContextManager[Any]) -> None:
-    def both() -> None:
-        with pytest.raises(Failed, match="no answer"):
-            call("inner", hang)
-        hang()
-
-    with around, pytest.raises(Failed, match="no answer"):
-        call("outer", both)
+def test_what_is_expected_is_raised_as_it_is() -> None:
+    with pytest.raises(ZeroDivisionError):
+        call("x", lambda: 1 / 0, expected=(ArithmeticError,))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda: signal.signal(signal.SIGALRM, signal.SIG_DFL), lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
-        lambda: signal.setitimer(signal.ITIMER_REAL, 0.01), lambda: sys.stderr.close(),  # noqa: PLW0108  # the one that is there then
-        lambda: setattr(sys, "stdout", None), lambda: setattr(sys, "stderr", None), lambda: sys.setrecursionlimit(80),
-        lambda: validators.set_disabled(True), lambda: sys.settrace(lambda *_: 1 / 0), lambda: os.chdir("/"),
-    ],
-)  # fmt: skip
-def test_a_call_does_not_change_the_next(around: AbstractContextManager[Any], change: Any) -> None:
-    with around:
-        call("x", change)
-
-        call("x", lambda: print("hello"))  # noqa: T201
-        assert call("x", validators.get_disabled) is False
-        with pytest.raises(Failed, match="no answer"):
-            call("x", hang)
-        with pytest.raises(KeyboardInterrupt):
-            call("x", signal.raise_signal, signal.SIGINT)
+def test_ctrl_c_is_raised() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        call("x", signal.raise_signal, signal.SIGINT)
 
 
-def test_ctrl_c_is_raised_also_where_it_is_caught(around: AbstractContextManager[Any]) -> None:
-    with around, pytest.raises(KeyboardInterrupt):
-        call("x", catching)
-
-
-def test_many_calls_look_at_the_process_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = Counter[str]()
-
-    def counted(module: Any, name: str) -> None:
-        function = getattr(module, name)
-
-        def count(*args: Any) -> Any:
-            counts[name] += 1
-            return function(*args)
-
-        monkeypatch.setattr(module, name, count)
-
-    for module, name in ((os, "dup"), (os, "getcwd"), (locale, "setlocale"), (signal, "getsignal")):
-        counted(module, name)
-    with guarded():
-        opened = Counter(counts)
-        for _ in range(CALLS):
-            call("x", int)
-
-    during = counts - opened  # with the end, where all handlers are looked at
-    assert during["getsignal"] <= 3 * CALLS + len(signal.valid_signals())
-    assert during["dup"] == 0
-    assert during["getcwd"] + during["setlocale"] <= 4
-
-
-def test_a_study_is_read_inside_one_guard(registry: Registry, sample: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    dups = list[int]()
-    dup = os.dup
-    monkeypatch.setattr(os, "dup", lambda number: dups.append(number) or dup(number))  # type: ignore[func-returns-value]
-
+def test_a_study_is_read_inside_one_guard(registry: Registry, sample: str, touched: list[str], guard: None) -> None:
     study(parse(sample, "sample.toml"), registry)
 
-    assert len(dups) <= 1
+    assert touched.count("dup") == 1

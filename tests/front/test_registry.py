@@ -270,6 +270,7 @@ def test_a_plugin_cannot_shadow_a_component_of_another(plant: Plant) -> None:
         registry.find("bottleneck", "fsq")
 
 
+@pytest.mark.usefixtures("guard")
 def test_what_a_plugin_prints_goes_to_stderr(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
     discover([plant("loud", "print('hello')")])
 
@@ -277,6 +278,7 @@ def test_what_a_plugin_prints_goes_to_stderr(plant: Plant, capsys: pytest.Captur
     assert (printed.out, printed.err) == ("", "hello\n")
 
 
+@pytest.mark.usefixtures("guard")
 @pytest.mark.parametrize(
     "raised",
     ["KeyboardInterrupt", "SystemExit(0)", "GeneratorExit", "BaseException('x')", "type('X', (BaseException,), {})"],
@@ -288,6 +290,7 @@ def test_whatever_a_plugin_raises_is_its_own_fault(plant: Plant, raised: str) ->
     assert registry.broken[0].startswith("plugin 'bad' could not be loaded (")
 
 
+@pytest.mark.usefixtures("guard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_load_even_if_the_plugin_catches_what_it_raises(plant: Plant, number: int) -> None:
     class Ended(BaseException):
@@ -306,6 +309,7 @@ def test_a_signal_ends_the_load_even_if_the_plugin_catches_what_it_raises(plant:
         signal.signal(number, before)
 
 
+@pytest.mark.usefixtures("guard")
 @pytest.mark.parametrize(
     "text",
     [
@@ -315,7 +319,7 @@ def test_a_signal_ends_the_load_even_if_the_plugin_catches_what_it_raises(plant:
     ],
 )
 def test_a_plugin_that_hangs_is_named_after_the_limit(plant: Plant, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr("crtcore.loading.LIMIT", 0.2)
+    monkeypatch.setattr("crt_cli.guard.LIMIT", 0.2)
     fired = []
     handler = signal.signal(signal.SIGALRM, lambda *_: fired.append(True))
     earlier = signal.setitimer(signal.ITIMER_REAL, 100)

@@ -16,7 +16,7 @@ import attrs
 import click
 
 import crtcore
-from crt_cli import console
+from crt_cli import console, guard
 from crt_cli.console import (
     STATUSES,
     answer,
@@ -44,9 +44,11 @@ class Commands(click.Group):
     def main(self, args: Sequence[str] | None = None, *more: Any, **kwargs: Any) -> Any:
         """Runs a command; without `args`, as all of this process, whose arguments it takes.
 
-        As click's, it is quiet where the reader of a pipe has gone; a full disk ends with one line too.
+        Calls of plugins' code are guarded. As click's, it is quiet where the reader of a pipe has gone; a full disk
+        ends with one line too.
         """
-        with console.whole_process() if args is None else contextlib.redirect_stdout(sys.stdout):
+        process = console.whole_process() if args is None else contextlib.redirect_stdout(sys.stdout)
+        with process, guard.installed():
             try:
                 return super().main(args, *more, **kwargs)
             except OSError as error:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TextIO
 
 import click
 
+from crt_cli.guard import LEFT
 from crtcore.errors import RunError, SpecError, cut
-from crtcore.loading import LEFT, Failed, call
+from crtcore.loading import Failed, call
 from crtcore.registry import NotInstalled, Registry, discover
 
 if TYPE_CHECKING:

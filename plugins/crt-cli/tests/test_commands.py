@@ -1,15 +1,19 @@
 """Commands that packages bring: each fault is named, and stops no other."""
 
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
-from crt_cli.commands import brought
+from crt_cli.commands import Commands, brought
 from crtcore.hooks import PROJECT
+from crtcore.loading import call
 from crtcore.registry import discover
 
 Plant = Callable[[str, str], EntryPoint]
@@ -89,3 +93,18 @@ def test_commands_stand_beside_components(plant: Plant) -> None:
 
     assert discover([entry]).names("bottleneck") == ["mine"]
     assert list(brought([entry])[0]) == ["fold"]
+
+
+def test_calls_of_plugins_code_are_guarded_as_long_as_a_command_runs() -> None:
+    handlers = []
+
+    @click.command("fold")
+    def fold() -> None:
+        handlers.append(call("x", signal.getsignal, signal.SIGALRM))
+
+    before = signal.getsignal(signal.SIGALRM)
+    ended = CliRunner().invoke(Commands(commands=[fold]), ["fold"])
+
+    assert ended.exit_code == 0
+    assert [handler is before for handler in handlers] == [False]
+    assert call("x", signal.getsignal, signal.SIGALRM) is before

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple
 
+from crt_cli import guard
 from crt_run.executors.spec import Local
 from crtcore.errors import in_one_line
 from crtcore.kinds import Done, Json, Work
@@ -123,13 +124,16 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _serve(orders: Connection, news: Connection, threads: int) -> None:
-    """Runs in a worker: does pieces until the parent closes the connection or ends."""
+    """Runs in a worker: does pieces until the parent closes the connection or ends.
+
+    As in a command, plugins that hang or interrupt are left out, as each worker loads them again.
+    """
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_follow, daemon=True).start()
     import torch
 
     torch.set_num_threads(threads)
-    with suppress(EOFError, ConnectionError):  # the parent has ended
+    with guard.installed(), suppress(EOFError, ConnectionError):  # the parent has ended
         while True:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the piece before may have installed a handler
             work, piece = orders.recv()

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from crtcore.kinds import Json, Report
+from crtcore.loading import call
 
 
 def work(piece: Json, report: Report) -> Json:
@@ -17,6 +18,8 @@ def work(piece: Json, report: Report) -> Json:
     report({"event": "began", "pid": os.getpid(), "threads": torch.get_num_threads()})
     if "raise" in piece:
         raise KeyError(piece["raise"])
+    if "late" in piece:
+        call("x", signal.raise_signal, signal.SIGALRM)  # as the timer does at the limit
     if "die" in piece:
         os.kill(os.getpid(), signal.SIGKILL)
     if "wait" in piece:

@@ -89,6 +89,12 @@ def test_what_raises_or_dies_takes_nothing_else_along(work: Work) -> None:
         assert "give the same command again" in str(done[place].problem)
 
 
+def test_a_worker_guards_calls_of_plugins_code(work: Work) -> None:
+    (done,) = LocalProcesses(Local(workers=1)).run(work, [{"number": 1, "late": True}], lambda place, event: None)
+
+    assert done == Done(0, None, "Failed: no answer within 20 s")
+
+
 def test_closing_asks_the_workers_to_stop_and_waits_until_they_have_saved(work: Work, tmp_path: Path) -> None:
     waiting = {"wait": str(tmp_path), "save": 0.3}
     working: Any = LocalProcesses(Local(workers=2)).run(
