@@ -84,7 +84,7 @@ def crt_components() -> list[Component]:
 @hookimpl
 def crt_commands() -> list[click.Command]:
     """`crt kernels` and `crt audit`."""
-    from crt_verify.audit.command import audit
+    from crt_verify.audit_command import audit
     from crt_verify.kernels.command import kernels
 
     return [audit, kernels]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from crt_verify.audit.command import audit
+from crt_verify.audit_command import audit
 
 RIGHT = """
 def verify(tree, p, q, rng):
