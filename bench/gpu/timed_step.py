@@ -59,8 +59,8 @@ class Together:
         self.vocabulary = prior.vocabulary
         self.begin, self.embed, self.logits = prior.begin, prior.embed, prior.logits
         self._prior, shape = prior, prior.shape
-        each = (rows, slots, shape.key_heads, shape.width // shape.heads)
-        self._kept = prior.embedding.weight.new_zeros(shape.layers, 2, *each)
+        each = (rows, slots, 2 * shape.key_heads, shape.width // shape.heads)  # keys and values
+        self._kept = prior.embedding.weight.new_zeros(shape.layers, *each)
         self._layers: dict[nn.Module, int] = {}
         self._offset = 0
         self._first: tuple[int, Tensor] | None = None
@@ -77,16 +77,16 @@ class Together:
 
     def update(self, layer: nn.Module, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """As `KVCache.update`."""
-        kept = self._kept[self._layers.setdefault(layer, len(self._layers))]  # 2 b s g d
-        stop = self._offset + new[0].shape[1]
-        for shelf, part in zip(kept, new, strict=True):
-            shelf[:, self._offset : stop] = part
-        return tuple(kept[:, :, :stop])
+        kept = self._kept[self._layers.setdefault(layer, len(self._layers))]  # b s 2g d
+        (part,) = new
+        stop = self._offset + part.shape[1]
+        kept[:, self._offset : stop] = part
+        return (kept[:, :stop],)
 
     def commit(self, path: Tensor) -> None:
         """Keeps the nodes of a path; node 0 is there in every row, and absent ones come last."""
         assert self._first is not None
-        shelves, (bound, counts) = self._kept.flatten(0, 2), self._first
+        shelves, (bound, counts) = self._kept.flatten(0, 1), self._first
         times = len(shelves) // len(path)
         commit(shelves, path.repeat(times, 1), counts.repeat(times), bound)
         self._first = None

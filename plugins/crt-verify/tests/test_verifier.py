@@ -47,7 +47,7 @@ def draws(decoder: TreeDecoder, target: TablePrior, draft: TablePrior, sampling:
     """The generation of a batch of prompts of several lengths."""
     request = Request(PROMPT, Limits(length=12, stop=(4,)), sampling)
     drawn = decoder.generate(target, request, draft=draft)
-    return [field.tolist() for field in drawn[:-1]]  # all but the seconds
+    return [field.tolist() for field in drawn if isinstance(field, torch.Tensor)]  # all but seconds and notes
 
 
 def both(drafter: Drafter, rule: str, target: TablePrior, draft: TablePrior, sampling: Sampling) -> list[Any]:
