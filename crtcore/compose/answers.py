@@ -107,8 +107,8 @@ def _plain(spec: Spec, registry: Registry) -> Wrong:
 
 def _unfit(experiment: Any, plan: Plan) -> Wrong:
     """Path and message of the first problems that an experiment has with a plan."""
-    found: Iterable[tuple[str, str]] = islice(experiment.problems(plan), PROBLEMS + 1)
-    wrong = [(path, message) for path, message in found]
+    problems: Iterable[tuple[str, str]] = islice(experiment.problems(plan), PROBLEMS + 1)
+    wrong = [(path, message) for path, message in problems]
     if not all(type(each) is str for pair in wrong for each in pair):
         raise TypeError(f"problems: expected pairs of texts, got {wrong[0]!r}")
     return [(undotted(path), message) for path, message in wrong]

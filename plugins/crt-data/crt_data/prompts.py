@@ -6,9 +6,8 @@ Axes: b batch, n ids of a row.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +16,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crt_data.specs import FIELD, Prompts
-from crt_nn.foreign import instead
+from crt_nn.json_files import json_lines
 from crt_nn.text import Text
-from crtcore.errors import RunError, cut
+from crtcore.errors import RunError
 from crtcore.kinds import Batch
 from crtcore.splits import check
 
@@ -51,7 +50,7 @@ class PromptRows:
         self._text = Text(Path(spec.tokenizer).absolute(), "prompts")
         self.vocabulary = self._text.vocabulary
         path = Path(spec.file).absolute()
-        entries = list(dict.fromkeys(_entries(path, spec)))
+        entries = list(dict.fromkeys(json_lines(path, "prompts", lambda line: _entry(line, spec))))
         self.checksum = hashlib.sha256(repr((entries, spec.length)).encode() + self._text.content).hexdigest()
         prompts, references = ([entry[part] for entry in entries] for part in (0, 1))
         rows: dict[str, list[Row]] = {split: [] for split in SPLITS}
@@ -96,27 +95,11 @@ def split_of(prompt: str) -> str:
     return {0: "train", 1: "validation"}.get(int.from_bytes(digest) % 10, "test")
 
 
-def _entries(path: Path, spec: Prompts) -> Iterator[Entry]:
-    """The entries of a file.
-
-    Raises: RunError if there is none, or a line is no object with the fields that are named.
-    """
-    if (other := instead(path, text=True)) is not None:
-        raise RunError(f"prompts: {path}: expected JSON Lines, got {other}")
-    number = 0
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for line in file:
-                number += 1
-                if line.strip():
-                    yield _entry(json.loads(line), spec)
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"prompts: {path}, line {number}: {cut(str(error))}; correct the line") from None
-    except OSError as error:
-        raise RunError(f"prompts: {path}: cannot be read: {error.strerror}") from None
-
-
 def _entry(line: Any, spec: Prompts) -> Entry:
+    """The entry of a line.
+
+    Raises: ValueError if it is no object with the fields that are named.
+    """
     entry = Entry(*(re.sub(FIELD, lambda m: _field(line, m[1]), each) for each in (spec.template, spec.reference)))
     "".join(entry).encode()  # half of a surrogate pair has no bytes, and is a ValueError
     return entry

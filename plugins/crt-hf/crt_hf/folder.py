@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from crt_hf import families
 from crt_hf.library import quietly, transformers
-from crt_nn.foreign import instead
+from crt_nn.json_files import json_object
 from crtcore.errors import RunError, in_one_line
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
@@ -128,15 +127,4 @@ def read_table(path: Path) -> dict[str, Any]:
 
     Raises: RunError if there is none.
     """
-    if got := instead(path, text=True):
-        raise RunError(f"huggingface: {path}: expected a JSON object, got {got}")
-    try:
-        with path.open("rb") as file:
-            values = json.loads(file.read(_LARGEST).decode())  # what is longer ends within a value
-    except (OSError, ValueError, RecursionError) as error:
-        got = f"none ({in_one_line(error):.120}); fetch the folder again, or write it by save_pretrained"
-        raise RunError(f"huggingface: {path}: expected a JSON object, got {got}") from error
-    if not isinstance(values, dict):
-        got = f"{type(values).__name__}; fetch the folder again"
-        raise RunError(f"huggingface: {path}: expected a JSON object, got {got}")
-    return values
+    return json_object(path, "huggingface")

@@ -84,14 +84,14 @@ def _function(name: str) -> Verify:
     module, _, inside = name.partition(":")
     sys.path.insert(0, str(Path.cwd()))
     try:
-        found: Any = getattr(importlib.import_module(module), inside)
+        named: Any = getattr(importlib.import_module(module), inside)
     except Exception as error:
         raise RunError(f"audit: expected a function {name}, got {in_one_line(error)}") from error
     finally:
         sys.path.pop(0)
-    if not callable(found):
-        raise RunError(f"audit: expected a function {name}, got {found!r:.80}")
-    return found  # type: ignore[no-any-return]
+    if not callable(named):
+        raise RunError(f"audit: expected a function {name}, got {named!r:.80}")
+    return named  # type: ignore[no-any-return]
 
 
 def _decoder(name: str) -> tuple[Verify, Drafter]:

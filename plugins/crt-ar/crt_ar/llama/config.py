@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from crt_ar.llama.rope_config import read_rope, scaling_of
 from crt_ar.llama.shape import Bias, Family, LlamaShape
-from crt_ar.llama.values import NAME, flag, positive, table, unfit, whole
+from crt_ar.llama.values import NAME, flag, positive, unfit, whole
+from crt_nn.json_files import json_object
 
 
 class _Defaults(NamedTuple):
@@ -49,7 +50,7 @@ def read_config(folder: Path) -> Config:
     Source: huggingface/transformers, models/llama/configuration_llama.py, and those of mistral, qwen2 and qwen3.
     Raises: RunError if it does not exist, or describes a model that is not supported here.
     """
-    values = table(folder / NAME)
+    values = json_object(folder / NAME, "llama")
     family = next((name for name in _FAMILIES if name == values.get("model_type")), None)
     if family is None:
         raise unfit(folder, "model_type", f"one of {', '.join(map(repr, _FAMILIES))}", values.get("model_type"))

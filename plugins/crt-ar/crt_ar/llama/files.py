@@ -15,8 +15,9 @@ from torch._subclasses import FakeTensor
 from crt_ar.llama.config import Config, config_of, read_config
 from crt_ar.llama.layout import EMBEDDING, HEAD, Place, places, published, put, shapes
 from crt_ar.llama.network import LlamaTransformer
-from crt_ar.llama.values import NAME, table
+from crt_ar.llama.values import NAME
 from crt_nn.backends import Backend
+from crt_nn.json_files import json_object
 from crt_nn.tensor_files import Form, check_type, finite, headers, numbers, shared_type
 from crtcore.errors import RunError
 
@@ -189,7 +190,7 @@ def _files(folder: Path) -> Mapping[Path, set[str] | None]:
             f"llama: expected {SINGLE} or {INDEX} in {folder}, got neither; "
             "convert weights of another format by save_pretrained of transformers"
         )
-    listed = table(folder / INDEX).get("weight_map")
+    listed = json_object(folder / INDEX, "llama").get("weight_map")
     if not isinstance(listed, dict) or not listed:
         got = f"{listed!r:.120}; fetch that file again"
         raise RunError(f"llama: expected {folder / INDEX} to have a weight_map of names to files, got {got}")

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from crt_nn.foreign import instead
-from crtcore.errors import RunError, in_one_line
+from crtcore.errors import RunError
 
 NAME = "config.json"
-_LARGEST = 2**24
-"""Bytes of a JSON file that are read."""
-
-
-def table(path: Path) -> dict[str, Any]:
-    """Reads the JSON object in a file.
-
-    Raises: RunError if there is none.
-    """
-    if got := instead(path, text=True):
-        raise RunError(f"llama: {path}: expected a JSON object, got {got}")
-    try:
-        with path.open("rb") as file:
-            values = json.loads(file.read(_LARGEST).decode())  # what is longer ends within a value
-    except (OSError, ValueError, RecursionError) as error:
-        got = f"none ({in_one_line(error):.120}); fetch the folder again, or write it by save_pretrained"
-        raise RunError(f"llama: {path}: expected a JSON object, got {got}") from error
-    if not isinstance(values, dict):
-        raise RunError(f"llama: {path}: expected a JSON object, got {type(values).__name__}; fetch the folder again")
-    return values
 
 
 def unfit(folder: Path, key: str, expected: str, got: object) -> RunError:

@@ -49,8 +49,8 @@ def audit(
                 failures.append(failure)
         if not failures:
             return Report(exact=True, distance=worst, cases=count)
-        found = _named(verify, drafter, failures[:COMPARED])
-        return Report(False, worst, count, _smallest(verify, drafter, vocabulary, trials, seed) or failures[0], found)
+        mistake = _named(verify, drafter, failures[:COMPARED])
+        return Report(False, worst, count, _smallest(verify, drafter, vocabulary, trials, seed) or failures[0], mistake)
     except Wrong as error:
         return Report(False, 1.0, count + 1, None, str(error))
 
