@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from crt_nn.backends import Attend, Backend, additive, choose, sdpa
 from crt_nn.context import AttentionContext
+from crt_nn.native import kernels
 from crt_nn.norm import RMSNorm
-from crt_nn.packed import Packed
+from crt_nn.packed import Packed, native
 from crt_nn.rotary import rotate, rotations
 
 Rope: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -100,7 +101,10 @@ class Attention(nn.Module):
     def _mixed(self, joint: Float[Tensor, "b t c"], context: AttentionContext) -> Float[Tensor, "b t e"]:
         """Returns the mixed values of all heads, from queries, keys and values that lie behind one another."""
         batch, new = joint.shape[:2]
-        query, key, value = self._parts(joint.view(batch, new, -1, self.channels), context)
+        joint = joint.view(batch, new, -1, self.channels)
+        if self._packed is not None and self.wanted == "auto" and native() and not torch.is_grad_enabled():
+            return self._by_kernels(joint, context).view(batch, new, -1)
+        query, key, value = self._parts(joint, context)
         attend, visible = self._backend(query), context.visible
         if attend is sdpa and visible is not None:
             visible = context.once((visible, query.dtype), partial(additive, visible, query.dtype))
@@ -124,6 +128,19 @@ class Attention(nn.Module):
         (kept,) = context.update(self, both)  # b s 2g d: one tensor to write, and to move
         key, value = kept.chunk(2, 2)
         return query, key, value
+
+    def _by_kernels(self, joint: Float[Tensor, "b t m d"], context: AttentionContext) -> Float[Tensor, "b t h d"]:
+        """Returns the mixed values of all heads; queries and keys are turned in place."""
+        self.backend = "own kernels"
+        if self.query_norm is not None and self.key_norm is not None:
+            query, key, value = torch.split(joint, [self.heads, self.key_heads, self.key_heads], 2)
+            joint = torch.cat((self.query_norm(query), self.key_norm(key), value), 2)
+        by = context.once((self.rope, joint.dtype), lambda: self.rope(joint, context.positions))
+        kernels.rotate_(joint, by, self.heads + self.key_heads)
+        query, both = torch.split(joint, [self.heads, 2 * self.key_heads], 2)
+        (kept,) = context.update(self, both)
+        key, value = kept.chunk(2, 2)
+        return kernels.attention(query, key, value, context.visible)
 
     def _every(self, by: Complex[Tensor, "b t 1 p"]) -> Complex[Tensor, "b t m p"]:
         """Rotations of queries and keys, and of values, which are not turned."""

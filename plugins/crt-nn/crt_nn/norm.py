@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crt_nn.packed import Frozen
+from crt_nn.native import kernels
+from crt_nn.packed import Frozen, native
 
 
 class RMSNorm(nn.Module):
@@ -35,7 +36,7 @@ class RMSNorm(nn.Module):
 
 
 class FrozenNorm(Frozen):
-    """The norm in fewer operations, by lengths of vectors: `x sqrt(w) / hypot(|x|, sqrt(w epsilon))`.
+    """The norm by a kernel, or in fewer operations, by lengths of vectors: `x sqrt(w) / hypot(|x|, sqrt(w epsilon))`.
 
     Cost: 8 microseconds for 8 vectors of 576 channels on a CPU, where the mean of squares takes 20.
     """
@@ -43,6 +44,7 @@ class FrozenNorm(Frozen):
     def __init__(self, gain: Float[Tensor, " w"], epsilon: float) -> None:
         super().__init__([gain])
         (self._gain,) = self.sources
+        self._epsilon, self._native = epsilon, native()
         self._root = len(gain) ** 0.5
         self._scaled = self._gain * self._root
         self._least = torch.tensor(self._root * epsilon**0.5)
@@ -53,6 +55,8 @@ class FrozenNorm(Frozen):
         Raises: ValueError if the gain has changed.
         """
         self.check()
+        if self._native:
+            return kernels.norm(features, self._gain, self._epsilon)
         lengths = torch.linalg.vector_norm(features, dim=-1, keepdim=True, dtype=torch.float32).hypot_(self._least)
         if features.dtype == torch.float32:
             result: Tensor = (features / lengths).mul_(self._scaled)

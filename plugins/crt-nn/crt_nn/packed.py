@@ -1,4 +1,6 @@
-"""Frozen weights in the order that the CPU's matrix kernels read best, made once instead of at each product.
+"""Frozen weights in the order that matrix kernels read best, made once instead of at each product.
+
+Where there is a compiler, layers compute by the kernels of `crt_nn.native`, else by torch's operators.
 
 Axes: *b rows, i channels in, o channels out.
 """
@@ -12,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+
+from crt_nn.native import kernels
 
 HINT = 16
 """Rows that oneDNN's order is made for; others are served too."""
@@ -51,12 +55,8 @@ class Frozen:
 class Packed(Frozen):
     """A product with one matrix, or with several one below the other, `o i` together, and with their biases.
 
-    In float32 the matrix is turned: torch's product then takes less time than one in the order of oneDNN, and for one
-    row as long as with the weights as they lie. In bfloat16, and for wide matrices, the order is that of oneDNN, by
-    operators that torch has for its own compiler.
-    Cost: one core with AVX-512, 10 layers of 576 channels and 1,536 hidden ones. As they lie, turned, by oneDNN: 1 row
-    10.6, 10.6, 18.5 ms; 3 rows 14.5, 14.0, 19.3 ms; 8 rows 29.6, 20.6, 22.4 ms; 24 rows 31.9, 26.0, 29.5 ms.
-    An output layer of 49,152 ids, 8 rows: 33.2, 16.4, 13.0 ms.
+    Cost: one core with AVX-512, the matrices of a model of 135 million float32 weights, 1, 8, 32 rows: 33, 43, 80 ms;
+    18, 25, 80 ms where the weights are bfloat16 numbers; by torch 34, 69, 97 ms.
     """
 
     def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor] = ()) -> None:
@@ -64,10 +64,8 @@ class Packed(Frozen):
         super().__init__((*weights, *biases))
         whole = self.sources[0] if len(weights) == 1 else torch.cat(self.sources[: len(weights)])
         self._bias = torch.cat(self.sources[len(weights) :]) if biases else None
-        self._turned = whole.dtype == torch.float32 and len(whole) <= WIDE
-        self._whole = whole if whole.dtype == torch.float32 and not self._turned else None
-        ordered = whole.t().contiguous() if self._turned else torch.ops.mkldnn._reorder_linear_weight(whole, HINT)
-        self._ordered: Tensor = ordered
+        self._panels = kernels.Panels(whole) if native() else None
+        self._ordered = Ordered(whole, self._bias) if self._panels is None else None
 
     @classmethod
     def of(cls, *layers: nn.Linear) -> Packed:
@@ -82,6 +80,34 @@ class Packed(Frozen):
         Raises: ValueError if the weights have changed.
         """
         self.check()
+        if self._panels is not None:
+            return kernels.product(features, self._panels, self._bias, onto)
+        assert self._ordered is not None
+        return self._ordered(features, onto)
+
+
+class Ordered:
+    """A product by torch.
+
+    In float32 the matrix is turned: torch's product then takes less time than one in the order of oneDNN, and for one
+    row as long as with the weights as they lie. In bfloat16, and for wide matrices, the order is that of oneDNN, by
+    operators that torch has for its own compiler.
+    Cost: one core with AVX-512, 10 layers of 576 channels and 1,536 hidden ones. As they lie, turned, by oneDNN: 1 row
+    10.6, 10.6, 18.5 ms; 3 rows 14.5, 14.0, 19.3 ms; 8 rows 29.6, 20.6, 22.4 ms; 24 rows 31.9, 26.0, 29.5 ms.
+    An output layer of 49,152 ids, 8 rows: 33.2, 16.4, 13.0 ms.
+    """
+
+    def __init__(self, whole: Float[Tensor, "o i"], bias: Float[Tensor, " o"] | None) -> None:
+        self._bias = bias
+        self._turned = whole.dtype == torch.float32 and len(whole) <= WIDE
+        self._whole = whole if whole.dtype == torch.float32 and not self._turned else None
+        ordered = whole.t().contiguous() if self._turned else torch.ops.mkldnn._reorder_linear_weight(whole, HINT)
+        self._ordered: Tensor = ordered
+
+    def __call__(
+        self, features: Float[Tensor, "*b i"], onto: Float[Tensor, "*b o"] | None = None
+    ) -> Float[Tensor, "*b o"]:
+        """Returns the products, added to `onto` if there is one."""
         if self._turned:
             return self._by_turned(features, onto)
         result: Tensor
@@ -107,6 +133,11 @@ class Packed(Frozen):
         return product.view(*features.shape[:-1], outward)
 
 
+def native() -> bool:
+    """Whether packed layers compute by kernels of our own."""
+    return kernels.obstacle() is None
+
+
 def obstacle(module: nn.Module) -> str | None:
     """Returns why a module's weights cannot be packed, or None."""
     weights = list(module.parameters())
@@ -118,7 +149,7 @@ def obstacle(module: nn.Module) -> str | None:
         return "its weights are neither float32 nor bfloat16"
     if any(weight.is_inference() for weight in weights):
         return "its weights were made in inference mode, where changes leave no trace"
-    return _missing_operator()
+    return None if native() else _missing_operator()
 
 
 def _missing_operator() -> str | None:
@@ -126,7 +157,7 @@ def _missing_operator() -> str | None:
     try:
         with torch.inference_mode(False), torch.no_grad():
             few = torch.zeros(2, 2, dtype=torch.bfloat16)
-            Packed([few])(few, few)
+            Ordered(few, None)(few, few)
     except (AttributeError, RuntimeError) as problem:
         return f"this torch cannot pack weights ({' '.join(str(problem).split())[:80]})"
     return None
@@ -137,13 +168,16 @@ def pack(module: nn.Module) -> str:
 
     The module has this text as `packing` from then on.
 
-    Memory: as much again as the weights take.
+    By own kernels, a row of a result has the same bits whatever rows stand beside it: a session's logits after some ids
+    are the same in every bit, be they one by one, in a chain, in a tree or in a batch.
+    Memory: as much again as the weights take, or half of it where float32 weights are bfloat16 numbers.
     """
     problem = obstacle(module)
     layers = [layer for layer in module.modules() if isinstance(layer, Packs)] if problem is None else []
     for layer in layers:
         with torch.inference_mode(False), torch.no_grad():
             layer.pack()
-    done = f"packed: {len(layers)} layers" if problem is None else f"not packed: {problem}"
+    by = "by own kernels" if native() else f"by torch, as there are no kernels: {kernels.obstacle()}"
+    done = f"packed: {len(layers)} layers, {by}" if problem is None else f"not packed: {problem}"
     vars(module)["packing"] = done
     return done

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crt_nn.context import AttentionContext
-from crt_nn.packed import Packed
+from crt_nn.native import kernels
+from crt_nn.packed import Packed, native
 
 
 class SwiGLU(nn.Module):
@@ -45,7 +46,10 @@ class SwiGLU(nn.Module):
 
     @staticmethod
     def _gated(features: Float[Tensor, "b t w"], inward: Packed) -> Float[Tensor, "b t h"]:
-        gate, up = inward(features).chunk(2, -1)
+        both = inward(features)
+        if native():
+            return kernels.gated(both)
+        gate, up = both.chunk(2, -1)
         return functional.silu(gate).mul_(up)
 
     def pack(self) -> None:

@@ -8,9 +8,18 @@ from crt_nn import packed
 from crt_nn.attention import Attention, AttentionForm
 from crt_nn.block import Builder, Stack
 from crt_nn.context import AttentionContext
+from crt_nn.native import kernels
 from crt_nn.norm import RMSNorm
 from crt_nn.packed import Packed, obstacle, pack
 from crt_nn.swiglu import SwiGLU
+
+
+@pytest.fixture(params=["own kernels", "torch"], autouse=True)
+def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Tests both ways; the second is that of a machine without a compiler."""
+    if request.param == "torch":
+        monkeypatch.setattr(kernels, "obstacle", lambda: "expected the compiler 'g++' in PATH, got none")
+    return str(request.param)
 
 
 def frozen(layer: nn.Module) -> nn.Module:
@@ -52,7 +61,7 @@ def test_products_of_layers_have_their_biases(rows: int) -> None:
     ],
 )
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
-def test_a_packed_layer_returns_what_it_returned(build: Builder, dtype: torch.dtype, tolerance: float) -> None:
+def test_a_packed_layer_returns_what_it_returned(by: str, build: Builder, dtype: torch.dtype, tolerance: float) -> None:
     layer = frozen(build(8)).to(dtype)
     features, context = torch.randn(2, 5, 8).to(dtype), AttentionContext(torch.arange(5).expand(2, -1))
     with torch.no_grad():
@@ -62,7 +71,9 @@ def test_a_packed_layer_returns_what_it_returned(build: Builder, dtype: torch.dt
 
         after = layer(features, context)
     norms = sum(isinstance(each, RMSNorm) for each in layer.modules())
-    assert said == vars(layer)["packing"] == f"packed: {1 + norms} layers"
+    assert said == vars(layer)["packing"]
+    assert said.startswith(f"packed: {1 + norms} layers, by {by}")
+    assert by == "own kernels" or "'g++' in PATH" in said
     torch.testing.assert_close(after, before, rtol=tolerance, atol=tolerance)
 
 

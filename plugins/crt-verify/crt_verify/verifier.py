@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from crt_nn.native.compiler import version
 from crt_verify import rules
 from crt_verify.kernels import device as gpu
 from crt_verify.kernels import host
-from crt_verify.kernels.build import version
 from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict
 from crtcore.errors import RunError

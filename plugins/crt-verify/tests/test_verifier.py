@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crt_basics.priors.table import TablePrior
+from crt_nn.native.compiler import version
 from crt_verify import specs, verifier
 from crt_verify.drafters import Chain, Drafter
 from crt_verify.kernels import device as gpu
 from crt_verify.kernels import host
-from crt_verify.kernels.build import version
 from crt_verify.tree_decoder import TreeDecoder
 from crt_verify.verdict import Verdict
 from crt_verify.verifier import Verifier

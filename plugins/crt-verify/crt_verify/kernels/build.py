@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from crt_nn.native import compiler as compilers
+from crt_nn.native.compiler import NotBuilt, cache_folder, version
+
 FOLDER = Path(__file__).parent
-LAST = 20
-"""Lines of a compiler's output that an error repeats."""
-
-
-class NotBuilt(RuntimeError):
-    """Device code could not be compiled."""
 
 
 def sources() -> tuple[Path, ...]:
@@ -36,15 +29,6 @@ def source_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-@cache
-def version(compiler: str) -> str:
-    """What a compiler prints as its version.
-
-    Raises: NotBuilt if it is not installed.
-    """
-    return _output([compiler, "--version"])
-
-
 def compiled(compiler: str, source: str, flags: Sequence[str], *, targets: Sequence[str], part: str) -> Path:
     """The library of a part of a source for some targets, compiled now or before.
 
@@ -52,12 +36,7 @@ def compiled(compiler: str, source: str, flags: Sequence[str], *, targets: Seque
     """
     key = hashlib.sha256("\0".join((source_hash(), version(compiler), *flags)).encode()).hexdigest()[:16]
     path = _cache() / f"{Path(source).stem}-{key}.so"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            temporary = Path(folder) / path.name
-            _output([compiler, *flags, str(FOLDER / source), "-o", str(temporary)])
-            temporary.replace(path)  # atomic, so that others may compile the same
+    if compilers.compiled(compiler, FOLDER / source, flags, library=path):
         note(path.stem, {"part": part, "compiled": list(targets), "compiler": version(compiler).splitlines()[0]})
     return path
 
@@ -84,18 +63,4 @@ def noted() -> Iterator[Mapping[str, Any]]:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crt-verify"
-
-
-def _output(command: Sequence[str]) -> str:
-    """The output of a compiler.
-
-    Raises: NotBuilt if it is not installed, or fails.
-    """
-    if shutil.which(command[0]) is None:
-        raise NotBuilt(f"expected the compiler {command[0]!r} in PATH, got none: device code is compiled at first use")
-    ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603, our own command
-    if ended.returncode:
-        lines = (ended.stdout + ended.stderr).splitlines()[-LAST:]
-        raise NotBuilt("\n".join([f"expected {' '.join(command)} to compile, got status {ended.returncode}:", *lines]))
-    return ended.stdout
+    return cache_folder("crt-verify")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import platform
 import statistics
 import tempfile
@@ -20,6 +19,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from crt_nn.native import kernels
+from crt_nn.native.compiler import cache_folder
 from crtcore.errors import in_one_line
 from crtcore.kinds import Prior
 
@@ -68,7 +69,7 @@ def step_cost(prior: Prior, rows: int, most: int, device: torch.device) -> StepC
     """
     facts = _facts(prior, rows, most, device)
     name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
-    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crt-verify" / f"steps-{name}.json"
+    path = cache_folder("crt-verify") / "steps" / f"{name}.json"  # beside what `crt kernels` lists, not among it
     reason = "there was no file yet"
     try:
         nodes, seconds = _read(path, facts)
@@ -130,6 +131,7 @@ def _facts(prior: Any, rows: int, most: int, device: torch.device) -> dict[str, 
         "types": sorted({str(weight.dtype) for weight in named.values()}),
         "weights": hashlib.sha256("\n".join(forms).encode()).hexdigest(),
         "packing": str(getattr(prior, "packing", "")),
+        "kernels": "" if device.type == "cuda" else kernels.name(),
         "rows": rows,
         "nodes": list(counts(most)),
     }

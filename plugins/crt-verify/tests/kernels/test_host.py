@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crt_nn.native.compiler import NotBuilt
 from crt_verify.kernels import build, host
 from crt_verify.kernels.host import HostRule
 from crt_verify.kernels.names import NAMES
@@ -127,10 +128,10 @@ def test_broken_device_code_is_caught(broken: Path, file: str, ours: str, theirs
 def test_an_error_repeats_the_compilers_output(broken: Path) -> None:
     (broken / "host.cpp").write_text("no code\n")
 
-    with pytest.raises(build.NotBuilt, match=r"expected g\+\+ .* to compile, got status 1:\n.*host.cpp:1:1: error"):
+    with pytest.raises(NotBuilt, match=r"expected g\+\+ .* to compile, got status 1:\n.*host.cpp:1:1: error"):
         host.library()
 
 
 def test_a_missing_compiler_is_named() -> None:
-    with pytest.raises(build.NotBuilt, match="expected the compiler 'g--' in PATH, got none"):
+    with pytest.raises(NotBuilt, match="expected the compiler 'g--' in PATH, got none"):
         build.version("g--")

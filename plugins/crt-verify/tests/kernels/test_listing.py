@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from click.testing import CliRunner
 
-from crt_verify.kernels import build
+from crt_nn.native.compiler import NotBuilt
+from crt_verify.kernels import build, command
 from crt_verify.kernels.listing import kernels
 from crt_verify.kernels.names import NAMES
+from crt_verify.lookup.step_cost import step_cost
+
+from ..lookup.test_decoder import cycle
 
 
 @pytest.fixture(autouse=True)
@@ -54,8 +61,25 @@ def test_a_spoilt_note_is_named(tmp_path: Path) -> None:
     build.note("ran", {"ran": "a GPU"})
     (tmp_path / "crt-verify" / "ran.json").write_text("no note")
 
-    with pytest.raises(build.NotBuilt, match=r"expected a note about device code in .*ran\.json; delete it"):
+    with pytest.raises(NotBuilt, match=r"expected a note about device code in .*ran\.json; delete it"):
         kernels()
+
+
+def test_step_costs_are_no_notes(tmp_path: Path) -> None:
+    measured = step_cost(cycle(4, 5), 1, 2, torch.device("cpu"))
+
+    assert f"kept in {tmp_path}" in measured.origin
+    assert all(kernel.ran.startswith("not run: ") for kernel in kernels())
+
+
+def test_the_command_names_a_spoilt_note(tmp_path: Path) -> None:
+    build.note("ran", {"ran": "a GPU"})
+    (tmp_path / "crt-verify" / "ran.json").write_text("no note")
+
+    ended = CliRunner().invoke(command.kernels)
+
+    assert ended.exit_code == 1
+    assert re.fullmatch(r"Error: kernels: expected a note about device code in \S+ran\.json; delete it\n", ended.output)
 
 
 def test_listing_imports_no_torch() -> None:

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return tmp_path / "crt-verify"
+    return tmp_path / "crt-verify" / "steps"
 
 
 def only(folder: Path) -> Path:

@@ -1,0 +1,142 @@
+// Attention of queries to those keys and values that each sees, in the order of their slots.
+//
+// Scores are sums over channels, each by itself. Weights are normalised over what is seen alone, and values are added
+// slot after slot, where a weight of zero changes no bit. So a path of a tree has the bits of the same ids in a line.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "products.h"
+
+namespace crt {
+
+// Axes: b batch, t queries, s slots, h heads, g heads of keys and values, d channels.
+template <class T> struct Attention {
+  const T *query;       // b t h d, by strides
+  const T *key, *value; // b s g d, by strides
+  const bool *visible;  // b t s; null: those up to the query's own, the last one's being the last
+  T *mixed;             // b t h d
+  long batch, queries, slots, heads, groups, channels;
+  long query_batch, query_step, key_batch, key_step;
+  float scale;
+
+  long each() const { return heads / groups; }
+  long rows() const { return queries * each(); }
+  long columns() const { return (slots + PANEL - 1) / PANEL * PANEL; }
+  long wide() const { return (channels + PANEL - 1) / PANEL * PANEL; }
+
+  void run(int threads) const {
+    static thread_local std::vector<float> space;
+    long size = columns() * (channels + wide());  // keys in panels of slots, values in panels of channels
+    if (long(space.size()) < groups * size)
+      space.resize(groups * size);
+    float *panels = space.data();
+    long blocks = (rows() + BLOCK - 1) / BLOCK;
+    for (long b = 0; b < batch; b++) {
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+      for (long g = 0; g < groups; g++)
+        lay(b, g, panels + g * size);
+#pragma omp parallel for num_threads(threads) schedule(dynamic) collapse(2) if (threads > 1)
+      for (long g = 0; g < groups; g++)
+        for (long block = 0; block < blocks; block++)
+          some(b, g, block * BLOCK, std::min(rows(), (block + 1) * BLOCK), panels + g * size);
+    }
+  }
+
+  // Lays the keys of a head as `s/32 d 32`, and its values as `d/32 s 32`.
+  void lay(long b, long g, float *keys) const {
+    const T *k = key + b * key_batch + g * channels, *v = value + b * key_batch + g * channels;
+    float *values = keys + columns() * channels;
+    for (long s = 0; s < columns(); s += LANES)
+      for (long c = 0; c < channels; c += LANES) {
+        Vector square[LANES];
+        for (long i = 0; i < LANES; i++)
+          square[i] = s + i < slots ? load(k + (s + i) * key_step + c, channels - c) : Vector{};
+        turn(square);
+        float *to = keys + s / PANEL * PANEL * channels + c * PANEL + s % PANEL;
+        for (long i = 0; i < std::min<long>(LANES, channels - c); i++)
+          put(to + i * PANEL, square[i]);
+      }
+    for (long c = 0; c < wide(); c += LANES)
+      for (long s = 0; s < slots; s++) {
+        float *to = values + c / PANEL * PANEL * columns() + s * PANEL + c % PANEL;
+        put(to, c < channels ? load(v + s * key_step + c, channels - c) : Vector{});
+      }
+  }
+
+  // Rows `first` to `last` of a head's queries: each query of each head that shares its keys.
+  void some(long b, long g, long first, long last, const float *keys) const {
+    static thread_local std::vector<float> buffer;
+    const float *values = keys + columns() * channels;
+    long m = last - first, reach = 0;
+    for (long row = first; row < last; row++)
+      reach = std::max(reach, end(b, row / each()));
+    long room = (reach + PANEL - 1) / PANEL * PANEL;
+    if (long(buffer.size()) < m * (2 * room + channels) + room)
+      buffer.resize(m * (2 * room + channels) + room);
+    float *x = buffer.data(), *scores = x + m * channels, *weights = scores + m * room, *line = weights + m * room;
+    for (long row = 0; row < m; row++) {
+      const T *q = query + b * query_batch + (first + row) / each() * query_step +
+                   (g * each() + (first + row) % each()) * channels;
+      for (long c = 0; c < channels; c++)
+        x[c * m + row] = crt::wide(q[c]);
+    }
+    for (long s = 0; s < reach; s += PANEL) {
+      Sums sums[1] = {};
+      for (long c = 0; c < channels; c += PART)
+        part<1, float, false>(m, x + c * m, keys + s * channels + c * PANEL, 0, std::min<long>(PART, channels - c), sums);
+      for (long row = 0; row < m; row++)
+        for (int half = 0; half < 2; half++)
+          put(scores + row * room + s + half * LANES, sums[0][row][half] * scale);
+    }
+    float over[BLOCK];
+    for (long row = 0; row < m; row++)
+      over[row] = soften(b, (first + row) / each(), scores + row * room, line, weights + row, m, reach);
+    for (long c = 0; c < channels; c += PANEL) {
+      Sums sums[1] = {};
+      part<1, float, false>(m, weights, values + c * columns(), 0, reach, sums);
+      for (long row = 0; row < m; row++) {
+        T *to = mixed + ((b * queries + (first + row) / each()) * heads + g * each() + (first + row) % each()) * channels;
+        for (int half = 0; half < 2; half++)
+          if (long at = c + half * LANES; at < channels)
+            put(to + at, sums[0][row][half] * over[row], channels - at);
+      }
+    }
+  }
+
+  bool sees(long b, long t, long s) const {
+    return visible ? visible[(b * queries + t) * slots + s] : s + queries <= t + slots;
+  }
+
+  // The slot behind the last one that a query sees.
+  long end(long b, long t) const {
+    long s = visible ? slots : t + slots - queries + 1;
+    while (s > 0 && !sees(b, t, s - 1))
+      s--;
+    return s;
+  }
+
+  // Weights of what a query sees, zero elsewhere, at every `step`; returns one over their sum.
+  float soften(long b, long t, const float *scores, float *line, float *weights, long step, long reach) const {
+    long count = 0;
+    float most = -INFINITY;
+    for (long s = 0; s < reach; s++)
+      if (sees(b, t, s)) {
+        most = scores[s] > most ? scores[s] : most;
+        line[count++] = scores[s];
+      }
+    Vector all = {};
+    for (long j = 0; j < count; j += LANES) {
+      Vector weight = exponential(load(line + j, count - j) - most);
+      put(line + j, weight, count - j);
+      all += load(line + j, count - j);
+    }
+    count = 0;
+    for (long s = 0; s < reach; s++)
+      weights[s * step] = sees(b, t, s) ? line[count++] : 0.0f;
+    return 1.0f / sum(all);
+  }
+};
+
+}  // namespace crt
