@@ -79,7 +79,7 @@ def test_the_command_names_a_spoilt_note(tmp_path: Path) -> None:
     ended = CliRunner().invoke(command.kernels)
 
     assert ended.exit_code == 1
-    assert re.fullmatch(r"Error: kernels: expected a note about device code in \S+ran\.json; delete it\n", ended.output)
+    assert re.fullmatch(r"kernels: expected a note about device code in \S+ran\.json; delete it\n", ended.output)
 
 
 def test_listing_imports_no_torch() -> None:
