@@ -18,6 +18,7 @@ from side_by_side import keep, options, ratio, seconds, show, spread
 from torch import Tensor
 
 import crtcore
+from crt_nn.packed import pack
 from crtcore import Limits, Sampling
 from crtcore.kinds import Request
 
@@ -34,8 +35,9 @@ def main() -> None:
     find = crtcore.discover().find
     torch.manual_seed(0)
     spec = find("prior", "transformer").spec(layers=arguments.layers, width=arguments.width, heads=arguments.heads)
-    prior = with_random_head(spec.build(CODES, arguments.length, CLASSES)).eval()
+    prior = with_random_head(spec.build(CODES, arguments.length, CLASSES)).eval().requires_grad_(False)
     llama, decoder = llama_of(prior), find("decoder", "ancestral").spec().build()
+    print(pack(prior))
     classes = torch.arange(arguments.batch) % CLASSES
     nothing = torch.empty(arguments.batch, 0, dtype=torch.int64)
 

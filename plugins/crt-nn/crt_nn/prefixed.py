@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crt_nn.causal import Causal
+from crt_nn.packed import Packed
 
 
 class Prefixed(Causal):
@@ -19,6 +20,7 @@ class Prefixed(Causal):
     """A row for each class, and a last one for none."""
     head: nn.Module
     """Maps states to logits."""
+    _packed: Packed | None = None
 
     def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """Returns features of the prefix and the ids."""
@@ -31,8 +33,14 @@ class Prefixed(Causal):
 
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
         """Returns logits after each position."""
+        if self._packed is not None and not torch.is_grad_enabled():
+            return self._packed(states)
         logits: Tensor = self.head(states)
         return logits
+
+    def pack(self) -> None:
+        """Packs the weights of the output layer, if it is one matrix."""
+        self._packed = Packed.of(self.head) if isinstance(self.head, nn.Linear) else None
 
     def reset_parameters(self) -> None:
         """Draws first values of all weights; output weights are 0.
