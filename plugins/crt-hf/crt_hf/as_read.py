@@ -27,6 +27,8 @@ class AsRead:
         self.network = network
         self.vocabulary = network.vocabulary
         self.embedding: nn.Embedding = network.embedding
+        self.named_parameters = network.named_parameters
+        self.packing: str = getattr(network, "packing", "")
 
     def __call__(
         self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, noise: Noise | None = None

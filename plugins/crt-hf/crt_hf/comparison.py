@@ -66,13 +66,14 @@ def record(result: Result) -> dict[str, Any]:
 
 
 def summary(results: Sequence[Result]) -> str:
-    """One line on all results."""
+    """A line on all results, and what the decoder says."""
     ids, calls = sum(len(result.ids) for result in results), sum(result.calls for result in results)
     seconds = results[0].seconds
-    return (
+    line = (
         f"{ids} ids in {calls} calls ({ids / calls:.2f} ids a call), {seconds:.2f} s, {ids / seconds:.1f} ids/s; "
         f"{results[0].ran}"
     )
+    return "\n".join((line, *results[0].notes))
 
 
 def lines(compared: Mapping[str, Any]) -> str:

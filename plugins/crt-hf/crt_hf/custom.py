@@ -59,7 +59,7 @@ def custom_generate(
     limits = Limits(length=generation_config.max_length - width, stop=ends)
     request = Request(prompt, limits, sampling, seeds=seeds.to(prompt.device))
     with torch.inference_mode():
-        new = Lookup().build().generate(prior, request).ids
+        new = Lookup(shape="cost").build().generate(prior, request).ids
     new = new[:, : int((new >= 0).sum(1).amax())]
     pad = generation_config._pad_token_tensor
     return torch.cat((input_ids, new.where(new >= 0, 0 if pad is None else int(pad))), 1)

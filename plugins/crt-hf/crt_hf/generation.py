@@ -18,6 +18,7 @@ from crt_hf.processed import Follow, Processed
 from crt_hf.processors import processes, stop_at
 from crt_hf.prompts import Prompt, as_ids
 from crt_hf.settings import Settings, settings
+from crt_verify.lookup.spec import Lookup, Suffix
 from crtcore.errors import RunError
 from crtcore.kinds import DecoderSpec, Generation, Prior, Request
 from crtcore.registry import NotInstalled, discover
@@ -42,6 +43,8 @@ class Result(NamedTuple):
     """The decoder, and what ran target and draft."""
     logprobs: list[float] | None
     """Log-probability of each id by the model alone, in nats: before processors, temperature and filters."""
+    notes: tuple[str, ...]
+    """What the decoder says of the batch, such as the cost of steps that it drafted by."""
 
     @property
     def calls(self) -> int:
@@ -56,6 +59,8 @@ def generate(
 ) -> list[Result]:  # fmt: skip
     """One result for each prompt: a text, a chat (messages with role and content), or ids.
 
+    `decoder` is a spec, or a name; by name, `lookup` and `suffix` draft as much as pays by the cost of a step, which is
+    measured once a model and machine, in seconds.
     `model` and `draft` are folders, models of transformers or `Model`s; a draft of another vocabulary drafts the tokens
     that both have. Keywords are those of transformers' `generate`,
     and those of the folder's generation config hold where they are not given. A prompt's ids depend on its own seed,
@@ -137,7 +142,8 @@ def _decoder(decoder: str | DecoderSpec, draft: Model | None) -> DecoderSpec:
     """
     if isinstance(decoder, str):
         try:
-            spec: Any = discover().find("decoder", decoder).spec()
+            kind: Any = discover().find("decoder", decoder).spec
+            spec = kind(shape="cost") if kind in (Lookup, Suffix) else kind()
         except NotInstalled as error:
             raise RunError(f"generate: {error.args[0]}") from error
     else:
@@ -184,6 +190,7 @@ def _result(generation: Generation, row: int, made: Prepared) -> Result:
         seconds=generation.seconds,
         ran=made.ran,
         logprobs=None,
+        notes=generation.notes,
     )
 
 

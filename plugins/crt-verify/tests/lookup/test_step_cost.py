@@ -41,7 +41,7 @@ def test_counts_end_at_the_most_nodes() -> None:
 
 
 def test_a_step_has_a_time_for_each_count() -> None:
-    seconds = measured(cycle(4, 5), 2, (1, 3), CPU)
+    seconds = measured(cycle(4, 5), (1, 3), CPU)
 
     assert len(seconds) == 2
     assert min(seconds) > 0
@@ -92,9 +92,23 @@ def test_a_folder_that_cannot_be_written_changes_nothing_else(tmp_path: Path, mo
     assert "not kept (" in cost.origin
 
 
-def test_other_weights_types_threads_rows_and_packing_are_measured_apart(folder: Path) -> None:
-    def keep(prior: Any, rows: int = 1, most: int = 2) -> None:
-        step_cost(prior, rows, most, CPU)
+def test_several_rows_cost_what_one_row_of_as_many_nodes_does(folder: Path) -> None:
+    one, three = step_cost(cycle(4, 5), 1, 6, CPU), step_cost(cycle(4, 5), 3, 2, CPU)
+
+    assert three.nodes == (1, 2)
+    assert three.seconds == (one(3), one(6))
+
+
+def test_a_wrapper_costs_what_its_prior_does(folder: Path) -> None:
+    wrapper, first = cycle(4, 6), step_cost(cycle(4, 5), 1, 2, CPU)  # of its own it would be measured apart
+    wrapper.prior = cycle(4, 5)
+
+    assert step_cost(wrapper, 1, 2, CPU).seconds == first.seconds
+
+
+def test_other_weights_types_threads_counts_and_packing_are_measured_apart(folder: Path) -> None:
+    def keep(prior: Any, most: int = 2) -> None:
+        step_cost(prior, 1, most, CPU)
 
     packed = cycle(4, 5)
     packed.packing = "packed: 3 layers"  # type: ignore[assignment]
@@ -102,7 +116,6 @@ def test_other_weights_types_threads_rows_and_packing_are_measured_apart(folder:
     keep(cycle(4, 6))
     keep(packed)
     keep(cycle(4, 5).float())
-    keep(cycle(4, 5), rows=2)
     keep(cycle(4, 5), most=3)
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
@@ -111,4 +124,4 @@ def test_other_weights_types_threads_rows_and_packing_are_measured_apart(folder:
     finally:
         torch.set_num_threads(threads)
 
-    assert len(list(folder.iterdir())) == 7
+    assert len(list(folder.iterdir())) == 6
