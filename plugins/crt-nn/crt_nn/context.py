@@ -48,6 +48,12 @@ class KVCache:
                 line = kept.flatten(0, 1)
                 line.index_copy_(0, here, line.index_select(0, there))
 
+    def narrow(self, rows: Int[Tensor, " k"]) -> None:
+        """Keeps these rows alone, in this order."""
+        self._tensors = {
+            layer: tuple(kept.index_select(0, rows) for kept in tensors) for layer, tensors in self._tensors.items()
+        }
+
 
 class AttentionContext(NamedTuple):
     """Positions of the new features, what they attend to, and the noise of a training step."""

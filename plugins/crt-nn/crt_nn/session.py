@@ -126,6 +126,21 @@ class CachedSession:
         self.next_logits = next_logits[:, 0]
         self._reset(next_logits)
 
+    @torch.no_grad()
+    def narrow(self, rows: Int[Tensor, " k"]) -> None:
+        """Keeps these rows alone, in this order, as where others have ended. Cost: a copy of what is cached of them.
+
+        Raises: ValueError if there are tentative nodes.
+        """
+        if self._slots.tentative:
+            raise ValueError(f"expected no tentative ids, got {self._slots.tentative}; commit first")
+        self._slots.narrow(rows)
+        self._cache.narrow(rows)
+        if self._starts is not None:
+            self._starts.narrow(rows)
+        self.next_logits = self.next_logits[rows]
+        self._reset(self.next_logits[:, None])
+
     def _logits_after(self, last: Int[Tensor, " b"]) -> Float[Tensor, "b v"]:
         """Returns the logits after one node of each row; node 0 stands for what is committed.
 

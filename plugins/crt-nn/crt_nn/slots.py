@@ -101,6 +101,10 @@ class Slots:
         self.bound = min(self._columns, self.capacity)
         self.filled = self.filled + kept.sum(-1)
 
+    def narrow(self, rows: Int[Tensor, " k"]) -> None:
+        """Keeps these rows alone, in this order."""
+        self.rows, self.filled = len(rows), self.filled[rows]
+
     def within_capacity(
         self, logits: Float[Tensor, "b t v"], more: Int[Tensor, " b"] | int = 0
     ) -> Float[Tensor, "b t v"]:

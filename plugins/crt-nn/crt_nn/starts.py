@@ -41,6 +41,10 @@ class Starts:
         self.merged = leading(ids, class_ids, start)  # b
         """Start ids that each row has committed at its front."""
 
+    def narrow(self, rows: Int[Tensor, " k"]) -> None:
+        """Keeps these rows alone, in this order."""
+        self._no_class, self.merged = self._no_class[rows], self.merged[rows]
+
     def reset(self, filled: Int[Tensor, " b"]) -> None:
         """Starts again without tentative nodes, behind rows of `filled` other ids."""
         self._bare = self._no_class & (filled == 0)

@@ -149,3 +149,29 @@ def test_logits_within_capacity_are_those_of_the_network_itself() -> None:
     assert torch.equal(slots.within_capacity(logits), logits)
     slots.commit(torch.tensor([[True]]))
     assert slots.within_capacity(logits).isnan().all()
+
+
+def test_rows_that_are_kept_go_on_as_they_would_have() -> None:
+    network = Network().double()
+    prompt = torch.tensor([[1, 2, 0], [3, -1, -1], [2, 2, -1]])
+    whole = CachedSession(network, prompt, None, capacity=6, room=2)
+    kept = CachedSession(network, prompt, None, capacity=6, room=2)
+    for session in (whole, kept):
+        session.extend(torch.tensor([[0, 1], [1, -1], [3, 2]]))
+        session.commit(torch.tensor([[0, 1], [0, -1], [0, -1]]))
+
+    kept.narrow(torch.tensor([2, 1]))
+
+    torch.testing.assert_close(kept.next_logits, whole.next_logits[[2, 1]], rtol=0, atol=0)
+    expected, new = whole.extend(torch.tensor([[0], [1], [3]])), kept.extend(torch.tensor([[3], [1]]))
+    torch.testing.assert_close(new, expected[[2, 1]], rtol=1e-9, atol=1e-9)
+    kept.commit(torch.tensor([[0], [0]]))
+    torch.testing.assert_close(kept.next_logits[1], network.last([3, 1, 1]), rtol=1e-9, atol=1e-9)
+
+
+def test_rows_are_not_left_out_beside_tentative_ids() -> None:
+    session = CachedSession(Network(), PROMPT, None, capacity=4, room=2)
+    session.extend(torch.tensor([[0], [1]]))
+
+    with pytest.raises(ValueError, match="expected no tentative ids, got 1; commit first"):
+        session.narrow(torch.tensor([0]))

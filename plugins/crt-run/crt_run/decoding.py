@@ -130,6 +130,7 @@ class CheckedSession:
         """
         self.name, self.step = name, 0
         self._like, self._vocabulary = prompt, vocabulary_of(prior, name)
+        self._rows = torch.arange(len(prompt), device=prompt.device)
         self.fault = torch.zeros_like(prompt[:, :0].sum(-1))
         self._session = self._ask(lambda: prior.open(prompt, class_ids, capacity=capacity, room=room))
         if not all(callable(getattr(self._session, method, None)) for method in ("extend", "commit")):
@@ -158,6 +159,22 @@ class CheckedSession:
         self._check_moved(before, path)
         self._since = []
 
+    @property
+    def narrows(self) -> bool:
+        """Whether rows can be left out: a session may have `narrow(rows)`, which keeps these rows alone."""
+        return callable(getattr(self._session, "narrow", None))
+
+    def narrow(self, rows: Int[Tensor, " k"]) -> None:
+        """Keeps these rows alone, in this order; `rows` count those that are left.
+
+        Raises: PriorError as `check` does, or if the new logits have another shape or type than logits have.
+        """
+        self.check()
+        session: Any = self._session
+        self._ask(lambda: session.narrow(rows))
+        self._like, self._rows, self.fault = self._like[rows], self._rows[rows], self.fault[rows]
+        self.next_logits = self._next()
+
     def record(self, wrong: Bool[Tensor, " b"], kind: int = NO_MAXIMUM) -> None:
         """Keeps that the logits of this step are wrong in some rows, in a way of `WRONG`."""
         if wrong.is_cpu and not wrong.any():
@@ -172,7 +189,7 @@ class CheckedSession:
         """
         for row in self.fault.nonzero()[:1, 0].tolist():
             step, kind = divmod(int(self.fault[row]) - 1, len(WRONG))
-            raise PriorError(f"{self.name}, row {row}, step {step}: {WRONG[kind]}")
+            raise PriorError(f"{self.name}, row {int(self._rows[row])}, step {step}: {WRONG[kind]}")
 
     def _check_moved(self, before: Float[Tensor, "b v"], path: Int[Tensor, "b k"]) -> None:
         """Records the rows that committed ids and whose logits are bit for bit those from before, but should not be.

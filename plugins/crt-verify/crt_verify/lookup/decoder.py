@@ -66,11 +66,13 @@ class TextDecoder:
             session = CheckedSession(target, "target", request.prompt, request.class_ids, capacity=capacity, room=room)
             draws = _Draws(session, request)
             draws.walk(rows, [[ROOT]] * len(rows), session.next_logits[:, None])
-            while any(row.active for row in rows):
-                trees = shaping.trees([row.drafts if row.active else None for row in rows], self._depths(rows))
-                ids, parents = _columns(rows, trees, request.prompt)
+            going = draws.going(rows)
+            while any(row.active for row in going):
+                trees = shaping.trees([row.drafts if row.active else None for row in going], self._depths(going))
+                ids, parents = _columns(going, trees, request.prompt)
                 logits = session.extend(ids, parents)
-                session.commit(draws.walk(rows, trees, logits))
+                session.commit(draws.walk(going, trees, logits))
+                going = draws.going(going)
             session.check()
         return _generation(rows, request, shaping, time.perf_counter() - began)
 
@@ -142,6 +144,16 @@ class _Draws:
         start = (request.prompt >= 0).sum(-1)
         places = start[:, None] + torch.arange(request.limits.length, device=start.device)
         self.uniforms = Noise(request.row_seeds[:, None], "ancestral").bits(places)  # b n
+
+    def going(self, rows: list[_Row]) -> list[_Row]:
+        """The rows that go on, where the session can leave out the others; else all."""
+        kept = [index for index, row in enumerate(rows) if row.active]
+        if not self.session.narrows or not kept or len(kept) == len(rows):
+            return rows
+        index = torch.tensor(kept, device=self.uniforms.device)
+        self.session.narrow(index)
+        self.uniforms = self.uniforms[index]
+        return [rows[each] for each in kept]
 
     def walk(
         self, rows: Sequence[_Row], trees: Sequence[Sequence[Node]], logits: Float[Tensor, "b m v"]
