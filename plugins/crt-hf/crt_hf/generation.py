@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from crt_hf.kept import Kept
 from crt_hf.model import Model, Reader
 from crt_hf.processed import Follow, Processed
 from crt_hf.processors import processes, stop_at
@@ -107,6 +108,14 @@ class Prepared(NamedTuple):
         return self.texts if self.asked.reads_text else None
 
     @property
+    def kept(self) -> tuple[str, ...]:
+        """How much of the prompt was not read again, where the model keeps its last session."""
+        prior = self.readers[0].prior
+        if not isinstance(prior, Kept):
+            return ()
+        return (f"{prior.reused} of the prompt's {sum(map(len, self.rows))} ids were kept from the last one",)
+
+    @property
     def ran(self) -> str:
         """The decoder, and what runs target and draft."""
         return ", ".join((f"decoder {self.name}", *(f"{each.role} {each.ran}" for each in self.readers)))
@@ -190,7 +199,7 @@ def _result(generation: Generation, row: int, made: Prepared) -> Result:
         seconds=generation.seconds,
         ran=made.ran,
         logprobs=None,
-        notes=generation.notes,
+        notes=(*generation.notes, *made.kept),
     )
 
 

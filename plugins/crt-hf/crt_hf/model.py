@@ -20,6 +20,7 @@ from crt_hf.folder import (
     read_table,
     read_tokenizer,
 )
+from crt_hf.kept import Kept
 from crt_hf.network import LanguageModel
 from crt_hf.translated import Intersection, Translated
 from crt_nn.packed import pack
@@ -30,7 +31,7 @@ class Reader(NamedTuple):
     """A prior that reads prompts as they are, and what runs it."""
 
     role: Literal["target", "draft"]
-    prior: AsRead | LanguageModel | Translated
+    prior: AsRead | LanguageModel | Translated | Kept
     ran: str
     device: torch.device
 
@@ -41,8 +42,13 @@ class Model:
     Models that crt-ar reads run by its own network, others by that of transformers.
     """
 
-    def __init__(self, source: Any, *, dtype: str = "auto", tokenizer: Any = None, pack: bool = True) -> None:
+    def __init__(
+        self, source: Any, *, dtype: str = "auto", tokenizer: Any = None, pack: bool = True, keep: bool = False
+    ) -> None:
         """`source` is a folder or a `PreTrainedModel`.
+
+        With `keep`, a prompt that goes on from the last one and the ids after it, as the next turn of a chat does, is
+        read from there on; for one prompt at a time, and in one thread.
 
         On a CPU, crt-ar's network has its weights packed beside those it reads, which takes as much memory again and
         makes steps faster; with `pack` False it has not.
@@ -51,6 +57,8 @@ class Model:
         check_dtype(dtype)
         self.folder: Path | None = None
         self._prior: AsRead | LanguageModel | None = None
+        self._keep = keep
+        self._kept: Kept | None = None
         self._ran = "transformers ({}; given as a model)"
         self._tokenizer, self._dtype, self._pack = tokenizer, dtype, pack
         if isinstance(source, str | Path):
@@ -92,7 +100,11 @@ class Model:
             assert self.folder is not None
             self._prior, self._ran = self._read(self.folder)
         weight = self._prior.embedding.weight
-        return Reader(role, self._prior, self._ran.format(str(weight.dtype).removeprefix("torch.")), weight.device)
+        if self._keep and self._kept is None:
+            self._kept = Kept(self._prior)
+        return Reader(
+            role, self._kept or self._prior, self._ran.format(str(weight.dtype).removeprefix("torch.")), weight.device
+        )
 
     def drafting_for(self, target: Model) -> Reader:
         """The prior that drafts for a target: over the tokens that both have, if their vocabularies differ.
