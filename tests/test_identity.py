@@ -150,6 +150,17 @@ def test_links_count_as_what_they_lead_to(tmp_path: Path) -> None:
     assert digest_of("x", str(tmp_path / "a"), tmp_path) == digest_of("x", str(tmp_path / "b"), tmp_path)
 
 
+def test_links_that_lead_to_many_paths_are_refused(tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / "data" / str(number)).mkdir(parents=True)
+        for name in "ab":
+            (tmp_path / "data" / str(number) / name).symlink_to(tmp_path / "data" / str(number + 1))
+    (tmp_path / "data" / "12").mkdir()
+
+    with pytest.raises(RunError, match="one of more than 1000 links to folders that were read by other names"):
+        digest_of("dataset.folder", str(tmp_path / "data"), tmp_path / "runs")
+
+
 def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "link").symlink_to("nowhere")

@@ -158,6 +158,7 @@ HOOKS = [
     *(in_hook(each, each, "crt_commands", named=COMMANDED) for each in (
         "raise KeyboardInterrupt", "raise SystemExit(0)", "return 7", "return [7]", "return [click.Command(None)]",
         "return [click.Command(3)]", "time.sleep(60)", "return [click.Command('list')]",
+        "class C(click.Command):\n    def get_short_help_str(self, limit=45): raise SystemExit(0)\nreturn [C('mine')]",
     )),
     in_hook("another's command", "return [click.Command('kernels')]", "crt_commands", named=COMMANDED, gone=("kernels",)),
 ]  # fmt: skip

@@ -94,6 +94,8 @@ def _commands(answer: Any) -> dict[str, click.Command]:
         raise TypeError(f"crt_commands: expected a list of click commands, got {answer!r}")
     if unnamed := [each for each in answer if type(each.name) is not str]:
         raise TypeError(f"crt_commands: expected commands with names, got {unnamed[0]!r}")
+    for each in answer:
+        each.get_short_help_str()  # as `crt --help` does, where nobody would catch what it raises
     return {each.name: each for each in answer}
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -25,6 +26,8 @@ from crtcore.spec import names_files
 
 KNOWN = "contents.json"
 """The file, in the folder of runs, of digests by path."""
+AGAIN = 1_000
+"""How often links may lead to folders that were read before; two links in each of n folders lead to 2^n paths."""
 SETTLED = 2.0
 """Seconds after a change before which a digest is not kept: a file may change again within its clock's tick."""
 
@@ -108,17 +111,23 @@ def digest_of(where: str, path: str, runs: Path) -> str:
 def _stamps(top: Path) -> Iterator[tuple[str, int, int]]:
     """Name, size and time of change, in nanoseconds, of a file or of all files in a folder, sorted; links are followed.
 
-    Raises: OSError if something is neither a file nor a folder, or a link to a folder on its own path.
+    Raises: OSError if something is neither a file nor a folder, or a link to a folder on its own path, or if links lead
+    to folders more than `AGAIN` times.
     """
     about = top.stat()
     if not stat.S_ISDIR(about.st_mode):
         yield _stamp("", top, about)
         return
-    yield from _inside(top, "", (_identity(about),))
+    yield from _inside(top, "", (_identity(about),), Counter())
 
 
-def _inside(top: Path, name: str, around: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, int, int]]:
-    """Those of a folder below `top`, whose own and surrounding folders are `around`: files first, then folders."""
+def _inside(
+    top: Path, name: str, around: tuple[tuple[int, int], ...], read: Counter[tuple[int, int]]
+) -> Iterator[tuple[str, int, int]]:
+    """Those of a folder below `top`, whose own and surrounding folders are `around`: files first, then folders.
+
+    `read` counts how often each folder was read.
+    """
     names = sorted(os.listdir(top / name))  # noqa: PTH208  # a name that is no Unicode sorts too
     abouts = {each: (top / name / each).stat() for each in names}
     folders = [each for each in names if stat.S_ISDIR(abouts[each].st_mode)]
@@ -128,7 +137,11 @@ def _inside(top: Path, name: str, around: tuple[tuple[int, int], ...]) -> Iterat
     for each in folders:
         if (identity := _identity(abouts[each])) in around:
             raise OSError(errno.ELOOP, "a link to a folder above it; remove the link", str(top / name / each))
-        yield from _inside(top, f"{name}{each}/", (*around, identity))
+        read[identity] += 1
+        if read.total() - len(read) > AGAIN:
+            why = f"one of more than {AGAIN} links to folders that were read by other names; remove links"
+            raise OSError(errno.ELOOP, why, str(top / name / each))
+        yield from _inside(top, f"{name}{each}/", (*around, identity), read)
 
 
 def _stamp(name: str, path: Path, about: os.stat_result) -> tuple[str, int, int]:
