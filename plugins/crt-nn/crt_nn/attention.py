@@ -75,7 +75,7 @@ class Attention(nn.Module):
         normed = form.norm_epsilon
         self.query_norm = None if normed is None else RMSNorm(channels, epsilon=normed)
         self.key_norm = None if normed is None else RMSNorm(channels, epsilon=normed)
-        self._packed: tuple[Packed, Packed] | None = None
+        self.packed: tuple[Packed, Packed] | None = None
         self._chosen: tuple[torch.device, torch.dtype, Attend] | None = None
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
@@ -83,7 +83,7 @@ class Attention(nn.Module):
 
         Raises: ValueError if the backend cannot run on the features' device and type.
         """
-        packed = None if torch.is_grad_enabled() else self._packed
+        packed = None if torch.is_grad_enabled() else self.packed
         inward, outward = packed or (self.inward, self.outward)
         result: Tensor = outward(self._mixed(inward(features), context))
         return result
@@ -92,8 +92,8 @@ class Attention(nn.Module):
         self, stream: Float[Tensor, "b t w"], features: Float[Tensor, "b t w"], context: AttentionContext
     ) -> Float[Tensor, "b t w"]:
         """Returns the stream with what `forward` returns added to it."""
-        if self._packed is not None and not torch.is_grad_enabled():
-            inward, outward = self._packed
+        if self.packed is not None and not torch.is_grad_enabled():
+            inward, outward = self.packed
             return outward(self._mixed(inward(features), context), stream)
         added: Tensor = stream + self(features, context)
         return added
@@ -102,7 +102,7 @@ class Attention(nn.Module):
         """Returns the mixed values of all heads, from queries, keys and values that lie behind one another."""
         batch, new = joint.shape[:2]
         joint = joint.view(batch, new, -1, self.channels)
-        if self._packed is not None and self.wanted == "auto" and native() and not torch.is_grad_enabled():
+        if self.packed is not None and self.wanted == "auto" and native() and not torch.is_grad_enabled():
             return self._by_kernels(joint, context).view(batch, new, -1)
         query, key, value = self._parts(joint, context)
         attend, visible = self._backend(query), context.visible
@@ -149,7 +149,7 @@ class Attention(nn.Module):
 
     def pack(self) -> None:
         """Packs the weights."""
-        self._packed = Packed.of(self.inward), Packed.of(self.outward)
+        self.packed = Packed.of(self.inward), Packed.of(self.outward)
 
     def _backend(self, query: Float[Tensor, "b t h d"]) -> Attend:
         if self._chosen is None or self._chosen[:2] != (query.device, query.dtype):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from crt_nn.context import AttentionContext
+from crt_nn.fused import Fused
 from crt_nn.norm import RMSNorm
 
 Builder: TypeAlias = Callable[[int], nn.Module]
@@ -39,9 +40,12 @@ class Block(nn.Module):
         self.norms = nn.ModuleList(RMSNorm(width, epsilon=epsilon) for _ in builders)
         self.sublayers = nn.ModuleList(build(width) for build in builders)
         self._adds = [isinstance(layer, Adds) for layer in self.sublayers]
+        self._fused = Fused()
 
     def forward(self, stream: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Returns the stream after all sub-layers."""
+        if context.cache is not None and (whole := self._fused.whole(self.norms, self.sublayers)) is not None:
+            return whole(stream, context)
         for index, (norm, sublayer) in enumerate(zip(self.norms, self.sublayers, strict=True)):
             features, own = norm(stream), context.under(f"sublayer {index}")
             if self._adds[index]:

@@ -36,6 +36,12 @@ class KVCache:
             kept[:, self.offset : stop] = part
         return tuple(kept[:, :stop] for kept in self._tensors[layer])
 
+    def whole(self, layer: nn.Module, like: Tensor, *shape: int) -> Tensor:
+        """All slots of a layer, `b slots ...`, with zeros where nothing was written, for who writes them by itself."""
+        if layer not in self._tensors:
+            self._tensors[layer] = (like.new_zeros(len(like), self.slots, *shape),)
+        return self._tensors[layer][0]
+
     def move(self, source: Int[Tensor, "b k"], target: Int[Tensor, "b k"]) -> None:
         """Copies slots within each row; all are read before any is written.
 

@@ -21,18 +21,18 @@ class RMSNorm(nn.Module):
         super().__init__()
         self.epsilon = epsilon
         self.gain = nn.Parameter(torch.ones(width))
-        self._packed: FrozenNorm | None = None
+        self.packed: FrozenNorm | None = None
 
     def forward(self, features: Float[Tensor, "... w"]) -> Float[Tensor, "... w"]:
         """Returns the scaled features; the mean square is computed in float32 at least."""
-        if self._packed is not None and not torch.is_grad_enabled():
-            return self._packed(features)
+        if self.packed is not None and not torch.is_grad_enabled():
+            return self.packed(features)
         wide = features.float() if features.dtype.itemsize < torch.float32.itemsize else features
         return functional.rms_norm(wide, self.gain.shape, eps=self.epsilon).to(features.dtype) * self.gain
 
     def pack(self) -> None:
         """Prepares the frozen gain."""
-        self._packed = FrozenNorm(self.gain, self.epsilon)
+        self.packed = FrozenNorm(self.gain, self.epsilon)
 
 
 class FrozenNorm(Frozen):
@@ -43,10 +43,10 @@ class FrozenNorm(Frozen):
 
     def __init__(self, gain: Float[Tensor, " w"], epsilon: float) -> None:
         super().__init__([gain])
-        (self._gain,) = self.sources
-        self._epsilon, self._native = epsilon, native()
+        (self.gain,) = self.sources
+        self.epsilon, self._native = epsilon, native()
         self._root = len(gain) ** 0.5
-        self._scaled = self._gain * self._root
+        self._scaled = self.gain * self._root
         self._least = torch.tensor(self._root * epsilon**0.5)
 
     def __call__(self, features: Float[Tensor, "... w"]) -> Float[Tensor, "... w"]:
@@ -56,10 +56,10 @@ class FrozenNorm(Frozen):
         """
         self.check()
         if self._native:
-            return kernels.norm(features, self._gain, self._epsilon)
+            return kernels.norm(features, self.gain, self.epsilon)
         lengths = torch.linalg.vector_norm(features, dim=-1, keepdim=True, dtype=torch.float32).hypot_(self._least)
         if features.dtype == torch.float32:
             result: Tensor = (features / lengths).mul_(self._scaled)
         else:
-            result = (features / lengths.div_(self._root)).to(features.dtype).mul_(self._gain)
+            result = (features / lengths.div_(self._root)).to(features.dtype).mul_(self.gain)
         return result

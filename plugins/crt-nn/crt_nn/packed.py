@@ -63,9 +63,9 @@ class Packed(Frozen):
         """There are no biases, or one for each matrix."""
         super().__init__((*weights, *biases))
         whole = self.sources[0] if len(weights) == 1 else torch.cat(self.sources[: len(weights)])
-        self._bias = torch.cat(self.sources[len(weights) :]) if biases else None
-        self._panels = kernels.Panels(whole) if native() else None
-        self._ordered = Ordered(whole, self._bias) if self._panels is None else None
+        self.bias = torch.cat(self.sources[len(weights) :]) if biases else None
+        self.panels = kernels.Panels(whole) if native() else None
+        self._ordered = Ordered(whole, self.bias) if self.panels is None else None
 
     @classmethod
     def of(cls, *layers: nn.Linear) -> Packed:
@@ -80,8 +80,8 @@ class Packed(Frozen):
         Raises: ValueError if the weights have changed.
         """
         self.check()
-        if self._panels is not None:
-            return kernels.product(features, self._panels, self._bias, onto)
+        if self.panels is not None:
+            return kernels.product(features, self.panels, self.bias, onto)
         assert self._ordered is not None
         return self._ordered(features, onto)
 

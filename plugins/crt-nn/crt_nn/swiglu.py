@@ -26,12 +26,12 @@ class SwiGLU(nn.Module):
         self.gate = nn.Linear(width, hidden, bias=bias)
         self.up = nn.Linear(width, hidden, bias=bias)
         self.down = nn.Linear(hidden, width, bias=bias)
-        self._packed: tuple[Packed, Packed] | None = None
+        self.packed: tuple[Packed, Packed] | None = None
 
     def forward(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Maps each position by itself; the context is not used."""
-        if self._packed is not None and not torch.is_grad_enabled():
-            return self._packed[1](self._gated(features, self._packed[0]))
+        if self.packed is not None and not torch.is_grad_enabled():
+            return self.packed[1](self._gated(features, self.packed[0]))
         result: Tensor = self.down(functional.silu(self.gate(features)) * self.up(features))
         return result
 
@@ -39,8 +39,8 @@ class SwiGLU(nn.Module):
         self, stream: Float[Tensor, "b t w"], features: Float[Tensor, "b t w"], context: AttentionContext
     ) -> Float[Tensor, "b t w"]:
         """Returns the stream with what `forward` returns added to it."""
-        if self._packed is not None and not torch.is_grad_enabled():
-            return self._packed[1](self._gated(features, self._packed[0]), stream)
+        if self.packed is not None and not torch.is_grad_enabled():
+            return self.packed[1](self._gated(features, self.packed[0]), stream)
         added: Tensor = stream + self(features, context)
         return added
 
@@ -54,4 +54,4 @@ class SwiGLU(nn.Module):
 
     def pack(self) -> None:
         """Packs the weights, those of both projections together."""
-        self._packed = Packed.of(self.gate, self.up), Packed.of(self.down)
+        self.packed = Packed.of(self.gate, self.up), Packed.of(self.down)

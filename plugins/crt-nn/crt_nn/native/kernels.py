@@ -36,6 +36,7 @@ _FORMS = {
     "crt_gated": "pplli",
     "crt_rotated": "ppllll" + "i",
     "crt_attention": "ppppp" + "l" * 10 + "fii",
+    "crt_block": "pp",
 }
 
 

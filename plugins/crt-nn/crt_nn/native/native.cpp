@@ -1,6 +1,7 @@
 // What Python calls: one function for each operation, by pointers. `brain` says that values are bfloat16.
 
 #include "attention.h"
+#include "blocks.h"
 #include "products.h"
 #include "rows.h"
 
@@ -15,12 +16,17 @@ static void product(const void *x, const void *w, const void *bias, const void *
 
 extern "C" {
 
-long crt_panel() { return crt::PANEL; }
-
 void crt_product(const void *x, const void *w, const void *bias, const void *onto, void *y, long rows, long inward,
                  long outward, int brain, int brain_weights, int threads) {
   auto run = brain ? product<Brain, Brain> : brain_weights ? product<float, Brain> : product<float, float>;
   run(x, w, bias, onto, y, rows, inward, outward, threads);
+}
+
+void crt_block(const crt::Weights *weights, const crt::Step *step) {
+  if (weights->brain)
+    crt::block<Brain>(*weights, *step);
+  else
+    crt::block<float>(*weights, *step);
 }
 
 void crt_norm(const void *x, const void *gain, void *y, long rows, long width, float epsilon, int brain) {

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from crt_nn.attention import Attention, AttentionForm
 from crt_nn.block import Builder, Stack
 from crt_nn.context import AttentionContext
+from crt_nn.fused import Fused
 from crt_nn.packed import Packed, pack
 from crt_nn.session import CachedSession
 from crt_nn.swiglu import SwiGLU
@@ -125,6 +126,28 @@ def test_a_row_of_a_ragged_batch_has_the_bits_of_the_row_alone(network: Network,
         logits = session.extend(new)
         assert torch.equal(logits[3], torch.stack(expected[at - 3 : at + 1]))
         session.commit(torch.arange(4).expand(4, -1))
+
+
+def test_a_block_in_one_call_has_the_bits_of_its_parts(
+    network: Network, row: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, called = one_by_one(network, row, 7), list[bool]()
+
+    def parts(*_: object) -> None:
+        called.append(True)
+
+    monkeypatch.setattr(Fused, "whole", parts)
+
+    assert torch.equal(torch.stack(one_by_one(network, row, 7)), torch.stack(whole))
+    assert called
+
+
+def test_a_weight_that_changes_is_not_used_as_it_was(network: Network, row: Tensor) -> None:
+    session = CachedSession(network, row[:, :7], None, capacity=LENGTH, room=LENGTH)
+    network.stack.blocks[1].sublayers[1].down.weight.mul_(2)
+
+    with pytest.raises(ValueError, match="pack them again"):
+        session.extend(row[:, 7:])
 
 
 def test_torch_alone_has_other_bits(network: Network, row: Tensor) -> None:
