@@ -76,6 +76,7 @@ def name() -> str:
     return _name() if obstacle() is None else ""
 
 
+@cache
 def _name() -> str:
     sources = [path for path in FOLDER.iterdir() if path.suffix in (".h", ".cpp")]
     return f"native-{digest(sources, version(COMPILER), *FLAGS, _processor())}"
