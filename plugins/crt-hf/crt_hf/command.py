@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from crt_cli.console import answer, as_json, reports_errors, say
+from crt_hf.prompt_file import read_prompts
 from crtcore.errors import RunError
 
 
@@ -93,28 +94,5 @@ def _prompts(options: dict[str, Any]) -> tuple[list[Any], list[int]]:
         return [options["prompt"]], [options["seed"]]
     if options["chat"] is not None:
         return [[{"role": "user", "content": options["chat"]}]], [options["seed"]]
-    prompts, seeds = [], []
-    try:
-        lines = options["prompts"].read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise RunError(f"{options['prompts']}: expected lines of JSON in UTF-8, got {error}") from error
-    for place, line in enumerate(lines, start=1):
-        if line.strip():
-            prompt, seed = _line(line, f"{options['prompts']}: line {place}")
-            prompts.append(prompt)
-            seeds.append(options["seed"] if seed is None else seed)
-    if not prompts:
-        raise RunError(f"{options['prompts']}: expected at least one prompt, got none")
-    return prompts, seeds
-
-
-def _line(line: str, where: str) -> tuple[Any, int | None]:
-    expected = f'{where}: expected an object with "prompt", "messages" or "ids"'
-    try:
-        entry = json.loads(line)
-    except ValueError as error:
-        raise RunError(f"{expected}, got {error}") from error
-    keys = [key for key in ("prompt", "messages", "ids") if isinstance(entry, dict) and key in entry]
-    if len(keys) != 1:
-        raise RunError(f"{expected}, one of them, got {line:.80}")
-    return entry[keys[0]], entry.get("seed")
+    lines = read_prompts(options["prompts"])
+    return [prompt for prompt, _ in lines], [options["seed"] if seed is None else seed for _, seed in lines]
