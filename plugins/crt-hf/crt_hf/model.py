@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from crt_ar.llama.files import read_llama
-from crt_hf import draft_ids
+from crt_hf import draft_ids, families
 from crt_hf.as_read import AsRead
 from crt_hf.folder import (
     GENERATION,
@@ -145,6 +145,8 @@ class Model:
 
     def _read(self, folder: Path) -> tuple[AsRead | LanguageModel, str]:
         try:
+            if (size := families.window(self.config)) is not None:
+                raise RunError(f"expected positions without a window, got one of {size}")
             own = read_llama(folder)
         except RunError as error:
             why = f"crt-ar: {error}"[:300].replace("{", "{{").replace("}", "}}")
