@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from test_text import tokenizer
 
 import crt_hf
 from crt_hf.distill_command import distill as command
+from crt_hf.distilling import texts, training
 from crt_hf.model import Model
 from crtcore.errors import RunError
 
@@ -48,10 +50,11 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(target: Path, out: Path, ticks: Ticks | None = None, **options: Any) -> dict[str, Any]:
-    """What a minute gives: two parts of texts, and 30 steps."""
+    """What a minute gives: two parts of short texts, and 30 small steps."""
     ticks = ticks or Ticks()
     settings = {"prompts": PROMPTS, "minutes": 1.0, "size": "tiny", **options}
-    return crt_hf.distill(target, out, progress=ticks.progress, clock=ticks.clock, **settings)
+    with mock.patch.object(texts, "NEW", 24), mock.patch.object(training, "WIDTH", 64):
+        return crt_hf.distill(target, out, progress=ticks.progress, clock=ticks.clock, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +65,14 @@ def whole(target: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_draft_accepts_more_than_an_untrained_one_and_says_on_what(target: Path, whole: Path) -> None:
-    report = json.loads((whole / "report.json").read_text())
+def test_a_draft_accepts_more_than_an_untrained_one_and_says_on_what(target: Path, tmp_path: Path) -> None:
+    ticks = Ticks()
+
+    report = crt_hf.distill(
+        target, tmp_path / "draft", PROMPTS, minutes=1.0, size="tiny", progress=ticks.progress, clock=ticks.clock
+    )
+
+    assert report == json.loads((tmp_path / "draft" / "report.json").read_text())
 
     assert report["acceptance"]["low"] > report["acceptance_untrained"]["high"]
     assert report["training"]["steps"] == 30
@@ -73,9 +82,9 @@ def test_a_draft_accepts_more_than_an_untrained_one_and_says_on_what(target: Pat
     assert calls == sorted(calls)
 
 
-@pytest.mark.parametrize("family", ["gpt2", "gemma3", "qwen2, windows"])
+@pytest.mark.parametrize("family", ["gpt2", "gemma3"])
 def test_any_family_is_a_target_without_prompts_and_without_a_tokenizer(family: str, tmp_path: Path) -> None:
-    small(family, max_position_embeddings=64).save_pretrained(tmp_path / "target")
+    small(family).save_pretrained(tmp_path / "target")
 
     report = made(tmp_path / "target", tmp_path / "draft", prompts=None)
 
@@ -181,7 +190,7 @@ def test_a_folder_of_another_command_is_one_error(target: Path, whole: Path, tmp
         with pytest.raises(RunError, match=message):
             made(target, whole, **options)
     (tmp_path / "other").write_text("")
-    with pytest.raises(RunError, match=r"expected a new folder, .* which has other files; name another"):
+    with pytest.raises(RunError, match=r"expected a new folder, .*other; name another"):
         made(target, tmp_path)
 
 

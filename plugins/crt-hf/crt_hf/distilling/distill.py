@@ -65,6 +65,7 @@ def distill(
         folder.mkdir(exist_ok=True)
         checkpoint.tidy(folder)
     reader = model.reader("target")
+    assert not isinstance(reader.prior, Translated)
     parts, spent = _texts(reader, model, rows, work, seed=seed, limit=60 * minutes, progress=progress, clock=clock)
     form, vocabulary = student.FORMS[size], reader.prior.vocabulary
     frequent = lessons.frequent(parts, vocabulary, form.vocabulary)
@@ -128,7 +129,8 @@ def _texts(
     Once training has begun, no more are written. At least one part is, and a text of it is held out.
     """
     folder, share = work / "texts", TEXTS * limit
-    parts, spent = [], 0.0
+    parts: list[dict[str, Tensor]] = []
+    spent = 0.0
     while checkpoint.committed(path := folder / f"part-{len(parts):06}"):
         saved = checkpoint.load(path)
         parts.append(saved.tensors)

@@ -41,7 +41,9 @@ def check_identity(folder: Path, own: Mapping[str, Any]) -> None:
                 f"{' and '.join(odd)}; name another folder, or delete it"
             )
         return
-    if folder.parent.exists() and any(folder.parent.iterdir()):
-        raise RunError(f"distill: expected a new folder, or one that this command began, got {folder.parent}, which "
-                       "has other files; name another")  # fmt: skip
+    begun = [path for path in (folder.parent, folder) if path.is_dir()]
+    others = [path for each in begun for path in each.iterdir() if path != folder and not path.name.startswith(".tmp-")]
+    if others:
+        raise RunError(f"distill: expected a new folder, or one that this command began, got {others[0]}; "
+                       "name another")  # fmt: skip
     files.write(path, files.dumped(dict(own)))
