@@ -15,7 +15,7 @@ from crtcore.errors import RunError
 
 @click.command()
 @click.option("--target", required=True, metavar="DIR", help="Folder of a causal language model of transformers.")
-@click.option("--draft", metavar="DIR", help="Folder of a smaller model with the same vocabulary.")
+@click.option("--draft", metavar="DIR", help="Folder of a smaller model, a distilled draft, or a head.")
 @click.option("--decoder", default="lookup", show_default=True, metavar="NAME", help="A decoder that `crt list` has.")
 @click.option("--prompt", metavar="TEXT", help="The text to go on from.")
 @click.option("--chat", metavar="TEXT", help="A message, which gets the model's chat template.")
@@ -42,12 +42,15 @@ from crtcore.errors import RunError
 def generate(as_json: bool, **options: Any) -> None:
     """Generate text with a model of transformers, faster and with the same distribution."""
     from crt_hf import api, comparison
+    from crt_hf.heads.config import is_head
     from crt_hf.streaming import Stream
 
     prompts, seeds = _prompts(options)
     keywords = _keywords(options)
     target = api.Model(options["target"], dtype=options["dtype"])
-    draft = options["draft"] and api.Model(options["draft"], dtype=options["dtype"])
+    draft = options["draft"]
+    if draft and not is_head(Path(draft)):
+        draft = api.Model(draft, dtype=options["dtype"])
     stream = Stream(target.tokenizer) if len(prompts) == 1 and target.has_tokenizer and not as_json else None
     results = api.generate(
         target, prompts, decoder=options["decoder"], draft=draft, seed=seeds,

@@ -31,7 +31,8 @@ class Reader(NamedTuple):
     """A prior that reads prompts as they are, and what runs it."""
 
     role: Literal["target", "draft"]
-    prior: AsRead | LanguageModel | Translated
+    prior: Any
+    """A prior with a vocabulary, `longest` and, for a model, `embedding`."""
     ran: str
     device: torch.device
 

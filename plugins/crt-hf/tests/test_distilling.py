@@ -139,6 +139,22 @@ def test_a_training_that_stops_goes_on_with_the_same_weights(tmp_path: Path) -> 
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
+def test_what_the_optimiser_keeps_is_needed_to_go_on() -> None:
+    made = lessons.lessons([part()], torch.tensor([1, 2, 3, 4]), 5)
+    trainer, other = (training.Trainer(draft(), FORM.rate, 0) for _ in range(2))
+    trainer.advance(made, 0.5)
+    saved = training.checkpoint.Saved(
+        {name: x.clone() for name, x in trainer.tensors().items() if name.startswith("weight.")}, {"step": 1}
+    )
+    trainer.advance(made, 0.5)
+
+    other.restore(saved)  # weights alone
+    other.advance(made, 0.5)
+
+    weights = trainer.tensors(), other.tensors()
+    assert not torch.equal(*(each["weight.embedding.weight"] for each in weights))
+
+
 def test_ids_a_call_are_those_of_the_rule_in_expectation() -> None:
     target, other = table(0, 3), table(1, 3)
     rows = torch.tensor(list(itertools.product(range(3), repeat=3)))

@@ -65,7 +65,6 @@ def distill(
         folder.mkdir(exist_ok=True)
         checkpoint.tidy(folder)
     reader = model.reader("target")
-    assert not isinstance(reader.prior, Translated)
     parts, spent = _texts(reader, model, rows, work, seed=seed, limit=60 * minutes, progress=progress, clock=clock)
     form, vocabulary = student.FORMS[size], reader.prior.vocabulary
     frequent = lessons.frequent(parts, vocabulary, form.vocabulary)
