@@ -76,7 +76,7 @@ def loss(draft: LlamaTransformer, windows: Lessons) -> Float[Tensor, ""]:
     ids = windows.ids.long()
     places = torch.arange(ids.shape[1], device=ids.device).expand(len(ids), -1)
     states = draft.states(draft.embed(ids), AttentionContext(places))[windows.known]
-    logits = draft.logits(states)[:, 1:]  # of the target's ids alone
+    logits = draft.logits(states[None])[0, :, 1:]  # of the target's ids alone
     chances = windows.chances[windows.known].float()
     scores = logits.gather(1, (windows.best[windows.known].long() - 1).clamp(min=0)) - logits.logsumexp(1, True)
     return -(chances * scores).sum() / max(len(states), 1)
