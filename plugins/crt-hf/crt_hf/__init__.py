@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from crt_hf.spec import HuggingFace
 
 if TYPE_CHECKING:
-    from crt_hf.api import Model, Result, certificate, custom_generate, generate
+    from crt_hf.api import Model, Result, certificate, custom_generate, distill, generate
 
-__all__ = ["HuggingFace", "Model", "Result", "certificate", "custom_generate", "generate"]
+__all__ = ["HuggingFace", "Model", "Result", "certificate", "custom_generate", "distill", "generate"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,16 +6,23 @@ Axes: b batch, n ids of a sample, v vocabulary.
 from __future__ import annotations
 
 import copy
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from crt_ar.llama.network import LlamaTransformer
 from crt_nn.context import AttentionContext
 from crt_nn.ranges import check_rows
-from crt_nn.session import CachedSession
+from crt_nn.session import CachedSession, Network
 from crtcore.noise import Noise
+
+
+@runtime_checkable  # so that test-time type checkers accept it
+class Readable(Network, Protocol):
+    """A network whose ids have an embedding."""
+
+    embedding: nn.Embedding
 
 
 class AsRead:
@@ -23,11 +30,11 @@ class AsRead:
 
     longest: int | None = None
 
-    def __init__(self, network: LlamaTransformer) -> None:
+    def __init__(self, network: Readable) -> None:
         self.network = network
         self.vocabulary = network.vocabulary
         self.embedding: nn.Embedding = network.embedding
-        self.named_parameters = network.named_parameters
+        self.named_parameters = getattr(network, "named_parameters", dict)
         self.packing: str = getattr(network, "packing", "")
 
     def __call__(

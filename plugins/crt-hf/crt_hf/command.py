@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from crt_cli.console import answer, as_json, reports_errors, say
+from crt_hf.prompt_file import read_prompts
 from crtcore.errors import RunError
 
 
 @click.command()
 @click.option("--target", required=True, metavar="DIR", help="Folder of a causal language model of transformers.")
-@click.option("--draft", metavar="DIR", help="Folder of a smaller model with the same vocabulary.")
+@click.option("--draft", metavar="DIR", help="Folder of a smaller model, a distilled draft, or a head.")
 @click.option("--decoder", default="lookup", show_default=True, metavar="NAME", help="A decoder that `crt list` has.")
 @click.option("--prompt", metavar="TEXT", help="The text to go on from.")
 @click.option("--chat", metavar="TEXT", help="A message, which gets the model's chat template.")
@@ -41,12 +42,15 @@ from crtcore.errors import RunError
 def generate(as_json: bool, **options: Any) -> None:
     """Generate text with a model of transformers, faster and with the same distribution."""
     from crt_hf import api, comparison
+    from crt_hf.heads.config import is_head
     from crt_hf.streaming import Stream
 
     prompts, seeds = _prompts(options)
     keywords = _keywords(options)
     target = api.Model(options["target"], dtype=options["dtype"])
-    draft = options["draft"] and api.Model(options["draft"], dtype=options["dtype"])
+    draft = options["draft"]
+    if draft and not is_head(Path(draft)):
+        draft = api.Model(draft, dtype=options["dtype"])
     stream = Stream(target.tokenizer) if len(prompts) == 1 and target.has_tokenizer and not as_json else None
     results = api.generate(
         target, prompts, decoder=options["decoder"], draft=draft, seed=seeds,
@@ -93,28 +97,5 @@ def _prompts(options: dict[str, Any]) -> tuple[list[Any], list[int]]:
         return [options["prompt"]], [options["seed"]]
     if options["chat"] is not None:
         return [[{"role": "user", "content": options["chat"]}]], [options["seed"]]
-    prompts, seeds = [], []
-    try:
-        lines = options["prompts"].read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise RunError(f"{options['prompts']}: expected lines of JSON in UTF-8, got {error}") from error
-    for place, line in enumerate(lines, start=1):
-        if line.strip():
-            prompt, seed = _line(line, f"{options['prompts']}: line {place}")
-            prompts.append(prompt)
-            seeds.append(options["seed"] if seed is None else seed)
-    if not prompts:
-        raise RunError(f"{options['prompts']}: expected at least one prompt, got none")
-    return prompts, seeds
-
-
-def _line(line: str, where: str) -> tuple[Any, int | None]:
-    expected = f'{where}: expected an object with "prompt", "messages" or "ids"'
-    try:
-        entry = json.loads(line)
-    except ValueError as error:
-        raise RunError(f"{expected}, got {error}") from error
-    keys = [key for key in ("prompt", "messages", "ids") if isinstance(entry, dict) and key in entry]
-    if len(keys) != 1:
-        raise RunError(f"{expected}, one of them, got {line:.80}")
-    return entry[keys[0]], entry.get("seed")
+    lines = read_prompts(options["prompts"])
+    return [prompt for prompt, _ in lines], [options["seed"] if seed is None else seed for _, seed in lines]

@@ -6,6 +6,7 @@ Axes: b batch, n ids of a sample, s target calls.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import attrs
@@ -13,6 +14,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from crt_hf.heads.config import is_head
+from crt_hf.heads.readers import readers_with_head
 from crt_hf.kept import Kept
 from crt_hf.model import Model, Reader
 from crt_hf.processed import Follow, Processed
@@ -63,11 +66,11 @@ def generate(
     `decoder` is a spec, or a name; by name, `lookup` and `suffix` draft as much as pays by the cost of a step, which is
     measured once a model and machine, in seconds.
     `model` and `draft` are folders, models of transformers or `Model`s; a draft of another vocabulary drafts the tokens
-    that both have. Keywords are those of transformers' `generate`,
-    and those of the folder's generation config hold where they are not given. A prompt's ids depend on its own seed,
-    which is `seed`, or one of as many, and not on its neighbours. `follow` is called with the place of a prompt and
-    the ids that are committed, as they come; the last ones come with the result alone. `logprobs` takes one more pass,
-    of the prompts and the new ids.
+    that both have, and a draft's folder may hold an EAGLE-3 head in the layout of speculators. Keywords are those of
+    transformers' `generate`, and those of the folder's generation config hold where they are not given. A prompt's ids
+    depend on its own seed, which is `seed`, or one of as many, and not on its neighbours. `follow` is called with the
+    place of a prompt and the ids that are committed, as they come; the last ones come with the result alone. `logprobs`
+    takes one more pass, of the prompts and the new ids.
     Raises: RunError with the name of what is unknown or cannot be kept exact.
     """
     made = prepared(model, prompts, decoder, draft, tokenizer, generation_kwargs)
@@ -130,7 +133,8 @@ def prepared(
     Raises: RunError as `generate` does.
     """
     target = model if isinstance(model, Model) else Model(model, tokenizer=tokenizer)
-    helper = draft if draft is None or isinstance(draft, Model) else Model(draft)
+    head = Path(draft) if isinstance(draft, str | Path) and is_head(Path(draft)) else None
+    helper = draft if head or draft is None or isinstance(draft, Model) else Model(draft)
     asked = settings(generation_kwargs, target.defaults)
     if isinstance(prompts, str) or not isinstance(prompts, Sequence):
         raise RunError("generate: expected a list of prompts, got one; put it in a list")
@@ -138,13 +142,16 @@ def prepared(
     asked = attrs.evolve(asked, stop=tuple(x for x in asked.stop if 0 <= x < vocabulary))  # others never come
     rows = [as_ids(each, vocabulary, lambda: target.tokenizer, f"prompt {i}") for i, each in enumerate(prompts)]
     spec = _decoder(decoder, helper)
-    readers = [target.reader("target"), *([helper.drafting_for(target)] if helper else [])]
+    if head is not None:
+        readers = readers_with_head(target, head)
+    else:
+        readers = [target.reader("target"), *([helper.drafting_for(target)] if helper else [])]
     name = decoder if isinstance(decoder, str) else type(decoder).__name__
     texts = target.tokenizer if asked.reads_text or target.has_tokenizer else None
     return Prepared(spec, name, asked, readers, rows, texts)
 
 
-def _decoder(decoder: str | DecoderSpec, draft: Model | None) -> DecoderSpec:
+def _decoder(decoder: str | DecoderSpec, draft: Model | Path | str | None) -> DecoderSpec:
     """The spec of a decoder.
 
     Raises: RunError if there is none of that name, or a draft is missing or one too many.

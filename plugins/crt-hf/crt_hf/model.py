@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from crt_ar.llama.files import read_llama
+from crt_hf import draft_ids, families
 from crt_hf.as_read import AsRead
 from crt_hf.folder import (
     GENERATION,
@@ -31,7 +32,8 @@ class Reader(NamedTuple):
     """A prior that reads prompts as they are, and what runs it."""
 
     role: Literal["target", "draft"]
-    prior: AsRead | LanguageModel | Translated | Kept
+    prior: Any
+    """A prior with a vocabulary, `longest` and, for a model, `embedding`."""
     ran: str
     device: torch.device
 
@@ -56,6 +58,8 @@ class Model:
         """
         check_dtype(dtype)
         self.folder: Path | None = None
+        self.distilled: draft_ids.DraftIds | None = None
+        """Which of a target's ids it has, if `crt distill` made it."""
         self._prior: AsRead | LanguageModel | None = None
         self._keep = keep
         self._kept: Kept | None = None
@@ -64,6 +68,7 @@ class Model:
         if isinstance(source, str | Path):
             self.folder = checked(source)
             self.config = read_config(self.folder)
+            self.distilled = draft_ids.read_draft_ids(self.folder, self.config.vocab_size)
             path = self.folder / GENERATION
             self.defaults: Mapping[str, Any] = read_table(path) if path.exists() else {}
             if "eos_token_id" not in self.defaults:
@@ -94,8 +99,11 @@ class Model:
     def reader(self, role: Literal["target", "draft"]) -> Reader:
         """The prior that reads prompts as they are.
 
-        Raises: RunError if the weights cannot be read.
+        Raises: RunError if the weights cannot be read, or a distilled draft is to be the target.
         """
+        if role == "target" and self.distilled is not None:
+            raise RunError(f"generate: {self.folder}: expected a target, got a distilled draft, which has the ids that "
+                           "its target writes most often alone; name it as the draft")  # fmt: skip
         if self._prior is None:
             assert self.folder is not None
             self._prior, self._ran = self._read(self.folder)
@@ -112,6 +120,8 @@ class Model:
         Raises: RunError if they differ and a tokenizer is missing, or they have no token in common.
         """
         reader, sizes = self.reader("draft"), (self.config.vocab_size, target.config.vocab_size)
+        if self.distilled is not None:
+            return self._distilled_for(target, reader, self.distilled)
         if not (self.has_tokenizer and target.has_tokenizer):
             if sizes[0] != sizes[1]:
                 raise RunError(
@@ -132,8 +142,24 @@ class Model:
         ran = f"{reader.ran}, over the {common.size} tokens that it has of the target's {sizes[1]}"
         return reader._replace(prior=Translated(reader.prior, common), ran=ran)
 
+    def _distilled_for(self, target: Model, reader: Reader, own: draft_ids.DraftIds) -> Reader:
+        vocabulary = target.config.vocab_size
+        same = not (self.has_tokenizer and target.has_tokenizer) or self.tokenizer.get_vocab() == (
+            target.tokenizer.get_vocab()
+        )
+        if own.vocabulary != vocabulary or not same:
+            raise RunError(
+                f"generate: draft: {self.folder} was distilled from a model with {own.vocabulary} ids, expected the "
+                f"same tokenizer, got one with {vocabulary} ids; distil a draft from this target"
+            )
+        common = Intersection(*own.common, vocabulary=vocabulary, unknown=0)
+        ran = f"{reader.ran}, over the {common.size} ids that it has of the target's {vocabulary}"
+        return reader._replace(prior=Translated(reader.prior, common), ran=ran)
+
     def _read(self, folder: Path) -> tuple[AsRead | LanguageModel, str]:
         try:
+            if (size := families.window(self.config)) is not None:
+                raise RunError(f"expected positions without a window, got one of {size}")
             own = read_llama(folder)
         except RunError as error:
             why = f"crt-ar: {error}"[:300].replace("{", "{{").replace("}", "}}")

@@ -23,7 +23,8 @@ def crt_components() -> list[Component]:
 
 @hookimpl
 def crt_commands() -> list[click.Command]:
-    """`crt generate`."""
+    """`crt generate` and `crt distill`."""
     from crt_hf.command import generate
+    from crt_hf.distill_command import distill
 
-    return [generate]
+    return [generate, distill]

@@ -54,6 +54,17 @@ def test_a_configuration_that_does_not_fit_is_one_error(folder: Path, values: di
         read_model(folder)
 
 
+def test_rows_beyond_a_window_have_the_ids_of_the_model(tmp_path: Path) -> None:
+    model = small("mistral, window")  # which sees 6 positions
+    model.save_pretrained(tmp_path)
+    row = torch.arange(3, 40)[None]
+
+    (result,) = crt_hf.generate(tmp_path, row.tolist(), max_new_tokens=12)
+
+    expected = model.generate(row, attention_mask=torch.ones_like(row), max_new_tokens=12, do_sample=False)
+    assert result.ids == expected[0, row.shape[1] :].tolist()
+
+
 def test_a_missing_tensor_is_named(folder: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     del weights["model.norm.weight"]

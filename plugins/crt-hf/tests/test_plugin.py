@@ -20,7 +20,7 @@ def test_the_plugin_brings_its_prior_and_its_command() -> None:
     registry = Registry.of([("crt-hf", component) for component in plugin.crt_components()])
 
     assert registry.find("prior", "huggingface").spec is HuggingFace
-    assert [command.name for command in plugin.crt_commands()] == ["generate"]
+    assert [command.name for command in plugin.crt_commands()] == ["generate", "distill"]
 
 
 def test_describing_it_imports_neither_torch_nor_transformers() -> None:

@@ -50,7 +50,14 @@ def read_config(folder: Path) -> Config:
     Source: huggingface/transformers, models/llama/configuration_llama.py, and those of mistral, qwen2 and qwen3.
     Raises: RunError if it does not exist, or describes a model that is not supported here.
     """
-    values = json_object(folder / NAME, "llama")
+    return config_in(folder, json_object(folder / NAME, "llama"))
+
+
+def config_in(folder: Path, values: Mapping[str, Any]) -> Config:
+    """Reads what the `config.json` in `folder` has, or an object within it.
+
+    Raises: RunError if it describes a model that is not supported here.
+    """
     family = next((name for name in _FAMILIES if name == values.get("model_type")), None)
     if family is None:
         raise unfit(folder, "model_type", f"one of {', '.join(map(repr, _FAMILIES))}", values.get("model_type"))

@@ -1,0 +1,1 @@
+"""Small drafts that learn from the target's own text."""

@@ -1,0 +1,1 @@
+"""Heads that draft from hidden states of their target, in the layout of the library speculators."""
