@@ -34,7 +34,7 @@ POINTS = 2**14
 """Combinations of evenly spread uniforms."""
 RULES: dict[str, Rule] = {name: rule(name) for name in NAMES if name != "traversal"}
 RULES |= {"traversal": rule("traversal", replacement=False), "traversal-iid": rule("traversal", replacement=True)}
-REPEATS = ("multiround", "kseq", "traversal-iid", "target-only")
+REPEATS = ("multiround", "kseq", "multi-block", "traversal-iid", "target-only")
 CHAIN, FORK = Tree([-1, 0, 1], [-1, 2, 0]), Tree([-1, 0, 0, 1], [-1, 2, 1, 0])
 P, Q = (0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.3, 0.4)
 
