@@ -31,6 +31,8 @@ SPREAD = 2.5
 NOISES = {"near": 0.4, "middle": 1.0, "far": 2.0}
 """Standard deviation of a draft's logits around the target's, by the draft's name."""
 TEMPERATURES = (0.3, 1.0)
+DRAFT_CALL = 0.07
+"""Target calls that a draft call costs: `draft_cost_measured` of results/rsd.json."""
 RULES: dict[str, tuple[str, Sequence[Drafter]]] = {
     "sd": ("single", [Chain(length=6)]),
     "block": ("block", [Chain(length=6)]),
@@ -42,7 +44,7 @@ RULES: dict[str, tuple[str, Sequence[Drafter]]] = {
     "traversal, delayed": ("traversal", [Branching(branching=shape) for shape in ((1, 1, 2, 1), (1, 1, 1, 3))]),
     "greedy-tree": ("greedy", [GreedyTop(branching=shape) for shape in ((2, 1, 1), (2, 2), (3, 1))]),
 }
-"""Decoders with six drafted ids, by rule and structures; the structure with the most ids in all pairs is shown."""
+"""Decoders with six drafted ids, by rule and structures. The best structure is shown, of ids and of ids by cost."""
 
 
 class Pair(NamedTuple):
@@ -70,12 +72,13 @@ def rows(seed: int, noise: float, temperature: float, path: tuple[int, ...]) -> 
 
 
 class Reached(NamedTuple):
-    """Mean accepted ids, and the chance of one at least, with the bounds of both."""
+    """Mean accepted ids, and the chance of one at least, with the bounds of both; emitted ids by the cost of a call."""
 
     ids: float
     any: float
     most_ids: float
     most_any: float
+    by_cost: float
 
 
 def main() -> None:
@@ -87,11 +90,15 @@ def main() -> None:
             tried = [[reached(paired(drafter, rule), drafter, pair) for pair in pairs] for drafter in drafters]
             means = [mean(each) for each in tried]
             best = max(range(len(means)), key=lambda place: means[place].ids)
-            numbers |= named(f"{name}, {draft} draft, temperature {temperature}", means[best], tried[best])
-            numbers[f"{name}, {draft} draft, temperature {temperature}, structure"] = str(drafters[best])
-            table.append(row((f"{temperature}", draft, name), means[best]))
+            cheap = max(range(len(means)), key=lambda place: means[place].by_cost)
+            label = f"{name}, {draft} draft, temperature {temperature}"
+            numbers |= named(label, means[best], tried[best])
+            numbers[f"{label}, structure"] = str(drafters[best])
+            numbers[f"{label}, ids by cost"] = means[cheap].by_cost
+            numbers[f"{label}, structure by cost"] = str(drafters[cheap])
+            table.append(row((f"{temperature}", draft, name), means[best], means[cheap].by_cost))
     print(f"torch {torch.__version__}, {arguments.pairs} pairs, {VOCABULARY} ids, 6 nodes")
-    show(("temperature", "draft", "decoder", "ids accepted", "of the bound", "any", "of the bound"), table)
+    show(("temperature", "draft", "decoder", "ids accepted", "of the bound", "any", "of the bound", "by cost"), table)
     keep("draft_bounds", [], numbers, arguments)
 
 
@@ -102,8 +109,8 @@ def reached(rule: Rule, drafter: Drafter, pair: Pair) -> Reached:
     depths = ended(rule, trees, pair)  # t d
     law = chances @ depths
     levels = torch.arange(len(law), dtype=torch.float64)
-    bounds = level_bounds(drafts, pair.p)
-    return Reached(float(law @ levels), 1 - float(law[0]), sum(bounds), bounds[0])
+    bounds, ids = level_bounds(drafts, pair.p), float(law @ levels)
+    return Reached(ids, 1 - float(law[0]), sum(bounds), bounds[0], (1 + ids) / (1 + DRAFT_CALL * len(drafter.widths)))
 
 
 def ended(rule: Rule, trees: Sequence[Tree], pair: Pair) -> Tensor:
@@ -139,14 +146,9 @@ def named(name: str, value: Reached, pairs: Sequence[Reached]) -> dict[str, floa
     }
 
 
-def row(place: tuple[str, ...], value: Reached) -> tuple[str, ...]:
-    return (
-        *place,
-        f"{value.ids:.3f}",
-        f"{value.ids / value.most_ids:.3f}",
-        f"{value.any:.3f}",
-        f"{value.any / value.most_any:.3f}",
-    )
+def row(place: tuple[str, ...], value: Reached, by_cost: float) -> tuple[str, ...]:
+    shares = (value.ids, value.ids / value.most_ids, value.any, value.any / value.most_any, by_cost)
+    return (*place, *(f"{each:.3f}" for each in shares))
 
 
 if __name__ == "__main__":
