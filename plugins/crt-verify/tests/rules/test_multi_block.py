@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from torch import Tensor
 
 from crt_verify import rule
@@ -45,7 +45,7 @@ def test_one_id_of_each_path_is_accepted_as_by_k_sequential_selection(k: int, ac
     assert round(acceptance("multi-block", k, P, Q), 6) == accepted
 
 
-@FEW
+@settings(FEW, max_examples=4)
 @given(pair=pairs(3))
 def test_two_paths_emit_no_less_than_a_block_of_one(pair: Pair) -> None:
     p, q = rows(pair)
