@@ -14,6 +14,7 @@ EXACT: dict[str, tuple[type[Drafter], ...]] = {
     "block": (Chain,),
     "multiround": (Chain, Paths),
     "kseq": (Chain, Paths),
+    "multi-block": (Chain, Paths),
     "recursive": (Chain, Branching, Beam),
     "traversal": (Chain, Paths, Branching),
     "greedy": (Chain, GreedyTop),
@@ -26,6 +27,7 @@ _EXPECTED = {
     "block": "chains",
     "multiround": "siblings drawn with replacement",
     "kseq": "siblings drawn with replacement",
+    "multi-block": "siblings drawn with replacement",
     "recursive": "siblings drawn without replacement, in draw order",
     "traversal": "trees whose shape does not depend on the sampled ids: how many children a beam keeps of an early "
     "node is influenced by later siblings",

@@ -33,6 +33,12 @@ def crt_components() -> list[Component]:
             examples=(specs.SpecTr(paths=2, length=2),),
         ),
         Component(
+            "multi-block",
+            spec=specs.MultiBlock,
+            summary="independent drafted paths, verified from the leaves",
+            examples=(specs.MultiBlock(paths=2, length=2),),
+        ),
+        Component(
             "rsd-c",
             spec=specs.RSDC,
             summary="a tree of distinct siblings, verified from the root",

@@ -95,6 +95,28 @@ class SpecTr(TreeDecoding):
 
 
 @attrs.frozen(kw_only=True)
+class MultiBlock(TreeDecoding):
+    """Block verification of independent drafted paths: from the leaves, which is never worse than of one path.
+
+    Source: this package, `crt_verify.rules.multi_block`.
+    """
+
+    rule: ClassVar[str] = "multi-block"
+
+    paths: int = attrs.field(default=3, validator=at_least(1))
+    """Paths a round."""
+    length: int = attrs.field(default=3, validator=at_least(1))
+    """Drafted ids of a path."""
+
+    @property
+    def drafter(self) -> Paths:
+        """Independent paths."""
+        from crt_verify.drafters import Paths
+
+        return Paths(paths=self.paths, length=self.length)
+
+
+@attrs.frozen(kw_only=True)
 class RSDC(TreeDecoding):
     """Recursive speculative decoding with constant branching: siblings sampled without replacement, tested in turn.
 

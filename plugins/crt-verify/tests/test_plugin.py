@@ -19,7 +19,8 @@ def test_it_brings_every_decoder_by_name() -> None:
 
     names = registry.names("decoder")
 
-    assert names == ["block", "greedy-tree", "lookup", "rsd-c", "rsd-s", "sd", "spectr", "suffix", "traversal"]
+    trees = ["block", "greedy-tree", "multi-block", "rsd-c", "rsd-s", "sd", "spectr", "traversal"]
+    assert names == sorted([*trees, "lookup", "suffix"])
 
 
 def test_every_pairing_is_exact() -> None:
@@ -27,7 +28,7 @@ def test_every_pairing_is_exact() -> None:
 
     built = [decoder.build() for decoder in decoders]  # refuses with the reason
 
-    assert len(built) == 7
+    assert len(built) == 8
 
 
 def test_describing_it_imports_no_torch() -> None:
@@ -36,7 +37,7 @@ def test_describing_it_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["sd", "block", "spectr", "rsd-s"])
+@pytest.mark.parametrize("name", ["sd", "block", "spectr", "multi-block", "rsd-s"])
 def test_a_path_has_at_least_one_id(name: str) -> None:
     spec = next(component.spec for component in COMPONENTS if component.name == name)
 

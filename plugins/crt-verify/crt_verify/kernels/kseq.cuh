@@ -36,15 +36,17 @@ CRT_APART double powers(int64_t overlap, int drafts) {
   return sum;
 }
 
-// Halves the bracket of the root twice a pass: at its middle, and at the two middles that can follow.
-template <class Round, class Row> CRT_CODE void halve(const Round& round, const Row& row, int drafts, double& low, double& rho) {
+// Halves the bracket of the root twice a pass: at its middle, and at the two middles that can follow. The target's row
+// counts `whole` times.
+template <class Round, class Row>
+CRT_CODE void halve(const Round& round, const Row& row, int drafts, double whole, double& low, double& rho) {
   CRT_ROLLED
   for (int halving = 0; halving < HALVINGS; halving += 2) {
     const double middle = (low + rho) / 2, at[3] = {(low + middle) / 2, middle, (middle + rho) / 2};
     const double inverse[3] = {1 / at[0], 1 / at[1], 1 / at[2]};
     Overlaps overlaps{};
     for (int x = round.group.rank(); x < row.share.count; x += round.group.size()) {
-      const double p = row.p(x), q = row.q(x);
+      const double p = whole * row.p(x), q = row.q(x);
       for (int each = 0; each < 3; ++each) overlaps.sums[each] += steps(Least()(q, p * inverse[each]));
     }
     overlaps = round.group.all(overlaps, Sum());
@@ -55,24 +57,39 @@ template <class Round, class Row> CRT_CODE void halve(const Round& round, const 
   }
 }
 
+struct Scale {
+  double rho = 1, share = 1;  // at the root or just above, and A / beta over that
+};
+
+// The scale of a node's drafts.
+template <class Round, class Row>
+CRT_CODE Scale scale_of(const Round& round, const Row& row, int drafts, double whole) {
+  if (drafts < 2) return {};
+  double low = 1, rho = drafts;
+  halve(round, row, drafts, whole, low, rho);
+  const double inverse = 1 / rho;
+  const auto overlap = [&](double p, double q) { return Least()(q, whole * p * inverse); };
+  return {rho, powers(total(round.group, row, overlap), drafts) / rho};
+}
+
+CRT_CODE int count_children(const Tree& tree, int node) {
+  int count = 0;
+  for (int child = tree[node].child; child; child = tree[child].sibling) ++count;
+  return count;
+}
+
 template <class Round> CRT_CODE Step kseq(const Round& round, int node) {
   const Tree& tree = round.tree;
   const auto row = round.row(node);
   if (round.faulty()) return {};
-  int drafts = 0;
-  for (int child = tree[node].child; child; child = tree[child].sibling) ++drafts;
+  const int drafts = count_children(tree, node);
   if (!drafts) return end_walk(round, row, node);
-  double low = 1, rho = drafts, sum = 1;
-  if (drafts > 1) {
-    halve(round, row, drafts, low, rho);
-    const double inverse = 1 / rho;
-    sum = powers(total(round.group, row, [&](double p, double q) { return Least()(q, p * inverse); }), drafts);
-  }
+  const Scale scale = scale_of(round, row, drafts, 1);
   for (int child = tree[node].child; child; child = tree[child].sibling) {
-    if (round.uniforms.accepts(child, tree[child].p_token, rho * tree[child].q_token)) return {tree[child].same};
+    if (round.uniforms.accepts(child, tree[child].p_token, scale.rho * tree[child].q_token)) return {tree[child].same};
   }
-  const double share = sum / rho;
-  return end_walk(round, row, node, 0, [&](double p, double q) { return positive(p - share * Least()(rho * q, p)); });
+  const auto rest = [=](double p, double q) { return positive(p - scale.share * Least()(scale.rho * q, p)); };
+  return end_walk(round, row, node, 0, rest);
 }
 
 }  // namespace crt

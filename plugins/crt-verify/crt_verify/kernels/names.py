@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-NAMES = ("single", "multiround", "recursive", "kseq", "block", "greedy", "target-only", "traversal", "traversal-iid")
+NAMES = (
+    *("single", "multiround", "recursive", "kseq", "block", "greedy", "target-only", "traversal", "traversal-iid"),
+    "multi-block",
+)
 """The order of `Rule` in walk.cuh; `traversal-iid` is traversal of siblings drawn with replacement."""
 
 ROWS = {

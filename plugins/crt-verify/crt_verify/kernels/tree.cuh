@@ -30,7 +30,7 @@ struct Node {
   bool children_tested;  // the chances of its children are computed
   double entry;          // the chance when it is entered
   double chance;         // what its children's rejections leave of that
-  Residual left;
+  Residual left;         // of independent paths, multi_block.cuh keeps the scale and the share here
 };
 
 struct Tree {

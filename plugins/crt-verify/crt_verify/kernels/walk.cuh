@@ -2,22 +2,35 @@
 // A request's verdict: a rule tests node after node from the root, or path after path from the leaves.
 #pragma once
 
-#include "kseq.cuh"
 #include "deterministic.cuh"
+#include "multi_block.cuh"
 #include "recursive.cuh"
 #include "shape.cuh"
-#include "traversal.cuh"
 
 namespace crt {
 
 // The order of crt_verify.kernels.names.NAMES.
-enum Rule { SINGLE, MULTIROUND, RECURSIVE, KSEQ, BLOCK, GREEDY, TARGET_ONLY, TRAVERSAL, TRAVERSAL_INDEPENDENT, RULES };
+enum Rule {
+  SINGLE,
+  MULTIROUND,
+  RECURSIVE,
+  KSEQ,
+  BLOCK,
+  GREEDY,
+  TARGET_ONLY,
+  TRAVERSAL,
+  TRAVERSAL_INDEPENDENT,
+  MULTI_BLOCK,
+  RULES
+};
 
 CRT_CODE Reads reads_of(int rule) { return rule == GREEDY ? LAST : rule == TARGET_ONLY ? NONE : ALL; }
 
 CRT_CODE bool of_chains(int rule) { return rule == SINGLE || rule == BLOCK; }
 
-CRT_EITHER bool from_leaves(int rule) { return rule == BLOCK || rule == TRAVERSAL || rule == TRAVERSAL_INDEPENDENT; }
+CRT_EITHER bool from_leaves(int rule) {
+  return rule == BLOCK || rule == TRAVERSAL || rule == TRAVERSAL_INDEPENDENT || rule == MULTI_BLOCK;
+}
 
 // The step of a walk that has reached a node, for rules that go from the root.
 template <class Round> CRT_APART Step verify_node(const Round& round, int rule, int node) {
@@ -31,7 +44,8 @@ template <class Round> CRT_APART Step verify_node(const Round& round, int rule, 
 
 // The end of a walk, and its id.
 template <class Round> CRT_CODE Step walk(const Round& round, int rule) {
-  if (from_leaves(rule)) return traversal(round, rule != TRAVERSAL);
+  if (rule == MULTI_BLOCK) return leaves_first(round, Together{});
+  if (from_leaves(rule)) return leaves_first(round, InTurn{rule != TRAVERSAL});
   Step step{};
   do {
     step = verify_node(round, rule, step.next);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from crt_verify.rules import block, greedy, kseq, multiround, recursive, single, target_only, traversal
+from crt_verify.rules import block, greedy, kseq, multi_block, multiround, recursive, single, target_only, traversal
 from crt_verify.rules.base import Rule
 
 __all__ = ["NAMES", "Rule", "rule"]
@@ -16,6 +16,7 @@ _RULES = {
     "recursive": Rule(plan=recursive.plan),
     "kseq": Rule(plan=kseq.plan),
     "block": Rule(plan=block.plan, chain=True, leaves_first=True),
+    "multi-block": Rule(plan=multi_block.plan, leaves_first=True),
     "greedy": Rule(plan=greedy.plan, reads="last"),
     "target-only": Rule(plan=target_only.plan, reads="none"),
 }

@@ -50,22 +50,30 @@ def _first(batch: TreeBatch) -> Int[Tensor, "b m"]:
 
 
 def _rho(batch: TreeBatch, drafts: Int[Tensor, "b m"]) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m"]]:
-    """Rho at its root or just above, by bisection, and A / beta.
-
-    A / beta is the sum of (1 - beta)^i over i < K, so the root is where that sum is rho itself.
-    """
+    """Rho and A / beta of every node."""
     rho, sums = torch.ones_like(batch.p_token), (drafts > 0).double()  # of one draft: both 1
     each = drafts.flatten()
     nodes = torch.arange(len(each), device=each.device) if batch.runs_ahead else (each > 1).nonzero()[:, 0]
-    p, q, each = batch.p.flatten(0, 1)[nodes], batch.q.flatten(0, 1)[nodes], each[nodes]
-    low, high = torch.ones_like(each, dtype=torch.float64), each.double().clamp(min=1)
-    bits = (len(batch.node) - 1).bit_length()
+    p, q = batch.p.flatten(0, 1)[nodes], batch.q.flatten(0, 1)[nodes]
+    rho.view(-1)[nodes], sums.view(-1)[nodes] = scale(p, q, each[nodes], len(batch.node) - 1)
+    return rho, sums
+
+
+def scale(
+    p: Float[Tensor, "k v"], q: Float[Tensor, "k v"], drafts: Int[Tensor, " k"], most: int
+) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
+    """Rho at its root or just above, and A / beta, of nodes with `drafts` drafts each, `most` at most.
+
+    The rows of p may sum to less than 1.
+    A / beta is the sum of (1 - beta)^i over i < K, so the root is where that sum is rho itself.
+    """
+    low, high = torch.ones_like(drafts, dtype=torch.float64), drafts.double().clamp(min=1)
+    bits = most.bit_length()
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        over = _sums(p, q, middle, each, bits) > middle
+        over = _sums(p, q, middle, drafts, bits) > middle
         low, high = torch.where(over, middle, low), torch.where(over, high, middle)
-    rho.view(-1)[nodes], sums.view(-1)[nodes] = high, _sums(p, q, high, each, bits)
-    return rho, sums
+    return high, _sums(p, q, high, drafts, bits)
 
 
 def _sums(

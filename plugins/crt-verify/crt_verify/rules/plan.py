@@ -28,7 +28,7 @@ class Plan(NamedTuple):
     gain: Float[Tensor, "b m"]
     bar: Float[Tensor, "b m"]
     rest: Float[Tensor, "b m v"]
-    """The target's row, with 0 for the ids of tested children."""
+    """The target's row, with 0 for the ids of tested children; for `multi-block` what children leave of it."""
     scale: Float[Tensor, "b m"]
     share: Float[Tensor, "b m"]
     """1 for every rule but `kseq`."""

@@ -17,7 +17,8 @@ from crt_verify.tree import Trees
 from crt_verify.verdict import Verdict
 
 WORDS: dict[str, tuple[str, dict[str, bool]]] = {
-    name: (name, {}) for name in ("single", "multiround", "recursive", "kseq", "block", "greedy", "target-only")
+    name: (name, {})
+    for name in ("single", "multiround", "recursive", "kseq", "block", "multi-block", "greedy", "target-only")
 }
 WORDS |= {"traversal": ("traversal", {"replacement": False}), "traversal-iid": ("traversal", {"replacement": True})}
 REFERENCE: dict[str, Rule] = {label: reference_rule(name, **keywords) for label, (name, keywords) in WORDS.items()}

@@ -129,9 +129,9 @@ def rows(pair: Pair) -> tuple[Rows, Rows]:
     return (lambda path: pair.p(path).numpy()), (lambda path: pair.q(path).numpy())
 
 
-INDEPENDENT = ("multiround", "kseq", "traversal-iid")
+INDEPENDENT = ("multiround", "kseq", "multi-block", "traversal-iid")
 RULES: dict[str, Enumerate] = {
-    name: rule(name).distribution for name in ("single", "block", "multiround", "kseq", "recursive")
+    name: rule(name).distribution for name in ("single", "block", "multiround", "kseq", "multi-block", "recursive")
 }
 RULES |= {name: rule(name).distribution for name in ("greedy", "target-only")}
 RULES |= {"traversal-iid": rule("traversal", replacement=True).distribution}
@@ -156,12 +156,14 @@ def test_emitted_rows_have_the_targets_distribution(name: str, pair: Pair, data:
     assert error(name, pair, shape) <= 1e-12
 
 
-@pytest.mark.parametrize("name", ["multiround", "traversal-iid"])
+@pytest.mark.parametrize("name", ["multiround", "multi-block", "traversal-iid"])
 def test_independent_siblings_under_siblings_are_exact(name: str) -> None:
     assert error(name, Pair("free", 5, 3), (2, 2)) <= 1e-12
 
 
-@pytest.mark.parametrize("name", ["multiround", "kseq", "recursive", "traversal", "greedy", "target-only"])
+@pytest.mark.parametrize(
+    "name", ["multiround", "kseq", "multi-block", "recursive", "traversal", "greedy", "target-only"]
+)
 def test_one_node_of_many_children_is_exact(name: str) -> None:
     assert error(name, Pair("free", 7, 5), (3,)) <= 1e-12
 
@@ -286,7 +288,7 @@ def test_leaves_first_emits_no_less(better: str, usual: str, pair: Pair, data: s
     assert many >= few - 1e-12
 
 
-@pytest.mark.parametrize("name", ["kseq", "recursive"])
+@pytest.mark.parametrize("name", ["kseq", "multi-block", "recursive"])
 @FEW
 @given(pair=pairs(3))
 def test_more_children_are_accepted_no_less_often(name: str, pair: Pair) -> None:
@@ -300,12 +302,14 @@ def test_more_children_are_accepted_no_less_often(name: str, pair: Pair) -> None
     assert more[0] <= more[1] + rounded
 
 
-@pytest.mark.parametrize("name", ["multiround", "kseq", "recursive", "traversal", "traversal-iid", "greedy"])
+@pytest.mark.parametrize(
+    "name", ["multiround", "kseq", "multi-block", "recursive", "traversal", "traversal-iid", "greedy"]
+)
 @FEW
 @given(pair=pairs(3))
 def test_on_a_chain_every_rule_is_single_or_block(name: str, pair: Pair) -> None:
     p, q = rows(pair)
-    usual = "block" if name.startswith("traversal") else "single"
+    usual = "block" if name.startswith(("traversal", "multi-block")) else "single"
 
     chances, other = (emitted(RULES[rule], trees(q, (1, 1), independent), p, q) for rule in (name, usual))
 

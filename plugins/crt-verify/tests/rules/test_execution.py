@@ -34,7 +34,7 @@ POINTS = 2**14
 """Combinations of evenly spread uniforms."""
 RULES: dict[str, Rule] = {name: rule(name) for name in NAMES if name != "traversal"}
 RULES |= {"traversal": rule("traversal", replacement=False), "traversal-iid": rule("traversal", replacement=True)}
-REPEATS = ("multiround", "kseq", "traversal-iid", "target-only")
+REPEATS = ("multiround", "kseq", "multi-block", "traversal-iid", "target-only")
 CHAIN, FORK = Tree([-1, 0, 1], [-1, 2, 0]), Tree([-1, 0, 0, 1], [-1, 2, 1, 0])
 P, Q = (0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.3, 0.4)
 
@@ -176,7 +176,8 @@ def test_a_node_accepted_a_tenth_too_often_is_caught(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(RULES) - {"target-only"}))
 def test_a_last_id_drawn_from_the_target_is_caught(name: str) -> None:
-    tested = bent(name, scale=torch.zeros_like)
+    target = {"rest": lambda rest: torch.tensor(P).expand_as(rest)}  # whose rest is the residual itself
+    tested = bent(name, **(target if name == "multi-block" else {"scale": torch.zeros_like}))
 
     assert off_final(tested, *crossed(name), torch.full((3,), ACCEPT - 1)) > 1
 

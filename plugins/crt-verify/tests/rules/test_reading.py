@@ -117,12 +117,17 @@ def walked(tested: Rule, cases: Cases, plan: Plan, row: int, reasons: list[int])
 
 
 def peeked(tested: Rule, cases: Cases, row: int, node: int) -> bool:
-    """Whether a node is tested before its parent's rows are read: a first child with two valid probabilities."""
+    """Whether a node is tested before its parent's rows are read: a first child with two valid probabilities.
+
+    `multi-block` tests only children so, as its scale for several children needs whole rows.
+    """
     if tested not in [REFERENCE[label] for label in PEEKING]:
         return False
     parent, x = int(cases.trees.parents[row, node]), int(cases.trees.tokens[row, node])
     parents = cases.trees.parents[row, : int(cases.trees.nodes[row])].tolist()
     p, q = float(cases.p[row, parent, x]), float(cases.q[row, parent, x])
+    if tested is REFERENCE["multi-block"] and len(children(parents, parent)) > 1:
+        return False
     return node == children(parents, parent)[0] and 0 <= p <= 1 + TOLERANCE and 0 < q <= 1 + TOLERANCE
 
 
