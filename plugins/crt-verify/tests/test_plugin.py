@@ -19,7 +19,10 @@ def test_it_brings_every_decoder_by_name() -> None:
 
     names = registry.names("decoder")
 
-    assert names == ["block", "greedy-tree", "lookup", "rsd-c", "rsd-s", "sd", "spectr", "suffix", "traversal"]
+    assert names == [
+        *("block", "greedy-tree", "gumbel-list", "jacobi", "lookup", "rsd-c", "rsd-s", "sd", "spectr", "suffix"),
+        "traversal",
+    ]
 
 
 def test_every_pairing_is_exact() -> None:
@@ -44,7 +47,7 @@ def test_a_path_has_at_least_one_id(name: str) -> None:
         spec(length=0)
 
 
-@pytest.mark.parametrize("name", ["rsd-c", "traversal", "greedy-tree"])
+@pytest.mark.parametrize("name", ["rsd-c", "traversal", "greedy-tree", "gumbel-list"])
 @pytest.mark.parametrize("branching", [(), (2, 0)])
 def test_every_level_has_a_child(name: str, branching: tuple[int, ...]) -> None:
     spec = next(component.spec for component in COMPONENTS if component.name == name)
