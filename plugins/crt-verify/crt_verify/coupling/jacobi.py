@@ -12,16 +12,21 @@ Axes: b batch, w positions of a window, v vocabulary.
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import pad
 
 from crt_run.decoding import CheckedSession, check_request, inferring
 from crt_run.sampling import probabilities
 from crt_verify import enumeration
 from crt_verify.coupling.exact import drawn_distribution, jacobi_distribution
-from crt_verify.coupling.redrawing import Coins, Shared
+from crt_verify.coupling.redrawing import Coins, Coupling, Shared
 from crt_verify.coupling.spec import Jacobi
 from crt_verify.state import DecodingState
+from crtcore import Sampling
 from crtcore.kinds import Generation, Prior, Request
 
 
@@ -39,39 +44,16 @@ class JacobiDecoder:
         """
         began = time.perf_counter()
         check_request(request, target)
-        prompt, limits = request.prompt, request.limits
+        prompt, limits, sampling = request.prompt, request.limits, request.sampling
         start = (prompt >= 0).sum(-1)
-        state = DecodingState(start, limits)
-        coupling = _coupling(self.spec, target, request)
+        state, coupling = DecodingState(start, limits), _coupling(self.spec, target, request)
         width = min(self.spec.window, max(limits.length - 1, 0))
         if limits.length:
             capacity = prompt.shape[1] + limits.length - 1
             session = CheckedSession(target, "target", prompt, request.class_ids, capacity=capacity, room=1 + width)
-            q = probabilities(session.next_logits, request.sampling)[:, None].expand(-1, 1 + width, -1)
-            session.record(q[:, 0, 0].isnan())  # it is NaN in all places, or in none
-            drawn = coupling.fresh(q, start, 0)  # b 1+w
-            none = torch.zeros_like(start)
-            state.emit(drawn[:, :1], proposed=none, accepted=none)
-            drafts = torch.nn.functional.pad(drawn[:, 1:], (0, 1), value=-1)  # the last column never has one
-            column = torch.arange(1 + width, device=prompt.device)
+            window = _first(session, state, coupling, sampling, start, width)
             while (state.active & (session.fault == 0).all()).any():
-                position, depths = start + state.count, (state.remaining - 1).clamp(0, width)
-                there = column < depths[:, None]
-                ids = torch.where(there, drafts, -1).roll(1, -1)
-                ids[:, 0] = state.last
-                p = probabilities(session.extend(ids), request.sampling)  # b 1+w v
-                session.record(((ids >= 0) & p[..., 0].isnan()).any(-1))
-                drawn = coupling.redrawn(p, q, drafts, there, position)
-                agreed = ((drawn == drafts) & there).long().cumprod(-1).sum(-1, keepdim=True)  # b 1
-                state.emit(torch.where(column <= agreed, drawn, -1), proposed=depths, accepted=agreed[:, 0])
-                session.commit(torch.where((column <= agreed) & state.active[:, None], column, -1))
-                # A row with less than a window left keeps drafts that are there alone: nothing new comes in.
-                fresh = coupling.fresh(p[:, -1:].expand(-1, width, -1), position, 1 + width)
-                following = (column + agreed + 1)[:, :width]  # b w
-                drafts = torch.cat([drawn, fresh], 1).gather(1, following)
-                drafts = torch.nn.functional.pad(drafts, (0, 1), value=-1)
-                rows = torch.nn.functional.pad(following.clamp(max=width), (0, 1))[..., None]
-                q = p.gather(1, rows.expand(-1, -1, p.shape[-1]))
+                window = _round(session, state, coupling, sampling, start + state.count, window)
             session.check()
         return state.generation(torch.zeros_like(start), time.perf_counter() - began)
 
@@ -92,7 +74,51 @@ class JacobiDecoder:
         return jacobi_distribution(p, request.limits, self.spec.window, independent=independent)
 
 
-def _coupling(spec: Jacobi, target: Prior, request: Request) -> Coins | Shared:
+class _Window(NamedTuple):
+    """Drafts for the ids that come next, in one column more than there are drafts: the last one has none."""
+
+    drafts: Int[Tensor, "b w"]
+    q: Float[Tensor, "b w v"]
+    """The very rows that they were drawn from."""
+
+
+def _first(
+    session: CheckedSession, state: DecodingState, coupling: Coupling, sampling: Sampling,
+    position: Int[Tensor, " b"], width: int,
+) -> _Window:  # fmt: skip
+    """Emits the first id, and drafts those after it from the same row, as there is no other yet."""
+    q = probabilities(session.next_logits, sampling)[:, None].expand(-1, 1 + width, -1)
+    session.record(q[:, 0, 0].isnan())  # it is NaN in all places, or in none
+    drawn = coupling.fresh(q, position, 0)  # b 1+width
+    none = torch.zeros_like(position)
+    state.emit(drawn[:, :1], proposed=none, accepted=none)
+    return _Window(pad(drawn[:, 1:], (0, 1), value=-1), q)
+
+
+def _round(
+    session: CheckedSession, state: DecodingState, coupling: Coupling, sampling: Sampling,
+    position: Int[Tensor, " b"], window: _Window,
+) -> _Window:  # fmt: skip
+    """Draws anew what was drafted, emits it up to and with the first id that differs, and drafts what follows."""
+    width = window.drafts.shape[1] - 1
+    column, depths = torch.arange(1 + width, device=position.device), (state.remaining - 1).clamp(0, width)
+    there = column < depths[:, None]
+    ids = torch.cat([state.last[:, None], torch.where(there, window.drafts, -1)[:, :width]], 1)
+    p = probabilities(session.extend(ids, (column - 1).expand_as(ids)), sampling)  # b 1+width v
+    session.record(((ids >= 0) & p[..., 0].isnan()).any(-1))
+    drawn = coupling.redrawn(p, window.q, window.drafts, there, position)
+    agreed = ((drawn == window.drafts) & there).long().cumprod(-1).sum(-1, keepdim=True)  # b 1
+    state.emit(torch.where(column <= agreed, drawn, -1), proposed=depths, accepted=agreed[:, 0])
+    session.commit(torch.where((column <= agreed) & state.active[:, None], column, -1))
+    # New positions come in only for a row whose window was full, so that the last row is one after its last draft.
+    fresh = coupling.fresh(p[:, -1:].expand(-1, width, -1), position, 1 + width)
+    following = column[:width] + agreed + 1  # b width
+    drafts = torch.cat([drawn, fresh], 1).gather(1, following)
+    rows = pad(following.clamp(max=width), (0, 1))[..., None].expand(-1, -1, p.shape[-1])
+    return _Window(pad(drafts, (0, 1), value=-1), p.gather(1, rows))
+
+
+def _coupling(spec: Jacobi, target: Prior, request: Request) -> Coupling:
     if spec.coupling == "gumbel":
         return Shared(request.row_seeds, target.vocabulary)
     return Coins(request.row_seeds, independent=spec.coupling == "independent")

@@ -7,6 +7,8 @@ Axes: b batch, w positions, v vocabulary.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -29,6 +31,23 @@ def residual(p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"]) -> Float[Tensor
     rest = (p.double() - q.double()).clamp(min=0)
     mass = rest.sum(-1, keepdim=True)
     return torch.where(mass * 2.0**60 >= 1, rest / torch.where(mass > 0, mass, 1), p.double())
+
+
+class Coupling(Protocol):
+    """How a window of ids is drawn: at first, and once the rows have changed."""
+
+    def fresh(self, p: Float[Tensor, "b w v"], position: Int[Tensor, " b"], first: int) -> Int[Tensor, "b w"]:
+        """Ids drawn from the rows p, for positions from `position + first` on; a call starts at `position`."""
+
+    def redrawn(
+        self,
+        p: Float[Tensor, "b w v"],
+        q: Float[Tensor, "b w v"],
+        drafts: Int[Tensor, "b w"],
+        there: Bool[Tensor, "b w"],
+        position: Int[Tensor, " b"],
+    ) -> Int[Tensor, "b w"]:
+        """Ids for positions from `position` on: each has the distribution p if its draft, where there, has q."""
 
 
 class Shared:

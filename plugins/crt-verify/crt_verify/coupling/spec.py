@@ -8,7 +8,7 @@ import attrs
 
 from crt_verify.counts import counts
 from crtcore.kinds import DecoderSpec
-from crtcore.spec import COSMETIC, at_least
+from crtcore.spec import at_least
 
 
 @attrs.frozen(kw_only=True)
@@ -24,11 +24,11 @@ class GumbelList(DecoderSpec):
     implementation: ClassVar[str] = "crt_verify.coupling.gumbel_list:GumbelListDecoder"
     drafts: ClassVar[bool] = True
 
-    branching: tuple[int, ...] = attrs.field(default=(3, 1, 1), validator=counts, metadata=COSMETIC)
-    """Children of a node of each level, the root's first; changes no result."""
-    siblings: Literal["earliest", "own-times"] = attrs.field(default="earliest", metadata=COSMETIC)
+    branching: tuple[int, ...] = attrs.field(default=(3, 1, 1), validator=counts)
+    """Children of a node of each level, the root's first; changes no id."""
+    siblings: Literal["earliest", "own-times"] = "earliest"
     """The children of a node: the earliest ids under the output's times, or the first under each of several times whose
-    least is the output's, as the source has it; changes no result."""
+    least is the output's, as the source has it; changes no id."""
 
 
 @attrs.frozen(kw_only=True)
