@@ -182,9 +182,16 @@ def test_more_siblings_take_fewer_target_calls() -> None:
 def test_more_siblings_than_ids_are_not_drafted() -> None:
     drawn = draw(GumbelList(branching=(5, 1)), table(0), table(1), 20, Limits(length=3))
 
-    # 1 + 2 ids a row where the last is not drafted: the first round drafts the three ids that there are.
-    assert set((drawn.proposed).tolist()) <= {3}
-    assert drawn.accepted.tolist() == [[0, 1]] * 20
+    assert drawn.accepted.tolist() == [[0, 1]] * 20  # all three ids are drafted, so one of them comes
+    assert drawn.proposed.tolist() == [3] * 20
+
+
+def test_impossible_ids_are_not_drafted() -> None:
+    logits = torch.tensor([0.0, 0.0, -math.inf], dtype=torch.float64)
+
+    drawn = draw(GumbelList(branching=(3,)), table(0), TablePrior(logits[None, None]), 20, Limits(length=3))
+
+    assert set(drawn.proposed.tolist()) == {2}
 
 
 @pytest.mark.parametrize("broken", ["target", "draft"])
