@@ -7,7 +7,7 @@ Axes: b batch, w positions, v vocabulary.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -33,6 +33,7 @@ def residual(p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"]) -> Float[Tensor
     return torch.where(mass * 2.0**60 >= 1, rest / torch.where(mass > 0, mass, 1), p.double())
 
 
+@runtime_checkable  # so that run-time type checkers accept it
 class Coupling(Protocol):
     """How a window of ids is drawn: at first, and once the rows have changed."""
 

@@ -57,7 +57,7 @@ def distance(stated: dict[tuple[int, ...], float], true: dict[tuple[int, ...], f
 def test_its_rows_have_the_targets_distribution(
     seed: int, vocabulary: int, window: int, coupling: str, stop: tuple[int, ...], sampling: Sampling
 ) -> None:
-    limits = Limits(length=4 if vocabulary > 2 else 5, stop=stop)
+    limits = Limits(length=8 - vocabulary, stop=stop)  # new positions come into windows of 1 from 5 ids on
     target, request = table(seed, vocabulary), asked(1, limits)._replace(sampling=sampling)
 
     stated = Jacobi(window=window, coupling=coupling).build().distribution(target, request)
@@ -97,10 +97,10 @@ def p_value(generation: Generation, chances: dict[tuple[int, ...], float]) -> fl
     return float(chi2.sf(score, len(cells)))
 
 
-@pytest.mark.parametrize("window", [1, 2, 4])
+@pytest.mark.parametrize("window", [1, 2, 5])
 @pytest.mark.parametrize("coupling", COUPLINGS)
 def test_drawn_rows_follow_the_target(coupling: str, window: int) -> None:
-    target, limits = table(0), Limits(length=5)
+    target, limits = table(0), Limits(length=6)
 
     drawn = Jacobi(window=window, coupling=coupling).build().generate(target, asked(ROWS, limits))
 
@@ -118,6 +118,22 @@ def test_integers_kept_for_a_position_together_with_a_residual_are_wrong(
 
     monkeypatch.setattr(Coins, "integers", kept)
     drawn = Jacobi(window=2, coupling=coupling).build().generate(target, asked(ROWS, limits))
+
+    assert p_value(drawn, target_rows(target, asked(1, limits))) < 1e-6
+
+
+@pytest.mark.parametrize("window", [1, 2])
+def test_new_positions_drawn_from_another_row_than_is_kept_are_wrong(
+    window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, limits = table(0), Limits(length=6)
+    original = Coins.fresh
+
+    def uniform(coins: Coins, p: Tensor, position: Tensor, first: int) -> Tensor:
+        return original(coins, torch.full_like(p, 1 / 3) if first else p, position, first)
+
+    monkeypatch.setattr(Coins, "fresh", uniform)
+    drawn = Jacobi(window=window).build().generate(target, asked(ROWS, limits))
 
     assert p_value(drawn, target_rows(target, asked(1, limits))) < 1e-6
 
