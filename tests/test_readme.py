@@ -178,6 +178,7 @@ def test_what_compute_is_saved_is_that_of_the_kept_results() -> None:
     [
         ("latent-cot", "crt-latent", ("accuracy", "tokens", "latent_tokens", "text_tokens", "saving_mechanical")),
         ("latent-strategies", "crt-latent", ("accuracy", "tokens", "latent_tokens", "reconstruction_accuracy")),
+        ("jacobi", "crt-verify", ("target_calls_per_id",)),
     ],
 )  # fmt: skip
 def test_what_arms_come_to_is_that_of_the_kept_results(record: str, plugin: str, columns: tuple[str, ...]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from crt_basics.decoders.ancestral import AncestralDecoder
 from crt_basics.priors.table import TablePrior
+from crt_verify.coupling.spec import GumbelList, Jacobi
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
 from crt_verify.pairing import EXACT
 from crt_verify.tree_decoder import TreeDecoder
@@ -30,7 +31,15 @@ SMALL: dict[type[Drafter], Drafter] = {
     GreedyTop: GreedyTop(branching=(2, 1)),
 }
 PAIRS = [(SMALL[kind], rule) for rule, kinds in EXACT.items() for kind in kinds]
-DECODERS: list[Decoder] = [AncestralDecoder(), *(TreeDecoder(drafter, rule) for drafter, rule in PAIRS)]
+COUPLED = [
+    *(GumbelList(branching=(2, 1), siblings=siblings) for siblings in ("earliest", "own-times")),
+    *(Jacobi(window=3, coupling=coupling) for coupling in ("maximal", "gumbel", "independent")),
+]
+DECODERS: list[Decoder] = [
+    AncestralDecoder(),
+    *(TreeDecoder(drafter, rule) for drafter, rule in PAIRS),
+    *(spec.build() for spec in COUPLED),
+]
 
 
 class Own(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from crt_verify import specs
+from crt_verify.coupling.spec import GumbelList, Jacobi
 from crt_verify.decoding.spec import Decoding
 from crt_verify.lookup.spec import Lookup, Suffix
 from crtcore.hooks import Component, hookimpl
@@ -77,6 +78,18 @@ def crt_components() -> list[Component]:
             spec=Suffix,
             summary="what followed before in the text and in earlier outputs; the ids of ancestral",
             examples=(Suffix(), Suffix(nodes=3, depth=2)),
+        ),
+        Component(
+            "gumbel-list",
+            spec=GumbelList,
+            summary="drafts by the target's own noise: a seed's ids are the same with any draft",
+            examples=(GumbelList(branching=(2, 1)), GumbelList(branching=(3, 1), siblings="own-times")),
+        ),
+        Component(
+            "jacobi",
+            spec=Jacobi,
+            summary="earlier outputs at the positions that come, without a draft",
+            examples=(Jacobi(window=2), Jacobi(window=3, coupling="gumbel"), Jacobi(window=2, coupling="independent")),
         ),
         Component(
             "decoding",

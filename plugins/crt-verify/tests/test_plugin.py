@@ -20,7 +20,7 @@ def test_it_brings_every_decoder_by_name() -> None:
     names = registry.names("decoder")
 
     trees = ["block", "greedy-tree", "multi-block", "rsd-c", "rsd-s", "sd", "spectr", "traversal"]
-    assert names == sorted([*trees, "lookup", "suffix"])
+    assert names == sorted([*trees, "gumbel-list", "jacobi", "lookup", "suffix"])
 
 
 def test_every_pairing_is_exact() -> None:
@@ -45,7 +45,7 @@ def test_a_path_has_at_least_one_id(name: str) -> None:
         spec(length=0)
 
 
-@pytest.mark.parametrize("name", ["rsd-c", "traversal", "greedy-tree"])
+@pytest.mark.parametrize("name", ["rsd-c", "traversal", "greedy-tree", "gumbel-list"])
 @pytest.mark.parametrize("branching", [(), (2, 0)])
 def test_every_level_has_a_child(name: str, branching: tuple[int, ...]) -> None:
     spec = next(component.spec for component in COMPONENTS if component.name == name)

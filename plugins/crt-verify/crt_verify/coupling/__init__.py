@@ -1,0 +1,1 @@
+"""Decoders whose draft and output share their randomness, or whose drafts are earlier outputs."""
