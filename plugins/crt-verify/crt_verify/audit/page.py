@@ -24,7 +24,7 @@ STYLE = """
   th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
   th:first-child, td:first-child, .left td { text-align: left; }
   .verdict { font-size: 1.15rem; font-weight: 600; } .bad { color: var(--bad); }
-  svg { max-width: 100%; height: auto; } svg text { fill: var(--text); font: 12px ui-monospace, monospace; }
+  svg { max-width: 100%; height: auto; } svg text { fill: var(--text); font: 11px ui-monospace, monospace; }
   .own { fill: var(--own); } .target { fill: var(--target); }
   figure { margin: 1rem 0; } figcaption, .quiet { color: var(--quiet); }
   pre { background: var(--block); padding: .8rem; overflow-x: auto; font-size: 13px; }
@@ -56,13 +56,15 @@ def page(report: Shown, title: str, settings: Mapping[str, object]) -> str:
     _add(body, "p", verdict, {"class": "verdict bad" if report.exact is False else "verdict"})
     if more:
         _add(body, "pre", "\n".join(more))
-    if rows := report.rows():
-        worst = sorted(rows, key=lambda row: -abs(row[1] - row[2]))[:SHOWN]
+    if rows := [row for row in report.rows() if row[1] or row[2]]:
+        worst = sorted(rows, key=lambda row: (-round(abs(row[1] - row[2]), 9), -row[2]))[:SHOWN]
         _add(body, "h2", "What is emitted, and the target")
         figure = SubElement(body, "figure")
         figure.append(_picture(worst))
         few = (
-            f"The {len(worst)} of {len(rows)} rows of ids that differ most." if len(worst) < len(rows) else "All rows."
+            f"The {len(worst)} of {len(rows)} rows of ids that differ most."
+            if len(worst) < len(rows)
+            else "All rows of ids that come."
         )
         _add(figure, "figcaption", f"{few} Upper bars: emitted. Lower bars: target.")
         _table(body, worst)

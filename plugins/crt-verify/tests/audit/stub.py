@@ -30,7 +30,8 @@ class Stub:
     bias: float = 0.0
     """The total variation that the second token is off by."""
     gives: str = "ids"
-    """`ids` as vLLM with its own fields, `lists` as OpenAI, `objects` as llama.cpp, or `texts` alone."""
+    """`ids` as vLLM, `named` as its releases without `return_token_ids`, `lists` as OpenAI, `objects` as llama.cpp, or
+    `texts` alone."""
     one_at_a_time: bool = False
     reply: Any = None
     """Bytes, or a value, that is answered instead."""
@@ -60,7 +61,7 @@ class Stub:
         return choice
 
     def _logprobs(self, ids: tuple[int, ...], rows: list[Any]) -> Any:
-        names = [f"token_id:{x}" for x in range(4)] if self.gives == "ids" else NAMES
+        names = [f"token_id:{x}" for x in range(4)] if self.gives in ("ids", "named") else NAMES
         if self.gives == "objects":
             tops = [[{"id": x, "token": NAMES[x], "logprob": math.log(p)} for x, p in enumerate(law)] for law in rows]
             return {"content": [{**top[x], "top_logprobs": top[:3]} for x, top in zip(ids, tops, strict=True)]}

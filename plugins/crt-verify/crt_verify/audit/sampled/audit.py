@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,7 +17,7 @@ SAMPLES = 20_000
 LEVEL = 1e-3
 BIAS = 0.01
 
-Draw: TypeAlias = Callable[[int], Iterable[Sequence[Any]]]
+Draw: TypeAlias = Callable[[int], Iterable[Any]]
 """Takes a number, and returns as many independent rows of ids."""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -21,7 +21,7 @@ ROUNDING = 1e-3
 
 Ids: TypeAlias = tuple[Hashable, ...]
 """Ids, or the strings that a server names its tokens by."""
-Row: TypeAlias = Sequence[float] | Mapping[Hashable, float] | None
+Row: TypeAlias = Sequence[float] | Mapping[Any, float] | None
 """The distribution of the next id: of all ids; of those that are named, the rest being unknown; or unknown."""
 Target: TypeAlias = Callable[[Ids], Row]
 """Maps a prefix to the row after it."""
@@ -108,14 +108,14 @@ def cells(target: Target, length: int, samples: int) -> Cells:
     return Cells({ids: chance / total for ids, chance in own.items()}, possible, smallest, pooled)
 
 
-def _named(row: Row, prefix: Ids) -> tuple[dict[Hashable, float], bool]:
+def _named(row: Row, prefix: Ids) -> tuple[dict[Any, float], bool]:
     """The ids of a row with their probabilities, none if it is unknown, and whether these are all that can come.
 
     Raises: ValueError if it is no distribution.
     """
     if row is None:
         return {}, False
-    named = dict(row) if isinstance(row, Mapping) else dict(enumerate(map(float, row)))
+    named: dict[Any, float] = dict(row) if isinstance(row, Mapping) else dict(enumerate(map(float, row)))
     total = sum(named.values())
     whole = abs(total - 1) <= (1e-9 if isinstance(row, Mapping) else ROUNDING)
     if not all(chance >= 0 for chance in named.values()) or not (

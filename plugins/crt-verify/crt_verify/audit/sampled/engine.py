@@ -53,7 +53,6 @@ class Engine:
                 f"audit: {server.address}: expected log-probabilities, got none; "
                 "name a server that does not speculate by --against"
             )
-        self._rows[()] = first.rows[0]
         self._prompt_ids = first.prompt_ids if first.ids and first.names == first.ids else None
 
     @property
@@ -66,8 +65,9 @@ class Engine:
 
         Raises: RunError if a completion has another number of tokens.
         """
-        more = {"ignore_eos": True, **IDS} if self.by_ids else {"logprobs": TOP}
-        return [self._row_of(each) for each in completions(self._server, self._prompt, self._tokens, count, **more)]
+        more = {"ignore_eos": True} if self.by_ids else {"logprobs": TOP}
+        some = completions(self._server, self._prompt, self._tokens, count, **more, **IDS)
+        return [self._row_of(each) for each in some]
 
     def target(self, prefix: Ids) -> Row:
         """The likeliest tokens after a prefix; None where no draw passed."""

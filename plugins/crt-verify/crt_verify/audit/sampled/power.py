@@ -34,5 +34,5 @@ def needed(bias: float, *, cells: int, largest: float, level: float, boxes: int 
     """The samples, of each box, with which a bias is reported with probability `GOAL`, in cells like these."""
     freedom = cells - 1
     limit = chi2.isf(level, freedom)
-    root = brentq(lambda size: ncx2.sf(limit, freedom, size) - GOAL, 1e-9, 10 * limit + 1000)
+    root: float = brentq(lambda size: ncx2.sf(limit, freedom, size) - GOAL, 1e-9, 10 * limit + 1000)
     return ceil(boxes * root / noncentrality(bias, largest))
