@@ -1,8 +1,8 @@
 """Audits the prompt lookup of llama.cpp's Python package by samples, on a random model of seven ids.
 
 Usage: audit_llama_cpp.py [--samples N] [--json FILE] | --write FILE
-Needs llama-cpp-python and gguf. The law is that of the logits of plain steps; where penalties or filters hide it, the
-same engine without drafts is sampled too. `--write` keeps the model for its server, and ends.
+Needs llama-cpp-python and gguf. The law is that of the logits of plain steps; with a penalty the
+same engine without drafts is sampled instead. `--write` keeps the model for its server, and ends.
 """
 
 from __future__ import annotations
@@ -27,9 +27,15 @@ VOCABULARY, WIDTH, LAYERS, HEADS = len(TOKENS), 32, 2, 2
 PROMPT = (3, 4, 5, 3, 4)
 LENGTH = 4
 WHOLE = {"temp": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
-KNOWN = {"whole": {}, "temperature 0.7": {"temp": 0.7}, "top-k 3": {"top_k": 3}}
-"""Settings whose law is computed."""
-COMPARED = {"top-p 0.8": {"top_p": 0.8}, "min-p 0.2": {"min_p": 0.2}, "repeat penalty 1.3": {"repeat_penalty": 1.3}}
+KNOWN = {
+    "whole": {},
+    "temperature 0.7": {"temp": 0.7},
+    "top-k 3": {"top_k": 3},
+    "top-p 0.8": {"top_p": 0.8},
+    "min-p 0.2": {"min_p": 0.2},
+}
+"""Settings whose law is computed; one at a time, as filters see what others left."""
+COMPARED = {"repeat penalty 1.3": {"repeat_penalty": 1.3}}
 """Settings that are compared with the engine without drafts."""
 
 
@@ -49,7 +55,7 @@ def write(path: Path, seed: int) -> None:
     """A Llama with random weights."""
     generator = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(64)
+    writer.add_context_length(256)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)
     writer.add_feed_forward_length(2 * WIDTH)
@@ -84,7 +90,14 @@ def write(path: Path, seed: int) -> None:
 def engine(path: Path, lookup: Lookup | None) -> llama_cpp.Llama:
     """The engine, with drafts or without."""
     return llama_cpp.Llama(
-        str(path), n_ctx=64, n_threads=1, logits_all=True, verbose=False, draft_model=lookup, n_gpu_layers=0
+        str(path),
+        n_ctx=256,
+        n_threads=1,
+        n_threads_batch=1,
+        logits_all=True,
+        verbose=False,
+        draft_model=lookup,
+        n_gpu_layers=0,
     )
 
 
@@ -111,10 +124,15 @@ def law(model: llama_cpp.Llama, settings: dict[str, Any]) -> Callable[[tuple[int
         model.reset()
         model.eval([*PROMPT, *prefix])
         logits = np.array(model.scores[model.n_tokens - 1], np.float64)
-        if kept := settings.get("top_k"):
-            logits[np.argsort(logits)[:-kept]] = -np.inf
-        logits = (logits - logits.max()) / settings.get("temp", 1.0)
-        return (np.exp(logits) / np.exp(logits).sum()).tolist()
+        chances = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        order = np.argsort(-chances)
+        before = np.concatenate([[0.0], chances[order].cumsum()[:-1]])
+        kept = order[: settings.get("top_k", VOCABULARY)]
+        kept = kept[(before < settings.get("top_p", 1.0))[: len(kept)]]
+        kept = kept[chances[kept] >= settings.get("min_p", 0.0) * chances.max()]
+        weights = np.zeros(VOCABULARY)
+        weights[kept] = chances[kept] ** (1 / settings.get("temp", 1.0))
+        return (weights / weights.sum()).tolist()
 
     return row
 
@@ -122,7 +140,7 @@ def law(model: llama_cpp.Llama, settings: dict[str, Any]) -> Callable[[tuple[int
 def main() -> None:
     """Prints a line for each setting."""
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--samples", type=int, default=100_000)
+    words.add_argument("--samples", type=int, default=20_000)
     words.add_argument("--json", type=Path)
     words.add_argument("--write", type=Path)
     given = words.parse_args()

@@ -19,6 +19,11 @@ from crtcore.errors import RunError, cut, in_one_line
 
 TOP = 5
 """Ids with their log-probabilities that are asked for at each place: the most that every server gives."""
+WHOLE = {
+    "temperature": 1.0, "top_p": 1.0, "top_k": -1, "min_p": 0.0,
+    "presence_penalty": 0.0, "frequency_penalty": 0.0, "repetition_penalty": 1.0, "repeat_penalty": 1.0,
+}  # fmt: skip
+"""Fields with which all of the distribution is drawn from; a server or a model's own settings may have others."""
 LARGEST = 2**26
 """Bytes of a reply that are read at most."""
 PART = 2**16
@@ -64,9 +69,8 @@ class Server:
 
         Raises: RunError if there is no reply in time, or it is none that can be read.
         """
-        plain = {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "min_p": 0.0}  # all of the distribution
         asked = {"model": self.model, "prompt": prompt, "max_tokens": tokens, "n": count, "stream": False}
-        body = {**asked, **plain, **more, **self.fields}
+        body = {**asked, **WHOLE, **more, **self.fields}
         reply = self._post({name: value for name, value in body.items() if value is not None})
         choices = reply.get("choices") if isinstance(reply, dict) else None
         if not isinstance(choices, list) or not 1 <= len(choices) <= count:
