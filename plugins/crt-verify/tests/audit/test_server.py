@@ -62,6 +62,7 @@ def test_an_engine_that_gives_ids_draws_without_log_probabilities() -> None:
     assert len(draws) == 2000 / 50
     assert {(body["prompt"], body["max_tokens"], body["n"]) for body in draws} == {("Once", 2, 50)}
     assert all(body["temperature"] == body["top_p"] == 1 and body["top_k"] == -1 for body in stub.requests)
+    assert all(body["repetition_penalty"] == body["repeat_penalty"] == 1 for body in stub.requests)
     assert set(stub.paths) == {"/v1/completions"}
     assert "as ids, without log-probabilities" in result.stderr
     assert result.stdout.startswith("no difference seen: 2,000 samples in 16 cells, p ")
