@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crt_cli.console import answer, as_json, reports_errors, say
+from crt_verify.audit_server_command import audit_server, is_address, server_options
 from crtcore.errors import RunError, in_one_line
 
 if TYPE_CHECKING:
     from crt_verify.audit.law import Verify
+    from crt_verify.audit.report import Report
+    from crt_verify.audit.sampled import SampleReport
     from crt_verify.drafters import Drafter
 
 
 @click.command()
-@click.argument("verifier", metavar="NAME_OR_MODULE:FUNCTION")
+@click.argument("verifier", metavar="NAME_OR_MODULE:FUNCTION_OR_URL")
 @click.option(
     "--trees", default=None, metavar="SHAPE",
     help="What is drafted: chain:2, paths:2x2 (two paths of two ids), or branching:3,1 (distinct siblings a level). "
@@ -26,14 +29,56 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--vocabulary", type=click.IntRange(2, 6), default=3, show_default=True, help="Ids.")
 @click.option("--trials", type=click.IntRange(1), default=200, show_default=True, help="Random targets and drafts.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of these.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of these, and of a test's null samples.")
+@server_options
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with the picture of both laws."
+)
 @as_json
 @reports_errors
-def audit(verifier: str, trees: str | None, vocabulary: int, trials: int, seed: int, *, as_json: bool) -> int:
-    """Follow every branch of a verifier on a small vocabulary, and compare what it emits with the target.
+def audit(
+    verifier: str, trees: str | None, vocabulary: int, trials: int, seed: int, *,
+    server: dict[str, Any], html: Path | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Compare what a verifier or an engine emits with the target's distribution.
 
     NAME is a decoder by draft trees that `crt list decoder` has. MODULE:FUNCTION is your own, in a module that Python
-    finds from here: verify(tree, p, q, rng), as docs/audit.md describes it. Exit status 1: it is not exact.
+    finds from here: verify(tree, p, q, rng), as docs/audit.md describes it. Every branch of these is followed on a
+    small vocabulary. URL is an engine with the OpenAI-compatible /v1/completions, which is sampled and tested. Exit
+    status 1: it is not exact.
+    """
+    if html is not None and not html.absolute().parent.is_dir():
+        raise RunError(f"audit: --html: expected a file in a folder that is there, got {html}")
+    report: Report | SampleReport
+    if is_address(verifier):
+        report, settings = audit_server(verifier, server, seed)
+    else:
+        if server:
+            raise RunError(f"audit: --{'set' if 'fields' in server else next(iter(server))}: only with an address")
+        settings = {
+            "verifier": verifier,
+            "trees": trees or "its own",
+            "vocabulary": vocabulary,
+            "trials": trials,
+            "seed": seed,
+        }
+        report = _followed(verifier, trees, vocabulary, trials, seed)
+    if html is not None:
+        from crt_verify.audit.page import page
+
+        html.write_text(page(report, verifier, settings), encoding="utf-8")
+        say(f"page: {html}")
+    if as_json:
+        answer(report.as_json())
+    else:
+        click.echo(str(report))
+    return int(report.exact is False)
+
+
+def _followed(verifier: str, trees: str | None, vocabulary: int, trials: int, seed: int) -> Report:
+    """The report on a verifier every branch of which is followed.
+
+    Raises: RunError if it cannot be.
     """
     from crt_verify.audit.audit import audit as audited
 
@@ -45,14 +90,9 @@ def audit(verifier: str, trees: str | None, vocabulary: int, trials: int, seed: 
         drafter = drafter or own
     say(f"following every branch of {verifier} in {trials} cases ...")
     try:
-        report = audited(verify, drafter=drafter, vocabulary=vocabulary, trials=trials, seed=seed)
+        return audited(verify, drafter=drafter, vocabulary=vocabulary, trials=trials, seed=seed)
     except ValueError as error:
         raise RunError(f"audit: {error}") from None
-    if as_json:
-        answer(report.as_json())
-    else:
-        click.echo(str(report))
-    return 0 if report.exact else 1
 
 
 def _drafter(text: str) -> Drafter:

@@ -40,15 +40,16 @@ def audit(
     next(iter(draft_distribution(drafter, [1 / vocabulary] * vocabulary)))
     failures: list[Failure] = []
     worst, count = 0.0, 0
+    last: Failure | None = None
     try:
         for case in cases(drafter, vocabulary, trials, seed):
-            failure = tried(verify, case)
+            last = failure = tried(verify, case)
             count += 1
             worst = max(worst, failure.distance)
             if failure.distance > TOLERANCE:
                 failures.append(failure)
         if not failures:
-            return Report(exact=True, distance=worst, cases=count)
+            return Report(exact=True, distance=worst, cases=count, shown=last)
         mistake = _named(verify, drafter, failures[:COMPARED])
         return Report(False, worst, count, _smallest(verify, drafter, vocabulary, trials, seed) or failures[0], mistake)
     except Wrong as error:

@@ -49,6 +49,13 @@ class Report:
     """The smallest failing one: fewest levels, then fewest ids; None where all are exact, or an error came."""
     diagnosis: str | None = None
     """The known mistake that has the same law in every failing case that was compared, or the error that came."""
+    shown: Failure | None = None
+    """Where all cases are exact, one of them, for a picture."""
+
+    def rows(self) -> list[tuple[str, float, float]]:
+        """Each row of ids of the case, or of the one to show, with its probability and that of the target."""
+        case = self.case or self.shown
+        return [(str(list(ids)), own, true) for ids, own, true in case.rows()] if case else []
 
     def __str__(self) -> str:
         if self.exact:
