@@ -57,12 +57,12 @@ def by_numpy(tree: Any, p: Any, q: Any) -> list[int]:
     return [*ids, int(np.searchsorted(np.cumsum(p[len(ids)]), rng.random()).clip(max=len(p[0]) - 1))]
 
 
-@pytest.mark.parametrize("verify", [by_multinomial, by_race, by_numpy])
-def test_an_exact_verifier_is_exact_as_it_stands(verify: Any) -> None:
-    report = audit(replayed(verify), trials=20)
+@pytest.mark.parametrize(("verify", "levels"), [(by_multinomial, 2), (by_race, 1), (by_numpy, 2)])
+def test_an_exact_verifier_is_exact_as_it_stands(verify: Any, levels: int) -> None:
+    report = audit(replayed(verify), drafter=Chain(length=levels), trials=10)
 
     assert report.exact
-    assert report.cases == 20
+    assert report.cases == 10
 
 
 def block(tree: Any, p: Any, q: Any, *, capped: bool = True) -> list[int]:
@@ -141,7 +141,7 @@ PAIRS: list[tuple[Any, Any, Drafter, str]] = [
     (
         block,
         lambda tree, p, q: block(tree, p, q, capped=False),
-        Chain(length=3),
+        Chain(length=2),
         "the whole draft is accepted by the ratio of all of it, which is not capped on the way",
     ),
     (
@@ -162,8 +162,8 @@ PAIRS: list[tuple[Any, Any, Drafter, str]] = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("right", "wrong", "drafter", "name"), PAIRS, ids=[each[-1][:40] for each in PAIRS])
 def test_a_planted_fault_is_named_and_its_repair_is_exact(right: Any, wrong: Any, drafter: Drafter, name: str) -> None:
-    exact = audit(replayed(right), drafter=drafter, trials=10)
-    report = audit(replayed(wrong), drafter=drafter, trials=10)
+    exact = audit(replayed(right), drafter=drafter, trials=6)
+    report = audit(replayed(wrong), drafter=drafter, trials=6)
 
     assert exact.exact
     assert not report.exact
