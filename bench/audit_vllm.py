@@ -68,7 +68,6 @@ def verifier(kind: Any, *, seeded: bool) -> Any:
 def main() -> None:
     wheel = Path(sys.argv[1])
     torch.set_num_threads(1)
-    torch.compiler.set_stance("force_eager")  # its draws are decorated by torch.compile
     print(f"{wheel.name}\n\n| audited | settings | verdict | total variation | s |\n| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         kind = sampler(wheel, Path(folder))

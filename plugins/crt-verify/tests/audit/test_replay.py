@@ -32,6 +32,11 @@ def a_slice_of_rows() -> int:
     return int((T.cumsum(0)[:2] <= uniforms[1, 0]).sum())
 
 
+@torch.compile(backend="eager")
+def compiled(weights: torch.Tensor) -> torch.Tensor:
+    return weights.div(torch.empty_like(weights).exponential_()).argmax()
+
+
 def a_masked_race() -> int:
     noise = torch.empty_like(T).exponential_(2.0)
     scores = LOGITS - noise.log()
@@ -44,6 +49,7 @@ CATEGORICAL: dict[str, Callable[[], Any]] = {
     "torch.distributions": lambda: torch.distributions.Categorical(probs=T).sample().item(),
     "weight / exponential": lambda: int((T / torch.empty_like(T).exponential_()).argmax()),
     "in place": lambda: int(T.clone().div_(torch.empty_like(T).exponential_(1.0)).argmax(-1)),
+    "compiled": lambda: int(compiled(T)),
     "exponential / weight": lambda: int((torch.zeros_like(T).exponential_() / T).argmin()),
     "max of weight / exponential": lambda: int((T / torch.empty_like(T).exponential_()).max(-1).indices),
     "logit + Gumbel": lambda: int((LOGITS + gumbel(T)).argmax()),
@@ -123,6 +129,16 @@ def test_what_cannot_be_has_no_branch(never: float) -> None:
     assert replay(lambda: bool(torch.rand(()) <= never)) == {False: 1.0}
 
 
+def test_constants_beside_random_numbers_have_values() -> None:
+    def function() -> tuple[Any, ...]:
+        row = torch.zeros(3)
+        row[0] = torch.rand(())
+        row[1:].add_(0.5)
+        return row[1].item(), bool(row[2] < 1), float(row[1:].sum()), bool(row[0] < 0.25)
+
+    assert replay(function) == {(0.5, True, 1.0, True): 0.25, (0.5, True, 1.0, False): 0.75}
+
+
 def test_elements_branch_apart_and_one_element_keeps_what_was_compared() -> None:
     def function() -> tuple[Any, ...]:
         one, other = torch.rand(2, dtype=torch.float64)
@@ -160,6 +176,8 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: torch.empty(2).normal_(), "aten.normal_"),
     (lambda: torch.poisson(T), "aten.poisson"),
     (lambda: torch.rand(2, out=torch.empty(2)), "aten.rand "),
+    (lambda: torch.div(torch.rand(2), 2, out=torch.empty(2)), "writes random numbers by out="),
+    (lambda: torch.rand(2).clamp_(0.1), "aten.clamp_"),
     (lambda: torch.sin(torch.rand(2)), "aten.sin of random numbers"),
     (lambda: torch.rand(2).softmax(0), "aten._softmax of random numbers"),
     (lambda: torch.rand(2).sum(), "aten.sum of random numbers"),

@@ -29,7 +29,7 @@ from crt_verify.audit.replays.torch_through import Through, bound, opname
 def torch_draws(source: Source) -> Iterator[None]:
     """Puts followed draws in the place of torch's."""
     memory = Memory(source)
-    with torch.no_grad(), _Values(memory), _Draws(memory):
+    with torch.no_grad(), torch.compiler.set_stance("force_eager"), _Values(memory), _Draws(memory):
         yield
 
 
@@ -71,7 +71,7 @@ class _Values(TorchFunctionMode):
         if func in LEAVING and self._memory.holds(args[0]):
             noise = self._memory.read(args[0])
             if not isinstance(noise, Noise):
-                raise NotFollowed(f"{func.__name__} of constants that random numbers lie beside")
+                return func(self._memory.settled(args[0]), *args[1:], **(kwargs or {}))
             if func not in ANSWERED:
                 raise NotFollowed(f"Tensor.{func.__name__} of {noise.kind.value}; only comparisons have branches")
             unknown = Unknown(noise)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import numpy as np
 import torch
 from torch import Tensor
@@ -40,6 +39,11 @@ class Memory:
             return value.detach().double().numpy()
         noise = self._blocks[_key(value)][1].each(lambda part: part[_places(value)])
         return noise.shift if noise.constant else noise
+
+    def settled(self, tensor: Tensor) -> Tensor | None:
+        """A tensor of constants that lie beside random numbers; None if it has random numbers itself."""
+        values = self.read(tensor)
+        return None if isinstance(values, Noise) else torch.tensor(values, dtype=tensor.dtype)
 
     def make(self, noise: Any, dtype: torch.dtype) -> Tensor:
         """A new tensor of random numbers, or of constants."""
@@ -77,7 +81,7 @@ class Memory:
             self._keep(tensor, noise)
 
     def _keep(self, tensor: Tensor, noise: Noise) -> None:
-        self._blocks[_key(tensor)] = tensor.untyped_storage(), attrs.evolve(noise)
+        self._blocks[_key(tensor)] = tensor.untyped_storage(), noise
 
 
 def _key(tensor: Tensor) -> int:

@@ -74,11 +74,18 @@ class Through:
 
         Raises: NotFollowed if it has none for random numbers.
         """
-        if not any(self._memory.holds(leaf) for leaf in tree_leaves((args, kwargs))):
+        random = [leaf for leaf in tree_leaves((args, kwargs)) if self._memory.holds(leaf)]
+        if not random:
             return func(*args, **kwargs)
         name = opname(func)
         given = bound(func, args, kwargs)
         if name in BY_SHAPE or (_shares(func) and not (name == "view" and "dtype" in given) and "view_as" not in name):
+            return func(*args, **kwargs)
+        if func._schema.is_mutable and not name.endswith("_"):
+            raise NotFollowed(f"torch.ops.aten.{func.__name__} writes random numbers by out=, or beside some")
+        settled = {id(leaf): self._memory.settled(leaf) for leaf in random}
+        if not func._schema.is_mutable and all(each is not None for each in settled.values()):
+            args, kwargs = tree_map(lambda leaf: settled.get(id(leaf), leaf), (args, kwargs))
             return func(*args, **kwargs)
         if name in MOVES:
             return self._moved(func, args, kwargs)
