@@ -173,7 +173,10 @@ def divide(left: Any, right: Any) -> Unknown:
 def less(left: Any, right: Any, *, equal: bool = False) -> Any:
     """Whether left is below right, or `equal`: each element branches."""
     _two(left, right, "a comparison")
-    below = left.below(right, equal=equal) if isinstance(left, Noise) else ~right.below(left, equal=not equal)
+    if isinstance(left, Noise):
+        below = left.below(right, equal=equal)
+    else:
+        below = ~right.below(left, equal=not equal) & ~np.isnan(left)
     return below if below.ndim else bool(below)
 
 

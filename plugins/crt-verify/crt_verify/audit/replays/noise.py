@@ -114,12 +114,11 @@ class Noise:
         A bound that is NaN is above nothing.
         """
         variable, shift, scale, bound = np.broadcast_arrays(self.variable, self.shift, self.scale, bound)
-        parts = zip(variable.ravel(), shift.ravel(), scale.ravel(), np.asarray(bound, float).ravel(), strict=True)
-        return np.array([self._below(*(float(part) for part in each), equal) for each in parts], bool).reshape(
-            variable.shape
-        )
+        columns = [part.ravel().tolist() for part in (variable, shift, scale, np.asarray(bound, float))]
+        found = [self._below(*each, equal=equal) for each in zip(*columns, strict=True)]
+        return np.array(found, dtype=bool).reshape(variable.shape)
 
-    def _below(self, variable: float, shift: float, scale: float, bound: float, equal: bool) -> bool:
+    def _below(self, variable: int, shift: float, scale: float, bound: float, *, equal: bool) -> bool:
         if math.isnan(bound) or math.isnan(shift) or math.isnan(scale):
             return False
         if variable < 0 or scale == 0 or math.isinf(shift):
@@ -134,7 +133,7 @@ class Noise:
             edge, rising = math.exp(-math.exp(min(at, 700.0))), not rising
         else:
             edge = math.exp(-1 / at) if at > 0 else 0.0
-        below = self.source.below(int(variable), edge)
+        below = self.source.below(variable, edge)
         return below if rising else not below
 
     def search(self, edges: Any, *, right: bool) -> Any:
