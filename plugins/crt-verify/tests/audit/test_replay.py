@@ -128,7 +128,13 @@ def test_an_event_has_its_chance(function: Callable[[], bool], chance: float) ->
 def test_what_cannot_be_has_no_branch(never: float) -> None:
     assert replay(lambda: bool(torch.rand(()) <= never)) == {False: 1.0}
     assert replay(lambda: bool(never > torch.rand(()))) == {False: 1.0}
-    assert replay(lambda: bool(torch.rand(()) > math.nan)) == {False: 1.0}
+
+
+def test_no_uniform_is_above_nan_or_below_it() -> None:
+    nothing = torch.tensor(math.nan)
+
+    assert replay(lambda: bool(torch.rand(()) > nothing)) == {False: 1.0}
+    assert replay(lambda: bool(torch.rand(()) < nothing)) == {False: 1.0}
 
 
 def test_constants_beside_random_numbers_have_values() -> None:

@@ -33,7 +33,8 @@ def replay(function: Callable[[], Any]) -> dict[Hashable, float]:
 
     def once(draws: Draws) -> Hashable:
         with watch.over(), followed(draws):
-            return plain(function())
+            outcome: Hashable = plain(function())
+        return outcome
 
     law: defaultdict[Hashable, float] = defaultdict(float)
     for outcome, chance in Branches(once):

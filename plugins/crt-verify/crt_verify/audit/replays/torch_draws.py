@@ -33,11 +33,11 @@ def torch_draws(source: Source) -> Iterator[None]:
         yield
 
 
-class _Draws(TorchDispatchMode):
+class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every operation of torch."""
 
     def __init__(self, memory: Memory) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._memory = memory
         self._through = Through(memory)
 

@@ -85,7 +85,7 @@ class Memory:
 
 
 def _key(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
 
 
 def _whole(tensor: Tensor) -> Tensor:

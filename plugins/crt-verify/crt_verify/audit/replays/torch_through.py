@@ -52,7 +52,7 @@ def opname(func: Any) -> str:
 def bound(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
     """The arguments of an operation by name, defaults included."""
     names = [each.name for each in func._schema.arguments]
-    defaults = {each.name: each.default_value for each in func._schema.arguments}
+    defaults: dict[str, Any] = {each.name: each.default_value for each in func._schema.arguments}
     return defaults | dict(zip(names, args, strict=False)) | kwargs
 
 
@@ -134,7 +134,10 @@ class Through:
             return None
         itself = given["self"]
         operands = [itself, given["other"]] if "other" in given else [itself]
-        noise = ARITHMETIC[plain](*(self._memory.read(each) for each in operands)).noise
+        values = [self._memory.read(each) for each in operands]
+        if not any(isinstance(each, Noise) for each in values):  # constants beside random numbers, changed in place
+            values[0] = fixed(self._memory.source, values[0])
+        noise = ARITHMETIC[plain](*values).noise
         if plain == name:
             return self._memory.make(noise, torch.result_type(*operands) if len(operands) == 2 else itself.dtype)
         self._memory.write(itself, noise)
@@ -147,7 +150,7 @@ class Through:
         return found
 
     def _searched(self, name: str, given: dict[str, Any]) -> Tensor:
-        edges, numbers = given.get("sorted_sequence", given.get("boundaries")), given["self"]
+        edges, numbers = given["sorted_sequence" if name == "searchsorted" else "boundaries"], given["self"]
         if self._memory.holds(edges) or given.get("sorter") is not None:
             raise NotFollowed(f"torch.{name} with a sorter, or in random numbers")
         right = given["right"] or given.get("side") == "right"
