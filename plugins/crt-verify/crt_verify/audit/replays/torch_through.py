@@ -53,7 +53,8 @@ def bound(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
     """The arguments of an operation by name, defaults included."""
     names = [each.name for each in func._schema.arguments]
     defaults: dict[str, Any] = {each.name: each.default_value for each in func._schema.arguments}
-    return defaults | dict(zip(names, args, strict=False)) | kwargs
+    given: dict[str, Any] = dict(zip(names, args, strict=False))
+    return {**defaults, **given, **kwargs}
 
 
 @cache
