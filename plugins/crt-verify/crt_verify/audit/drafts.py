@@ -27,6 +27,11 @@ class Options:
         self._known: dict[Ids, tuple[list[Ids], list[float]]] = {}
         self._trees: tuple[list[Tree], list[float]] | None = None
 
+    @property
+    def levels(self) -> int:
+        """The ids of a path, at most."""
+        return len(self._drafter.widths)
+
     def siblings(self, path: Ids) -> tuple[list[Ids], list[float]]:
         """The lists of children after a path, where all trees have one shape."""
         if path not in self._known:
@@ -81,6 +86,11 @@ class DraftTree:
     def path(self, node: int) -> Ids:
         """The ids from the root to a node."""
         return self._paths[node]
+
+    @property
+    def levels(self) -> int:
+        """The ids of a path, at most; known without drawing any."""
+        return self._options.levels
 
     @property
     def parents(self) -> list[int]:

@@ -85,9 +85,9 @@ def block(tree: Any, p: Any, q: Any, *, capped: bool = True) -> list[int]:
 
 
 def own_draft(tree: Any, p: Any, q: Any, *, shared: bool) -> list[int]:
-    """Drafts two ids by races of clocks of its own; `shared` draws the last id with the clocks of the draft."""
+    """Drafts a chain by races of clocks of its own; `shared` draws the last id with the clocks of the draft."""
     ids: list[int] = []
-    for _ in range(2):
+    for _ in range(tree.levels):
         row_p, row_q = torch.from_numpy(p.after(ids)), torch.from_numpy(q.after(ids))
         clocks = torch.empty_like(row_q).exponential_()
         x = int((row_q / clocks).argmax())

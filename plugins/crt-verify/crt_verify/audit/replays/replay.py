@@ -45,7 +45,7 @@ def replay(function: Callable[[], Any]) -> dict[Hashable, float]:
 def replayed(verify: Callable[[DraftTree, Rows, Rows], Sequence[int]]) -> Verify:
     """A verifier that `audit` takes, of one that draws by torch, NumPy or `random`: `verify(tree, p, q)`.
 
-    One that drafts by itself leaves the tree aside, and reads rows by `p.after(ids)`.
+    One that drafts by itself, `tree.levels` ids at most, leaves the tree's ids aside and reads rows by `p.after(ids)`.
     """
     watch: list[Watch] = []
 
