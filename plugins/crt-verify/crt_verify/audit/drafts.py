@@ -131,7 +131,7 @@ class Rows:
         """The row after a node, float64; the caller's own."""
         return np.array(self._row(self._tree.path(node)))
 
-    def after(self, ids: Ids) -> Any:
+    def after(self, ids: Sequence[int]) -> Any:
         """The row after any ids behind the root, which need not be drafted."""
         return np.array(self._row(tuple(ids)))
 
