@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from crt_verify.audit.audit import audit
+from crt_verify.audit.branches import NotFollowed
+from crt_verify.audit.replays.replay import replay, replayed
 from crt_verify.audit.report import Failure, Report
 
-__all__ = ["Failure", "Report", "audit"]
+__all__ = ["Failure", "NotFollowed", "Report", "audit", "replay", "replayed"]

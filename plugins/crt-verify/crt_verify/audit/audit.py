@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from crt_verify.audit.branches import NotFollowed
 from crt_verify.audit.cases import cases, smaller
 from crt_verify.audit.law import Case, Verify, completed, emitted
 from crt_verify.audit.mistakes import mistakes
@@ -32,7 +33,8 @@ def audit(
     It draws by `rng.accept(probability)` and `rng.choice(weights)` alone. Trees are those of `drafter`; None: chains of
     two ids.
     Faults in how noise is shared are invisible with fewer than three ids.
-    Raises: ValueError if there are fewer than two ids or no trial, or if the drafter's trees cannot be enumerated.
+    Raises: ValueError if there are fewer than two ids or no trial, or if the drafter's trees cannot be enumerated;
+    NotFollowed, a ValueError, if the verifier draws in a way that has no branches, so that there is no verdict.
     """
     drafter = Chain(length=2) if drafter is None else drafter
     if vocabulary < 2 or trials < 1:
@@ -63,6 +65,8 @@ def tried(verify: Verify, case: Case) -> Failure:
     """
     try:
         own = completed(emitted(verify, case), case)
+    except NotFollowed:
+        raise
     except Exception as error:
         raise Wrong(f"it raises {type(error).__name__}: {error}") from error
     return Failure(case, tuple(own.tolist()), tuple(completed({(): 1.0}, case).tolist()))

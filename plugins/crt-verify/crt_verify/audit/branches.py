@@ -12,12 +12,17 @@ MOST = 1_000_000
 """Paths that are followed at most."""
 
 
+class NotFollowed(ValueError):
+    """Code draws in a way whose branches cannot be followed, so that it has no verdict."""
+
+
 class Draws:
     """Stands for a random generator: `accept` and `choice` are all that a verifier may draw by."""
 
-    def __init__(self, script: list[int]) -> None:
+    def __init__(self, script: list[tuple[int, list[float]]]) -> None:
         self._script = script
-        self._at = 0
+        self.count = 0
+        """Draws so far."""
         self.chance = 1.0
         """The probability of what was drawn so far."""
         self.open: list[list[int]] = []
@@ -46,16 +51,30 @@ class Draws:
         return self.draw([each / total for each in values])
 
     def draw(self, chances: list[float]) -> int:
-        """An index, with the chance of each."""
-        if self._at < len(self._script):
-            index = self._script[self._at]
+        """An index, with the chance of each.
+
+        Raises: NotFollowed if this draw had other chances in a path that went the same way so far.
+        """
+        if self.count < len(self._script):
+            index, before = self._script[self.count]
+            if len(before) != len(chances) or max(abs(a - b) for a, b in zip(before, chances, strict=True)) > 1e-9:
+                raise NotFollowed(
+                    f"expected code that goes the same way once it drew the same; draw {self.count} had the chances "
+                    f"{_short(before)}, and now {_short(chances)}: it keeps something from run to run, or draws by "
+                    "what is not followed"
+                )
         else:
             index, *others = (place for place, chance in enumerate(chances) if chance > 0)
-            self._script.append(index)
+            self._script.append((index, chances))
             self.open.append(others)
-        self._at += 1
+        self.count += 1
         self.chance *= chances[index]
         return index
+
+
+def _short(chances: list[float]) -> str:
+    shown = [f"{chance:.4g}" for chance in chances[:6]]
+    return f"({', '.join(shown)}{', ...' if len(chances) > 6 else ''})"
 
 
 class Branches(Generic[T]):
@@ -67,9 +86,9 @@ class Branches(Generic[T]):
     def __iter__(self) -> Iterator[tuple[T, float]]:
         """Runs the function once for each path; one that draws the same way must go the same way.
 
-        Raises: ValueError if there are more than `MOST` paths.
+        Raises: NotFollowed if it does not; ValueError if there are more than `MOST` paths.
         """
-        scripts: list[list[int]] = [[]]
+        scripts: list[list[tuple[int, list[float]]]] = [[]]
         for _ in range(MOST):
             if not scripts:
                 return
@@ -77,7 +96,10 @@ class Branches(Generic[T]):
             known = len(script)
             draws = Draws(script)
             outcome = self._run(draws)
+            if draws.count < known:
+                raise NotFollowed(f"expected {known} draws, as in a path that went the same way, got {draws.count}")
             for depth, others in enumerate(draws.open, start=known):
-                scripts += [[*script[:depth], other] for other in others]
+                chances = script[depth][1]
+                scripts += [[*script[:depth], (other, chances)] for other in others]
             yield outcome, draws.chance
         raise ValueError(f"expected at most {MOST} paths")

@@ -27,6 +27,11 @@ class Options:
         self._known: dict[Ids, tuple[list[Ids], list[float]]] = {}
         self._trees: tuple[list[Tree], list[float]] | None = None
 
+    @property
+    def levels(self) -> int:
+        """The ids of a path, at most."""
+        return len(self._drafter.widths)
+
     def siblings(self, path: Ids) -> tuple[list[Ids], list[float]]:
         """The lists of children after a path, where all trees have one shape."""
         if path not in self._known:
@@ -83,6 +88,11 @@ class DraftTree:
         return self._paths[node]
 
     @property
+    def levels(self) -> int:
+        """The ids of a path, at most; known without drawing any."""
+        return self._options.levels
+
+    @property
     def parents(self) -> list[int]:
         """The node above each node, of the whole tree."""
         self._all()
@@ -120,6 +130,10 @@ class Rows:
     def __getitem__(self, node: int) -> Any:
         """The row after a node, float64; the caller's own."""
         return np.array(self._row(self._tree.path(node)))
+
+    def after(self, ids: Sequence[int]) -> Any:
+        """The row after any ids behind the root, which need not be drafted."""
+        return np.array(self._row(tuple(ids)))
 
     def __len__(self) -> int:
         """Nodes of the whole tree."""

@@ -1,0 +1,85 @@
+"""Audits of transformers: the exact law of its sampling with drafts, as it stands, beside that of the model alone.
+
+Usage: audit_transformers.py [--only WORDS]
+Models are random, of 4 ids; 3 new ids, of which id 2 ends a text. Seconds are of the processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import torch
+import transformers as hf
+
+from crt_hf.audited import enumerated, generated, speculative_sampling, total_variation
+from crt_verify.audit import audit
+from crt_verify.drafters import Chain
+
+PROMPT, NEW, END = [3, 1, 3], 3, 2
+EXACT = 1e-6
+"""The total variation up to which float32 logits are exact."""
+SETTINGS: dict[str, dict[str, float]] = {
+    "no cut": {"top_k": 0},
+    "temperature 0.7": {"top_k": 0, "temperature": 0.7},
+    "top-k 2": {"top_k": 2},
+    "top-p 0.8": {"top_k": 0, "top_p": 0.8},
+    "min-p 0.3": {"top_k": 0, "min_p": 0.3},
+    "repetition penalty 1.3": {"top_k": 0, "repetition_penalty": 1.3},
+    "all of them": {"temperature": 1.3, "top_k": 3, "top_p": 0.9, "min_p": 0.1, "repetition_penalty": 1.3},
+}
+DRAFTS = ("assistant", "prompt lookup")
+
+
+def model(seed: int) -> Any:
+    """A random Llama of 4 ids."""
+    torch.manual_seed(seed)
+    config = hf.LlamaConfig(
+        vocab_size=4, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
+        max_position_embeddings=32, initializer_range=0.6, bos_token_id=1, eos_token_id=END, pad_token_id=0,
+    )  # fmt: skip
+    return hf.LlamaForCausalLM(config).eval()
+
+
+def with_drafts(draft: str, settings: dict[str, float]) -> float:
+    """The total variation between what is generated with a draft and what the target alone would write."""
+    target = model(0)
+    given: dict[str, Any] = {"prompt_lookup_num_tokens": 2} if draft == "prompt lookup" else {"assistant": model(1)}
+    own = generated(target, PROMPT, max_new_tokens=NEW, eos_token_id=END, pad_token_id=0, **given, **settings)
+    return total_variation(own, enumerated(target, PROMPT, max_new_tokens=NEW, eos_token_id=END, **settings))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="rows whose first column has these words")
+    only = parser.parse_args().only
+    torch.set_num_threads(1)
+    hf.logging.set_verbosity_error()
+    print(f"transformers {hf.__version__}, torch {torch.__version__}\n")
+    print("| audited | settings | verdict | total variation | s |")
+    print("| --- | --- | --- | --- | --- |")
+    if only in "_speculative_sampling":
+        for length in (1, 2, 3):
+            began = time.process_time()
+            report = audit(speculative_sampling, drafter=Chain(length=length), trials=20)
+            row("`_speculative_sampling`", f"chain:{length}, 20 cases", report.exact, report.distance, began)
+    for draft in DRAFTS:
+        for name, settings in SETTINGS.items():
+            if only in f"`generate`, {draft}":
+                began = time.process_time()
+                distance = with_drafts(draft, settings)
+                row(f"`generate`, {draft}", name, distance <= EXACT, distance, began)
+
+
+def row(audited: str, settings: str, exact: bool, distance: float, began: float) -> None:
+    seconds = time.process_time() - began
+    verdict = "exact" if exact else "not exact"
+    print(f"| {audited} | {settings} | {verdict} | {distance:.1e} | {seconds:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
