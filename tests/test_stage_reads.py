@@ -22,6 +22,7 @@ FEW = ("dataset.train=64", "dataset.validation=16", "dataset.test=16")
 STUDIES = {
     "two-stage": ("smoke.toml", ()),
     "compression": ("figures/rate-axis.toml", ()),
+    "drafting": ("figures/crt-drafts.toml", ()),
     "decoding": ("figures/rsd.toml", ()),
     "rate-distortion": (
         "figures/meta-vs-last-vib.toml",

@@ -13,9 +13,13 @@ import attrs
 from crtcore.spec import Spec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Float, Int
     from torch import Tensor
 
+    from crtcore.kinds.regularizer import Regularizer
+    from crtcore.kinds.tokenizer import Tokenizer
     from crtcore.noise import Noise
 
 
@@ -75,6 +79,23 @@ class Trunk(Prior, Protocol):
 
     def hidden(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
         """The hidden state at each id, from which the logits after it come."""
+
+
+@runtime_checkable
+class Derived(Prior, Protocol):
+    """A prior over a tokenizer's ids that is made of what stage 1 has trained; no stage trains it."""
+
+    def derive(
+        self,
+        tokenizer: Tokenizer,
+        regularizers: Sequence[Regularizer],
+        ids: Int[Tensor, "b n"],
+        class_ids: Int[Tensor, " b"] | None,
+    ) -> None:
+        """Makes the prior of a trained tokenizer, its regularisers and training ids; before, it refuses to be read.
+
+        Raises: RunError if they do not make one.
+        """
 
 
 @attrs.frozen(kw_only=True)

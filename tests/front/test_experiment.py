@@ -345,7 +345,7 @@ def test_entries_of_an_array_are_reported_in_the_order_of_their_index(sample: st
 
 def test_a_file_without_an_experiment_lists_the_installed_ones(registry: Registry) -> None:
     assert refused("name = 'x'", registry) == [
-        "spec.toml: expected a table [experiment], got none; installed: compression, scaling, two-stage"
+        "spec.toml: expected a table [experiment], got none; installed: compression, drafting, scaling, two-stage"
     ]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from crt_basics.bottlenecks.specs import FSQ
 from crt_basics.datasets.specs import Digits, PythonSource, Shapes
 from crt_basics.decoders.specs import Ancestral
-from crt_basics.experiments.specs import Compression, TwoStage
+from crt_basics.experiments.specs import Compression, Drafting, TwoStage
 from crt_basics.metrics.specs import CodeLength, Frechet, KernelDistance
-from crt_basics.priors.specs import Guidance, Saved, Table
+from crt_basics.priors.specs import Bigram, Guidance, Saved, Table
 from crtcore.hooks import Component, hookimpl
 
 
@@ -27,6 +27,7 @@ def crt_components() -> list[Component]:
             summary="logits for every context, exact and tiny",
             examples=(Table(order=0), Table(order=2)),
         ),
+        Component("bigram", spec=Bigram, summary="counts of pairs of neighbouring ids", examples=(Bigram(),)),
         Component(
             "saved",
             spec=Saved,
@@ -81,6 +82,12 @@ def crt_components() -> list[Component]:
             spec=TwoStage,
             summary="a tokenizer, a prior over its ids, generation and scores",
             examples=(TwoStage(),),
+        ),
+        Component(
+            "drafting",
+            spec=Drafting,
+            summary="a prior over a tokenizer's ids: what they cost to draw, by draft and decoder",
+            examples=(Drafting(),),
         ),
         Component(
             "compression",

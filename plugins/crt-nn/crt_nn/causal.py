@@ -14,6 +14,7 @@ from crt_nn.context import AttentionContext
 from crt_nn.ranges import check_rows
 from crt_nn.session import CachedSession
 from crt_nn.starts import leading, put_back, without
+from crtcore.kinds import Session
 from crtcore.noise import Noise
 
 
@@ -64,7 +65,7 @@ class Causal(nn.Module, abc.ABC):
 
     def open(
         self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, capacity: int, room: int
-    ) -> CachedSession:
+    ) -> Session:
         """Opens a session with a KV cache.
 
         Raises: ValueError if rows or class ids are not as `check_rows` demands, or the capacity is beyond the rows'.

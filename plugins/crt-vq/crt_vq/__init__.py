@@ -1,6 +1,7 @@
 """Bottlenecks with learned or implied codes, convolutional tokenizers, and regularisers of stage 1."""
 
 from crt_vq.bottlenecks.specs import BSQ, LFQ, VQ, Perturbed, ResidualVQ, SimVQ
+from crt_vq.priors.specs import CausalHead
 from crt_vq.regularizers.specs import Adversarial, Causal, CausalCE, Perceptual
 from crt_vq.tokenizers.specs import VQGAN, Conv
 
@@ -14,6 +15,7 @@ __all__ = [
     "Adversarial",
     "Causal",
     "CausalCE",
+    "CausalHead",
     "Conv",
     "Perceptual",
     "Perturbed",

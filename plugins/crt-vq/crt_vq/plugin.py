@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from crt_vq import BSQ, LFQ, VQ, VQGAN, Adversarial, Causal, CausalCE, Conv, Perceptual, Perturbed, ResidualVQ, SimVQ
+from crt_vq import (
+    BSQ,
+    LFQ,
+    VQ,
+    VQGAN,
+    Adversarial,
+    Causal,
+    CausalCE,
+    CausalHead,
+    Conv,
+    Perceptual,
+    Perturbed,
+    ResidualVQ,
+    SimVQ,
+)
 from crtcore import Component, hookimpl
 
 
 @hookimpl
 def crt_components() -> list[Component]:
-    """Bottlenecks, tokenizers and regularisers."""
+    """Bottlenecks, tokenizers, regularisers and a prior made of one."""
     return [
         Component(
             "vq",
@@ -76,6 +90,12 @@ def crt_components() -> list[Component]:
             spec=CausalCE,
             summary="next-id prediction from preceding latents, by cross-entropy",
             examples=(CausalCE(layers=1, width=8, heads=2),),
+        ),
+        Component(
+            "causal-head",
+            spec=CausalHead,
+            summary="the head of `causal` as a prior, by the distance of codes",
+            examples=(CausalHead(), CausalHead(class_bias=True)),
         ),
         Component(
             "perceptual",

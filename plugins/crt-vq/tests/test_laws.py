@@ -9,6 +9,7 @@ from crt_vq import (
     Adversarial,
     Causal,
     CausalCE,
+    CausalHead,
     Conv,
     Perceptual,
     Perturbed,
@@ -50,6 +51,8 @@ test_another_order = obeys(Causal(layers=1, width=8, heads=2, order=(2, 0, 3, 1)
 test_all_at_once = obeys(Causal(layers=0, order=(3, 2, 1, 0), first="learned", error="nll", reduction="sum"))
 test_predicted_ids = obeys(CausalCE(layers=1, width=8, heads=2))
 test_predicted_ids_in_another_order = obeys(CausalCE(layers=0, order=(2, 0, 3, 1), first="learned"))
+test_a_head_as_a_prior = obeys(CausalHead())
+test_a_head_as_a_prior_with_classes = obeys(CausalHead(class_bias=True))
 test_a_random_network = obeys(Perceptual(stages=1))
 test_a_patch_discriminator = obeys(Adversarial(layers=1, channels=4))
 test_a_judge_of_adaptive_weight = obeys(Adversarial(layers=1, channels=4, adaptive=True, start=0.5))

@@ -1,1 +1,1 @@
-"""The experiments `two-stage` and `compression`."""
+"""The experiments `two-stage`, `drafting` and `compression`."""

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 
 from crt_basics.experiments.own_numbers import OwnNumbers
+from crt_basics.experiments.priors import prior_at
 from crt_basics.experiments.specs import TwoStage
 from crt_run.training.ids import coded, spread
-from crt_run.training.objective import Inputs, trained
-from crt_run.training.order import seeded
+from crt_run.training.objective import Inputs, trained_parts
 from crt_run.training.sampling import sampled, train_data
 from crt_run.training.stages import build_dataset
 from crtcore.errors import Stopped
-from crtcore.kinds import Dataset, Findings, Measurement, Metric, Plan, Prior, Run, Tokenizer
+from crtcore.kinds import Dataset, Findings, Measurement, Metric, Plan, Prior, Run
 
 
 class TwoStageExperiment:
@@ -28,14 +28,9 @@ class TwoStageExperiment:
         """Trains the stages that are not finished, then measures."""
         dataset = build_dataset(plan, run)
         metrics = [spec.build() for spec in plan.parts["metric"]]  # before training, as one may lack a package or file
-        stages = {stage.name: stage for stage in plan.stages}
-        tokenizer = trained(Inputs(stages["tokenizer"], dataset, run=run))
-        results = {"tokenizer": tokenizer}
-        priors = {
-            role: trained(Inputs(stages[role], dataset, results, run)) if role in stages
-            else _pretrained(role, plan, run, dataset, tokenizer)
-            for role in ("prior", "draft") if plan.parts[role]
-        }  # fmt: skip
+        made = trained_parts(Inputs(plan.stages[0], dataset, run=run))
+        tokenizer = made["tokenizer"]
+        priors = {role: prior_at(role, plan, run, dataset, made) for role in ("prior", "draft") if plan.parts[role]}
         prior, draft = priors["prior"], priors.get("draft")
         if run.stopping():
             raise Stopped
@@ -63,10 +58,3 @@ class TwoStageExperiment:
         for metric in metrics:
             numbers |= metric.compute()
         return numbers | own.compute()
-
-
-def _pretrained(role: str, plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> Any:
-    """The prior of a role that brings its weights."""
-    with seeded(plan.seed, role):
-        prior: Any = plan.parts[role].build(tokenizer.vocabulary, tokenizer.length, dataset.classes)
-    return prior.to(run.device).eval()

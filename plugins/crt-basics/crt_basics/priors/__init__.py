@@ -1,1 +1,1 @@
-"""The priors `table`, `saved` and `guided`."""
+"""The priors `table`, `bigram`, `saved` and `guided`."""

@@ -75,3 +75,25 @@ class Guidance(PriorSpec):
     def example_in(self, folder: Path) -> Guidance:
         """A copy that guides an example of the inner prior."""
         return attrs.evolve(self, prior=self.prior.example_in(folder))
+
+
+@attrs.frozen(kw_only=True)
+class Bigram(PriorSpec):
+    """How often each id follows another in the ids of training samples; classes are ignored.
+
+    An id that never followed another has the share of its own occurrences in one more pair.
+    """
+
+    implementation: ClassVar[str] = "crt_basics.priors.bigram:bigram"
+    pretrained: ClassVar[bool] = True
+
+    def example_in(self, folder: Path) -> BigramExample:
+        """One that has counted random ids."""
+        return BigramExample()
+
+
+@attrs.frozen(kw_only=True)
+class BigramExample(Bigram):
+    """A `bigram` of random ids, where laws are tried."""
+
+    implementation: ClassVar[str] = "crt_basics.priors.bigram:example"

@@ -112,6 +112,14 @@ def trained(inputs: Inputs, *repeat: float) -> Any:
 
     Raises: Stopped after a save, RunError if it cannot be trained.
     """
+    return next(iter(trained_parts(inputs, *repeat).values()))
+
+
+def trained_parts(inputs: Inputs, *repeat: float) -> dict[str, Any]:
+    """All that a stage trains, by name, in evaluation mode, the result first; trains it if that is not done yet.
+
+    Raises: Stopped after a save, RunError if it cannot be trained.
+    """
     run, stage, objective = inputs.run, inputs.stage, built(inputs, *repeat)
     assert run is not None
     with run.stage(stage, "".join(map(repr, repeat))) as opened:
@@ -121,7 +129,7 @@ def trained(inputs: Inputs, *repeat: float) -> Any:
             opened, objective.parts, stage.training, objective.loss,
             validate=objective.validate, validations=objective.validations,
         )  # fmt: skip
-    main, *others = objective.parts.items()
+    _, *others = objective.parts.items()
     for name, part in others:  # experiments note the backends of a result, after it has run in evaluation mode
         run.note_backends(name, part.module)
-    return main[1].module.eval()
+    return {name: part.module.eval() for name, part in objective.parts.items()}

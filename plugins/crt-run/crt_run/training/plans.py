@@ -16,12 +16,16 @@ def tokenizer_stage(plan: Plan, name: str = "tokenizer") -> StagePlan:
     )  # fmt: skip
 
 
-def code_prior_stages(plan: Plan, role: str, tokenizer: StagePlan) -> list[StagePlan]:
-    """The training of a role's prior over a tokenizer's ids; none if there is no such part, or it is pretrained."""
+def code_prior_stages(plan: Plan, path: str, tokenizer: StagePlan) -> list[StagePlan]:
+    """The training of a prior over a tokenizer's ids; none if there is no such part, or it is pretrained.
+
+    `path` is a role, or one of many parts of a role, such as `draft.0`; these share the settings of its training.
+    """
+    role = path.partition(".")[0]
     return [
         StagePlan(
-            role, plan, plan.training[role],
-            reads=("seed", "dataset", "experiment.evaluations", role, f"training.{role}"),
+            path, plan, plan.training[role],
+            reads=("seed", "dataset", "experiment.evaluations", path, f"training.{role}"),
             objective=f"{_STAGES}:code_prior_objective", after=(tokenizer,),
         )
         for _ in range(role in plan.training)

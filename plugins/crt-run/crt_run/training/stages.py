@@ -107,10 +107,11 @@ def code_prior(inputs: Inputs, path: str) -> Any:
 
 def code_prior_objective(inputs: Inputs) -> Objective:
     """The objective of a prior over a tokenizer's ids: the mean nats of a sample, validated on the validation split."""
-    role, plan = inputs.stage.name, inputs.plan
-    prior, training = code_prior(inputs, role), plan[f"training.{role}"]
+    path, plan = inputs.stage.name, inputs.plan
+    role = path.partition(".")[0]
+    prior, training = code_prior(inputs, path), plan[f"training.{role}"]
     codes, evaluations = inputs.codes("train"), plan["experiment.evaluations"]
-    loss = modelling(prior, codes, seed=plan["seed"], role=role, batch=training.batch)
+    loss = modelling(prior, codes, seed=plan["seed"], role=path, batch=training.batch)
     objective = Objective({role: Part(prior, training.optimizer)}, loss, inputs.tokenizer.length)
     if inputs.run is None:
         return objective
