@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import sys
 import types
 from importlib.metadata import EntryPoint
@@ -151,6 +152,16 @@ def test_what_a_rate_costs_is_that_of_the_kept_results() -> None:
     }
 
     assert {(ids, width): cells for ids, width, cells in shown} == expected
+
+
+def test_what_drafts_of_the_head_accept_is_that_of_the_kept_results() -> None:
+    record = json.loads((ROOT / "bench" / "results" / "crt-drafts.json").read_text())
+    text = (ROOT / "plugins" / "crt-vq" / "README.md").read_text().partition("results/crt-drafts.json")[2]
+
+    shown = re.findall(r"^\| (?:digits|shapes), .* \|$", text, re.MULTILINE)
+
+    assert shown == list(runpy.run_path(str(ROOT / "bench" / "drafts.py"))["rows"](record))
+    assert len(shown) == 14
 
 
 def test_what_compute_is_saved_is_that_of_the_kept_results() -> None:
