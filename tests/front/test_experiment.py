@@ -261,7 +261,7 @@ def test_all_problems_are_reported_at_once_in_path_order(sample: str, registry: 
         ("", "decoder: expected a table [decoder], got none; installed: ancestral, drafter"),
         (
             'use = "tabel"',
-            "prior.use: no prior is called 'tabel'; did you mean 'table'? installed: guided, saved, table",
+            "prior.use: no prior is called 'tabel'; did you mean 'table'? installed: bigram, guided, saved, table",
         ),
         ("sede = 4", "sede: unknown key; did you mean 'seed'?"),
         ('steps = "30"', "training.prior.steps: expected an integer, got '30'"),
