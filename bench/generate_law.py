@@ -3,8 +3,8 @@
 Usage: generate_law.py FOLDER [--samples 2000] [--json FILE]
 
 Two ids after a short prompt, at temperature 0.7 behind top-k 4, whose law is computed from the model's own logits.
-The draft is the model with noise on its weights, so that it is often right. The rate of false alarms is 0.001. A decoder that draws at
-temperature 0.8 is tested too, so that a difference can be seen to be reported.
+The draft is the model with noise on its weights, so that it is often right. The rate of false alarms is 0.001. A
+decoder that draws at temperature 0.8 is tested too, so that a difference can be seen to be reported.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main() -> None:
     draft = copy.deepcopy(target)
     torch.manual_seed(0)
     for weight in draft.parameters():
-        weight += NOISE * weight.std() * torch.randn_like(weight)
+        weight.add_(NOISE * weight.std() * torch.randn_like(weight))
     print(pack(target))
     pack(draft)
     prompt = AutoTokenizer.from_pretrained(args.folder, local_files_only=True)(TEXT)["input_ids"]
