@@ -147,9 +147,10 @@ class Attention(nn.Module):
         turned = by.expand(-1, -1, self.heads + self.key_heads, -1)
         return torch.cat((turned, torch.ones_like(by).expand(-1, -1, self.key_heads, -1)), 2)
 
-    def pack(self) -> None:
-        """Packs the weights."""
+    def pack(self) -> int:
+        """Packs the weights, and returns their bytes."""
         self.packed = Packed.of(self.inward), Packed.of(self.outward)
+        return self.packed[0].size + self.packed[1].size
 
     def _backend(self, query: Float[Tensor, "b t h d"]) -> Attend:
         if self._chosen is None or self._chosen[:2] != (query.device, query.dtype):

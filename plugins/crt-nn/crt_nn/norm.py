@@ -30,9 +30,10 @@ class RMSNorm(nn.Module):
         wide = features.float() if features.dtype.itemsize < torch.float32.itemsize else features
         return functional.rms_norm(wide, self.gain.shape, eps=self.epsilon).to(features.dtype) * self.gain
 
-    def pack(self) -> None:
-        """Prepares the frozen gain."""
+    def pack(self) -> int:
+        """Prepares the frozen gain, and returns its bytes."""
         self.packed = FrozenNorm(self.gain, self.epsilon)
+        return self.gain.nbytes
 
 
 class FrozenNorm(Frozen):

@@ -38,9 +38,10 @@ class Prefixed(Causal):
         logits: Tensor = self.head(states)
         return logits
 
-    def pack(self) -> None:
-        """Packs the weights of the output layer, if it is one matrix."""
+    def pack(self) -> int:
+        """Packs the weights of the output layer, if it is one matrix, and returns their bytes."""
         self._packed = Packed.of(self.head) if isinstance(self.head, nn.Linear) else None
+        return 0 if self._packed is None else self._packed.size
 
     def reset_parameters(self) -> None:
         """Draws first values of all weights; output weights are 0.

@@ -52,6 +52,7 @@ class SwiGLU(nn.Module):
         gate, up = both.chunk(2, -1)
         return functional.silu(gate).mul_(up)
 
-    def pack(self) -> None:
-        """Packs the weights, those of both projections together."""
+    def pack(self) -> int:
+        """Packs the weights, those of both projections together, and returns their bytes."""
         self.packed = Packed.of(self.gate, self.up), Packed.of(self.down)
+        return self.packed[0].size + self.packed[1].size

@@ -174,6 +174,17 @@ def test_what_cannot_be_packed_says_why(layer: nn.Module, why: str) -> None:
     assert why in pack(layer)
 
 
+def test_weights_of_half_the_bytes_are_named_so(by: str) -> None:
+    layer = frozen(SwiGLU(640, hidden=1280))
+    whole = pack(layer)
+    for weight in layer.parameters():
+        weight.copy_(weight.bfloat16())
+
+    assert (whole.endswith("own kernels, 9.83 MB"), pack(layer).endswith("own kernels, 4.92 MB")) == (
+        (True, True) if by == "own kernels" else (False, False)
+    )
+
+
 def test_packing_leaves_the_names_of_weights() -> None:
     layer = frozen(SwiGLU(8, hidden=12))
     names = list(layer.state_dict())

@@ -103,9 +103,10 @@ class LlamaTransformer(Causal):
     def _output(self) -> Tensor:
         return (self.embedding if self.head is None else self.head).weight
 
-    def pack(self) -> None:
-        """Packs the weights of the output layer."""
+    def pack(self) -> int:
+        """Packs the weights of the output layer, and returns their bytes."""
         self._packed = Packed([self._output])
+        return self._packed.size
 
     def forward_states(
         self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None, noise: Noise | None = None

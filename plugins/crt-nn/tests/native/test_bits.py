@@ -46,8 +46,9 @@ class Network(nn.Module):
         assert self._packed is not None
         return self._packed(states)
 
-    def pack(self) -> None:
+    def pack(self) -> int:
         self._packed = Packed([self.table])
+        return self._packed.size
 
 
 FORMS = {"plain": AttentionForm(), "odd": AttentionForm(channels=18, inward_bias=True, norm_epsilon=1e-5)}
