@@ -2,7 +2,7 @@
 
 Usage: generate_law.py FOLDER [--samples 2000] [--json FILE]
 
-Two ids after a short prompt, at temperature 0.7 behind top-k 4, whose law is computed from the model's own logits.
+Three ids after a short prompt, at temperature 0.7 behind top-k 4, whose law is computed from the model's own logits.
 The draft is the model with noise on its weights, so that it is often right. The rate of false alarms is 0.001. A
 decoder that draws at temperature 0.8 is tested too, so that a difference can be seen to be reported.
 """
@@ -29,7 +29,7 @@ from crtcore.kinds import Prior, Request
 from crtcore.registry import discover
 
 TEXT = "The weather today is"
-LENGTH, ROWS = 2, 100
+LENGTH, ROWS = 3, 100
 SAMPLING = Sampling(temperature=0.7, top_k=4)
 DECODERS = ("lookup", "sd", "rsd-s")
 NOISE = 0.1

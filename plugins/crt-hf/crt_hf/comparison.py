@@ -5,6 +5,7 @@ Axes: n ids of a prompt, v vocabulary.
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,9 @@ from crt_hf.generation import Result
 from crt_hf.model import Model
 from crt_hf.prompts import Prompt, as_ids
 from crtcore.errors import RunError
+
+WIDE = 80
+"""Columns of a line on a terminal."""
 
 
 def compare(
@@ -73,7 +77,7 @@ def summary(results: Sequence[Result]) -> str:
         f"{ids} ids in {calls} calls ({ids / calls:.2f} ids a call), {seconds:.2f} s, {ids / seconds:.1f} ids/s; "
         f"{results[0].ran}"
     )
-    return "\n".join((line, *results[0].notes))
+    return "\n".join(textwrap.fill(each, WIDE, subsequent_indent="  ") for each in (line, *results[0].notes))
 
 
 def lines(compared: Mapping[str, Any]) -> str:
