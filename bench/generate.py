@@ -176,6 +176,18 @@ def show(record: Mapping[str, Any], names: Sequence[str]) -> None:
         print("".join(f"; {each}" for each in said if each != "equal"))
 
 
+def kept(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with numbers of ids in place of ids."""
+    trials = {
+        temperature: {
+            kind: [{name: {**entry, "ids": len(entry["ids"])} for name, entry in each.items()} for each in rows]
+            for kind, rows in kinds.items()
+        }
+        for temperature, kinds in record["trials"].items()
+    }
+    return {**record, "trials": trials}
+
+
 def parsed() -> argparse.Namespace:
     """The arguments."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -227,7 +239,7 @@ def main() -> None:
                         for name, said in record["identity"].items():
                             said.append(compared(peer, prompt, done["hf plain"]["ids"], done[name]["ids"]))
                     if args.json:
-                        args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+                        args.json.write_text(json.dumps(kept(record), indent=1) + "\n", encoding="utf-8")
     show(record, list(ways))
     for note in done["by cost"]["notes"]:
         print(note)
