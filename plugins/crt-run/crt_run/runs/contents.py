@@ -8,7 +8,6 @@ import json
 import os
 import stat
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -118,15 +117,15 @@ def _stamps(top: Path) -> Iterator[tuple[str, int, int]]:
     if not stat.S_ISDIR(about.st_mode):
         yield _stamp("", top, about)
         return
-    yield from _inside(top, "", (_identity(about),), Counter())
+    yield from _inside(top, "", (_identity(about),), set(), [])
 
 
 def _inside(
-    top: Path, name: str, around: tuple[tuple[int, int], ...], read: Counter[tuple[int, int]]
+    top: Path, name: str, around: tuple[tuple[int, int], ...], read: set[tuple[int, int]], again: list[str]
 ) -> Iterator[tuple[str, int, int]]:
     """Those of a folder below `top`, whose own and surrounding folders are `around`: files first, then folders.
 
-    `read` counts how often each folder was read.
+    `read` has the folders that were read, `again` the names of those that were read before by other names.
     """
     names = sorted(os.listdir(top / name))  # noqa: PTH208  # a name that is no Unicode sorts too
     abouts = {each: (top / name / each).stat() for each in names}
@@ -137,11 +136,13 @@ def _inside(
     for each in folders:
         if (identity := _identity(abouts[each])) in around:
             raise OSError(errno.ELOOP, "a link to a folder above it; remove the link", str(top / name / each))
-        read[identity] += 1
-        if read.total() - len(read) > AGAIN:
+        if identity in read:
+            again.append(each)
+        read.add(identity)
+        if len(again) > AGAIN:
             why = f"one of more than {AGAIN} links to folders that were read by other names; remove links"
             raise OSError(errno.ELOOP, why, str(top / name / each))
-        yield from _inside(top, f"{name}{each}/", (*around, identity), read)
+        yield from _inside(top, f"{name}{each}/", (*around, identity), read, again)
 
 
 def _stamp(name: str, path: Path, about: os.stat_result) -> tuple[str, int, int]:
