@@ -47,6 +47,10 @@ class Fused:
     def __init__(self) -> None:
         self._made: WholeBlock | None = None
 
+    def __reduce__(self) -> tuple[type[Fused], tuple[()]]:
+        """A copy starts anew, as what is made points to weights that a copy of the module does not have."""
+        return Fused, ()
+
     def whole(self, norms: nn.ModuleList, sublayers: nn.ModuleList) -> WholeBlock | None:
         """The block in one call; None where gradients are asked for, or parts are not packed, or of another kind."""
         if torch.is_grad_enabled() or len(sublayers) != 2:

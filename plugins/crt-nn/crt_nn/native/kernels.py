@@ -25,7 +25,6 @@ from crt_nn.native.compiler import NotBuilt, cache_folder, compiled, digest, ver
 FOLDER = Path(__file__).parent
 COMPILER = "g++"
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
-TYPES = (torch.float32, torch.bfloat16)
 PANEL = 32
 """Outputs that lie together, as in products.h."""
 
@@ -34,7 +33,7 @@ _FORMS = {
     "crt_product": "pppppllliii",
     "crt_norm": "pppllfi",
     "crt_gated": "pplli",
-    "crt_rotated": "ppllll" + "i",
+    "crt_rotated": "pplllli",
     "crt_attention": "ppppp" + "l" * 10 + "fii",
     "crt_block": "pp",
 }

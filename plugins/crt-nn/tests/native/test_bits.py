@@ -1,5 +1,6 @@
 """Logits of packed networks have the same bits however a session comes to them."""
 
+import copy
 from functools import partial
 
 import pytest
@@ -149,6 +150,17 @@ def test_a_weight_that_changes_is_not_used_as_it_was(network: Network, row: Tens
 
     with pytest.raises(ValueError, match="pack them again"):
         session.extend(row[:, 7:])
+
+
+def test_a_network_that_has_decoded_can_be_copied(network: Network, row: Tensor) -> None:
+    expected = one_by_one(network, row, 7)
+
+    other = copy.deepcopy(network)
+    with pytest.raises(ValueError, match="pack them again"):
+        one_by_one(other, row, 7)
+    pack(other)
+
+    assert torch.equal(torch.stack(one_by_one(other, row, 7)), torch.stack(expected))
 
 
 def test_torch_alone_has_other_bits(network: Network, row: Tensor) -> None:
