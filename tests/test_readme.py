@@ -9,6 +9,8 @@ import sys
 import types
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from statistics import geometric_mean
+from typing import Any
 
 import pytest
 import torch
@@ -78,6 +80,33 @@ def test_the_numbers_are_those_of_the_kept_results() -> None:
 
     assert len(shown) >= 9
     assert {name: cells for name, *cells in shown} == {name: list(expected[name]) for name, *_ in shown}
+
+
+def test_the_speed_of_text_is_that_of_the_kept_results() -> None:
+    kept = json.loads((ROOT / "bench" / "results" / "generate.json").read_text())
+    text = (ROOT / "plugins" / "crt-hf" / "README.md").read_text()
+
+    def rate(entry: dict[str, Any]) -> float:
+        return float((entry["ids"] - 1) / entry["decode"])
+
+    def speeds(trials: list[dict[str, Any]]) -> list[float]:
+        peers = [max(rate(each[name]) for name in ("hf plain", "hf lookup")) for each in trials]
+        return [rate(each["by cost"]) / peer for each, peer in zip(trials, peers, strict=True)]
+
+    runs = [run["trials"] for run in kept["runs"].values()]
+    expected = {kind: [f"{geometric_mean(speeds(run[kind])):.2f}" for run in runs] for kind in runs[0]}
+    expected["worst of 20 prompts"] = [f"{min(min(speeds(rows)) for rows in run.values()):.2f}" for run in runs]
+    table = text[text.index("| prompts |") : text.index("A step of 1 and of 8")]
+    rows = re.findall(r"^\| (.+?) \| (\d.*?) \| (.*?) \| (.*?) \|$", table, re.MULTILINE)
+    shown = {name: cells for name, *cells in rows}
+
+    assert shown == expected
+    for run in kept["batches"].values():
+        ratio = geometric_mean([batch["by cost"] / batch["transformers"] for batch in run["batches"]])
+        assert f"{ratio:.2f} times" in " ".join(text.split())
+    for steps in kept["milliseconds_of_a_step_by_nodes"].values():
+        one, eight = (steps[nodes]["packed"] / steps[nodes]["transformers"] for nodes in ("1", "8"))
+        assert f"{one:.2f} and {eight:.2f}" in " ".join(text.split())
 
 
 def test_the_decoders_gains_are_those_of_the_kept_results() -> None:
