@@ -18,6 +18,9 @@ from crtcore.kinds import KINDS, ExperimentSpec, Figure, Role, TradeOff
 from crtcore.loading import Failed, call
 from crtcore.spec import Spec, is_cosmetic
 
+UNREADABLE = "the entry points of"
+"""How a line of `installed_entries` begins."""
+
 
 class NotInstalled(LookupError):
     """Nothing installed has that name."""
@@ -165,7 +168,7 @@ def answers(
 
     `check` returns an answer that is as expected, and raises otherwise.
     """
-    entries, broken = _installed() if plugins is None else (list(plugins), [])
+    entries, broken = installed_entries() if plugins is None else (list(plugins), [])
     answered: list[tuple[EntryPoint, Any]] = []
     for entry in entries:
         try:
@@ -194,7 +197,7 @@ def _asked(entry: EntryPoint, hook: str, check: Callable[[Any], Any] | None, giv
     return values
 
 
-def _installed() -> tuple[list[EntryPoint], list[str]]:
+def installed_entries() -> tuple[list[EntryPoint], list[str]]:
     """Entry points, and a line for each distribution whose own cannot be read."""
     entries: dict[EntryPoint, None] = {}
     broken: list[str] = []
@@ -202,7 +205,7 @@ def _installed() -> tuple[list[EntryPoint], list[str]]:
         try:
             entries |= dict.fromkeys(each.entry_points.select(group=PROJECT))
         except Exception as error:
-            broken.append(f"the entry points of {source(each)} could not be read ({in_one_line(error)})")
+            broken.append(f"{UNREADABLE} {source(each)} could not be read ({in_one_line(error)})")
     return list(entries), broken
 
 

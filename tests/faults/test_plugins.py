@@ -227,6 +227,20 @@ def test_every_command_about_a_component_answers_whatever_its_methods_do(
     assert not faults.wrong, "\n".join(faults.wrong)
 
 
+@pytest.mark.parametrize("damage", ["metadata: a line without value", "metadata: entry points not UTF-8"])
+def test_a_run_ends_beside_a_package_whose_entry_points_cannot_be_read(
+    damage: str, neighbour: Path, tmp_path: Path
+) -> None:
+    laid(next(each for each in KINDS if each.name == damage), tmp_path)
+    (tmp_path / "sample.toml").write_text(SAMPLE.format(**PARTS))
+
+    ended = crt(["run", "sample.toml", "--json"], tmp_path / "site", neighbour, cwd=tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.startswith("warning: the entry points of unlucky-plugin 3.1 could not be read")
+    assert json.loads(ended.stdout)["name"] == "sample"
+
+
 def planted(folder: Path, text: str) -> Path:
     (folder / "site").mkdir()
     install(folder / "site", "unlucky_plugin", HEAD + text, METADATA, ENTRY, "unlucky_plugin-3.1.dist-info")

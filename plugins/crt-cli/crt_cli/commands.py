@@ -31,11 +31,16 @@ from crt_cli.console import (
 )
 from crtcore.errors import RunError, nearest
 from crtcore.kinds import KINDS
-from crtcore.registry import NotInstalled, answers, named
+from crtcore.registry import UNREADABLE, NotInstalled, answers, named
 from crtcore.spec import names_files
 
 if TYPE_CHECKING:
     from crtcore.compose.study import Study
+
+
+QUIET = {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0", "HYPOTHESIS_NO_PLUGINS": "1"}
+"""Environment with which torch 2.13 and hypothesis 6 do not look for plugins of their own as they are imported: both
+read the entry points of all distributions, and raise at the first that cannot be read."""
 
 
 class Commands(click.Group):
@@ -68,6 +73,9 @@ class Commands(click.Group):
     def _brought(self) -> dict[str, click.Command]:
         commands, broken = brought()
         console.warn(broken)
+        if any(line.startswith(UNREADABLE) for line in broken):
+            for name, value in QUIET.items():
+                os.environ.setdefault(name, value)
         return commands
 
 

@@ -183,4 +183,4 @@ def _required_by(spec: type[ExperimentSpec], registry: Registry) -> dict[str, An
 def _pretrained(registry: Registry) -> list[str]:
     """The pretrained priors, which no stage trains."""
     specs = {name: registry.find("prior", name).spec for name in registry.names("prior")}
-    return [name for name, spec in specs.items() if issubclass(spec, PriorSpec) and spec.pretrained]
+    return [name for name, spec in specs.items() if issubclass(spec, PriorSpec) and spec.pretrained is True]

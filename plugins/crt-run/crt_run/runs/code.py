@@ -9,14 +9,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, entry_points, packages_distributions
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from crtcore.hooks import PROJECT
 from crtcore.kinds import Plan
+from crtcore.registry import installed_entries
 from crtcore.spec import Spec
 
 ALWAYS = ("crtcore", "crt_run")
@@ -78,12 +78,15 @@ def _entry(package: str) -> tuple[str, str] | None:
 
 def _distribution(package: str) -> Distribution | None:
     """The distribution of a package: by a plugin's entry point, as an editable installation lists no packages."""
-    for entry in entry_points(group=PROJECT):
+    for entry in installed_entries()[0]:
         if entry.module.partition(".")[0] == package and entry.dist is not None:
             return entry.dist
-    names = packages_distributions().get(package, [package.replace("_", "-")])
     try:
-        return distribution(names[0])
+        listed = packages_distributions()
+    except Exception:  # of any distribution that is damaged; the command has named it
+        listed = {}
+    try:
+        return distribution(listed.get(package, [package.replace("_", "-")])[0])
     except PackageNotFoundError:
         return None
 
