@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, run
 import attrs
 
 from crtcore.kinds.findings import Figure, Findings, TradeOff
+from crtcore.kinds.metric import Meaning
 from crtcore.kinds.view import View
 from crtcore.settings import Sampling, Training
 from crtcore.spec import Spec
@@ -182,6 +183,8 @@ class ExperimentSpec(Spec):
     """How the report draws its points."""
     trade_offs: ClassVar[tuple[TradeOff, ...]] = ()
     """What the report of a sweep draws against each other."""
+    meanings: ClassVar[Mapping[str, Meaning]] = {}
+    """Number to what it means, besides those of metrics; in a name `*` stands for any text."""
 
     def stage_plans(self, plan: Plan) -> Sequence[StagePlan]:
         """What a run trains, in order."""

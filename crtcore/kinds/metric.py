@@ -5,7 +5,8 @@ Axes: b batch, n ids of a sample.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import attrs
 
@@ -28,6 +29,14 @@ class Measurement(NamedTuple):
     low: float | None = None
     """Ends of a 95 % interval over those, where there is one."""
     high: float | None = None
+
+
+class Meaning(NamedTuple):
+    """What a number means to a reader."""
+
+    text: str
+    better: Literal["lower", "higher", ""] = ""
+    """Which way it is better; empty: it only describes."""
 
 
 class Train(NamedTuple):
@@ -82,6 +91,8 @@ class MetricSpec(Spec):
     """Base of every metric's spec."""
 
     kind: ClassVar[str] = "metric"
+    meanings: ClassVar[Mapping[str, Meaning]] = {}
+    """Number to what it means; in a name `*` stands for any text."""
 
     @property
     def least(self) -> int:

@@ -82,6 +82,8 @@ class TokenizerSpec(Spec):
     kind: ClassVar[str] = "tokenizer"
     form: ClassVar[str]
     """The form of data it takes: `image` (b c h w, float, -1 to 1), `ids` (b n) or `trace` (ids in delimited parts)."""
+    distortion_unit: ClassVar[str] = "squared data units"
+    """The unit of `Encoded.distortion`."""
 
     def build(self, bottleneck: Bottleneck, sample: Tensor, vocabulary: int | None = None) -> Tokenizer:
         """The tokenizer for data shaped like `sample`, owner of `bottleneck`; `vocabulary` is that of ids."""

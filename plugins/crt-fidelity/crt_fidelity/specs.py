@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import attrs
 
-from crtcore.kinds import MetricSpec
+from crt_fidelity.meanings import MEANINGS
+from crtcore.kinds import Meaning, MetricSpec
 from crtcore.spec import FILES, FieldError, each
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Fidelity(MetricSpec):
     """
 
     implementation: ClassVar[str] = "crt_fidelity.installed:fidelity"
+    meanings: ClassVar[Mapping[str, Meaning]] = MEANINGS
 
     extractor: Literal["inception", "random-convolutions"]
     """Network that computes features of images: Inception, or a small fixed network for trials on small machines."""

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from crt_report.panels import COLORS
+from crt_report.panels import COLORS, SMALL, finish
 from crt_run.present.tables import label, titled
 from crt_run.runs import files
 from crt_run.runs.ended import Ended
@@ -33,28 +33,33 @@ ABREAST_NAMES = 2
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Writes a figure as PNG."""
+    """Writes a figure as PNG; its layout leaves no margin to cut, which would draw it twice."""
     FigureCanvasAgg(figure)
     image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=150, bbox_inches="tight")
+    figure.savefig(image, format="png", dpi=150)
     files.write(path, image.getvalue())
     return path
 
 
 def samples(run: Ended, title: str, path: Path) -> Path | None:
     """Real, reconstructed and generated images of a run; None if it saved no images."""
-    kept = {name: tensor.numpy() for name, tensor in (run.samples or {}).items()}
+    kept = run.samples or {}
     if not kept or any(images.ndim != 4 for images in kept.values()):
         return None
     rows = [(name, kept[name]) for name in ("real", "reconstructed", "generated") if name in kept]
-    figure = Figure(figsize=(10, 0.62 * 2 * len(rows) + 0.4))
-    axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
-    for axis, (name, images) in zip(axes, rows, strict=True):
-        axis.imshow(_grid(images[: 2 * COLUMNS]), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    grids = [(name, _grid(images[: 2 * COLUMNS])) for name, images in rows]
+    width, left, gap = 10.0, 1.2, 0.12
+    heights = [(width - left - 0.1) * canvas.shape[0] / canvas.shape[1] for _, canvas in grids]
+    total = sum(heights) + gap * len(grids) + 0.3
+    figure, top = Figure(figsize=(width, total)), total - 0.3
+    for (name, canvas), height in zip(grids, heights, strict=True):
+        axis = figure.add_axes((left / width, (top - height) / total, 1 - (left + 0.1) / width, height / total))
+        axis.imshow(canvas, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         axis.set_ylabel(name, rotation=0, ha="right", va="center")
         axis.set_xticks([])
         axis.set_yticks([])
-    axes[0].set_title(title, loc="left")
+        top -= height + gap
+    figure.axes[0].set_title(title, loc="left")
     return save(figure, path)
 
 
@@ -142,7 +147,8 @@ def curves(runs: Mapping[str, list[Ended]], path: Path) -> Path | None:
         return None
     columns = min(ABREAST, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4 * columns, 3.2 * rows + _below(records)), layout="constrained")
+    units = {stage: own for ended in runs.values() for run in ended for stage, own in run.units.items()}
+    figure = _laid_out(rows, columns, _below(records))
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes[len(panels) :]:
         axis.remove()
@@ -153,11 +159,26 @@ def curves(runs: Mapping[str, list[Ended]], path: Path) -> Path | None:
                 axis.plot(
                     *zip(*drawn, strict=True), color=color, ls=dash, lw=0.9, alpha=0.7, label=None if index else group
                 )
-        axis.set_title(f"{stage}: {reading}", fontsize=9)
-        axis.set_xlabel("step")
-        axis.grid(alpha=0.25)
+        axis.set_title(stage, fontsize=9)
+        axis.set_ylabel(titled(reading, units.get(stage, {}).get(reading, "")), fontsize=SMALL)
+        axis.set_xlabel("step", fontsize=SMALL)
+        finish(axis)
     _legend(figure, records)
     return save(figure, path)
+
+
+def _laid_out(rows: int, columns: int, below: float) -> Figure:
+    """A figure for panels with titles, axes and a legend `below` inches high.
+
+    The margins are fixed, as measuring texts would take most of the time that a report takes.
+    """
+    width, height = 4.0 * columns, 3.0 * rows + below
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(
+        left=0.8 / width, right=1 - 0.15 / width, bottom=(below + 0.55) / height, top=1 - 0.35 / height,
+        wspace=0.95 / (4.0 - 0.95), hspace=0.9 / (3.0 - 0.9),
+    )  # fmt: skip
+    return figure
 
 
 def _legend(figure: Figure, groups: Mapping[str, Any]) -> None:

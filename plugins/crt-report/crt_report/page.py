@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,11 +16,12 @@ from crt_report.across import across
 from crt_report.grid import grid
 from crt_report.plane import plane
 from crt_run.present import tables
+from crt_run.present.meanings import KEY, directed, explained
 from crt_run.present.sentences import sentences
 from crt_run.runs import checkpoint, files
 from crt_run.runs.ended import SPEC, Ended
 from crt_run.runs.numbers import number
-from crt_run.runs.provenance import ran_on
+from crt_run.runs.provenance import ran_on, times
 from crt_run.runs.records import RESULT, listed
 from crt_run.runs.run import alone
 from crt_run.sweeps.summary import SWEEP, read_sweep
@@ -72,8 +73,10 @@ def _sweep(folder: Path, sweep: dict[str, Any]) -> Page:
         drawn.append((f"Samples of {group}, first seed", figures.samples(ended[0], group, folder / name)))
     drawn.append(("Learning curves", figures.curves(by_group, folder / "curves.png")))
     points = sweep.get("points")
+    names = (*tables.units(sweep), *(tables.measured(points) if points else ()))
     page = _write(
-        folder, "sweep.html.j2", sweep=sweep, points=points, sentences=sentences(sweep), gaps=sweep.get("gaps"),
+        folder, "sweep.html.j2", sweep=sweep, points=points, names=names, when=sweep.get("times", {}),
+        sentences=sentences(sweep), gaps=sweep.get("gaps"),
         drawn=drawn, notes=notes, problems=problems, ran=sweep["ran_on"], spec=spec,
     )  # fmt: skip
     return Page(page, tuple(problems))
@@ -104,8 +107,10 @@ def _run(folder: Path, run: Ended) -> Page:
         ("Learning curves", figures.curves({result["name"]: [run]}, folder / "curves.png")),
     ]
     points = result.get("points")
+    names = (*result["numbers"], *(tables.measured(points) if points else ()))
     page = _write(
-        folder, "run.html.j2", result=result, points=points, sentences=sentences(result), gaps=None,
+        folder, "run.html.j2", result=result, points=points, names=names, when=times([folder]),
+        sentences=sentences(result), gaps=None,
         drawn=drawn, notes=notes, ran=ran_on([folder]), spec=spec,
     )  # fmt: skip
     return Page(page)
@@ -161,7 +166,10 @@ def _experiment(spec: str) -> type[ExperimentSpec]:
     return experiment
 
 
-def _write(folder: Path, template: str, *, drawn: list[tuple[str, Path | None]], **values: Any) -> Path:
+def _write(
+    folder: Path, template: str, *, drawn: list[tuple[str, Path | None]], names: Iterable[str], spec: str, **values: Any
+) -> Path:
+    """Writes the page; `names` are those of all numbers that it shows."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("crt_report"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -170,10 +178,11 @@ def _write(folder: Path, template: str, *, drawn: list[tuple[str, Path | None]],
         "short": tables.short, "spread": tables.spread, "change": tables.change, "label": tables.label,
         "crosses": tables.crosses, "units": tables.units, "verdicts": tables.verdicts,
         "columns": tables.columns, "place": tables.place, "measured": tables.measured,
-        "span": tables.span, "number": number, "together": tables.together,
+        "span": tables.span, "number": number, "together": tables.together, "directed": directed, "key": KEY,
     }  # fmt: skip
     shown = [(title, path.name, _inline(path)) for title, path in drawn if path]
-    page = environment.get_template(template).render(drawn=shown, **helpers, **values)
+    meanings = explained(names, spec, discover())
+    page = environment.get_template(template).render(drawn=shown, meanings=meanings, spec=spec, **helpers, **values)
     files.write(folder / PAGE, page.encode())
     return folder / PAGE
 

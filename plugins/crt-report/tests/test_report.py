@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,24 @@ def test_a_run_s_page_is_self_contained_and_shows_every_number(single: Path) -> 
     own(text)
     result = json.loads((single / "result.json").read_bytes())
     for name, number in result["numbers"].items():
-        assert f"<td>{tables.label(name)}</td><td>{tables.short(number['value'])}</td>" in text
+        assert re.search(
+            f"<td>{tables.label(name)}( [↓↑])?</td><td>{re.escape(tables.short(number['value']))}</td>", text
+        )
+        assert text.count(f"<tr><td>{tables.label(name)}") == 2, f"{name} has no meaning"
     assert "learning_rate" in text  # of the spec
+
+
+def test_a_run_s_page_says_when_how_long_by_which_command_and_of_which_data_it_ran(single: Path) -> None:
+    about = json.loads((single / "run.json").read_bytes())
+
+    text = page.render(single).path.read_text()
+
+    facts = dict(re.findall(r"<tr><td>(\w+)</td><td><code>(.*)</code></td></tr>", text))
+    assert facts["data"] == f"SHA-256 {about['dataset']['checksum']}"
+    started = datetime.strptime(facts["started"], "%Y-%m-%d %H:%M:%S %Z").replace(tzinfo=UTC).timestamp()
+    assert started == int(about["started"])
+    assert re.fullmatch(r"0:0\d:\d\d \(h:mm:ss\)", facts["took"])
+    assert facts["command"]
 
 
 @pytest.mark.parametrize("name", ["samples.png", "curves.png"])
@@ -405,7 +422,7 @@ def test_what_a_decoder_ran_on_is_printed_and_on_the_page(
     result = crt("report", address(plan, runs))
 
     assert "ran on: decoder: kernels (by hand)\n" in result.stdout
-    row = '<tr><td>decoder</td><td style="text-align: left"><code>kernels (by hand)</code></td></tr>'
+    row = "<tr><td>decoder</td><td><code>kernels (by hand)</code></td></tr>"
     assert row in (address(plan, runs) / "report.html").read_text()
 
 

@@ -11,7 +11,8 @@ import attrs
 from crt_basics.experiments.specs import form_problems
 from crt_basics.metrics.specs import KernelDistance
 from crt_run.training.plans import tokenizer_stage
-from crtcore.kinds import ExperimentSpec, Figure, Role, StagePlan
+from crt_scaling.meanings import MEANINGS
+from crtcore.kinds import ExperimentSpec, Figure, Meaning, Role, StagePlan
 from crtcore.spec import FieldError, at_least, below
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Scaling(ExperimentSpec):
             log=True,
         ),
     )
+    meanings: ClassVar[Mapping[str, Meaning]] = MEANINGS
 
     shorter: tuple[int, ...] = attrs.field(default=(), validator=_rising)
     """Training lengths of a prior, in steps, in addition to that of `[training.prior]`."""

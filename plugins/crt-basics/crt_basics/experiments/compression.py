@@ -55,7 +55,7 @@ def _measured(plan: Plan, run: Run, dataset: Dataset, tokenizer: Tokenizer) -> d
             errors.append(difference.square().flatten(1).mean(1))
     numbers = {
         "rate_nats": averaged(torch.cat(rates), "nats"),
-        "distortion": averaged(torch.cat(distortions), "squared data units"),
+        "distortion": averaged(torch.cat(distortions), plan.parts["tokenizer"].distortion_unit),
     }
     if image:
         scale, unit = error_scale(dataset.levels)

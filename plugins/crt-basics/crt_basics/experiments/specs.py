@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
+from crt_basics.meanings import ACCEPTANCE, CALLS, CODES, RATE, RECONSTRUCTION
 from crt_run.training.plans import code_prior_stages, tokenizer_stage
-from crtcore.kinds import ExperimentSpec, Role, TradeOff
+from crtcore.kinds import ExperimentSpec, Meaning, Role, TradeOff
 from crtcore.spec import Spec, at_least
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Compression(ExperimentSpec):
     trade_offs: ClassVar[tuple[TradeOff, ...]] = (
         TradeOff(across="rate_nats", up="distortion", joined="bottleneck.use"),
     )
+    meanings: ClassVar[Mapping[str, Meaning]] = {**RATE, **RECONSTRUCTION}
 
     def stage_plans(self, plan: Plan) -> list[StagePlan]:
         """The tokenizer."""
@@ -90,6 +92,7 @@ class TwoStage(ExperimentSpec):
         TradeOff(across="data_given_ids_bits", up="id_code_length_bits", summed=True),
         TradeOff(across="reconstruction_frechet", up="generation_frechet", floor="frechet_floor"),
     )
+    meanings: ClassVar[Mapping[str, Meaning]] = {**RECONSTRUCTION, **CODES, **CALLS}
 
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """How often a prior is validated while it trains; the best weights are kept."""
@@ -135,6 +138,7 @@ class Drafting(ExperimentSpec):
     trade_offs: ClassVar[tuple[TradeOff, ...]] = (
         TradeOff(across="data_given_ids_bits", up="id_code_length_bits", summed=True),
     )
+    meanings: ClassVar[Mapping[str, Meaning]] = {**RECONSTRUCTION, **CODES, **CALLS, **ACCEPTANCE}
 
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """How often a prior is validated while it trains; the best weights are kept."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import attrs
 
-from crtcore.kinds import MetricSpec
+from crt_basics.meanings import CODE_LENGTH, FRECHET, KERNEL_DISTANCE
+from crtcore.kinds import Meaning, MetricSpec
 from crtcore.spec import at_least
 
 
@@ -19,6 +21,7 @@ class Frechet(MetricSpec):
     """
 
     implementation: ClassVar[str] = "crt_basics.metrics.frechet:FrechetDistance"
+    meanings: ClassVar[Mapping[str, Meaning]] = FRECHET
 
     dimensions: int = attrs.field(default=24, validator=at_least(1))
     """Principal components; take far fewer than samples, as their number biases the estimate."""
@@ -38,6 +41,7 @@ class KernelDistance(MetricSpec):
     """
 
     implementation: ClassVar[str] = "crt_basics.metrics.kernel_distance:PolynomialDiscrepancy"
+    meanings: ClassVar[Mapping[str, Meaning]] = KERNEL_DISTANCE
 
     dimensions: int = attrs.field(default=24, validator=at_least(1))
     """Principal components."""
@@ -58,3 +62,4 @@ class CodeLength(MetricSpec):
     """
 
     implementation: ClassVar[str] = "crt_basics.metrics.code_length:code_length"
+    meanings: ClassVar[Mapping[str, Meaning]] = CODE_LENGTH

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 
+from crt_latent.reasoning.meanings import MEANINGS
 from crt_latent.text_chunks.spec import TextChunks
 from crt_run.training.plans import tokenizer_stage
-from crtcore.kinds import ExperimentSpec, Figure, Role, StagePlan
+from crtcore.kinds import ExperimentSpec, Figure, Meaning, Role, StagePlan
 from crtcore.spec import at_least, each
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class LatentReasoning(ExperimentSpec):
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure(across="replaced", lines="arm", numbers=("accuracy", "tokens", "saving_mechanical")),
     )
+    meanings: ClassVar[Mapping[str, Meaning]] = MEANINGS
 
     trace: Literal["answer-only", "cot", "stripped", "pause", "icot", "latent"] = "latent"
     """Content between prompt and solution: nothing, the steps, the steps without fillers, one symbol for each code,

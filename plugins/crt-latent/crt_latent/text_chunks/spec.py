@@ -25,6 +25,7 @@ class TextChunks(TokenizerSpec):
 
     implementation: ClassVar[str] = "crt_latent.text_chunks.tokenizer:ChunkTokenizer"
     form: ClassVar[str] = "trace"
+    distortion_unit: ClassVar[str] = "nats an id"
 
     chunk: int = attrs.field(default=16, validator=at_least(1))
     """Text ids of a chunk (L in the source)."""

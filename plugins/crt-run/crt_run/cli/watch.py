@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Column
+from rich.table import Column, Table
 
 from crt_cli.console import say
+from crt_run.cli.standing import standing
 from crtcore.compose.study import Study
+
+
+class Bars(Progress):
+    """Progress bars, below a table if there is one."""
+
+    table: Table | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The table, then the bars."""
+        yield from filter(None, [self.table])
+        yield from super().get_renderables()
+
 
 PLAIN_EVERY = 10.0
 """Seconds between plain progress lines of one run."""
@@ -33,7 +46,8 @@ class Watch:
         self.last: dict[int, float] = {}
         self.reached: dict[tuple[int, str], int] = {}
         self.advanced: dict[int, int] = {}
-        self.bar = Progress(
+        self.results: dict[int, Mapping[str, Any]] = {}
+        self.bar = Bars(
             TextColumn("{task.description}", table_column=Column(overflow="fold")),
             BarColumn(),
             MofNCompleteColumn(table_column=Column(no_wrap=True)),
@@ -84,6 +98,10 @@ class Watch:
 
     def _finished(self, index: int, event: Mapping[str, Any]) -> None:
         self.done += 1
+        if "result" in event:
+            self.results[index] = event["result"]
+            if self.study.swept and not self.plain:
+                self.bar.table = standing(self.study, self.results)
         self.bar.advance(self.total, self.steps[index] - self.advanced.get(index, 0))
         if index in self.tasks:
             self.bar.remove_task(self.tasks.pop(index))

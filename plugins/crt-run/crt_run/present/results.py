@@ -10,10 +10,13 @@ import click
 from crt_cli.console import answer, say
 from crt_cli.layout import show
 from crt_run.present import tables
+from crt_run.present.meanings import explained
 from crt_run.present.sentences import sentences
-from crt_run.runs.ended import Ended
+from crt_run.runs.ended import SPEC, Ended
 from crt_run.runs.provenance import ran_on
+from crt_run.runs.records import listed
 from crt_run.sweeps.summary import SWEEP, read_sweep
+from crtcore.registry import discover
 
 
 def print_results(folder: Path, *, as_json: bool, made: Mapping[str, str], **more: str) -> None:
@@ -26,8 +29,10 @@ def print_results(folder: Path, *, as_json: bool, made: Mapping[str, str], **mor
     if as_json:
         answer({**values, "folder": str(folder), **made, **more})
         return
-    if tables.units(values) if swept else values["numbers"]:
-        show(tables.comparison(values) if swept else tables.single(values))
+    if names := tables.units(values) if swept else values["numbers"]:
+        spec = listed(folder, SPEC, values).decode() if swept else Ended(folder).spec
+        meanings = explained(names, spec, discover())
+        show((tables.comparison if swept else tables.single)(values, meanings))
     if "points" in values:
         show(tables.points(values))
     for line in tables.verdicts(values) if swept else ():

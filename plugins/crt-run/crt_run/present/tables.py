@@ -8,17 +8,22 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from crt_run.present.meanings import KEY, directed
 from crt_run.runs.numbers import number
 from crtcore.compose import study
+from crtcore.kinds import Meaning
+
+NONE: Mapping[str, Meaning] = {}
 
 
-def comparison(sweep: Mapping[str, Any]) -> Table:
+def comparison(sweep: Mapping[str, Any], meanings: Mapping[str, Meaning] = NONE) -> Table:
     """A row for each number and a column for each arm: mean, half width over seeds, and the paired difference."""
     arms = sweep["arms"]
     seeds = max(number(each).n for numbers in arms.values() for each in numbers.values())
     table = Table(
         title=f"{sweep['name']}: mean ± half of the 95 % interval over {seeds} seeds",
-        caption=f"second line: paired difference from {sweep['baseline']} (seeds that agree on its sign)",
+        caption=f"{f'{KEY}; ' if meanings else ''}second line: paired difference from {sweep['baseline']} "
+        "(seeds that agree on its sign)",
         title_justify="left",
         caption_justify="left",
     )
@@ -27,20 +32,23 @@ def comparison(sweep: Mapping[str, Any]) -> Table:
         table.add_column(arm, justify="right", no_wrap=True)
     for name, unit in units(sweep).items():
         cells = [cell(numbers.get(name)) for numbers in arms.values()]
-        table.add_row(Text.assemble(label(name), (f"\n{unit}", "dim")), *cells)
+        table.add_row(Text.assemble(directed(label(name), meanings.get(name)), (f"\n{unit}", "dim")), *cells)
     return table
 
 
-def single(result: Mapping[str, Any]) -> Table:
+def single(result: Mapping[str, Any], meanings: Mapping[str, Meaning] = NONE) -> Table:
     """A row for each number of one run."""
-    table = Table(title=f"{result['name']}, seed {result['seed']}", title_justify="left")
+    table = Table(
+        title=f"{result['name']}, seed {result['seed']}", title_justify="left", caption_justify="left",
+        caption=KEY if meanings else None,
+    )  # fmt: skip
     table.add_column("")
     table.add_column("value", justify="right")
-    table.add_column("95 % over samples", justify="right")
+    table.add_column("95 % interval", justify="right")
     table.add_column("unit")
     for name, each in result["numbers"].items():
         value, unit, *_ = number(each)
-        table.add_row(label(name), short(value), span(each), unit)
+        table.add_row(directed(label(name), meanings.get(name)), short(value), span(each), unit)
     return table
 
 
@@ -149,7 +157,7 @@ def label(name: str) -> str:
 
 def titled(name: str, unit: str, between: str = " ") -> str:
     """`rate (nats)` from `rate_nats`: the title of an axis."""
-    return f"{label(name).removesuffix(f' {unit}')}{between}({unit})"
+    return f"{label(name).removesuffix(f' {unit}')}{between}({unit})" if unit else label(name)
 
 
 def together(facts: Mapping[str, list[str]]) -> dict[str, list[str]]:

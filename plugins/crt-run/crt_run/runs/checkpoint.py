@@ -6,16 +6,19 @@ import errno
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import safetensors.torch
-import torch
-from torch import Tensor
+import safetensors
 
 from crt_run.runs.files import _ASIDE, _sync, _write, aside_of, dumped, writing
 from crtcore.errors import CheckpointError, in_one_line
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 MARK = "COMMITTED"
 _MANIFEST = "manifest.json"
@@ -39,6 +42,8 @@ def save(
     `origin` is what its manifest holds about where it comes from.
     Raises: RunError if writing fails; a committed checkpoint in its place stays untouched.
     """
+    import safetensors.torch  # a report is drawn without torch
+
     aside = aside_of(folder)
     with writing(folder):
         shutil.rmtree(aside, ignore_errors=True)
@@ -63,12 +68,32 @@ def load(folder: Path) -> Saved:
 
     Raises: CheckpointError if a file is missing or its hash differs.
     """
+    import safetensors.torch
+
     hashes = _hashes(folder)
     raw = _verified(folder, _TENSORS, str(hashes.get(_TENSORS)))
     state = _table(folder, _STATE, str(hashes.get(_STATE)))
-    try:
+    with _reading(folder):
         return Saved(safetensors.torch.load(raw), state)
-    except (safetensors.SafetensorError, LookupError, ValueError) as error:  # a dtype torch lacks is a KeyError
+
+
+def arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The tensors of the checkpoint in `folder`, whose types numpy has, without torch.
+
+    Raises: CheckpointError if a file is missing or its hash differs.
+    """
+    import safetensors.numpy
+
+    raw = _verified(folder, _TENSORS, str(_hashes(folder).get(_TENSORS)))
+    with _reading(folder):
+        return safetensors.numpy.load(raw)
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (safetensors.SafetensorError, LookupError, ValueError) as error:  # a dtype that is missing is a KeyError
         raise unfit(folder, _TENSORS, f"expected tensors, got {error}") from None
 
 
@@ -137,6 +162,8 @@ def tidy(folder: Path) -> None:
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Copies that share no memory, as safetensors requires; tied weights share it."""
+    import torch
+
     return {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }

@@ -6,15 +6,17 @@ import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import msgspec
-from torch import Tensor
 
 from crt_run.runs import checkpoint, files
 from crt_run.runs.records import FORMAT, RECORDS, RESULT, SAMPLES, listed, read_json, read_records
 from crtcore.errors import RunError
 from crtcore.kinds import Json
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ABOUT = "run.json"
 SPEC = "spec.toml"
@@ -73,6 +75,12 @@ class Ended:
         return listed(self.folder, SPEC, self.about).decode()
 
     @property
+    def units(self) -> dict[str, dict[str, str]]:
+        """Stage to the units of its readings, by name."""
+        units: dict[str, dict[str, str]] = self.about.get("units", {})
+        return units
+
+    @property
     def records(self) -> list[dict[str, Any]]:
         """The records, one for each stage and step."""
         if RECORDS not in self.about["files"]:
@@ -81,12 +89,12 @@ class Ended:
         return read_records(self.folder / RECORDS, self.about["hash"])
 
     @property
-    def samples(self) -> dict[str, Tensor] | None:
+    def samples(self) -> dict[str, np.ndarray[Any, Any]] | None:
         """The samples that the report shows; None if the run kept none."""
         if MARK not in self.about["files"]:
             return None
         listed(self.folder, MARK, self.about)
-        return checkpoint.load(self.folder / SAMPLES).tensors
+        return checkpoint.arrays(self.folder / SAMPLES)
 
 
 def fitting(result: Any, wanted: str, seed: int, where: str, advice: str) -> dict[str, Any]:

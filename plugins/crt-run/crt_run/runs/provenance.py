@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 from crt_run.runs.records import read_json
 
+SCRIPTS = ("crt", "crt.exe", "__main__.py")
 _SETTINGS = ("device", "dtype", "threads", "machine", "python", "git")
 
 
@@ -23,6 +26,33 @@ def ran_on(folders: Iterable[Path]) -> dict[str, dict[str, list[str]]]:
                 if str(value) not in environment[what].setdefault(name, []):
                     environment[what][name].append(str(value))
     return environment
+
+
+def times(folders: Iterable[Path]) -> dict[str, str]:
+    """When finished runs started and ended, how long they took, and the commands and data that they had."""
+    runs = [read_json(folder / "run.json", "started", "ended", "command") for folder in folders]
+    if not runs:
+        return {}
+    first, last = (_clock(pick(run[key] for run in runs)) for pick, key in ((min, "started"), (max, "ended")))
+    took = timedelta(seconds=round(sum(run["ended"] - run["started"] for run in runs)))
+    data = dict.fromkeys(run["dataset"]["checksum"] for run in runs if "dataset" in run)
+    return {
+        "started": first,
+        "ended": last,
+        "took": f"{took} (h:mm:ss){f', in all {len(runs)} runs' if len(runs) > 1 else ''}",
+        "command": "; ".join(dict.fromkeys(_command(run["command"]) for run in runs)),
+        **({"data": ", ".join(f"SHA-256 {each}" for each in data)} if data else {}),
+    }
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _command(command: str) -> str:
+    """A command as it is typed: the script that an interpreter ran is `crt`."""
+    script, *words = shlex.split(command)
+    return shlex.join(["crt" if Path(script).name in SCRIPTS else script, *words])
 
 
 def versions() -> dict[str, str]:

@@ -8,11 +8,9 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
-import torch
-from torch import Tensor, nn
 
 from crt_cli.console import say
 from crt_run.runs import checkpoint, files
@@ -20,6 +18,9 @@ from crt_run.runs.code import code_of, difference
 from crt_run.runs.records import RECORDS, SAMPLES, append, read_json, read_records, seal
 from crtcore.errors import CheckpointError, RunError, Stopped
 from crtcore.kinds import Json, Plan, Report, StagePlan, digest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PATIENCE = 0.5
 """Seconds between checks for a stop request while a process waits for a folder's lock."""
@@ -107,6 +108,8 @@ class Run:
         self, plan: Plan, runs: Path, report: Report = lambda event: None,
         stopping: Callable[[], bool] = lambda: False, *, fresh: bool = False, few: int | None = None,
     ) -> None:  # fmt: skip
+        import torch  # a report, which takes a folder's lock too, is drawn without it
+
         self.plan = plan
         self.fresh = fresh
         self.few = few
@@ -172,6 +175,8 @@ class Run:
 
     def note_backends(self, role: str, part: object) -> None:
         """Records the backends that a part and its modules used: their attribute `backend`, if it is a string."""
+        from torch import nn
+
         parts = [(role, part)]
         if isinstance(part, nn.Module):
             parts = [(f"{role} {type(module).__name__.lower()}", module) for module in part.modules()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import tomli_w
@@ -14,14 +14,16 @@ from crt_run.runs import checkpoint
 from crt_run.runs.ended import SPEC
 from crt_run.runs.files import write
 from crt_run.runs.numbers import number, written
-from crt_run.runs.provenance import ran_on
+from crt_run.runs.provenance import ran_on, times
 from crt_run.runs.records import listed, read_json, seal
 from crt_run.runs.run import address, alone
 from crt_run.statistics import CONFIDENCE, interval, paired, two_level
 from crt_run.sweeps.curves import gaps
-from crt_run.sweeps.sweep import Finished
 from crtcore.compose.study import BASELINE, Point, Study, label, labels
 from crtcore.kinds import Measurement
+
+if TYPE_CHECKING:
+    from crt_run.sweeps.sweep import Finished
 
 SWEEP = "sweep.json"
 
@@ -44,6 +46,7 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
         for index, point in enumerate(study.points)
     ]
     points = table(study.points, ended.results)
+    folders = [address(study.points[index].plan, runs) for index in ended.results]
     spec = tomli_w.dumps(dict(study.document)).encode()
     with alone(folder):
         checkpoint.tidy(folder)
@@ -57,7 +60,8 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
                 "baseline": BASELINE,
                 "arms": summary(study.points, ended.results),
                 "claims": claims(study, ended.results),
-                "ran_on": ran_on(address(study.points[index].plan, runs) for index in ended.results),
+                "ran_on": ran_on(folders),
+                "times": times(folders),
                 "runs": ran,
                 **({"points": points} if points else {}),
                 **({"gaps": between} if (between := gaps(study.points, ended.results)) else {}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +47,7 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh:
             results[index] = result
         except RunError as error:
             problems[index] = str(error)
-        report(index, {"event": "finished", "again": True, "problem": problems.get(index)})
+        report(index, {**_finished(index, results, problems), "again": True})
     left = [index for index in range(len(study.points)) if index not in results and index not in problems]
     documents = (dict(study.points[index].plan.document) for index in left)
     pieces = [{"document": document, "runs": str(runs), "fresh": fresh} for document in documents]
@@ -67,10 +67,16 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh:
                     problems[index] = str(error)
             else:
                 problems[index] = answer.get("problem") or "stopped; the same command resumes it"
-            report(index, {"event": "finished", "problem": problems.get(index)})
+            report(index, _finished(index, results, problems))
     finally:
         working.close()
     return Finished(dict(sorted(results.items())), problems)
+
+
+def _finished(index: int, results: Mapping[int, Json], problems: Mapping[int, str]) -> dict[str, Any]:
+    """The event of a point that ended, with its result if it has one."""
+    result = {"result": results[index]} if index in results else {}
+    return {"event": "finished", "problem": problems.get(index), **result}
 
 
 def _done(executor: ExecutorSpec, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Generator[Done]:

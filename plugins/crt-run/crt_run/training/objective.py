@@ -33,6 +33,8 @@ class Objective(NamedTuple):
     """Called before anything is trained; raises RunError if it must not be."""
     left_out: tuple[str, ...] = ()
     """Regularisers that could not be built where costs are counted, with reasons."""
+    units: Mapping[str, str] = MappingProxyType({})
+    """The units of readings, by name, for learning curves."""
 
 
 class Inputs:
@@ -123,6 +125,7 @@ def trained_parts(inputs: Inputs, *repeat: float) -> dict[str, Any]:
     run, stage, objective = inputs.run, inputs.stage, built(inputs, *repeat)
     assert run is not None
     with run.stage(stage, "".join(map(repr, repeat))) as opened:
+        run.facts.setdefault("units", {})[opened.name] = dict(objective.units)
         if not opened.finished:
             objective.check()
         fit(

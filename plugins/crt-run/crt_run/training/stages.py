@@ -86,7 +86,8 @@ def tokenizer_objective(inputs: Inputs) -> Objective:
         own = step_noise(seed, "tokenizer", step, len(batch.data), inputs.device)
         return penalised(batch.data, tokenizer(batch.data, batch.class_ids, noise=own), regularizers, progress)
 
-    return Objective(parts, loss, tokenizer.length, left_out=tuple(left_out))
+    units = {"distortion": plan["tokenizer"].distortion_unit}
+    return Objective(parts, loss, tokenizer.length, left_out=tuple(left_out), units=units)
 
 
 def code_prior(inputs: Inputs, path: str) -> Any:
@@ -128,6 +129,7 @@ def code_prior_objective(inputs: Inputs) -> Objective:
         validate=validate,
         validations=evaluations,
         check=lambda: check_round_trip(run, dataset, tokenizer, "train", codes),
+        units={"validation": "nats a sample"},
     )
 
 
@@ -166,7 +168,8 @@ def prior_objective(inputs: Inputs) -> Objective:
         return score
 
     parts = {role: Part(prior, training.optimizer)}
-    return Objective(parts, loss, held.data.shape[1], validate, evaluations)
+    units = {"validation": "nats an id"}
+    return Objective(parts, loss, held.data.shape[1], validate, evaluations, units=units)
 
 
 def prior_of(role: str, plan: Plan, run: Run, dataset: Dataset) -> Any:

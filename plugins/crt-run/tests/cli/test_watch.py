@@ -45,3 +45,20 @@ def test_a_run_that_ends_has_taken_all_its_steps(watch: Watch, steps: int) -> No
     watch(0, {"event": "finished"})
 
     assert taken(watch) == 9 + 7
+
+
+def test_a_sweep_shows_a_table_of_the_runs_that_finished(toy: Callable[..., Any], capsys: Any) -> None:
+    study = toy("sweep.arms={baseline = {}, other = {'prior.order' = 0}}", "sweep.seed=[0, 1]")
+    watch = Watch(study, quiet=False)
+    watch.plain = False
+    ended = {(point.arm, point.plan.seed): index for index, point in enumerate(study.points)}
+    for (arm, seed), value in {("baseline", 0): 3.0, ("other", 0): 1.0, ("baseline", 1): 5.0}.items():
+        numbers = {"length": {"value": value, "unit": "bits", "n": 9}}
+        watch(ended[arm, seed], {"event": "finished", "result": {"numbers": numbers}})
+
+    watch.console.print(watch.bar.get_renderable())
+
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in capsys.readouterr().err.splitlines()]
+    # half of the t interval of two values: 12.706 times their half distance 1
+    assert ["baseline", "2/2", "4.00 ± 12.71"] in rows
+    assert ["other", "1/2", "1.00"] in rows

@@ -271,6 +271,14 @@ def test_nothing_failed_is_no_error(toy: Describe) -> None:
     assert failed(toy(), Finished({0: {}}, {})) is None
 
 
+TIMES = (
+    {"started": 1_600_000_005.0, "ended": 1_600_000_010.0},
+    {"started": 1_600_000_000.0, "ended": 1_600_000_005.0},
+    {"started": 1_600_000_005.0, "ended": 1_600_003_605.0},
+)
+"""Seconds of 13 September 2020, when 1,600,000,000 of them had gone since 1970, 12:26:40 UTC."""
+
+
 def test_what_is_gathered_names_every_point_and_number(toy: Describe, runs: Path) -> None:
     study = toy(*ARMS, "sweep.seed=[0, 1]")
     results = invented(study, lambda arm, seed: None if (arm, seed) == ("other", 1) else {"cost": float(seed)})
@@ -279,9 +287,11 @@ def test_what_is_gathered_names_every_point_and_number(toy: Describe, runs: Path
         "backends": {},
         "versions": {},
         **dict.fromkeys(("device", "dtype", "threads", "machine", "python", "git")),
+        "command": "/bin/crt run toy.toml",
+        "dataset": {"checksum": "abc"},
     }
     for index in results:
-        seal(address(study.points[index].plan, runs) / "run.json", about | {"threads": 1 + index // 2})
+        seal(address(study.points[index].plan, runs) / "run.json", about | {"threads": 1 + index // 2, **TIMES[index]})
 
     folder = gather(study, runs, Finished(results, {3: "it broke"}))
 
@@ -289,4 +299,11 @@ def test_what_is_gathered_names_every_point_and_number(toy: Describe, runs: Path
     assert [run["problem"] for run in output["runs"]] == [None, None, None, "it broke"]
     assert {"value", "n", "unit", "difference"} == output["arms"]["other"]["cost"].keys()
     assert output["ran_on"]["settings"]["threads"] == ["1", "2"]
+    assert output["times"] == {
+        "started": "2020-09-13 12:26:40 UTC",
+        "ended": "2020-09-13 13:26:45 UTC",
+        "took": "1:00:10 (h:mm:ss), in all 3 runs",
+        "command": "crt run toy.toml",
+        "data": "SHA-256 abc",
+    }
     assert math.isclose(output["arms"]["baseline"]["cost"]["value"], 0.5)

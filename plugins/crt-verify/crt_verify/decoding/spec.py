@@ -9,8 +9,9 @@ import attrs
 from attrs.validators import deep_iterable
 
 from crt_run.training.plans import prior_stages
+from crt_verify.decoding.meanings import MEANINGS
 from crt_verify.specs import TreeDecoding
-from crtcore.kinds import ExperimentSpec, Figure, Role
+from crtcore.kinds import ExperimentSpec, Figure, Meaning, Role
 from crtcore.spec import at_least
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Decoding(ExperimentSpec):
             columns=("pair", "temperature"),
         ),
     )
+    meanings: ClassVar[Mapping[str, Meaning]] = MEANINGS
 
     prompts: int = attrs.field(default=64, validator=at_least(2))
     """Test samples that are continued as one batch: all but time is measured on them."""

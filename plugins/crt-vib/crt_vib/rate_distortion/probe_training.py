@@ -68,7 +68,8 @@ def probe_objective(inputs: Inputs, weight: float) -> Objective:
         probe.train()
         return score
 
-    return Objective(parts, loss, 1, validate, evaluations)
+    units = {"distortion": "nats an answer", "validation": "nats an answer"}
+    return Objective(parts, loss, 1, validate, evaluations, units=units)
 
 
 def blank(width: int, rows: int) -> Examples:

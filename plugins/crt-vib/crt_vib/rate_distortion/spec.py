@@ -9,7 +9,8 @@ import attrs
 
 from crt_run.training.plans import prior_stages
 from crt_vib.lists.spec import KnownJoint
-from crtcore.kinds import ExperimentSpec, Figure, Role, StagePlan
+from crt_vib.rate_distortion.meanings import MEANINGS
+from crtcore.kinds import ExperimentSpec, Figure, Meaning, Role, StagePlan
 from crtcore.spec import FieldError, at_least, between, each
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class RateDistortion(ExperimentSpec):
             references=("frontier_nats", "floor_nats"),
         ),
     )
+    meanings: ClassVar[Mapping[str, Meaning]] = MEANINGS
 
     weights: tuple[float, ...] = attrs.field(validator=[each(at_least(0)), _apart])
     """Weights of the regulariser (beta in the source): each gives a bottleneck and a point of the curve."""

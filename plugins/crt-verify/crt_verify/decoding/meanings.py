@@ -1,0 +1,24 @@
+"""What the numbers of the decoding study mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from crtcore.kinds import Meaning
+
+MEANINGS: Mapping[str, Meaning] = {
+    "block_efficiency": Meaning("ids for each call of the target; 1 without drafts", "higher"),
+    "mbsu": Meaning("speed against ancestral decoding if time goes by parameters", "higher"),
+    "mbsu_measured": Meaning("speed against ancestral decoding by the measured time of a draft's call", "higher"),
+    "token_rate": Meaning("measured ids a second, against ancestral decoding", "higher"),
+    "accuracy": Meaning("likeness to the true continuation, against ancestral decoding; 1 is equal"),
+    "bound_fraction": Meaning("how often a round keeps a drafted id, over the most of any exact rule", "higher"),
+    "acceptance_*": Meaning("how often a drafted id of this depth is kept where its parent is", "higher"),
+    "target_parameters": Meaning("parameters of the target"),
+    "draft_parameters": Meaning("parameters of the draft"),
+    "target_nats_per_id": Meaning("what held-out ids cost the target", "lower"),
+    "draft_nats_per_id": Meaning("what held-out ids cost the draft", "lower"),
+    "draft_cost_nominal": Meaning("cost of a call of the draft by parameters", "lower"),
+    "draft_cost_measured": Meaning("measured time of a call of the draft", "lower"),
+    "ancestral_rate": Meaning("measured ids a second of ancestral decoding", "higher"),
+}
