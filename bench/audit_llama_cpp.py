@@ -163,9 +163,11 @@ def main() -> None:
                 report = compare_samples(box(drafted, settings, 1), box(plain, settings, 2), samples=given.samples)
             print(f"{name}: {lookup.drafted} ids drafted in {lookup.rounds} rounds for {given.samples * LENGTH} ids")
             print(report, flush=True)
-            records.append({"setting": name, "rounds": lookup.rounds, "drafted": lookup.drafted, **report.as_json()})
+            kept = {"setting": name, "rounds": lookup.rounds, "drafted": lookup.drafted, **report.as_json()}
+            records.append({"audited": "prompt lookup", **kept})
     if given.json:
-        given.json.write_text(json.dumps({"version": llama_cpp.__version__, "audits": records}, indent=1) + "\n")
+        made = {"name": "llama-cpp-python", "version": llama_cpp.__version__, "audits": records}
+        given.json.write_text(json.dumps(made, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 """Audits of transformers: the exact law of its sampling with drafts, as it stands, beside that of the model alone.
 
-Usage: audit_transformers.py [--only WORDS]
+Usage: audit_transformers.py [--only WORDS] [--json FILE]
 Models are random, of 4 ids; 3 new ids, of which id 2 ends a text. Seconds are of the processor.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -53,32 +56,51 @@ def with_drafts(draft: str, settings: dict[str, float]) -> float:
     return total_variation(own, enumerated(target, PROMPT, max_new_tokens=NEW, eos_token_id=END, **settings))
 
 
+class Audited(NamedTuple):
+    """One row of the table."""
+
+    audited: str
+    setting: str
+    exact: bool
+    distance: float
+    """The worst total variation."""
+
+
+def audits(only: str) -> Iterator[tuple[Audited, float]]:
+    """What is audited, and the seconds it takes; `only` are words of its name."""
+    began = time.process_time()
+    if only in "_speculative_sampling":
+        for length in (1, 2, 3):
+            report = audit(speculative_sampling, drafter=Chain(length=length), trials=20)
+            row = Audited("`_speculative_sampling`", f"chain:{length}, 20 cases", report.exact, report.distance)
+            yield row, time.process_time() - began
+            began = time.process_time()
+    for draft in DRAFTS:
+        for name, settings in SETTINGS.items():
+            if only in f"`generate`, {draft}":
+                distance = with_drafts(draft, settings)
+                yield Audited(f"`generate`, {draft}", name, distance <= EXACT, distance), time.process_time() - began
+                began = time.process_time()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="rows whose first column has these words")
-    only = parser.parse_args().only
+    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    given = parser.parse_args()
     torch.set_num_threads(1)
     hf.logging.set_verbosity_error()
     print(f"transformers {hf.__version__}, torch {torch.__version__}\n")
     print("| audited | settings | verdict | total variation | s |")
     print("| --- | --- | --- | --- | --- |")
-    if only in "_speculative_sampling":
-        for length in (1, 2, 3):
-            began = time.process_time()
-            report = audit(speculative_sampling, drafter=Chain(length=length), trials=20)
-            row("`_speculative_sampling`", f"chain:{length}, 20 cases", report.exact, report.distance, began)
-    for draft in DRAFTS:
-        for name, settings in SETTINGS.items():
-            if only in f"`generate`, {draft}":
-                began = time.process_time()
-                distance = with_drafts(draft, settings)
-                row(f"`generate`, {draft}", name, distance <= EXACT, distance, began)
-
-
-def row(audited: str, settings: str, exact: bool, distance: float, began: float) -> None:
-    seconds = time.process_time() - began
-    verdict = "exact" if exact else "not exact"
-    print(f"| {audited} | {settings} | {verdict} | {distance:.1e} | {seconds:.1f} |", flush=True)
+    records = []
+    for row, seconds in audits(given.only):
+        verdict = "exact" if row.exact else "not exact"
+        print(f"| {row.audited} | {row.setting} | {verdict} | {row.distance:.1e} | {seconds:.1f} |", flush=True)
+        records.append({**row._asdict(), "depth": "replayed", "seconds": seconds})
+    if given.json:
+        made = {"name": "transformers", "version": hf.__version__, "torch": torch.__version__, "audits": records}
+        given.json.write_text(json.dumps(made, indent=1) + "\n")
 
 
 if __name__ == "__main__":

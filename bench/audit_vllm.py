@@ -1,13 +1,15 @@
 """An audit of vLLM's rejection sampler in torch, as it stands in a wheel: `RejectionSampler.forward`.
 
-Usage: audit_vllm.py WHEEL, from `pip download --no-deps vllm==0.9.2`
+Usage: audit_vllm.py WHEEL [--json FILE], with a wheel from `pip download --no-deps vllm==0.9.2`
 vLLM itself is not installed: three modules that the sampler imports (settings, logging, platform) are replaced by
 empty ones. Later versions sample in Triton kernels, which read uniforms from memory and cannot be followed.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import json
 import logging
 import sys
 import tempfile
@@ -66,21 +68,32 @@ def verifier(kind: Any, *, seeded: bool) -> Any:
 
 
 def main() -> None:
-    wheel = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("wheel", metavar="WHEEL", type=Path)
+    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"{wheel.name}\n\n| audited | settings | verdict | total variation | s |\n| --- | --- | --- | --- | --- |")
+    print(f"{given.wheel.name}\n")
+    print("| audited | settings | verdict | total variation | s |\n| --- | --- | --- | --- | --- |")
+    records = []
     with tempfile.TemporaryDirectory() as folder:
-        kind = sampler(wheel, Path(folder))
+        kind = sampler(given.wheel, Path(folder))
         for length, trials in ((1, 20), (2, 10)):
             for seeded in (False, True):
                 began = time.process_time()
                 report = audit(verifier(kind, seeded=seeded), drafter=Chain(length=length), trials=trials)
+                seconds = time.process_time() - began
                 name = f"chain:{length}, {'a generator, ' if seeded else ''}{trials} cases"
                 verdict = "exact" if report.exact else f"not exact: {report.diagnosis}"
-                seconds = time.process_time() - began
                 print(
                     f"| `RejectionSampler` | {name} | {verdict} | {report.distance:.1e} | {seconds:.1f} |", flush=True
                 )
+                records.append({"audited": "`RejectionSampler`", "setting": name, "exact": report.exact,
+                                "distance": report.distance, "depth": "replayed", "seconds": seconds})  # fmt: skip
+    if given.json:
+        version = given.wheel.name.split("-")[1]
+        made = {"name": "vLLM", "version": version, "torch": torch.__version__, "audits": records}
+        given.json.write_text(json.dumps(made, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -34,9 +34,12 @@ NAMES = {
     "transformer layers=1 width=32 heads=2": "trained transformer",
     "bigram": "bigram",
     "none": "no draft",
+    "jacobi": "jacobi window=16",
 }
 COLORS = ("#c0392b", "#8e44ad", "#2471a3", "#1e8449", "#4c566a")
-DASHES = {"sd": "-", "rsd-s": "--", "traversal": ":", "jacobi": "-."}
+DASHES: dict[str, Any] = {
+    "sd length=3": "-", "rsd-s": "--", "traversal": ":", "jacobi window=3": "-.", "jacobi": (0, (6, 1, 1, 1, 1, 1)),
+}  # fmt: skip
 
 
 def curve(axis: Axes, across: dict[str, Any], up: dict[str, Any], **look: Any) -> None:
@@ -80,14 +83,14 @@ def draw(record: dict[str, Any], path: Path) -> None:
                 curve(axes[1], cost, accepted, color=color, label=NAMES.get(draft, draft))
             for decoder in decoders:
                 if calls := of_points(record, data, CALLS, draft=draft, decoder=decoder):
-                    curve(axes[2], cost, calls, color=color, ls=DASHES[decoder.split()[0]], alpha=0.8)
+                    curve(axes[2], cost, calls, color=color, ls=DASHES[decoder], alpha=0.8)
         names = ("bits for the image given the ids", "share of drafted ids accepted", "calls of the prior for an id")
         for axis, name in zip(axes, names, strict=True):
             axis.set_xlabel("bits for the ids under the prior")
             axis.set_ylabel(f"{data}: {name}" if axis is axes[0] else name)
             axis.grid(alpha=0.25)
         for decoder in decoders:
-            axes[2].plot([], [], color="black", ls=DASHES[decoder.split()[0]], label=decoder)
+            axes[2].plot([], [], color="black", ls=DASHES[decoder], label=NAMES.get(decoder, decoder))
     handles = [axis.get_legend_handles_labels() for axis in figure.axes[1:3]]
     lines, texts = ([each for pair in handles for each in pair[part]] for part in (0, 1))
     figure.legend(lines, texts, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
@@ -106,7 +109,7 @@ def data_sets(record: dict[str, Any]) -> list[str]:
 
 
 def rows(record: dict[str, Any]) -> Iterator[str]:
-    """Rows of markdown: bits, codes and acceptance of each tokenizer, then calls at weight 1 by decoder."""
+    """Rows of markdown: bits, codes and acceptance of each tokenizer, calls at weight 1 by decoder, calls of Jacobi."""
     drafts = [draft for draft in labels(record, "draft") if draft != "none"]
     for data in data_sets(record):
         for arm, name in ARMS.items():
@@ -119,6 +122,10 @@ def rows(record: dict[str, Any]) -> Iterator[str]:
             if all(calls):
                 cells = " | ".join(spread(each["weight-1"]) for each in calls)
                 yield f"| {data}, weight 1, `{decoder.split()[0]}` | {cells} |"
+    for data in data_sets(record):
+        for decoder in labels(record, "decoder"):
+            if alone := of_points(record, data, CALLS, draft="none", decoder=decoder):
+                yield f"| {data}, `{NAMES.get(decoder, decoder)}` | {' | '.join(spread(alone[arm]) for arm in ARMS)} |"
 
 
 def differences(record: dict[str, Any]) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ import numpy as np
 
 from crt_verify.audit import audit
 
-TEXT = (Path(__file__).parent.parent / "docs" / "audit.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+RECORD = json.loads((ROOT / "bench" / "results" / "audit.json").read_text(encoding="utf-8"))
 
 
 def test_the_example_is_exact() -> None:
@@ -39,3 +43,24 @@ def test_the_example_of_what_only_draws_shows_no_difference() -> None:
         assert report.exact is None
         assert 0 < report.power < 0.9
         assert report.needed > 100_000
+
+
+def test_what_was_audited_is_that_of_the_kept_results() -> None:
+    table = TEXT.partition("## What was audited")[2].partition("\n\nThe record")[0]
+    ran = [line for line in table.splitlines()[4:] if "| not run: " not in line]
+
+    assert ran == list(runpy.run_path(str(ROOT / "bench" / "audits.py"))["rows"](RECORD))
+    assert len(ran) == 13
+
+
+def test_the_samples_that_a_bias_takes_are_those_of_the_kept_results() -> None:
+    (package,) = (each for each in RECORD["audited"] if each["name"] == "llama-cpp-python")
+    known, compared = ([each for each in package["audits"] if each["against"] is two] for two in (False, True))
+    needed = [each["needed"] for each in known]
+    words = " ".join(TEXT.split())
+
+    assert f"{min(needed):,} to {max(needed):,} samples would be needed" in words
+    assert [f"and {each['needed']:,} of each with the penalty" in words for each in compared] == [True]
+    assert f"rows have up to {max(each['cells'] for each in known)} cells" in words
+    assert max(each["power"] for each in package["audits"]) < 0.01
+    assert len(known) == 5

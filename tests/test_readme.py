@@ -190,7 +190,7 @@ def test_what_drafts_of_the_head_accept_is_that_of_the_kept_results() -> None:
     shown = re.findall(r"^\| (?:digits|shapes), .* \|$", text, re.MULTILINE)
 
     assert shown == list(runpy.run_path(str(ROOT / "bench" / "drafts.py"))["rows"](record))
-    assert len(shown) == 14
+    assert len(shown) == 18
 
 
 def test_what_compute_is_saved_is_that_of_the_kept_results() -> None:
