@@ -92,14 +92,15 @@ def _training(document: Document, experiment: ExperimentSpec, structure: Structu
     for stage in tables:
         if stage not in experiment.stages:
             note(("training", stage), f"unknown stage{nearest(stage, list(experiment.stages))}")
-    made = {}
+    made: dict[str, Any] = {}
     for stage, role in experiment.stages.items():
         use = _table(document.values, role).get("use")
         pretrained = _pretrained(experiment.roles[role].kind, use, structure.registry)
-        if stage in tables and pretrained:
+        if stage in tables and pretrained and (role,) not in document.swapped:
             note(("training", stage), f"expected no table [training.{stage}], as {use!r} brings its weights, got one")
         elif stage in tables:
-            made[stage] = structured(document, ("training", stage), Training, structure, note)
+            settings = structured(document, ("training", stage), Training, structure, note)
+            made |= {} if pretrained else {stage: settings}
         elif role in document.values and not pretrained:
             note(("training", stage), f"expected a table [training.{stage}] with its steps, got none")
     return made
