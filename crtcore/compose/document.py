@@ -65,15 +65,13 @@ class Document:
             if not last:
                 inside = inside[step]
         swaps = path[-1] == "use" and len(path) > 1 and inside.get("use", value) != value
-        top, old = (path[:-1], inside) if swaps else (path, None)
-        if not swaps and (isinstance(inside, list) or step in inside):
-            old = inside[step]
-        for known, _ in entries(old, top):
+        old = inside if swaps else (inside if isinstance(inside, dict) else dict(enumerate(inside))).get(step)
+        for known, _ in entries(old, path[:-1] if swaps else path):
             self.origins.pop(known, None)
         if swaps:
             inside.clear()
-            self.swapped.add(top)
-            self.origins[top] = origin
+            self.swapped.add(path[:-1])
+            self.origins[path[:-1]] = origin
         inside[step] = copy.deepcopy(value)
         self.origins[path] = origin
 

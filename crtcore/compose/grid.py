@@ -6,8 +6,6 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import attrs
-
 from crtcore.compose.document import DEEPEST, Document, laid, undotted
 from crtcore.compose.structure import StructureError, Structurer, shown
 from crtcore.compose.study import BASELINE, NAME, WHOLE, Claim
@@ -93,13 +91,14 @@ def _unclear(changes: Sequence[Change], note: Any) -> None:
 def claims_in(sweep: Any, structure: Structurer, note: Any, arms: list[str], baseline: str) -> tuple[Claim, ...]:
     """The claims of a sweep; notes those that do not fit."""
     written = sweep.get("claim", []) if isinstance(sweep, dict) else []
+    if isinstance(written, list):
+        written = [{"against": baseline, **each} if isinstance(each, dict) else each for each in written]
     try:
         claims: tuple[Claim, ...] = structure(written, tuple[Claim, ...])
     except StructureError as error:
         for path, message in error.problems:
             note(("sweep", "claim", *path), message)
         return ()
-    claims = tuple(attrs.evolve(each, against=each.against or baseline) for each in claims)
     for index, claim in enumerate(claims):
         for field in ("arm", "against"):
             if arms and (name := getattr(claim, field)) not in arms:

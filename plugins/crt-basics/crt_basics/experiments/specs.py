@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
-from crt_run.training.plans import code_prior_stages, tokenizer_stage
+from crt_run.training.plans import bare, code_prior_stages, tokenizer_stage
 from crtcore.kinds import ExperimentSpec, Role, TradeOff
 from crtcore.spec import Spec, at_least
 
@@ -144,7 +144,7 @@ class Drafting(ExperimentSpec):
     def stage_plans(self, plan: Plan) -> list[StagePlan]:
         """The tokenizer, and the priors that are not pretrained."""
         tokenizer = tokenizer_stage(plan)
-        drafts = [f"draft.{place}" for place, spec in enumerate(plan.parts["draft"]) if not spec.pretrained]
+        drafts = [f"draft.{place}" for place, spec in enumerate(plan.parts["draft"]) if not bare(spec).pretrained]
         paths = (["prior"] if "prior" in plan.training else []) + drafts
         return [tokenizer, *(stage for path in paths for stage in code_prior_stages(plan, path, tokenizer))]
 

@@ -1,0 +1,116 @@
+"""The fields of a table in spec files as a person reads them: type, default, range and text."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+import types
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
+
+import attrs
+import tomli_w
+
+from crt_run.cli.texts import field_texts
+from crtcore.kinds import KINDS
+from crtcore.registry import Registry, describe
+from crtcore.spec import FieldError
+
+
+class Field(NamedTuple):
+    """A key of a table."""
+
+    name: str
+    type: str
+    """In words."""
+    required: bool
+    default: Any
+    """As TOML has it; None if there is none, or it hangs on other fields."""
+    range: str
+    """What its validators expect, in words; empty if they allow every value of the type."""
+    text: str
+
+    @property
+    def facts(self) -> str:
+        """Type, default and range in one line."""
+        default = "required" if self.required else f"default {inline(self.default)}" if self.default is not None else ""
+        return ", ".join(filter(None, (self.type, default, self.range)))
+
+
+def fields_of(table: type[Any], registry: Registry, example: Any = None) -> list[Field]:
+    """The fields of an attrs class; `example` is one of it, which some ranges need."""
+    texts = field_texts(table)
+    with suppress(NameError):  # of a type that is there for type checkers alone
+        attrs.resolve_types(table)
+    return [
+        Field(
+            field.name, words(field.type), field.default is attrs.NOTHING, _default(registry, field),
+            " and ".join(_ranges(field, example)), texts.get(field.name, ""),
+        )
+        for field in attrs.fields(table)
+    ]  # fmt: skip
+
+
+def words(kind: Any) -> str:
+    """A type of a field in words."""
+    origin, inside = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        *others, last = map(inline, inside)
+        return f"{', '.join(others)} or {last}" if others else last
+    if origin is tuple and inside[-1] is Ellipsis:
+        return f"array of {words(inside[0])}s"
+    if origin is tuple:
+        return f"array of {len(inside)}: {', '.join(map(words, inside))}"
+    if origin in (Union, types.UnionType):
+        return " or ".join(words(each) for each in inside if each is not type(None))
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    named = {base: f"table of a {name}" for name, base in KINDS.items()}
+    return named.get(kind) or (f"table as `{kind.__name__.lower()}`" if attrs.has(kind) else str(kind))
+
+
+_PLAIN: dict[Any, str] = {int: "integer", float: "number", str: "string", bool: "true or false"}
+
+
+def inline(value: Any) -> str:
+    """A plain value as one line of TOML."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(inline, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{name} = {inline(each)}' for name, each in value.items())} }}"
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").strip()
+
+
+def _default(registry: Registry, field: attrs.Attribute[Any]) -> Any:
+    default: Any = field.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # the stubs call the class a function
+        default = None if default.takes_self else default.factory()
+    return None if default is attrs.NOTHING else describe(default, registry)
+
+
+def _ranges(field: attrs.Attribute[Any], example: Any) -> Iterator[str]:
+    """What each validator of a field expects, by what it says of NaN, which is in no range."""
+    many = get_origin(field.type) is tuple
+    for validator in getattr(field.validator, "_validators", (field.validator,)):
+        message = ""
+        for value in ((math.nan,), math.nan) if many else (math.nan,):
+            with suppress(Exception):  # its own code, of a value that it does not expect
+                message = message or _complaint(functools.partial(validator, example, field, value))
+        if message:
+            yield f"each {message}" if many else message
+
+
+def _complaint(check: Any) -> str:
+    """What a validator expected, if it refuses."""
+    try:
+        check()
+    except FieldError as error:
+        text = error.message
+    except ValueError as error:
+        text = str(error.args[0])
+    else:
+        return ""
+    found = re.search(r"(?:expected|must be) (.*?)(?: \(\d+\))?(?:, got|: )", text)
+    return found.group(1).removeprefix("an integer of ") if found else ""
