@@ -96,14 +96,18 @@ def forms(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     }
 
 
-def write_example(folder: Path, spec: PriorSpec) -> None:
-    """Writes the initial weights of a prior as the stage of a run, which stands in `folder/runs/example/run`."""
+def write_example(folder: Path, spec: PriorSpec) -> Path:
+    """Writes a run whose stage `prior` has the initial weights of a prior, and returns its folder."""
     prior = spec.build(*EXAMPLE)
     assert isinstance(prior, nn.Module)
-    stage = folder / "runs" / "stages" / "prior" / "example"
-    tensors = {f"part.prior.{name}": value for name, value in prior.state_dict().items()}
+    return write_run(folder, {f"part.prior.{name}": value for name, value in prior.state_dict().items()})
+
+
+def write_run(runs: Path, tensors: Mapping[str, Tensor]) -> Path:
+    """Writes a run whose stage `prior` has these tensors, and does not describe it; returns its folder in `runs`."""
+    stage, run = runs / "stages" / "prior" / "example", runs / "example" / "run"
     checkpoint.save(stage / "final", tensors, {})
-    run = folder / "runs" / "example" / "run"
     run.mkdir(parents=True, exist_ok=True)
-    seal(run / ABOUT, {"stages": {"prior": {"folder": str(stage.relative_to(folder / "runs"))}}, "files": {}})
+    seal(run / ABOUT, {"stages": {"prior": {"folder": str(stage.relative_to(runs))}}, "files": {}})
     seal(run / RESULT, {})
+    return run

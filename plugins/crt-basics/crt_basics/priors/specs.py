@@ -56,8 +56,8 @@ class Saved(PriorSpec):
     def example_in(self, folder: Path) -> Saved:
         """A copy that refers to a run with the initial weights of its prior, or of a small table."""
         prior = (self.prior or Table(order=1)).example_in(folder / "inner")
-        resolve("crt_basics.priors.saved:write_example")(folder, prior)
-        return attrs.evolve(self, run=str(folder / "runs" / "example" / "run"), stage="prior", prior=prior)
+        run: Path = resolve("crt_basics.priors.saved:write_example")(folder / "runs", prior)
+        return attrs.evolve(self, run=str(run), stage="prior", prior=prior)
 
 
 def _ahead(_: object, attribute: attrs.Attribute[tuple[int, int]], value: tuple[int, int]) -> None:

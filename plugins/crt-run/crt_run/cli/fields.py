@@ -93,7 +93,8 @@ def _default(registry: Registry, field: attrs.Attribute[Any]) -> Any:
 def _ranges(field: attrs.Attribute[Any], example: Any) -> Iterator[str]:
     """What each validator of a field expects, by what it says of NaN, which is in no range."""
     many = get_origin(field.type) is tuple
-    for validator in getattr(field.validator, "_validators", (field.validator,)):
+    validators: Any = getattr(field.validator, "_validators", (field.validator,) if field.validator else ())
+    for validator in validators:
         message = ""
         for value in ((math.nan,), math.nan) if many else (math.nan,):
             with suppress(Exception):  # its own code, of a value that it does not expect
