@@ -38,7 +38,7 @@ def crt_components() -> list[Component]:
             "guided",
             spec=Guidance,
             summary="classifier-free guidance of another prior",
-            examples=(Guidance(scale=2.0, prior=Saved(run="smoke")),),
+            examples=(Guidance(scale=2.0, prior=Table(order=1)),),
         ),
         Component("ancestral", spec=Ancestral, summary="one id a call, the reference", examples=(Ancestral(),)),
         Component("digits", spec=Digits, summary="1,797 real 8 by 8 images, ten classes", examples=(Digits(),)),

@@ -26,7 +26,7 @@ class Table(PriorSpec):
 
 @attrs.frozen(kw_only=True)
 class Saved(PriorSpec):
-    """Another prior with the weights of a finished stage; it is not trained further."""
+    """The prior that a stage of a finished run has trained; it is not trained further."""
 
     implementation: ClassVar[str] = "crt_basics.priors.saved:restored"
     pretrained: ClassVar[bool] = True

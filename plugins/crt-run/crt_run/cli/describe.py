@@ -15,6 +15,7 @@ import click
 from crt_cli.console import answer, room
 from crt_run.cli.fields import Field, fields_of
 from crt_run.cli.language import BY_NAME, Key
+from crt_run.cli.texts import paragraphs
 from crt_run.cli.whole import experiments, place, table, whole
 from crtcore.errors import RunError, nearest
 from crtcore.hooks import Component
@@ -60,8 +61,8 @@ def showing(registry: Registry, name: str, *, as_json: bool) -> None:
     for one in shown:
         plugin = f" (from {one['plugin']})" if one["plugin"] else ""
         click.echo(f"{one['kind']} {one['name']}{plugin}\n")
-        for paragraph in one["text"].split("\n\n"):
-            click.echo(click.wrap_text(paragraph, room(), preserve_paragraphs=False) + "\n")
+        for paragraph in paragraphs(one["text"]):
+            click.echo(click.wrap_text(paragraph, room()) + "\n")
         for field in one["fields"]:
             click.echo(click.wrap_text(f"{field['name']}: {field['facts']}", room(), "  ", "      "))
             if field["text"]:

@@ -71,6 +71,8 @@ def words(kind: Any) -> str:
     return named.get(kind) or (f"table as `{kind.__name__.lower()}`" if attrs.has(kind) else str(kind))
 
 
+NAN = math.nan
+"""A value that is in no range."""
 _PLAIN: dict[Any, str] = {int: "integer", float: "number", str: "string", bool: "true or false"}
 
 
@@ -92,26 +94,27 @@ def _default(registry: Registry, field: attrs.Attribute[Any]) -> Any:
 
 def _ranges(field: attrs.Attribute[Any], example: Any) -> Iterator[str]:
     """What each validator of a field expects, by what it says of NaN, which is in no range."""
-    many = get_origin(field.type) is tuple
+    sequence = get_origin(field.type) is tuple
     validators: Any = getattr(field.validator, "_validators", (field.validator,) if field.validator else ())
     for validator in validators:
-        message = ""
-        for value in ((math.nan,), math.nan) if many else (math.nan,):
-            with suppress(Exception):  # its own code, of a value that it does not expect
-                message = message or _complaint(functools.partial(validator, example, field, value))
-        if message:
-            yield f"each {message}" if many else message
+        with suppress(Exception):  # its own code, of a value that it does not expect
+            expected, got = _complaint(functools.partial(validator, example, field, (NAN,) if sequence else NAN))
+            yield f"each {expected}" if sequence and got == repr(NAN) else expected
 
 
-def _complaint(check: Any) -> str:
-    """What a validator expected, if it refuses."""
+def _complaint(check: Any) -> tuple[str, str]:
+    """What a validator expected, and what it got.
+
+    Raises: ValueError if it refuses nothing, or its message says neither.
+    """
     try:
         check()
     except FieldError as error:
-        text = error.message
-    except ValueError as error:
-        text = str(error.args[0])
+        found = re.fullmatch(r"expected (.*?)(?: \(\d+\))?, got (.*)", error.message)
+    except ValueError as error:  # attrs' own
+        found = re.fullmatch(r".* must be (.*): (.*)", str(error.args[0]))
     else:
-        return ""
-    found = re.search(r"(?:expected|must be) (.*?)(?: \(\d+\))?(?:, got|: )", text)
-    return found.group(1).removeprefix("an integer of ") if found else ""
+        found = None
+    if found is None:
+        raise ValueError("no range")
+    return found.group(1).removeprefix("an integer of "), found.group(2)

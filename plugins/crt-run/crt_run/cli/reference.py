@@ -9,6 +9,7 @@ from typing import Any
 from crt_run.cli.describe import component_shown, key_shown, kind_shown
 from crt_run.cli.fields import inline
 from crt_run.cli.language import KEYS
+from crt_run.cli.texts import paragraphs
 from crtcore.kinds import KINDS
 from crtcore.registry import Registry
 
@@ -16,9 +17,9 @@ WIDE = 100
 """Characters of a line."""
 HEAD = """# Spec files
 
-A spec file is TOML: an experiment, the components that it is made of, and how its stages are trained. `crt check SPEC`
-prints everything wrong with one, `crt run SPEC` runs it, and `crt show NAME` prints the part of this page on a
-component or key. The page is made by
+A spec file is TOML: an experiment, the components that it is made of, and how its stages are
+trained. `crt check SPEC` prints everything wrong with one, `crt run SPEC` runs it, and
+`crt show NAME` prints the part of this page on a component or key. The page is made by
 
 ```
 crt schema --markdown > docs/spec-files.md
@@ -30,7 +31,7 @@ and a test compares it with what is installed. Editors complete and check spec f
 
 def reference(registry: Registry) -> str:
     """The page, of all installed components."""
-    parts = [*_wrapped(HEAD), "", "## Keys", ""]
+    parts = [*HEAD.splitlines(), "", "## Keys", ""]
     for key in KEYS:
         parts += [f"### `{key.name}`", "", *_entry(key_shown(key, registry), "" if key.commands else "toml")]
     parts += ["## Components", ""]
@@ -66,11 +67,7 @@ def _coded(line: str) -> str:
 
 
 def _wrapped(text: str) -> Iterator[str]:
-    """Paragraphs, each wrapped; blocks of code stay as they are."""
-    for index, paragraph in enumerate(text.strip().split("\n\n")):
+    """Paragraphs, each wrapped."""
+    for index, paragraph in enumerate(paragraphs(text)):
         yield from [""] if index else []
-        lines = paragraph.splitlines()
-        if lines[0].startswith(("```", "#")):
-            yield from lines
-        else:
-            yield from textwrap.wrap(" ".join(lines), WIDE, break_on_hyphens=False, break_long_words=False)
+        yield from textwrap.wrap(paragraph, WIDE, break_on_hyphens=False, break_long_words=False)

@@ -1,4 +1,4 @@
-"""The strings that stand under fields of classes."""
+"""Docstrings as paragraphs, and the strings that stand under fields of classes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import ast
 import functools
 import itertools
 import linecache
+import re
 import sys
 from typing import Any
 
 import attrs
+
+
+def paragraphs(text: str) -> list[str]:
+    """The paragraphs of a docstring, each in one line; its sources, units, errors and costs are paragraphs too."""
+    parts = re.split(r"\n\s*\n|\n(?=(?:Source|Units|Raises|Cost): )", text.strip())
+    return [" ".join(part.split()) for part in parts]
 
 
 def field_texts(table: type[Any]) -> dict[str, str]:
