@@ -154,7 +154,7 @@ def test_a_damaged_checkpoint_is_refused(keep: Keep) -> None:
 def test_anything_beside_one_part_is_refused(keep: Keep, more: str, got: str) -> None:
     spec = keep(weights() | weights(more))
 
-    with pytest.raises(RunError, match=rf"expected the tensors of one part in {spec.weights()}, got {got}; give"):
+    with pytest.raises(RunError, match=rf"expected the tensors of one part in {spec.weights()}, got {got}; name"):
         spec.build(VOCABULARY, 4, CLASSES)
 
 
@@ -162,7 +162,7 @@ def test_anything_beside_one_part_is_refused(keep: Keep, more: str, got: str) ->
 def test_a_checkpoint_without_a_part_is_refused(keep: Keep, tensors: Mapping[str, Tensor], got: str) -> None:
     spec = keep(tensors)
 
-    with pytest.raises(RunError, match=rf"expected the tensors of one part in {spec.weights()}, got {got}; give"):
+    with pytest.raises(RunError, match=rf"expected the tensors of one part in {spec.weights()}, got {got}; name"):
         spec.build(VOCABULARY, 4, CLASSES)
 
 
