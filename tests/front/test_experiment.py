@@ -287,7 +287,7 @@ def test_training_a_prior_that_brings_its_weights_is_refused(sample: str, regist
 
     assert refused(text, registry) == [
         f"{at(text, '[training.prior]')}: training.prior: expected no table [training.prior], as 'saved' brings its "
-        "weights"
+        "weights, got one"
     ]
 
 
