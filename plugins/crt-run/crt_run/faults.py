@@ -1,4 +1,4 @@
-"""Whose fault an exception is."""
+"""Errors that components raise, for a message."""
 
 from __future__ import annotations
 
