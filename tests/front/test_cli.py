@@ -137,7 +137,7 @@ def test_show_prints_ranges_whatever_validates_them(crt: Crt) -> None:
 
 
 @pytest.mark.parametrize("width", ["40", "80"])
-@pytest.mark.parametrize("name", ["optimizer", "sweep", "set", "decoder", "book", "extends"])
+@pytest.mark.parametrize("name", ["training.prior.optimizer", "sweep", "set", "decoder", "book", "extends"])
 def test_show_keeps_the_width_of_the_terminal(crt: Crt, monkeypatch: pytest.MonkeyPatch, name: str, width: str) -> None:
     monkeypatch.setenv("COLUMNS", width)
 
@@ -202,7 +202,7 @@ def test_a_problem_is_reported_with_file_line_and_path(crt: Crt, spec_file: Path
         (["show", "tabel"], "no component is called 'tabel'; did you mean 'table'?"),
         (["show", "optimzer"], "no component is called 'optimzer'; did you mean 'optimizer'?"),
         (["show", "xyzzy"], "no component is called 'xyzzy'; the nearest names are '"),
-        (["check", "sample.toml", "seed"], "--set seed: expected KEY=VALUE"),
+        (["check", "sample.toml", "seed"], "expected KEY=VALUE after the file, such as seed=3, got 'seed'"),
         (["show", "metric/table"], "no component is called 'metric/table'"),
         (["list", "piror"], "no kind is called 'piror'; did you mean 'prior'?"),
         (["chekc"], "No such command 'chekc'"),

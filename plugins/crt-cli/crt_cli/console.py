@@ -43,6 +43,8 @@ def overrides(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.argument("bare", nargs=-1, metavar="[KEY=VALUE]...")
     @functools.wraps(command)
     def wrapped(*args: Any, overrides: tuple[str, ...], bare: tuple[str, ...], **kwargs: Any) -> Any:
+        if wrong := [word for word in bare if "=" not in word]:
+            raise click.UsageError(f"expected KEY=VALUE after the file, such as seed=3, got {wrong[0]!r}")
         return command(*args, overrides=(*overrides, *bare), **kwargs)
 
     return wrapped

@@ -81,6 +81,7 @@ def everything(registry: Registry, name: str) -> list[dict[str, Any]]:
 
     Raises: RunError if a plugin's spec cannot be described; NotInstalled if nothing has that name.
     """
+    name = next((step for step in reversed(name.split(".")) if step in BY_NAME), name)  # such as sweep.arms
     keys = [key_shown(BY_NAME[name], registry)] if name in BY_NAME else []
     kinds = [kind_shown(name, registry)] if name in KINDS else []
     is_component = any(component.name == name for _, component in registry)
@@ -153,7 +154,7 @@ def key_shown(key: Key, registry: Registry) -> dict[str, Any]:
     """A key of spec files as plain values."""
     fields = _plain(fields_of(key.table, registry)) if key.table else []
     return {
-        "kind": "spec files:", "name": key.name, "plugin": "", "summary": key.summary,
+        "kind": "key", "name": key.name, "plugin": "", "summary": key.summary,
         "text": f"{key.summary[0].upper()}{key.summary[1:]}.\n\n{key.text}", "fields": fields, "tables": [],
         "snippet": f"{key.snippet}\n",
     }  # fmt: skip
