@@ -182,7 +182,7 @@ def beyond(values: Any, at: Key = ()) -> Iterator[tuple[Key, str]]:
 
 def merged(base: Document, over: Document) -> Document:
     """`over` laid on `base`: tables of one component merge, everything else is replaced whole."""
-    values, replaced, swapped = copy.deepcopy(base.values), set[Key](), base.swapped | over.swapped
+    values, origins, swapped = copy.deepcopy(base.values), dict(base.origins), base.swapped | over.swapped
 
     def lay(under: dict[str, Any], top: Mapping[str, Any], path: Key) -> None:
         for name, value in top.items():
@@ -192,13 +192,9 @@ def merged(base: Document, over: Document) -> Document:
                     lay(old, value, here)
                     continue
                 swapped.add(here)
-            replaced.add(here)
+            for known, _ in entries(old, here):
+                origins.pop(known, None)
             under[name] = copy.deepcopy(value)
 
     lay(values, over.values, ())
-    kept = {
-        path: origin
-        for path, origin in base.origins.items()
-        if not any(path[:end] in replaced for end in range(1, len(path) + 1))
-    }
-    return Document(values, kept | over.origins, swapped)
+    return Document(values, origins | over.origins, swapped)
