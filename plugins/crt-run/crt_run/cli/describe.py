@@ -19,7 +19,7 @@ from crt_run.cli.texts import paragraphs
 from crt_run.cli.whole import experiments, place, table, whole
 from crtcore.errors import RunError, nearest
 from crtcore.hooks import Component
-from crtcore.kinds import KINDS, ExperimentSpec
+from crtcore.kinds import KINDS, ExperimentSpec, Role
 from crtcore.loading import Failed, call
 from crtcore.registry import NotInstalled, Registry
 
@@ -131,11 +131,7 @@ def _tables(component: Component, registry: Registry) -> list[str]:
     """Of an experiment the tables that it reads, of other components where experiments read them."""
     spec = component.spec
     if issubclass(spec, ExperimentSpec):
-        roles = [
-            f"{_header(role, what.many)}: {'one or more of kind' if what.many else 'a'} {what.kind}"
-            + (", optional" if what.optional else "")
-            for role, what in spec.roles.items()
-        ]
+        roles = [f"{_header(role, what.many)}: {_number(what)}" for role, what in spec.roles.items()]
         return ["It reads these tables:", *roles, *(f"[training.{stage}]: see training" for stage in spec.stages)]
     where: dict[str, list[str]] = {}
     for experiment in experiments(registry):
@@ -143,7 +139,14 @@ def _tables(component: Component, registry: Registry) -> list[str]:
         for role, what in experiment.spec.roles.items():
             if what.kind == component.kind:
                 where.setdefault(_header(role, what.many), []).append(experiment.name)
-    return [f"{header} in {', '.join(names)}" for header, names in where.items()]
+    return [*["In spec files:"][: len(where)], *(f"{head} in {', '.join(names)}" for head, names in where.items())]
+
+
+def _number(what: Role) -> str:
+    """How many components a role has."""
+    if what.many:
+        return f"{'any number of' if what.optional else 'one or more'} {what.kind}s"
+    return f"a {what.kind}{', optional' if what.optional else ''}"
 
 
 def _header(role: str, many: bool) -> str:

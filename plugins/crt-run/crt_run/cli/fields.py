@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 import attrs
 import tomli_w
 
+from crt_run.cli.language import KEYS
 from crt_run.cli.texts import field_texts
 from crtcore.kinds import KINDS
 from crtcore.registry import Registry, describe
@@ -44,13 +45,27 @@ def fields_of(table: type[Any], registry: Registry, example: Any = None) -> list
     texts = field_texts(table)
     with suppress(NameError):  # of a type that is there for type checkers alone
         attrs.resolve_types(table)
-    return [
-        Field(
-            field.name, words(field.type), field.default is attrs.NOTHING, _default(registry, field),
-            " and ".join(_ranges(field, example)), texts.get(field.name, ""),
-        )
-        for field in attrs.fields(table)
-    ]  # fmt: skip
+    fields = []
+    for field in attrs.fields(table):
+        fields.append(
+            Field(
+                field.name, words(field.type), field.default is attrs.NOTHING, _default(registry, field),
+                " and ".join(_ranges(field, example)), texts.get(field.name, ""),
+            )
+        )  # fmt: skip
+        if inside := _own_table(field.type):
+            fields += [each._replace(name=f"{field.name}.{each.name}") for each in fields_of(inside, registry)]
+    return fields
+
+
+def _own_table(kind: Any) -> type[Any] | None:
+    """The class of a table that has no entry of its own in the reference."""
+    known = {*KINDS.values(), *(key.table for key in KEYS)}
+    each: type[Any]
+    for each in (kind, *get_args(kind)):
+        if isinstance(each, type) and attrs.has(each) and each not in known:
+            return each
+    return None
 
 
 def words(kind: Any) -> str:
@@ -65,10 +80,9 @@ def words(kind: Any) -> str:
         return f"array of {len(inside)}: {', '.join(map(words, inside))}"
     if origin in (Union, types.UnionType):
         return " or ".join(words(each) for each in inside if each is not type(None))
-    if kind in _PLAIN:
-        return _PLAIN[kind]
-    named = {base: f"table of a {name}" for name, base in KINDS.items()}
-    return named.get(kind) or (f"table as `{kind.__name__.lower()}`" if attrs.has(kind) else str(kind))
+    named = _PLAIN | {base: f"table of a {name}" for name, base in KINDS.items()}
+    named |= {key.table: f"table, see `{key.name}`" for key in KEYS if key.table}
+    return named.get(kind) or ("table" if _own_table(kind) else str(kind))
 
 
 NAN = math.nan

@@ -54,7 +54,9 @@ def _entry(shown: dict[str, Any], language: str) -> Iterator[str]:
         text = f"* `{field['name']}`: {', '.join(filter(None, facts))}. {field['text']}".strip()
         yield from textwrap.wrap(text, WIDE, subsequent_indent="  ", break_on_hyphens=False)
     yield from [""] if shown["fields"] else []
-    for line in shown["tables"]:
+    intro, *tables = shown["tables"] or [""]
+    yield from [intro, ""] if intro else []
+    for line in tables:
         yield from textwrap.wrap(f"* {_coded(line)}", WIDE, subsequent_indent="  ", break_on_hyphens=False)
     yield from [""] if shown["tables"] else []
     yield from (f"```{language}", *shown["snippet"].rstrip().splitlines(), "```", "")
