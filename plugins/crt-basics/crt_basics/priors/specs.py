@@ -72,6 +72,7 @@ class Guidance(PriorSpec):
 
     It changes generation, not training: a stage trains the inner prior as if it were alone, and runs with and without
     guidance share that stage. The inner prior must have seen samples without a class, as one with `label_dropout` has.
+    A run's numbers, such as the code length of ids, are of the guided distribution.
     Source: Ho and Salimans (2022), arXiv:2207.12598, eq. 6, where w is scale - 1.
     """
 
