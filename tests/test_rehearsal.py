@@ -11,9 +11,9 @@ from click.testing import CliRunner
 
 from crt_basics.datasets.specs import Digits
 from crt_basics.experiments.specs import TwoStage
+from crt_basics.priors.saved import write_run
 from crt_basics.priors.specs import Table
 from crt_cli.commands import main
-from crt_run.runs import checkpoint
 from crt_run.runs.rehearse import rehearse_plan, shortened
 from crtcore import discover
 from crtcore.compose.plan import load
@@ -39,8 +39,8 @@ FAULTS = {
         r"dataset\.folder: expected a file or folder 'gone', got none",
     ),
     "saved weights that are not there": (
-        ["draft={use='saved', folder='gone', prior={use='transformer', layers=1, width=8}}", "training.draft=''"],
-        r"draft\.folder: expected a file or folder 'gone', got none",
+        ["draft.use=saved", "draft.run=gone"],
+        r"expected a finished run, by its folder or its name in .*, got 'gone'",
     ),
 }
 """Fault to overrides of the smoke spec that plant it, and the message."""
@@ -53,16 +53,9 @@ def words(overrides: list[str]) -> list[str]:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_study_that_would_fail_after_training_is_refused_before_it(fault: str, tmp_path: Path) -> None:
     overrides, message = FAULTS[fault]
-    spec = SMOKE
-    if "saved" in fault:  # a pretrained draft has no training
-        text = (SPECS / "smoke.toml").read_text()
-        spec = str(tmp_path / "spec.toml")
-        text = re.sub(r"\[training\.draft\].*?(?=\n\[|\Z)", "", text, flags=re.DOTALL)
-        Path(spec).write_text(re.sub(r"\[draft\].*?(?=\n\[)", "", text, flags=re.DOTALL))
-        overrides = overrides[:1]
     began = time.perf_counter()
 
-    result = CliRunner().invoke(main, ["run", spec, "--runs", str(tmp_path / "runs"), *words(overrides)])
+    result = CliRunner().invoke(main, ["run", SMOKE, "--runs", str(tmp_path / "runs"), *words(overrides)])
 
     assert result.exit_code == (2 if "continuous" in fault else 1)  # a fault that the spec file alone shows
     assert re.search(message, result.stderr), result.stderr
@@ -139,15 +132,13 @@ def test_a_check_notes_files_that_are_not_there() -> None:
 def test_a_draft_that_does_not_fit_its_target_is_refused(tmp_path: Path) -> None:
     """Weights of a prior over eight ids, for one over sixteen."""
     prior = Table(order=1)
-    saved = tmp_path / "weights"
-    checkpoint.save(saved, {f"part.draft.{k}": v for k, v in prior.build(8, 16, 10).state_dict().items()}, {})
-    text = re.sub(r"\[training\.draft\].*?(?=\n\[|\Z)", "", (SPECS / "smoke.toml").read_text(), flags=re.DOTALL)
-    spec = tmp_path / "spec.toml"
-    spec.write_text(re.sub(r"\[draft\].*?(?=\n\[)", "", text, flags=re.DOTALL))
-    draft = f"draft={{use='saved', folder='{saved}', prior={{use='table', order=1}}}}"
+    tensors = {f"part.draft.{k}": v for k, v in prior.build(8, 16, 10).state_dict().items()}
+    draft = ["draft.use=saved", f"draft.run={write_run(tmp_path / 'weights', tensors)}", "draft.prior.use=table"]
 
-    result = CliRunner().invoke(main, ["run", str(spec), "--runs", str(tmp_path / "runs"), *words([draft])])
+    result = CliRunner().invoke(
+        main, ["run", SMOKE, "--runs", str(tmp_path / "runs"), *words([*draft, "draft.prior.order=1"])]
+    )
 
     assert result.exit_code == 1
-    assert "name the prior that was trained, over 16 ids" in result.stderr
+    assert "expected a prior over 16 ids" in result.stderr
     assert not (tmp_path / "runs" / "stages").exists()

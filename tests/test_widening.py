@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from crt_ar import Transformer
+from crt_basics.priors.saved import write_run
 from crt_basics.priors.specs import Saved
 from crt_latent.widening import widened
-from crt_run.runs import checkpoint
 
 SPEC = Transformer(layers=2, width=16, heads=2)
 
@@ -20,8 +20,8 @@ def test_a_saved_transformer_keeps_its_distribution_over_more_ids(tmp_path: Path
     with torch.no_grad():
         for parameter in prior.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))  # changed, because its first logits are 0
-    checkpoint.save(tmp_path / "final", {f"part.prior.{name}": each for name, each in prior.state_dict().items()}, {})
-    weights = Saved(folder=str(tmp_path / "final"), prior=SPEC).build(7, 20, None).state_dict()
+    run = write_run(tmp_path, {f"part.prior.{name}": each for name, each in prior.state_dict().items()})
+    weights = Saved(run=str(run), prior=SPEC).build(7, 20, None).state_dict()
 
     wide = widened(SPEC, weights, before=7, after=7 + 64 + 2, length=20, classes=None)
 

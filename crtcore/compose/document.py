@@ -7,8 +7,9 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import attrs
 import tomli
 
 from crtcore.compose.positions import Scanner
@@ -25,11 +26,14 @@ LONGEST = 4096
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
-class Document(NamedTuple):
+@attrs.frozen
+class Document:
     """Values, and where each of them was written."""
 
     values: dict[str, Any]
     origins: dict[Key, str]
+    swapped: set[Key] = attrs.field(factory=set, eq=False)
+    """Tables whose `use` was changed by something laid on them."""
 
     def where(self, path: Key) -> str:
         """Where the value at `path`, or the nearest thing around it, was written."""
@@ -39,7 +43,7 @@ class Document(NamedTuple):
         return ""
 
     def put(self, path: Key, value: Any, origin: str) -> None:
-        """Sets the value at `path`, making tables on the way.
+        """Sets the value at `path`, making tables on the way; a `use` that changes empties its table first.
 
         Raises: LookupError if the path leads through something that is no table, to no entry of an array, or too deep.
         """
@@ -58,20 +62,28 @@ class Document(NamedTuple):
                     raise LookupError(f"there is no {dotted(here)}, and so no entry of it")
                 inside[step] = {}
                 self.origins[here] = origin
-            if last:
-                for known, _ in entries(
-                    None if isinstance(inside, dict) and step not in inside else inside[step], path
-                ):
-                    self.origins.pop(known, None)
-                inside[step] = copy.deepcopy(value)
-            else:
+            if not last:
                 inside = inside[step]
+        swaps = path[-1] == "use" and len(path) > 1 and inside.get("use", value) != value
+        old = inside if swaps else (inside if isinstance(inside, dict) else dict(enumerate(inside))).get(step)
+        for known, _ in entries(old, path[:-1] if swaps else path):
+            self.origins.pop(known, None)
+        if swaps:
+            inside.clear()
+            self.swapped.add(path[:-1])
+            self.origins[path[:-1]] = origin
+        inside[step] = copy.deepcopy(value)
         self.origins[path] = origin
 
 
 def undotted(text: str) -> Key:
     """The path that `text` writes; every field and table has a name, so a number is the index of an entry."""
     return tuple(int(step) if _INDEX.fullmatch(step) else step for step in text.split("."))
+
+
+def laid(path: Key) -> tuple[int, bool]:
+    """By what changes are sorted: tables before what is inside them, and `use` before its component's fields."""
+    return len(path), path[-1] != "use"
 
 
 def read(path: Path, within: tuple[Path, ...] = (), asked: str = "", left: int = LARGEST) -> Document:
@@ -169,23 +181,20 @@ def beyond(values: Any, at: Key = ()) -> Iterator[tuple[Key, str]]:
 
 
 def merged(base: Document, over: Document) -> Document:
-    """`over` laid on `base`: tables merge, everything else is replaced whole."""
-    values = copy.deepcopy(base.values)
-    replaced: set[Key] = set()
+    """`over` laid on `base`: tables of one component merge, everything else is replaced whole."""
+    values, origins, swapped = copy.deepcopy(base.values), dict(base.origins), base.swapped | over.swapped
 
     def lay(under: dict[str, Any], top: Mapping[str, Any], path: Key) -> None:
         for name, value in top.items():
-            here = (*path, name)
-            if isinstance(value, dict) and isinstance(under.get(name), dict):
-                lay(under[name], value, here)
-            else:
-                replaced.add(here)
-                under[name] = copy.deepcopy(value)
+            here, old = (*path, name), under.get(name)
+            if isinstance(value, dict) and isinstance(old, dict):
+                if (old | value).get("use") == (value | old).get("use"):  # the same component, or just one is named
+                    lay(old, value, here)
+                    continue
+                swapped.add(here)
+            for known, _ in entries(old, here):
+                origins.pop(known, None)
+            under[name] = copy.deepcopy(value)
 
     lay(values, over.values, ())
-    kept = {
-        path: origin
-        for path, origin in base.origins.items()
-        if not any(path[:end] in replaced for end in range(1, len(path) + 1))
-    }
-    return Document(values, kept | over.origins)
+    return Document(values, origins | over.origins, swapped)

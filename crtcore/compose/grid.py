@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crtcore.compose.document import DEEPEST, Document, undotted
+from crtcore.compose.document import DEEPEST, Document, laid, undotted
 from crtcore.compose.structure import StructureError, Structurer, shown
 from crtcore.compose.study import BASELINE, NAME, WHOLE, Claim
 from crtcore.errors import Key, dotted, nearest
@@ -34,8 +34,6 @@ def spread(sweep: Any, size: int, note: Any) -> Iterator[tuple[str, dict[str, An
     if not isinstance(arms, dict) or not arms or not all(isinstance(arm, dict) for arm in arms.values()):
         note(("sweep", "arms"), f"expected a table for each arm, got {shown(arms)}")
         return
-    if len(arms) > 1 and BASELINE not in arms:
-        note(("sweep", "arms"), f"expected an arm called {BASELINE!r} to compare with, got {', '.join(arms)}")
     axes: list[list[Change]] = []
     for path, values in leaves({name: value for name, value in sweep.items() if name not in ("arms", "claim")}):
         if not isinstance(values, list) or not values:
@@ -57,7 +55,7 @@ def spread(sweep: Any, size: int, note: Any) -> Iterator[tuple[str, dict[str, An
         _unclear([*grid, *own], note)
         for chosen in itertools.product(*axes):
             settings = {dotted(change.path): change.value for change in chosen if change.path != ("seed",)}
-            yield arm, settings, [*own, *chosen]
+            yield arm, settings, sorted([*own, *chosen], key=lambda change: laid(change.path))
 
 
 POINTS = 2_000
@@ -90,10 +88,11 @@ def _unclear(changes: Sequence[Change], note: Any) -> None:
         below |= dict.fromkeys(around[:-1], written)
 
 
-def claims_in(sweep: Any, structure: Structurer, note: Any) -> tuple[Claim, ...]:
+def claims_in(sweep: Any, structure: Structurer, note: Any, arms: list[str], baseline: str) -> tuple[Claim, ...]:
     """The claims of a sweep; notes those that do not fit."""
     written = sweep.get("claim", []) if isinstance(sweep, dict) else []
-    arms = list(_table(sweep, "arms")) if isinstance(sweep, dict) and "arms" in sweep else [BASELINE]
+    if isinstance(written, list):
+        written = [{"against": baseline, **each} if isinstance(each, dict) else each for each in written]
     try:
         claims: tuple[Claim, ...] = structure(written, tuple[Claim, ...])
     except StructureError as error:

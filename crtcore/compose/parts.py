@@ -48,8 +48,8 @@ def planned(document: Document, structure: Structurer, note: Any) -> Plan | None
     tables = {"experiment": experiment, **parts, "sampling": sampling, "training": training}
     plan = Plan(
         name=name, seed=seed, experiment=experiment, parts=parts, training=training, sampling=sampling,
-        document=_resolved(registry, cosmetic=True, name=name, seed=seed, **tables),
-        identity=_resolved(registry, cosmetic=False, seed=seed, **tables),
+        document={"name": name, **_resolved(registry, seed, tables, cosmetic=True)},
+        identity=_resolved(registry, seed, tables, cosmetic=False),
     )  # fmt: skip
     for path, message in structure.answers.of_plan(plan):
         wrongly(path, message)
@@ -92,28 +92,32 @@ def _training(document: Document, experiment: ExperimentSpec, structure: Structu
     for stage in tables:
         if stage not in experiment.stages:
             note(("training", stage), f"unknown stage{nearest(stage, list(experiment.stages))}")
-    made = {}
+    made: dict[str, Any] = {}
     for stage, role in experiment.stages.items():
-        use = _table(document.values, role).get("use")
-        pretrained = _pretrained(experiment.roles[role].kind, use, structure.registry)
-        if stage in tables and pretrained:
-            note(("training", stage), f"expected no table [training.{stage}], as {use!r} brings its weights, got one")
+        part = _table(document.values, role)
+        pretrained = _pretrained(experiment.roles[role].kind, part, structure.registry)
+        if stage in tables and pretrained and (role,) not in document.swapped:
+            note(
+                ("training", stage),
+                f"expected no table [training.{stage}], as {part['use']!r} brings its weights, got one",
+            )
         elif stage in tables:
-            made[stage] = structured(document, ("training", stage), Training, structure, note)
+            settings = structured(document, ("training", stage), Training, structure, note)
+            made |= {} if pretrained else {stage: settings}
         elif role in document.values and not pretrained:
             note(("training", stage), f"expected a table [training.{stage}] with its steps, got none")
     return made
 
 
-def _pretrained(kind: str, use: Any, registry: Registry) -> bool:
-    """True if the component of that kind and name is a prior that brings its weights."""
+def _pretrained(kind: str, table: Mapping[str, Any], registry: Registry) -> bool:
+    """True if a table of that kind holds a prior that brings its weights, or is laid around one."""
+    use = table.get("use")
     spec = registry.find(kind, use).spec if use in registry.names(kind) else Spec
-    return issubclass(spec, PriorSpec) and spec.pretrained is True
+    mark = issubclass(spec, PriorSpec) and spec.pretrained
+    return _pretrained(kind, _table(table, mark), registry) if isinstance(mark, str) else mark is True
 
 
-def _resolved(
-    registry: Registry, *, cosmetic: bool, name: str | None = None, seed: int, **tables: Any
-) -> dict[str, Any]:
+def _resolved(registry: Registry, seed: int, tables: Mapping[str, Any], *, cosmetic: bool) -> dict[str, Any]:
     """A spec file with every default written out; what is absent is left out."""
     described = {
         table: {stage: describe(made, registry, cosmetic=cosmetic) for stage, made in value.items()}
@@ -122,4 +126,4 @@ def _resolved(
         for table, value in tables.items()
         if value not in (None, ())
     }
-    return {**({"name": name} if name else {}), "seed": seed, **described}
+    return {"seed": seed, **described}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tomli
 
-from crtcore.compose.document import Document, beyond, read, undotted
+from crtcore.compose.document import Document, beyond, laid, read, undotted
 from crtcore.compose.grid import claims_in, spread, structured
 from crtcore.compose.parts import planned
 from crtcore.compose.structure import Structurer
-from crtcore.compose.study import WHOLE, Point, Study
+from crtcore.compose.study import BASELINE, WHOLE, Point, Study
 from crtcore.errors import PROBLEMS, Key, Problem, SpecError, dotted
 from crtcore.kinds import ExecutorSpec
 from crtcore.loading import guarded
@@ -39,7 +39,7 @@ def override(document: Document, overrides: Sequence[str]) -> None:
     Raises: SpecError for a text without `=` and for a path that leads nowhere.
     """
     problems = []
-    for text in overrides:
+    for text in sorted(overrides, key=lambda each: laid(undotted(each.partition("=")[0].strip()))):
         name, sign, written = text.partition("=")
         where, path, value = f"{OVERRIDE}{text}", undotted(name.strip()), _value(written.strip())
         if not sign or "" in path:
@@ -75,23 +75,25 @@ def study(document: Document, registry: Registry) -> Study:
 
 
 def _study(document: Document, structure: Structurer) -> Study:
-    problems: dict[Problem, None] = {}  # as a set, in their order
+    problems: dict[Problem, set[str]] = {}  # each with the arms that have it
+    arms: dict[str, None] = {}
 
-    def note(path: Key, message: str, source: Document = document) -> None:
-        problems[Problem(source.where(path), path, message)] = None
+    def note(path: Key, message: str, source: Document = document, *arm: str) -> None:
+        problems.setdefault(Problem(source.where(path), path, message), set()).update(arm)
         if len(problems) > PROBLEMS:
-            raise SpecError(sorted(problems, key=_order))
+            raise _refused(problems, arms)
 
     base = Document(
         {key: value for key, value in document.values.items() if key != "sweep"},
         {path: origin for path, origin in document.origins.items() if path[:1] != ("sweep",)},
+        document.swapped,
     )
     sweep = document.values.get("sweep")
     points: list[Point] = []
-    idle = {path for path, origin in document.origins.items() if origin.startswith(OVERRIDE) and path[0] != "sweep"}
+    idle = {path for path, origin in base.origins.items() if origin.startswith(OVERRIDE)}
     for arm, settings, changes in spread(sweep, len(base.origins), note):
-        idle = {path for path in idle if any(change.path == path[: len(change.path)] for change in changes)}
-        point = Document(copy.deepcopy(base.values), dict(base.origins))
+        arms[arm] = None
+        point = Document(copy.deepcopy(base.values), dict(base.origins), set(base.swapped))
         for path, value, written in changes:
             if path[0] in WHOLE:  # `_unclear` reports it
                 continue
@@ -99,7 +101,8 @@ def _study(document: Document, structure: Structurer) -> Study:
                 point.put(path, value, document.where(written))
             except LookupError as error:
                 note(written, str(error))
-        plan = planned(point, structure, lambda path, message, point=point: note(path, message, point))
+        idle = {path for path in idle if point.origins.get(path) != base.origins[path]}
+        plan = planned(point, structure, lambda path, message, own=(point, arm): note(path, message, *own))
         if plan:
             points.append(Point(arm, settings, plan))
     for path in idle:
@@ -108,20 +111,22 @@ def _study(document: Document, structure: Structurer) -> Study:
     for each in () if problems else points:
         if (twin := runs.setdefault(each.plan.hash, each)) is not each:
             note(("sweep",), f"expected points that differ, got one twice: {twin.label} and {each.label}")
-    claims = claims_in(sweep, structure, note)
+    baseline = BASELINE if BASELINE in arms else next(iter(arms), BASELINE)
+    claims = claims_in(sweep, structure, note, list(arms), baseline)
     executor = structured(base, ("executor",), ExecutorSpec, structure, note) if "executor" in base.values else None
     if problems:
-        raise SpecError(sorted(problems, key=_order))
+        raise _refused(problems, arms)
     return Study(
-        name=base.values["name"],
-        points=tuple(points),
-        claims=claims,
-        executor=executor,
-        swept=sweep is not None,
-        document=document.values,
-    )
+        name=base.values["name"], points=tuple(points), claims=claims, executor=executor, swept=sweep is not None,
+        document=document.values, baseline=baseline,
+    )  # fmt: skip
 
 
-def _order(problem: Problem) -> list[tuple[int, str]]:
-    """By path, entries of an array by their index."""
-    return [(step, "") if isinstance(step, int) else (-1, step) for step in problem.path]
+def _refused(problems: Mapping[Problem, set[str]], arms: Collection[str]) -> SpecError:
+    """Problems in path order, entries of an array by their index; those of some arms alone name these."""
+    order = {each: [(step, "") if isinstance(step, int) else (-1, step) for step in each.path] for each in problems}
+    named = []
+    for problem in sorted(problems, key=order.__getitem__):
+        some = ", ".join(repr(arm) for arm in arms if arm in problems[problem] and len(problems[problem]) < len(arms))
+        named.append(problem._replace(message=f"{problem.message} (in the arm {some})") if some else problem)
+    return SpecError(named)

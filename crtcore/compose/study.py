@@ -12,7 +12,7 @@ import attrs
 from crtcore.kinds import ExecutorSpec, Plan, digest
 
 BASELINE = "baseline"
-"""The arm that pairs are taken against."""
+"""The arm of a study without arms, and the one that pairs are taken against; the first if none has this name."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a spec file, and an arm, may be called."""
 RESERVED = "stages"
@@ -25,12 +25,16 @@ WHOLE = ("name", "executor", "sweep", "extends")
 
 @attrs.frozen(kw_only=True)
 class Claim:
-    """Something the study says beforehand: `arm` has a lower (or higher) `number` than `against`, paired by seed."""
+    """What the study expects of two arms: `arm` has a lower (or higher) `number` than `against`, paired by seed."""
 
     number: str
+    """A number of the results, such as `id_code_length_bits`."""
     arm: str
-    against: str = BASELINE
+    """The arm that the claim is about."""
+    against: str = ""
+    """The arm that it is compared with; the baseline if it is left out."""
     expect: Literal["lower", "higher"] = "lower"
+    """Which way the number goes."""
 
 
 def labels(settings: Mapping[str, Any]) -> list[str]:
@@ -83,6 +87,8 @@ class Study:
     """True: the file has a `[sweep]`."""
     document: Mapping[str, Any]
     """The file as merged and overridden, before defaults."""
+    baseline: str
+    """The arm that pairs are taken against."""
 
     @property
     def hash(self) -> str:

@@ -103,8 +103,8 @@ class PriorSpec(Spec):
     """Base of every prior's spec."""
 
     kind: ClassVar[str] = "prior"
-    pretrained: ClassVar[bool] = False
-    """True: it brings its weights, so that no stage trains it."""
+    pretrained: ClassVar[bool | str] = False
+    """True: it brings its weights, so that no stage trains it; the name of a field: the prior there is trained."""
 
     def build(self, vocabulary: int, length: int, classes: int | None) -> Prior:
         """The prior over `vocabulary` ids, sequences up to `length`, and `classes` classes (None: unconditional)."""

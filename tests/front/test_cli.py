@@ -35,7 +35,8 @@ def line_of(path: Path, text: str) -> int:
     "words",
     [
         ["--help"], ["--version"], ["list"], ["list", "prior"], ["show", "table"], ["show", "prior/table"],
-        ["show", "patches"], ["show", "shaken"], ["schema"], ["check", "sample.toml"], ["run", "--help"],
+        ["show", "patches"], ["show", "shaken"], ["show", "sweep"], ["show", "prior"], ["schema"],
+        ["schema", "--markdown"], ["check", "sample.toml"], ["run", "--help"],
         ["kernels"], ["sweep", "--help"], ["laws", "--help"], ["report", "--help"],
     ],
 )  # fmt: skip
@@ -110,14 +111,47 @@ def test_a_command_that_is_not_there_is_named(crt: Crt) -> None:
     assert "No such command 'unfold'" in ended.stderr
 
 
-def test_show_prints_fields_with_defaults_and_an_example_in_toml(crt: Crt) -> None:
+def test_show_prints_fields_with_defaults_and_a_snippet_in_toml(crt: Crt) -> None:
     (description,) = answered(crt("show", "shaken", "--json"))
 
-    assert description["fields"] == [
-        {"name": "inner", "type": "BottleneckSpec", "required": True, "default": None, "text": ""},
-        {"name": "amounts", "type": "tuple[float, ...]", "required": False, "default": [0.5, 0.25], "text": ""},
-    ]
-    assert parse(description["example"], "example").values["bottleneck"]["inner"]["use"] == "book"
+    inner, amounts = description["fields"]
+    assert (inner["facts"], inner["required"]) == ("table of a bottleneck, required", True)
+    assert (amounts["facts"], amounts["default"]) == ("array of numbers, default [0.5, 0.25]", [0.5, 0.25])
+    assert parse(description["snippet"], "snippet").values["bottleneck"]["inner"]["use"] == "book"
+
+
+def test_show_prints_ranges_whatever_validates_them(crt: Crt) -> None:
+    (book,), (patches,) = (answered(crt("show", name, "--json")) for name in ("book", "patches"))
+
+    facts = {field["name"]: field["facts"] for field in (*book["fields"], *patches["fields"])}
+    assert facts == {
+        "codes": "integer, required, at least 2",
+        "spread": "number, default 1.0, more than 0",
+        "compare": '"cosine" or "euclidean", default "cosine"',
+        "limit": "number",
+        "shape": "array of 2: integer, number, default [1, 0.5]",
+        "channels": "integer, default 8, at least 1",
+        "heads": "integer, default 2, a divisor of channels",
+        "verbose": "true or false, default false",
+    }
+
+
+@pytest.mark.parametrize("width", ["40", "80"])
+@pytest.mark.parametrize("name", ["training.prior.optimizer", "sweep", "set", "decoder", "book", "extends"])
+def test_show_keeps_the_width_of_the_terminal(crt: Crt, monkeypatch: pytest.MonkeyPatch, name: str, width: str) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+
+    above = crt("show", name).stdout.split("\n\n[")[0].split("\n\ncrt ")[0]
+
+    assert max(map(len, above.splitlines())) <= int(width)
+
+
+def test_settings_may_stand_after_the_file(crt: Crt, spec_file: Path) -> None:
+    bare = answered(crt("check", spec_file, "seed=5", "--json", "bottleneck.codes=9"))
+    named = answered(crt("check", spec_file, "--json", "--set", "seed=5", "--set", "bottleneck.codes=9"))
+
+    assert bare == named
+    assert (bare["spec"][0]["seed"], bare["spec"][0]["bottleneck"]["codes"]) == (5, 9)
 
 
 def test_check_prints_what_would_run(crt: Crt, spec_file: Path) -> None:
@@ -166,6 +200,9 @@ def test_a_problem_is_reported_with_file_line_and_path(crt: Crt, spec_file: Path
         (["check", "sample.toml", "--set", "sede=1"], "--set sede=1: sede: unknown key; did you mean 'seed'?"),
         (["sweep", "sample.toml"], "sample.toml: sweep: expected a table, got none"),
         (["show", "tabel"], "no component is called 'tabel'; did you mean 'table'?"),
+        (["show", "optimzer"], "no component is called 'optimzer'; did you mean 'optimizer'?"),
+        (["show", "xyzzy"], "no component is called 'xyzzy'; the nearest names are '"),
+        (["check", "sample.toml", "seed"], "expected KEY=VALUE after the file, such as seed=3, got 'seed'"),
         (["show", "metric/table"], "no component is called 'metric/table'"),
         (["list", "piror"], "no kind is called 'piror'; did you mean 'prior'?"),
         (["chekc"], "No such command 'chekc'"),

@@ -271,14 +271,14 @@ def test_all_problems_are_reported_at_once_in_path_order(sample: str, registry: 
     ]
 
 
-SAVED = 'use = "saved"\nfolder = "final"\n[prior.prior]\nuse = "table"'
+SAVED = 'use = "saved"\nrun = "first"\n[prior.prior]\nuse = "table"'
 UNTRAINED = "[training.prior]\nsteps = 30\n"
 
 
 def test_a_prior_that_brings_its_weights_needs_no_training(sample: str, registry: Registry) -> None:
     read = plan(sample.replace('use = "table"', SAVED).replace(UNTRAINED, ""), registry)
 
-    assert read.parts["prior"] == Saved(folder="final", prior=Table(order=1))
+    assert read.parts["prior"] == Saved(run="first", prior=Table(order=1))
     assert list(read.training) == ["tokenizer"]
 
 
@@ -292,15 +292,15 @@ def test_training_a_prior_that_brings_its_weights_is_refused(sample: str, regist
 
 
 def test_a_wrong_table_of_a_prior_that_brings_its_weights_asks_for_no_training(sample: str, registry: Registry) -> None:
-    text = sample.replace('use = "table"', SAVED.replace("folder", "floder")).replace(UNTRAINED, "")
+    text = sample.replace('use = "table"', SAVED.replace("run", "rnu")).replace(UNTRAINED, "")
 
     paths = [problem.split(": ")[1] for problem in refused(text, registry)]
 
-    assert paths == ["prior.floder", "prior.folder"]
+    assert paths == ["prior.rnu", "prior.run"]
 
 
-@pytest.mark.parametrize("override", ["prior.folder=other", "prior.prior.order=2", "prior.prior.spread=2"])
-def test_the_folder_and_every_field_of_a_saved_prior_change_the_hash(
+@pytest.mark.parametrize("override", ["prior.run=other", "prior.stage=draft", "prior.prior.order=2"])
+def test_the_run_and_every_field_of_a_saved_prior_change_the_hash(
     sample: str, registry: Registry, override: str
 ) -> None:
     text = sample.replace('use = "table"', SAVED).replace(UNTRAINED, "")
@@ -310,7 +310,7 @@ def test_the_folder_and_every_field_of_a_saved_prior_change_the_hash(
 
 GUIDED = (
     'use = "guided"\nscale = 2\ninterval = [1, 9]\n'
-    '[prior.prior]\nuse = "saved"\nfolder = "final"\n'
+    '[prior.prior]\nuse = "saved"\nrun = "first"\n'
     '[prior.prior.prior]\nuse = "table"'
 )
 
@@ -320,19 +320,32 @@ def test_a_guided_prior_needs_no_training_either(sample: str, registry: Registry
 
     read = plan(text, registry)
 
-    inside = Saved(folder="final", prior=Table(order=1))
+    inside = Saved(run="first", prior=Table(order=1))
     assert read.parts["prior"] == Guidance(scale=2.0, interval=(1, 9), prior=inside)
     assert list(read.training) == ["tokenizer"]
 
 
-def test_guidance_of_a_prior_without_weights_is_refused_at_its_path(sample: str, registry: Registry) -> None:
-    guided = 'use = "guided"\nscale = 2\ninterval = [3, 1]\n[prior.prior]\nuse = "table"'
-    text = sample.replace('use = "table"', guided).replace(UNTRAINED, "")
+def test_guidance_of_a_prior_that_is_trained_here_asks_for_its_training(sample: str, registry: Registry) -> None:
+    guided = 'use = "guided"\nscale = 2\n[prior.prior]\nuse = "table"'
+    text = sample.replace('use = "table"', guided)
 
-    assert [problem.split(": ", 1)[1] for problem in refused(text, registry)] == [
-        "prior.interval: expected two positions, the second beyond the first or 0, got (3, 1)",
-        "prior.prior: expected a prior that brings its weights, such as 'saved', got Table",
+    read = plan(text, registry)
+
+    assert list(read.training) == ["tokenizer", "prior"]
+    assert [problem.split(": ", 1)[1] for problem in refused(text.replace(UNTRAINED, ""), registry)] == [
+        "training.prior: expected a table [training.prior] with its steps, got none",
     ]
+
+
+def test_runs_with_and_without_guidance_share_the_stage_of_the_prior(sample: str, registry: Registry) -> None:
+    text = sample.replace('use = "table"', 'use = "guided"\nscale = 2\n[prior.prior]\nuse = "table"')
+
+    guided, alone = plan(text, registry), plan(sample, registry)
+
+    assert [stage.key for stage in guided.stages] == [stage.key for stage in alone.stages]
+    assert guided.hash != alone.hash
+    assert plan(text, registry, "prior.scale=3").stages[1].key == guided.stages[1].key
+    assert plan(text, registry, "prior.prior.order=2").stages[1].key != guided.stages[1].key
 
 
 def test_entries_of_an_array_are_reported_in_the_order_of_their_index(sample: str, registry: Registry) -> None:
@@ -505,7 +518,6 @@ def test_an_override_that_some_arm_keeps_is_taken(sample: str, registry: Registr
 @pytest.mark.parametrize(
     ("arms", "message"),
     [
-        ("[sweep.arms.a]\nseed = 1\n[sweep.arms.b]\n", "sweep.arms: expected an arm called 'baseline'"),
         ("[sweep.arms.baseline]\n[sweep.arms.b]\n", "sweep: expected points that differ, got one twice"),
     ],
 )
@@ -513,6 +525,120 @@ def test_arms_that_cannot_be_compared_are_refused(sample: str, registry: Registr
     (problem,) = refused(sample + "\n" + arms, registry)
 
     assert message in problem
+
+
+@pytest.mark.parametrize(
+    ("arms", "baseline"),
+    [
+        ("[sweep.arms.a]\nseed = 1\n[sweep.arms.b]\n", "a"),
+        ("[sweep.arms.a]\nseed = 1\n[sweep.arms.baseline]\n", "baseline"),
+        ("[sweep]\nseed = [1, 2]\n", "baseline"),
+        ("", "baseline"),
+    ],
+)
+def test_the_baseline_is_the_arm_of_that_name_or_the_first(
+    sample: str, registry: Registry, arms: str, baseline: str
+) -> None:
+    assert made(f"{sample}\n{arms}", registry).baseline == baseline
+
+
+def test_a_claim_without_against_is_against_the_first_arm(sample: str, registry: Registry) -> None:
+    text = "\n[sweep.arms.a]\nseed = 1\n[sweep.arms.b]\n[[sweep.claim]]\nnumber = 'x'\narm = 'b'\n"
+
+    (claim,) = made(sample + text, registry).claims
+
+    assert claim.against == "a"
+
+
+SWAP = """
+[sweep.arms.plain]
+[sweep.arms.levels]
+bottleneck.levels = [2, 2]
+bottleneck.use = "fsq"
+"""
+
+
+def test_an_arm_that_changes_a_use_drops_the_fields_of_the_other_component(sample: str, registry: Registry) -> None:
+    plain, levels = made(sample + SWAP, registry).points
+
+    assert plain.plan.document["bottleneck"]["codes"] == 16
+    assert levels.plan.document["bottleneck"] == {"use": "fsq", "levels": [2, 2]}
+
+
+def test_an_axis_of_components_drops_the_fields_of_the_others(sample: str, registry: Registry) -> None:
+    points = made(sample + "\n[sweep]\nprior.use = ['bigram', 'table']\n", registry).points
+
+    assert [point.plan.document["prior"] for point in points] == [
+        {"use": "bigram"}, {"use": "table", "order": 1, "spread": 1.0},
+    ]  # fmt: skip
+    assert [sorted(point.plan.training) for point in points] == [["tokenizer"], ["prior", "tokenizer"]]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_override_of_a_use_drops_the_fields_of_the_other_component(
+    sample: str, registry: Registry, turned: bool
+) -> None:
+    overrides = ["bottleneck.use=fsq", "bottleneck.levels=[2, 2]"]
+
+    read = plan(sample, registry, *(overrides[::-1] if turned else overrides))
+
+    assert read.document["bottleneck"] == {"use": "fsq", "levels": [2, 2]}
+
+
+def test_an_override_of_a_use_that_is_there_drops_nothing(sample: str, registry: Registry) -> None:
+    assert plan(sample, registry, "bottleneck.use=book") == plan(sample, registry)
+
+
+def test_an_entry_of_an_array_is_swapped_too(sample: str, registry: Registry) -> None:
+    (problem,) = refused(sample, registry, "regularizer.0.use=none")
+
+    assert problem.startswith("--set regularizer.0.use=none: regularizer.0.use: no regularizer is called 'none'")
+
+
+def test_an_override_of_a_field_that_the_other_component_lacks_is_refused(sample: str, registry: Registry) -> None:
+    (problem,) = refused(sample, registry, "bottleneck.use=fsq", "bottleneck.levels=[2]", "bottleneck.codes=4")
+
+    assert problem.startswith("--set bottleneck.codes=4: bottleneck.codes: unknown key")
+
+
+def test_an_override_that_every_arm_drops_has_no_effect(sample: str, registry: Registry) -> None:
+    text = sample + "\n[sweep.arms.one]\nbottleneck.use = 'fsq'\nbottleneck.levels = [2, 2]\n"
+
+    (problem,) = refused(text, registry, "bottleneck.codes=4")
+
+    assert "bottleneck.codes: has no effect, as the sweep sets it at every point" in problem
+
+
+def test_a_file_that_changes_a_use_drops_the_fields_of_its_base(
+    tmp_path: Path, sample: str, registry: Registry
+) -> None:
+    (tmp_path / "base.toml").write_text(sample)
+    (tmp_path / "spec.toml").write_text('extends = "base.toml"\n[bottleneck]\nuse = "fsq"\nlevels = [2, 2]\n')
+
+    (point,) = load(tmp_path / "spec.toml", registry).points
+
+    assert point.plan.document["bottleneck"] == {"use": "fsq", "levels": [2, 2]}
+
+
+def test_the_training_of_a_prior_that_was_swapped_for_one_with_weights_is_not_used(
+    sample: str, registry: Registry
+) -> None:
+    assert list(plan(sample, registry, "prior.use=bigram").training) == ["tokenizer"]
+    (problem,) = refused(sample, registry, "prior.use=bigram", "training.prior.batc=1")
+    assert "training.prior.batc: unknown key; did you mean 'batch'?" in problem
+
+
+def test_a_problem_of_some_arms_names_them(sample: str, registry: Registry) -> None:
+    arms = "".join(f"[sweep.arms.{name}]\ndecoder.use = '{use}'\n" for name, use in ARMS)
+
+    (problem,) = refused(f"{sample}\n{arms}", registry)
+
+    assert problem == (
+        "spec.toml: draft: expected a table [draft]: this decoder needs a draft prior (in the arm 'two', 'three')"
+    )
+
+
+ARMS = (("one", "ancestral"), ("two", "drafter"), ("three", "drafter"))
 
 
 def test_one_mistake_in_two_arms_is_reported_at_both_lines(sample: str, registry: Registry) -> None:

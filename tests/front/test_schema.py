@@ -136,17 +136,33 @@ def test_the_schema_refuses_what_the_loader_refuses(
     assert not validator.is_valid(values)
 
 
+@pytest.mark.parametrize("guided", [True, False])
 @pytest.mark.parametrize("trained", [True, False])
 def test_a_prior_that_brings_its_weights_has_no_training(
-    sample: str, registry: Registry, validator: jsonschema.Draft7Validator, trained: bool
+    sample: str, registry: Registry, validator: jsonschema.Draft7Validator, trained: bool, guided: bool
 ) -> None:
     values = tomli.loads(sample)
-    values["prior"] = {"use": "saved", "folder": "final", "prior": values["prior"]}
+    values["prior"] = {"use": "saved", "run": "first"}
+    if guided:
+        values["prior"] = {"use": "guided", "scale": 2.0, "prior": values["prior"]}
     if not trained:
         del values["training"]["prior"]
 
     assert bool(problems(values, registry)) == trained
     assert validator.is_valid(values) != trained
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_guided_prior_has_the_training_of_the_one_inside(
+    sample: str, registry: Registry, validator: jsonschema.Draft7Validator, trained: bool
+) -> None:
+    values = tomli.loads(sample)
+    values["prior"] = {"use": "guided", "scale": 2.0, "prior": values["prior"]}
+    if not trained:
+        del values["training"]["prior"]
+
+    assert bool(problems(values, registry)) != trained
+    assert validator.is_valid(values) == trained
 
 
 def test_two_specs_of_one_class_name_are_kept_apart() -> None:
@@ -168,7 +184,7 @@ def test_two_specs_of_one_class_name_are_kept_apart() -> None:
 def test_fields_have_their_texts(registry: Registry) -> None:
     book = schema(registry)["definitions"]["Book"]
 
-    assert book["properties"]["codes"]["description"] == "Entries."
+    assert book["properties"]["codes"]["description"] == "at least 2. Entries."
     assert book["properties"]["use"] == {"const": "book", "description": "a book"}
 
 

@@ -31,19 +31,14 @@ def crt_components() -> list[Component]:
         Component(
             "saved",
             spec=Saved,
-            summary="another prior with the weights of a finished stage",
-            examples=(Saved(folder="runs/stages/prior/0123456789ab/final", prior=Table(order=1)),),
+            summary="the prior that a finished run has trained",
+            examples=(Saved(run="smoke"),),
         ),
         Component(
             "guided",
             spec=Guidance,
             summary="classifier-free guidance of another prior",
-            examples=(
-                Guidance(
-                    scale=2.0,
-                    prior=Saved(folder="runs/stages/prior/0123456789ab/final", prior=Table(order=1)),
-                ),
-            ),
+            examples=(Guidance(scale=2.0, prior=Table(order=1)),),
         ),
         Component("ancestral", spec=Ancestral, summary="one id a call, the reference", examples=(Ancestral(),)),
         Component("digits", spec=Digits, summary="1,797 real 8 by 8 images, ten classes", examples=(Digits(),)),

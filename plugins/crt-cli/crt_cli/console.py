@@ -30,10 +30,25 @@ P = ParamSpec("P")
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else there."
 )
-overrides = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one value, such as bottleneck.codes=128."
-)
 spec_file = click.argument("spec", type=click.Path(path_type=Path))
+
+
+def overrides(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command `overrides`: values for keys of the spec file, by `--set` or after the file."""
+
+    @click.option(
+        "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one value, such as seed=3; "
+        "--set may be left out after the file."
+    )  # fmt: skip
+    @click.argument("bare", nargs=-1, metavar="[KEY=VALUE]...")
+    @functools.wraps(command)
+    def wrapped(*args: Any, overrides: tuple[str, ...], bare: tuple[str, ...], **kwargs: Any) -> Any:
+        if wrong := [word for word in bare if "=" not in word]:
+            raise click.UsageError(f"expected KEY=VALUE after the file, such as seed=3, got {wrong[0]!r}")
+        return command(*args, overrides=(*overrides, *bare), **kwargs)
+
+    return wrapped
+
 
 WIDE = 200
 """Characters of a line of a table where there is no terminal, and no COLUMNS."""

@@ -212,7 +212,7 @@ def test_the_steps_to_wait_for_are_those_that_are_taken(small: tuple[dict[str, A
     [
         ({"dataset": {"use": "python-source"}}, "dataset.use: expected a dataset of images, got one of 'ids' data"),
         (
-            {"prior": [{"use": "table"}, {"use": "saved", "folder": "final", "prior": {"use": "table"}}]},
+            {"prior": [{"use": "table"}, {"use": "saved", "run": "small"}]},
             "prior.1.use: expected a prior that is trained here, got a pretrained one",
         ),
         ({"decoder": {"use": "drafting"}}, "decoder.use: expected a decoder that needs no draft, such as 'ancestral'"),

@@ -18,10 +18,10 @@ from crt_ar.llama.files import _every_place, _weights, read_llama, write_llama
 from crt_ar.llama.layout import published
 from crt_ar.public import load_llamagen
 from crt_ar.public import names as gpt_names
+from crt_basics.priors.saved import write_run
 from crt_basics.priors.specs import Saved, Table
 from crt_data.specs import TokenFiles
 from crt_fidelity.moments import stored
-from crt_run.runs import checkpoint
 from crt_vq import VQ, VQGAN
 from crt_vq.tokenizers.llamagen_files import load_llamagen_tokenizer
 from crt_vq.tokenizers.llamagen_files import names as vq_names
@@ -191,12 +191,12 @@ def llama(*, shards: bool) -> Target:
 def lay_saved(folder: Path) -> None:
     """A checkpoint of a stage that trained a table."""
     table = torch.arange(36, dtype=torch.float64).reshape(3, 4, 3)
-    checkpoint.save(folder / "final", {"part.prior.logits": table}, {"step": 1})
+    write_run(folder, {"part.prior.logits": table})
 
 
 def read_saved(folder: Path) -> Reading:
     """The weights of that stage."""
-    prior = Saved(folder=str(folder / "final"), prior=Table(order=1)).build(3, 4, 2)
+    prior = Saved(run=str(folder / "example" / "run"), prior=Table(order=1)).build(3, 4, 2)
     return {name: form(value) for name, value in prior.state_dict().items()}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from crt_run.training.ids import coded, spread
 from crt_run.training.objective import Inputs, trained
 from crt_run.training.order import seeded
+from crt_run.training.plans import around
 from crtcore.kinds import Dataset, Derived, Plan, Run
 
 
@@ -18,11 +19,13 @@ def prior_at(path: str, plan: Plan, run: Run, dataset: Dataset, made: Mapping[st
     Raises: Stopped after a save; RunError if it cannot be trained, or not be made of these.
     """
     tokenizer = made["tokenizer"]
+    prior: Any
     for stage in plan.stages:
         if stage.name == path:
-            return trained(Inputs(stage, dataset, {"tokenizer": tokenizer}, run))
+            prior = trained(Inputs(stage, dataset, {"tokenizer": tokenizer}, run))
+            return around(plan.only((path,))[path], prior, dataset.classes)
     with seeded(plan.seed, path):
-        prior: Any = plan.only((path,))[path].build(tokenizer.vocabulary, tokenizer.length, dataset.classes)
+        prior = plan.only((path,))[path].build(tokenizer.vocabulary, tokenizer.length, dataset.classes)
     if isinstance(prior, Derived):
         codes = coded(run, plan.stages[0], dataset, tokenizer, "train")
         regularizers = [part for name, part in made.items() if name.startswith("regularizer.")]

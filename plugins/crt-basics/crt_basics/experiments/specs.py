@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import attrs
 
 from crt_basics.meanings import ACCEPTANCE, CALLS, CODES, RATE, RECONSTRUCTION
-from crt_run.training.plans import code_prior_stages, tokenizer_stage
+from crt_run.training.plans import bare, code_prior_stages, tokenizer_stage
 from crtcore.kinds import ExperimentSpec, Meaning, Role, TradeOff
 from crtcore.spec import Spec, at_least
 
@@ -148,7 +148,7 @@ class Drafting(ExperimentSpec):
     def stage_plans(self, plan: Plan) -> list[StagePlan]:
         """The tokenizer, and the priors that are not pretrained."""
         tokenizer = tokenizer_stage(plan)
-        drafts = [f"draft.{place}" for place, spec in enumerate(plan.parts["draft"]) if not spec.pretrained]
+        drafts = [f"draft.{place}" for place, spec in enumerate(plan.parts["draft"]) if not bare(spec).pretrained]
         paths = (["prior"] if "prior" in plan.training else []) + drafts
         return [tokenizer, *(stage for path in paths for stage in code_prior_stages(plan, path, tokenizer))]
 

@@ -114,6 +114,23 @@ def guided(spec: Guidance, vocabulary: int, length: int, classes: int | None) ->
 
     Raises: RunError if there are no classes.
     """
+    check(classes)
+    return around(spec, spec.prior.build(vocabulary, length, classes), classes)
+
+
+def around(spec: Guidance, prior: Prior, classes: int | None) -> Guided:
+    """Guides a prior as a spec describes.
+
+    Raises: RunError if there are no classes.
+    """
+    check(classes)
+    return Guided(prior, scale=spec.scale, interval=spec.interval)
+
+
+def check(classes: int | None) -> None:
+    """Nothing, if there are classes.
+
+    Raises: RunError if there are none.
+    """
     if classes is None:
         raise RunError("guided: expected data with classes, got data without; use the inner prior itself")
-    return Guided(spec.prior.build(vocabulary, length, classes), scale=spec.scale, interval=spec.interval)

@@ -246,7 +246,7 @@ def test_a_second_run_gives_the_same_numbers(tmp_path: Path) -> None:
 def test_a_saved_prior_is_drawn_from_and_scored_as_in_the_run_that_trained_it(tmp_path: Path) -> None:
     trained = execute(plan(), tmp_path)["numbers"]
     (folder,) = (tmp_path / "stages" / "prior").glob("*/final")
-    saved = {"use": "saved", "folder": str(folder), "prior": {"use": "table", "order": 1}}
+    saved = {"use": "saved", "run": plan().name}
 
     result = execute(plan(prior=saved, training={"tokenizer": {"steps": 6, "batch": 16}}), tmp_path)["numbers"]
 

@@ -120,20 +120,27 @@ def rehearsal(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 @as_json
 @reports_errors
 def show_component(name: str, as_json: bool) -> None:
-    """Show a component, NAME or KIND/NAME: what it is, its fields, an example."""
+    """Show a component (NAME or KIND/NAME), a kind, or a key of spec files such as sweep: fields and a snippet."""
     from crt_run.cli.describe import showing
 
     showing(installed(), name, as_json=as_json)
 
 
 @click.command()
+@click.option("--markdown", is_flag=True, help="Print the reference of spec files for people instead.")
 @as_json
 @reports_errors
-def schema(as_json: bool) -> None:
+def schema(markdown: bool, as_json: bool) -> None:
     """Print the JSON Schema of spec files, with all installed components, for editors."""
     from crt_run.cli.describable import describable
+    from crt_run.cli.reference import reference
     from crt_run.cli.schema import schema as schema_of
 
     registry, broken = describable(installed(), schema_of)
     warn(broken)
-    answer(schema_of(registry))
+    if markdown and as_json:
+        raise click.UsageError("expected --markdown or --json, got both")
+    if markdown:
+        click.echo(reference(registry), nl=False)
+    else:
+        answer(schema_of(registry))

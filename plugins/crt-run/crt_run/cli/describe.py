@@ -1,33 +1,33 @@
-"""`crt show`: what a component is, its fields, an example."""
+"""`crt show`: what a component or a key of spec files is, its fields, and a snippet to paste."""
 
 from __future__ import annotations
 
-import ast
-import functools
+import difflib
 import inspect
-import itertools
 import json
-import linecache
 import sys
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-import attrs
 import click
-import tomli_w
 
 from crt_cli.console import answer, room
+from crt_run.cli.fields import Field, fields_of
+from crt_run.cli.language import BY_NAME, Key
+from crt_run.cli.texts import paragraphs
+from crt_run.cli.whole import experiments, place, table, whole
 from crtcore.errors import RunError, nearest
 from crtcore.hooks import Component
+from crtcore.kinds import KINDS, ExperimentSpec, Role
 from crtcore.loading import Failed, call
-from crtcore.registry import NotInstalled, Registry, describe
-from crtcore.spec import Spec
+from crtcore.registry import NotInstalled, Registry
 
 
-def named(registry: Registry, name: str) -> list[tuple[str, Component]]:
+def named(registry: Registry, name: str, others: Iterable[str] = ()) -> list[tuple[str, Component]]:
     """The components that `name`, or `kind/name`, means.
 
-    Raises: NotInstalled if there is none.
+    Raises: NotInstalled if there is none, with the nearest of their names and `others`.
     """
     kind, slash, bare = name.rpartition("/")
     matches = [
@@ -36,34 +36,72 @@ def named(registry: Registry, name: str) -> list[tuple[str, Component]]:
         if component.name == bare and (not slash or component.kind == kind)
     ]
     if not matches:
-        known = [component.name for _, component in registry]
-        raise NotInstalled("; ".join([f"no component is called {name!r}{nearest(bare, known)}", *registry.broken]))
+        known = sorted({*others, *(component.name for _, component in registry)})
+        raise NotInstalled("; ".join([f"no component is called {name!r}{near(bare, known)}", *registry.broken]))
     return matches
 
 
-def showing(registry: Registry, name: str, *, as_json: bool) -> None:
-    """Prints what a component is, its fields and an example.
+def near(word: str, known: list[str]) -> str:
+    """What was most likely meant, or the three names that are nearest."""
+    if difflib.get_close_matches(word, known, 1):
+        return nearest(word, known)
+    three = ", ".join(map(repr, difflib.get_close_matches(word, known, 3, cutoff=0.0))) or "none"
+    return f"; the nearest names are {three}; `crt list` prints all components"
 
-    Raises: RunError if a plugin's spec cannot be described.
+
+def showing(registry: Registry, name: str, *, as_json: bool) -> None:
+    """Prints what a component, a kind or a key of spec files is, its fields and a snippet.
+
+    Raises: RunError if a plugin's spec cannot be described; NotInstalled if nothing has that name.
     """
-    components = []
-    for plugin, component in named(registry, name):
-        try:
-            components.append(json.loads(call(plugin, partial(_text, registry, plugin, component))))
-        except Failed as failed:
-            raise RunError(
-                f"{registry.who(plugin)}: {component.kind} {component.name!r} cannot be described ({failed})"
-            ) from None
+    shown = everything(registry, name)
     if as_json:
-        answer(components)
+        answer(shown)
         return
-    for one in components:
-        click.echo(f"{one['kind']} {one['name']} (from {one['plugin']})\n\n{one['text']}\n")
+    for one in shown:
+        plugin = f" (from {one['plugin']})" if one["plugin"] else ""
+        click.echo(f"{one['kind']} {one['name']}{plugin}\n")
+        for paragraph in paragraphs(one["text"]):
+            click.echo(click.wrap_text(paragraph, room()) + "\n")
         for field in one["fields"]:
-            default = "required" if field["required"] else f"default {field['default']!r}"
-            click.echo(f"  {field['name']}: {field['type']}, {default}")
-            click.echo(click.wrap_text(field["text"], room(), "      ", "      "))
-        click.echo(f"\n{one['example']}")
+            click.echo(click.wrap_text(f"{field['name']}: {field['facts']}", room(), "  ", "      "))
+            if field["text"]:
+                click.echo(click.wrap_text(field["text"], room(), "      ", "      "))
+        if one["fields"]:
+            click.echo()
+        for line in one["tables"]:
+            click.echo(click.wrap_text(line, room(), "  ", "      "))
+        if one["tables"]:
+            click.echo()
+        click.echo(one["snippet"])
+
+
+def everything(registry: Registry, name: str) -> list[dict[str, Any]]:
+    """All that has a name: components, a kind, a key of spec files.
+
+    Raises: RunError if a plugin's spec cannot be described; NotInstalled if nothing has that name.
+    """
+    name = next((step for step in reversed(name.split(".")) if step in BY_NAME), name)  # such as sweep.arms
+    keys = [key_shown(BY_NAME[name], registry)] if name in BY_NAME else []
+    kinds = [kind_shown(name, registry)] if name in KINDS else []
+    is_component = any(component.name == name for _, component in registry)
+    components = [] if (keys or kinds) and not is_component else named(registry, name, (*BY_NAME, *KINDS))
+    return keys + kinds + [component_shown(registry, plugin, component) for plugin, component in components]
+
+
+def component_shown(registry: Registry, plugin: str, component: Component) -> dict[str, Any]:
+    """A component as plain values.
+
+    Raises: RunError if its spec cannot be described.
+    """
+    try:
+        text = call(plugin, partial(_text, registry, plugin, component))
+    except Failed as failed:
+        raise RunError(
+            f"{registry.who(plugin)}: {component.kind} {component.name!r} cannot be described ({failed})"
+        ) from None
+    shown: dict[str, Any] = json.loads(text)
+    return shown
 
 
 def _text(registry: Registry, plugin: str, component: Component) -> str:
@@ -71,64 +109,67 @@ def _text(registry: Registry, plugin: str, component: Component) -> str:
 
 
 def _described(registry: Registry, plugin: str, component: Component) -> dict[str, Any]:
-    texts = field_texts(component.spec)
-    example = {"use": component.name} | {
-        name: value
-        for name, value in describe(component.examples[0], registry).items()
-        if name not in ("use", "optimizer")
-    }
+    role, many = place(component, registry)
+    snippet = whole(component, registry) if issubclass(component.spec, ExperimentSpec) else None
     return {
         "kind": component.kind,
         "name": component.name,
         "plugin": plugin,
         "summary": component.summary,
         "text": inspect.getdoc(component.spec) or component.summary,
-        "fields": [
-            {
-                "name": field.name,
-                "type": str(field.type) if not isinstance(field.type, type) else field.type.__name__,
-                "required": field.default is attrs.NOTHING,
-                "default": _default(registry, field),
-                "text": texts.get(field.name, ""),
-            }
-            for field in attrs.fields(component.spec)
-        ],
-        "example": tomli_w.dumps({component.kind: example}),
+        "fields": _plain(fields_of(component.spec, registry, component.examples[0])),
+        "tables": list(_tables(component, registry)),
+        "snippet": snippet or table(role, component, registry, many=many),
     }
 
 
-def _default(registry: Registry, field: attrs.Attribute[Any]) -> Any:
-    """The plain default of a field; None if it has none, or one that hangs on other fields."""
-    default: Any = field.default
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # the stubs call the class a function
-        default = None if default.takes_self else default.factory()
-    return None if default is attrs.NOTHING else describe(default, registry)
+def _plain(fields: list[Field]) -> list[dict[str, Any]]:
+    return [{**field._asdict(), "facts": field.facts} for field in fields]
 
 
-def field_texts(spec: type[Spec]) -> dict[str, str]:
-    """Field to the string written under it, base classes included; class variables count as fields."""
-    texts: dict[str, str] = {}
-    for owner in reversed(spec.__mro__):
-        if attrs.has(owner):
-            module = sys.modules[owner.__module__]
-            source = linecache.getlines(getattr(module, "__file__", None) or "", vars(module))
-            texts |= _texts("".join(source)).get(owner.__qualname__, {})
-    return texts
+def _tables(component: Component, registry: Registry) -> list[str]:
+    """Of an experiment the tables that it reads, of other components where experiments read them."""
+    spec = component.spec
+    if issubclass(spec, ExperimentSpec):
+        roles = [f"{_header(role, what.many)}: {_number(what)}" for role, what in spec.roles.items()]
+        return ["It reads these tables:", *roles, *(f"[training.{stage}]: see training" for stage in spec.stages)]
+    where: dict[str, list[str]] = {}
+    for experiment in experiments(registry):
+        assert issubclass(experiment.spec, ExperimentSpec)
+        for role, what in experiment.spec.roles.items():
+            if what.kind == component.kind:
+                where.setdefault(_header(role, what.many), []).append(experiment.name)
+    return [*["In spec files:"][: len(where)], *(f"{head} in {', '.join(names)}" for head, names in where.items())]
 
 
-@functools.lru_cache(maxsize=256)
-def _texts(source: str) -> dict[str, dict[str, str]]:
-    """Class to field to the string written under it; code that came without its text has none."""
+def _number(what: Role) -> str:
+    """How many components a role has."""
+    if what.many:
+        return f"{'any number of' if what.optional else 'one or more'} {what.kind}s"
+    return f"a {what.kind}{', optional' if what.optional else ''}"
+
+
+def _header(role: str, many: bool) -> str:
+    return f"[[{role}]]" if many else f"[{role}]"
+
+
+def key_shown(key: Key, registry: Registry) -> dict[str, Any]:
+    """A key of spec files as plain values."""
+    fields = _plain(fields_of(key.table, registry)) if key.table else []
     return {
-        each.name: {
-            field.target.id: " ".join(text.value.value.split())
-            for field, text in itertools.pairwise(each.body)
-            if isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(text, ast.Expr)
-            and isinstance(text.value, ast.Constant)
-            and isinstance(text.value.value, str)
-        }
-        for each in ast.parse(source).body
-        if isinstance(each, ast.ClassDef)
-    }
+        "kind": "key", "name": key.name, "plugin": "", "summary": key.summary,
+        "text": f"{key.summary[0].upper()}{key.summary[1:]}.\n\n{key.text}", "fields": fields, "tables": [],
+        "snippet": f"{key.snippet}\n",
+    }  # fmt: skip
+
+
+def kind_shown(kind: str, registry: Registry) -> dict[str, Any]:
+    """A kind as plain values: its promise, and what is installed of it."""
+    promise = (sys.modules[KINDS[kind].__module__].__doc__ or "").split("\n\n")[0]
+    components = [registry.find(kind, name) for name in registry.names(kind)]
+    first = components[0] if components else None
+    return {
+        "kind": "kind", "name": kind, "plugin": "", "summary": promise, "text": promise, "fields": [],
+        "tables": ["Installed:", *(f"{each.name}: {each.summary}" for each in components)],
+        "snippet": table(place(first, registry)[0], first, registry, many=place(first, registry)[1]) if first else "",
+    }  # fmt: skip

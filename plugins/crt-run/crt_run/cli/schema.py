@@ -11,8 +11,9 @@ from typing import Any
 import attrs
 import msgspec
 
-from crt_run.cli.describe import field_texts
-from crtcore.compose.study import NAME, RESERVED, Claim
+from crt_run.cli.fields import fields_of
+from crt_run.cli.language import BY_NAME, KEYS, NAMED
+from crtcore.compose.study import Claim
 from crtcore.hooks import Component
 from crtcore.kinds import KINDS, ExperimentSpec, PriorSpec, Role
 from crtcore.registry import Registry
@@ -26,28 +27,32 @@ def schema(registry: Registry) -> dict[str, Any]:
     """The schema of every spec file that the installed components allow; inherited keys are not required."""
     components = [component for _, component in registry]
     specs: list[type[Any]] = [component.spec for component in components]
-    tables = [*specs, *KINDS.values(), Training, Sampling, Claim]
+    settings = {key.table for key in KEYS if key.table}
+    tables = [*specs, *KINDS.values(), *settings]
     references, definitions = msgspec.json.schema_components(tables, ref_template=f"{_AT}{{name}}")
     at = {table: reference["$ref"] for table, reference in zip(tables, references, strict=True)}
     made: dict[str, Any] = {name: _table(definition) for name, definition in definitions.items()}
+    for table in (*specs, *settings):
+        made[at[table].removeprefix(_AT)] = _described(made[at[table].removeprefix(_AT)], table, registry)
     for component in components:
-        made[at[component.spec].removeprefix(_AT)] = _component(made[at[component.spec].removeprefix(_AT)], component)
+        use = {"const": component.name, "description": component.summary}
+        table = made[at[component.spec].removeprefix(_AT)]
+        made[at[component.spec].removeprefix(_AT)] = {**table, "properties": {"use": use, **table["properties"]}}
     for kind, base in KINDS.items():
         choices = [registry.find(kind, name) for name in registry.names(kind)]
         made[kind] = {"anyOf": [{"$ref": at[choice.spec]} for choice in choices]} if choices else False
         made[at[base].removeprefix(_AT)] = {"$ref": f"{_AT}{kind}"}
         made[f"whole-{kind}"] = _whole(choices)
+    made["weighted"] = _weighted(registry)
     return {
         "$schema": DRAFT,
         "type": "object",
         "properties": {
-            "name": {"type": "string", "pattern": f"^{NAME.pattern}$", "not": {"const": RESERVED}},
-            "seed": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
-            "extends": {"type": "string"},
+            **{key.name: {"description": key.summary, **key.form} for key in KEYS if key.form},
             "experiment": {"$ref": f"{_AT}experiment"},
             "executor": {"$ref": f"{_AT}executor"},
             "sampling": {"$ref": at[Sampling]},
-            "sweep": _sweep(at[Claim]),
+            "sweep": {"description": BY_NAME["sweep"].summary, **_sweep(at[Claim])},
             **_experiments(registry, at[Training]),
         },
         "additionalProperties": False,
@@ -71,14 +76,14 @@ def _draft_7(field: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "items": field["prefixItems"], "additionalItems": False}
 
 
-def _component(definition: dict[str, Any], component: Component) -> dict[str, Any]:
-    use = {"const": component.name, "description": component.summary}
-    texts = field_texts(component.spec)
+def _described(definition: dict[str, Any], table: type[Any], registry: Registry) -> dict[str, Any]:
+    """A definition whose fields have their ranges and texts."""
+    texts = {field.name: ". ".join(filter(None, (field.range, field.text))) for field in fields_of(table, registry)}
     fields = {
-        name: {**field, "description": texts[name]} if name in texts else field
+        name: {**field, "description": texts[name]} if texts.get(name) else field
         for name, field in definition["properties"].items()
     }
-    return {**definition, "properties": {"use": use, **fields}}
+    return {**definition, "properties": fields}
 
 
 def _whole(choices: list[Component]) -> dict[str, Any]:
@@ -109,13 +114,14 @@ def _sweep(claim: str) -> dict[str, Any]:
         "properties": {
             "arms": {
                 "type": "object",
-                "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+                "description": BY_NAME["arms"].summary,
+                "propertyNames": NAMED,
                 "additionalProperties": {"type": "object"},
                 "minProperties": 1,
             },
             "claim": {"type": "array", "items": {"allOf": [{"$ref": claim}, {"required": _required(Claim)}]}},
         },
-        "additionalProperties": {"type": ["array", "object"], "minItems": 1},
+        "additionalProperties": {"type": ["array", "object"], "minItems": 1, "description": BY_NAME["axes"].summary},
     }
 
 
@@ -159,7 +165,6 @@ def _demanded(registry: Registry) -> dict[str, Any]:
 
 def _required_by(spec: type[ExperimentSpec], registry: Registry) -> dict[str, Any]:
     steps = {stage: {"required": _required(Training)} for stage in spec.stages}
-    weighted = {"type": "object", "properties": {"use": {"enum": _pretrained(registry)}}, "required": ["use"]}
     return {
         "required": [role for role, what in spec.roles.items() if not what.optional],
         "properties": {
@@ -168,7 +173,7 @@ def _required_by(spec: type[ExperimentSpec], registry: Registry) -> dict[str, An
         },
         **_all(
             {
-                "if": {"required": [role], "properties": {role: weighted}},
+                "if": {"required": [role], "properties": {role: {"$ref": f"{_AT}weighted"}}},
                 "then": {"properties": {"training": {"not": {"required": [stage]}}}},
                 "else": {
                     "if": {"required": [role]},
@@ -180,7 +185,22 @@ def _required_by(spec: type[ExperimentSpec], registry: Registry) -> dict[str, An
     }
 
 
-def _pretrained(registry: Registry) -> list[str]:
-    """The pretrained priors, which no stage trains."""
+def _weighted(registry: Registry) -> dict[str, Any]:
+    """The tables of priors that no stage trains: those that bring their weights, and those laid around one."""
     specs = {name: registry.find("prior", name).spec for name in registry.names("prior")}
-    return [name for name, spec in specs.items() if issubclass(spec, PriorSpec) and spec.pretrained is True]
+    marks = {name: spec.pretrained for name, spec in specs.items() if issubclass(spec, PriorSpec)}
+    own = {
+        "type": "object",
+        "required": ["use"],
+        "properties": {"use": {"enum": [n for n in marks if marks[n] is True]}},
+    }
+    laid = [
+        {
+            "type": "object",
+            "required": ["use", mark],
+            "properties": {"use": {"const": name}, mark: {"$ref": f"{_AT}weighted"}},
+        }
+        for name, mark in marks.items()
+        if isinstance(mark, str)
+    ]
+    return {"anyOf": [own, *laid]}

@@ -28,7 +28,7 @@ def standing(study: Study, results: Mapping[int, Mapping[str, Any]]) -> Table:
 
     measured = {name: number(each).unit for result in results.values() for name, each in result["numbers"].items()}
     names = [name for name in dict.fromkeys((*(claim.number for claim in study.claims), *measured)) if name in measured]
-    groups = summary(study.points, results)
+    groups = summary(study.points, results, study.baseline)
     ended = [study.points[index].group for index in results]
     latest = list(dict.fromkeys(reversed(ended)))[:ROWS]
     whole, done = Counter(point.group for point in study.points), Counter(ended)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -41,15 +41,46 @@ def identified(study: Study, runs: Path) -> Study:
 
 
 def of_plan(plan: Plan, runs: Path) -> Plan:
-    """A plan whose identity holds digests in place of paths; the plan itself if it names no files.
+    """A plan whose identity holds digests in place of paths and runs; the plan itself if it names none.
 
-    Raises: RunError if a path does not exist or cannot be read.
+    Its parts have the folders of the runs that they refer to.
+    Raises: RunError if a path or a run does not exist or cannot be read.
     """
     identity = deepcopy(dict(plan.identity))
-    for role, part in {"experiment": plan.experiment, **plan.parts}.items():
+    parts = {role: _located(part, runs) for role, part in plan.parts.items()}
+    for role, part in {"experiment": plan.experiment, **parts}.items():
         if role in identity:
             identity[role] = _identified(part, identity[role], role, runs)
-    return plan if identity == plan.identity else attrs.evolve(plan, identity=identity)
+    return plan if identity == plan.identity else attrs.evolve(plan, identity=identity, parts=parts)
+
+
+@runtime_checkable
+class RefersToRun(Protocol):
+    """A spec whose field `run` is that of a finished run, on the weights of which results depend."""
+
+    def located(self, runs: Path) -> Any:
+        """The same with the folder of the run, which is looked for in `runs`.
+
+        Raises: RunError if there is no such run.
+        """
+
+    def weights(self) -> Path:
+        """The folder of the weights.
+
+        Raises: RunError if they are not there.
+        """
+
+
+def _located(part: Any, runs: Path) -> Any:
+    """A part, or parts, with the folders of the runs that they refer to."""
+    if isinstance(part, tuple):
+        return tuple(_located(each, runs) for each in part)
+    if not attrs.has(type(part)):
+        return part
+    values = {field.name: getattr(part, field.name) for field in attrs.fields(type(part))}
+    changed = {name: new for name, old in values.items() if (new := _located(old, runs)) != old}
+    part = attrs.evolve(part, **changed) if changed else part
+    return part.located(runs) if isinstance(part, RefersToRun) else part
 
 
 def _identified(part: Any, table: Any, where: str, runs: Path) -> Any:
@@ -59,6 +90,8 @@ def _identified(part: Any, table: Any, where: str, runs: Path) -> Any:
         return [_identified(each, values, f"{where}.{index}", runs) for index, (each, values) in pairs]
     if not attrs.has(type(part)):
         return table
+    if isinstance(part, RefersToRun):
+        table["run"] = digest_of(f"{where}.run", str(part.weights()), runs)
     for field in attrs.fields(type(part)):
         value = getattr(part, field.name)
         if field.name not in table:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 import msgspec
 
 from crt_run.runs import checkpoint, files
-from crt_run.runs.records import FORMAT, RECORDS, RESULT, SAMPLES, listed, read_json, read_records
+from crt_run.runs.records import ABOUT, FORMAT, RECORDS, RESULT, SAMPLES, listed, read_json, read_records
 from crtcore.errors import RunError
 from crtcore.kinds import Json
 
 if TYPE_CHECKING:
     import numpy as np
 
-ABOUT = "run.json"
 SPEC = "spec.toml"
 MARK = f"{SAMPLES}/{checkpoint.MARK}"
 """It holds the hash of the manifest of the samples, which holds theirs."""

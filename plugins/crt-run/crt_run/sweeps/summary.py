@@ -19,7 +19,7 @@ from crt_run.runs.records import listed, read_json, seal
 from crt_run.runs.run import address, alone
 from crt_run.statistics import CONFIDENCE, interval, paired, two_level
 from crt_run.sweeps.curves import gaps
-from crtcore.compose.study import BASELINE, Point, Study, label, labels
+from crtcore.compose.study import Point, Study, label, labels
 from crtcore.kinds import Measurement
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def gather(study: Study, runs: Path, ended: Finished) -> Path:
                 "name": study.name,
                 "hash": study.hash,
                 "confidence": CONFIDENCE,
-                "baseline": BASELINE,
-                "arms": summary(study.points, ended.results),
+                "baseline": study.baseline,
+                "arms": summary(study.points, ended.results, study.baseline),
                 "claims": claims(study, ended.results),
                 "ran_on": ran_on(folders),
                 "times": times(folders),
@@ -85,8 +85,10 @@ def _brief(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if result is None else {k: v for k, v in result.items() if k not in ("format", "outcomes")}
 
 
-def summary(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Group to number to mean and interval over seeds, with the paired difference from the baseline arm."""
+def summary(
+    points: Iterable[Point], results: Mapping[int, Mapping[str, Any]], baseline: str
+) -> dict[str, dict[str, Any]]:
+    """Group to number to mean and interval over seeds, with the paired difference from the arm `baseline`."""
     values = _values(points, results)
     groups: dict[str, dict[str, Any]] = {}
     for (arm, *settings), numbers in values.items():
@@ -94,8 +96,8 @@ def summary(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -
             name: {
                 **written(interval(list(by_seed.values()), unit)),
                 "difference": None
-                if arm == BASELINE
-                else paired(by_seed, values.get((BASELINE, *settings), {}).get(name, ("", {}))[1], unit),
+                if arm == baseline
+                else paired(by_seed, values.get((baseline, *settings), {}).get(name, ("", {}))[1], unit),
             }
             for name, (unit, by_seed) in numbers.items()
         }

@@ -13,6 +13,7 @@ from crt_run.training.ids import StoredIds, check_round_trip, encoded, spread
 from crt_run.training.losses import Loss, penalised
 from crt_run.training.objective import Inputs, Objective, trained
 from crt_run.training.order import batch_at, seeded, step_noise
+from crt_run.training.plans import around
 from crt_run.training.trainer import Part
 from crtcore.errors import RunError
 from crtcore.kinds import Batch, Dataset, Plan, Prior, Regularizer, Run
@@ -176,7 +177,7 @@ def prior_of(role: str, plan: Plan, run: Run, dataset: Dataset) -> Any:
     """The prior of a role over a dataset of ids: trained in its stage, or as it is if it is pretrained."""
     for stage in plan.stages:
         if stage.name == role:
-            return trained(Inputs(stage, dataset, run=run))
+            return around(plan.parts[role], trained(Inputs(stage, dataset, run=run)), dataset.classes)
     length = dataset.take("validation", torch.arange(1)).data.shape[1]
     with seeded(plan.seed, role):
         return plan.parts[role].build(dataset.vocabulary, length, dataset.classes).to(run.device).eval()

@@ -130,7 +130,7 @@ def test_a_summary_pairs_each_arm_with_the_baseline(toy: Describe) -> None:
         ),
     )
 
-    output = summary(study.points, results)
+    output = summary(study.points, results, study.baseline)
 
     assert output["baseline"]["cost"] == {**written(interval([0.0, 10.0, 20.0], "bits")), "difference": None}
     assert output["other"]["cost"]["value"] == 12.0  # of 1 and 23
@@ -140,7 +140,7 @@ def test_a_summary_pairs_each_arm_with_the_baseline(toy: Describe) -> None:
 def test_a_grid_is_paired_value_by_value(toy: Describe) -> None:
     study = toy("sweep.arms={baseline = {}, other = {'regularizer.0.weight' = 0.25}}", "sweep.prior.order=[0, 1]")
 
-    output = summary(study.points, invented(study, lambda arm, seed: {"cost": 2.0 + (arm == "other")}))
+    output = summary(study.points, invented(study, lambda arm, seed: {"cost": 2.0 + (arm == "other")}), study.baseline)
 
     assert list(output) == [
         "baseline, prior.order=0", "baseline, prior.order=1", "other, prior.order=0", "other, prior.order=1"
