@@ -15,10 +15,10 @@ from crt_basics.decoders.ancestral import AncestralDecoder
 from crt_cli.commands import main
 from crt_report import page
 from crt_run.present import tables
-from crt_run.runs.ended import ABOUT, hashes
+from crt_run.runs.ended import hashes
 from crt_run.runs.execute import execute
 from crt_run.runs.files import dumped
-from crt_run.runs.records import FORMAT, RESULT, read_json, seal
+from crt_run.runs.records import ABOUT, FORMAT, RESULT, read_json, seal
 from crt_run.runs.run import address
 from crt_run.sweeps.summary import gather
 from crt_run.sweeps.sweep import Finished, run

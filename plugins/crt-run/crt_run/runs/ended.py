@@ -12,11 +12,10 @@ import msgspec
 from torch import Tensor
 
 from crt_run.runs import checkpoint, files
-from crt_run.runs.records import FORMAT, RECORDS, RESULT, SAMPLES, listed, read_json, read_records
+from crt_run.runs.records import ABOUT, FORMAT, RECORDS, RESULT, SAMPLES, listed, read_json, read_records
 from crtcore.errors import RunError
 from crtcore.kinds import Json
 
-ABOUT = "run.json"
 SPEC = "spec.toml"
 MARK = f"{SAMPLES}/{checkpoint.MARK}"
 """It holds the hash of the manifest of the samples, which holds theirs."""

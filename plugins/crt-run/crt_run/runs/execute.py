@@ -17,10 +17,10 @@ import torch
 from crt_run.runs import checkpoint, files
 from crt_run.runs.code import code_of, components, difference
 from crt_run.runs.contents import of_plan
-from crt_run.runs.ended import ABOUT, SPEC, Ended, hashes
+from crt_run.runs.ended import SPEC, Ended, hashes
 from crt_run.runs.numbers import written_all, written_rows
 from crt_run.runs.provenance import git_state, versions
-from crt_run.runs.records import FORMAT, RECORDS, RESULT, read_json, read_records, seal
+from crt_run.runs.records import ABOUT, FORMAT, RECORDS, RESULT, read_json, read_records, seal
 from crt_run.runs.run import Run, address, alone
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study

@@ -14,6 +14,7 @@ from crtcore.kinds import Json
 
 FORMAT = 3
 """Version of a run's JSON files, which each of them holds as `format`."""
+ABOUT = "run.json"
 RESULT = "result.json"
 RECORDS = "records.jsonl"
 SAMPLES = "samples"
