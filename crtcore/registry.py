@@ -151,11 +151,6 @@ def discover(plugins: Iterable[EntryPoint] | None = None) -> Registry:
     return Registry.of(pairs, broken, lambda plugin: named(entries[plugin]))
 
 
-def at_fault(error: BaseException) -> str:
-    """An exception in one line, after the component whose spec's code was running last when it was raised, if any."""
-    return ": ".join(filter(None, (discover().blamed(error), in_one_line(error))))
-
-
 _failed: dict[EntryPoint, str] = {}
 """Installed plugins that failed once: this process does not try them again."""
 

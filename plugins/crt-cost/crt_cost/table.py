@@ -11,12 +11,13 @@ from rich.table import Table
 from crt_cli.console import say
 from crt_cli.layout import show
 from crt_cost.devices import DEVICES, UTILISATION
-from crt_cost.outline import Outline, outlined
+from crt_cost.outline import outlined
 from crt_cost.stages import StageCost, costs
+from crt_run.faults import at_fault
+from crt_run.training.outline import Outline
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.kinds import DatasetSpec, Plan
-from crtcore.registry import at_fault
 
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _LONG = ((86400, "d"), (3600, "h"), (60, "min"))

@@ -8,12 +8,12 @@ from typing import Any
 
 import attrs
 
+from crt_run.faults import at_fault
 from crt_run.runs.execute import try_out
 from crt_run.runs.scratch import scratch
 from crtcore.compose.study import Point, Study
 from crtcore.errors import RunError
 from crtcore.kinds import Plan
-from crtcore.registry import at_fault
 
 STEPS = 2
 """Steps of each training: the second one is not the first, where a loss may start late."""

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crt_run.executors.spec import Local
+from crt_run.faults import at_fault
 from crt_run.runs.ended import fitting
 from crt_run.runs.execute import finished, outdated, work
 from crt_run.runs.rehearse import rehearse
 from crtcore.compose.study import Study
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Done, ExecutorSpec, Json
-from crtcore.registry import at_fault
 
 NOT_OURS = "the executor mixed up or changed answers; choose another [executor] and give the same command again"
 
