@@ -14,26 +14,30 @@ RUNS = Path("runs")
 _COMMITTED = "COMMITTED"  # `checkpoint.MARK`, whose module imports torch
 
 
-def find_run(run: str | Path, runs: Path = RUNS) -> Path:
+def find_run(run: str | Path, runs: Path = RUNS, *, finished: bool = True) -> Path:
     """The folder of a finished run: itself a folder, or below `runs` a NAME with one finished run, or NAME/HASH.
 
     The first digits of a hash are enough where one run of that name begins with them.
+    `finished=False` takes any run, so that a NAME must have one run at all.
     Raises: RunError if there is no such run, several, or one that is not finished.
     """
     if (Path(run) / ABOUT).is_file():
-        return _finished(Path(run))
+        if finished and not (Path(run) / RESULT).is_file():
+            raise unfinished(Path(run))
+        return Path(run).absolute()
     text = str(run)
     name, _, start = text.strip("/").partition("/")
     folders = _runs_of(runs / name) if name and ".." not in text else []
     fitting = [folder for folder in folders if folder.name.startswith(start)]
-    done = [folder for folder in fitting if (folder / RESULT).is_file()]
+    done = [folder for folder in fitting if not finished or (folder / RESULT).is_file()]
     if len(done) == 1:
-        return _finished(done[0])
+        return done[0].absolute()
+    kind = "finished run" if finished else "run"
     if len(done) > 1:
         shown = ", ".join(f"{name}/{folder.name}" for folder in done[:8])
         more = f" and {len(done) - 8} more" if len(done) > 8 else ""
         raise RunError(
-            f"expected one finished run called {text!r} in {runs}, got {len(done)}: {shown}{more}; "
+            f"expected one {kind} called {text!r} in {runs}, got {len(done)}: {shown}{more}; "
             "name one of them; `crt runs` says how they differ"
         )
     if fitting:
@@ -43,7 +47,7 @@ def find_run(run: str | Path, runs: Path = RUNS) -> Path:
         raise RunError(f"{runs}: expected a run {text!r}, got none; the runs of {name!r} are {known}")
     names = sorted(folder.name for folder in runs.iterdir() if _runs_of(folder)) if runs.is_dir() else []
     raise RunError(
-        f"expected a finished run, by its folder or its name in {runs}, got {text!r}{nearest(name, names)}; "
+        f"expected a {kind}, by its folder or its name in {runs}, got {text!r}{nearest(name, names)}; "
         "`crt runs` lists them"
     )
 
@@ -81,10 +85,3 @@ def unfinished(folder: Path) -> RunError:
 def _runs_of(folder: Path) -> list[Path]:
     """The folders of the runs of one name."""
     return sorted(path for path in folder.iterdir() if is_run(path)) if folder.is_dir() else []
-
-
-def _finished(folder: Path) -> Path:
-    """A run's folder, if it has a result."""
-    if not (folder / RESULT).is_file():
-        raise unfinished(folder)
-    return folder.absolute()
