@@ -24,8 +24,8 @@ from crtcore.loading import Failed, call
 from crtcore.registry import installed_entries, named
 
 HOOKS = ("crt_run_started", "crt_reading", "crt_checkpoint_saved", "crt_run_ended")
-LIMIT = 20.0
-"""Seconds that one call may take, and that all calls that are left may take at the end."""
+LIMIT = 60.0
+"""Seconds that one call may take, and that all calls that are left may take at the end; libraries start slowly."""
 WAITING = 100_000
 """The most calls that wait for a package."""
 NO_READINGS = ("event", "stage", "step", "steps", "start")

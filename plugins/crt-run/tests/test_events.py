@@ -106,7 +106,7 @@ STARTED: dict[str, Any] = {"event": "started", "folder": "runs/toy/a", "spec": {
 
 
 def test_a_study_is_heard_whole_and_in_order(toy: Any, runs: Path, plugged: Any) -> None:
-    heard, study = Heard(), toy("sweep.grid.seed=[0,1]")
+    heard, study = Heard(), toy("sweep.seed=[0, 1]")
 
     with Listeners(pytest.fail, plugged(heard=heard, other=Other())) as listeners:
         sweep.run(study, runs, listeners)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from crtcore.errors import RunError, nearest
+from crtcore.errors import RunError, in_one_line, nearest
 from crtcore.spec import resolve
 
 
@@ -51,13 +51,20 @@ TRACKERS: Mapping[str, Tracker] = {
 
 
 def check(names: Sequence[str]) -> None:
-    """Raises: RunError if one is no tracker, or its library is not installed."""
+    """Imports the libraries of these trackers, so that what is wrong with one shows before anything is trained.
+
+    Raises: RunError if a name is no tracker, or its library is not installed or cannot be imported.
+    """
     for name in names:
         if name not in TRACKERS:
             raise RunError(f"--track {name}: expected a tracker{nearest(name, list(TRACKERS))}")
         if importlib.util.find_spec(TRACKERS[name].module) is None:
             library = TRACKERS[name].module
             raise RunError(f"--track {name}: expected the library {library}, got none: pip install 'crt-track[{name}]'")
+        try:
+            resolve(TRACKERS[name].opens)
+        except Exception as error:  # whatever the import of a library raises
+            raise RunError(f"--track {name}: its library cannot be imported ({in_one_line(error)})") from error
 
 
 def opened(name: str, started: Started) -> Sink:

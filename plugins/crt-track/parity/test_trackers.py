@@ -79,9 +79,10 @@ def test_tensorboard_has_the_readings(driven: Path) -> None:
 def test_trackio_has_the_readings(driven: Path) -> None:
     text = """
 import json, trackio
-api = trackio.Api()
-runs = sorted(api.runs("toy"), key=lambda run: run.name)
-print(json.dumps([[run.name, run.config["prior.use"], run.history()] for run in runs], default=str))
+from trackio.sqlite_storage import SQLiteStorage
+runs = sorted(trackio.Api().runs("toy"), key=lambda run: run.name)
+logs = [SQLiteStorage.get_logs("toy", run.name) for run in runs]
+print(json.dumps([[run.name, run.config["prior.use"], each] for run, each in zip(runs, logs)], default=str))
 """
     ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, cwd=driven)
     runs = json.loads(ended.stdout.splitlines()[-1])

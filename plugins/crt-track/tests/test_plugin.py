@@ -108,6 +108,17 @@ def test_a_library_that_is_missing_names_what_to_install(monkeypatch: pytest.Mon
         check(["none"])
 
 
+def test_a_library_that_cannot_be_imported_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: str) -> None:
+        raise ImportError("libcudart.so.13")
+
+    monkeypatch.setattr(sinks, "TRACKERS", {"broken": Tracker("json", "")})
+    monkeypatch.setattr(sinks, "resolve", broken)
+
+    with pytest.raises(RunError, match=r"--track broken: its library cannot be imported .ImportError: libcudart.so.13"):
+        check(["broken"])
+
+
 def test_settings_are_one_table() -> None:
     spec = {"seed": 1, "prior": {"use": "table", "orders": [1, 2]}, "metric": [{"use": "a"}, {"use": "b"}], "none": {}}
 

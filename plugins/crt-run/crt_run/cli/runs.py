@@ -22,11 +22,15 @@ table_format = click.option(
 
 
 @click.group("runs", invoke_without_command=True)
+@runs_folder
+@as_json
 @click.pass_context
-def all_runs(context: click.Context) -> None:
-    """List, compare and remove runs; alone, list those in the folder `runs`."""
+def all_runs(context: click.Context, runs: Path, as_json: bool) -> None:
+    """List, compare and remove runs; without a command, list all."""
+    given = {"runs": runs, "as_json": as_json}
     if context.invoked_subcommand is None:
-        context.invoke(list_runs)
+        context.invoke(list_runs, **given)
+    context.default_map = dict.fromkeys(all_runs.commands, given)
 
 
 @all_runs.command("list")
@@ -40,9 +44,9 @@ def list_runs(
     patterns: tuple[str, ...] = (), *, where: tuple[str, ...] = (), runs: Path = Path("runs"), form: str = "table",
     as_json: bool = False,
 ) -> None:  # fmt: skip
-    """List runs, oldest first; PATTERN is a name, NAME/HASH, or a glob of them.
+    """List runs, oldest first.
 
-    As CSV and Markdown, and with --json, each run has all its numbers.
+    PATTERN is a name, NAME/HASH, or a glob of them. As CSV and Markdown, and with --json, each run has all its numbers.
     """
     needs("run", "filelock", "tomli")
     from crt_run.runs import listing
@@ -71,7 +75,11 @@ def list_runs(
 @as_json
 @reports_errors
 def compare(names: tuple[str, ...], *, runs: Path, form: str, as_json: bool) -> None:
-    """Show finished runs side by side: the settings in which they differ, and their numbers."""
+    """Show finished runs side by side.
+
+    The settings in which they differ, then their numbers. RUN is NAME/HASH, of which the first digits are enough, the
+    NAME of a single run, or a folder.
+    """
     needs("run", "filelock", "tomli")
     from crt_run.present.tables import label, spread
     from crt_run.runs import listing
@@ -102,9 +110,9 @@ def compare(names: tuple[str, ...], *, runs: Path, form: str, as_json: bool) -> 
 @as_json
 @reports_errors
 def remove_runs(names: tuple[str, ...], *, stages: bool, yes: bool, runs: Path, as_json: bool) -> int:
-    """Remove runs, each by its folder or NAME/HASH; anything that is no run stays.
+    """Remove runs, after a question.
 
-    Weights of stages are kept, as other runs share them.
+    RUN is as in `compare`, finished or not. What is no run stays, and so do the weights of stages, which runs share.
     """
     needs("run", "filelock", "tomli")
     from crt_run.runs import listing
