@@ -153,7 +153,7 @@ class Listeners:
 
 
 def _hooks(entry: EntryPoint) -> Any:
-    """The hooks of a plugin that implements one of events; None: it has none, or cannot be loaded, which others say."""
+    """The hooks of a plugin that implements one of events; None: it has none, or cannot be loaded, and is named elsewhere."""
     try:
         manager = call(entry.name, _manager, entry)
     except Failed:

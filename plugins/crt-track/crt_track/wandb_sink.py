@@ -1,4 +1,4 @@
-"""W&B, offline unless `WANDB_MODE` says otherwise: files in the folder `wandb`, which `wandb sync` sends later."""
+"""W&B, offline unless `WANDB_MODE` is `online`: files in the folder `wandb`, which `wandb sync` sends later."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _texts(dataset: Any, ids: Sequence[Sequence[int]]) -> list[str]:
 
 
 def write(path: Path, drawn: Drawn, image: bool) -> None:
-    """Writes samples in the format that the end of the name says.
+    """Writes samples in the format of the end of the name.
 
     `.png`: the images, side by side. `.jsonl`: a line for each sample, its ids, class and text. `.safetensors`: tensors
     `ids`, `class_ids` and `data`.

@@ -38,7 +38,7 @@ def find_run(run: str | Path, runs: Path = RUNS, *, finished: bool = True) -> Pa
         more = f" and {len(done) - 8} more" if len(done) > 8 else ""
         raise RunError(
             f"expected one {kind} called {text!r} in {runs}, got {len(done)}: {shown}{more}; "
-            "name one of them; `crt runs` says how they differ"
+            "name one of them; `crt runs compare` shows how they differ"
         )
     if fitting:
         raise unfinished(fitting[0])
