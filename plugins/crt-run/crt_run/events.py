@@ -153,7 +153,7 @@ class Listeners:
 
 
 def _hooks(entry: EntryPoint) -> Any:
-    """The hooks of a plugin that implements one of events; None: it has none, or cannot be loaded, and is named elsewhere."""
+    """The hooks of a plugin with one of events; None: it has none, or cannot be loaded, and `discover` names it."""
     try:
         manager = call(entry.name, _manager, entry)
     except Failed:

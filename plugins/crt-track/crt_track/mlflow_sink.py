@@ -1,4 +1,4 @@
-"""MLflow: at `MLFLOW_TRACKING_URI` if it is set, else in its own `mlflow.db` in the current folder; `mlflow ui` shows it."""
+"""MLflow: at `MLFLOW_TRACKING_URI` if it is set, else in `mlflow.db` in the current folder; `mlflow ui` shows it."""
 
 from __future__ import annotations
 
