@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,13 @@ class Tracking:
         started = Started(folder.parent.name, f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S')}", folder, spec)
         self.sinks[folder] = {}
         for name in names:
-            self._try(name, lambda name=name: self.sinks[folder].update({name: opened(name, started)}))
+            self._try(name, partial(self._open, name, started))
 
     @hookimpl
     def crt_reading(self, folder: Path, stage: str, step: int, name: str, value: float) -> None:
         """Writes a reading."""
         for tracker, sink in self.sinks.get(folder, {}).items():
-            self._try(tracker, lambda sink=sink: sink.reading(stage, step, name, value))
+            self._try(tracker, partial(sink.reading, stage, step, name, value))
 
     @hookimpl
     def crt_run_ended(self, folder: Path, problem: str | None) -> None:
@@ -51,7 +52,10 @@ class Tracking:
         sinks = self.sinks.pop(folder, {})
         numbers = numbers_of(folder) if sinks and problem is None else {}
         for tracker, sink in sinks.items():
-            self._try(tracker, lambda sink=sink: sink.end(numbers, problem))
+            self._try(tracker, partial(sink.end, numbers, problem))
+
+    def _open(self, name: str, started: Started) -> None:
+        self.sinks[started.folder][name] = opened(name, started)
 
     def _try(self, tracker: str, write: Callable[[], None]) -> None:
         """Writes, unless the tracker has raised before; what it raises now is one warning."""

@@ -59,8 +59,7 @@ def list_runs(
     if not found:
         say(f"no run in {runs} fits" if patterns or where else f"no runs in {runs}")
         return
-    rows = [("run", "status", "seed", "started", "minutes")]
-    rows += [_row(run) for run in found]
+    rows: list[tuple[str, ...]] = [("run", "status", "seed", "started", "minutes"), *map(_row, found)]
     if form != "table":
         names = list(dict.fromkeys(name for run in found for name in run.numbers))
         rows[0] = (*rows[0], *names)

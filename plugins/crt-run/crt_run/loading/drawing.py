@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MARGIN = 1
 """Pixels between images."""
+SEEN = 64
+"""Pixels of a side up to which small images are enlarged, by a whole number."""
 
 
 class Drawn(NamedTuple):
@@ -138,13 +140,15 @@ def _tensors(drawn: Drawn) -> bytes:
 
 
 def _picture(drawn: Drawn) -> bytes:
-    """A grid of images as PNG, white between them."""
+    """A grid of images as PNG, white between them; small ones are enlarged, each pixel to a square."""
     import io
 
     from PIL import Image
 
     assert drawn.data is not None
     levels = ((drawn.data.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)  # b c y x
+    times = max(1, SEEN // max(levels.shape[-2:]))
+    levels = levels.repeat_interleave(times, -2).repeat_interleave(times, -1)
     count, channels, high, wide = levels.shape
     across = math.ceil(math.sqrt(count))
     down = math.ceil(count / across)

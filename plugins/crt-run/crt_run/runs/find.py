@@ -60,7 +60,7 @@ def find_stage(run: Path, stage: str) -> Path:
     stages: dict[str, Any] = read_json(run / ABOUT, "stages")["stages"]
     if stage not in stages:
         raise RunError(f"{run}: expected a stage of this run, got {stage!r}{nearest(stage, list(stages))}")
-    folder = run.parent.parent / stages[stage]["folder"] / "final"
+    folder: Path = run.parent.parent / stages[stage]["folder"] / "final"
     if not (folder / _COMMITTED).is_file():
         raise RunError(
             f"{folder}: expected the final weights of stage {stage!r} of {run}, got none: the folder was moved or "

@@ -206,8 +206,8 @@ def test_samples_are_written_in_the_format_of_the_name(loaded: LoadedRun, tmp_pa
         from PIL import Image
 
         picture = Image.open(path)
-        assert picture.size == (3 * 9 + 1, 2 * 9 + 1)  # five images of 8 x 8 in rows of three
-        first = torch.tensor(list(picture.convert("L").crop((1, 1, 9, 9)).getdata())).reshape(8, 8)
+        assert picture.size == (3 * 65 + 1, 2 * 65 + 1)  # five images of 8 x 8, eight times as large, in rows of three
+        first = torch.tensor(list(picture.convert("L").crop((1, 1, 65, 65)).getdata())).reshape(64, 64)[::8, ::8]
         assert drawn.data is not None
         assert torch.equal(first, ((drawn.data[0, 0] + 1) * 127.5).round().long())
     elif name == "a.jsonl":
