@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import safetensors.torch
 import torch
@@ -20,17 +20,37 @@ from crt_run.runs import files
 from crt_run.training.outline import Outline
 from crt_run.training.sampling import BATCH, decoded
 from crtcore.errors import RunError
-from crtcore.kinds import Request
+from crtcore.kinds import Decoder, Plan, Prior, Request, Tokenizer
 from crtcore.noise import Noise
 from crtcore.settings import Limits
-
-if TYPE_CHECKING:
-    from crt_run.loading.loaded import LoadedRun
 
 MARGIN = 1
 """Pixels between images."""
 SEEN = 64
 """Pixels of a side up to which small images are enlarged, by a whole number."""
+
+
+class Drawing(Protocol):
+    """What it takes to draw: a finished run."""
+
+    plan: Plan
+    folder: Path
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The trained tokenizer."""
+
+    @property
+    def prior(self) -> Prior:
+        """The prior."""
+
+    @property
+    def drafts(self) -> tuple[Prior, ...]:
+        """Its drafts."""
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder."""
 
 
 class Drawn(NamedTuple):
@@ -46,7 +66,7 @@ class Drawn(NamedTuple):
 
 
 def draw(
-    run: LoadedRun, outline: Outline, count: int, *, seed: int | None, class_ids: Any, device: torch.device
+    run: Drawing, outline: Outline, count: int, *, seed: int | None, class_ids: Any, device: torch.device
 ) -> Drawn:
     """Draws `count` samples.
 
