@@ -31,7 +31,7 @@ class Tracking:
     def crt_run_started(self, folder: Path, spec: Mapping[str, Any]) -> None:
         """Opens the chosen trackers for a run.
 
-        Raises: RunError if one is unknown, or its library is not installed.
+        Raises: NotInstalled or RunError if one is unknown, or its library is not installed.
         """
         names = [name for name in chosen() if name not in self.broken]
         check(names)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from crtcore.errors import RunError, in_one_line, nearest
+from crtcore.registry import NotInstalled
 from crtcore.spec import resolve
 
 
@@ -53,11 +54,11 @@ TRACKERS: Mapping[str, Tracker] = {
 def check(names: Sequence[str]) -> None:
     """Imports the libraries of these trackers, so that what is wrong with one shows before anything is trained.
 
-    Raises: RunError if a name is no tracker, or its library is not installed or cannot be imported.
+    Raises: NotInstalled if a name is no tracker; RunError if its library is not installed or cannot be imported.
     """
     for name in names:
         if name not in TRACKERS:
-            raise RunError(f"--track {name}: expected a tracker{nearest(name, list(TRACKERS))}")
+            raise NotInstalled(f"--track {name}: expected a tracker{nearest(name, list(TRACKERS))}")
         if importlib.util.find_spec(TRACKERS[name].module) is None:
             library = TRACKERS[name].module
             raise RunError(f"--track {name}: expected the library {library}, got none: pip install 'crt-track[{name}]'")

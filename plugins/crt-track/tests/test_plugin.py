@@ -11,6 +11,7 @@ from crt_track import plugin, sinks
 from crt_track.plugin import Tracking
 from crt_track.sinks import Started, Tracker, check, flat
 from crtcore.errors import RunError
+from crtcore.registry import NotInstalled
 
 OPENED: list[Any] = []
 
@@ -95,7 +96,7 @@ def test_a_tracker_that_raises_is_one_warning_and_the_others_go_on(
 
 
 def test_a_name_that_is_no_tracker_names_the_nearest() -> None:
-    with pytest.raises(RunError, match="--track tensorbord: expected a tracker; did you mean 'tensorboard'"):
+    with pytest.raises(NotInstalled, match="--track tensorbord: expected a tracker; did you mean 'tensorboard'"):
         check(["tensorbord"])
 
 

@@ -15,7 +15,7 @@ VARIABLE = "CRT_TRACK"
 def tracked(names: tuple[str, ...]) -> None:
     """Chooses trackers for the runs of this process.
 
-    Raises: RunError if crt-track is not installed, has no such tracker, or its library is missing.
+    Raises: RunError if crt-track or the library of a tracker is missing, NotInstalled if there is no such tracker.
     """
     chosen = [each for name in names for each in name.replace(",", " ").split()]
     if not chosen:
