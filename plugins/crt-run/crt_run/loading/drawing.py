@@ -80,14 +80,14 @@ def draw(
     drafts = run.drafts if getattr(_first(plan.parts["decoder"]), "drafts", False) else ()
     tokenizer = run.tokenizer if plan.parts.get("tokenizer") is not None else None
     length = tokenizer.length if tokenizer is not None else outline.shape[0]
-    noise = Noise(plan.seed if seed is None else seed, "draws")
+    prior, noise = run.prior, Noise(plan.seed if seed is None else seed, "draws")
     ids, calls = [], []
     with torch.inference_mode():
         for rows in torch.split(torch.arange(count), BATCH):
             prompt = torch.empty(len(rows), 0, dtype=torch.int64, device=device)
             own = None if classes is None else classes[rows].to(device)
             request = Request(prompt, Limits(length=length), plan.sampling, own, noise.seeds(rows).to(device))
-            made = decoder.generate(run.prior, request, draft=drafts[0] if drafts else None)
+            made = decoder.generate(prior, request, draft=drafts[0] if drafts else None)
             ids.append(made.ids)
             calls.append(made.target_calls.cpu())
         every = torch.cat(ids)

@@ -47,7 +47,8 @@ class Parts:
         Raises: RunError if the run has no such training, or its weights do not fit what is installed now.
         """
         if name not in self._trained:
-            self._trained[name] = self._loaded(name)
+            with torch.inference_mode(False):  # whatever the caller is in: weights made there could not be fitted
+                self._trained[name] = self._loaded(name)
         return self._trained[name]
 
     def role(self, path: str) -> Any:
@@ -57,7 +58,8 @@ class Parts:
         """
         if path not in self._roles:
             known = [stage.name for stage in self.kept.plan.stages]
-            self._roles[path] = self._result(path) if path in known else self._untrained(path)
+            with torch.inference_mode(False):
+                self._roles[path] = self._result(path) if path in known else self._untrained(path)
         return self._roles[path]
 
     def _result(self, name: str) -> Any:
