@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from crt_run.runs.provenance import versions
 from crt_run.training.outline import read_outline
 from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import Plan
-from crtcore.spec import names_files
+from crtcore.spec import names_files, resolve
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -93,26 +93,34 @@ def from_folder(folder: Path) -> tuple[Kept, dict[str, Any]]:
 
 
 def _check_whole(plan: Plan) -> None:
-    """Raises: RunError if a prior brings weights from files, which the folder would not have."""
+    """Raises: RunError if a part has its weights elsewhere, which the folder would not have."""
     for role, parts in plan.parts.items():
         for part in parts if isinstance(parts, tuple) else (parts,):
             if part is None or part.kind not in ("prior", "tokenizer", "bottleneck"):
                 continue
-            if path := _read(part):
-                raise RunError(
-                    f"{role}: expected a part whose weights this run has, got one that reads {path!r}; share that "
-                    "file or folder itself, or train the part"
-                )
+            for each in _with_inner(part):
+                paths = [path for f in attrs.fields(type(each)) for path in names_files(f, getattr(each, f.name))]
+                if paths or _brings_weights(each):
+                    got = f"one that reads {paths[0]!r}" if paths else "one that brings others"
+                    raise RunError(
+                        f"{role}: expected a part whose weights this run has trained, got {got}; share those weights "
+                        "themselves, or train the part"
+                    )
 
 
-def _read(part: Any) -> str:
-    """A file or folder that a part, or one inside it, reads; empty: none."""
+def _with_inner(part: Any) -> Iterator[Any]:
+    """A part, and the parts in its fields."""
+    yield part
     for field in attrs.fields(type(part)):
         value = getattr(part, field.name)
-        inside = [_read(each) for each in (value if isinstance(value, tuple) else (value,)) if attrs.has(type(each))]
-        if paths := [*names_files(field, value), *filter(None, inside)]:
-            return paths[0]
-    return ""
+        for each in value if isinstance(value, tuple) else (value,):
+            if attrs.has(type(each)):
+                yield from _with_inner(each)
+
+
+def _brings_weights(part: Any) -> bool:
+    """Whether a part is a prior that no stage trains, and that is not made of what a stage has trained."""
+    return bool(getattr(part, "pretrained", False)) and not hasattr(resolve(part.implementation), "derive")
 
 
 def _fits(stage: str, name: str) -> bool:
