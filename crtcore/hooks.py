@@ -1,4 +1,4 @@
-"""The hooks by which a package brings components and commands, and hears of finished runs."""
+"""The hooks by which a package brings components and commands, and hears of runs."""
 
 from __future__ import annotations
 
@@ -69,6 +69,22 @@ class Hooks:
     @hookspec
     def crt_commands(self) -> list[Any]:  # type: ignore[empty-body]
         """The commands of click that this package adds to `crt`: nothing heavy is imported before one of them runs."""
+
+    @hookspec
+    def crt_run_started(self, folder: Path, spec: Mapping[str, Any]) -> None:
+        """Called when the run in `folder`, one of a sweep or not, starts or goes on; `spec` is its resolved file."""
+
+    @hookspec
+    def crt_reading(self, folder: Path, stage: str, step: int, name: str, value: float) -> None:
+        """Called for each number that a stage records, in the order of its steps; a run that goes on has all again."""
+
+    @hookspec
+    def crt_checkpoint_saved(self, folder: Path, stage: str, step: int, checkpoint: Path) -> None:
+        """Called once weights are saved in the folder `checkpoint`; the next ones replace it."""
+
+    @hookspec
+    def crt_run_ended(self, folder: Path, problem: str | None) -> None:
+        """Called when a run that started has ended; `problem` is why it has no result, None: it has one."""
 
     @hookspec
     def crt_run_finished(self, folder: Path) -> Path | None:

@@ -96,11 +96,11 @@ def resolve(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), inside)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == module.partition(".")[0]:
+        if error.name is None or error.name.startswith(f"{module.partition('.')[0]}."):
             raise  # a wrong name, and no package that is missing
         package = module.partition(".")[0].replace("_", "-")
         raise RunError(
-            f"{module}: expected the module {error.name!r}, which {package} depends on, got no such module; "
+            f"{module}: expected the module {error.name!r}, which {package} needs, got no such module; "
             f"pip install {package}"
         ) from error
 

@@ -1,4 +1,5 @@
 import math
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crtcore.spec import FieldError, Validator, above, at_least, below, between, divides, each
+import crtcore
+from crtcore.errors import RunError
+from crtcore.spec import FieldError, Validator, above, at_least, below, between, divides, each, resolve
 
 HUGE = 10**400
 """No float is this large."""
@@ -97,3 +100,30 @@ def test_a_refusal_names_the_field_and_what_was_expected(validator: Validator, v
 
     assert error
     assert (error.field, error.message, str(error)) == ("width", message, f"width: {message}")
+
+
+def test_what_a_missing_package_brings_names_what_to_install() -> None:
+    with pytest.raises(
+        RunError, match="'no_such_package', which no-such-package needs, got no such module; pip install"
+    ):
+        resolve("no_such_package.part:thing")
+
+
+def test_a_wrong_name_inside_a_package_is_no_missing_package() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'crtcore\.no_such_part'"):
+        resolve("crtcore.no_such_part:thing")
+
+
+def test_load_run_needs_the_package_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hidden:
+        @staticmethod
+        def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+            if name == "crt_run":
+                raise ModuleNotFoundError("No module named 'crt_run'", name="crt_run")
+
+    monkeypatch.setattr(sys, "meta_path", [Hidden, *sys.meta_path])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "crt_run"]:
+        monkeypatch.delitem(sys.modules, name)
+
+    with pytest.raises(RunError, match="pip install crt-run"):
+        _ = crtcore.load_run

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from crt_cost.blank import blank
-from crt_cost.outline import BlankData, Outline
 from crt_cost.trace import Trace, traced
 from crt_run.training.objective import Inputs, Objective, built
+from crt_run.training.outline import BlankData, Outline
 from crtcore.errors import in_one_line
 from crtcore.kinds import Plan, StagePlan
 from crtcore.settings import Training

@@ -11,9 +11,10 @@ from rich.table import Table
 from crt_cli.console import say
 from crt_cli.layout import show
 from crt_cost.devices import DEVICES, UTILISATION
-from crt_cost.outline import Outline, outlined
+from crt_cost.outline import outlined
 from crt_cost.stages import StageCost, costs
 from crt_run.faults import at_fault
+from crt_run.training.outline import Outline
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.kinds import DatasetSpec, Plan

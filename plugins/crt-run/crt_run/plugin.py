@@ -18,7 +18,9 @@ def crt_components() -> list[Component]:
 
 @hookimpl
 def crt_commands() -> list[click.Command]:
-    """`crt run`, `crt sweep`, `crt rehearse`, `crt show` and `crt schema`."""
+    """`crt run`, `crt sweep`, `crt rehearse`, `crt show`, `crt schema`, `crt sample` and `crt runs`."""
     from crt_run.cli.commands import rehearsal, run, schema, show_component, sweep
+    from crt_run.cli.runs import all_runs
+    from crt_run.cli.sample import sample
 
-    return [run, sweep, rehearsal, show_component, schema]
+    return [run, sweep, rehearsal, show_component, schema, sample, all_runs]

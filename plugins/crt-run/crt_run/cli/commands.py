@@ -11,18 +11,21 @@ import click
 
 from crt_cli.console import answer, as_json, installed, loaded, needs, overrides, reports_errors, say, spec_file, warn
 from crt_run.cli.interrupts import interruptible
+from crt_run.cli.options import runs_folder
 from crtcore.errors import Problem, SpecError
 from crtcore.registry import answers
 
 if TYPE_CHECKING:
     from crtcore.compose.study import Study
+    from crtcore.kinds import Json
 
 KEPT = "; what is finished is kept, and the same command goes on from there"
 
-runs_folder = click.option(
-    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs."
-)
 quiet = click.option("--quiet", is_flag=True, help="Print plain lines instead of a progress bar.")
+track = click.option(
+    "--track", multiple=True, envvar="CRT_TRACK", metavar="NAME", show_envvar=True,
+    help="Send readings to a tracker: trackio, tensorboard, mlflow or wandb (crt-track); offline.",
+)  # fmt: skip
 fresh = click.option("--fresh", is_flag=True, help="Do again what other versions of the code made.")
 
 
@@ -30,40 +33,50 @@ fresh = click.option("--fresh", is_flag=True, help="Do again what other versions
 @spec_file
 @overrides
 @runs_folder
+@track
 @as_json
 @quiet
 @fresh
 @reports_errors
-def run(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool, fresh: bool) -> int:
+def run(
+    spec: Path, overrides: tuple[str, ...], *, runs: Path, track: tuple[str, ...], as_json: bool, quiet: bool,
+    fresh: bool,
+) -> int:  # fmt: skip
     """Run a spec file, or resume it where it stopped; print its result."""
-    return _study(loaded(spec, overrides), runs, as_json=as_json, quiet=quiet, fresh=fresh)
+    return _study(loaded(spec, overrides), runs, track=track, as_json=as_json, quiet=quiet, fresh=fresh)
 
 
 @click.command()
 @spec_file
 @overrides
 @runs_folder
+@track
 @as_json
 @quiet
 @fresh
 @reports_errors
-def sweep(spec: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, quiet: bool, fresh: bool) -> int:
+def sweep(
+    spec: Path, overrides: tuple[str, ...], *, runs: Path, track: tuple[str, ...], as_json: bool, quiet: bool,
+    fresh: bool,
+) -> int:  # fmt: skip
     """Run every point of a spec file's [sweep]; as `run`, but requires a [sweep]."""
     study = loaded(spec, overrides)
     if not study.swept:
         raise SpecError(
             [Problem(str(spec), ("sweep",), f"expected a table, got none; `crt run {spec}` runs one point")]
         )
-    return _study(study, runs, as_json=as_json, quiet=quiet, fresh=fresh)
+    return _study(study, runs, track=track, as_json=as_json, quiet=quiet, fresh=fresh)
 
 
-def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool, fresh: bool) -> int:
+def _study(study: Study, runs: Path, *, track: tuple[str, ...], as_json: bool, quiet: bool, fresh: bool) -> int:
     """Runs a study, prints its numbers and the files that plugins made; returns 1 if a point has no result.
 
     Raises: RunError if no point has a result.
     """
     needs("run", "torch", "scipy", "safetensors", "filelock")
+    from crt_run.cli.tracking import tracked
     from crt_run.cli.watch import Watch
+    from crt_run.events import Listeners
     from crt_run.present.results import print_results
     from crt_run.runs.contents import identified
     from crt_run.runs.run import address
@@ -71,8 +84,14 @@ def _study(study: Study, runs: Path, *, as_json: bool, quiet: bool, fresh: bool)
     from crt_run.sweeps.summary import gather
 
     study = identified(study, runs)
-    with interruptible(KEPT), Watch(study, quiet=quiet or as_json) as watch:
-        ended = sweep.run(study, runs, watch, fresh=fresh)
+    tracked(track)
+    with interruptible(KEPT), Listeners(say) as listeners, Watch(study, quiet=quiet or as_json) as watch:
+
+        def report(index: int, event: Json) -> None:
+            watch(index, event)
+            listeners(index, event)
+
+        ended = sweep.run(study, runs, report, fresh=fresh)
     problem = sweep.failed(study, ended)
     folder = gather(study, runs, ended) if study.swept else address(study.points[0].plan, runs)
     if problem and not ended.results:

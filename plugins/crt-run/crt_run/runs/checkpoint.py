@@ -25,6 +25,8 @@ _MANIFEST = "manifest.json"
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
 _ORIGIN = "origin"
+CONFIG = "config.json"
+"""What the weights are, for a reader."""
 
 
 class Saved(NamedTuple):
@@ -35,11 +37,12 @@ class Saved(NamedTuple):
 
 
 def save(
-    folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any], origin: Mapping[str, Any] | None = None
-) -> None:
+    folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any], origin: Mapping[str, Any] | None = None,
+    *, config: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
     """Writes a checkpoint to a temporary folder, syncs it, and renames it into place.
 
-    `origin` is what its manifest holds about where it comes from.
+    `origin` is what its manifest holds about where it comes from, `config` what its file `config.json` says it is.
     Raises: RunError if writing fails; a committed checkpoint in its place stays untouched.
     """
     import safetensors.torch  # a report is drawn without torch
@@ -50,6 +53,7 @@ def save(
         aside.mkdir(parents=True)
         try:
             files = {_TENSORS: safetensors.torch.save(_apart(tensors)), _STATE: dumped(state)}
+            files |= {} if config is None else {CONFIG: dumped(config)}
             manifest = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
             files[_MANIFEST] = dumped(manifest if origin is None else {**manifest, _ORIGIN: origin})
             for name, content in (*files.items(), (MARK, hashlib.sha256(files[_MANIFEST]).hexdigest().encode())):
@@ -201,8 +205,11 @@ def _table(folder: Path, name: str, expected: str) -> dict[str, Any]:
 
 
 def _hashes(folder: Path) -> dict[str, Any]:
-    """The manifest."""
-    return _table(folder, _MANIFEST, _read(folder, MARK).decode(errors="replace"))
+    """The manifest; a configuration that it names is verified too, as people read it."""
+    hashes = _table(folder, _MANIFEST, _read(folder, MARK).decode(errors="replace"))
+    if CONFIG in hashes:
+        _verified(folder, CONFIG, str(hashes[CONFIG]))
+    return hashes
 
 
 def _check(folder: Path, name: str, expected: str, digest: str) -> None:

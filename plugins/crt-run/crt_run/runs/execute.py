@@ -73,6 +73,7 @@ def execute(
         started = time.time()
         _describe(run, started)
         files.write(run.folder / SPEC, tomli_w.dumps(dict(plan.document)).encode())
+        report({"event": "started", "folder": str(run.folder), "spec": dict(plan.document)})
         findings = plan.experiment.build()(plan, run)
         result = {"format": FORMAT, "name": plan.name, "hash": plan.hash, "seed": plan.seed}
         result["numbers"] = written_all(findings.numbers)

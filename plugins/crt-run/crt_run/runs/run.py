@@ -33,10 +33,14 @@ CODE = "code.json"
 class Stage:
     """One training with its weights, in a folder named after what it depends on; runs share it."""
 
-    def __init__(self, run: Run, name: str, folder: Path) -> None:
+    def __init__(
+        self, run: Run, name: str, folder: Path, config: Json | None = None, report: Report = lambda event: None
+    ) -> None:
         self.run = run
         self.name = name
         self.folder = folder
+        self.config = config
+        self.report = report
 
     @property
     def finished(self) -> bool:
@@ -86,7 +90,9 @@ class Stage:
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any], *, final: bool = False) -> None:
         """Commits a checkpoint, which names its stage and holds the hash of the records, then drops the older ones."""
         here = self.folder / ("final" if final else f"step-{step:09d}")
-        checkpoint.save(here, tensors, state, {"stage": self.folder.name, "records": self._recorded()})
+        origin = {"stage": self.folder.name, "records": self._recorded()}
+        checkpoint.save(here, tensors, state, origin, config=self.config)
+        self.report({"event": "checkpoint", "stage": self.name, "step": step, "folder": str(here)})
         for older in self.folder.glob("step-*"):
             if older != here:
                 checkpoint.remove(older)
@@ -133,7 +139,8 @@ class Run:
         with alone(folder, self.stopping, self.note):
             with files.writing(folder):
                 folder.mkdir(exist_ok=True)
-            stage = Stage(self, name, folder)
+            config = {"stage": name, "outline": self.facts.get("outline"), **_settings(plan, reads)}
+            stage = Stage(self, name, folder, config, self.report)
             with files.reading(folder):
                 checkpoint.tidy(folder)
                 code = self._code(stage, code_of(plan.plan, {*_all_reads(plan), *reads}))
@@ -189,6 +196,22 @@ class Run:
         folder = self.folder / SAMPLES
         checkpoint.remove(folder)
         checkpoint.save(folder, {name: tensor.cpu() for name, tensor in tensors.items()}, {"hash": self.plan.hash})
+
+
+def _settings(plan: StagePlan, reads: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What a stage depends on, as the spec file has it: values by path, and those of the stages before it."""
+    known: dict[str, Any] = {path: _written(plan.plan.document, path) for path in (*plan.reads, *reads)}
+    return {**known, "after": {stage.name: _settings(stage) for stage in plan.after}}
+
+
+def _written(value: Any, path: str) -> Any:
+    """The value at a dotted path of a resolved spec file; None if it has none there."""
+    for step in path.split("."):
+        try:
+            value = value[int(step)] if isinstance(value, list) else value[step]
+        except (LookupError, TypeError, ValueError):
+            return None
+    return value
 
 
 def _all_reads(plan: StagePlan) -> set[str]:

@@ -13,6 +13,7 @@ from crt_run.training.ids import StoredIds, check_round_trip, encoded, spread
 from crt_run.training.losses import Loss, penalised
 from crt_run.training.objective import Inputs, Objective, trained
 from crt_run.training.order import batch_at, seeded, step_noise
+from crt_run.training.outline import outline_of
 from crt_run.training.plans import around
 from crt_run.training.trainer import Part
 from crtcore.errors import RunError
@@ -45,6 +46,7 @@ def build_dataset(plan: Plan, run: Run) -> Any:
         dataset = Few(dataset, run.few)
     run.data = dataset.checksum
     run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
+    run.facts["outline"] = outline_of(dataset).plain
     if skipped := getattr(dataset, "skipped", {}):
         run.facts["dataset"]["skipped"] = skipped
         left_out = (f"{each['number']:,} {why} (first {each['first']!r})" for why, each in skipped.items())

@@ -1,0 +1,1 @@
+"""Readings of runs in experiment trackers."""
