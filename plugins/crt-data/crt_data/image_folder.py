@@ -21,9 +21,9 @@ from torch import Tensor
 from crt_data.decoding import PIXELS, open_image, unreadable
 from crt_data.listing import Listing, list_images
 from crt_data.specs import ImageFolder
+from crt_nn.splits import check
 from crtcore.kinds import Batch
 from crtcore.noise import Noise
-from crtcore.splits import check
 
 Crop: TypeAlias = Callable[[Image.Image, int], Image.Image]
 """Crops a square of a size from an image."""

@@ -20,9 +20,9 @@ from torch.nn import functional
 
 from crt_data.decoding import open_image
 from crt_data.specs import Photos
+from crt_nn.splits import check
 from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import Batch
-from crtcore.splits import check
 
 PHOTOGRAPHS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

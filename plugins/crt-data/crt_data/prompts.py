@@ -17,10 +17,10 @@ from torch import Tensor
 
 from crt_data.specs import FIELD, Prompts
 from crt_nn.json_files import json_lines
+from crt_nn.splits import check
 from crt_nn.text import Text
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
-from crtcore.splits import check
 
 SPLITS = ("train", "validation", "test")
 

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from crt_data.specs import TokenFiles
 from crt_nn.foreign import instead
+from crt_nn.splits import check
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
-from crtcore.splits import check
 
 FILES = ("train.bin", "val.bin")
 WORD = np.dtype("<u2")

@@ -10,9 +10,9 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from crt_basics.datasets.specs import Digits
+from crt_nn.splits import check
 from crtcore.kinds import Batch
 from crtcore.noise import Noise
-from crtcore.splits import check
 
 
 class DigitImages:

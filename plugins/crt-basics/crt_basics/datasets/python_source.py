@@ -16,9 +16,9 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from crt_basics.datasets.specs import PythonSource
+from crt_nn.splits import check
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
-from crtcore.splits import check
 
 SKIPPED = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"})
 """Names of folders whose files are not part of the library itself."""

@@ -14,9 +14,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crt_basics.datasets.specs import Shapes
+from crt_nn.splits import check
 from crtcore.kinds import Batch
 from crtcore.noise import Noise
-from crtcore.splits import check
 
 FORMS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = MappingProxyType(
     {

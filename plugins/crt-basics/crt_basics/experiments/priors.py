@@ -8,7 +8,8 @@ from typing import Any
 from crt_run.training.ids import coded, spread
 from crt_run.training.objective import Inputs, trained
 from crt_run.training.order import seeded
-from crtcore.kinds import Dataset, Derived, Plan, Run
+from crt_run.training.derived import Derived
+from crtcore.kinds import Dataset, Plan, Run
 
 
 def prior_at(path: str, plan: Plan, run: Run, dataset: Dataset, made: Mapping[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from crt_basics.priors.bigram import MOST
 from crt_basics.priors.specs import Bigram
 from crt_laws import obeys
 from crtcore.errors import RunError
-from crtcore.kinds import Derived
+from crt_run.training.derived import Derived
 
 test_the_example = obeys(Bigram())
 

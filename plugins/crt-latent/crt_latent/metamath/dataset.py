@@ -18,10 +18,10 @@ from crt_latent.metamath.answers import equal_answers
 from crt_latent.metamath.entries import Entry, read_entries
 from crt_latent.metamath.spec import MetaMath
 from crt_latent.traces import delimiters, loss_weights
+from crt_nn.splits import check
 from crt_nn.text import Text
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
-from crtcore.splits import check
 
 SPLITS = ("train", "validation", "test")
 CHUNK = 4096

@@ -16,10 +16,10 @@ from torch.nn import functional
 from crt_latent.tasks.spec import TaskSpec
 from crt_latent.tasks.task import Maker
 from crt_latent.traces import between, delimiters, join_trace, lengths, loss_weights
+from crt_nn.splits import check
 from crtcore import Noise
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
-from crtcore.splits import check
 
 SPLITS = ("train", "validation", "test")
 PARTS = 10

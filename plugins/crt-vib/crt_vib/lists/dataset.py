@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from crt_nn.splits import check
 from crt_vib.lists.spec import NAMES, Lists
 from crtcore import Noise
 from crtcore.kinds import Batch
-from crtcore.splits import check
 
 SPLIT_KINDS = {"train": (0, 1), "validation": (2,), "test": (3,)}
 """Split to its kinds of contents, of four: a random half to train on, a quarter for each of the others."""

@@ -16,7 +16,7 @@ from crt_vq.priors.causal_head import CausalHeadPrior
 from crt_vq.priors.fitting import fitted
 from crt_vq.regularizers.next_latent import NextLatentPredictor
 from crtcore.errors import RunError
-from crtcore.kinds import Derived
+from crt_run.training.derived import Derived
 
 CODES, LENGTH, CLASSES = 5, 16, 3
 IMAGES = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
