@@ -12,6 +12,7 @@ from crt_laws.laws import (
     dataset,
     decoder,
     executor,
+    experiment,
     implementation,
     metric,
     prior,
@@ -23,7 +24,7 @@ from crtcore.spec import Spec
 
 _BENCHES = {
     module.BENCH.kind: module.BENCH
-    for module in (tokenizer, bottleneck, prior, regularizer, decoder, dataset, metric, executor)
+    for module in (tokenizer, bottleneck, prior, regularizer, decoder, dataset, metric, experiment, executor)
 }
 
 
