@@ -74,6 +74,7 @@ class Scaling(ExperimentSpec):
             log=True,
         ),
     )
+    small: ClassVar[Mapping[str, Any]] = {"training": {"prior": {"optimizer": {"decay": "constant", "warmup": 0.0}}}}
 
     shorter: tuple[int, ...] = attrs.field(default=(), validator=_rising)
     """Training lengths of a prior, in steps, in addition to that of `[training.prior]`."""

@@ -90,6 +90,7 @@ class TwoStage(ExperimentSpec):
         TradeOff(across="data_given_ids_bits", up="id_code_length_bits", summed=True),
         TradeOff(across="reconstruction_frechet", up="generation_frechet", floor="frechet_floor"),
     )
+    small: ClassVar[Mapping[str, Any]] = {"metric": [{"use": "code-length"}, {"use": "frechet"}]}
 
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """How often a prior is validated while it trains; the best weights are kept."""
@@ -135,6 +136,7 @@ class Drafting(ExperimentSpec):
     trade_offs: ClassVar[tuple[TradeOff, ...]] = (
         TradeOff(across="data_given_ids_bits", up="id_code_length_bits", summed=True),
     )
+    small: ClassVar[Mapping[str, Any]] = {"metric": [{"use": "code-length"}]}
 
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """How often a prior is validated while it trains; the best weights are kept."""

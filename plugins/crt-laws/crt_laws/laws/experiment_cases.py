@@ -129,7 +129,7 @@ def trial(spec: ExperimentSpec) -> Trial:
     Raises: SpecError if the parts do not fit; the experiment's `small` names others.
     """
     folder = TemporaryDirectory()
-    spec = spec.example_in(Path(folder.name))
+    spec, _ = spec.example_in(Path(folder.name)).rehearsed()
     registry = registered(spec)
     (point,) = study(Document(document(spec, registry), {}), registry).points
     small, few = shortened(point.plan)

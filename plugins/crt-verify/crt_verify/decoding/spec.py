@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 from attrs.validators import deep_iterable
@@ -46,6 +46,12 @@ class Decoding(ExperimentSpec):
             columns=("pair", "temperature"),
         ),
     )
+    small: ClassVar[Mapping[str, Any]] = {
+        "dataset": {"use": "python-source", "length": 160},
+        "draft": {"use": "table", "order": 0},
+        "decoder": [{"use": "sd", "length": 2}],
+    }
+    clocked: ClassVar[tuple[str, ...]] = ("draft_cost_measured", "ancestral_rate", "mbsu_measured", "token_rate")
 
     prompts: int = attrs.field(default=64, validator=at_least(2))
     """Test samples that are continued as one batch: all but time is measured on them."""
