@@ -18,14 +18,13 @@ class FieldTexts(dict[str, str]):
         self._spec = spec
 
     def __getitem__(self, name: str) -> str:
-        field = attrs.fields_dict(self._spec).get(name)
-        if field is None:
-            return ""  # `__weakref__`
-        facts = ["required" if field.default is attrs.NOTHING else f"default {field.default!r}"]
+        field = attrs.fields_dict(self._spec)[name]
+        facts = [str(getattr(field.type, "__name__", field.type))]
+        facts += ["required" if field.default is attrs.NOTHING else f"default {field.default!r}"]
         for validator in getattr(field.validator, "_validators", (field.validator,)):
             if isinstance(check := getattr(validator, "member_validator", validator), types.FunctionType):
                 facts += filter(None, [check.__doc__])
-        return f"{_written(self._spec).get(name, '')}\n{getattr(field.type, '__name__', field.type)}; {'; '.join(facts)}"
+        return f"{_written(self._spec).get(name, '')}\n{'; '.join(facts)}"
 
 
 def _written(spec: type[Any]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crtcore.errors import in_one_line
 from crtcore.kinds import (
     Batch,
     Bottleneck,
@@ -31,7 +32,6 @@ from crtcore.kinds import (
     TokenizerSpec,
     Work,
 )
-from crtcore.errors import in_one_line
 from crtcore.noise import Noise
 from crtcore.spec import at_least
 

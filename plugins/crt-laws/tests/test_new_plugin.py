@@ -15,7 +15,7 @@ from crt_laws import Broken, Law, NotApplicable, benches
 from crt_laws.scaffold.command import new_plugin
 from crt_laws.scaffold.kinds import TEMPLATES
 from crt_laws.scaffold.render import written
-from crtcore.errors import RunError
+from crtcore.errors import RunError, SpecError
 from crtcore.hooks import Component
 from crtcore.kinds import KINDS
 from crtcore.spec import Spec
@@ -52,9 +52,7 @@ def test_there_is_a_template_for_each_kind() -> None:
 @pytest.mark.parametrize(
     "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in TEMPLATES]
 )
-def test_what_is_written_keeps_the_laws_of_its_kind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+def test_what_is_written_keeps_the_laws_of_its_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     made = component(kind, tmp_path, monkeypatch)
     (spec,) = made.examples
 
@@ -99,7 +97,7 @@ def test_an_existing_folder_is_refused_and_left_as_it_is(tmp_path: Path) -> None
     ],
 )
 def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str, message: str) -> None:
-    with pytest.raises(RunError, match=message):
+    with pytest.raises(SpecError, match=message):
         written(name, "metric", tmp_path)
 
     assert list(tmp_path.iterdir()) == []
@@ -108,7 +106,7 @@ def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str, message: st
 def test_a_kind_that_is_none_is_refused_with_the_nearest(tmp_path: Path) -> None:
     result = CliRunner().invoke(new_plugin, ["crt-mine", "--kind", "metrik", "--into", str(tmp_path)])
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "no kind is called 'metrik'; did you mean 'metric'?" in result.stderr
 
 

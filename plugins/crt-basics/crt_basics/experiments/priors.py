@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from crt_run.training.derived import Derived
 from crt_run.training.ids import coded, spread
 from crt_run.training.objective import Inputs, trained
 from crt_run.training.order import seeded
-from crt_run.training.derived import Derived
 from crtcore.kinds import Dataset, Plan, Run
 
 

@@ -105,7 +105,7 @@ def points_have_labels_of_their_own(trial: Trial) -> Checks:
 
 @law("experiment")
 def figures_draw_numbers_that_it_leaves(trial: Trial) -> Checks:
-    """Every name in its figures is a label or number of its points; every number of its trade-offs is a number of it."""
+    """All names in its figures are labels or numbers of its points, and all of its trade-offs are numbers of it."""
     findings = findings_of(trial.whole)
     labels = {"arm", *(name for row in findings.points for name in row.labels)}
     measured = {name for row in findings.points for name in row.numbers}

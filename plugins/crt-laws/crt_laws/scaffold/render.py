@@ -12,7 +12,7 @@ from string import Template
 
 from crt_laws.scaffold.kinds import TEMPLATES
 from crtcore import kinds
-from crtcore.errors import RunError, nearest
+from crtcore.errors import Problem, RunError, SpecError, nearest
 
 HERE = Path(__file__).parent / "templates"
 NAME = re.compile(r"(?=.{5,34}$)crt-[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -25,7 +25,8 @@ TAKEN = {*kinds.__all__, "Any", "CheckedSession", "ClassVar", "Component", "Fiel
 def written(name: str, kind: str, parent: Path) -> list[Path]:
     """Writes the package `name` with one component of `kind` into a new folder of `parent`; returns its files.
 
-    Raises: RunError if there is no such kind, the name is no name of a plugin or is taken, or the folder is there.
+    Raises: SpecError if there is no such kind, or the name is no name of a plugin or is taken; RunError if the folder
+    is there, or cannot be written.
     """
     values = _values(name, kind)
     folder = parent / name
@@ -44,18 +45,23 @@ def written(name: str, kind: str, parent: Path) -> list[Path]:
 
 
 def _values(name: str, kind: str) -> dict[str, str]:
-    """What the templates are filled with."""
+    """What the templates are filled with.
+
+    Raises: SpecError.
+    """
     if kind not in TEMPLATES:
-        raise RunError(f"--kind: no kind is called {kind!r}{nearest(kind, list(TEMPLATES))}")
+        raise _wrong("--kind", f"no kind is called {kind!r}{nearest(kind, list(TEMPLATES))}")
     if not NAME.fullmatch(name):
         form = "crt-, then up to 30 small letters, digits and '-'"
-        raise RunError(f"expected a name such as crt-my-{kind}: {form}, got {name!r}")
+        raise _wrong("NAME", f"expected a name such as crt-my-{kind}: {form}, got {name!r}")
     component = name.removeprefix("crt-")
     module, spec = name.replace("-", "_"), "".join(part.capitalize() for part in component.split("-"))
     if keyword.iskeyword(spec) or {spec, f"{spec}{kind.capitalize()}"} & TAKEN:
-        raise RunError(f"expected another name than {name!r}, whose class would be called {spec!r}, as another one is")
+        raise _wrong(
+            "NAME", f"expected another name than {name!r}, whose class would be called {spec!r}, as another is"
+        )
     if find_spec(module) is not None:
-        raise RunError(f"expected a name of its own, got {name!r}: a package {module!r} is installed; choose another")
+        raise _wrong("NAME", f"expected a name of its own, got {name!r}: a package {module!r} is installed")
     about = TEMPLATES[kind]
     requires = "".join(f'  "{each}",\n' for each in about.requires)
     table = f"[[{kind}]]" if about.many else f"[{kind}]"
@@ -63,6 +69,10 @@ def _values(name: str, kind: str) -> dict[str, str]:
         "distribution": name, "module": module, "component": component, "spec": spec, "kind": kind,
         "summary": about.summary, "requires": requires, "table": table,
     }  # fmt: skip
+
+
+def _wrong(where: str, message: str) -> SpecError:
+    return SpecError([Problem(where, (), message)])
 
 
 def _rendered(kind: str, values: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
