@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -120,6 +121,17 @@ def test_the_command_lists_its_files_and_what_comes_next(tmp_path: Path) -> None
     assert str(tmp_path / "crt-other" / "README.md") in shown.stdout
     assert f"next: cd {tmp_path / 'crt-other'}" in shown.stderr
     assert "choose a licence" in shown.stderr
+
+
+def test_it_needs_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; from click.testing import CliRunner; "
+        "from crt_laws.plugin import crt_commands; _, command = crt_commands(); "
+        "sys.exit(CliRunner().invoke(command, ['crt-mine', '--kind', 'prior', '--into', sys.argv[1]]).exit_code)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 0
+    assert (tmp_path / "crt-mine" / "crt_mine" / "component.py").is_file()
 
 
 def test_a_written_package_is_found_by_its_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
