@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -13,20 +13,24 @@ import attrs
 import pytest
 import tomli
 
-from crt_laws.toys import Chain, Here, Patches
+from crt_laws.toys import Chain, Patches
 from crtcore.compose.document import Document
 from crtcore.compose.plan import override, study
 from crtcore.compose.study import Study
 from crtcore.hooks import Component
 from crtcore.kinds import (
+    Done,
+    ExecutorSpec,
     Experiment,
     ExperimentSpec,
     Figure,
     Findings,
+    Json,
     Measurement,
     Plan,
     Role,
     Row,
+    Work,
 )
 from crtcore.registry import Registry, discover
 
@@ -74,6 +78,24 @@ steps = 7
 batch = 16
 checkpoint = 3
 """
+
+
+@attrs.frozen(kw_only=True)
+class Here(ExecutorSpec):
+    """Runs work in this process, one piece after another."""
+
+    def build(self) -> Inline:
+        """The executor."""
+        return Inline()
+
+
+class Inline:
+    """Runs every piece in this process."""
+
+    def run(self, work: Work, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Iterator[Done]:
+        """Runs all pieces."""
+        for place, piece in enumerate(pieces):
+            yield Done(place, work(piece, partial(report, place)), None)
 
 
 @attrs.frozen(kw_only=True)

@@ -164,16 +164,16 @@ class RunsOfIds:
 
 
 @attrs.frozen(kw_only=True)
-class Here(ExecutorSpec):
+class InTurn(ExecutorSpec):
     """Runs work in this process, one piece after another."""
 
-    implementation: ClassVar[str] = "crt_laws.toys:Inline"
+    implementation: ClassVar[str] = "crt_laws.toys:OneByOne"
 
 
-class Inline:
+class OneByOne:
     """Runs every piece in this process, once the one before it has been taken."""
 
-    def __init__(self, spec: Here) -> None:
+    def __init__(self, spec: InTurn) -> None:
         self.spec = spec
 
     def run(self, work: Work, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Iterator[Done]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from crt_laws.toys import Here, Inline
+from crt_laws.toys import InTurn, OneByOne
 from crtcore.kinds import Done, Executor, Json, Work
 
 Shown = Callable[[int, Json], None]
 """Where events are reported."""
 
 
-class Twice(Inline):
+class Twice(OneByOne):
     """Does the first piece twice."""
 
     def run(self, work: Work, pieces: Sequence[Json], report: Shown) -> Iterator[Done]:
@@ -21,7 +21,7 @@ class Twice(Inline):
         yield from super().run(work, pieces, report)
 
 
-class NeverEmpty(Inline):
+class NeverEmpty(OneByOne):
     """Yields a place where there are no pieces."""
 
     def run(self, work: Work, pieces: Sequence[Json], report: Shown) -> Iterator[Done]:
@@ -31,7 +31,7 @@ class NeverEmpty(Inline):
         yield from super().run(work, pieces, report)
 
 
-class InText(Inline):
+class InText(OneByOne):
     """Turns what is in an answer to text."""
 
     def run(self, work: Work, pieces: Sequence[Json], report: Shown) -> Iterator[Done]:
@@ -41,7 +41,7 @@ class InText(Inline):
             yield done._replace(answer=answer)
 
 
-class Vague(Inline):
+class Vague(OneByOne):
     """Names no failure."""
 
     def run(self, work: Work, pieces: Sequence[Json], report: Shown) -> Iterator[Done]:
@@ -50,7 +50,7 @@ class Vague(Inline):
             yield done if done.problem is None else done._replace(problem="it failed")
 
 
-class Late(Inline):
+class Late(OneByOne):
     """Reports the events of a piece after it is yielded."""
 
     def run(self, work: Work, pieces: Sequence[Json], report: Shown) -> Iterator[Done]:
@@ -63,7 +63,7 @@ class Late(Inline):
             kept.clear()
 
 
-class GoesOn(Inline):
+class GoesOn(OneByOne):
     """Does what is left when it is closed."""
 
     def run(self, work: Work, pieces: Sequence[Json], report: Shown) -> Iterator[Done]:
@@ -78,10 +78,10 @@ class GoesOn(Inline):
                 work(pieces[place], partial(report, place))
 
 
-def planted(offender: Callable[[Here], Executor]) -> Callable[[object], Executor]:
+def planted(offender: Callable[[InTurn], Executor]) -> Callable[[object], Executor]:
     """Takes the place of a sound executor."""
 
     def plant(_: object) -> Executor:
-        return offender(Here())
+        return offender(InTurn())
 
     return plant
