@@ -54,6 +54,7 @@ class Scaling(ExperimentSpec):
         "decoder": Role("decoder"),
     }
     stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior"}
+    small: ClassVar[Mapping[str, Any]] = {"training": {"prior": {"optimizer": {"decay": "constant", "warmup": 0.0}}}}
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure(
             across="flops",
@@ -74,7 +75,6 @@ class Scaling(ExperimentSpec):
             log=True,
         ),
     )
-    small: ClassVar[Mapping[str, Any]] = {"training": {"prior": {"optimizer": {"decay": "constant", "warmup": 0.0}}}}
 
     shorter: tuple[int, ...] = attrs.field(default=(), validator=_rising)
     """Training lengths of a prior, in steps, in addition to that of `[training.prior]`."""

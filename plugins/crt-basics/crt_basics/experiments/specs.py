@@ -86,11 +86,11 @@ class TwoStage(ExperimentSpec):
         "metric": Role("metric", many=True, optional=True),
     }
     stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior", "draft": "draft"}
+    small: ClassVar[Mapping[str, Any]] = {"metric": [{"use": "code-length"}, {"use": "frechet"}]}
     trade_offs: ClassVar[tuple[TradeOff, ...]] = (
         TradeOff(across="data_given_ids_bits", up="id_code_length_bits", summed=True),
         TradeOff(across="reconstruction_frechet", up="generation_frechet", floor="frechet_floor"),
     )
-    small: ClassVar[Mapping[str, Any]] = {"metric": [{"use": "code-length"}, {"use": "frechet"}]}
 
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """How often a prior is validated while it trains; the best weights are kept."""
@@ -133,10 +133,10 @@ class Drafting(ExperimentSpec):
         "metric": Role("metric", many=True, optional=True),
     }
     stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior", "draft": "draft"}
+    small: ClassVar[Mapping[str, Any]] = {"metric": [{"use": "code-length"}]}
     trade_offs: ClassVar[tuple[TradeOff, ...]] = (
         TradeOff(across="data_given_ids_bits", up="id_code_length_bits", summed=True),
     )
-    small: ClassVar[Mapping[str, Any]] = {"metric": [{"use": "code-length"}]}
 
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """How often a prior is validated while it trains; the best weights are kept."""

@@ -44,15 +44,15 @@ class LatentReasoning(ExperimentSpec):
         "decoder": Role("decoder"),
     }
     stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior"}
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(across="replaced", lines="arm", numbers=("accuracy", "tokens", "saving_mechanical")),
-    )
     small: ClassVar[Mapping[str, Any]] = {
         "dataset": {"use": "affine-chain", "modulus": 5, "steps": 2, "verbosity": 10},
         "tokenizer": {"use": "text-chunks", "chunk": 16, "rate": 16, "width": 8, "heads": 2},
         "sampling": {"temperature": 0.0},
     }
     clocked: ClassVar[tuple[str, ...]] = ("tokenizer_seconds", "prior_seconds", "training_seconds")
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(across="replaced", lines="arm", numbers=("accuracy", "tokens", "saving_mechanical")),
+    )
 
     trace: Literal["answer-only", "cot", "stripped", "pause", "icot", "latent"] = "latent"
     """Content between prompt and solution: nothing, the steps, the steps without fillers, one symbol for each code,

@@ -38,6 +38,12 @@ class Decoding(ExperimentSpec):
         "decoder": Role("decoder", many=True),
     }
     stages: ClassVar[Mapping[str, str]] = {"prior": "prior", "draft": "draft"}
+    small: ClassVar[Mapping[str, Any]] = {
+        "dataset": {"use": "python-source", "length": 160},
+        "draft": {"use": "table", "order": 0},
+        "decoder": [{"use": "sd", "length": 2}],
+    }
+    clocked: ClassVar[tuple[str, ...]] = ("draft_cost_measured", "ancestral_rate", "mbsu_measured", "token_rate")
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure(
             across="budget",
@@ -46,12 +52,6 @@ class Decoding(ExperimentSpec):
             columns=("pair", "temperature"),
         ),
     )
-    small: ClassVar[Mapping[str, Any]] = {
-        "dataset": {"use": "python-source", "length": 160},
-        "draft": {"use": "table", "order": 0},
-        "decoder": [{"use": "sd", "length": 2}],
-    }
-    clocked: ClassVar[tuple[str, ...]] = ("draft_cost_measured", "ancestral_rate", "mbsu_measured", "token_rate")
 
     prompts: int = attrs.field(default=64, validator=at_least(2))
     """Test samples that are continued as one batch: all but time is measured on them."""

@@ -48,6 +48,12 @@ class RateDistortion(ExperimentSpec):
         "regularizer": Role("regularizer"),
     }
     stages: ClassVar[Mapping[str, str]] = {"prior": "prior", "bottleneck": "bottleneck"}
+    small: ClassVar[Mapping[str, Any]] = {
+        "dataset": {"use": "lists", "lists": 2, "items": 1, "symbols": 4, "noise": 0.2},
+        "prior": {"use": "meta-transformer", "layers": 1, "width": 16, "heads": 2},
+        "bottleneck": {"use": "gaussian", "width": 16, "latent": 4, "hidden": 16, "components": 2},
+        "regularizer": {"use": "rate-squared"},
+    }
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure(
             across="rate_nats",
@@ -57,12 +63,6 @@ class RateDistortion(ExperimentSpec):
             references=("frontier_nats", "floor_nats"),
         ),
     )
-    small: ClassVar[Mapping[str, Any]] = {
-        "dataset": {"use": "lists", "lists": 2, "items": 1, "symbols": 4, "noise": 0.2},
-        "prior": {"use": "meta-transformer", "layers": 1, "width": 16, "heads": 2},
-        "bottleneck": {"use": "gaussian", "width": 16, "latent": 4, "hidden": 16, "components": 2},
-        "regularizer": {"use": "rate-squared"},
-    }
 
     weights: tuple[float, ...] = attrs.field(validator=[each(at_least(0)), _apart])
     """Weights of the regulariser (beta in the source): each gives a bottleneck and a point of the curve."""
