@@ -46,7 +46,7 @@ def test_numbers_that_a_clock_makes_may_differ(sound: Trial) -> None:
     clock = itertools.count()
 
     def timed(plan: Plan, run: Run) -> Findings:
-        return with_number(sound.experiment(plan, run), next(clock))
+        return with_number(sound.experiment(plan, run), float(next(clock)))
 
     with pytest.raises(Broken, match="number another in another folder"):
         another_run_ends_with_the_same_bits.attempt(attrs.evolve(sound, experiment=timed))
