@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import attrs
 
 from crtcore.errors import RunError
+from crtcore.fields import FieldTexts
 
 Validator: TypeAlias = "Callable[[Any, attrs.Attribute[Any], Any], None]"
 
@@ -47,6 +48,8 @@ class Spec:
         for method in (Spec.__eq__, Spec.__hash__, Spec.__repr__):
             if method.__name__ not in cls.__dict__:
                 setattr(cls, method.__name__, method)
+        if "__slots__" in vars(cls):
+            cls.__slots__ = FieldTexts(cls, vars(cls)["__slots__"])  # type: ignore[attr-defined]  # where help() looks
 
     def __eq__(self, other: object) -> bool:
         return _values(self) == _values(other) if type(other) is type(self) else NotImplemented
@@ -136,6 +139,7 @@ def _expecting(expected: str, fits: Callable[[Any], bool]) -> Validator:
         if not fits(value):
             raise FieldError(attribute.name, f"expected {expected}, got {value!r}")
 
+    check.__doc__ = expected
     return check
 
 
@@ -148,6 +152,7 @@ def each(inner: Validator) -> Validator:
         for entry in value:
             inner(instance, attribute, entry)
 
+    check.__doc__ = f"one or more, each {inner.__doc__}"
     return check
 
 
@@ -159,4 +164,5 @@ def divides(other: str) -> Validator:
         if value < 1 or whole % value:
             raise FieldError(attribute.name, f"expected a divisor of {other} ({whole}), got {value!r}")
 
+    check.__doc__ = f"a divisor of {other}"
     return check

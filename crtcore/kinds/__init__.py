@@ -9,7 +9,7 @@ from crtcore.kinds.executor import Done, Executor, ExecutorSpec, Json, Report, W
 from crtcore.kinds.experiment import Experiment, ExperimentSpec, Plan, Role, Run, Stage, StagePlan, digest
 from crtcore.kinds.findings import Figure, Findings, Row, TradeOff
 from crtcore.kinds.metric import Evidence, Meaning, Measurement, Metric, MetricSpec, Train
-from crtcore.kinds.prior import Derived, Prior, PriorSpec, Session, Trunk
+from crtcore.kinds.prior import Prior, PriorSpec, Session
 from crtcore.kinds.regularizer import Regularizer, RegularizerOutput, RegularizerSpec
 from crtcore.kinds.tokenizer import Encoded, KeepsStatistics, Tokenizer, TokenizerSpec
 from crtcore.kinds.view import View
@@ -26,9 +26,9 @@ KINDS: Mapping[str, type[Spec]] = {
 
 __all__ = [
     "KINDS", "Batch", "Bottleneck", "BottleneckOutput", "BottleneckSpec", "Dataset", "DatasetSpec", "Decoder",
-    "DecoderSpec", "Derived", "DiscreteBottleneck", "Done", "Encoded", "Evidence", "Executor", "ExecutorSpec",
+    "DecoderSpec", "DiscreteBottleneck", "Done", "Encoded", "Evidence", "Executor", "ExecutorSpec",
     "Experiment", "ExperimentSpec", "Figure", "Findings", "Generation", "Json", "KeepsStatistics", "Meaning",
     "Measurement", "Metric", "MetricSpec", "Plan", "Prior", "PriorSpec", "Regularizer", "RegularizerOutput",
     "RegularizerSpec", "Report", "Request", "Role", "Row", "Run", "Session", "Stage", "StagePlan", "Tokenizer",
-    "TokenizerSpec", "TradeOff", "Train", "Trunk", "View", "Work", "digest",
+    "TokenizerSpec", "TradeOff", "Train", "View", "Work", "digest",
 ]  # fmt: skip

@@ -179,6 +179,10 @@ class ExperimentSpec(Spec):
     """The tables it reads."""
     stages: ClassVar[Mapping[str, str]]
     """Stage, a table `[training.STAGE]`, to the role that asks for it."""
+    small: ClassVar[Mapping[str, Any]] = {}
+    """Tables of a small spec file of it, for its laws; required ones that are left out get a part of crt-basics."""
+    clocked: ClassVar[tuple[str, ...]] = ()
+    """Names of its numbers that a clock makes, so that they differ from run to run."""
     figures: ClassVar[tuple[Figure, ...]] = ()
     """How the report draws its points."""
     trade_offs: ClassVar[tuple[TradeOff, ...]] = ()

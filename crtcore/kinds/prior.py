@@ -13,13 +13,9 @@ import attrs
 from crtcore.spec import Spec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jaxtyping import Float, Int
     from torch import Tensor
 
-    from crtcore.kinds.regularizer import Regularizer
-    from crtcore.kinds.tokenizer import Tokenizer
     from crtcore.noise import Noise
 
 
@@ -70,31 +66,6 @@ class Prior(Protocol):
 
         A row that commits more has NaN logits from then on, as shapes alone cannot show it.
         Raises: ValueError if the prompt is wider than the capacity, or an id or a class is out of range.
-        """
-
-
-@runtime_checkable
-class Trunk(Prior, Protocol):
-    """A prior whose insides a bottleneck can read."""
-
-    def hidden(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
-        """The hidden state at each id, from which the logits after it come."""
-
-
-@runtime_checkable
-class Derived(Prior, Protocol):
-    """A prior over a tokenizer's ids that is made of what stage 1 has trained; no stage trains it."""
-
-    def derive(
-        self,
-        tokenizer: Tokenizer,
-        regularizers: Sequence[Regularizer],
-        ids: Int[Tensor, "b n"],
-        class_ids: Int[Tensor, " b"] | None,
-    ) -> None:
-        """Makes the prior of a trained tokenizer, its regularisers and training ids; before, it refuses to be read.
-
-        Raises: RunError if they do not make one.
         """
 
 

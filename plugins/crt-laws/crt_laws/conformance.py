@@ -7,12 +7,24 @@ from collections.abc import Callable, Iterator, Mapping
 import attrs
 
 from crt_laws.kit import EXAMPLES, Attempt, Bench, Broken, Law, NotApplicable, Unchecked
-from crt_laws.laws import bottleneck, dataset, decoder, implementation, metric, prior, regularizer, tokenizer
+from crt_laws.laws import (
+    bottleneck,
+    dataset,
+    decoder,
+    executor,
+    experiment,
+    implementation,
+    metric,
+    prior,
+    regularizer,
+    tokenizer,
+)
 from crtcore.kinds import KINDS
 from crtcore.spec import Spec
 
 _BENCHES = {
-    module.BENCH.kind: module.BENCH for module in (tokenizer, bottleneck, prior, regularizer, decoder, dataset, metric)
+    module.BENCH.kind: module.BENCH
+    for module in (tokenizer, bottleneck, prior, regularizer, decoder, dataset, metric, experiment, executor)
 }
 
 

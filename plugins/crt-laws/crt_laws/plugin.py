@@ -1,4 +1,4 @@
-"""What this package adds to `crt`: a command."""
+"""What this package adds to `crt`: two commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from crtcore.hooks import hookimpl
 
 @hookimpl
 def crt_commands() -> list[click.Command]:
-    """`crt laws`."""
+    """`crt laws` and `crt new-plugin`."""
     from crt_laws.command import laws
+    from crt_laws.scaffold.command import new_plugin
 
-    return [laws]
+    return [laws, new_plugin]

@@ -6,6 +6,8 @@ d code width.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import ClassVar
 
 import attrs
@@ -14,16 +16,21 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crtcore.errors import in_one_line
 from crtcore.kinds import (
     Batch,
     Bottleneck,
     DatasetSpec,
     DiscreteBottleneck,
+    Done,
     Encoded,
+    ExecutorSpec,
+    Json,
     RegularizerOutput,
     RegularizerSpec,
     Tokenizer,
     TokenizerSpec,
+    Work,
 )
 from crtcore.noise import Noise
 from crtcore.spec import at_least
@@ -154,3 +161,26 @@ class RunsOfIds:
             raise IndexError(f"expected indices from 0 to {SIZE - 1}, got {indices.tolist()}")
         present = torch.arange(4) <= list(self.sizes).index(split)
         return Batch(indices[:, None].where(present, -1), None, None)
+
+
+@attrs.frozen(kw_only=True)
+class InTurn(ExecutorSpec):
+    """Runs work in this process, one piece after another."""
+
+    implementation: ClassVar[str] = "crt_laws.toys:OneByOne"
+
+
+class OneByOne:
+    """Runs every piece in this process, once the one before it has been taken."""
+
+    def __init__(self, spec: InTurn) -> None:
+        self.spec = spec
+
+    def run(self, work: Work, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Iterator[Done]:
+        """Runs all pieces; a closed iterator starts no further one."""
+        for place, piece in enumerate(pieces):
+            try:
+                done = Done(place, work(piece, partial(report, place)), None)
+            except Exception as error:
+                done = Done(place, None, in_one_line(error))
+            yield done

@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from crt_basics.bottlenecks.specs import FSQ
-from crt_laws import Broken, Law, Unchecked, attempt, benches, law, obeys
-from crt_laws.laws import bottleneck
+from crt_laws import Bench, Broken, Law, Unchecked, attempt, benches, conformance, law, obeys
+from crt_laws.laws import bottleneck, implementation
 from crt_laws.laws.bottleneck_offenders import after
 from crtcore.kinds import BottleneckSpec, ExecutorSpec
 
@@ -74,14 +74,15 @@ def test_a_departure_from_a_law_that_does_not_exist_is_refused() -> None:
 
 @attrs.frozen(kw_only=True)
 class Alone(ExecutorSpec):
-    """Of a kind without laws of its own, and without an implementation."""
+    """Without an implementation."""
 
     def build(self) -> Any:
         raise NotImplementedError
 
 
-def test_a_spec_to_which_no_law_applies_fails() -> None:
-    (law,) = benches()["executor"].laws
+def test_a_spec_to_which_no_law_applies_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    (law,) = implementation.LAWS
+    monkeypatch.setattr(conformance, "benches", lambda: {"executor": Bench("executor", lambda spec: spec, (law,))})
 
     with pytest.raises(pytest.fail.Exception, match=r"nothing is checked: no law applies to Alone\(\)"):
         obeys(Alone())(law)

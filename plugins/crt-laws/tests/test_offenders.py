@@ -14,13 +14,14 @@ from crt_basics.metrics.specs import CodeLength
 from crt_laws import Bench, Broken, Checks, Law, Offender, Unchecked, benches, check, law
 from crt_laws.kit import OF_SPECS, Where
 from crt_laws.laws import implementation
-from crt_laws.toys import Chain, Patches, Runs
+from crt_laws.toy_experiment import Learn
+from crt_laws.toys import Chain, InTurn, Patches, Runs
 from crtcore.kinds import KINDS
 from crtcore.registry import discover
 from crtcore.spec import Spec
 
 SOUND: tuple[Spec, ...] = (
-    FSQ(levels=(5, 4)), Patches(), Chain(), Digits(validation=30, test=50), Runs(), CodeLength(),
+    FSQ(levels=(5, 4)), Patches(), Chain(), Digits(validation=30, test=50), Runs(), CodeLength(), InTurn(), Learn(),
 )  # fmt: skip
 
 

@@ -55,6 +55,7 @@ class Scaling(ExperimentSpec):
         "decoder": Role("decoder"),
     }
     stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior"}
+    small: ClassVar[Mapping[str, Any]] = {"training": {"prior": {"optimizer": {"decay": "constant", "warmup": 0.0}}}}
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure(
             across="flops",

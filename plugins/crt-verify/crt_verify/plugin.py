@@ -96,6 +96,9 @@ def crt_components() -> list[Component]:
             spec=Decoding,
             summary="decoders by budget: calls, speed and accuracy against ancestral",
             examples=(Decoding(),),
+            departs={
+                "figures-draw-numbers-that-it-leaves": "no accuracy is left where no continuation is like the true"
+            },
         ),
     ]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from crt_run.training.derived import Derived
 from crt_run.training.ids import coded, spread
 from crt_run.training.objective import Inputs, trained
 from crt_run.training.order import seeded
 from crt_run.training.plans import around
-from crtcore.kinds import Dataset, Derived, Plan, Run
+from crtcore.kinds import Dataset, Plan, Run
 
 
 def prior_at(path: str, plan: Plan, run: Run, dataset: Dataset, made: Mapping[str, Any]) -> Any:

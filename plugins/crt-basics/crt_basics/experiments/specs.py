@@ -88,6 +88,7 @@ class TwoStage(ExperimentSpec):
         "metric": Role("metric", many=True, optional=True),
     }
     stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior", "draft": "draft"}
+    small: ClassVar[Mapping[str, Any]] = {"metric": [{"use": "code-length"}, {"use": "frechet"}]}
     trade_offs: ClassVar[tuple[TradeOff, ...]] = (
         TradeOff(across="data_given_ids_bits", up="id_code_length_bits", summed=True),
         TradeOff(across="reconstruction_frechet", up="generation_frechet", floor="frechet_floor"),
@@ -135,6 +136,7 @@ class Drafting(ExperimentSpec):
         "metric": Role("metric", many=True, optional=True),
     }
     stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior", "draft": "draft"}
+    small: ClassVar[Mapping[str, Any]] = {"metric": [{"use": "code-length"}]}
     trade_offs: ClassVar[tuple[TradeOff, ...]] = (
         TradeOff(across="data_given_ids_bits", up="id_code_length_bits", summed=True),
     )

@@ -10,8 +10,8 @@ import torch
 from crt_basics.priors.bigram import MOST
 from crt_basics.priors.specs import Bigram
 from crt_laws import obeys
+from crt_run.training.derived import Derived
 from crtcore.errors import RunError
-from crtcore.kinds import Derived
 
 test_the_example = obeys(Bigram())
 

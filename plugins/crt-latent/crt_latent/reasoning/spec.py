@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
@@ -45,6 +45,12 @@ class LatentReasoning(ExperimentSpec):
         "decoder": Role("decoder"),
     }
     stages: ClassVar[Mapping[str, str]] = {"tokenizer": "tokenizer", "prior": "prior"}
+    small: ClassVar[Mapping[str, Any]] = {
+        "dataset": {"use": "affine-chain", "modulus": 5, "steps": 2, "verbosity": 10},
+        "tokenizer": {"use": "text-chunks", "chunk": 16, "rate": 16, "width": 8, "heads": 2},
+        "sampling": {"temperature": 0.0},
+    }
+    clocked: ClassVar[tuple[str, ...]] = ("tokenizer_seconds", "prior_seconds", "training_seconds")
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure(across="replaced", lines="arm", numbers=("accuracy", "tokens", "saving_mechanical")),
     )

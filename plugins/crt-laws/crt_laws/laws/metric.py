@@ -103,6 +103,34 @@ def computing_changes_nothing(metric: Metric, division: Division) -> Checks:
     yield equal(own.compute(), numbers, "the second result")
 
 
+@law("metric", division=DIVISIONS, seeds=st.tuples(st.integers(0, 99), st.integers(100, 199)))
+def the_same_samples_give_the_same_numbers(metric: Metric, division: Division, seeds: tuple[int, int]) -> Checks:
+    """Two copies with the same samples in the same batches return the same numbers, bit for bit, under any seed."""
+    numbers = []
+    for seed in seeds:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            numbers.append(of(metric, division.samples, division.batches))
+
+    yield equal(numbers[1], numbers[0], "what another copy returns under another global seed")
+
+
+@law("metric", division=DIVISIONS)
+def samples_stay_as_they_are(metric: Metric, division: Division) -> Checks:
+    """Fitting and updating write into no sample: other metrics see the same ones."""
+    own, samples = copy.deepcopy(metric), division.samples
+    measured(own, samples, [torch.arange(HELD_OUT)])
+    batch = samples.batch(torch.arange(HELD_OUT))
+    before = [part.clone() for part in batch]
+    own.update(batch)
+
+    for name, part, was in zip(batch._fields, batch, before, strict=True):
+        yield check(torch.equal(part, was), f"other values of {name} after an update")
+    for name in ("train", "train_reconstructed"):
+        unchanged = torch.equal(getattr(samples, name), getattr(division.samples, name))
+        yield check(unchanged, f"other values of {name} after a fit")
+
+
 @law("metric", division=DIVISIONS)
 def a_fit_starts_anew(metric: Metric, division: Division) -> Checks:
     """Numbers do not depend on what a metric was fitted on and updated with before."""
@@ -143,6 +171,8 @@ OFFENDERS = (
     Offender(sizes_of_batches_do_not_matter, planted(plants.MeanOfMeans)),
     Offender(the_order_of_batches_does_not_matter, planted(plants.FirstComers)),
     Offender(computing_changes_nothing, planted(plants.Counting)),
+    Offender(the_same_samples_give_the_same_numbers, planted(plants.Jittery)),
+    Offender(samples_stay_as_they_are, planted(plants.Writing)),
     Offender(a_fit_starts_anew, planted(plants.Continuing)),
     Offender(numbers_are_finite_and_in_their_intervals, planted(plants.OutOfInterval)),
     Offender(the_state_does_not_grow_with_samples, planted(plants.Hoarding)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from crtcore.kinds import Evidence, Measurement, Metric, Train
@@ -69,6 +70,31 @@ class Continuing(Means):
     def compute(self) -> dict[str, Measurement]:
         """The mean, and the number of fits."""
         return {name: number._replace(value=number.value + self.fits) for name, number in super().compute().items()}
+
+
+class Jittery(Means):
+    """A number of torch's global generator moves the mean, by less than rounding in other laws."""
+
+    def compute(self) -> dict[str, Measurement]:
+        """The mean, moved; the same a second time."""
+        return {
+            name: number._replace(value=number.value + 1e-12 * (1 + self.jitter))
+            for name, number in super().compute().items()
+        }
+
+    def fit(self, train: Train) -> None:
+        """Starts anew."""
+        super().fit(train)
+        self.jitter = float(torch.rand(()))
+
+
+class Writing(Means):
+    """Turns reconstructions into errors where they are."""
+
+    def update(self, batch: Evidence) -> None:
+        """Takes a batch."""
+        super().update(batch)
+        batch.reconstructed.sub_(batch.real)
 
 
 class Hoarding(Means):

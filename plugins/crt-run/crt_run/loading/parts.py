@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from crt_run.training.derived import Derived
 from crt_run.training.ids import batches, spread
 from crt_run.training.objective import Inputs, built
 from crt_run.training.order import seeded
 from crt_run.training.outline import BlankData, Outline
 from crt_run.training.plans import around
 from crtcore.errors import RunError, in_one_line, nearest
-from crtcore.kinds import Derived, Plan, PriorSpec, StagePlan
+from crtcore.kinds import Plan, PriorSpec, StagePlan
 
 _PART = "part."
 """How the name of a weight begins in a checkpoint; the name of the part follows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 from attrs.validators import deep_iterable
@@ -39,6 +39,12 @@ class Decoding(ExperimentSpec):
         "decoder": Role("decoder", many=True),
     }
     stages: ClassVar[Mapping[str, str]] = {"prior": "prior", "draft": "draft"}
+    small: ClassVar[Mapping[str, Any]] = {
+        "dataset": {"use": "python-source", "length": 160},
+        "draft": {"use": "table", "order": 0},
+        "decoder": [{"use": "sd", "length": 2}],
+    }
+    clocked: ClassVar[tuple[str, ...]] = ("draft_cost_measured", "ancestral_rate", "mbsu_measured", "token_rate")
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure(
             across="budget",

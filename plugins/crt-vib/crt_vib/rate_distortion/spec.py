@@ -49,6 +49,12 @@ class RateDistortion(ExperimentSpec):
         "regularizer": Role("regularizer"),
     }
     stages: ClassVar[Mapping[str, str]] = {"prior": "prior", "bottleneck": "bottleneck"}
+    small: ClassVar[Mapping[str, Any]] = {
+        "dataset": {"use": "lists", "lists": 2, "items": 1, "symbols": 4, "noise": 0.2},
+        "prior": {"use": "meta-transformer", "layers": 1, "width": 16, "heads": 2},
+        "bottleneck": {"use": "gaussian", "width": 16, "latent": 4, "hidden": 16, "components": 2},
+        "regularizer": {"use": "rate-squared"},
+    }
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure(
             across="rate_nats",

@@ -6,7 +6,7 @@ Axes: b batch, n ids of a row, w width of a state. Id -1 means absent.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +17,14 @@ from crt_run.training.ids import batches, spread
 from crt_vib.lists.spec import KnownJoint
 from crt_vib.rate_distortion.spec import RateDistortion
 from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Batch, Dataset, DatasetSpec, Plan, Prior, Run, Trunk, View
+from crtcore.kinds import Batch, Dataset, DatasetSpec, Plan, Prior, Run, View
+
+
+class Trunk(Prior, Protocol):
+    """A prior whose insides a bottleneck can read."""
+
+    def hidden(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None) -> Float[Tensor, "b n w"]:
+        """The hidden state at each id, from which the logits after it come."""
 
 
 class Prompts(NamedTuple):

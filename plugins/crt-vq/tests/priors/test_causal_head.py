@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from crt_run.training.derived import Derived
 from crt_vq import VQ, Causal, CausalHead, Conv, ResidualVQ
 from crt_vq.priors.causal_head import CausalHeadPrior
 from crt_vq.priors.fitting import fitted
 from crt_vq.regularizers.next_latent import NextLatentPredictor
 from crtcore.errors import RunError
-from crtcore.kinds import Derived
 
 CODES, LENGTH, CLASSES = 5, 16, 3
 IMAGES = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1

@@ -1,0 +1,1 @@
+"""A decoder that reads whole rows and needs no session."""
