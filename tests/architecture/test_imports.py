@@ -14,7 +14,7 @@ import pytest
 sys.path.append(str(Path(__file__).parent))
 from imports import ROOT, floors, graph, modules, packages, requirements, sources
 
-CORE_LINES = 3100
+CORE_LINES = 3150
 FILE_LINES = 300
 FREE = {
     "crtcore": {"torch", "numpy", "scipy", "jaxtyping", "click", "rich"},
