@@ -72,9 +72,7 @@ def measured(name: str, dtype: torch.dtype, arguments: argparse.Namespace) -> di
         f"{arguments.width}, batch {arguments.batch}, {arguments.length} ids; {packing}"
     )
     rates = {way: spread([arguments.batch / each for each in times]) for way, times in taken.items()}
-    show(
-        ("", "images a second", "seconds"), [(way, f"{rates[way]:.3f}", f"{spread(taken[way]):.2f}") for way in taken]
-    )
+    show(("", "images a second", "seconds"), [(way, f"{rates[way]:.3f}", f"{spread(taken[way]):.2f}") for way in taken])
     print(f"ours / LlamaGen's loop: {faster:.2f}", flush=True)
     rated = {f"{name}, {way}, images a second": rate for way, rate in rates.items()}
     return {f"{name}, parameters": count, **rated, f"{name}, speed ratio": faster}
