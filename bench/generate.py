@@ -1,7 +1,9 @@
 """Speed of text from a language model in a folder: ours beside transformers' own ways, prompt by prompt.
 
-Usage: generate.py FOLDER [--draft FOLDER] [--dtype float32] [--new 112] [--kinds chat code] [--json FILE]
+Usage: generate.py FOLDER [--draft FOLDER] [--head FOLDER] [--dtype float32] [--new 112] [--kinds chat code]
+       [--json FILE]
 
+With a head, as `crt distill --size head` writes it, its speed beside `by cost`, ours without it, is printed too.
 Greedy and at temperature 0.7; one thread, processor time, all ways in turn on each prompt. A speed is against the
 faster of transformers' plain, prompt-lookup and, with a draft, assisted generation on the same prompt; a table has
 geometric means over the prompts of a kind (`bench/prompts`). `bench/smollm2.py` writes a folder. Needs transformers, in
@@ -24,8 +26,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from crt_ar.llama.files import read_llama
 from crt_basics.decoders.specs import Ancestral
+from crt_hf.heads.readers import readers_with_head
+from crt_hf.model import Model
 from crt_nn.packed import pack
 from crt_verify.lookup.spec import Lookup
+from crt_verify.specs import LikeliestTree, SpeculativeDecoding
 from crtcore import Limits, Sampling
 from crtcore.kinds import Decoder, Prior, Request
 
@@ -67,14 +72,14 @@ def theirs(model: Any, stop: Sequence[int], **options: Any) -> Way:
     return write
 
 
-def ours(prior: Prior, decoder: Decoder, stop: Sequence[int]) -> Way:
+def ours(prior: Prior, decoder: Decoder, stop: Sequence[int], draft: Prior | None = None) -> Way:
     """A way of ours."""
 
     def write(prompt: Tensor, new: int, temperature: float, seed: int) -> Written:
         limits = Limits(length=new, stop=tuple(stop))
         request = Request(prompt, limits, Sampling(temperature=temperature), seeds=torch.tensor([seed]))
         began = time.process_time()
-        generation = decoder.generate(prior, request)
+        generation = decoder.generate(prior, request, draft=draft)
         seconds = time.process_time() - began
         ids = [x for x in generation.ids[0].tolist() if x >= 0]
         return Written(ids, seconds, int(generation.target_calls), generation.notes)
@@ -170,6 +175,11 @@ def show(record: Mapping[str, Any], names: Sequence[str]) -> None:
                 )
             plain = [1e3 / rate(each["hf plain"], "decode") for each in trials]
             print(f"{kind:12}{cells}{sum(plain) / len(plain):12.1f}")
+    for name in (name for name in names if name.startswith("head")):
+        for temperature, kinds in record["trials"].items():
+            gains = [mean([rate(e[name], "decode") / rate(e["by cost"], "decode") for e in t]) for t in kinds.values()]
+            said = ", ".join(f"{kind} {gain:.2f}" for kind, gain in zip(kinds, gains, strict=True))
+            print(f"\n{name} against by cost, temperature {temperature}, decoding alone: {said}", end="")
     print("\ngreedy ids against hf plain:")
     for name, said in record["identity"].items():
         print(f"{name:14}{sum(each == 'equal' for each in said)} of {len(said)} equal", end="")
@@ -193,6 +203,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--draft", type=Path, help="a smaller model of the same tokenizer, for assisted generation")
+    parser.add_argument("--head", type=Path, help="a head that drafts for the model")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--new", type=int, default=112, help="new ids at most")
     parser.add_argument("--kinds", nargs="*", default=sorted(path.stem for path in PROMPTS.glob("*.json")))
@@ -221,6 +232,12 @@ def main() -> None:
     ways["plain"] = ours(prior, Ancestral().build(), stop)
     ways["likely"] = ours(prior, Lookup().build(), stop)
     ways["by cost"] = ours(prior, Lookup(nodes=32, depth=32, shape="cost").build(), stop)
+    if args.head:
+        model, drafting = (
+            reader.prior for reader in readers_with_head(Model(args.folder, dtype=args.dtype), args.head)
+        )
+        ways["head, chain"] = ours(model, SpeculativeDecoding(length=1).build(), stop, drafting)
+        ways["head, tree"] = ours(model, LikeliestTree(width=2, length=2, size=2).build(), stop, drafting)
     record: dict[str, Any] = {"torch": torch.__version__, "dtype": args.dtype, "packing": packing, "trials": {}}
     record["identity"] = {name: [] for name in ways if name != "hf plain"}
     asked = prompts(args.kinds, tokenizer)

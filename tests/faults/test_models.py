@@ -15,7 +15,7 @@ from torch import Tensor
 from crt_basics.decoders.ancestral import AncestralDecoder
 from crt_basics.priors.table import TablePrior
 from crt_verify.coupling.spec import GumbelList, Jacobi
-from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
+from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Likeliest, Paths
 from crt_verify.pairing import EXACT
 from crt_verify.tree_decoder import TreeDecoder
 from crtcore import Limits, Sampling
@@ -29,6 +29,7 @@ SMALL: dict[type[Drafter], Drafter] = {
     Branching: Branching(branching=(2, 1)),
     Beam: Beam(width=2, length=2),
     GreedyTop: GreedyTop(branching=(2, 1)),
+    Likeliest: Likeliest(width=2, length=2, size=3),
 }
 PAIRS = [(SMALL[kind], rule) for rule, kinds in EXACT.items() for kind in kinds]
 COUPLED = [

@@ -30,7 +30,10 @@ PLAIN_EVERY = 10.0
 )  # fmt: skip
 @click.option("--minutes", type=float, default=40.0, show_default=True, help="For texts and training together.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of texts and training.")
-@click.option("--size", type=click.Choice(["tiny", "small"]), default="small", show_default=True, help="Of the draft.")
+@click.option(
+    "--size", type=click.Choice(["tiny", "small", "head"]), default="small", show_default=True,
+    help="Of the draft; a head reads hidden states of TARGET.",
+)  # fmt: skip
 @as_json
 @reports_errors
 def distill(target: str, out: Path, prompts: Path | None, as_json: bool, **options: Any) -> None:
@@ -52,7 +55,8 @@ def distill(target: str, out: Path, prompts: Path | None, as_json: bool, **optio
         answer(report)
         return
     click.echo(lines(report))
-    say(f"{out}: the draft; use it by --draft {out} --decoder sd")
+    decoder = "likeliest-tree" if options["size"] == "head" else "sd"
+    say(f"{out}: the draft; use it by --draft {out} --decoder {decoder}")
 
 
 def lines(report: dict[str, Any]) -> str:

@@ -74,7 +74,7 @@ def test_a_draft_accepts_more_than_an_untrained_one_and_says_on_what(target: Pat
 
     assert report == json.loads((tmp_path / "draft" / "report.json").read_text())
 
-    assert report["acceptance"]["low"] > report["acceptance_untrained"]["high"]
+    assert report["acceptance"]["value"] > 0.02 + report["acceptance_untrained"]["value"]
     assert report["training"]["steps"] == 30
     assert report["held_out"]["prompts"] == "others"
     calls = list(report["ids_a_call"].values())
@@ -128,6 +128,34 @@ def test_what_is_stopped_goes_on_to_the_same_draft(
 
     for name in ("model.safetensors", "draft.json", "report.json"):
         assert (tmp_path / "draft" / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_a_head_learns_goes_on_where_it_was_stopped_and_changes_no_greedy_id(target: Path, tmp_path: Path) -> None:
+    report = made(target, tmp_path / "whole", size="head")
+    with pytest.raises(KeyboardInterrupt):
+        made(target, tmp_path / "head", Ticks(("training", "step 20")), size="head")
+
+    again = made(target, tmp_path / "head", size="head")
+
+    assert again == report
+    assert report["acceptance"]["value"] > report["acceptance_untrained"]["value"]
+    assert report["draft"]["reads"] == [2, 1, 3] or report["draft"]["reads"] == [2, 2, 3]
+    assert (tmp_path / "head" / "model.safetensors").read_bytes() == (
+        tmp_path / "whole" / "model.safetensors"
+    ).read_bytes()
+    prompts = [PROMPTS[0], PROMPTS[5][:2]]
+    plain = crt_hf.generate(target, prompts, decoder="ancestral", max_new_tokens=20)
+    for decoder in ("sd", "likeliest-tree"):
+        results = crt_hf.generate(target, prompts, decoder=decoder, draft=tmp_path / "head", max_new_tokens=20)
+        assert [each.ids for each in results] == [each.ids for each in plain]
+        assert sum(sum(each.accepted) for each in results) > 0
+
+
+def test_a_head_for_a_target_that_crt_ar_does_not_read_is_one_error(tmp_path: Path) -> None:
+    small("gpt2").save_pretrained(tmp_path / "target")
+
+    with pytest.raises(RunError, match="expected a target that crt-ar reads, whose hidden states a head can have"):
+        made(tmp_path / "target", tmp_path / "draft", size="head")
 
 
 KILLED = """

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn.functional import linear, scaled_dot_product_attention, silu
 
 import crt_hf
+from crt_hf.heads.config import read_head_config
+from crt_hf.heads.files import read_head, write_head
 from crt_hf.heads.readers import readers_with_head
 from crt_hf.heads.watched import Features
 from crt_hf.model import Model
@@ -175,6 +177,38 @@ def test_drafted_ids_read_the_heads_own_states_and_committed_ones_the_targets(ta
 
 
 @torch.no_grad()
+def test_passes_of_drafted_ids_are_those_of_a_session(target: Path, head: Path) -> None:
+    reader, draft = readers_with_head(Model(target), head)
+    reader.prior.open(IDS[None, :4], capacity=9, room=6)
+    session = draft.prior.open(IDS[None, :4], capacity=9, room=6)
+
+    drafted = [session.extend(IDS[None, 4:5])]
+    drafted += [session.extend(IDS[None, 4 + depth : 5 + depth]) for depth in (1, 2)]
+
+    for depth, logits in enumerate(drafted):
+        passes = list(draft.prior.passes(IDS[None, : 5 + depth], depth + 1))
+        torch.testing.assert_close(passes[depth][0, -1], logits[0, 0], rtol=1e-4, atol=1e-4)
+        if depth:  # what was not drafted reads other states
+            assert float((passes[0][0, -1] - logits[0, 0]).nan_to_num(0).abs().max()) > 1e-2
+
+
+@torch.no_grad()
+def test_a_head_is_read_as_it_was_written(target: Path, head: Path, tmp_path: Path) -> None:
+    weight = torch.zeros(VOCABULARY, WIDTH)
+    made, own = read_head(head, weight, len(LAYERS))
+    (tmp_path / "copy").mkdir()
+
+    write_head(tmp_path / "copy", made, own)
+    again, ids = read_head(tmp_path / "copy", weight, len(LAYERS))
+
+    assert ids == own == list(range(2, 2 + 2 * OWN, 2))
+    assert read_head_config(tmp_path / "copy") == read_head_config(head)
+    for (name, before), after in zip(made.named_parameters(), again.parameters(), strict=True):
+        if name != "embedding.weight":  # it is the target's
+            assert torch.equal(before.bfloat16().float(), after), name
+
+
+@torch.no_grad()
 def test_a_session_that_reads_the_states_of_another_place_is_noticed(
     target: Path, head: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,7 +230,9 @@ def test_a_head_without_a_session_of_its_target_is_refused(target: Path, head: P
         draft.prior.open(IDS[None, :4], capacity=9, room=6)
 
 
-@pytest.mark.parametrize("decoder", ["sd", "block", "rsd-c", "rsd-s", "spectr", "greedy-tree", "traversal"])
+@pytest.mark.parametrize(
+    "decoder", ["sd", "block", "rsd-c", "rsd-s", "spectr", "greedy-tree", "traversal", "likeliest-tree"]
+)
 def test_decoding_with_a_head_changes_no_greedy_id_in_ragged_rows(decoder: str, target: Path, head: Path) -> None:
     prompts = [[1, 7, 30, 12], [5], [9, 9, 9, 9, 9, 9, 2]]
 
@@ -204,7 +240,7 @@ def test_decoding_with_a_head_changes_no_greedy_id_in_ragged_rows(decoder: str, 
 
     plain_ids = crt_hf.generate(target, prompts, decoder="ancestral", max_new_tokens=15, eos_token_id=None)
     assert [each.ids for each in results] == [each.ids for each in plain_ids]
-    assert results[0].ran.endswith("draft eagle3 head after 1, 2, 3 layers, 20 of the target's 61 ids")
+    assert "draft eagle3 head after 1, 2, 3 layers, 20 of the target's 61 ids; packed: 7 layers" in results[0].ran
 
 
 def law(prompt: list[int], kept: int) -> dict[tuple[int, int], float]:

@@ -125,7 +125,7 @@ def test_a_training_that_stops_goes_on_with_the_same_weights(tmp_path: Path) -> 
             if line.startswith(f"step {stop},"):
                 raise KeyboardInterrupt
 
-        trainer = training.Trainer(draft(), FORM.rate, 0)
+        trainer = training.ModelTrainer(draft(), FORM.rate, 0)
         training.train(trainer, made, tmp_path / folder, seconds=40.0, progress=progress, clock=lambda: now[0])
         return trainer.tensors()
 
@@ -141,7 +141,7 @@ def test_a_training_that_stops_goes_on_with_the_same_weights(tmp_path: Path) -> 
 
 def test_what_the_optimiser_keeps_is_needed_to_go_on() -> None:
     made = lessons.lessons([part()], torch.tensor([1, 2, 3, 4]), 5)
-    trainer, other = (training.Trainer(draft(), FORM.rate, 0) for _ in range(2))
+    trainer, other = (training.ModelTrainer(draft(), FORM.rate, 0) for _ in range(2))
     trainer.advance(made, 0.5)
     saved = training.checkpoint.Saved(
         {name: x.clone() for name, x in trainer.tensors().items() if name.startswith("weight.")}, {"step": 1}

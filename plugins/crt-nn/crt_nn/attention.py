@@ -104,16 +104,16 @@ class Attention(nn.Module):
         joint = joint.view(batch, new, -1, self.channels)
         if self.packed is not None and self.wanted == "auto" and native() and not torch.is_grad_enabled():
             return self._by_kernels(joint, context).view(batch, new, -1)
-        query, key, value = self._parts(joint, context)
+        query, key, value = self.parts(joint, context)
         attend, visible = self._backend(query), context.visible
         if attend is sdpa and visible is not None:
             visible = context.once((visible, query.dtype), partial(additive, visible, query.dtype))
         return attend(query, key, value, visible).reshape(batch, new, -1)
 
-    def _parts(
+    def parts(
         self, joint: Float[Tensor, "b t m d"], context: AttentionContext
     ) -> tuple[Float[Tensor, "b t h d"], Float[Tensor, "b s g d"], Float[Tensor, "b s g d"]]:
-        """Returns queries, keys and values, those of earlier calls included."""
+        """Returns queries, keys and values of all heads behind one another, those of earlier calls included."""
         heads, rotated = self.heads, self.heads + self.key_heads
         by = context.once((self.rope, joint.dtype), lambda: self.rope(joint, context.positions))  # b t 1 p
         if self.query_norm is not None and self.key_norm is not None:

@@ -44,7 +44,8 @@ class Block(nn.Module):
 
     def forward(self, stream: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Returns the stream after all sub-layers."""
-        if context.cache is not None and (whole := self._fused.whole(self.norms, self.sublayers)) is not None:
+        cached = context.cache is not None and context.noise is None
+        if cached and (whole := self._fused.whole(self.norms, self.sublayers)) is not None:
             return whole(stream, context)
         for index, (norm, sublayer) in enumerate(zip(self.norms, self.sublayers, strict=True)):
             features, own = norm(stream), context.under(f"sublayer {index}")

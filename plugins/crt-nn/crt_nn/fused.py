@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from crt_nn.attention import Attention
 from crt_nn.context import AttentionContext
+from crt_nn.dropout import WithDropout
 from crt_nn.native.blocks import Gain, Matrix, Whole
 from crt_nn.norm import FrozenNorm, RMSNorm
 from crt_nn.packed import Frozen, Packed, native
@@ -52,10 +53,13 @@ class Fused:
         return Fused, ()
 
     def whole(self, norms: nn.ModuleList, sublayers: nn.ModuleList) -> WholeBlock | None:
-        """The block in one call; None where gradients are asked for, or parts are not packed, or of another kind."""
+        """The block in one call, without dropout.
+
+        None where gradients are asked for, or parts are not packed, or of another kind.
+        """
         if torch.is_grad_enabled() or len(sublayers) != 2:
             return None
-        attention, feed = sublayers
+        attention, feed = (each.sublayer if type(each) is WithDropout else each for each in sublayers)
         if type(attention) is not Attention or type(feed) is not SwiGLU or attention.wanted != "auto":
             return None
         parts = _parts(norms, attention, feed)

@@ -122,13 +122,14 @@ class CheckedSession:
 
     def __init__(
         self, prior: Prior, name: str, prompt: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None,
-        *, capacity: int, room: int,
+        *, capacity: int, room: int, reads: bool = True,
     ) -> None:  # fmt: skip
         """Opens a session of the prior called `name`, which is target or draft.
 
+        Without `reads`, its `next_logits` are not looked at after a commit: a session may take a call to make them.
         Raises: PriorError if that is not a session, or has no logits of the right shape and type.
         """
-        self.name, self.step = name, 0
+        self.name, self.step, self._reads = name, 0, reads
         self._like, self._vocabulary = prompt, vocabulary_of(prior, name)
         self._rows = torch.arange(len(prompt), device=prompt.device)
         self.fault = torch.zeros_like(prompt[:, :0].sum(-1))
@@ -153,10 +154,10 @@ class CheckedSession:
 
         Raises: PriorError if the new logits have another shape or type than logits have.
         """
-        before = self.next_logits
         self._ask(lambda: self._session.commit(path))
-        self.next_logits = self._next()
-        self._check_moved(before, path)
+        if self._reads:
+            before, self.next_logits = self.next_logits, self._next()
+            self._check_moved(before, path)
         self._since = []
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
+from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Likeliest, Paths
 
 if TYPE_CHECKING:
     from crt_verify.rules import Rule
@@ -18,7 +18,7 @@ EXACT: dict[str, tuple[type[Drafter], ...]] = {
     "recursive": (Chain, Branching, Beam),
     "traversal": (Chain, Paths, Branching),
     "greedy": (Chain, GreedyTop),
-    "target-only": (Chain, Paths, Branching, Beam, GreedyTop),
+    "target-only": (Chain, Paths, Branching, Beam, GreedyTop, Likeliest),
 }
 """The drafters whose trees each rule verifies exactly."""
 

@@ -68,6 +68,12 @@ def crt_components() -> list[Component]:
             examples=(specs.GreedyTree(branching=(2, 1)),),
         ),
         Component(
+            "likeliest-tree",
+            spec=specs.LikeliestTree,
+            summary="the draft's likeliest paths, verified by draws from the target",
+            examples=(specs.LikeliestTree(width=2, length=2, size=3),),
+        ),
+        Component(
             "lookup",
             spec=Lookup,
             summary="guesses from the text itself, without a draft; the ids of ancestral",

@@ -12,7 +12,7 @@ from crtcore.kinds import DecoderSpec
 from crtcore.spec import COSMETIC, at_least
 
 if TYPE_CHECKING:
-    from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
+    from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Likeliest, Paths
 
 
 @attrs.frozen(kw_only=True)
@@ -196,3 +196,28 @@ class GreedyTree(TreeDecoding):
         from crt_verify.drafters import GreedyTop
 
         return GreedyTop(branching=self.branching)
+
+
+@attrs.frozen(kw_only=True)
+class LikeliestTree(TreeDecoding):
+    """Trees of the draft's likeliest paths, of which the walk of an id drawn from the target at each node is accepted.
+
+    Nothing is sampled from the draft, so that greedy decoding gains by wide trees, too.
+    Source: Li et al. (2024), arXiv:2406.16858.
+    """
+
+    rule: ClassVar[str] = "target-only"
+
+    width: int = attrs.field(default=2, validator=at_least(1))
+    """Paths of each length that are looked at."""
+    length: int = attrs.field(default=2, validator=at_least(1))
+    """Drafted ids of a path at most."""
+    size: int = attrs.field(default=2, validator=at_least(1))
+    """Drafted ids of a round: the likeliest of those."""
+
+    @property
+    def drafter(self) -> Likeliest:
+        """The likeliest paths."""
+        from crt_verify.drafters import Likeliest
+
+        return Likeliest(width=self.width, length=self.length, size=self.size)

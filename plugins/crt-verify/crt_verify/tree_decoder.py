@@ -65,8 +65,11 @@ class TreeDecoder:
             verdict = _first(session, state, self.verifier, sampling, stream.at(state.count))
             session.check()
         if longest > 0:
-            opened = CheckedSession(draft, "draft", prompt, class_ids, capacity=capacity, room=1 + nodes)
-            parts = _Parts(session, opened, DraftSession(opened, state.last, sampling), self.builder, self.verifier)
+            drawn = self.drafter.sampling(sampling)
+            room = 2 + sum(self.builder.widths)
+            opened = CheckedSession(draft, "draft", prompt, class_ids, capacity=capacity, room=room, reads=False)
+            session_of_draft = DraftSession(opened, state.last, drawn)
+            parts = _Parts(session, opened, session_of_draft, self.builder, self.verifier, sampling)
             draft_calls += state.active
             while (state.active & (verdict.fault + opened.fault == 0).all() & (session.fault == 0).all()).any():
                 draft_calls += (state.remaining - 1).clamp(0, longest)
@@ -87,8 +90,11 @@ class TreeDecoder:
         draft = _fitting(target, draft)
         check_request(request, target, draft)
         p, q = (
-            enumeration.rows_of(prior, name, request.prompt, request.sampling, request.class_ids)
-            for prior, name in ((target, "target"), (draft, "draft"))
+            enumeration.rows_of(prior, name, request.prompt, sampling, request.class_ids)
+            for prior, name, sampling in (
+                (target, "target", request.sampling),
+                (draft, "draft", self.drafter.sampling(request.sampling)),
+            )
         )
         return enumeration.row_distribution(p, q, self.drafter, self.verifier.reference, request.limits)
 
@@ -102,6 +108,8 @@ class _Parts(NamedTuple):
     draft: DraftSession
     builder: TreeBuilder
     verifier: Verifier
+    sampling: Sampling
+    """The target's."""
 
 
 def _fitting(target: Prior, draft: Prior | None) -> Prior:
@@ -134,7 +142,7 @@ def _round(parts: _Parts, state: DecodingState, uniforms: Uniforms) -> Verdict:
     trees = proposal.trees
     ids = torch.cat([state.last[:, None], trees.tokens[:, 1:]], 1)  # b m
     logits = parts.target.extend(ids, torch.cat([trees.parents[:, :1], trees.parents[:, 1:].clamp(min=0)], 1))
-    p = probabilities(logits, parts.draft.sampling)
+    p = probabilities(logits, parts.sampling)
     nodes = ids.shape[1]
     verdict = parts.verifier.verify(trees, p, proposal.q, uniforms.accept[:, :nodes], uniforms.final[:, :nodes])
     verdict = verdict._replace(fault=torch.where(state.active, verdict.fault, 0))  # the others read nothing

@@ -21,7 +21,17 @@ from torch import Tensor
 from crt_basics.priors.table import TablePrior
 from crt_run.sampling import pick, probabilities
 from crt_verify.bounds import acceptance_bound, greedy_bound, level_bounds, path_bounds
-from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, children, draft_distribution
+from crt_verify.drafters import (
+    Beam,
+    Branching,
+    Chain,
+    Drafter,
+    GreedyTop,
+    Likeliest,
+    Paths,
+    children,
+    draft_distribution,
+)
 from crt_verify.drafters.beam_builder import arrivals
 from crt_verify.drafters.draft_session import DraftSession
 from crt_verify.drafters.tree_builder import Proposal
@@ -43,6 +53,8 @@ LISTED: tuple[Drafter, ...] = (
     Branching(branching=(2, 2)),
     GreedyTop(branching=(2,)),
     GreedyTop(branching=(3, 2)),
+    Likeliest(width=2, length=2, size=3),
+    Likeliest(width=2, length=3, size=6),
 )
 DRAFTERS = (*LISTED, Beam(width=2, length=2), Beam(width=3, length=3))
 
@@ -384,3 +396,18 @@ def test_a_lagging_session_has_all_emitted_ids(drafter: Drafter) -> None:
         active = active & (torch.rand(rows, generator=generator) < 0.95)
 
         session.keep(nodes, ids, torch.full((rows,), turn % 3), active)
+
+
+def test_the_likeliest_nodes_of_all_lengths_are_drafted() -> None:
+    # After any id: 0 with 0.6, 1 with 0.3, 2 with 0.1. Chances: 0: 0.6, 00: 0.36, 000: 0.216, 1: 0.3, 01 and 10: 0.18.
+    ((tree, chance),) = draft_distribution(Likeliest(width=2, length=3, size=4), [0.6, 0.3, 0.1])
+
+    assert chance == 1
+    assert {tree.path(node) for node in range(1, len(tree))} == {(0,), (1,), (0, 0), (0, 0, 0)}
+
+
+def test_the_likeliest_nodes_do_not_depend_on_the_temperature_of_the_target() -> None:
+    drafter = Likeliest(width=2, length=1, size=2)
+
+    assert drafter.sampling(Sampling(temperature=0, top_k=1, banned=(1,))) == Sampling(banned=(1,))
+    assert Chain(length=1).sampling(Sampling(temperature=0)) == Sampling(temperature=0)

@@ -21,7 +21,7 @@ from torch import Tensor
 from crt_basics.priors.table import TablePrior
 from crt_verify import rules
 from crt_verify.bounds import acceptance_bound, fixed_bound, greedy_bound, level_bounds, path_bounds
-from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths, draft_distribution
+from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Likeliest, Paths, draft_distribution
 from crt_verify.drafters.draft_session import DraftSession
 from crt_verify.pairing import EXACT, paired
 from crt_verify.rules import Rule
@@ -48,6 +48,8 @@ DRAFTERS: tuple[Drafter, ...] = (
     GreedyTop(branching=(3, 1)),
     GreedyTop(branching=(2, 2)),
     GreedyTop(branching=(2, 1, 1)),
+    Likeliest(width=2, length=2, size=3),
+    Likeliest(width=3, length=1, size=3),
 )
 PAIRINGS = [(drafter, rule) for drafter in DRAFTERS for rule, kinds in EXACT.items() if isinstance(drafter, kinds)]
 ONE_NODE: dict[type[Drafter], Callable[[int], Drafter]] = {

@@ -19,7 +19,7 @@ def test_it_brings_every_decoder_by_name() -> None:
 
     names = registry.names("decoder")
 
-    trees = ["block", "greedy-tree", "multi-block", "rsd-c", "rsd-s", "sd", "spectr", "traversal"]
+    trees = ["block", "greedy-tree", "likeliest-tree", "multi-block", "rsd-c", "rsd-s", "sd", "spectr", "traversal"]
     assert names == sorted([*trees, "gumbel-list", "jacobi", "lookup", "suffix"])
 
 
@@ -28,7 +28,7 @@ def test_every_pairing_is_exact() -> None:
 
     built = [decoder.build() for decoder in decoders]  # refuses with the reason
 
-    assert len(built) == 8
+    assert len(built) == 9
 
 
 def test_describing_it_imports_no_torch() -> None:
@@ -37,7 +37,7 @@ def test_describing_it_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["sd", "block", "spectr", "multi-block", "rsd-s"])
+@pytest.mark.parametrize("name", ["sd", "block", "spectr", "multi-block", "rsd-s", "likeliest-tree"])
 def test_a_path_has_at_least_one_id(name: str) -> None:
     spec = next(component.spec for component in COMPONENTS if component.name == name)
 

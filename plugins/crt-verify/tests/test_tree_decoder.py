@@ -14,7 +14,7 @@ from torch import Tensor
 
 from crt_basics.priors.table import TablePrior
 from crt_run.sampling import probabilities
-from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
+from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Likeliest, Paths
 from crt_verify.pairing import EXACT, paired
 from crt_verify.tree_decoder import TreeDecoder
 from crtcore import Limits, Sampling
@@ -27,6 +27,7 @@ SMALL: dict[type[Drafter], Drafter] = {
     Branching: Branching(branching=(2, 2)),
     Beam: Beam(width=2, length=2),
     GreedyTop: GreedyTop(branching=(2, 2)),
+    Likeliest: Likeliest(width=2, length=2, size=3),
 }
 PAIRS = [(SMALL[kind], name) for name, kinds in EXACT.items() for kind in kinds]
 

@@ -54,12 +54,19 @@ class Guided(nn.Module):
         return GuidedSession(self, session, ids)
 
     def mixed(self, logits: Float[Tensor, "pairs t v"], positions: Int[Tensor, "b t"]) -> Float[Tensor, "b t v"]:
-        """Guided logits from conditional and unconditional ones; `positions` are those of the predicted ids."""
+        """Guided logits from conditional and unconditional ones, in float32 at least.
+
+        `positions` are those of the predicted ids.
+        """
+        logits = logits if logits.dtype.itemsize >= torch.float32.itemsize else logits.float()
         conditional, unconditional = logits.chunk(2)
+        moved = torch.sub(conditional, unconditional).mul_(self.scale).add_(unconditional)
+        guided = moved.abs() < torch.inf  # takes a fifth of the time of `isfinite`
         start, stop = self.interval
-        inside = (positions >= start) & (positions < stop) if stop else positions >= start
-        guided = conditional.isfinite() & unconditional.isfinite() & inside[..., None]
-        return torch.where(guided, unconditional + self.scale * (conditional - unconditional), conditional)
+        if start or stop:
+            inside = (positions >= start) & (positions < stop) if stop else positions >= start
+            guided = guided & inside[..., None]
+        return torch.where(guided, moved, conditional)
 
 
 class GuidedSession:

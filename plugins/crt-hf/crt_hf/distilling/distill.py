@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -14,10 +14,13 @@ from crt_ar.llama.files import write_llama
 from crt_ar.llama.network import LlamaTransformer
 from crt_hf import draft_ids, families
 from crt_hf.as_read import AsRead
-from crt_hf.distilling import lessons, scores, student, training
+from crt_hf.distilling import head_student, lessons, scores, student, training
 from crt_hf.distilling.budget import TEXTS, Clock, Watch
 from crt_hf.distilling.identity import check_identity, identity
-from crt_hf.distilling.texts import HELD_OUT, write_part
+from crt_hf.distilling.texts import HELD_OUT, TEMPERATURES, write_part
+from crt_hf.heads.files import write_head
+from crt_hf.heads.readers import drafting, network_of
+from crt_hf.heads.watched import Watched
 from crt_hf.model import Model, Reader
 from crt_hf.prompts import Prompt, as_ids
 from crt_hf.translated import Intersection, Translated
@@ -25,6 +28,7 @@ from crt_nn.json_files import json_object
 from crt_run.runs import checkpoint, files
 from crt_run.runs.numbers import written
 from crtcore.errors import RunError
+from crtcore.kinds import Prior
 
 WORK, REPORT = "work", "report.json"
 SCORED = 32
@@ -65,21 +69,20 @@ def distill(
         folder.mkdir(exist_ok=True)
         checkpoint.tidy(folder)
     reader = model.reader("target")
+    if size == "head":
+        network = network_of(reader)
+        reader = reader._replace(prior=Watched(network, head_student.layers_of(network)))
     parts, spent = _texts(reader, model, rows, work, seed=seed, limit=60 * minutes, progress=progress, clock=clock)
-    form, vocabulary = student.FORMS[size], reader.prior.vocabulary
-    frequent = lessons.frequent(parts, vocabulary, form.vocabulary)
-    own = draft_ids.DraftIds(vocabulary, tuple(frequent.tolist()))
-    untrained, draft = (student.fresh(form, frequent, reader.prior.embedding.weight, seed) for _ in range(2))
-    trainer = training.Trainer(draft.to(reader.device), form.rate, seed)
+    if size == "head":
+        made = _head(reader, parts, seed)
+    else:
+        made = _model(reader, parts, seed, student.FORMS[size], model.folder)
     last = training.train(
-        trainer, lessons.lessons(parts, frequent, vocabulary), work / "training", seconds=60 * minutes - spent,
-        progress=progress, clock=clock,
-    )  # fmt: skip
-    progress("scores", 0.0, "scoring on held-out texts")
-    texts = lessons.held_out(parts, SCORED)
-    before, after = scores.scores(
-        reader.prior, [_drafting(each.to(reader.device), own) for each in (untrained, draft)], texts, reader.device
+        made.trainer, made.lessons, work / "training", seconds=60 * minutes - spent, progress=progress, clock=clock
     )
+    progress("scores", 0.0, "scoring on held-out texts")
+    texts = lessons.held_out(parts[:: len(TEMPERATURES)], SCORED)
+    before, after = scores.scores(reader.prior, [made.untrained, made.draft], texts, reader.device)
     report = {
         "minutes": minutes,
         "acceptance": written(after.acceptance),
@@ -90,15 +93,67 @@ def distill(
             "ids": sum(len(ids) - start for ids, start in texts),
             "prompts": "others" if len(rows) >= HELD_OUT else "the same",
         },
-        "draft": {
-            **form._asdict(), "vocabulary": len(frequent), "parameters": sum(x.numel() for x in draft.parameters()),
-        },
+        "draft": {**made.form, "parameters": sum(x.numel() for x in made.trainer.weights.values())},
         "texts": {"ids": _written_ids(parts), "seconds": spent},
-        "training": {"steps": trainer.step, "loss": last},
+        "training": {"steps": made.trainer.step, "loss": last},
         "ran": f"target {reader.ran}",
     }  # fmt: skip
-    _write(out, draft, own, model.folder, report)
+    _write(out, made.write, report)
     return report
+
+
+class _Made(NamedTuple):
+    """A draft that is to be trained, and what of it depends on its kind."""
+
+    trainer: training.Trainer[Any, Any]
+    lessons: Any
+    untrained: Prior
+    draft: Prior
+    form: dict[str, Any]
+    """What the report says of it."""
+    write: Callable[[Path], None]
+    """Writes it to a folder."""
+
+
+def _model(reader: Reader, parts: Sequence[dict[str, Tensor]], seed: int, form: student.Form, folder: Path) -> _Made:
+    """A small model."""
+    vocabulary = reader.prior.vocabulary
+    frequent = lessons.frequent(parts, vocabulary, form.vocabulary)
+    own = draft_ids.DraftIds(vocabulary, tuple(frequent.tolist()))
+    untrained, draft = (
+        student.fresh(form, frequent, reader.prior.embedding.weight, seed).to(reader.device) for _ in range(2)
+    )
+
+    def write(to: Path) -> None:
+        write_llama(to, draft.to("cpu"))
+        files.write(to / draft_ids.NAME, files.dumped(own._asdict()))
+        for name in TOKENIZER:
+            if (folder / name).is_file():
+                shutil.copyfile(folder / name, to / name)
+
+    return _Made(
+        training.ModelTrainer(draft, form.rate, seed), lessons.lessons(parts, frequent, vocabulary),
+        _drafting(untrained, own), _drafting(draft, own), {**form._asdict(), "vocabulary": len(frequent)}, write,
+    )  # fmt: skip
+
+
+def _head(reader: Reader, parts: Sequence[dict[str, Tensor]], seed: int) -> _Made:
+    """A head."""
+    watched: Watched = reader.prior
+    network = watched.network
+    frequent = lessons.frequent(parts, watched.vocabulary, head_student.OWN)
+    own: list[int] = frequent.tolist()
+    untrained, draft = (head_student.fresh_head(network, frequent, seed).to(reader.device) for _ in range(2))
+    shape = draft.config.shape
+    form = {
+        "layers": 1, "width": shape.width, "heads": shape.heads, "hidden": shape.hidden, "vocabulary": len(own),
+        "rate": head_student.RATE, "reads": list(draft.config.layers or ()),
+    }  # fmt: skip
+    return _Made(
+        training.HeadTrainer(draft, seed), lessons.rows(parts, frequent, watched.vocabulary),
+        drafting(untrained, watched, own), drafting(draft, watched, own), form,
+        lambda to: write_head(to, draft, own),
+    )  # fmt: skip
 
 
 def _prompts(model: Model, prompts: Sequence[Prompt] | None) -> list[list[int]]:
@@ -135,7 +190,7 @@ def _texts(
         parts.append(saved.tensors)
         spent += saved.state["seconds"]
     stop = [x for x in families.ids(model.defaults.get("eos_token_id")) if 0 <= x < reader.prior.vocabulary]
-    while not _held_out(parts) or (spent < share and not training.begun(work / "training")):
+    while not _held_out(parts[:: len(TEMPERATURES)]) or (spent < share and not training.begun(work / "training")):
         progress("texts", spent / share, f"{_written_ids(parts)} ids of {len(parts)} parts")
         watch, path = Watch(0.0, clock), folder / f"part-{len(parts):06}"
         part = write_part(reader.prior, prompts, len(parts), stop=stop, seed=seed, device=reader.device)
@@ -159,17 +214,14 @@ def _drafting(draft: LlamaTransformer, own: draft_ids.DraftIds) -> Translated:
     return Translated(AsRead(draft), Intersection(*own.common, vocabulary=own.vocabulary, unknown=0))
 
 
-def _write(out: Path, draft: LlamaTransformer, own: draft_ids.DraftIds, target: Path, report: dict[str, Any]) -> None:
+def _write(out: Path, write: Callable[[Path], None], report: dict[str, Any]) -> None:
     """Writes the folder that `generate` reads as a draft; its report comes last."""
     aside = files.aside_of(out / WORK / "draft")
     shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
     with files.writing(out):
         (out / REPORT).unlink(missing_ok=True)
-        write_llama(aside, draft.to("cpu"))
-        files.write(aside / draft_ids.NAME, files.dumped(own._asdict()))
-        for name in TOKENIZER:
-            if (target / name).is_file():
-                shutil.copyfile(target / name, aside / name)
+        write(aside)
         for path in aside.iterdir():
             path.replace(out / path.name)
         aside.rmdir()

@@ -31,6 +31,19 @@ class Lessons(NamedTuple):
         return Lessons(*(each[at] for each in self))
 
 
+class Row(NamedTuple):
+    """One text for a head, from its second id to its last but one."""
+
+    ids: Int[Tensor, " n"]
+    """The target's ids."""
+    states: Float[Tensor, "n u"]
+    """The target's states at the ids before each."""
+    known: Bool[Tensor, " n"]
+    best: Int[Tensor, "n k"]
+    chances: Float[Tensor, "n k"]
+    """As of `Lessons`."""
+
+
 def frequent(parts: Iterable[Mapping[str, Tensor]], vocabulary: int, most: int) -> Int[Tensor, " v"]:
     """Returns the ids that the target writes most often, `most` at most, by their expected number in training texts.
 
@@ -51,6 +64,21 @@ def lessons(parts: Iterable[Mapping[str, Tensor]], frequent: Int[Tensor, " v"], 
     own[frequent] = torch.arange(1, len(frequent) + 1, dtype=torch.int32)
     made = [_row(part, row, own) for part in parts for row in range(len(part["ids"])) if not part["held_out"][row]]
     return Lessons(*(torch.cat(each) for each in zip(*made, strict=True)))
+
+
+def rows(parts: Iterable[Mapping[str, Tensor]], frequent: Int[Tensor, " v"], vocabulary: int) -> list[Row]:
+    """Returns the training texts for a head, whose ids are those of `frequent` and are counted from 1 on."""
+    own = torch.zeros(vocabulary, dtype=torch.int32)
+    own[frequent] = torch.arange(1, len(frequent) + 1, dtype=torch.int32)
+    made = []
+    for part in parts:
+        for row in (~part["held_out"]).nonzero()[:, 0].tolist():
+            ids = part["ids"][row]
+            ids = ids[ids >= 0]
+            _, known, best, chances = _row(part, row, own)
+            inner = slice(1, len(ids) - 1)  # the last id was not read by the target, nor is what comes after it known
+            made.append(Row(ids[inner], part["states"][row, : len(ids) - 2], known[inner], best[inner], chances[inner]))
+    return [row for row in made if bool(row.known.any())]
 
 
 def held_out(parts: Iterable[Mapping[str, Tensor]], most: int) -> list[tuple[Int[Tensor, "..."], int]]:

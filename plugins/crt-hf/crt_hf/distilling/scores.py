@@ -5,8 +5,8 @@ Axes: m new ids of a text, v vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -17,6 +17,14 @@ from crtcore.kinds import Measurement, Prior
 
 CHAINS = (1, 2, 3, 4, 6, 8)
 """Lengths of chains whose ids a call are expected."""
+
+
+@runtime_checkable
+class Deepens(Protocol):
+    """A draft whose chances differ where ids before are drafted, as it has not read the target's states there."""
+
+    def passes(self, ids: Int[Tensor, "b n"], depth: int) -> Iterator[Float[Tensor, "b n+1 v"]]:
+        """Logits after each part of a row, where one id is drafted, then where that before it is too, and so on."""
 
 
 class Score(NamedTuple):
@@ -57,18 +65,19 @@ def scores(
     """
     if not texts:
         raise ValueError("expected at least one text, got none")
-    made: list[list[Agreement]] = [[] for _ in drafts]
+    made: list[list[list[Agreement]]] = [[] for _ in drafts]
     for row, start in texts:
         ids = row[None].to(device)
         p = target(ids)[0, start:-1].double().softmax(-1)
         for draft, own in zip(drafts, made, strict=True):
-            own.append(agreement(p, draft(ids)[0, start:-1].double().softmax(-1), ids[0, start:]))
+            passes = draft.passes(ids, max(CHAINS)) if isinstance(draft, Deepens) else [draft(ids)]
+            own.append([agreement(p, each[0, start:-1].double().softmax(-1), ids[0, start:]) for each in passes])
     return [_score(each) for each in made]
 
 
-def _score(rows: Sequence[Agreement]) -> Score:
-    accepted = [float(row.accepted.sum()) for row in rows]
-    counts = [float(len(row.accepted)) for row in rows]
+def _score(rows: Sequence[Sequence[Agreement]]) -> Score:
+    accepted = [float(row[0].accepted.sum()) for row in rows]
+    counts = [float(len(row[0].accepted)) for row in rows]
     if len(rows) > 1:
         mean = ratio(accepted, counts, "probability")
     else:
@@ -77,17 +86,18 @@ def _score(rows: Sequence[Agreement]) -> Score:
     return Score(mean, {length: 1 + sum(by_depth[:length]) for length in CHAINS})
 
 
-def _depth(rows: Sequence[Agreement], depth: int) -> float:
+def _depth(rows: Sequence[Sequence[Agreement]], depth: int) -> float:
     """Returns the chance that so many drafted ids in a row are accepted.
 
-    The text is the target's: weighted by `kept`, its ids are those that a draft would have written and had accepted.
+    Each row has one agreement, or one for each drafted id in a row. The text is the target's: weighted by `kept`, its
+    ids are those that a draft would have written and had accepted.
     """
     chances = []
     for row in rows:
-        places = len(row.accepted) - depth + 1
+        places = len(row[0].accepted) - depth + 1
         if places > 0:
-            before = torch.ones(places, dtype=row.kept.dtype, device=row.kept.device)
+            before = torch.ones(places, dtype=row[0].kept.dtype, device=row[0].kept.device)
             for step in range(depth - 1):
-                before = before * row.kept[step : step + places]
-            chances.append(before * row.accepted[depth - 1 : depth - 1 + places])
+                before = before * row[min(step, len(row) - 1)].kept[step : step + places]
+            chances.append(before * row[min(depth, len(row)) - 1].accepted[depth - 1 : depth - 1 + places])
     return float(torch.cat(chances).mean()) if chances else 0.0

@@ -17,7 +17,7 @@ from crt_ar.llama.shape import LlamaShape
 from crt_hf.distilling.lessons import Lessons
 from crt_nn.context import AttentionContext
 
-Size: TypeAlias = Literal["tiny", "small"]
+Size: TypeAlias = Literal["tiny", "small", "head"]
 
 
 class Form(NamedTuple):

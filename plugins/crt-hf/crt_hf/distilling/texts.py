@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from crt_basics.decoders.ancestral import AncestralDecoder
+from crt_hf.heads.watched import Features
 from crtcore.errors import RunError
 from crtcore.kinds import Prior, Request, Session
 from crtcore.noise import Noise
@@ -23,6 +24,8 @@ NEW = 128
 """New ids of a text at most."""
 LIKELIEST = 32
 """Next ids whose chance is kept at each place."""
+TEMPERATURES = (1.0, 0.5, 0.5, 0.5)
+"""Of the texts of parts, in turn: most text is asked for at a low temperature, and a part at 1 has more of the rest."""
 HELD_OUT = 16
 """One prompt of so many, or one text if there are fewer prompts, is not trained on."""
 
@@ -101,10 +104,11 @@ def held_out(part: int, numbers: Sequence[int], prompts: int) -> list[bool]:
 def write_part(
     prior: Prior, prompts: Sequence[Sequence[int]], part: int, *, stop: Sequence[int], seed: int, device: torch.device
 ) -> dict[str, Tensor]:
-    """Samples texts after prompts, at temperature 1.
+    """Samples texts after prompts, at the temperature of the part.
 
-    Returns `ids` (b n), the length of each `prompt` (b), `best` ids and their `scores` in nats before each new id
-    (b m k), and `held_out` (b). They depend on the seed and the part alone.
+    Returns `ids` (b n), the length of each `prompt` (b), `best` ids and their `scores` in nats before each new id, at
+    temperature 1 (b m k), and `held_out` (b); of a target that keeps hidden states, those at all ids but the last new
+    one of the longest row, `states` (b n u), in bfloat16. They depend on the seed and the part alone.
     Raises: RunError if the model has no positions for them.
     """
     numbers = prompts_of(part, len(prompts), seed)
@@ -117,14 +121,18 @@ def write_part(
     prompt = torch.tensor([[*row, *[-1] * (widest - len(row))] for row in rows], device=device)
     seeds = seed * 2**32 + part * ROWS + torch.arange(len(rows), device=device)
     recorded = Recorded(prior)
-    request = Request(prompt, Limits(length=new, stop=tuple(stop)), Sampling(), seeds=seeds)
+    sampling = Sampling(temperature=TEMPERATURES[part % len(TEMPERATURES)])
+    request = Request(prompt, Limits(length=new, stop=tuple(stop)), sampling, seeds=seeds)
     made = AncestralDecoder().generate(recorded, request).ids.cpu()
     written = [[*row, *[x for x in own if x >= 0]] for row, own in zip(rows, made.tolist(), strict=True)]
     width = max(map(len, written))
+    features: Features | None = getattr(prior, "features", None)
+    states = {} if features is None else {"states": features.kept[:, : width - 1].to("cpu", torch.bfloat16)}
     return {
         "ids": torch.tensor([[*row, *[-1] * (width - len(row))] for row in written], dtype=torch.int32),
         "prompt": torch.tensor([len(row) for row in rows], dtype=torch.int32),
         "best": torch.stack([ids for ids, _ in recorded.kept], 1),
         "scores": torch.stack([scores for _, scores in recorded.kept], 1),
         "held_out": torch.tensor(held_out(part, numbers, len(prompts))),
+        **states,
     }

@@ -1,4 +1,4 @@
-"""Reads the weights of a head, and its map of ids.
+"""Reads and writes the weights of a head, and its map of ids.
 
 Axes: d the head's ids, w width.
 Source: vllm-project/speculators, models/eagle3/core.py, for the names.
@@ -6,18 +6,22 @@ Source: vllm-project/speculators, models/eagle3/core.py, for the names.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
-from crt_ar.llama.layout import pairs
-from crt_hf.heads.config import HeadConfig, read_head_config
+from crt_ar.llama.config import config_of
+from crt_ar.llama.layout import halves, pairs
+from crt_hf.heads.config import KIND, NAME, HeadConfig, read_head_config
 from crt_hf.heads.network import Head
 from crt_nn.tensor_files import fitting, read
 from crtcore.errors import RunError
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, EMBEDDING = "model.safetensors", "embed_tokens.weight"
 _NAMES = {
     "fuse.weight": "fc.weight",
     "id_norm.gain": "layers.0.input_layernorm.weight",
@@ -25,7 +29,7 @@ _NAMES = {
     "feed_norm.gain": "layers.0.post_attention_layernorm.weight",
     "norm.gain": "norm.weight",
     "head.weight": "lm_head.weight",
-    "embedding.weight": "embed_tokens.weight",
+    "embedding.weight": EMBEDDING,
     "attention.outward.weight": "layers.0.self_attn.o_proj.weight",
     "attention.outward.bias": "layers.0.self_attn.o_proj.bias",
     "attention.query_norm.gain": "layers.0.self_attn.q_norm.weight",
@@ -55,7 +59,7 @@ def read_head(folder: Path, target: Tensor, states: int) -> tuple[Head, list[int
     tensors = read(path, "speculators")
     own = _ids(path, config, tensors.pop("d2t", None))
     tensors.pop("t2d", None)  # says the same the other way round
-    tensors.setdefault("embed_tokens.weight", target.detach())
+    tensors.setdefault(EMBEDDING, target.detach())
     head = Head(config, states * target.shape[1])
     places = _places(head)
     made = fitting(
@@ -66,6 +70,33 @@ def read_head(folder: Path, target: Tensor, states: int) -> tuple[Head, list[int
         for theirs, (value, heads) in places.items():
             value.copy_(pairs(made[theirs], heads) if heads else made[theirs])
     return head.eval().requires_grad_(False), own
+
+
+def write_head(folder: Path, head: Head, own: Sequence[int]) -> None:
+    """Writes a head in bfloat16 to a folder; `own` are its ids of the target, whose embedding is left out.
+
+    A head does not decide what comes out, and in half of the bytes its calls take half of the time.
+    """
+    config, dtype = head.config, "bfloat16"
+    table = {
+        "architectures": ["Eagle3Speculator"],
+        KIND: "eagle3",
+        "speculators_config": {"algorithm": "eagle3", "verifier": {"name_or_path": None}},
+        "draft_vocab_size": config.own,
+        "norm_before_residual": config.norm_before_residual,
+        "eagle_aux_hidden_state_layer_ids": None if config.layers is None else list(config.layers),
+        "transformer_layer_config": config_of(config.shape, config.vocabulary, None, dtype),
+        "torch_dtype": dtype,
+    }
+    tensors = {
+        theirs: (halves(value.detach(), heads) if heads else value.detach()).to("cpu", torch.bfloat16).contiguous()
+        for theirs, (value, heads) in _places(head).items()
+        if theirs != EMBEDDING
+    }
+    offsets = torch.tensor(own) - torch.arange(config.own)
+    known = torch.zeros(config.vocabulary, dtype=torch.bool).index_fill(0, torch.tensor(own), True)
+    save_file(tensors | {"d2t": offsets, "t2d": known}, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / NAME).write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
 
 
 def _places(head: Head) -> dict[str, tuple[Tensor, int]]:

@@ -17,6 +17,7 @@ from crt_hf.heads.config import HeadConfig
 from crt_nn.attention import Attention, AttentionForm
 from crt_nn.context import AttentionContext
 from crt_nn.norm import RMSNorm
+from crt_nn.packed import Packed
 from crt_nn.swiglu import SwiGLU
 
 
@@ -47,9 +48,17 @@ class Head(nn.Module):
         self.attention.outward = nn.Linear(shape.heads * shape.channels, width, bias=shape.bias == "both")
         self.feed = SwiGLU(width, hidden=shape.hidden, bias=shape.feed_bias)
         self.head = nn.Linear(width, config.own, bias=False)
+        self._packed: tuple[Packed, Packed] | None = None
+
+    def pack(self) -> int:
+        """Packs the weights of the first and of the output layer, and returns their bytes."""
+        self._packed = Packed.of(self.fuse), Packed.of(self.head)
+        return self._packed[0].size + self._packed[1].size
 
     def fused(self, states: Float[Tensor, "b t u"]) -> Float[Tensor, "b t w"]:
         """What stands for hidden states of the target."""
+        if self._packed is not None and not torch.is_grad_enabled():
+            return self._packed[0](states)
         result: Tensor = self.fuse(states)
         return result
 
@@ -65,5 +74,7 @@ class Head(nn.Module):
 
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t d"]:
         """Returns logits of the head's ids after each position."""
+        if self._packed is not None and not torch.is_grad_enabled():
+            return self._packed[1](self.norm(states))
         result: Tensor = self.head(self.norm(states))
         return result

@@ -41,6 +41,11 @@ class Features:
         index = places.clamp(0, self._states.shape[1] - 1)[..., None].expand(-1, -1, self._states.shape[2])
         return self._states.gather(1, index), there
 
+    @property
+    def kept(self) -> Float[Tensor, "b n u"]:
+        """The states of all rows, each from its front; those behind its `count` are of no position."""
+        return self._states[:, :-1]
+
 
 class Layered:
     """A network that keeps what comes out of some of its blocks, of which each call adds one tensor to `seen`."""
@@ -81,6 +86,7 @@ class Watched:
 
     def __init__(self, network: LlamaTransformer, layers: Sequence[int]) -> None:
         """`layers` are after how many blocks states are read; 0 is what the first block reads."""
+        self.network = network
         self._network = Layered(network, layers)
         self._prior = AsRead(self._network)
         self.vocabulary, self.embedding = network.vocabulary, network.embedding

@@ -11,6 +11,8 @@
 
 namespace crt {
 
+constexpr long FEW = 4;  // queries of a head, of all heads that share its keys
+
 // Axes: b batch, t queries, s slots, h heads, g heads of keys and values, d channels.
 template <class T> struct Attention {
   const T *query;       // b t h d, by strides
@@ -27,6 +29,8 @@ template <class T> struct Attention {
   long wide() const { return (channels + PANEL - 1) / PANEL * PANEL; }
 
   void run(int threads) const {
+    if (rows() <= FEW && channels <= PART)
+      return few(threads);
     static thread_local std::vector<float> space;
     long size = columns() * (channels + wide());  // keys in panels of slots, values in panels of channels
     if (long(space.size()) < groups * size)
@@ -102,6 +106,83 @@ template <class T> struct Attention {
           if (long at = c + half * LANES; at < channels)
             put(to + at, sums[0][row][half] * over[row], channels - at);
       }
+    }
+  }
+
+  // The same sums for few queries of each head, where laying keys and values anew would take longer than they do: slots
+  // are read one after another, all heads of a slot together, as they lie.
+  void few(int threads) const {
+#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
+    for (long b = 0; b < batch; b++)
+      row(b);
+  }
+
+  void row(long b) const {
+    static thread_local std::vector<float> buffer;
+    long m = rows(), reach = 0;
+    for (long t = 0; t < queries; t++)
+      reach = std::max(reach, end(b, t));
+    long room = (reach + LANES - 1) / LANES * LANES, all = groups * m, lanes = (channels + LANES - 1) / LANES * LANES;
+    long size = all * (channels + 2 * room + lanes) + room;
+    if (long(buffer.size()) < size)
+      buffer.resize(size);
+    float *x = buffer.data(), *scores = x + all * channels, *weights = scores + all * room;
+    float *sums = weights + all * room, *line = sums + all * lanes;
+    for (long g = 0; g < groups; g++)
+      for (long i = 0; i < m; i++) {
+        const T *q = query + b * query_batch + i / each() * query_step + (g * each() + i % each()) * channels;
+        for (long c = 0; c < channels; c++)
+          x[(g * m + i) * channels + c] = crt::wide(q[c]);
+      }
+    const T *k = key + b * key_batch, *v = value + b * key_batch;
+    for (long s = 0; s < reach; s += LANES)
+      for (long g = 0; g < groups; g++)
+        switch (m) {
+        case 1: score<1>(k + g * channels, s, reach, x + g * m * channels, scores + g * m * room + s, room); break;
+        case 2: score<2>(k + g * channels, s, reach, x + g * m * channels, scores + g * m * room + s, room); break;
+        case 3: score<3>(k + g * channels, s, reach, x + g * m * channels, scores + g * m * room + s, room); break;
+        case 4: score<4>(k + g * channels, s, reach, x + g * m * channels, scores + g * m * room + s, room); break;
+        }
+    std::memset(sums, 0, all * lanes * sizeof(float));
+    std::vector<float> over(all);
+    for (long i = 0; i < all; i++)
+      over[i] = soften(b, i % m / each(), scores + i * room, line, weights + i * room, 1, reach);
+    for (long s = 0; s < reach; s += LANES)
+      for (long g = 0; g < groups; g++)
+        for (long i = 0; i < m; i++)
+          add(v + g * channels, s, std::min(reach, s + LANES), weights + (g * m + i) * room, sums + (g * m + i) * lanes);
+    for (long g = 0; g < groups; g++)
+      for (long i = 0; i < m; i++) {
+        T *to = mixed + ((b * queries + i / each()) * heads + g * each() + i % each()) * channels;
+        for (long c = 0; c < channels; c += LANES)
+          put(to + c, load(sums + (g * m + i) * lanes + c) * over[g * m + i], channels - c);
+      }
+  }
+
+  // The scores of M queries of a head with 16 slots.
+  template <int M>
+  void score(const T *k, long s, long reach, const float *x, float *scores, long room) const {
+    Vector own[M] = {};
+    for (long c = 0; c < channels; c += LANES) {
+      Vector square[LANES];
+      for (long i = 0; i < LANES; i++)
+        square[i] = s + i < reach ? load(k + (s + i) * key_step + c, channels - c) : Vector{};
+      turn(square);
+      for (long i = 0; i < std::min<long>(LANES, channels - c); i++)
+        for (int m = 0; m < M; m++)
+          own[m] += x[m * channels + c + i] * square[i];
+    }
+    for (int m = 0; m < M; m++)
+      put(scores + m * room, own[m] * scale);
+  }
+
+  // Adds the values of a head in slots `first` to `last`, by their weights.
+  void add(const T *v, long first, long last, const float *weights, float *sums) const {
+    for (long c = 0; c < channels; c += LANES) {
+      Vector own = load(sums + c);
+      for (long s = first; s < last; s++)
+        own += weights[s] * load(v + s * key_step + c, channels - c);
+      put(sums + c, own);
     }
   }
 

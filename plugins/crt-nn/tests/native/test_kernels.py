@@ -134,6 +134,27 @@ def test_attention(dtype: torch.dtype, tolerance: float, channels: int, queries:
 
 
 @BOTH
+@pytest.mark.parametrize(("heads", "groups", "channels"), [(8, 8, 64), (9, 3, 20), (4, 1, 64)])
+def test_attention_of_few_queries_has_the_bits_of_many(
+    dtype: torch.dtype, tolerance: float, heads: int, groups: int, channels: int
+) -> None:
+    query, joint = (
+        normal(3, 6, heads, channels, dtype=dtype), normal(3, 41, 2 * groups, channels, dtype=dtype, seed=1)
+    )  # fmt: skip
+    visible = torch.rand(3, 6, 41, generator=torch.Generator().manual_seed(2)) < 0.6
+    visible[:, :, 0] = True
+    many = kernels.attention(query, *joint.chunk(2, 2), visible)
+
+    for count in (1, 2, 3):  # up to 4 rows of a head of keys take the other way
+        few = [
+            kernels.attention(query[:, at : at + count], *joint.chunk(2, 2), visible[:, at : at + count])
+            for at in range(0, 6, count)
+        ]
+        assert torch.equal(torch.cat(few, 1), many)
+    close(many, sdpa(query.double(), *joint.double().chunk(2, 2), visible), tolerance)
+
+
+@BOTH
 def test_attention_has_the_same_bits_wherever_keys_lie(dtype: torch.dtype, tolerance: float) -> None:
     slots, channels = 150, 40
     query, joint = normal(1, 1, 6, channels, dtype=dtype), normal(1, slots, 4, channels, dtype=dtype, seed=1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, SupportsFloat, TypeAlias
 import attrs
 
 from crt_verify.tree import Tree
+from crtcore.settings import Sampling
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -42,6 +43,10 @@ class Drafter(abc.ABC):
     def nodes(self) -> int:
         """The most nodes of a tree, the root counted."""
         return 1 + sum(self.widths)
+
+    def sampling(self, sampling: Sampling) -> Sampling:
+        """How the draft's logits become q, where those of the target are treated by `sampling`: the same way."""
+        return sampling
 
     @abc.abstractmethod
     def distribution(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:

@@ -39,6 +39,15 @@ class Level(NamedTuple):
     """What the builder keeps of each node."""
 
 
+class Grown(NamedTuple):
+    """Nodes of whole levels, behind one another."""
+
+    ids: Int[Tensor, "b m"]
+    parents: Int[Tensor, "b m"]
+    rows: list[Float[Tensor, "b w v"]]
+    """What the children of each level were chosen from, but for the last."""
+
+
 class TreeBuilder(abc.ABC):
     """Base of the tree builders; shapes decide the work, and no value is read on the host."""
 
@@ -60,9 +69,19 @@ class TreeBuilder(abc.ABC):
 
         Cost: one draft call a level; on a CPU, none for a level that no row uses.
         """
+        kept: list[Level] = []
+        grown = self.levels(session, depths, uniforms, kept)
+        rows = [*grown.rows, grown.rows[-1].new_zeros(*kept[-1].ids.shape, grown.rows[-1].shape[-1])]
+        return gathered(grown.ids, grown.parents, torch.cat(rows, 1))
+
+    def levels(
+        self, session: DraftSession, depths: Int[Tensor, " b"], uniforms: Int[Tensor, "b u"], kept: list[Level]
+    ) -> Grown:
+        """All nodes of trees no deeper than `depths`, absent ones included; `kept` gets the levels, the root first."""
         deepest = len(self.uniforms) if depths.device.type != "cpu" else max(1, int(depths.amax(0)))
         root = torch.zeros_like(depths)[:, None]  # b 1
         level = Level(root, root, self.initial_state(len(root), root.device))
+        kept.append(level)
         first, rows, ids, parents = 0, [], [root - 1], [root - 1]
         for depth, own in enumerate(torch.split(uniforms, list(self.uniforms), -1)[:deepest]):
             read = (level.ids >= 0) & (depth < depths[:, None])
@@ -70,10 +89,10 @@ class TreeBuilder(abc.ABC):
             above, level = first, self.expand(depth, level, rows[-1], own)
             first += rows[-1].shape[1]
             level = level._replace(ids=torch.where(depth < depths[:, None], level.ids, -1))
+            kept.append(level)
             ids.append(level.ids)
             parents.append(above + level.above)
-        rows.append(rows[-1].new_zeros(*level.ids.shape, rows[-1].shape[-1]))
-        return _gathered(torch.cat(ids, 1), torch.cat(parents, 1), torch.cat(rows, 1))
+        return Grown(torch.cat(ids, 1), torch.cat(parents, 1), rows)
 
 
 class FixedShapeBuilder(TreeBuilder):
@@ -98,8 +117,14 @@ class FixedShapeBuilder(TreeBuilder):
         return Level(ids, above.expand_as(ids), level.state.repeat_interleave(children, 1))
 
 
-def _gathered(ids: Int[Tensor, "b m"], parents: Int[Tensor, "b m"], q: Float[Tensor, "b m v"]) -> Proposal:
+def gathered(ids: Int[Tensor, "b m"], parents: Int[Tensor, "b m"], q: Float[Tensor, "b m v"]) -> Proposal:
     """The present nodes in their order, followed by the absent ones."""
+    trees, places = ordered_nodes(ids, parents)
+    return Proposal(trees, q.gather(1, places[..., None].expand_as(q)), places)
+
+
+def ordered_nodes(ids: Int[Tensor, "b m"], parents: Int[Tensor, "b m"]) -> tuple[Trees, Int[Tensor, "b m"]]:
+    """Trees with the absent nodes last, and the place that each node had."""
     present = ids >= 0
     present[:, 0] = True
     places = (~present).long().argsort(dim=-1, stable=True)  # b m
@@ -108,5 +133,4 @@ def _gathered(ids: Int[Tensor, "b m"], parents: Int[Tensor, "b m"], q: Float[Ten
     moved = inverse.gather(1, parents.gather(1, places).clamp(min=0))
     moved = torch.where(there & (places > 0), moved, -1)
     tokens = ids.gather(1, places)
-    rows = q.gather(1, places[..., None].expand_as(q))
-    return Proposal(Trees(moved, tokens, present.sum(-1)), rows, places)
+    return Trees(moved, tokens, present.sum(-1)), places

@@ -13,7 +13,7 @@ from crt_verify.lookup.history import History
 
 ANCHORS = 4
 """Places of broken copies that are kept."""
-AGE = 96
+AGE = 16
 """Ids after which an anchor is dropped."""
 NEAR = 24
 """Ids of the source behind an anchor within which a match is the same copy that goes on."""

@@ -16,7 +16,7 @@ from crt_verify.lookup.rates import Bucket, Kind, bucket
 
 MATCHES = 12
 """Matches that a tree is grown from."""
-GUESSES = 4
+GUESSES = 6
 """Children of a node at most."""
 OFFSETS = (1, 0, 2, 3)
 """Ids behind an anchor that are expected first, as a copy goes on after an edit."""

@@ -9,9 +9,9 @@ Kind: TypeAlias = Literal["match", "copy", "anchor", "replace", "corpus"]
 
 STEPS = (1, 2, 3, 4, 6, 9, 14, 20)
 """Levels share a rate from one of these to the next."""
-START = (0.25, 0.45, 0.6, 0.7, 0.8, 0.86, 0.9, 0.93)
+START = (0.3, 0.5, 0.65, 0.78, 0.85, 0.9, 0.93, 0.95)
 """First rates of matches and copies, by level."""
-ANCHOR = 0.25
+ANCHOR = 0.08
 REPLACE = 0.75
 """First rates of the ids behind an anchor, and of a replacement that was seen before."""
 WEIGHT = 4.0

@@ -66,8 +66,8 @@ def test_what_followed_a_shorter_suffix_only_shares_what_is_left() -> None:
 
     chances = {node.path[0]: node.chance for node in drafting.propose(8, 1)[1:]}
 
-    # Rates of suffixes of two ids and of one at the start: 0.45 and 0.25; 2 was followed by 5 and by 3, which is known.
-    assert chances == {3: pytest.approx(0.45), 5: pytest.approx(0.55 * 0.25)}
+    # Rates of suffixes of two ids and of one at the start: 0.5 and 0.3; 2 was followed by 5 and by 3, which is known.
+    assert chances == {3: pytest.approx(0.5), 5: pytest.approx(0.5 * 0.3)}
 
 
 def test_nodes_come_in_the_order_of_their_chance_behind_their_parents() -> None:
@@ -104,7 +104,7 @@ def test_earlier_outputs_are_expected_again(tmp_path: Path) -> None:
 def test_the_end_of_a_row_is_counted_and_never_drafted() -> None:
     drafting = SuffixDrafting([1], Automaton([1, END, 1, END, 1, 2, END]))
 
-    assert {node.path: node.chance for node in drafting.propose(8, 8)[1:]} == {(2,): pytest.approx(0.25 / 3)}
+    assert {node.path: node.chance for node in drafting.propose(8, 8)[1:]} == {(2,): pytest.approx(0.3 / 3)}
 
 
 @pytest.mark.parametrize(
