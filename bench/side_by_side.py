@@ -40,15 +40,17 @@ def ratio(over: Sequence[float], under: Sequence[float]) -> Spread:
     return spread([a / b for a, b in zip(over, under, strict=True)])
 
 
-def seconds(arms: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def seconds(
+    arms: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Seconds of each arm in each round, after a warm-up round that does not count."""
     taken: dict[str, list[float]] = {name: [] for name in arms}
     for turn in range(rounds + 1):
         for name, act in arms.items():
-            start = time.perf_counter()
+            start = clock()
             act()
             if turn:
-                taken[name].append(time.perf_counter() - start)
+                taken[name].append(clock() - start)
     return taken
 
 
