@@ -135,11 +135,11 @@ def test_a_run_that_counts_a_rejected_id_is_caught(broken: Path) -> None:
     counted = "sums[tree[child].token / length] -= own;"
     assert counted in text
     (broken / "steps.cuh").write_text(text.replace(counted, ""))
-    cases = ragged("recursive", seed=4, size=300, nodes=9, vocabulary=1537)
+    cases = ragged("target-only", seed=4, size=300, nodes=9, vocabulary=1537)
 
-    verdict = RULES["recursive"].verify(*cases)
+    verdict = RULES["target-only"].verify(*cases)
 
-    assert differing(REFERENCE["recursive"].verify(*cases), verdict) > 0
+    assert differing(REFERENCE["target-only"].verify(*cases), verdict) > 0
 
 
 def test_an_error_repeats_the_compilers_output(broken: Path) -> None:
