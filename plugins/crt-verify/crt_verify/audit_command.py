@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import sys
@@ -148,18 +149,20 @@ def _function(name: str) -> Verify:
     except (Exception, SystemExit) as error:  # a module that ends the process must not end it with status 0
         raise RunError(f"audit: expected a function {name}, got {in_one_line(error)}") from error
     finally:
-        sys.path.remove(here)
+        with contextlib.suppress(ValueError):  # the module may have removed it
+            sys.path.remove(here)
     if not callable(named):
         raise RunError(f"audit: expected a function {name}, got {named!r:.80}")
+    verify: Verify = named
     try:
-        signature = inspect.signature(named)
+        signature = inspect.signature(verify)
     except (TypeError, ValueError):
-        return named  # some built-in functions have none
+        return verify  # some built-in functions have none
     try:
         signature.bind(*("tree", "p", "q", "rng"))
     except TypeError:
         raise RunError(f"audit: expected {name} to take (tree, p, q, rng), got {signature}") from None
-    return named  # type: ignore[no-any-return]
+    return verify
 
 
 def _decoder(name: str) -> tuple[Verify, Drafter]:
