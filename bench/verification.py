@@ -8,6 +8,7 @@ Usage: python bench/verification.py [--judged N] [--length N] [--rounds N] [--th
 """
 
 import argparse
+import contextlib
 import itertools
 import time
 from collections.abc import Callable
@@ -72,8 +73,8 @@ def time_verdicts(arguments: argparse.Namespace) -> dict[str, Spread]:
 
 def verdicts(vocabulary: int, size: int, tree: str, arguments: argparse.Namespace) -> dict[str, list[float]]:
     """Seconds of a verdict by each side, after their bits are compared."""
-    rounds = recorded_rounds(vocabulary, size, tree, arguments.judged)
     name, words = TREES[tree]
+    rounds = recorded_rounds(find("decoder", name).spec(**words).build(), vocabulary, size, arguments.judged)
     verifiers = {
         side: find("decoder", name).spec(verification=how, **words).build().verifier for side, how in SIDES.items()
     }
@@ -88,23 +89,28 @@ def verdicts(vocabulary: int, size: int, tree: str, arguments: argparse.Namespac
     return {side: [each / len(rounds) for each in times] for side, times in seconds(arms, arguments.rounds).items()}
 
 
-def recorded_rounds(vocabulary: int, size: int, tree: str, count: int) -> list[tuple[Any, ...]]:
+class Enough(Exception):
+    """Enough rounds are recorded."""
+
+
+def recorded_rounds(decoder: Any, vocabulary: int, size: int, count: int) -> list[tuple[Any, ...]]:
     """The inputs of a decoder's rule in its first rounds with whole trees."""
-    name, words = TREES[tree]
     target, draft = (find("prior", "table").spec(order=0).build(vocabulary, 1, None).float() for _ in range(2))
     target.logits.mul_(2)
     draft.logits.copy_(target.logits + NOISE * draft.logits)
-    decoder = find("decoder", name).spec(**words).build()
     calls: list[tuple[Any, ...]] = []
     verify, nodes = decoder.verifier.verify, decoder.drafter.nodes
 
     def recorded(trees: Any, p: Tensor, *rest: Tensor) -> Any:
-        if p.shape[1] == nodes and len(calls) < count:
+        if p.shape[1] == nodes:
             calls.append((trees, p, *rest))
+        if len(calls) == count:
+            raise Enough
         return verify(trees, p, *rest)
 
     decoder.verifier.verify = recorded
-    generated(decoder, target, draft, size, (count + 2) * nodes)
+    with contextlib.suppress(Enough):
+        generated(decoder, target, draft, size, (count + 2) * nodes)
     assert len(calls) == count
     return calls
 

@@ -143,6 +143,25 @@ def test_what_a_verdict_takes_is_that_of_the_kept_results() -> None:
     assert shown == [cells(*row[:3]) for row in shown]
 
 
+def test_what_vectors_gain_is_that_of_the_kept_results() -> None:
+    numbers = json.loads((ROOT / "bench" / "results" / "large_verdicts.json").read_text())["numbers"]
+    text = (ROOT / "plugins" / "crt-verify" / "README.md").read_text()
+    rest = text.partition("| tree of 31 nodes |")[2]
+    shown = [line.strip("| ").split(" | ") for line in rest.partition("\n\n")[0].splitlines()[2:]]
+
+    def cells(tree: str) -> list[str]:
+        pairs = [("earlier build", "host build", "earlier"), ("softmax, then verdict", "from logits", "softmax first")]
+        row = [tree]
+        for slow, fast, over in pairs:
+            row += [f"{numbers[f'{tree}, {arm}, milliseconds']['median']:.2f}" for arm in (slow, fast)]
+            ratio = numbers[f"{tree}, times {'the ' if over == 'earlier' else ''}{over}"]
+            row.append(f"{ratio['median']:.1f} ({ratio['least']:.1f} to {ratio['most']:.1f})")
+        return row
+
+    assert len(shown) == len([name for name in numbers if name.endswith("host build, milliseconds")])
+    assert shown == [cells(row[0]) for row in shown]
+
+
 def test_what_a_regulariser_buys_is_that_of_the_kept_results() -> None:
     arms = json.loads((ROOT / "bench" / "results" / "crt-lambda.json").read_text())["arms"]
     text = (ROOT / "plugins" / "crt-vq" / "README.md").read_text()

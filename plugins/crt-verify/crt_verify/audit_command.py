@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ import click
 
 from crt_cli.console import answer, as_json, reports_errors, say
 from crt_verify.audit_server_command import audit_server, is_address, server_options
-from crtcore.errors import RunError, in_one_line
+from crtcore.errors import Problem, RunError, SpecError, in_one_line
 
 if TYPE_CHECKING:
     from crt_verify.audit.law import Verify
@@ -45,7 +47,26 @@ def audit(
     NAME is a decoder by draft trees that `crt list decoder` has. MODULE:FUNCTION is your own, in a module that Python
     finds from here: verify(tree, p, q, rng), as docs/audit.md describes it. Every branch of these is followed on a
     small vocabulary. URL is an engine with the OpenAI-compatible /v1/completions, which is sampled and tested. Exit
-    status 1: it is not exact.
+    status 0: it is exact, or no difference was seen; 1: it is not exact; 2: there is no verdict, as an error says.
+    """
+    try:
+        report = _audited(verifier, trees, vocabulary, trials, seed, server=server, html=html)
+    except RunError as error:
+        raise SpecError([Problem("", (), str(error))]) from error  # which ends with 2
+    if as_json:
+        answer(report.as_json())
+    else:
+        click.echo(str(report))
+    return int(report.exact is False)
+
+
+def _audited(
+    verifier: str, trees: str | None, vocabulary: int, trials: int, seed: int, *,
+    server: dict[str, Any], html: Path | None,
+) -> Report | SampleReport:  # fmt: skip
+    """The report, and its page.
+
+    Raises: RunError if there is none, or no place for the page.
     """
     if html is not None and not html.absolute().parent.is_dir():
         raise RunError(f"audit: --html: expected a file in a folder that is there, got {html}")
@@ -66,13 +87,12 @@ def audit(
     if html is not None:
         from crt_verify.audit.page import page
 
-        html.write_text(page(report, verifier, settings), encoding="utf-8")
+        try:
+            html.write_text(page(report, verifier, settings), encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"audit: --html: cannot write {html}: {error.strerror}") from error
         say(f"page: {html}")
-    if as_json:
-        answer(report.as_json())
-    else:
-        click.echo(str(report))
-    return int(report.exact is False)
+    return report
 
 
 def _followed(verifier: str, trees: str | None, vocabulary: int, trials: int, seed: int) -> Report:
@@ -119,19 +139,30 @@ def _drafter(text: str) -> Drafter:
 def _function(name: str) -> Verify:
     """The function of a module that Python finds, the working directory first.
 
-    Raises: RunError if it cannot be imported, or is no function.
+    Raises: RunError if it cannot be imported, is no function, or does not take what a verifier is given.
     """
     module, _, inside = name.partition(":")
-    sys.path.insert(0, str(Path.cwd()))
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
     try:
         named: Any = getattr(importlib.import_module(module), inside)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module that ends the process must not end it with status 0
         raise RunError(f"audit: expected a function {name}, got {in_one_line(error)}") from error
     finally:
-        sys.path.pop(0)
+        with contextlib.suppress(ValueError):  # the module may have removed it
+            sys.path.remove(here)
     if not callable(named):
         raise RunError(f"audit: expected a function {name}, got {named!r:.80}")
-    return named  # type: ignore[no-any-return]
+    verify: Verify = named
+    try:
+        signature = inspect.signature(verify)
+    except (TypeError, ValueError):
+        return verify  # some built-in functions have none
+    try:
+        signature.bind(*("tree", "p", "q", "rng"))
+    except TypeError:
+        raise RunError(f"audit: expected {name} to take (tree, p, q, rng), got {signature}") from None
+    return verify
 
 
 def _decoder(name: str) -> tuple[Verify, Drafter]:

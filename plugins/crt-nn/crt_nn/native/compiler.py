@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -55,6 +56,17 @@ def digest(paths: Sequence[Path], *facts: str) -> str:
 def cache_folder(package: str) -> Path:
     """A package's folder in the user's cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / package
+
+
+@cache
+def processor() -> str:
+    """What the compiler's `native` depends on: a cache folder may be shared by several machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    facts: Sequence[str] = [line for line in lines if line.startswith(("flags", "model name", "Features", "CPU part"))]
+    return "\n".join(dict.fromkeys(facts))
 
 
 def _output(command: Sequence[str]) -> str:

@@ -11,8 +11,6 @@ head.
 from __future__ import annotations
 
 import ctypes
-import platform
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +18,7 @@ import torch
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
-from crt_nn.native.compiler import NotBuilt, cache_folder, compiled, digest, version
+from crt_nn.native.compiler import NotBuilt, cache_folder, compiled, digest, processor, version
 
 FOLDER = Path(__file__).parent
 COMPILER = "g++"
@@ -78,7 +76,7 @@ def name() -> str:
 @cache
 def _name() -> str:
     sources = [path for path in FOLDER.iterdir() if path.suffix in (".h", ".cpp")]
-    return f"native-{digest(sources, version(COMPILER), *FLAGS, _processor())}"
+    return f"native-{digest(sources, version(COMPILER), *FLAGS, processor())}"
 
 
 class Panels:
@@ -181,13 +179,3 @@ def attention(
         torch.get_num_threads(),
     )
     return mixed
-
-
-def _processor() -> str:
-    """What the compiler's `native` depends on: a cache folder may be shared by several machines."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}"
-    facts: Sequence[str] = [line for line in lines if line.startswith(("flags", "model name", "Features", "CPU part"))]
-    return "\n".join(dict.fromkeys(facts))

@@ -67,8 +67,8 @@ def tried(verify: Verify, case: Case) -> Failure:
         own = completed(emitted(verify, case), case)
     except NotFollowed:
         raise
-    except Exception as error:
-        raise Wrong(f"it raises {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # a verifier that ends the process must not end it with status 0
+        raise Wrong(f"the verifier raises {type(error).__name__}: {error}") from error
     return Failure(case, tuple(own.tolist()), tuple(completed({(): 1.0}, case).tolist()))
 
 

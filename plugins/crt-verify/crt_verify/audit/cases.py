@@ -18,12 +18,13 @@ SIMPLE = 8
 def cases(drafter: Drafter, vocabulary: int, count: int, seed: int, *, simple: bool = False) -> Iterator[Case]:
     """Targets and drafts whose rows depend on the ids before.
 
-    Of ten, six have rows of any numbers, two rows in which an id is impossible, as behind top-k or top-p, one a draft
-    that is nearly the target, and one a target that is nearly certain.
+    Of twelve, six have rows of any numbers, two rows in which an id is impossible, as behind top-k or top-p, one a
+    draft that is nearly the target, one a target that is nearly certain, one a draft that proposes the only possible id
+    after half of the lists, and one a target that has only one possible id after half of them.
     """
     generator = np.random.default_rng(seed)
     for number in range(count):
-        kind = number % 10
+        kind = number % 12
         p, q = {}, {}
         for ids in all_prefixes(vocabulary, len(drafter.widths) + 1):
             rows = [_row(generator, vocabulary, simple) for _ in range(2)]
@@ -33,6 +34,8 @@ def cases(drafter: Drafter, vocabulary: int, count: int, seed: int, *, simple: b
                 rows[1] = 0.9 * rows[0] + 0.1 * rows[1]
             elif kind == 9:
                 rows[0] = 0.98 * np.eye(vocabulary)[generator.integers(vocabulary)] + 0.02 * rows[0]
+            elif kind in (10, 11) and generator.random() < 0.5:
+                rows[11 - kind] = np.eye(vocabulary)[generator.integers(vocabulary)]
             p[ids], q[ids] = (tuple((row / row.sum()).tolist()) for row in rows)
         yield Case(p, q, drafter)
 

@@ -93,6 +93,23 @@ def _shared_noise(end: End) -> Any:
     return weights if weights.sum() > 0 else rest
 
 
+def _reused(end: End) -> Any:
+    """The law of the last id if it is drawn, along the sums of the residual, by the uniform of the last rejection.
+
+    That uniform is at least the ratio, so that the last id is one whose part of [0, 1] reaches above the ratio.
+    """
+    rest = rest_or_p(end)
+    if not end.rejected:
+        return rest
+    sums = np.maximum(np.cumsum(normal(rest)), min(end.ratios[-1], 1))
+    weights = np.diff(sums, prepend=min(end.ratios[-1], 1))
+    return weights if weights.sum() > 0 else rest
+
+
+def _reused_where_certain(end: End) -> Any:
+    return _reused(end) if end.q.max() == 1 else rest_or_p(end)
+
+
 def _walks(left: Any) -> dict[str, Verify]:
     """Mistakes of any tree; `left` is the right rule for what is left of q."""
     right = Walk(left=left)
@@ -101,38 +118,42 @@ def _walks(left: Any) -> dict[str, Verify]:
         return attrs.evolve(right, **parts)
 
     return {
-        "after a rejection the last id is drawn from p, and not from the residual": wrong(last=lambda end: end.p),
-        "the residual is |p - q|, and not its positive part": wrong(
+        "after a rejection the last id is drawn from p instead of the residual": wrong(last=lambda end: end.p),
+        "the residual is |p - q| instead of the positive part of p - q": wrong(
             residual=lambda turn: normal(abs(turn.rest - turn.left))
         ),
-        "the residual is (q - p)+, with the sides exchanged": wrong(
+        "the residual is (q - p)+: p and q are swapped": wrong(
             residual=lambda turn: normal(positive(turn.left - turn.rest))
         ),
         "the residual is p without the rejected id": wrong(residual=_banned),
-        "the likeliest id of the residual is taken, and none is drawn": wrong(last=_greedy),
+        "the likeliest id of the residual is taken instead of a drawn one": wrong(last=_greedy),
         "the last id is drawn from q where nothing was rejected": wrong(
             last=lambda end: rest_or_p(end) if end.rejected else end.q
         ),
         "the last id is drawn from q after a rejection": wrong(
             last=lambda end: end.q if end.rejected else rest_or_p(end)
         ),
-        "the ratio is q / p, with the sides exchanged": wrong(
+        "the last id is drawn with the random number of the accept test before it": wrong(last=_reused),
+        "where the draft has one possible id, the last id is drawn with the random number of the accept test": wrong(
+            last=_reused_where_certain
+        ),
+        "the ratio is q / p: p and q are swapped": wrong(
             ratio=lambda turn: turn.left[turn.x] / max(turn.rest[turn.x], 1e-300)
         ),
-        "an id is accepted where p >= q, and never else": wrong(ratio=lambda turn: float(ratio(turn) >= 1)),
-        "an id is accepted with p, and not with p / q": wrong(ratio=lambda turn: turn.rest[turn.x]),
+        "an id is accepted only where p >= q": wrong(ratio=lambda turn: float(ratio(turn) >= 1)),
+        "an id is accepted with probability p instead of p / q": wrong(ratio=lambda turn: turn.rest[turn.x]),
         "every drafted id is accepted": wrong(ratio=lambda turn: 1.0),
         "an id is accepted if the target finds it likely enough (typical acceptance)": wrong(
             ratio=lambda turn: float(turn.p[turn.x] > 0.3)
         ),
-        "the ratio is multiplied, so that more is accepted (relaxed acceptance)": wrong(
+        "the ratio is multiplied by a number above 1 (relaxed acceptance)": wrong(
             ratio=lambda turn: 1.25 * ratio(turn)
         ),
-        "a round ends early where acceptance is unlikely": wrong(stop=lambda turn: ratio(turn) < 0.5),
-        "q is read at another temperature than it was drawn with": wrong(q=lambda r, t, n: tempered(r[n])),
-        "p is read at another temperature": wrong(p=lambda r, t, n: tempered(r[n])),
-        "q is cut by top-k, though ids were drawn from all of it": wrong(q=lambda r, t, n: cut(r[n])),
-        "p is cut by top-k, though the target's own distribution is not": wrong(p=lambda r, t, n: cut(r[n])),
+        "a round stops early where acceptance is unlikely": wrong(stop=lambda turn: ratio(turn) < 0.5),
+        "q is read at another temperature than the draft was drawn with": wrong(q=lambda r, t, n: tempered(r[n])),
+        "p is read at another temperature than the target has": wrong(p=lambda r, t, n: tempered(r[n])),
+        "q is cut by top-k, but the draft was drawn from all of q": wrong(q=lambda r, t, n: cut(r[n])),
+        "p is cut by top-k, but the target is not": wrong(p=lambda r, t, n: cut(r[n])),
         "q is read in bfloat16": wrong(q=lambda r, t, n: low(r[n])),
         "p is read in bfloat16": wrong(p=lambda r, t, n: normal(low(r[n]))),
         "p is read one place too early": wrong(p=_parent),
@@ -145,9 +166,9 @@ def _walks(left: Any) -> dict[str, Verify]:
 CHAINS: Mapping[str, Verify] = MappingProxyType(
     _walks(kept)
     | {
-        "the last id is drawn with the noise that the draft drew with": Walk(last=_shared_noise),
-        "the whole draft is accepted by the ratio of all of it, which is not capped on the way": Block(capped=False),
-        "an id is accepted alone, with the residual of block verification": Block(alone=True),
+        "the last id is drawn with the same random numbers as the draft": Walk(last=_shared_noise),
+        "block verification does not cap its ratio at 1 after each id": Block(capped=False),
+        "ids are accepted one by one, but the residual is that of block verification": Block(alone=True),
         "the residual of block verification is not scaled by the accepted share": Block(scaled=False),
     }
 )
@@ -156,19 +177,19 @@ CHAINS: Mapping[str, Verify] = MappingProxyType(
 
 def _siblings(right: Any, wrong: Any) -> dict[str, Verify]:
     return _walks(right) | {
-        "what is left of q is that of distinct siblings, and these may be equal"
+        "q is renormalised without rejected siblings, but siblings can be equal here"
         if right is kept
-        else "what is left of q is that of siblings that may be equal, and these are distinct": Walk(left=wrong),
-        "every sibling is tested against p, and not against what is left of it": Walk(
+        else "q is not renormalised without rejected siblings, but siblings are distinct here": Walk(left=wrong),
+        "every sibling is tested against p instead of the residual of earlier rejections": Walk(
             left=right, ratio=lambda turn: turn.p[turn.x] / max(turn.left[turn.x], 1e-300)
         ),
-        "the residual is that of the last sibling alone": Walk(
+        "the residual forgets all rejected siblings but the last": Walk(
             left=right, residual=lambda turn: normal(positive(turn.p - turn.left))
         ),
-        "siblings are tested by their ratio, and not in draw order": Walk(left=right, order=_best_first),
-        "siblings share one uniform": Walk(left=right, ratio=_same_uniform),
+        "siblings are tested in the order of their ratios instead of draw order": Walk(left=right, order=_best_first),
+        "all siblings are tested with the same random number": Walk(left=right, ratio=_same_uniform),
         **(
-            {"siblings are tested in the opposite of draw order": Walk(left=right, order=_last_first)}
+            {"siblings are tested in reverse draw order": Walk(left=right, order=_last_first)}
             if right is without
             else {}
         ),
@@ -181,8 +202,8 @@ DISTINCT: Mapping[str, Verify] = MappingProxyType(_siblings(without, kept))
 """Mistakes where siblings are distinct."""
 TARGET_ONLY: Mapping[str, Verify] = MappingProxyType(
     {
-        "a drafted id is taken where it is the target's likeliest": TargetOnly(greedy=True),
-        "the last id is drawn anew after one that was not drafted": TargetOnly(anew=True),
+        "a drafted id is accepted wherever it is the target's likeliest id": TargetOnly(greedy=True),
+        "an id that was not drafted is drawn a second time": TargetOnly(anew=True),
     }
 )
 """Mistakes of verifiers that draw from p, and accept what was drafted."""

@@ -61,7 +61,10 @@ class Report:
         if self.exact:
             return f"exact: {self.cases} cases, every branch followed; worst total variation {self.distance:.1e}"
         lines = [f"not exact: worst total variation {self.distance:.3g} in {self.cases} cases"]
-        lines.append(f"it fits: {self.diagnosis}" if self.diagnosis else "it fits no known mistake")
+        if self.diagnosis is None:
+            lines.append("no known mistake has this law")
+        else:
+            lines.append(f"{'cause' if self.case is None else 'likely cause'}: {self.diagnosis}")
         if self.case is not None:
             lines += _shown(self.case)
         return "\n".join(lines)

@@ -81,6 +81,8 @@ class End:
     p: Any
     q: Any
     rejected: tuple[int, ...]
+    ratios: tuple[float, ...] = ()
+    """What these were accepted with."""
 
 
 def rest_or_p(end: End) -> Any:
@@ -123,6 +125,6 @@ class Walk:
                 before, rejected = (*before, chance), (*rejected, turn.x)
                 rest, left = self.residual(turn), self.left(turn)
             if accepted is None:
-                return [*ids, draws.choice(self.last(End(rest, row_p, row_q, rejected)))]
+                return [*ids, draws.choice(self.last(End(rest, row_p, row_q, rejected, before)))]
             ids.append(tree.token(accepted))
             node = accepted

@@ -29,12 +29,14 @@ def source_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-def compiled(compiler: str, source: str, flags: Sequence[str], *, targets: Sequence[str], part: str) -> Path:
-    """The library of a part of a source for some targets, compiled now or before.
+def compiled(
+    compiler: str, source: str, flags: Sequence[str], *, targets: Sequence[str], part: str, processor: str = ""
+) -> Path:
+    """The library of a part of a source for some targets, compiled now or before; `processor` is what it is fit for.
 
     Raises: NotBuilt with the compiler's last lines.
     """
-    key = hashlib.sha256("\0".join((source_hash(), version(compiler), *flags)).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\0".join((source_hash(), version(compiler), *flags, processor)).encode()).hexdigest()[:16]
     path = _cache() / f"{Path(source).stem}-{key}.so"
     if compilers.compiled(compiler, FOLDER / source, flags, library=path):
         note(path.stem, {"part": part, "compiled": list(targets), "compiler": version(compiler).splitlines()[0]})

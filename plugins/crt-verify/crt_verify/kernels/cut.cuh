@@ -16,15 +16,15 @@ struct Cut {
   double top_p;
   float min_p;
 
-  CRT_CODE bool keeps_all() const { return colder == 0 || (top_k == 0 && top_p >= 1 && min_p == 0); }
+  CRT_CODE bool keeps_all() const { return colder > 0 && top_k == 0 && top_p >= 1 && min_p == 0; }
 };
 
 // Ids above a logit, and those with it up to `last`.
 struct Kept {
   float least = -INFINITY;
-  int64_t last = NOWHERE;
+  int32_t last = INT32_MAX;
 
-  CRT_CODE bool has(float logit, int64_t id) const { return !(logit < least || (logit == least && id > last)); }
+  CRT_CODE bool has(float logit, int32_t id) const { return !((logit < least) | ((logit == least) & (id > last))); }
 };
 
 // Numbers as integers of the same order; the lowest bits of a narrower type are left out.
@@ -57,23 +57,28 @@ struct Above {
   }
 };
 
+template <class Group, class Number>
+CRT_PASS Above above(
+    const Group& group, const Number* logits, const Share& share, float peak, float colder, const int64_t (&at)[3]) {
+  Above sums{};
+  for (int x = group.rank(); x < share.count; x += group.size()) {
+    const float logit = widen(logits[x]);
+    const int64_t own = Order<Number>::key(logit);
+    const auto weight = exponential((logit - peak) * colder);
+    const auto mass = static_cast<int64_t>(weight * static_cast<decltype(weight + 0)>(COARSE));
+    for (int each = 0; each < 3; ++each) {
+      sums.counts[each] += own > at[each];
+      sums.masses[each] += own > at[each] ? mass : 0;
+    }
+  }
+  return group.all(sums, Sum());
+}
+
 // Halves the bracket of the lowest kept logit twice a pass, as `halve` of kseq.cuh.
 template <class Group, class Number>
 CRT_APART Kept kept(const Group& group, const Number* logits, const Share& share, const Softmax& softmax, const Cut& cut) {
   using Ordered = Order<Number>;
-  const auto weight = [&](float logit) { return expf((logit - softmax.peak) * cut.colder); };
-  const auto above = [&](const int64_t (&at)[3]) {
-    Above sums{};
-    for (int x = group.rank(); x < share.count; x += group.size()) {
-      const float logit = widen(logits[x]);
-      const int64_t own = Ordered::key(logit), mass = static_cast<int64_t>(weight(logit) * static_cast<float>(COARSE));
-      for (int each = 0; each < 3; ++each) {
-        sums.counts[each] += own > at[each];
-        sums.masses[each] += own > at[each] ? mass : 0;
-      }
-    }
-    return group.all(sums, Sum());
-  };
+  const auto weight = [&](float logit) { return exponential((logit - softmax.peak) * cut.colder); };
   const double most = cut.top_p < 1 ? cut.top_p * softmax.mass * COARSE : INFINITY;
   const auto goes_on = [&](int64_t at, int64_t count, int64_t mass) {
     const bool room = (cut.top_k == 0 || count < cut.top_k) && static_cast<double>(mass) < most;
@@ -85,13 +90,13 @@ CRT_APART Kept kept(const Group& group, const Number* logits, const Share& share
   while (high - low > 1) {
     const int64_t middle = low + (high - low) / 2;
     const int64_t at[3] = {low + (middle - low) / 2, middle, middle + (high - middle) / 2};
-    const Above ids_above = above(at);
+    const Above ids_above = above(group, logits, share, softmax.peak, cut.colder, at);
     for (int each = 0; each < 3; ++each) {
       if (at[each] <= low || at[each] >= high) continue;
       (goes_on(at[each], ids_above.counts[each], ids_above.masses[each]) ? high : low) = at[each];
     }
   }
-  const Above ids_above = above({high - 1, high, high});
+  const Above ids_above = above(group, logits, share, softmax.peak, cut.colder, {high - 1, high, high});
   const int64_t equals = ids_above.counts[0] - ids_above.counts[1];
   Kept kept{Ordered::number(high)};
   if (equals == 0) return kept;
@@ -101,7 +106,8 @@ CRT_APART Kept kept(const Group& group, const Number* logits, const Share& share
   room = bounded(room, 1, equals);
   if (room == equals) return kept;
   const auto equal = [&](int x) -> int64_t { return Ordered::key(widen(logits[x])) == high; };
-  kept.last = seek(group, share, summed(group, share, equal), equal, [&](int64_t) { return room - 1; });
+  const int64_t last = seek(group, share, summed(group, share, equal), equal, [&](int64_t) { return room - 1; });
+  kept.last = static_cast<int32_t>(last);
   return kept;
 }
 

@@ -12,11 +12,13 @@
 #define CRT_CODE __device__ inline
 #define CRT_EITHER __host__ __device__ inline
 #define CRT_APART __device__ __noinline__
+#define CRT_PASS __device__ inline  // over a row: a host's compiler makes vectors of it once every call in it is inlined
 #define CRT_ROLLED _Pragma("unroll 1")  // a body of many instructions: unrolled, it takes minutes to compile
 #else
 #define CRT_CODE inline
 #define CRT_EITHER inline
 #define CRT_APART inline
+#define CRT_PASS __attribute__((noinline, flatten))
 #define CRT_ROLLED
 #endif
 

@@ -39,7 +39,7 @@ CRT_APART double powers(int64_t overlap, int drafts) {
 // Halves the bracket of the root twice a pass: at its middle, and at the two middles that can follow. The target's row
 // counts `whole` times.
 template <class Round, class Row>
-CRT_CODE void halve(const Round& round, const Row& row, int drafts, double whole, double& low, double& rho) {
+CRT_PASS void halve(const Round& round, const Row& row, int drafts, double whole, double& low, double& rho) {
   CRT_ROLLED
   for (int halving = 0; halving < HALVINGS; halving += 2) {
     const double middle = (low + rho) / 2, at[3] = {(low + middle) / 2, middle, (middle + rho) / 2};

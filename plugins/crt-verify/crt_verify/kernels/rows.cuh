@@ -67,10 +67,14 @@ template <class Number> struct Probabilities : RowReader<Number> {
   struct Audit {
     int64_t invalid, sum;
 
-    template <class Entry> CRT_CODE void look(Entry entry) {  // a power of two scales a float as exactly as a double
-      const bool valid = entry >= 0 && entry - entry == 0;
-      invalid += !valid;
-      sum += valid ? static_cast<int64_t>(Least()(entry, Entry(2)) * static_cast<Entry>(COARSE)) : 0;
+    template <class Group> CRT_PASS void look(const Group& group, const Number* row, const Share& share) {
+      for (int x = group.rank(); x < share.count; x += group.size()) {
+        const auto entry = widen(row[x]);  // a power of two scales a float as exactly as a double
+        const auto most = static_cast<decltype(entry)>(2), scale = static_cast<decltype(entry)>(COARSE);
+        const auto size = std::fabs(entry), seen = size < most ? size : most;  // the sum of an invalid row does not matter
+        invalid += !((entry >= 0) & (entry < INFINITY));
+        sum += static_cast<int64_t>(seen * scale);
+      }
     }
 
     // The fault of a target's row.
@@ -104,10 +108,8 @@ template <class Number> struct Probabilities : RowReader<Number> {
                [&](int64_t x) -> double { return widen(rows.draft[x]); });
     group.wait_for_copies();
     Audits audits{};
-    for (int x = group.rank(); x < row.share.count; x += group.size()) {
-      audits.target.look(widen(rows.own_target[x]));
-      if (rows.has_draft) audits.draft.look(widen(rows.own_draft[x]));
-    }
+    audits.target.look(group, rows.own_target, rows.share);
+    if (rows.has_draft) audits.draft.look(group, rows.own_draft, rows.share);
     audits = group.all(audits, Sum());
     if (audits.target.fault()) this->note(node, audits.target.fault());
     if (rows.has_draft && audits.draft.fault()) this->note(node, audits.draft.fault() + DRAFT_ENTRY - TARGET_ENTRY);
@@ -123,19 +125,17 @@ template <class Number> struct Logits : RowReader<Number> {
   struct Distribution {
     const Number* logits;
     int64_t from;   // the id of the first logit
-    float colder;
-    Softmax softmax;
+    float colder, peak;
     Kept kept;
     double unit;  // the probability of the highest
 
-    CRT_CODE double operator()(int64_t x) const {
-      if (colder == 0) return from + x == softmax.first;
+    CRT_CODE double operator()(int x) const {
       const float logit = widen(logits[x]);
-      return kept.has(logit, from + x) ? expf((logit - softmax.peak) * colder) * unit : 0;
+      return exponential((logit - peak) * colder, kept.has(logit, static_cast<int32_t>(from) + x)) * unit;
     }
 
     CRT_CODE Distribution of(const Number* others, int64_t first) const {
-      return {others, first, colder, softmax, kept, unit};
+      return {others, first, colder, peak, kept, unit};
     }
   };
 
@@ -153,7 +153,7 @@ template <class Number> struct Logits : RowReader<Number> {
     const NodeRows<Number> rows = this->cache_row(group, tree, node);
     group.wait_for_copies();
     Softmaxes softmaxes{};
-    const auto all = [](float, int64_t) { return true; };
+    const auto all = [](float, int32_t) { return true; };
     softmaxes.target.look(group, rows.own_target, rows.share, cut.colder, all);
     if (rows.has_draft) softmaxes.draft.look(group, rows.own_draft, rows.share, cut.colder, all);
     softmaxes = group.all(softmaxes, Joined{cut.colder});
@@ -171,12 +171,14 @@ template <class Number> struct Logits : RowReader<Number> {
   template <class Group>
   CRT_CODE Distribution distribution(
       const Group& group, const Number* logits, const Share& share, const Softmax& softmax, bool sound) const {
-    if (!sound || cut.keeps_all()) return {logits, share.first, cut.colder, softmax, {}, 1 / softmax.mass};
+    const float peak = softmax.peak;
+    if (!sound || cut.keeps_all()) return {logits, share.first, cut.colder, peak, {}, 1 / softmax.mass};
+    if (cut.colder == 0) return {logits, share.first, 0, peak, {peak, static_cast<int32_t>(softmax.first)}, 1};
     const Kept kept = crt::kept(group, logits, share, softmax, cut);
     Softmax rest;
-    rest.look(group, logits, share, cut.colder, [&](float logit, int64_t id) { return kept.has(logit, id); });
+    rest.look(group, logits, share, cut.colder, [&](float logit, int32_t id) { return kept.has(logit, id); });
     rest = group.all(rest, Joined{cut.colder});
-    return {logits, share.first, cut.colder, softmax, kept, 1 / rest.mass};
+    return {logits, share.first, cut.colder, peak, kept, 1 / rest.mass};
   }
 };
 

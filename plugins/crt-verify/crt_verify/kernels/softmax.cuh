@@ -2,12 +2,19 @@
 // The softmax of rows of logits, by parts that are joined: one pass over memory, and nothing of a row's size is kept.
 #pragma once
 
-#include <cmath>
-
-#include "numbers.cuh"
+#include "exponential.cuh"
 #include "steps.cuh"
 
 namespace crt {
+
+// Acts on each place of a row, and the part that it belongs to: each part is summed in its own order.
+template <int PARTS, class Act> CRT_CODE void in_parts(int count, Act act) {
+  int x = 0;
+  for (; x + PARTS <= count; x += PARTS) {
+    for (int part = 0; part < PARTS; ++part) act(x + part, part);
+  }
+  for (int part = 0; x + part < count; ++part) act(x + part, part);
+}
 
 // Of a row, or of a part of it.
 struct Softmax {
@@ -31,8 +38,30 @@ struct Softmax {
     if (peak == -INFINITY) return;
     for (int x = group.rank(); x < share.count; x += group.size()) {
       const float logit = widen(logits[x]);
-      mass += keep(logit, share.first + x) ? expf((logit - peak) * colder) : 0;
+      mass += exponential((logit - peak) * colder, keep(logit, static_cast<int32_t>(share.first) + x));
     }
+  }
+
+  // The same by one thread, in parts that its compiler makes vectors of. `first` is looked for where it is needed.
+  template <class Number, class Keep>
+  CRT_PASS void look(const SingleThread&, const Number* logits, const Share& share, float colder, Keep keep) {
+    constexpr int PARTS = 32;
+    float peaks[PARTS];
+    double masses[PARTS] = {};
+    for (float& each : peaks) each = -INFINITY;
+    in_parts<PARTS>(share.count, [&](int x, int part) {
+      const float logit = widen(logits[x]);
+      nans += logit != logit;
+      peaks[part] = logit > peaks[part] ? logit : peaks[part];
+    });
+    for (float each : peaks) peak = each > peak ? each : peak;
+    if (peak == -INFINITY) return;
+    for (int x = 0; colder == 0 && first == NOWHERE; ++x) first = widen(logits[x]) == peak ? share.first + x : first;
+    in_parts<PARTS>(share.count, [&](int x, int part) {
+      const float logit = widen(logits[x]);
+      masses[part] += exponential((logit - peak) * colder, keep(logit, static_cast<int32_t>(share.first) + x));
+    });
+    for (double each : masses) mass += each;
   }
 };
 
@@ -58,7 +87,7 @@ struct Joined {
   }
 
   CRT_CODE double at(const Softmax& part, float peak) const {
-    return part.mass == 0 ? 0 : part.mass * expf((part.peak - peak) * colder);
+    return part.mass == 0 ? 0 : part.mass * exponential((part.peak - peak) * colder);
   }
 };
 

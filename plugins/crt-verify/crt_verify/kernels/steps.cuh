@@ -18,7 +18,7 @@ CRT_CODE int64_t steps(double weight) { return static_cast<int64_t>(weight * POI
 CRT_CODE double mass(int64_t total) { return static_cast<double>(total) / POINT; }
 
 template <class Group, class Row, class Weight>
-CRT_CODE int64_t total(const Group& group, const Row& row, Weight weight) {
+CRT_PASS int64_t total(const Group& group, const Row& row, Weight weight) {
   int64_t sum = 0;
   for (int x = group.rank(); x < row.share.count; x += group.size()) sum += steps(weight(row.p(x), row.q(x)));
   return group.all(sum, Sum());
@@ -75,6 +75,11 @@ CRT_CODE int64_t seek(const Group& group, const Share& share, int64_t own, Weigh
   return group.all(id, Least());
 }
 
+CRT_CODE int64_t mark_of(int64_t sum, int64_t uniform) {
+  const int64_t high = sum >> 32, middle = sum >> 16 & 0xFFFF, low = sum & 0xFFFF;
+  return high * uniform + ((middle * uniform + (low * uniform >> 16)) >> 16);  // sum * uniform / 2**32
+}
+
 // The id that a 32-bit uniform picks, or -1 if the weights sum to 0.
 template <class Group, class Row, class Weight>
 CRT_CODE int64_t pick(const Group& group, const Tree& tree, const Row& row, int off, int64_t uniform, Weight weight) {
@@ -87,10 +92,38 @@ CRT_CODE int64_t pick(const Group& group, const Tree& tree, const Row& row, int 
     if (here && !tree[child].repeats) own -= steps(weight(tree[child].p_token, tree[child].q_token));
   }
   const auto off_children = [&](int x) { return tried(tree, off, 0, row.share.first + x) ? 0 : stepped(x); };
-  return seek(group, row.share, own, off_children, [&](int64_t sum) {
-    const int64_t high = sum >> 32, middle = sum >> 16 & 0xFFFF, low = sum & 0xFFFF;
-    return high * uniform + ((middle * uniform + (low * uniform >> 16)) >> 16);  // sum * uniform / 2**32
-  });
+  return seek(group, row.share, own, off_children, [&](int64_t sum) { return mark_of(sum, uniform); });
+}
+
+// The same by one thread: it sums runs of ids, and looks at the ids of one run alone.
+template <class Row, class Weight>
+CRT_PASS int64_t pick(const SingleThread&, const Tree& tree, const Row& row, int off, int64_t uniform, Weight weight) {
+  constexpr int RUNS = 256, SHORT = 512;  // a longer run is fast to sum, a shorter one to look through
+  const auto stepped = [&](int x) { return steps(weight(row.p(x), row.q(x))); };
+  const int count = row.share.count, length = Most()((count - 1) / RUNS + 1, SHORT);
+  int64_t sums[RUNS] = {}, sum = 0;
+  for (int first = 0; first < count; first += length) {
+    int64_t own = 0;
+    for (int x = first; x < Least()(first + length, count); ++x) own += stepped(x);
+    sums[first / length] = own;
+    sum += own;
+  }
+  for (int child = off; child; child = tree[child].sibling) {
+    if (tree[child].repeats) continue;
+    const int64_t own = steps(weight(tree[child].p_token, tree[child].q_token));
+    sums[tree[child].token / length] -= own;
+    sum -= own;
+  }
+  if (sum == 0) return -1;
+  const int64_t mark = mark_of(sum, uniform);
+  int run = 0;
+  int64_t through = 0;
+  while (through + sums[run] <= mark) through += sums[run++];
+  int x = run * length;
+  for (;; ++x) {
+    through += tried(tree, off, 0, x) ? 0 : stepped(x);
+    if (through > mark) return x;
+  }
 }
 
 }  // namespace crt

@@ -17,7 +17,7 @@ from crt_verify.audit.cases import cases
 from crt_verify.audit.draft_free import TargetOnly
 from crt_verify.audit.drafts import DraftTree, Rows
 from crt_verify.audit.law import Verify, distance
-from crt_verify.audit.mistakes import CHAINS, DISTINCT, EQUAL, TARGET_ONLY, _shared_noise, mistakes
+from crt_verify.audit.mistakes import CHAINS, DISTINCT, EQUAL, TARGET_ONLY, _reused, _shared_noise, mistakes
 from crt_verify.audit.rules import of_decoder, small
 from crt_verify.audit.walk import End, Walk, kept, without
 from crt_verify.drafters import Beam, Branching, Chain, Drafter, GreedyTop, Paths
@@ -138,8 +138,50 @@ def test_an_outside_verifier_is_reported_with_its_smallest_case_and_its_repair_i
     assert audit(repaired, trials=20).exact
 
 
+CERTAIN = "where the draft has one possible id, the last id is drawn with the random number of the accept test"
+
+
+@pytest.mark.parametrize("drafter", [Chain(length=2), Branching(branching=(3, 1))], ids=repr)
+def test_a_mistake_where_the_draft_has_one_possible_id_is_named(drafter: Drafter) -> None:
+    wrong = mistakes(drafter)[CERTAIN]
+    some = list(cases(drafter, 3, 24, seed=0))
+    others = [case for case in some if all(max(row) < 1 for row in case.q.values())]
+
+    report = audit(wrong, drafter=drafter, trials=24)
+
+    assert (report.exact, report.diagnosis) == (False, CERTAIN)
+    assert report.distance > 0.05
+    assert len(others) == 22
+    assert max(distance(wrong, case) for case in others) <= TOLERANCE  # no other case shows it
+
+
+def test_the_law_of_a_reused_uniform_is_that_of_draws() -> None:
+    """400,000 draws, one in ten thousand runs of another seed would fail: within 3.9 standard errors each."""
+    p, q = np.array([0.4, 0.35, 0.25]), np.array([1.0, 0.0, 0.0])
+    uniforms = np.random.default_rng(0).random(400_000)
+    rest = np.maximum(p - q, 0)
+    again = uniforms[uniforms >= 0.4]
+    shares = np.bincount(np.searchsorted(np.cumsum(rest / rest.sum()), again), minlength=3) / len(again)
+
+    weights = _reused(End(rest, p, q, (0,), (0.4,)))
+
+    expected = weights / weights.sum()
+    assert expected == pytest.approx([0, 0.11 / 0.36, 0.25 / 0.36])  # [0.4, 1] is cut at .35 / .6
+    error = np.sqrt(expected * (1 - expected) / len(again))
+    assert (abs(shares - expected) <= 3.9 * error + 1e-12).all()
+
+
+@pytest.mark.parametrize("drafter", [Chain(length=2), Branching(branching=(3, 1)), Paths(paths=3, length=2)], ids=repr)
+def test_some_rows_of_either_side_have_one_possible_id_at_every_level(drafter: Drafter) -> None:
+    made = list(cases(drafter, 3, 48, seed=0))
+
+    for side in ("p", "q"):
+        certain = {len(ids) for case in made for ids, row in getattr(case, side).items() if max(row) == 1}
+        assert certain == {0, 1, 2}
+
+
 def test_shared_noise_leaves_no_trace_with_two_ids() -> None:
-    name = "the last id is drawn with the noise that the draft drew with"
+    name = "the last id is drawn with the same random numbers as the draft"
 
     assert audit(CHAINS[name], vocabulary=2, trials=20).exact
     assert audit(CHAINS[name], vocabulary=3, trials=20).diagnosis == name
@@ -177,7 +219,7 @@ def test_a_verifier_that_fails_is_not_exact(verify: Verify, reason: str) -> None
 
     assert not report.exact
     assert report.diagnosis is not None
-    assert report.diagnosis.startswith("it raises")
+    assert report.diagnosis.startswith("the verifier raises")
     assert reason in report.diagnosis
 
 

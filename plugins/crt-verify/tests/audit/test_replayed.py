@@ -119,42 +119,61 @@ def siblings(tree: Any, p: Any, q: Any, *, shared: bool) -> list[int]:
     return [*ids, int(torch.multinomial(torch.from_numpy(p[node]), 1))]
 
 
+def once_certain(tree: Any, p: Any, q: Any, *, shared: bool) -> list[int]:
+    """A chain. `shared` draws the last id along its sums by the accept test's uniform where q has one possible id."""
+    ids: list[int] = []
+    for node, x in enumerate(tree.tokens[1:]):
+        uniform = np.random.random()
+        if uniform >= p[node][x] / q[node][x]:
+            rest = np.maximum(p[node] - q[node], 0)
+            again = uniform if shared and q[node].max() == 1 else np.random.random()
+            return [*ids, int(np.searchsorted(np.cumsum(rest / rest.sum()), again).clip(max=len(rest) - 1))]
+        ids.append(x)
+    return [*ids, int(np.searchsorted(np.cumsum(p[len(ids)]), np.random.random()).clip(max=len(p[0]) - 1))]
+
+
 PAIRS: list[tuple[Any, Any, Drafter, str]] = [
     (
         by_multinomial,
         lambda tree, p, q: by_multinomial(tree, p, q, rest=lambda p, q: p),
         Chain(length=2),
-        "after a rejection the last id is drawn from p, and not from the residual",
+        "after a rejection the last id is drawn from p instead of the residual",
     ),
     (
         by_multinomial,
         lambda tree, p, q: by_multinomial(tree, p, q, rest=lambda p, q: (p - q).abs()),
         Chain(length=2),
-        "the residual is |p - q|, and not its positive part",
+        "the residual is |p - q| instead of the positive part of p - q",
     ),
     (
         by_multinomial,
         lambda tree, p, q: by_multinomial(tree, p, q, factor=1.25),
         Chain(length=2),
-        "the ratio is multiplied, so that more is accepted (relaxed acceptance)",
+        "the ratio is multiplied by a number above 1 (relaxed acceptance)",
     ),
     (
         block,
         lambda tree, p, q: block(tree, p, q, capped=False),
         Chain(length=2),
-        "the whole draft is accepted by the ratio of all of it, which is not capped on the way",
+        "block verification does not cap its ratio at 1 after each id",
     ),
     (
         lambda tree, p, q: own_draft(tree, p, q, shared=False),
         lambda tree, p, q: own_draft(tree, p, q, shared=True),
         Chain(length=2),
-        "the last id is drawn with the noise that the draft drew with",
+        "the last id is drawn with the same random numbers as the draft",
     ),
     (
         lambda tree, p, q: siblings(tree, p, q, shared=False),
         lambda tree, p, q: siblings(tree, p, q, shared=True),
         Paths(paths=3, length=1),
-        "siblings share one uniform",
+        "all siblings are tested with the same random number",
+    ),
+    (
+        lambda tree, p, q: once_certain(tree, p, q, shared=False),
+        lambda tree, p, q: once_certain(tree, p, q, shared=True),
+        Chain(length=2),
+        "where the draft has one possible id, the last id is drawn with the random number of the accept test",
     ),
 ]
 

@@ -144,7 +144,7 @@ def test_a_bad_reply_is_one_line(reply: Any, status: int, reason: str) -> None:
     with serving(Stub(reply=reply, status=status)) as stub:
         result = crt(stub.address, "--model", "m", "--prompt", "Once", "--samples", "100")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert reason in result.stderr.splitlines()[-1]
     assert stub.address in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.output
@@ -155,7 +155,7 @@ def test_a_refused_connection_is_one_line() -> None:
         free.bind(("127.0.0.1", 0))  # bound and not listening
         result = crt(f"http://127.0.0.1:{free.getsockname()[1]}", "--model", "m", "--prompt", "x", "--json")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "ConnectionRefusedError" in json.loads(result.stdout)["error"]
     assert "is the server running?" in result.stderr
 
@@ -181,7 +181,7 @@ def test_a_server_that_does_not_answer_in_time_is_one_line(dripping: bool) -> No
         if dripping:
             peer.join(10)
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "expected a reply within 0.5 s, got none" in result.stderr
 
 
@@ -212,6 +212,6 @@ def test_a_server_that_does_not_answer_in_time_is_one_line(dripping: bool) -> No
 def test_what_cannot_be_asked_is_one_line(words: list[str], reason: str) -> None:
     result = crt(*words)
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert reason in result.stderr
     assert "Traceback" not in result.output
