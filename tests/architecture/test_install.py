@@ -37,11 +37,25 @@ def test_what_is_not_here_is_left_to_pip() -> None:
     assert install.words(["-q", "pytest>=8", "crt-vq"])[:2] == ["-q", "pytest>=8"]
 
 
-def test_the_oldest_versions_are_those_that_the_named_packages_allow() -> None:
-    pins = install.oldest(["crtcore", "crt-cli", "pytest"], install.projects())
+SETTINGS = """\
+:env:.find-links='/one /two'
+:env:.timeout='180'
+global.constraint='/etc/constraints.txt'
+global.find-links='/three'
+global.index-url='https://mirror/simple'
+"""
 
-    assert {"pluggy==1.5", "click==8.1"} <= {*pins}
-    assert all("==" in pin for pin in pins)
+
+def test_uv_gets_what_pip_is_set_to_and_the_environment_comes_first() -> None:
+    assert install.handed(SETTINGS, {}) == {
+        "UV_FIND_LINKS": "/one,/two",
+        "UV_CONSTRAINT": "/etc/constraints.txt",
+        "UV_INDEX_URL": "https://mirror/simple",
+    }
+
+
+def test_what_uv_is_given_stays() -> None:
+    assert "UV_CONSTRAINT" not in install.handed(SETTINGS, {"UV_CONSTRAINT": "mine.txt"})
 
 
 @pytest.mark.parametrize("name", ["numpy", "crt-nothing"])
