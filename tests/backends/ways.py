@@ -62,7 +62,9 @@ def by_sdpa(step: Step) -> Tensor:
     return sdpa(step.query, step.key, step.value, step.visible)
 
 
-_compiled: Any = torch.compile(flex_attention, fullgraph=True, dynamic=False)
+FEW = {"cpp_cache_precompile_headers": False} if DEVICE.type == "cpu" else {}
+"""For one kernel, compiling the headers beforehand takes longer than it saves."""
+_compiled: Any = torch.compile(flex_attention, fullgraph=True, dynamic=False, options=FEW)
 
 
 def by_flex(step: Step) -> Tensor:
