@@ -86,8 +86,17 @@ def uv(command: str, *words: str) -> None:
         sys.exit(ended.returncode)
 
 
+def shares_packages(environment: Path) -> bool:
+    """Whether an environment sees the packages of the Python that it was made of, which uv would install again."""
+    settings = environment / "pyvenv.cfg"
+    text = settings.read_text(encoding="utf-8") if settings.is_file() else ""
+    return re.search(r"(?m)^include-system-site-packages *= *true", text) is not None
+
+
 def main(requirements: Sequence[str]) -> None:
-    """Installs uv where it is missing, then everything at once."""
+    """Installs uv where it is missing, then everything at once; with pip where packages of the system are to stay."""
+    if shares_packages(Path(sys.prefix)):
+        sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", *words(requirements)], check=False).returncode)
     if importlib.util.find_spec("uv") is None:
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "uv"], check=True)
     uv("install", *words(requirements))

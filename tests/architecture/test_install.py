@@ -58,6 +58,19 @@ def test_what_uv_is_given_stays() -> None:
     assert "UV_CONSTRAINT" not in install.handed(SETTINGS, {"UV_CONSTRAINT": "mine.txt"})
 
 
+@pytest.mark.parametrize(("value", "shares"), [("true", True), ("false", False)])
+def test_an_environment_that_sees_packages_of_the_system_is_recognised(
+    tmp_path: Path, value: str, shares: bool
+) -> None:
+    (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\ninclude-system-site-packages = {value}\n")
+
+    assert install.shares_packages(tmp_path) == shares
+
+
+def test_a_python_without_an_environment_shares_nothing(tmp_path: Path) -> None:
+    assert not install.shares_packages(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["numpy", "crt-nothing"])
 def test_another_package_needs_nothing_here(name: str) -> None:
     assert list(install.needed(name, install.projects())) == []
