@@ -43,16 +43,20 @@ HEADER = re.compile(r"^versions: (.*)$", re.MULTILINE)
 INTRODUCTION = """\
 # The matrix of backends
 
-What passed on {machine}, by `tox run -e matrix -- --to docs/matrix.md`. Each cell is an environment of
-its own: `tox run -e py312-flex-kernels-lowest` runs one. `lowest` has the oldest versions that the
-packages allow and that have a wheel for that Python, `pinned` those of `constraints.txt`.
+What passed on a machine of this kind: {machine}. `tox run -e matrix -- --to docs/matrix.md` makes
+this page. Each cell is an environment of its own: `tox run -e py312-flex-kernels-lowest` runs one.
+`lowest` has the oldest versions that the packages allow and that have a wheel for that Python,
+`pinned` those of `constraints.txt`.
 
-* `sdpa` runs the tests of crt-nn's attention and sessions, and trees beside a plain sum in float64.
-* `xformers` installs the real package. Its masks are built and compared with ours, and what crt-nn
-  gives it is checked by its own operators. On a GPU its kernels compute the trees.
+* `sdpa` is torch's attention, compared on trees with a plain sum in float64.
+* `xformers` installs the real package. Its masks are built and compared with ours, and its operators
+  state whether they take what crt-nn gives them. On a GPU its kernels compute the trees.
 * `flex` compiles FlexAttention and compares it on trees.
 * `torch` and `kernels` verify the trees whose logits come from that attention: the ids that are kept
-  must be those of torch alone. Beside `sdpa` they also run the tests of rules, and of the device code.
+  must be those of torch alone. Beside `sdpa`, `torch` also runs the tests of attention, sessions,
+  trees and verdicts, and `kernels` compares the device code, built by g++, with its reference.
+
+A number is that of the tests that passed.
 """
 
 
@@ -162,7 +166,7 @@ def table(outcomes: dict[Cell, Outcome]) -> str:
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "| " + " | ".join("---" for _ in rows[0]) + " |")
     notes = [f"{number}. {reason}" for reason, number in reasons.items()]
-    return "\n".join([*lines, *(["", "A number of tests passed; not run, or failed:", ""] if notes else []), *notes])
+    return "\n".join([*lines, *(["", "Not run, or failed:", ""] if notes else []), *notes])
 
 
 def installed(outcomes: dict[Cell, Outcome]) -> str:
