@@ -65,13 +65,18 @@ def words(requirements: Sequence[str]) -> list[str]:
 def handed(settings: str, given: Mapping[str, str]) -> dict[str, str]:
     """Variables for uv by the lines of `pip config list`, but for those that are given."""
     variables: dict[str, str] = {}
-    for line in settings.splitlines():  # such as :env:.find-links='/a /b'; the environment comes before files
+    for line in sorted(settings.splitlines(), key=_rank):  # such as :env:.find-links='/a /b'; the last one holds
         setting, _, value = line.partition("=")
         variable = HANDED.get(setting.rpartition(".")[2])
         if variable and variable not in given:
             words = value.strip("'").replace("\\n", " ").split()
-            variables.setdefault(variable, ("," if variable == "UV_FIND_LINKS" else " ").join(words))
+            variables[variable] = ("," if variable == "UV_FIND_LINKS" else " ").join(words)
     return variables
+
+
+def _rank(line: str) -> int:
+    """What holds over what: settings of all commands, those of `pip install`, and variables, whatever their order."""
+    return 2 if line.startswith(":env:") else 1 if line.startswith("install.") else 0
 
 
 def uv(command: str, *words: str) -> None:

@@ -37,25 +37,27 @@ def test_what_is_not_here_is_left_to_pip() -> None:
     assert install.words(["-q", "pytest>=8", "crt-vq"])[:2] == ["-q", "pytest>=8"]
 
 
-SETTINGS = """\
-:env:.find-links='/one /two'
-:env:.timeout='180'
-global.constraint='/etc/constraints.txt'
-global.find-links='/three'
-global.index-url='https://mirror/simple'
-"""
+SETTINGS = [
+    ":env:.find-links='/one /two'",
+    ":env:.timeout='180'",
+    "global.constraint='/etc/constraints.txt'",
+    "global.find-links='/three'",
+    "global.index-url='https://mirror/simple'",
+    "install.constraint='/etc/install.txt'",
+]
 
 
-def test_uv_gets_what_pip_is_set_to_and_the_environment_comes_first() -> None:
-    assert install.handed(SETTINGS, {}) == {
+@pytest.mark.parametrize("lines", [SETTINGS, SETTINGS[::-1]], ids=["forward", "backward"])  # releases of pip differ
+def test_uv_gets_what_pip_is_set_to_and_variables_hold_over_files(lines: list[str]) -> None:
+    assert install.handed("\n".join(lines), {}) == {
         "UV_FIND_LINKS": "/one,/two",
-        "UV_CONSTRAINT": "/etc/constraints.txt",
+        "UV_CONSTRAINT": "/etc/install.txt",
         "UV_INDEX_URL": "https://mirror/simple",
     }
 
 
 def test_what_uv_is_given_stays() -> None:
-    assert "UV_CONSTRAINT" not in install.handed(SETTINGS, {"UV_CONSTRAINT": "mine.txt"})
+    assert "UV_CONSTRAINT" not in install.handed("\n".join(SETTINGS), {"UV_CONSTRAINT": "mine.txt"})
 
 
 @pytest.mark.parametrize(("value", "shares"), [("true", True), ("false", False)])
