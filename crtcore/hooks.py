@@ -13,6 +13,8 @@ from crtcore.spec import Spec
 
 PROJECT = "crtcore"
 """pluggy's project name, and the entry-point group."""
+INTERFACE = 1
+"""What plugins are made for: a module that needs another one has its number as `CRT_INTERFACE`, and is left out."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -13,7 +13,7 @@ import attrs
 import pluggy
 
 from crtcore.errors import cut, in_one_line
-from crtcore.hooks import PROJECT, Component, Hooks
+from crtcore.hooks import INTERFACE, PROJECT, Component, Hooks
 from crtcore.kinds import KINDS, ExperimentSpec, Figure, Role, TradeOff
 from crtcore.loading import Failed, call
 from crtcore.spec import Spec, is_cosmetic
@@ -181,9 +181,14 @@ def answers(
 def _asked(entry: EntryPoint, hook: str, check: Callable[[Any], Any] | None, given: Mapping[str, Any]) -> list[Any]:
     if not EntryPoint.pattern.match(entry.value):
         raise ValueError(f"expected an entry point such as package.module, got {entry.value!r}")
+    plugin = entry.load()
+    made = getattr(plugin, "CRT_INTERFACE", 1)  # the first one need not be named
+    if made != INTERFACE:
+        which = "crtcore" if type(made) is int and made > INTERFACE else "it"
+        raise ValueError(f"it needs interface {made!r} and crtcore has {INTERFACE}: install a newer version of {which}")
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(Hooks)
-    manager.register(entry.load(), entry.name)
+    manager.register(plugin, entry.name)
     manager.check_pending()
     caller = getattr(manager.hook, hook)
     values: list[Any] = caller(**given)
@@ -234,18 +239,16 @@ def _components(answer: Any) -> list[Component]:
 
 def _tables(name: str, spec: type[ExperimentSpec]) -> None:
     """Raises: TypeError if an experiment does not say which tables it reads."""
-    roles, stages = getattr(spec, "roles", None), getattr(spec, "stages", None)
-    for table, what in (("roles", roles), ("stages", stages)):
+    tables: dict[str, Any] = {table: getattr(spec, table, None) for table in ("roles", "stages")}
+    for table, what in tables.items():
         if not isinstance(what, Mapping):
             raise TypeError(f"experiment {name!r}: expected a mapping as its {table}, got {what!r}")
     for drawn, kind in ((spec.figures, Figure), (spec.trade_offs, TradeOff)):
         if not isinstance(drawn, tuple) or not all(isinstance(each, kind) for each in drawn):
             raise TypeError(f"experiment {name!r}: expected a tuple of {kind.__name__}, got {drawn!r}")
-    assert roles is not None
-    assert stages is not None
-    for role, each in roles.items():
+    for role, each in tables["roles"].items():
         if type(role) is not str or type(each) is not Role or each.kind not in KINDS:
             raise TypeError(f"experiment {name!r}: expected roles of known kinds, got {role!r}: {each!r}")
-    for stage, role in stages.items():
-        if type(stage) is not str or role not in roles:
+    for stage, role in tables["stages"].items():
+        if type(stage) is not str or role not in tables["roles"]:
             raise TypeError(f"experiment {name!r}: expected stages with roles, got {stage!r}: {role!r}")

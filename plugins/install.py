@@ -1,30 +1,30 @@
 """Installs packages of this repository, editable, with the packages here that they depend on.
 
-The build tools are installed once, before, so that no package is built in an environment of its own: the time does not
-grow with the number of packages.
+uv installs them: it links files of its cache where pip copies them, so that an environment takes seconds. It reads
+none of pip's settings, so an index, folders of links and constraints are handed on to it.
 
-Usage: python plugins/install.py [--lowest] [PIP OPTION ...] REQUIREMENT ...
+Usage: python plugins/install.py [OPTION OF `uv pip install` ...] REQUIREMENT ...
 
-A requirement is such as `crt-vq`, `crtcore[run]` or `pytest`. With `--lowest`, what the named packages here depend on
-is installed in the oldest versions that they allow.
+A requirement is such as `crt-vq`, `crtcore[run]` or `pytest`. With `--resolution lowest-direct`, what the packages here
+name comes in the oldest version that they allow and that has a wheel.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILD = {"hatchling": "hatchling", "editables": "editables"}
-"""Module to the package that brings it."""
-LOWEST = "--lowest"
 REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[([^\]]*)\])?")
+HANDED = {"index-url": "UV_INDEX_URL", "find-links": "UV_FIND_LINKS", "constraint": "UV_CONSTRAINT"}
+"""Setting of pip to the variable that sets the same for uv."""
 
 
 def projects() -> dict[str, Path]:
@@ -47,13 +47,6 @@ def needed(requirement: str, known: dict[str, Path]) -> Iterator[str]:
         yield from needed(other, known)
 
 
-def oldest(requirements: Sequence[str], known: dict[str, Path]) -> list[str]:
-    """The oldest version that the packages here among the requirements allow of each package that they depend on."""
-    named = [match[1] for each in requirements if (match := REQUIREMENT.match(each)) and match[1] in known]
-    depends = [each for name in named for each in about(known[name])["dependencies"]]
-    return [each.split(",")[0].replace(">=", "==") for each in depends if ">=" in each]
-
-
 def about(folder: Path) -> dict[str, Any]:
     """The table `project` of a package's pyproject.toml."""
     table: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -61,7 +54,7 @@ def about(folder: Path) -> dict[str, Any]:
 
 
 def words(requirements: Sequence[str]) -> list[str]:
-    """What pip is given: options and outside packages as they are, packages here as editable folders."""
+    """What uv is given: options and outside packages as they are, packages here as editable folders."""
     known = projects()
     here = dict.fromkeys(name for each in requirements for name in needed(each, known))
     extras = {match[1]: f"[{match[2]}]" for each in requirements if (match := REQUIREMENT.match(each)) and match[2]}
@@ -69,15 +62,49 @@ def words(requirements: Sequence[str]) -> list[str]:
     return [*outside, *(word for name in here for word in ("-e", f"{known[name]}{extras.get(name, '')}"))]
 
 
+def handed(settings: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Variables for uv by the lines of `pip config list`, but for those that are given."""
+    variables: dict[str, str] = {}
+    for line in sorted(settings.splitlines(), key=_rank):  # such as :env:.find-links='/a /b'; the last one holds
+        setting, _, value = line.partition("=")
+        variable = HANDED.get(setting.rpartition(".")[2])
+        if variable and variable not in given:
+            words = value.strip("'").replace("\\n", " ").split()
+            variables[variable] = ("," if variable == "UV_FIND_LINKS" else " ").join(words)
+    return variables
+
+
+def _rank(line: str) -> int:
+    """What holds over what: settings of all commands, those of `pip install`, and variables, whatever their order."""
+    return 2 if line.startswith(":env:") else 1 if line.startswith("install.") else 0
+
+
+def uv(command: str, *words: str) -> None:
+    """Runs `uv pip` on this environment by pip's settings, and ends with it if it fails."""
+    pip = [sys.executable, "-m", "pip", "config", "list"]
+    settings = subprocess.run(pip, check=True, capture_output=True, text=True).stdout
+    ended = subprocess.run(
+        [sys.executable, "-m", "uv", "pip", command, "--python", sys.executable, *words],
+        check=False, env={**os.environ, **handed(settings, os.environ)},
+    )  # fmt: skip
+    if ended.returncode:
+        sys.exit(ended.returncode)
+
+
+def shares_packages(environment: Path) -> bool:
+    """Whether an environment sees the packages of the Python that it was made of, which uv would install again."""
+    settings = environment / "pyvenv.cfg"
+    text = settings.read_text(encoding="utf-8") if settings.is_file() else ""
+    return re.search(r"(?m)^include-system-site-packages *= *true", text) is not None
+
+
 def main(requirements: Sequence[str]) -> None:
-    """Installs the build tools where they are missing, then everything else at once."""
-    missing = [package for module, package in BUILD.items() if importlib.util.find_spec(module) is None]
-    pip = [sys.executable, "-m", "pip", "install"]
-    if missing:
-        subprocess.run([*pip, "-q", *missing], check=True)
-    lowest = oldest(requirements, projects()) if LOWEST in requirements else []
-    given = [each for each in requirements if each != LOWEST]
-    subprocess.run([*pip, "--no-build-isolation", *lowest, *words(given)], check=True)
+    """Installs uv where it is missing, then everything at once; with pip where packages of the system are to stay."""
+    if shares_packages(Path(sys.prefix)):
+        sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", *words(requirements)], check=False).returncode)
+    if importlib.util.find_spec("uv") is None:
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "uv"], check=True)
+    uv("install", *words(requirements))
 
 
 if __name__ == "__main__":

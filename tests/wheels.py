@@ -1,6 +1,7 @@
 """Builds the wheels, and runs each package's tests on its wheel beside the wheels that it names, and no others.
 
-Usage: python tests/wheels.py FOLDER, in an environment of its own with `build` and `hatchling` in it.
+Usage: python tests/wheels.py FOLDER [PYTEST OPTION ...], in an environment of its own with `build`, `hatchling` and
+`uv` in it.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "plugins"))
-from install import needed, projects  # noqa: E402
+from install import needed, projects, uv  # noqa: E402
 
 TOOLS = ("pytest-timeout", "pytest-xdist", "sacrebleu")
 
@@ -31,20 +33,32 @@ def wheel(package: Path, folder: Path) -> Path:
     return built
 
 
-def main(folder: Path) -> None:
+def beside(name: str, known: Mapping[str, Path]) -> list[str]:
+    """The packages here that a package's tests have, itself among them."""
+    return list(dict.fromkeys(needed(name if name == "crt-laws" else f"{name}[testing]", dict(known))))
+
+
+def change(old: Iterable[str], new: Iterable[str], wheels: Mapping[str, Path]) -> None:
+    """Leaves the packages of `new` installed, where those of `old` were."""
+    if gone := sorted({*old} - {*new}):
+        uv("uninstall", "-q", *gone)
+    if fresh := sorted({*new} - {*old}):
+        uv("install", "-q", "--no-deps", *(str(wheels[each]) for each in fresh))
+
+
+def main(folder: Path, options: list[str]) -> None:
     """Builds, installs, tests; leaves the environment without packages of this repository."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     known = projects()
     wheels = {name: wheel(path, folder) for name, path in known.items()}
-    python("-m", "pip", "install", "-q", *TOOLS, *wheels.values())  # what they need from elsewhere
-    failed = []
+    uv("install", "-q", *TOOLS, *map(str, wheels.values()))  # what they need from elsewhere
+    failed, there = [], list(known)
     for name, path in known.items():
         if name == "crtcore":
             continue
-        python("-m", "pip", "uninstall", "-q", "--yes", *known)
-        beside = dict.fromkeys(needed(f"{name}[testing]", known)) if name != "crt-laws" else needed(name, known)
-        python("-m", "pip", "install", "-q", "--no-deps", *(wheels[each] for each in beside))
+        change(there, there_next := beside(name, known), wheels)
+        there = there_next
         apart = folder / name
         for part in (Path("specs"), Path("bench"), (path / "tests").relative_to(ROOT)):  # but no source
             shutil.copytree(ROOT / part, apart / part)
@@ -53,12 +67,13 @@ def main(folder: Path) -> None:
         installed = "import crtcore, pathlib; assert 'site-packages' in pathlib.Path(crtcore.__file__).parts; "
         python("-c", installed + "assert not crtcore.discover().broken", cwd=apart)
         try:
-            python("-m", "pytest", "-q", "-n", "2", "-m", "not slow", "plugins", cwd=apart)
+            python("-m", "pytest", "-q", "-n", "2", *options, "plugins", cwd=apart)
         except subprocess.CalledProcessError:
             failed.append(name)
+    change(there, (), wheels)
     if failed:
         sys.exit(f"failed on wheels: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    main(Path(sys.argv[1]).resolve(), sys.argv[2:])

@@ -37,11 +37,40 @@ def test_what_is_not_here_is_left_to_pip() -> None:
     assert install.words(["-q", "pytest>=8", "crt-vq"])[:2] == ["-q", "pytest>=8"]
 
 
-def test_the_oldest_versions_are_those_that_the_named_packages_allow() -> None:
-    pins = install.oldest(["crtcore", "crt-cli", "pytest"], install.projects())
+SETTINGS = [
+    ":env:.find-links='/one /two'",
+    ":env:.timeout='180'",
+    "global.constraint='/etc/constraints.txt'",
+    "global.find-links='/three'",
+    "global.index-url='https://mirror/simple'",
+    "install.constraint='/etc/install.txt'",
+]
 
-    assert {"pluggy==1.5", "click==8.1"} <= {*pins}
-    assert all("==" in pin for pin in pins)
+
+@pytest.mark.parametrize("lines", [SETTINGS, SETTINGS[::-1]], ids=["forward", "backward"])  # releases of pip differ
+def test_uv_gets_what_pip_is_set_to_and_variables_hold_over_files(lines: list[str]) -> None:
+    assert install.handed("\n".join(lines), {}) == {
+        "UV_FIND_LINKS": "/one,/two",
+        "UV_CONSTRAINT": "/etc/install.txt",
+        "UV_INDEX_URL": "https://mirror/simple",
+    }
+
+
+def test_what_uv_is_given_stays() -> None:
+    assert "UV_CONSTRAINT" not in install.handed("\n".join(SETTINGS), {"UV_CONSTRAINT": "mine.txt"})
+
+
+@pytest.mark.parametrize(("value", "shares"), [("true", True), ("false", False)])
+def test_an_environment_that_sees_packages_of_the_system_is_recognised(
+    tmp_path: Path, value: str, shares: bool
+) -> None:
+    (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\ninclude-system-site-packages = {value}\n")
+
+    assert install.shares_packages(tmp_path) == shares
+
+
+def test_a_python_without_an_environment_shares_nothing(tmp_path: Path) -> None:
+    assert not install.shares_packages(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["numpy", "crt-nothing"])

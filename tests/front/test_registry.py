@@ -13,7 +13,7 @@ import pytest
 
 from crt_basics.bottlenecks.specs import FSQ
 from crt_basics.metrics.specs import CodeLength
-from crtcore.hooks import PROJECT, Component
+from crtcore.hooks import INTERFACE, PROJECT, Component
 from crtcore.kinds import BottleneckSpec
 from crtcore.registry import NameClash, NotInstalled, Registry, discover
 
@@ -205,6 +205,25 @@ def test_a_broken_plugin_is_recorded_and_stops_no_other(plant: Plant, sort: str)
         registry.find("prior", "gpt")
     assert "plugin 'bad' could not be loaded" in caught.value.args[0]
     assert message in caught.value.args[0]
+
+
+@pytest.mark.parametrize(("made", "newer"), [(INTERFACE + 1, "crtcore"), (INTERFACE - 1, "it"), ("two", "it")])
+def test_a_plugin_for_another_interface_is_left_out_and_what_to_install_is_named(
+    plant: Plant, made: object, newer: str
+) -> None:
+    other = GOOD.replace("NAME", "one") + f"\n    CRT_INTERFACE = {made!r}\n"
+
+    registry = discover([plant("other", other), plant("two", GOOD.replace("NAME", "two"))])
+
+    assert registry.names("bottleneck") == ["two"]
+    text = f"needs interface {made!r} and crtcore has {INTERFACE}: install a newer version of {newer})"
+    assert [line.endswith(text) for line in registry.broken] == [True]
+
+
+def test_a_plugin_may_name_the_interface_that_is_there(plant: Plant) -> None:
+    registry = discover([plant("same", GOOD.replace("NAME", "one") + f"\n    CRT_INTERFACE = {INTERFACE}\n")])
+
+    assert registry.names("bottleneck") == ["one"]
 
 
 def test_a_plugin_without_components_is_not_broken(plant: Plant) -> None:

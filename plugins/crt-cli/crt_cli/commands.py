@@ -1,4 +1,4 @@
-"""The commands of `crt`: `check` and `list`, and those that installed packages bring."""
+"""The commands of `crt`: `check`, `list` and `cite`, and those that installed packages bring."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import click
 
 import crtcore
 from crt_cli import console, guard
+from crt_cli.cite import cite
 from crt_cli.console import (
     STATUSES,
     answer,
@@ -200,3 +201,6 @@ def list_(kind: str | None, as_json: bool) -> None:
         answer({"components": rows, "broken": list(registry.broken)})
         return
     columns([("kind", "name", "from", "what it is"), *(tuple(row.values()) for row in rows)])
+
+
+main.add_command(cite)
