@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+from pygments.lexers.special import TextLexer
 
 DOCS = Path(__file__).parent
 sys.path.append(str(DOCS / "extensions"))
@@ -48,3 +51,8 @@ apidoc_modules = [
     }
     for package in packages
 ]
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx: the layers of packages, which a test reads, are plain text."""
+    app.add_lexer("floors", TextLexer)
