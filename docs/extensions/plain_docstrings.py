@@ -14,9 +14,7 @@ def restructured(lines: list[str]) -> list[str]:
     made: list[str] = []
     for line in lines:
         section = SECTIONS.match(line)
-        if section:
-            line = line[section.end() :]
-        parts = SPAN.split(line)  # text, name, text, ...
+        parts = SPAN.split(line[section.end() :] if section else line)  # text, name, text, ...
         parts[::2] = [re.sub(r"([*|_\\])", r"\\\1", part) for part in parts[::2]]
         if parts[0].lstrip().startswith(("\\* ", "- ")):
             parts[0] = parts[0].replace("\\* ", "* ", 1)
