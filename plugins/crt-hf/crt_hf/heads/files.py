@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from crt_ar.llama.layout import pairs
@@ -40,7 +41,7 @@ _NAMES = {
 """Parameters of a head here, of which some have no bias, and what the layout calls them."""
 
 
-def read_head(folder: Path, target: Tensor, states: int) -> tuple[Head, list[int]]:
+def read_head(folder: Path, target: Float[Tensor, "v w"], states: int) -> tuple[Head, list[int]]:
     """Reads the head in a folder, with its ids of the target, whose embedding and number of read states are given.
 
     A head without an embedding has the target's.
