@@ -17,7 +17,7 @@ html_show_copyright = False
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.apidoc", "sphinx_click", "plain_docstrings", "all_laws"]
 root_doc = "docs/index"
 include_patterns = ["docs/**", "README.md", "CONTRIBUTING.md", "bench/README.md", "plugins/*/README.md"]
-exclude_patterns = ["docs/extensions/**", "docs/reference/api/*/modules.rst", "**/.tox/**", "**/.venv*/**"]
+exclude_patterns = ["docs/extensions/**", "**/.tox/**", "**/.venv*/**"]
 suppress_warnings = ["myst.header"]  # READMEs may begin below the first level
 
 html_theme = "furo"
