@@ -19,9 +19,9 @@ def restructured(lines: list[str]) -> list[str]:
         if parts[0].lstrip().startswith(("\\* ", "- ")):
             parts[0] = parts[0].replace("\\* ", "* ", 1)
         parts[1::2] = [f"``{part}``" for part in parts[1::2]]
+        # Letters that touch a name, as in `spec`s, need a space that is not shown.
+        parts[2::2] = [f"\\ {part}" if part[:1].isalnum() else part for part in parts[2::2]]
         text = "".join(parts)
-        # Letters that touch a name, as in `spec`s, would make it no markup.
-        text = re.sub(r"(``)(?=[A-Za-z0-9(])(?!`)", r"\1", text)
         made += ["", f"**{section[1]}:** {text}"] if section else [text]
     return made
 

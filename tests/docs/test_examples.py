@@ -46,7 +46,7 @@ NOT_RUN = {
 }
 """Python that is compiled and not run, and why."""
 TEXT = {"", "text", "json", "floors", "console", "{toctree}", "{laws}", "{eval-rst}"}
-SECONDS = 600
+SECONDS = 1200
 
 
 class Block(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -52,3 +53,11 @@ def test_the_numbers_of_the_trade_off_are_those_of_the_kept_results() -> None:
 
     assert len(changes) == 3
     assert all(change.lstrip("+-") in text for change in changes)
+
+
+def test_docstrings_become_restructured_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(DOCS / "extensions")
+    restructured = importlib.import_module("plain_docstrings").restructured
+
+    assert restructured(["Over all `extend`s, a*b."]) == [r"Over all ``extend``\ s, a\*b."]
+    assert restructured(["Raises: `RunError`."]) == ["", "**Raises:** ``RunError``."]
