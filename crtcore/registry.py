@@ -98,7 +98,7 @@ class Registry:
         raise NotInstalled("; ".join([f"{text}installed: {', '.join(known) or 'none'}", *self.broken]))
 
     def owner(self, spec: type[Spec]) -> tuple[str, Component]:
-        """The plugin that brings a spec's component, and the component."""
+        """The plugin that brings a spec's component, and the component. Raises: NotInstalled if none does."""
         if spec not in self._owners:
             raise NotInstalled(f"no installed component has the spec {spec.__name__}")
         return self._owners[spec]

@@ -129,7 +129,7 @@ def between(low: float, high: float) -> Validator:
 
 
 def whole(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    """An integer that is not negative, such as an id."""
+    """An integer that is not negative, such as an id. Raises: FieldError if it is something else."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
         raise FieldError(attribute.name, f"expected an integer of at least 0, got {value!r}")
 

@@ -13,7 +13,7 @@ import attrs
 from crtcore.spec import Spec
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Bool, Float, Int, Shaped
     from torch import Tensor
 
     from crtcore.kinds.bottleneck import Bottleneck
@@ -68,7 +68,7 @@ class Tokenizer(Protocol):
     def encode(self, data: Tensor, class_ids: Int[Tensor, " b"] | None = None) -> Int[Tensor, "b k"]:
         """The ids of `data`."""
 
-    def decode(self, ids: Int[Tensor, "b k"], class_ids: Int[Tensor, " b"] | None = None) -> Tensor:
+    def decode(self, ids: Int[Tensor, "b k"], class_ids: Int[Tensor, " b"] | None = None) -> Shaped[Tensor, "b ..."]:
         """The data that `ids` stand for.
 
         Raises: ValueError if an id is out of range.

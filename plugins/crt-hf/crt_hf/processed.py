@@ -59,7 +59,9 @@ class Processed:
         session = self.prior.open(ids, class_ids, capacity=capacity, room=room)
         return ProcessedSession(self, session, ids, self._follow)
 
-    def process(self, logits: Float[Tensor, "b t v"], paths: Sequence[Sequence[list[int] | None]]) -> Tensor:
+    def process(
+        self, logits: Float[Tensor, "b t v"], paths: Sequence[Sequence[list[int] | None]]
+    ) -> Float[Tensor, "b t v"]:
         """Processes the logits after paths, in float32 at least; where a path is None, they are left as they are.
 
         Raises: ValueError if there are neither as many processes as rows, nor one.

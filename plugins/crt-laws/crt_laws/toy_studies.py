@@ -109,7 +109,9 @@ class Scan(ExperimentSpec):
     )
 
     budgets: tuple[int, ...] = (2, 4)
+    """Budgets that are measured."""
     faster: float = 0.0
+    """Added to every speed."""
 
     def build(self) -> Experiment:
         """The experiment."""

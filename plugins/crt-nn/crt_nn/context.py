@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Shaped
 from torch import Tensor, nn
 
 from crtcore.noise import Noise
@@ -79,7 +79,7 @@ class AttentionContext(NamedTuple):
         """The context of an inner part: its noise is independent of that of other parts."""
         return self if self.noise is None else self._replace(noise=self.noise.under(name))
 
-    def once(self, key: Any, make: Callable[[], Tensor]) -> Tensor:
+    def once(self, key: Any, make: Callable[[], Tensor]) -> Shaped[Tensor, "..."]:
         """What `make` returns, made by the first layer that asks for this key."""
         if self.shared is None:
             return make()

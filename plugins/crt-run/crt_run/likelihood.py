@@ -9,7 +9,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float, Int, Shaped
     from torch import Tensor
 
     from crtcore.kinds import Prior
@@ -48,7 +48,7 @@ def scored(
         return torch.cat([nats(prior, *chunk) for chunk in zip(*parts, strict=False)])
 
 
-def counted(ids: Int[Tensor, "b n"], weight: Float[Tensor, "b n"] | None = None) -> Tensor:
+def counted(ids: Int[Tensor, "b n"], weight: Float[Tensor, "b n"] | None = None) -> Shaped[Tensor, ""]:
     """How many ids there are in all, each counted as often as its `weight` says."""
     present = ids >= 0
     return present.sum() if weight is None else (present * weight).sum()

@@ -38,6 +38,7 @@ def acceptance_bound(
 
     Without replacement, a q with fewer than `k` possible ids has as many children as those.
     Cost: one sort and a scan; without replacement and from three children on, v times k times about 150 products.
+    Raises: ValueError if k is under 1.
     """
     if k < 1:
         raise ValueError(f"expected at least 1 draft, got {k}")
@@ -60,6 +61,7 @@ def greedy_bound(p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"], k: int) -> 
     """The largest acceptance of a node whose children are the `k - 1` likeliest ids and one sampled from the rest of q.
 
     Source: Hu et al. (2025), arXiv:2502.18779. Of equally likely ids the smaller one comes first.
+    Raises: ValueError if k is under 1.
     """
     if k < 1:
         raise ValueError(f"expected at least 1 draft, got {k}")
@@ -103,6 +105,7 @@ def level_bounds(drafts: Iterable[tuple[Tree, float]], p: Rows) -> list[float]:
     Their sum bounds the mean accepted ids of any exact rule. It accepts i ids only if the emitted row starts with a
     word of level i, which makes a flow from the level's sets of words to the words of the target.
     Cost: a linear programme a level; its error is the solver's, 1e-10 a set or word.
+    Raises: ValueError if the chances of the trees do not sum to 1.
     """
     levels: defaultdict[int, defaultdict[frozenset[Ids], float]] = defaultdict(lambda: defaultdict(float))
     whole = 0.0

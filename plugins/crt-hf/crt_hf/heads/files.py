@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -44,7 +45,7 @@ _NAMES = {
 """Parameters of a head here, of which some have no bias, and what the layout calls them."""
 
 
-def read_head(folder: Path, target: Tensor, states: int) -> tuple[Head, list[int]]:
+def read_head(folder: Path, target: Float[Tensor, "v w"], states: int) -> tuple[Head, list[int]]:
     """Reads the head in a folder, with its ids of the target, whose embedding and number of read states are given.
 
     A head without an embedding has the target's.

@@ -48,7 +48,10 @@ class Cursor:
         return text
 
     def raw(self) -> str:
-        """Returns the text of a token, or of all tokens in braces."""
+        """Returns the text of a token, or of all tokens in braces.
+
+        Raises: Unread if a brace is not closed.
+        """
         if not self.take("{"):
             self.at += 1
             return self.tokens[self.at - 1].text if self.at <= len(self.tokens) else ""

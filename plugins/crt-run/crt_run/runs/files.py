@@ -61,7 +61,10 @@ def dumped(values: Any) -> bytes:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns an OSError into a RunError with advice."""
+    """Turns an OSError into advice.
+
+    Raises: RunError.
+    """
     try:
         yield
     except OSError as error:
@@ -73,7 +76,10 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns an OSError into a RunError with advice."""
+    """Turns an OSError into advice.
+
+    Raises: RunError.
+    """
     try:
         yield
     except OSError as error:

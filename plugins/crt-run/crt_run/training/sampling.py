@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from crt_run.likelihood import CHUNK, scored
@@ -105,12 +105,14 @@ def keep(run: Run, first: Sequence[Evidence]) -> None:
     run.keep({name: torch.cat([getattr(batch, name) for batch in first])[:SHOWN] for name in names})
 
 
-def taken(dataset: Dataset, split: str, rows: Int[Tensor, " b"]) -> Tensor:
+def taken(dataset: Dataset, split: str, rows: Int[Tensor, " b"]) -> Shaped[Tensor, "b ..."]:
     """The data of the samples `rows`."""
     return torch.cat([batch.data for batch in batches(dataset, split, rows)])
 
 
-def decoded(tokenizer: Tokenizer, ids: Tensor, class_ids: Tensor | None, *, image: bool) -> Tensor:
+def decoded(
+    tokenizer: Tokenizer, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None, *, image: bool
+) -> Shaped[Tensor, "b ..."]:
     """The data that `ids` decode to; images are clamped to -1 to 1."""
     chunks = torch.split(torch.arange(len(ids), device=ids.device), CHUNK)
     data = torch.cat([tokenizer.decode(ids[chosen], _at(class_ids, chosen)) for chosen in chunks]).cpu()

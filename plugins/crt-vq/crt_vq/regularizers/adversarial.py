@@ -22,7 +22,7 @@ EPSILON, LARGEST = 1e-4, 1e4
 """Added to the divisor of the adaptive weight; its upper limit."""
 
 
-def hinge_loss(real: Tensor, fake: Tensor) -> Float[Tensor, ""]:
+def hinge_loss(real: Float[Tensor, "..."], fake: Float[Tensor, "..."]) -> Float[Tensor, ""]:
     """The discriminator's loss: logits under 1 for data and over -1 for reconstructions cost.
 
     Source: Lim and Ye (2017), arXiv:1705.02894, halved as in VQGAN's code.

@@ -73,7 +73,10 @@ class Followed:
     def choice(
         self, a: Any, size: Any = None, replace: bool = True, p: Any = None, axis: int = 0, shuffle: bool = True
     ) -> Any:
-        """Elements of an array, as likely as p says."""
+        """Elements of an array, as likely as p says.
+
+        Raises: ValueError if there is not one of p for each element.
+        """
         values = np.arange(a) if np.ndim(a) == 0 else np.asarray(a)
         weights = np.ones(values.shape[axis]) if p is None else np.asarray(p, float)
         if len(weights) != values.shape[axis]:
@@ -90,7 +93,10 @@ class Followed:
         return np.take(values, places, axis)
 
     def multinomial(self, n: int, pvals: Any, size: Any = None) -> Any:
-        """Counts of n draws."""
+        """Counts of n draws.
+
+        Raises: NotFollowed if several rows are asked for.
+        """
         if size is not None or np.ndim(n):
             raise NotFollowed("numpy.random.multinomial of several rows")
         counts = np.zeros(len(pvals), int)
@@ -99,7 +105,10 @@ class Followed:
         return counts
 
     def binomial(self, n: int, p: Any, size: Any = None) -> Any:
-        """How many of n draws succeed."""
+        """How many of n draws succeed.
+
+        Raises: NotFollowed if n or p are several.
+        """
         if np.ndim(n) or np.ndim(p):
             raise NotFollowed("numpy.random.binomial of arrays")
         return self._each(size, lambda: sum(self.source.draws.accept(p) for _ in range(int(n))), int)

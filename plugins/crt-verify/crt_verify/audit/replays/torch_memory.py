@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from crt_verify.audit.branches import NotFollowed
@@ -45,8 +46,11 @@ class Memory:
         values = self.read(tensor)
         return None if isinstance(values, Noise) else torch.tensor(values, dtype=tensor.dtype)
 
-    def make(self, noise: Any, dtype: torch.dtype) -> Tensor:
-        """A new tensor of random numbers, or of constants."""
+    def make(self, noise: Any, dtype: torch.dtype) -> Shaped[Tensor, "..."]:
+        """A new tensor of random numbers, or of constants.
+
+        Raises: NotFollowed if random numbers would be cast to integers.
+        """
         if not isinstance(noise, Noise) or noise.constant:
             return torch.tensor(noise.shift if isinstance(noise, Noise) else noise, dtype=dtype)
         if not dtype.is_floating_point:
@@ -56,7 +60,10 @@ class Memory:
         return tensor
 
     def write(self, tensor: Tensor, values: Any, at: Any = ...) -> None:
-        """Puts random numbers or constants into a tensor's memory, where `at` says."""
+        """Puts random numbers or constants into a tensor's memory, where `at` says.
+
+        Raises: NotFollowed if two kinds of noise would lie beside each other.
+        """
         values = values if isinstance(values, Noise) else fixed(self.source, values)
         places = _places(tensor)[at]
         values = values.each(lambda part: np.broadcast_to(part, places.shape))

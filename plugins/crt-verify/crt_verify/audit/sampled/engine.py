@@ -70,7 +70,10 @@ class Engine:
         return [self._row_of(each) for each in some]
 
     def target(self, prefix: Ids) -> Row:
-        """The likeliest tokens after a prefix; None where no draw passed."""
+        """The likeliest tokens after a prefix; None where no draw passed.
+
+        Raises: RunError if the server gives no log-probabilities.
+        """
         if prefix not in self._rows and self._prompt_ids is not None:
             ids = [*self._prompt_ids, *(x for x in prefix if isinstance(x, int))]
             (each,) = self._server.complete(ids, tokens=1, logprobs=TOP, **IDS)
