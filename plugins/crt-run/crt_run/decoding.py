@@ -126,16 +126,18 @@ class CheckedSession:
     ) -> None:  # fmt: skip
         """Opens a session of the prior called `name`, which is target or draft.
 
-        Without `reads`, its `next_logits` are not looked at after a commit: a session may take a call to make them.
+        Without `reads`, the `next_logits` of a session with a true `lazy`, which takes a call to make them, are not
+        looked at after a commit.
         Raises: PriorError if that is not a session, or has no logits of the right shape and type.
         """
-        self.name, self.step, self._reads = name, 0, reads
+        self.name, self.step = name, 0
         self._like, self._vocabulary = prompt, vocabulary_of(prior, name)
         self._rows = torch.arange(len(prompt), device=prompt.device)
         self.fault = torch.zeros_like(prompt[:, :0].sum(-1))
         self._session = self._ask(lambda: prior.open(prompt, class_ids, capacity=capacity, room=room))
         if not all(callable(getattr(self._session, method, None)) for method in ("extend", "commit")):
             raise PriorError(f"{name}: expected `open` to return a session, got {_described(self._session)}")
+        self._reads = reads or not getattr(self._session, "lazy", False)
         self.next_logits = self._next()
         self._since: list[Tensor] = []  # logits of each `extend` since the last commit
 

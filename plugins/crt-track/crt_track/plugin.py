@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -75,6 +74,8 @@ def chosen() -> list[str]:
 
 def numbers_of(folder: Path) -> dict[str, float]:
     """The numbers in the result of a run."""
+    import json  # a list of commands does not need it
+
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return {name: float(each["value"]) for name, each in result["numbers"].items()}
 

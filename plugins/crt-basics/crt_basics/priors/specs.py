@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import attrs
 
-from crt_run.runs.find import find_run, find_stage
 from crtcore.kinds import Prior, PriorSpec
 from crtcore.spec import FieldError, at_least, resolve
 
@@ -44,6 +43,8 @@ class Saved(PriorSpec):
 
         Raises: RunError if there is no such run.
         """
+        from crt_run.runs.find import find_run  # with json and hashlib, which a list of components does not need
+
         return attrs.evolve(self, run=str(find_run(self.run, runs)))
 
     def weights(self) -> Path:
@@ -51,6 +52,8 @@ class Saved(PriorSpec):
 
         Raises: RunError if there is no such run, or it has no such stage.
         """
+        from crt_run.runs.find import find_run, find_stage
+
         return find_stage(find_run(self.run), self.stage)
 
     def example_in(self, folder: Path) -> Saved:

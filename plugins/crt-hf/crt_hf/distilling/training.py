@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from crt_ar.llama.network import LlamaTransformer
@@ -54,7 +55,7 @@ class Trainer(abc.ABC, Generic[Learned, Taught]):
         self.optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), fused=True)
 
     @abc.abstractmethod
-    def loss(self, lessons: Taught, draw: torch.Generator, over: float) -> Tensor:
+    def loss(self, lessons: Taught, draw: torch.Generator, over: float) -> Float[Tensor, ""]:
         """The loss on lessons that `draw` chooses, after a share of the time."""
 
     def advance(self, lessons: Taught, over: float) -> float:
@@ -97,7 +98,7 @@ class Trainer(abc.ABC, Generic[Learned, Taught]):
 class ModelTrainer(Trainer[LlamaTransformer, Lessons]):
     """A small model in training, on windows of the texts."""
 
-    def loss(self, lessons: Lessons, draw: torch.Generator, over: float) -> Tensor:
+    def loss(self, lessons: Lessons, draw: torch.Generator, over: float) -> Float[Tensor, ""]:
         """The loss on some windows."""
         width = min(WIDTH, len(lessons.ids))
         starts = torch.randint(len(lessons.ids) - width + 1, (WINDOWS,), generator=draw).tolist()
@@ -111,7 +112,7 @@ class HeadTrainer(Trainer[Head, Sequence[Row]]):
     def __init__(self, draft: Head, seed: int) -> None:
         super().__init__(draft, head_student.RATE, seed, {"head.weight": head_student.OUTPUT_RATE})
 
-    def loss(self, lessons: Sequence[Row], draw: torch.Generator, over: float) -> Tensor:
+    def loss(self, lessons: Sequence[Row], draw: torch.Generator, over: float) -> Float[Tensor, ""]:
         """The loss on some texts."""
         chosen = torch.randint(len(lessons), (head_student.ROWS,), generator=draw).tolist()
         weight = self.draft.head.weight

@@ -81,6 +81,9 @@ class HeadSession:
     the call that comes next: with a chain behind them, if the target has all states of it.
     """
 
+    lazy = True
+    """Its `next_logits` take a call of the head."""
+
     @torch.no_grad()
     def __init__(
         self, draft: HeadDraft, features: Features, ids: Int[Tensor, "b n"], *, capacity: int, room: int

@@ -86,7 +86,10 @@ class LoadedRun:
 
     @property
     def decoder(self) -> Decoder:
-        """The decoder, the first if there are several."""
+        """The decoder, the first if there are several.
+
+        Raises: RunError if the experiment has none.
+        """
         if not self.decoders:
             use = self.plan.document["experiment"]["use"]
             raise RunError(f"{self.folder}: expected a run with a decoder, got one of the experiment {use!r}")
