@@ -23,8 +23,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[([^\]]*)\])?")
-HANDED = {"index-url": "UV_INDEX_URL", "find-links": "UV_FIND_LINKS", "constraint": "UV_CONSTRAINT"}
+HANDED = {
+    "index-url": "UV_INDEX_URL", "find-links": "UV_FIND_LINKS", "constraint": "UV_CONSTRAINT",
+    "cert": "SSL_CERT_FILE", "proxy": "ALL_PROXY", "trusted-host": "UV_INSECURE_HOST",
+}  # fmt: skip
 """Setting of pip to the variable that sets the same for uv."""
+SYSTEM = "UV_SYSTEM_CERTS"
 
 
 def projects() -> dict[str, Path]:
@@ -63,8 +67,11 @@ def words(requirements: Sequence[str]) -> list[str]:
 
 
 def handed(settings: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Variables for uv by the lines of `pip config list`, but for those that are given."""
-    variables: dict[str, str] = {}
+    """Variables for uv by the lines of `pip config list`, but for those that are given.
+
+    As pip does, uv trusts the certificates of the system.
+    """
+    variables = {} if SYSTEM in given else {SYSTEM: "1"}
     for line in sorted(settings.splitlines(), key=_rank):  # such as :env:.find-links='/a /b'; the last one holds
         setting, _, value = line.partition("=")
         variable = HANDED.get(setting.rpartition(".")[2])

@@ -9,6 +9,7 @@ Usage: python tests/release.py FOLDER, in an environment with `build`, `hatchlin
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,9 @@ def runs(folder: Path, files: Path) -> None:
     call(*uv, "venv", "-q", "--python", sys.executable, empty)
     python = empty / "bin" / "python"
     constraints = ["-c", str(ROOT / "constraints.txt")]
-    links = handed(call(sys.executable, "-m", "pip", "config", "list"), {}).get("UV_FIND_LINKS", "").split(",")
+    settings = handed(call(sys.executable, "-m", "pip", "config", "list"), os.environ)
+    links = settings.pop("UV_FIND_LINKS", os.environ.get("UV_FIND_LINKS", "")).split(",")
+    os.environ.update(settings)
     found = [word for link in (files, *filter(None, links)) for word in ("--find-links", link)]
     call(*uv, "pip", "install", "-q", "--python", python, *found, *constraints, *RUN)
     call(*uv, "pip", "check", "--python", python)

@@ -44,6 +44,7 @@ SETTINGS = [
     "global.find-links='/three'",
     "global.index-url='https://mirror/simple'",
     "install.constraint='/etc/install.txt'",
+    "global.cert='/etc/own.pem'",
 ]
 
 
@@ -53,6 +54,8 @@ def test_uv_gets_what_pip_is_set_to_and_variables_hold_over_files(lines: list[st
         "UV_FIND_LINKS": "/one,/two",
         "UV_CONSTRAINT": "/etc/install.txt",
         "UV_INDEX_URL": "https://mirror/simple",
+        "SSL_CERT_FILE": "/etc/own.pem",
+        "UV_SYSTEM_CERTS": "1",  # pip trusts the system's too
     }
 
 
