@@ -125,7 +125,8 @@ def below(high: float) -> Validator:
 
 def between(low: float, high: float) -> Validator:
     """A number from `low` to `high`, both allowed."""
-    return _expecting(f"{low} to {high}", lambda value: low <= value <= high)
+    end = f"2^{high.bit_length() - 1}" if isinstance(high, int) and high > 2**31 and high.bit_count() == 1 else high
+    return _expecting(f"{low} to {end}", lambda value: low <= value <= high)
 
 
 def whole(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:

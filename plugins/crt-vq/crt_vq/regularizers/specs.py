@@ -13,7 +13,7 @@ from crtcore.spec import FILES, FieldError, at_least, between, divides
 
 def _permutation(_: Any, attribute: attrs.Attribute[Any], order: tuple[int, ...]) -> None:
     if sorted(order) != list(range(len(order))):
-        raise FieldError(attribute.name, f"expected each number from 0 to {len(order) - 1} once, got {order!r}")
+        raise FieldError(attribute.name, f"expected each position, from 0 on, once, got {order!r}")
 
 
 @attrs.frozen(kw_only=True)

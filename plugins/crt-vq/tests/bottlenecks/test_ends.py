@@ -36,7 +36,7 @@ def test_an_id_without_a_code_is_refused(spec: BottleneckSpec, wrong: int) -> No
 
 @pytest.mark.parametrize("make", [VQ, SimVQ, ResidualVQ])
 def test_more_codes_than_an_int64_counts_are_refused(make: Callable[..., BottleneckSpec]) -> None:
-    with pytest.raises(FieldError, match="codes: expected 2 to 4611686018427387904, got 9223372036854775808"):
+    with pytest.raises(FieldError, match=r"codes: expected 2 to 2\^62, got 9223372036854775808"):
         make(codes=2**63)
 
 

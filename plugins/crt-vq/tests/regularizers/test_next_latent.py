@@ -117,5 +117,5 @@ def test_an_order_of_another_length_is_refused() -> None:
 
 @pytest.mark.parametrize("order", [(0, 0, 1), (1, 2, 3), (0, 2)])
 def test_an_order_that_is_no_permutation_is_refused(order: tuple[int, ...]) -> None:
-    with pytest.raises(FieldError, match=f"order: expected each number from 0 to {len(order) - 1} once, got "):
+    with pytest.raises(FieldError, match="order: expected each position, from 0 on, once, got "):
         Causal(order=order)
