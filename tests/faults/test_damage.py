@@ -168,7 +168,7 @@ def silent(expected: Outcome, ended: Outcome, *, as_json: bool) -> str:
 
 def unlike(document: Mapping[str, Any], expected: Mapping[str, Any], status: int) -> str:
     """What a JSON document says that is not as expected; nothing if it is an error and says no more."""
-    left_out = ("report", "command", "error")
+    left_out = ("report", "command", "error", "times")
     if status and set(document) == {"error"}:
         return ""
     if status and "runs" in document:  # a sweep that lacks points: what it does show must be right

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from crt_laws.laws import bottleneck, prior, tokenizer
 from crt_laws.laws.prior_scripts import CLASSES, LENGTH, VOCABULARY
+from crt_laws.vision import make_torchvision_importable
 from crtcore import Component, discover
 from crtcore.errors import RunError
 from crtcore.spec import Spec
@@ -246,6 +247,7 @@ def outcome(attempt: Attempt) -> tuple[str, object]:
 def test_what_a_component_is_not_made_for_is_refused(
     faults: Any, kind: str, of: Callable[[Random, Any], Attempt], reduced: int, full: int
 ) -> None:
+    make_torchvision_importable()  # transformers imports it
     for case in faults.cases(reduced=reduced, full=full):
         spec = case.random.choice(examples(kind))
         attempt = of(case.random, built(spec))

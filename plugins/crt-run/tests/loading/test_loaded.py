@@ -49,7 +49,7 @@ def test_samples_of_a_loaded_run_are_those_that_it_drew_itself(loaded: LoadedRun
     drawn = loaded.sample(40, class_ids=classes_of_held_out(loaded))
 
     assert drawn.data is not None
-    assert torch.equal(drawn.data, kept["generated"])
+    assert torch.equal(drawn.data, torch.from_numpy(kept["generated"]))
     assert not torch.equal(drawn.data, loaded.sample(40, seed=1).data)
 
 
