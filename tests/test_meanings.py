@@ -32,6 +32,15 @@ def test_each_number_of_a_kept_sweep_has_a_meaning(name: str) -> None:
     assert names - known == set()
 
 
+def test_a_star_stands_for_any_text_and_a_whole_name_comes_first() -> None:
+    names = ["generation_frechet_flops_ratio", "generation_frechet", "best_generation_frechet", "other"]
+
+    meanings = explained(names, '[experiment]\nuse = "scaling"', discover())
+
+    assert list(meanings) == names[:3]
+    assert len(set(meanings.values())) == 3
+
+
 def numbers(sweep: dict[str, Any]) -> Iterator[str]:
     """The names of all numbers of arms and points."""
     for arm in sweep["arms"].values():

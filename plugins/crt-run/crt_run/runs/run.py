@@ -92,10 +92,10 @@ class Stage:
         here = self.folder / ("final" if final else f"step-{step:09d}")
         origin = {"stage": self.folder.name, "records": self._recorded()}
         checkpoint.save(here, tensors, state, origin, config=self.config)
-        self.report({"event": "checkpoint", "stage": self.name, "step": step, "folder": str(here)})
         for older in self.folder.glob("step-*"):
             if older != here:
                 checkpoint.remove(older)
+        self.report({"event": "checkpoint", "stage": self.name, "step": step, "folder": str(here)})
 
     def record(self, step: int, steps: int, metrics: Mapping[str, float]) -> None:
         """Appends metrics to the stage's records, and to the run's."""

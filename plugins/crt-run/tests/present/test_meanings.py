@@ -23,15 +23,6 @@ def test_numbers_are_explained_by_the_experiment_and_its_metrics() -> None:
     assert explained_["generation_frechet"].better == "lower"
 
 
-def test_a_star_stands_for_any_text_and_a_whole_name_comes_first() -> None:
-    names = ["generation_frechet_flops_ratio", "generation_frechet", "best_generation_frechet", "other"]
-
-    meanings = explained(names, '[experiment]\nuse = "scaling"', REGISTRY)
-
-    assert list(meanings) == names[:3]
-    assert len(set(meanings.values())) == 3
-
-
 def test_an_arrow_has_the_direction_in_which_a_number_is_better() -> None:
     assert directed("mbsu", Meaning("speed", "higher")) == "mbsu ↑"
     assert directed("bits", Meaning("length", "lower")) == "bits ↓"

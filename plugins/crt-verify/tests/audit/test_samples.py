@@ -247,8 +247,8 @@ def test_a_planted_bias_between_two_boxes_is_reported() -> None:
 
 
 def widest(verify: Verify) -> tuple[Case, Any, float]:
-    """Of twenty random targets and drafts the one in which a verifier errs most, its law, and by how much."""
-    failures = [tried(verify, case) for case in cases(Chain(length=2), 3, 20, seed=0)]
+    """Of 24 random targets and drafts the one in which a verifier errs most, its law, and by how much."""
+    failures = [tried(verify, case) for case in cases(Chain(length=2), 3, 24, seed=0)]
     worst = max(failures, key=lambda failure: failure.distance)
     return worst.case, np.array(worst.emitted), worst.distance
 
@@ -262,14 +262,15 @@ def drawn(case: Case, law: Any, samples: int) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CHAINS if "bfloat16" not in name], ids=lambda name: name[:40])
-def test_a_known_mistake_is_seen_in_20_000_samples(name: str) -> None:
-    """Each errs by 0.05 or more, so that the stated power is 1 but for one in a million."""
+def test_a_known_mistake_is_seen_in_samples(name: str) -> None:
+    """Most err by 0.05 or more, so that 20,000 samples see them but for one in a million; all by 0.013 or more."""
     case, law, distance = widest(CHAINS[name])
+    bias, samples = (0.05, 20_000) if distance > 0.05 else (0.013, 300_000)
 
-    report = drawn(case, law, 20_000)
+    report = drawn(case, law, samples)
 
-    assert distance > 0.05
-    assert power(0.05, 20_000, cells=27, largest=0.5, level=1e-3) > 1 - ONCE
+    assert distance > bias
+    assert power(bias, samples, cells=27, largest=0.5, level=1e-3) > 1 - ONCE
     assert report.exact is False
 
 
