@@ -227,6 +227,8 @@ struct Blocks {
 
 // One thread, which reads whole rows from memory.
 struct SingleThread {
+  double* kept = nullptr;  // room for the weights of a node's two rows of logits, if a rule passes over them often
+
   CRT_CODE int rank() const { return 0; }
   CRT_CODE int size() const { return 1; }
   CRT_CODE int lane() const { return 0; }

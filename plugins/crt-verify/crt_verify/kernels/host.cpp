@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The device code with one thread a block, behind a C interface.
+#include <memory>
 #include <vector>
 
 #include "commit.cuh"
@@ -31,33 +32,42 @@ struct Forced {
 };
 
 // Verifies each node on its own, and then walks along the results.
-template <class Reader> Result side_by_side(const Batch& batch, int rule, int64_t row, const Tree& tree) {
+template <class Reader>
+Result side_by_side(const SingleThread& thread, const Batch& batch, int rule, int64_t row, const Tree& tree) {
   std::vector<Result> results;
   for (int node = 0; node < tree.count; ++node) {
     Reader reader = ReaderOf<Reader>::at(batch, row, rule);
     Uniforms uniforms = batch.uniforms(row);
-    const Step step = verify_node(Round<SingleThread, Reader, Uniforms>{SingleThread{}, reader, uniforms, tree}, rule, node);
+    const Step step = verify_node(Round<SingleThread, Reader, Uniforms>{thread, reader, uniforms, tree}, rule, node);
     results.push_back({step, reader.fault});
   }
   return follow(results.data());
 }
 
-template <class Reader> Result one_by_one(const Batch& batch, int rule, int64_t row, const Tree& tree) {
+template <class Reader>
+Result one_by_one(const SingleThread& thread, const Batch& batch, int rule, int64_t row, const Tree& tree) {
   Reader reader = ReaderOf<Reader>::at(batch, row, rule);
   Uniforms uniforms = batch.uniforms(row);
-  const Step step = walk(Round<SingleThread, Reader, Uniforms>{SingleThread{}, reader, uniforms, tree}, rule);
+  const Step step = walk(Round<SingleThread, Reader, Uniforms>{thread, reader, uniforms, tree}, rule);
   return {step, reader.fault};
+}
+
+// Room for the weights of a node's two rows, or none for a rule that does not pass over them often.
+std::unique_ptr<double[]> room(const Batch& batch, int rule) {
+  return std::unique_ptr<double[]>(keeps_rows(rule) ? new double[2 * batch.vocabulary] : nullptr);
 }
 
 template <class Reader> void verify(const Batch& batch, int rule, bool parallel, const Outcome& out) {
   std::vector<Node> nodes(batch.most);
+  const auto kept = room(batch, rule);
+  const SingleThread thread{kept.get()};
   for (int64_t row = 0; row < batch.size; ++row) {
     load(SingleThread{}, batch.request(row), nodes.data());
     Result end{{}, shape_fault(SingleThread{}, batch.request(row), nodes.data(), batch.uniforms(row), of_chains(rule))};
     const Tree tree = grow(SingleThread{}, batch.request(row), nodes.data(), rule == KSEQ);
     if (end.code == NEVER) {
       const bool each = parallel && !from_leaves(rule);
-      end = (each ? side_by_side<Reader> : one_by_one<Reader>)(batch, rule, row, tree);
+      end = (each ? side_by_side<Reader> : one_by_one<Reader>)(thread, batch, rule, row, tree);
     }
     write(SingleThread{}, out.of(row, batch.most), tree, batch.most, end);
   }
@@ -66,10 +76,12 @@ template <class Reader> void verify(const Batch& batch, int rule, bool parallel,
 // One branch of a tree's outcomes: the outcome of every accept test is given.
 template <class Reader> int64_t branch(const Batch& batch, int rule, Forced uniforms) {
   std::vector<Node> nodes(batch.most);
+  const auto kept = room(batch, rule);
+  const SingleThread thread{kept.get()};
   Reader reader = ReaderOf<Reader>::at(batch, 0, rule);
   load(SingleThread{}, batch.request(0), nodes.data());
   const Tree tree = grow(SingleThread{}, batch.request(0), nodes.data(), rule == KSEQ);
-  return walk(Round<SingleThread, Reader, Forced>{SingleThread{}, reader, uniforms, tree}, rule).end;
+  return walk(Round<SingleThread, Reader, Forced>{thread, reader, uniforms, tree}, rule).end;
 }
 
 template <class Reader> struct Kind {

@@ -80,7 +80,7 @@ CRT_CODE int count_children(const Tree& tree, int node) {
 
 template <class Round> CRT_CODE Step kseq(const Round& round, int node) {
   const Tree& tree = round.tree;
-  const auto row = round.row(node);
+  const auto row = round.kept_row(node);
   if (round.faulty()) return {};
   const int drafts = count_children(tree, node);
   if (!drafts) return end_walk(round, row, node);

@@ -2,6 +2,8 @@
 // What a rule needs to verify one request, and how a walk ends.
 #pragma once
 
+#include <utility>
+
 #include "rows.cuh"
 
 namespace crt {
@@ -33,8 +35,11 @@ template <class Group_, class Reader_, class Uniforms_> struct Round {
   Uniforms_& uniforms;
   Tree tree;
 
+  using KeptRow = decltype(std::declval<Reader>().kept(std::declval<Group_>(), std::declval<Row>()));
+
   // Reads the rows of a node; if the round is `faulty` then, the walk ends.
   CRT_CODE Row row(int node) const { return reader.row(group, tree, node); }
+  CRT_CODE KeptRow kept_row(int node) const { return reader.kept(group, row(node)); }  // to pass over them often
   CRT_CODE bool faulty() const { return reader.fault != NEVER; }
 };
 

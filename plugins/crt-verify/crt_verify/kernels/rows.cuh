@@ -101,6 +101,9 @@ template <class Number> struct Probabilities : RowReader<Number> {
     return 0 <= p && p <= 1 + TOLERANCE && 0 < q && q <= 1 + TOLERANCE;  // else the row has a fault
   }
 
+  // The same rows, for a rule that passes over them often.
+  template <class Group> CRT_CODE Row kept(const Group&, const Row& row) const { return row; }
+
   template <class Group> CRT_APART Row row(const Group& group, const Tree& tree, int node) {
     const NodeRows<Number> rows = this->cache_row(group, tree, node);
     const Row row{rows.own_target, rows.own_draft, rows.share};
@@ -147,21 +150,44 @@ template <class Number> struct Logits : RowReader<Number> {
     CRT_CODE double q(int x) const { return draft(x); }
   };
 
+  // The same rows from the weights that one thread has kept: to read one is faster than an exponential.
+  struct KeptRow {
+    const double *target, *draft;
+    double target_unit, draft_unit;
+    Share share;
+
+    CRT_CODE double p(int x) const { return target[x] * target_unit; }
+    CRT_CODE double q(int x) const { return draft[x] * draft_unit; }
+  };
+
   CRT_CODE bool peek(const Tree&, int, int, double&, double&) const { return false; }  // needs a whole row
+
+  // Rows for a rule that passes over them often; valid until the rows of another node are read.
+  template <class Group> CRT_CODE Row kept(const Group&, const Row& row) const { return row; }
+
+  CRT_PASS KeptRow kept(const SingleThread& thread, const Row& row) const {
+    const int count = row.share.count;
+    double *target = thread.kept, *draft = target + count;
+    if (cut.colder > 0) return {target, draft, row.target.unit, row.draft.unit, row.share};
+    // At temperature 0 the weights do not say which of the highest is first.
+    for (int x = 0; x < count; ++x) target[x] = row.p(x);
+    for (int x = 0; x < count; ++x) draft[x] = row.q(x);
+    return {target, draft, 1, 1, row.share};
+  }
 
   template <class Group> CRT_APART Row row(const Group& group, const Tree& tree, int node) {
     const NodeRows<Number> rows = this->cache_row(group, tree, node);
     group.wait_for_copies();
     Softmaxes softmaxes{};
     const auto all = [](float, int32_t) { return true; };
-    softmaxes.target.look(group, rows.own_target, rows.share, cut.colder, all);
-    if (rows.has_draft) softmaxes.draft.look(group, rows.own_draft, rows.share, cut.colder, all);
+    softmaxes.target.look(group, 0, rows.own_target, rows.share, cut.colder, all);
+    if (rows.has_draft) softmaxes.draft.look(group, 1, rows.own_draft, rows.share, cut.colder, all);
     softmaxes = group.all(softmaxes, Joined{cut.colder});
     if (!softmaxes.target.sound()) this->note(node, TARGET_ENTRY);
     if (rows.has_draft && !softmaxes.draft.sound()) this->note(node, DRAFT_ENTRY);
     const bool has_draft = rows.has_draft && softmaxes.draft.sound();
-    const Row row{distribution(group, rows.own_target, rows.share, softmaxes.target, softmaxes.target.sound()),
-                  distribution(group, rows.own_draft, rows.share, softmaxes.draft, has_draft), rows.share};
+    const Row row{distribution(group, 0, rows.own_target, rows.share, softmaxes.target, softmaxes.target.sound()),
+                  distribution(group, 1, rows.own_draft, rows.share, softmaxes.draft, has_draft), rows.share};
     this->load_children(group, tree, node, has_draft, row.target.of(rows.target, 0), row.draft.of(rows.draft, 0));
     group.wait();
     if (has_draft) this->note_ruled_out(tree, node);
@@ -170,13 +196,14 @@ template <class Number> struct Logits : RowReader<Number> {
 
   template <class Group>
   CRT_CODE Distribution distribution(
-      const Group& group, const Number* logits, const Share& share, const Softmax& softmax, bool sound) const {
+      const Group& group, int which, const Number* logits, const Share& share, const Softmax& softmax,
+      bool sound) const {
     const float peak = softmax.peak;
     if (!sound || cut.keeps_all()) return {logits, share.first, cut.colder, peak, {}, 1 / softmax.mass};
     if (cut.colder == 0) return {logits, share.first, 0, peak, {peak, static_cast<int32_t>(softmax.first)}, 1};
     const Kept kept = crt::kept(group, logits, share, softmax, cut);
     Softmax rest;
-    rest.look(group, logits, share, cut.colder, [&](float logit, int32_t id) { return kept.has(logit, id); });
+    rest.look(group, which, logits, share, cut.colder, [&](float logit, int32_t id) { return kept.has(logit, id); });
     rest = group.all(rest, Joined{cut.colder});
     return {logits, share.first, cut.colder, peak, kept, 1 / rest.mass};
   }

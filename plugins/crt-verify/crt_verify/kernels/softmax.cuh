@@ -28,7 +28,7 @@ struct Softmax {
   // Adds a thread's part of a row: first its peak, then its mass, so that the threads of a warp do not diverge.
   // An id that is not kept adds no mass, and changes nothing else: where all are kept, the bits are those of no filter.
   template <class Group, class Number, class Keep>
-  CRT_CODE void look(const Group& group, const Number* logits, const Share& share, float colder, Keep keep) {
+  CRT_CODE void look(const Group& group, int, const Number* logits, const Share& share, float colder, Keep keep) {
     for (int x = group.rank(); x < share.count; x += group.size()) {
       const float logit = widen(logits[x]);
       nans += logit != logit;
@@ -42,9 +42,11 @@ struct Softmax {
     }
   }
 
-  // The same by one thread, in parts that its compiler makes vectors of. `first` is looked for where it is needed.
+  // The same by one thread, in parts that its compiler makes vectors of. `first` is looked for where it is needed. Keeps
+  // the weights where the thread has room: of the target's row, `which` is 0, or of the draft's, 1.
   template <class Number, class Keep>
-  CRT_PASS void look(const SingleThread&, const Number* logits, const Share& share, float colder, Keep keep) {
+  CRT_PASS void look(
+      const SingleThread& thread, int which, const Number* logits, const Share& share, float colder, Keep keep) {
     constexpr int PARTS = 32;
     float peaks[PARTS];
     double masses[PARTS] = {};
@@ -57,10 +59,17 @@ struct Softmax {
     for (float each : peaks) peak = each > peak ? each : peak;
     if (peak == -INFINITY) return;
     for (int x = 0; colder == 0 && first == NOWHERE; ++x) first = widen(logits[x]) == peak ? share.first + x : first;
-    in_parts<PARTS>(share.count, [&](int x, int part) {
-      const float logit = widen(logits[x]);
-      masses[part] += exponential((logit - peak) * colder, keep(logit, static_cast<int32_t>(share.first) + x));
-    });
+    const auto weigh = [&](auto store) {
+      in_parts<PARTS>(share.count, [&](int x, int part) {
+        const float logit = widen(logits[x]);
+        const double weight = exponential((logit - peak) * colder, keep(logit, static_cast<int32_t>(share.first) + x));
+        masses[part] += weight;
+        store(x, weight);
+      });
+    };
+    double* kept = thread.kept ? thread.kept + which * static_cast<int64_t>(share.count) : nullptr;
+    if (kept) weigh([&](int x, double weight) { kept[x] = weight; });
+    else weigh([](int, double) {});
     for (double each : masses) mass += each;
   }
 };

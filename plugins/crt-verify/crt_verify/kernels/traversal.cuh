@@ -65,7 +65,7 @@ struct InTurn {
 // A node's rows are read once its first child is rejected; a node of chance 0 is skipped with its descendants.
 template <class Round, class Way> CRT_APART Step leaves_first(const Round& round, const Way& way) {
   const Tree& tree = round.tree;
-  typename Round::Row row;
+  typename Round::KeptRow row;
   int cached = -1, node = 0, child = tree[0].child;
   enter(round, node, 1);
   for (;;) {
@@ -74,7 +74,7 @@ template <class Round, class Way> CRT_APART Step leaves_first(const Round& round
       if (child == tree[node].child && way.peek(round, node, entry)) {
         enter(round, child, entry);
       } else {
-        row = round.row(cached = node);
+        row = round.kept_row(cached = node);
         if (round.faulty()) return {};
         way.test_children(round, row, node);
       }
@@ -84,7 +84,7 @@ template <class Round, class Way> CRT_APART Step leaves_first(const Round& round
       node = goes ? child : node;
       child = goes ? tree[child].child : tree[child].sibling;
     } else if (node == 0 || round.uniforms.accepts(node, tree[node].chance, 1)) {
-      if (cached != node) row = round.row(node);
+      if (cached != node) row = round.kept_row(node);
       return round.faulty() ? Step{} : way.end(round, row, node);
     } else {
       child = tree[node].sibling;

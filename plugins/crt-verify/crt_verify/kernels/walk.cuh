@@ -32,6 +32,9 @@ CRT_EITHER bool from_leaves(int rule) {
   return rule == BLOCK || rule == TRAVERSAL || rule == TRAVERSAL_INDEPENDENT || rule == MULTI_BLOCK;
 }
 
+// Whether a rule passes over the rows of a node often, and reads them by `kept_row`.
+CRT_CODE bool keeps_rows(int rule) { return rule == KSEQ || from_leaves(rule); }
+
 // The step of a walk that has reached a node, for rules that go from the root.
 template <class Round> CRT_APART Step verify_node(const Round& round, int rule, int node) {
   switch (rule) {
