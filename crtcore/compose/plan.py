@@ -127,6 +127,7 @@ def _refused(problems: Mapping[Problem, set[str]], arms: Collection[str]) -> Spe
     order = {each: [(step, "") if isinstance(step, int) else (-1, step) for step in each.path] for each in problems}
     named = []
     for problem in sorted(problems, key=order.__getitem__):
-        some = ", ".join(repr(arm) for arm in arms if arm in problems[problem] and len(problems[problem]) < len(arms))
-        named.append(problem._replace(message=f"{problem.message} (in the arm {some})") if some else problem)
+        some = [repr(arm) for arm in arms if arm in problems[problem] and len(problems[problem]) < len(arms)]
+        where = f" (in the arm{'s' * (len(some) > 1)} {', '.join(some)})" if some else ""
+        named.append(problem._replace(message=f"{problem.message}{where}"))
     return SpecError(named)

@@ -634,7 +634,7 @@ def test_a_problem_of_some_arms_names_them(sample: str, registry: Registry) -> N
     (problem,) = refused(f"{sample}\n{arms}", registry)
 
     assert problem == (
-        "spec.toml: draft: expected a table [draft]: this decoder needs a draft prior (in the arm 'two', 'three')"
+        "spec.toml: draft: expected a table [draft]: this decoder needs a draft prior (in the arms 'two', 'three')"
     )
 
 

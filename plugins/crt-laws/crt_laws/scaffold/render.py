@@ -68,6 +68,7 @@ def _values(name: str, kind: str) -> dict[str, str]:
     return {
         "distribution": name, "module": module, "component": component, "spec": spec, "kind": kind,
         "summary": about.summary, "requires": requires, "table": table,
+        "a_kind": f"{'An' if kind[0] in 'aeiou' else 'A'} {kind}",
     }  # fmt: skip
 
 

@@ -36,6 +36,8 @@ def named(registry: Registry, name: str, others: Iterable[str] = ()) -> list[tup
         if component.name == bare and (not slash or component.kind == kind)
     ]
     if not matches:
+        if bare in KINDS and not slash:
+            raise NotInstalled(f"{name!r} is a kind: name a component of it, which `crt list {name}` prints")
         known = sorted({*others, *(component.name for _, component in registry)})
         raise NotInstalled("; ".join([f"no component is called {name!r}{near(bare, known)}", *registry.broken]))
     return matches

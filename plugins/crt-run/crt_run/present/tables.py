@@ -21,7 +21,7 @@ def comparison(sweep: Mapping[str, Any], meanings: Mapping[str, Meaning] = NONE)
     arms = sweep["arms"]
     seeds = max(number(each).n for numbers in arms.values() for each in numbers.values())
     table = Table(
-        title=f"{sweep['name']}: mean ± half of the 95 % interval over {seeds} seeds",
+        title=f"{sweep['name']}: mean ± half of the 95 % interval over {seeds} seed{'s' * (seeds != 1)}",
         caption=f"{f'{KEY}; ' if meanings else ''}second line: paired difference from {sweep['baseline']} "
         "(seeds that agree on its sign)",
         title_justify="left",
