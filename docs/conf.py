@@ -50,7 +50,9 @@ apidoc_modules = [
         "path": str(DOCS.parent / package),
         "destination": f"docs/reference/api/{Path(package).name}",
         "module_first": True,
-        "exclude_patterns": ["**/audit/audit.py"],  # its function has the same name in the page of the package
+        "exclude_patterns": [
+            str(DOCS.parent / "plugins/*/audit/audit.py")
+        ],  # its function has the same name in the page of the package
         "automodule_options": {"members", "show-inheritance", "ignore-module-all"},
     }
     for package in packages
