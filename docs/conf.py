@@ -19,7 +19,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.apidoc", "sphinx_
 root_doc = "docs/index"
 include_patterns = ["docs/**", "README.md", "CONTRIBUTING.md", "bench/README.md", "plugins/*/README.md"]
 exclude_patterns = ["docs/extensions/**", "**/.tox/**", "**/.venv*/**"]
-suppress_warnings = ["myst.header"]  # READMEs may begin below the first level
+# READMEs may begin below the first level; a type in a signature may be that of a package and of its module.
+suppress_warnings = ["myst.header", "ref.python"]
 
 html_theme = "furo"
 html_static_path = ["static"]
