@@ -17,7 +17,14 @@ html_title = "crtcore"
 html_show_copyright = False
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.apidoc", "sphinx_click", "plain_docstrings", "all_laws"]
 root_doc = "docs/index"
-include_patterns = ["docs/**", "README.md", "CONTRIBUTING.md", "bench/README.md", "plugins/*/README.md"]
+include_patterns = [
+    "docs/**",
+    "README.md",
+    "CONTRIBUTING.md",
+    "bench/README.md",
+    "plugins/*/README.md",
+    "downstream/README.md",
+]
 exclude_patterns = ["docs/extensions/**", "**/.tox/**", "**/.venv*/**"]
 # READMEs may begin below the first level; a type in a signature may be that of a package and of its module.
 suppress_warnings = ["myst.header", "ref.python"]
