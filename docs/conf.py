@@ -24,6 +24,7 @@ include_patterns = [
     "bench/README.md",
     "plugins/*/README.md",
     "downstream/README.md",
+    "downstream/*/README.md",
 ]
 exclude_patterns = ["docs/extensions/**", "**/.tox/**", "**/.venv*/**"]
 # READMEs may begin below the first level; a type in a signature may be that of a package and of its module.
