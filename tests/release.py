@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +36,7 @@ def call(*words: str | Path, cwd: Path = ROOT) -> str:
 def built(folder: Path, known: dict[str, Path]) -> list[Path]:
     """Source archives and wheels of all packages.
 
-    Raises: SystemExit if their names have not the one version.
+    Raises: SystemExit if their names have not the one version, or a wheel has no licence.
     """
     for path in known.values():
         call(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, path)
@@ -45,6 +46,9 @@ def built(folder: Path, known: dict[str, Path]) -> list[Path]:
     files = sorted(folder.iterdir())
     if wrong := {path.name for path in files} ^ expected:
         sys.exit(f"expected one source archive and one wheel of version {version} of each package: {sorted(wrong)}")
+    for wheel in folder.glob("*.whl"):
+        if not any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist()):
+            sys.exit(f"expected {wheel.name} to have the licence")
     return files
 
 

@@ -81,3 +81,9 @@ def test_every_kind_of_fragment_is_known_to_the_changelog() -> None:
 
     assert kinds == {"added", "changed", "fixed", "removed"}
     assert {path.name.split(".")[1] for path in (ROOT / "changelog.d").rglob("*.md")} <= kinds
+
+
+@pytest.mark.parametrize("name", set(PROJECTS) - {"crtcore"})
+def test_a_package_ships_the_licence(name: str) -> None:
+    """A build takes the file from the package's own folder alone."""
+    assert (install.projects()[name] / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
