@@ -69,6 +69,7 @@ class Jobs:
                 time.sleep(self.queue.pause if going else 0)
         finally:
             self._stop([made[place][0] for place in going], set(going.values()))
+            self.queue.close()
 
     def _submit(self, made: list[tuple[Place, str]], left: list[int], going: dict[int, str]) -> set[str]:
         """Submits as many jobs as there is room for, and returns their ids."""

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +26,8 @@ from crtcore.errors import RunError
 
 ARRAY = 1_000
 """Jobs of an array: Slurm's own limit is 1,001, unless a cluster sets another."""
+PATIENCE = 10.0
+"""Seconds in which a process here ends after its answer."""
 CONTROLLER = "submitit.local._local"
 """What the command line of a process that stands for a job here has."""
 
@@ -53,6 +56,9 @@ class Queue(Protocol):
 
     def kill(self, jobs: Iterable[str]) -> None:
         """Ends all at once."""
+
+    def close(self) -> None:
+        """Waits until what was started here has ended."""
 
 
 class Cluster:
@@ -111,6 +117,9 @@ class Cluster:
         """Slurm has its own patience between SIGTERM and SIGKILL."""
         self._scancel(*sorted(jobs))
 
+    def close(self) -> None:
+        """Nothing was started here."""
+
     def _scancel(self, *words: str) -> None:
         with contextlib.suppress(OSError, subprocess.SubprocessError):  # of jobs that have ended, too
             subprocess.run(["scancel", "--quiet", *words], check=False, timeout=60, capture_output=True)  # noqa: S603, S607
@@ -151,6 +160,12 @@ class Here:
     def kill(self, jobs: Iterable[str]) -> None:
         """The processes that stand for the jobs."""
         self._send(signal.SIGKILL, jobs)
+
+    def close(self) -> None:
+        """A process lives a moment longer than its answer; one that hangs then is left."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and not all(job.done() for job in self.jobs.values()):
+            time.sleep(self.pause)
 
     def _send(self, number: int, jobs: Iterable[str]) -> None:
         for job in self.alive(jobs):
