@@ -85,7 +85,10 @@ class Cluster:
         )  # fmt: skip
 
     def submit(self, folders: Sequence[Path]) -> list[str]:
-        """Submits arrays, which share the jobs that may run at a time."""
+        """Submits arrays, which share the jobs that may run at a time.
+
+        Raises: RunError with what sbatch says if it refuses them.
+        """
         parts = [folders[start : start + ARRAY] for start in range(0, len(folders), ARRAY)]
         ids = []
         for part in parts:
@@ -192,4 +195,6 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500] or type(error).__name__
+    """What sbatch says, in one line."""
+    lines = [line.removeprefix("sbatch: ").removeprefix("error: ").strip() for line in str(error).splitlines()]
+    return "; ".join(filter(None, lines))[:500] or type(error).__name__

@@ -107,8 +107,6 @@ def test_closing_gives_jobs_time_to_save_and_begins_no_other(spec: Slurm, tmp_pa
 
 
 def test_a_job_whose_time_is_nearly_over_saves_and_comes_back(spec: Slurm, tmp_path: Path) -> None:
-    if spec.cluster == "slurm":
-        pytest.skip("Slurm holds back a job for two minutes that was put into the queue again")
     ended: list[Done] = []
 
     def warn(place: int, event: Json) -> None:
