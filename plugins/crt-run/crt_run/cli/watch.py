@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -14,14 +15,25 @@ from crt_cli.console import say
 from crt_run.cli.standing import standing
 from crtcore.compose.study import Study
 
+TABLE_EVERY = 1.0
+"""Seconds at least between two drawings of the table, each of which reads all results."""
+
 
 class Bars(Progress):
     """Progress bars, below a table if there is one."""
 
     table: Table | None = None
+    drawn = -math.inf
+    """When the table was drawn."""
+    draw: Callable[[], Table] | None = None
+    """Draws the table again; None: it has not changed."""
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The table, then the bars."""
+        if self.draw is not None and time.monotonic() - self.drawn >= TABLE_EVERY:
+            draw, self.draw = self.draw, None
+            self.table = draw()
+            self.drawn = time.monotonic()
         yield from filter(None, [self.table])
         yield from super().get_renderables()
 
@@ -66,6 +78,7 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.bar.drawn = -math.inf  # the last table has all results
         self.bar.stop()
 
     def __call__(self, index: int, event: Mapping[str, Any]) -> None:
@@ -101,7 +114,7 @@ class Watch:
         if "result" in event:
             self.results[index] = event["result"]
             if self.study.swept and not self.plain:
-                self.bar.table = standing(self.study, self.results)
+                self.bar.draw = lambda: standing(self.study, dict(self.results))  # another thread draws
         self.bar.advance(self.total, self.steps[index] - self.advanced.get(index, 0))
         if index in self.tasks:
             self.bar.remove_task(self.tasks.pop(index))

@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Json, Plan, Report
-from crtcore.registry import discover
+from crtcore.registry import Registry, discover
 
 
 def finished(plan: Plan, runs: Path) -> dict[str, Any] | None:
@@ -70,8 +71,8 @@ def execute(
                     (run.folder / name).unlink(missing_ok=True)
         checkpoint.tidy(run.folder)
         read_records(run.folder / RECORDS)  # an experiment may go on from those of a run that was stopped
-        started = time.time()
-        _describe(run, started)
+        about = _about(run)
+        seal(run.folder / ABOUT, {**about, **run.facts})
         files.write(run.folder / SPEC, tomli_w.dumps(dict(plan.document)).encode())
         report({"event": "started", "folder": str(run.folder), "spec": dict(plan.document)})
         findings = plan.experiment.build()(plan, run)
@@ -84,7 +85,8 @@ def execute(
         if findings.outcomes:
             result["outcomes"] = {name: list(values) for name, values in findings.outcomes.items()}
         content = files.dumped(result)
-        _describe(run, started, ended=time.time(), files=hashes(run.folder, {RESULT: content}))
+        ended = {"ended": time.time(), "files": hashes(run.folder, {RESULT: content})}
+        seal(run.folder / ABOUT, {**about, **run.facts, **ended})
         files.write(run.folder / RESULT, content)
         return result
 
@@ -106,7 +108,7 @@ def work(piece: Json, report: Report) -> Json:
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    (point,) = study(Document(dict(piece["document"]), {}), discover()).points
+    (point,) = study(Document(dict(piece["document"]), {}), _installed()).points
     try:
         result = execute(point.plan, Path(piece["runs"]), report, stop.is_set, fresh=piece["fresh"])
     except Stopped:
@@ -114,6 +116,12 @@ def work(piece: Json, report: Report) -> Json:
     except RunError as error:
         return {"problem": str(error)}
     return {"result": result}
+
+
+@cache
+def _installed() -> Registry:
+    """What is installed: a process that does many pieces asks each plugin once."""
+    return discover()
 
 
 def _ours(folder: Path, plan: Plan) -> None:
@@ -130,25 +138,20 @@ def _ours(folder: Path, plan: Plan) -> None:
         )
 
 
-def _describe(run: Run, started: float, **more: Any) -> None:
-    """Writes what ran; `more` is the time when it ended, and the hashes of the files that it left."""
-    seal(
-        run.folder / ABOUT,
-        {
-            "hash": run.plan.hash,
-            "seed": run.plan.seed,
-            "command": shlex.join(sys.argv),
-            "components": components(run.plan),
-            "code": code_of(run.plan),
-            "versions": versions(),
-            "python": platform.python_version(),
-            "machine": f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",
-            "device": torch.cuda.get_device_name() if run.device.type == "cuda" else str(run.device),
-            "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
-            "threads": torch.get_num_threads(),
-            "git": git_state(),
-            "started": started,
-            **run.facts,
-            **more,
-        },
-    )
+def _about(run: Run) -> dict[str, Any]:
+    """What runs, and where, from now on."""
+    return {
+        "hash": run.plan.hash,
+        "seed": run.plan.seed,
+        "command": shlex.join(sys.argv),
+        "components": components(run.plan),
+        "code": code_of(run.plan),
+        "versions": versions(),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",
+        "device": torch.cuda.get_device_name() if run.device.type == "cuda" else str(run.device),
+        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "git": git_state(),
+        "started": time.time(),
+    }

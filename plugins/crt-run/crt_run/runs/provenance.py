@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
@@ -56,8 +58,16 @@ def _command(command: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that a result depends on: this project's and the numeric ones."""
-    ours = {dist.name: dist.version for dist in distributions() if (dist.name or "").startswith("crt")}
+    """Versions of the packages that a result depends on: this project's and the numeric ones.
+
+    Cost: the first call in a process reads the metadata of every installed distribution.
+    """
+    return dict(_versions(tuple(sys.path)))
+
+
+@cache
+def _versions(places: tuple[str, ...]) -> dict[str, str]:
+    ours = {dist.name: dist.version for dist in distributions(path=list(places)) if (dist.name or "").startswith("crt")}
     for name in ("torch", "numpy", "scipy", "scikit-learn", "safetensors", "xformers"):
         try:
             ours[name] = version(name)

@@ -21,10 +21,20 @@ def seeded(seed: int, name: str) -> Iterator[None]:
         yield
 
 
+AHEAD = 64
+"""Steps whose seeds are drawn at once, as drawing those of one step takes about as long: 0.6 ms on a processor."""
+
+
 def step_noise(seed: int, role: str, step: int, rows: int, device: torch.device) -> Noise:
     """The noise of a training step of `role`: a seed for each row of its batch, and no state between steps."""
-    noise = Noise(seed, f"noise of the {role}'s steps")
-    return Noise(noise.seeds(torch.arange(rows), step).to(device), noise.stream)
+    stream = f"noise of the {role}'s steps"
+    return Noise(_seeds(seed, stream, rows, device, step // AHEAD)[step % AHEAD], stream)
+
+
+@lru_cache(maxsize=4)  # a run trains few parts at a time
+def _seeds(seed: int, stream: str, rows: int, device: torch.device, block: int) -> Int[Tensor, "steps rows"]:
+    steps = torch.arange(block * AHEAD, (block + 1) * AHEAD)
+    return Noise(seed, stream).seeds(torch.arange(rows), steps[:, None]).to(device)
 
 
 def batch_at(noise: Noise, size: int, batch: int, step: int) -> Int[Tensor, " batch"]:

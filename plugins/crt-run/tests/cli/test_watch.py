@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import crt_run.cli.watch as watch_module
+from crt_run.cli.standing import standing
 from crt_run.cli.watch import Watch
 
 
@@ -62,3 +64,26 @@ def test_a_sweep_shows_a_table_of_the_runs_that_finished(toy: Callable[..., Any]
     # half of the t interval of two values: 12.706 times their half distance 1
     assert ["baseline", "2/2", "4.00 ± 12.71"] in rows
     assert ["other", "1/2", "1.00"] in rows
+
+
+def test_many_runs_that_finish_at_once_have_one_table_drawn(
+    toy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    study = toy("sweep.seed=[0, 1, 2, 3, 4, 5, 6, 7]")
+    drawn: list[int] = []
+
+    def counted(study: Any, results: Any) -> Any:
+        drawn.append(len(results))
+        return standing(study, results)
+
+    monkeypatch.setattr(watch_module, "standing", counted)
+    watch = Watch(study, quiet=False)
+    watch.plain = False
+
+    with watch:
+        for index in range(len(study.points)):
+            watch(index, {"event": "finished", "result": {"numbers": {}}})
+            watch.bar.get_renderable()
+    watch.bar.get_renderable()
+
+    assert drawn == [1, 8]  # the first one, and at the end the whole

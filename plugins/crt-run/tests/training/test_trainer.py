@@ -24,7 +24,7 @@ from crt_run.runs.records import RECORDS, read_records
 from crt_run.runs.run import Stage
 from crt_run.training import trainer as train
 from crt_run.training.losses import Loss, penalised
-from crt_run.training.order import batch_at, seeded, step_noise
+from crt_run.training.order import AHEAD, batch_at, seeded, step_noise
 from crt_run.training.trainer import Part, StepRange, fit
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Encoded, RegularizerOutput
@@ -676,3 +676,10 @@ def test_after_step_is_called_once_a_step_after_the_optimisers(tmp_path: Path) -
     assert int(module.tally) == 6 * STEPS
     assert all(torch.equal(after, later) for after, later in zip(module.weights, before[1:], strict=False))
     assert not torch.equal(module.weights[0], before[0])
+
+
+@pytest.mark.parametrize("step", [0, AHEAD - 1, AHEAD, 5 * AHEAD + 3])
+def test_seeds_that_are_drawn_ahead_are_those_of_their_step(step: int) -> None:
+    noise = Noise(7, "noise of the prior's steps")
+
+    assert torch.equal(step_noise(7, "prior", step, 5, torch.device("cpu")).seed, noise.seeds(torch.arange(5), step))
