@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from crt_run.statistics import averaged, resampled, squared_distance, two_level
+from crt_run.statistics import averaged, double_ratio, resampled, squared_distance, two_level
 
 
 def test_a_mean_over_samples_has_the_interval_of_student() -> None:
@@ -76,3 +78,17 @@ def test_a_squared_distance_that_rounds_below_zero_is_zero(value: float, expecte
 def test_a_squared_distance_further_below_zero_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected a squared distance of at least 0, got -4\.1e-06"):
         squared_distance(-4.1e-6, 4.0)
+
+
+def test_a_double_ratio_has_no_width_where_all_samples_agree() -> None:
+    assert double_ratio(([2, 4], [1, 1]), ([1, 2], [1, 1]), "times") == (2, "times", 2, 2, 2)
+
+
+def test_a_double_ratio_has_the_interval_of_its_linearised_logarithm() -> None:
+    result = double_ratio(([1, 3], [1, 1]), ([1, 1], [1, 1]), "times")
+
+    # deviations -1/2 and 1/2 of the logarithm: sqrt(1/2); over sqrt(2); the 97.5 % point for one degree of freedom
+    half = 12.706205 * 0.5
+    assert result.value == pytest.approx(2)
+    assert result.low == pytest.approx(2 * math.exp(-half))
+    assert result.high == pytest.approx(2 * math.exp(half))

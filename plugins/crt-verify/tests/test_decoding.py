@@ -158,6 +158,20 @@ def test_a_stopped_study_resumes(small: tuple[dict[str, Any], Path], tmp_path: P
     assert timeless(result) == timeless(small[0])
 
 
+def test_a_decoder_that_copies_is_measured_beside_a_chain(tmp_path: Path) -> None:
+    result = execute(plan(decoder=[{"use": "sd", "length": 3}, {"use": "lookup", "nodes": 3}]), tmp_path)
+
+    numbers = {point["labels"]["decoder"]: point["numbers"] for point in result["points"]}
+    copying, chain = numbers["lookup"], numbers["sd"]
+    assert copying["mbsu"]["value"] == copying["block_efficiency"]["value"]  # as no model drafts
+    assert not [name for name in copying if name == "bound_fraction" or name.startswith("acceptance")]
+    gain = copying["block_efficiency"]["value"] / chain["block_efficiency"]["value"]
+    assert copying["over_chain"]["value"] == pytest.approx(gain)
+    assert "over_chain" not in chain
+    (note,) = result["notes"]
+    assert note.startswith("ids a call at 3 drafted ids, paired by sample: ")
+
+
 def lines_of(runs: Path) -> list[dict[str, Any]]:
     """Every line recorded by the small study, repeated ones too."""
     text = (runs / "small" / plan().hash / RECORDS).read_text()
@@ -166,7 +180,7 @@ def lines_of(runs: Path) -> list[dict[str, Any]]:
 
 def timeless(result: dict[str, Any]) -> list[dict[str, Any]]:
     """The points without what was timed."""
-    timed = ("token_rate", "mbsu_measured")
+    timed = ("token_rate", "token_rate_over_chain", "mbsu_measured")
     return [
         point | {"numbers": {name: number for name, number in point["numbers"].items() if name not in timed}}
         for point in result["points"]
@@ -187,7 +201,8 @@ def timeless(result: dict[str, Any]) -> list[dict[str, Any]]:
         ({"dataset": {"use": "digits"}}, "dataset.use: expected a dataset of ids, got one of 'image' data"),
         (
             {"decoder": [{"use": "ancestral"}]},
-            r"decoder.0.use: expected a decoder by draft trees, as 'sd' or 'rsd-s' is, got 'ancestral'",
+            "decoder.0.use: expected a decoder that drafts trees, as 'sd' and 'rsd-s' do, or copies, as 'lookup' does, "
+            "got 'ancestral'",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from torch import nn
 from crt_run.runs.records import RECORDS, read_records
 from crt_run.training.stages import build_dataset, prior_of
 from crt_verify.decoding.accuracy import scorer
+from crt_verify.decoding.paired import compared
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.spec import Decoding
 from crt_verify.decoding.table import Entry, Trials, numbers, points
@@ -52,7 +53,7 @@ class DecodingExperiment:
             times = [step_time(prior, one.prompts, one.class_ids) for prior in (target, draft)]
             score = scorer(self.spec.accuracy, dataset)
             trials = Trials(pair, tested, self.spec.length, outputs, seconds, times[1] / times[0], score)
-            findings = Findings(numbers(trials), points(trials, entries))
+            findings = Findings(numbers(trials), points(trials, entries), compared(trials, entries))
         for role, part in (("target", target), ("draft", draft)):
             run.note_backends(role, part)  # known once the part has run
         return findings

@@ -13,6 +13,8 @@ MEANINGS: Mapping[str, Meaning] = {
     "token_rate": Meaning("measured ids a second, against ancestral decoding", "higher"),
     "accuracy": Meaning("likeness to the true continuation, against ancestral decoding; 1 is equal"),
     "bound_fraction": Meaning("how often a round keeps a drafted id, over the most of any exact rule", "higher"),
+    "over_chain": Meaning("block efficiency over that of `sd` with as many drafted ids, paired by sample", "higher"),
+    "token_rate_over_chain": Meaning("measured ids a second over those of that `sd`, paired by sample", "higher"),
     "acceptance_*": Meaning("how often a drafted id of this depth is kept where its parent is", "higher"),
     "target_parameters": Meaning("parameters of the target"),
     "draft_parameters": Meaning("parameters of the draft"),

@@ -10,6 +10,7 @@ from attrs.validators import deep_iterable
 
 from crt_run.training.plans import prior_stages
 from crt_verify.decoding.meanings import MEANINGS
+from crt_verify.lookup.spec import Lookup, Suffix
 from crt_verify.specs import TreeDecoding
 from crtcore.kinds import ExperimentSpec, Figure, Meaning, Role
 from crtcore.spec import at_least
@@ -44,7 +45,9 @@ class Decoding(ExperimentSpec):
         "draft": {"use": "table", "order": 0},
         "decoder": [{"use": "sd", "length": 2}],
     }
-    clocked: ClassVar[tuple[str, ...]] = ("draft_cost_measured", "ancestral_rate", "mbsu_measured", "token_rate")
+    clocked: ClassVar[tuple[str, ...]] = (
+        "draft_cost_measured", "ancestral_rate", "mbsu_measured", "token_rate", "token_rate_over_chain",
+    )  # fmt: skip
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure(
             across="budget",
@@ -94,6 +97,7 @@ class Decoding(ExperimentSpec):
         if self.timed > self.prompts:
             yield "experiment.timed", f"expected at most as many as there are prompts, {self.prompts}, got {self.timed}"
         for index, decoder in enumerate(plan.parts["decoder"]):
-            if not isinstance(decoder, TreeDecoding):
+            if not isinstance(decoder, TreeDecoding | Lookup | Suffix):
                 got = plan.document["decoder"][index]["use"]
-                yield f"decoder.{index}.use", f"expected a decoder by draft trees, as 'sd' or 'rsd-s' is, got {got!r}"
+                expected = "expected a decoder that drafts trees, as 'sd' and 'rsd-s' do, or copies, as 'lookup' does"
+                yield f"decoder.{index}.use", f"{expected}, got {got!r}"

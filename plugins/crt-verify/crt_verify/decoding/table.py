@@ -9,13 +9,17 @@ from crt_run.likelihood import scored
 from crt_run.sampling import probabilities
 from crt_run.statistics import ratio, scaled
 from crt_verify.decoding.accuracy import Score
+from crt_verify.decoding.paired import calls, over_chain
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.trial import Pair, Round, rounds
+from crt_verify.lookup.spec import Lookup, Suffix
 from crt_verify.specs import TreeDecoding
 from crtcore.kinds import Json, Measurement, Prior, Row
 
 DEPTHS = 6
 """Depths whose acceptance is reported: those of the deepest tree of the figure."""
+CHAIN = "sd"
+"""The decoder that others are compared with at their budget."""
 FAMILY = 0.99
 """Chance that the accuracy intervals of all points of a run hold together, by Bonferroni."""
 
@@ -25,17 +29,17 @@ class Entry(NamedTuple):
 
     name: str
     fields: Mapping[str, Any]
-    spec: TreeDecoding
+    spec: TreeDecoding | Lookup | Suffix
 
     @property
     def budget(self) -> int:
-        """Drafted ids that the target verifies in a call."""
-        return self.spec.drafter.nodes - 1
+        """Drafted ids that the target verifies in a call, at most."""
+        return self.spec.drafter.nodes - 1 if isinstance(self.spec, TreeDecoding) else self.spec.nodes
 
     @property
     def levels(self) -> int:
-        """Draft calls of a round, one after another."""
-        return len(self.spec.drafter.widths)
+        """Draft calls of a round, one after another; 0 where no model drafts."""
+        return len(self.spec.drafter.widths) if isinstance(self.spec, TreeDecoding) else 0
 
     @property
     def structure(self) -> str:
@@ -105,7 +109,14 @@ def points(trials: Trials, entries: Sequence[Entry]) -> list[Row]:
         (entry for entry in entries if entry.key in trials.outputs), key=lambda each: (each.name, each.budget)
     )
     level = 1 - (1 - FAMILY) / len(points)
-    return [Row(_labels(trials.pair, entry), _measured(trials, entry, level)) for entry in points]
+    chains = {entry.budget: entry for entry in points if entry.name == CHAIN}
+    return [
+        Row(
+            _labels(trials.pair, entry),
+            _measured(trials, entry, level) | over_chain(trials, entry, chains.get(entry.budget)),
+        )
+        for entry in points
+    ]
 
 
 def _labels(pair: Pair, entry: Entry) -> dict[str, str | int | float]:
@@ -120,8 +131,7 @@ def _labels(pair: Pair, entry: Entry) -> dict[str, str | int | float]:
 
 def _measured(trials: Trials, entry: Entry, level: float) -> dict[str, Measurement]:
     output, reference = trials.outputs[entry.key], trials.outputs["ancestral"]
-    emitted = [len(row) - 1 for row in output["ids"]]  # the first id comes with the call that reads the prompt
-    efficiency = ratio(emitted, [len(row) - 1 for row in output["accepted"]], "ids a call")
+    efficiency = ratio(*calls(trials, entry), "ids a call")
     played = [
         rounds(row, len(ids), trials.length, entry.levels)
         for row, ids in zip(output["accepted"], output["ids"], strict=True)
@@ -136,7 +146,7 @@ def _measured(trials: Trials, entry: Entry, level: float) -> dict[str, Measureme
         "mbsu_measured": scaled(efficiency, 1 / (1 + trials.cost * entry.levels), "times"),
         "token_rate": ratio(trials.seconds_an_id("ancestral"), trials.seconds_an_id(entry.key), "times ancestral"),
         **({"accuracy": ratio(accuracy, usual, "times ancestral", level)} if any(usual) else {}),
-        "bound_fraction": _reached(trials, entry, played),
+        **_bounded(trials, entry, played),
         **_by_depth(played, min(entry.levels, DEPTHS)),
     }
 
@@ -152,11 +162,13 @@ def _by_depth(played: list[list[Round]], depths: int) -> dict[str, Measurement]:
     return shares
 
 
-def _reached(trials: Trials, entry: Entry, played: list[list[Round]]) -> Measurement:
+def _bounded(trials: Trials, entry: Entry, played: list[list[Round]]) -> dict[str, Measurement]:
     """How often a round accepted any id, over the bound for any exact rule with such first levels.
 
     Cost: a pass of both priors over each text, so only the timed samples are used.
     """
+    if not isinstance(entry.spec, TreeDecoding):  # nothing is sampled, so there is no such bound
+        return {}
     count = len(trials.seconds[entry.key])
     samples, pair = trials.samples.at(slice(count)), trials.pair
     texts = samples.continued(trials.outputs[entry.key]["ids"][:count])
@@ -168,4 +180,4 @@ def _reached(trials: Trials, entry: Entry, played: list[list[Round]]) -> Measure
         starts = [int(samples.starts[row]) + each.emitted for each in mine]
         accepted.append(sum(each.accepted > 0 for each in mine))
         bounds.append(float(entry.spec.drafter.bound(p[row, starts], q[row, starts]).sum()))
-    return ratio(accepted, bounds, "of the bound")
+    return {"bound_fraction": ratio(accepted, bounds, "of the bound")}

@@ -1,0 +1,61 @@
+"""Decoders of one budget beside each other, paired by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from crt_run.statistics import CONFIDENCE, double_ratio, ratio
+from crtcore.kinds import Measurement
+
+if TYPE_CHECKING:
+    from crt_verify.decoding.table import Entry, Trials
+
+
+def calls(trials: Trials, entry: Entry) -> tuple[list[int], list[int]]:
+    """Ids and target calls of each sample, without the call that reads the prompt and the id that comes with it."""
+    output = trials.outputs[entry.key]
+    return [len(row) - 1 for row in output["ids"]], [len(row) - 1 for row in output["accepted"]]
+
+
+def over_chain(trials: Trials, entry: Entry, chain: Entry | None) -> dict[str, Measurement]:
+    """What a decoder gains over a chain of the same budget; nothing where there is no other one."""
+    if chain is None or chain is entry:
+        return {}
+    usual, own = (trials.seconds_an_id(each.key) for each in (chain, entry))
+    return {
+        "over_chain": _gain(trials, entry, chain, CONFIDENCE),
+        "token_rate_over_chain": ratio(usual, own, f"times {chain.name}"),
+    }
+
+
+def compared(trials: Trials, entries: Sequence[Entry]) -> list[str]:
+    """A sentence for each budget: its decoders from the best, each beside the next.
+
+    All intervals hold together with the usual confidence, by Bonferroni.
+    """
+    by_budget: dict[int, list[Entry]] = {}
+    for entry in entries:
+        if entry.key in trials.outputs:
+            by_budget.setdefault(entry.budget, []).append(entry)
+    level = 1 - (1 - CONFIDENCE) / max(sum(len(group) - 1 for group in by_budget.values()), 1)
+    sentences = []
+    for budget, group in sorted(by_budget.items()):
+        group.sort(key=lambda entry: -ratio(*calls(trials, entry), "ids a call").value)
+        steps = [_step(_gain(trials, *pair, level), *pair) for pair in pairwise(group)]
+        if steps:
+            sentences.append(f"ids a call at {budget} drafted ids, paired by sample: {'; '.join(steps)}")
+    return sentences
+
+
+def _step(gain: Measurement, entry: Entry, other: Entry) -> str:
+    assert gain.low is not None
+    assert gain.high is not None
+    shown = "" if gain.low > 1 else ", no difference shown"
+    return f"{entry.name} {gain.value:.3f} times {other.name} ({gain.low:.3f} to {gain.high:.3f}{shown})"
+
+
+def _gain(trials: Trials, entry: Entry, other: Entry, level: float) -> Measurement:
+    """Block efficiency over that of another decoder."""
+    return double_ratio(calls(trials, entry), calls(trials, other), f"times {other.name}", level)
