@@ -35,14 +35,25 @@ def open_image(path: Path, reader: str = "image-folder") -> Image.Image:
     """
     try:
         with path.open("rb") as file:
-            return _decoded(file)
+            return decode_image(file, str(path), reader)
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        raise unreadable(str(path), in_one_line(error), reader) from error
+
+
+def decode_image(file: BinaryIO, where: str, reader: str) -> Image.Image:
+    """The image in an open file, as `open_image` reads it; `where` is its name in errors.
+
+    Raises: RunError as `open_image` does.
+    """
+    try:
+        return _decoded(file)
     except Exception as error:  # decoders raise anything
-        raise unreadable(path, in_one_line(error), reader) from error
+        raise unreadable(where, in_one_line(error), reader) from error
 
 
-def unreadable(path: Path, why: str, reader: str = "image-folder") -> RunError:
-    """The error of a file that is no valid image."""
-    return RunError(f"{reader}: cannot read {path} ({why}); replace it by a valid image")
+def unreadable(where: str, why: str, reader: str) -> RunError:
+    """The error of a file or member that is no valid image."""
+    return RunError(f"{reader}: cannot read {where} ({why}); replace it by a valid image")
 
 
 def _decoded(file: BinaryIO) -> Image.Image:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import attrs
 
 from crtcore.kinds import DatasetSpec
-from crtcore.spec import FILES, FieldError, at_least, between, resolve
+from crtcore.spec import COSMETIC, FILES, FieldError, at_least, between, resolve
 
 
 @attrs.frozen(kw_only=True)
@@ -31,7 +31,28 @@ class Photos(DatasetSpec):
 
 
 @attrs.frozen(kw_only=True)
-class ImageFolder(DatasetSpec):
+class ImagesSpec(DatasetSpec):
+    """Base of datasets of square crops of images."""
+
+    form: ClassVar[str] = "image"
+
+    size: int = attrs.field(default=256, validator=between(8, 4096))
+    """Pixels along each side."""
+    crops: int = attrs.field(default=1, validator=at_least(1))
+    """Training samples of each image; crop i has index i times the number of images plus that of the image."""
+    seed: int = 0
+    """Seed of the crops; the run's seed does not change them."""
+    workers: int = attrs.field(default=0, validator=between(0, 256), metadata=COSMETIC)
+    """Processes that decode the next batches of a training; 0: none, batches are decoded when they are taken."""
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Three channels, square."""
+        return 3, self.size, self.size
+
+
+@attrs.frozen(kw_only=True)
+class ImageFolder(ImagesSpec):
     """Images in a folder with a sub-folder for each class, as in ImageNet: colour, 256 levels.
 
     As with torchvision's ImageFolder, folders inside a class belong to it, links are followed, classes and files are
@@ -48,27 +69,15 @@ class ImageFolder(DatasetSpec):
     (centre crop).
     """
 
-    implementation: ClassVar[str] = "crt_data.image_folder:FolderImages"
-    form: ClassVar[str] = "image"
+    implementation: ClassVar[str] = "crt_data.image_folder:folder_images"
 
     folder: str = attrs.field(metadata=FILES)
     """Path of the folder, relative to the working directory."""
-    size: int = attrs.field(default=256, validator=between(8, 4096))
-    """Pixels along each side."""
-    crops: int = attrs.field(default=1, validator=at_least(1))
-    """Training samples of each image; crop i has index i times the number of images plus that of the image."""
-    seed: int = 0
-    """Seed of the crops; the run's seed does not change them."""
 
     def example_in(self, folder: Path) -> ImageFolder:
         """Returns the spec with sixty small pictures of each of two classes, written to `folder`."""
         resolve("crt_data.pictures:paint_many")(folder, ("ape", "bee"), 60)
         return attrs.evolve(self, folder=str(folder))
-
-    @property
-    def sample_shape(self) -> tuple[int, ...]:
-        """Three channels, square."""
-        return 3, self.size, self.size
 
 
 @attrs.frozen(kw_only=True)
