@@ -95,7 +95,7 @@ class Images:
         rows = np.empty((len(places), 3, self.spec.size, self.spec.size), np.uint8)
 
         def read(row: int) -> None:
-            rows[row] = pixels(self._reader, places[row], self.spec.size, words and words[row])
+            rows[row] = pixels(self._reader, places[row], self.spec.size, words[row] if words else None)
 
         with ThreadPoolExecutor() as pool:  # pillow decodes and resizes outside the interpreter's lock
             list(pool.map(read, range(len(places))))

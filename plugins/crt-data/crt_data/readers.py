@@ -58,7 +58,7 @@ def reader(kind: str, owner: str, *arguments: Any) -> Reader:
         from crt_data.parquet_rows import RowReader
 
         return RowReader(owner, *arguments)
-    return {"files": FileReader, "packed": PackedReader}[kind](owner, *arguments)
+    return FileReader(owner, *arguments) if kind == "files" else PackedReader(owner, *arguments)
 
 
 def pixels(source: Reader, place: Place, size: int, words: Sequence[int] | None) -> NDArray[np.uint8]:
@@ -142,7 +142,7 @@ class PackedReader:
     def _damaged(self, place: Place, why: str) -> RunError:
         return RunError(
             f"{self.owner}: cannot read {self.where(place)} ({why}); the archive is damaged or was changed: "
-            "fetch it again"
+            "fetch it again, or `touch` it if it is meant to be so"
         )
 
     def _opened(self, number: int) -> _Opened:

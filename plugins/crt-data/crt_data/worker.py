@@ -47,7 +47,7 @@ def _served(request: dict[str, Any], source: Reader, size: int, shared: mmap.mma
     rows = np.ndarray((len(places), 3, size, size), np.uint8, shared, request["at"])
     try:
         for row, place in enumerate(places):
-            rows[row] = pixels(source, place, size, words and words[row])
+            rows[row] = pixels(source, place, size, words[row] if words else None)
     except RunError as error:
         return str(error)
     return None
