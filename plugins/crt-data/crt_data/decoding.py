@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -40,7 +40,7 @@ def open_image(path: Path, reader: str = "image-folder") -> Image.Image:
         raise unreadable(str(path), in_one_line(error), reader) from error
 
 
-def decode_image(file: BinaryIO, where: str, reader: str) -> Image.Image:
+def decode_image(file: BufferedIOBase, where: str, reader: str) -> Image.Image:
     """The image in an open file, as `open_image` reads it; `where` is its name in errors.
 
     Raises: RunError as `open_image` does.
@@ -56,7 +56,7 @@ def unreadable(where: str, why: str, reader: str) -> RunError:
     return RunError(f"{reader}: cannot read {where} ({why}); replace it by a valid image")
 
 
-def _decoded(file: BinaryIO) -> Image.Image:
+def _decoded(file: BufferedIOBase) -> Image.Image:
     with Image.open(file, formats=FORMATS) as image:
         if image.width * image.height > PIXELS:
             raise ValueError(f"expected at most {PIXELS:,} pixels, got {image.width} x {image.height}")
