@@ -6,7 +6,7 @@ from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
 from crtcore.errors import RunError, in_one_line
@@ -48,7 +48,9 @@ def decode_image(file: BufferedIOBase, where: str, reader: str) -> Image.Image:
     try:
         return _decoded(file)
     except Exception as error:  # decoders raise anything
-        raise unreadable(where, in_one_line(error), reader) from error
+        unknown = isinstance(error, UnidentifiedImageError)  # its message is of an object in memory
+        why = f"it is no {', '.join(FORMATS)}" if unknown else in_one_line(error)
+        raise unreadable(where, why, reader) from error
 
 
 def unreadable(where: str, why: str, reader: str) -> RunError:

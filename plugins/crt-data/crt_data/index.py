@@ -31,12 +31,18 @@ TRIED = 64
 SPLITS = ("train", "validation", "test")
 HELD_OUT: Mapping[str, tuple[int, int]] = {"": (5, 5), "train": (1, 0), "val": (0, 100)}
 """Percent of images for validation and for test, by the part that they are in."""
-COLUMNS = (("files", "i"), ("offsets", "q"), ("stored", "q"), ("lengths", "q"), ("methods", "B"), ("crcs", "I"))
-Member: TypeAlias = tuple[int, int, int, int, int, int, str]
-"""Number of the archive, offset, bytes there, bytes of the content, method, CRC-32, name: a place of `PackedReader`.
-
-In Parquet the offset is the number of a row group, and the bytes there are the number of a row in it.
-"""
+COLUMNS = (
+    ("files", "i"),
+    ("offsets", "q"),
+    ("stored", "q"),
+    ("lengths", "q"),
+    ("methods", "B"),
+    ("crcs", "I"),
+    ("skips", "q"),
+    ("wholes", "q"),
+)
+Member: TypeAlias = tuple[int, int, int, int, int, int, int, int, str]
+"""A place of `PackedReader`."""
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -13,6 +13,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -30,8 +31,14 @@ STRETCHED = 3 * PIXELS
 """The most pixels of an image once its shorter side is resized: ten times as long as wide at 4,096 pixels."""
 OPEN = 64
 """Archives that are kept open."""
-STORED, DEFLATED, IN_TAR = 0, 8, 255
-"""How the bytes of a member lie: the methods of a zip, whose members have headers of their own, and bare ones."""
+STORED, DEFLATED = 0, 8
+"""Methods of a zip, whose members have headers of their own."""
+BARE = 100
+"""The method of bytes that lie as they are, without a header: those of a tar."""
+PAGE_METHODS = {"UNCOMPRESSED": BARE, "SNAPPY": 101, "GZIP": 102, "BROTLI": 103, "ZSTD": 104, "LZ4": 105}
+"""Methods of pages of Parquet, by pyarrow's names; its LZ4 is without frames."""
+FRAGMENTS = 106
+"""The method of a part of what snappy has compressed, without the length of the whole."""
 _HEADER = struct.Struct("<4s22xHH")
 
 
@@ -53,11 +60,7 @@ class Reader(Protocol):
 
 
 def reader(kind: str, owner: str, *arguments: Any) -> Reader:
-    """The reader of a kind: `files`, `packed` or `parquet`."""
-    if kind == "parquet":
-        from crt_data.parquet_rows import RowReader
-
-        return RowReader(owner, *arguments)
+    """The reader of a kind: `files` or `packed`."""
     return FileReader(owner, *arguments) if kind == "files" else PackedReader(owner, *arguments)
 
 
@@ -94,9 +97,10 @@ class FileReader:
 
 
 class PackedReader:
-    """Members of tar shards and zips, read where an index says that they lie; each is checked by its CRC-32.
+    """Images inside archives, read where an index says that they lie; each is checked by its CRC-32.
 
-    A place is: number of the archive, offset, bytes there, bytes of the content, method, CRC-32, name.
+    A place is: number of the archive, offset, bytes there, bytes of the content, method, CRC-32, bytes before and
+    length of what is decompressed (0 but in Parquet), name.
     """
 
     def __init__(self, owner: str, paths: Sequence[str]) -> None:
@@ -107,7 +111,7 @@ class PackedReader:
 
     def where(self, place: Place) -> str:
         """The archive and the name of a member."""
-        return f"{self._paths[place[0]]}: {place[6]!r}"
+        return f"{self._paths[place[0]]}: {place[8]!r}"
 
     def image(self, place: Place) -> Image.Image:
         """The image in a member.
@@ -121,10 +125,10 @@ class PackedReader:
 
         Raises: RunError if they are not there, or differ from what the index says.
         """
-        number, offset, stored, size, method, crc, _ = place
+        number, offset, stored, size, method, crc, skip, whole, _ = place
         try:
             file = self._opened(number)
-            if method != IN_TAR:
+            if method < BARE:
                 mark, name, extra = _HEADER.unpack(os.pread(file.number, _HEADER.size, offset))
                 if mark != b"PK\3\4":
                     raise ValueError("no member begins where the list of the zip says")
@@ -132,7 +136,7 @@ class PackedReader:
             raw = os.pread(file.number, stored, offset)
             if len(raw) < stored:
                 raise ValueError(f"expected {stored} bytes, got {len(raw)}: the archive is cut short")
-            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw, size + 1) if method == DEFLATED else raw
+            content = decompressed(raw, method, whole or size)[skip : skip + size] if raw else raw
         except (OSError, ValueError, struct.error, zlib.error) as error:
             raise self._damaged(place, str(error)) from error
         if len(content) != size or zlib.crc32(content) != crc:
@@ -153,6 +157,50 @@ class PackedReader:
                     self._files.popitem(last=False)
             self._files.move_to_end(number)
             return self._files[number]
+
+
+def decompressed(raw: bytes, method: int, length: int) -> bytes:
+    """What a method has compressed, `length` bytes.
+
+    Raises: ValueError or zlib.error if it cannot be decompressed, RunError if pyarrow is not installed.
+    """
+    if method in (STORED, BARE):
+        return raw
+    if method == DEFLATED:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw, length + 1)
+    if method == FRAGMENTS:
+        raw, method = _varint(length) + raw, PAGE_METHODS["SNAPPY"]
+    content: bytes = _codec(method).decompress(raw, length, asbytes=True)
+    return content
+
+
+@cache
+def _codec(method: int) -> Any:
+    (name,) = (name for name, number in PAGE_METHODS.items() if number == method)
+    return pyarrow().Codec("lz4_raw" if name == "LZ4" else name.lower())
+
+
+def pyarrow() -> Any:
+    """The package that reads Parquet.
+
+    Raises: RunError if it is not installed.
+    """
+    try:
+        import pyarrow.parquet
+    except ModuleNotFoundError as error:
+        raise RunError(
+            "image-parquet: expected the module 'pyarrow', got no such module; pip install 'crt-data[parquet]'"
+        ) from error
+    return pyarrow
+
+
+def _varint(value: int) -> bytes:
+    """The length that begins what snappy has compressed."""
+    parts = []
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])
 
 
 class _Opened:

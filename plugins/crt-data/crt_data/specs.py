@@ -137,9 +137,9 @@ class ImageParquet(ImagesSpec):
     """Images in Parquet files of a folder, in the layout of Hugging Face: a column of bytes and path, one of classes.
 
     Files are not unpacked: when a dataset is built first they are read through, for a table of rows and checksums in
-    the user's cache (`~/.cache/crt-data`). A row group is read for each image of it that is not among the last read
-    ones, so small row groups, such as the 100 rows that `datasets` writes, are faster. The splits are those of
-    `image-shards`, by the words of names; crops are those of `image-folder`. It needs `crt-data[parquet]`.
+    the user's cache (`~/.cache/crt-data`), and from then on an image is read by its offset in a page: without
+    compression or with snappy's, as `datasets` writes, what holds it is read alone, else its page. The splits are
+    those of `image-shards`, by the words of names; crops are those of `image-folder`. It needs `crt-data[parquet]`.
     Source: huggingface.co/docs/datasets, image_dataset; github.com/huggingface/datasets, features/image.py.
     """
 

@@ -18,7 +18,7 @@ from crt_data.images import Images, Source
 from crt_data.index import SPLITS, Builder, Index, Member, checksum_of, kept
 from crt_data.listing import OF_SYSTEMS, SUFFIXES, Reason
 from crt_data.parts import Archive, archives
-from crt_data.readers import IN_TAR, PackedReader
+from crt_data.readers import BARE, PackedReader
 from crt_data.specs import ImageShards
 
 OWNER = "image-shards"
@@ -150,7 +150,7 @@ def _members(builder: Builder, number: int, shard: Archive, digest: Any) -> Iter
                 content = b"" if inside is None else inside.read()
                 if len(content) < about.size:
                     raise tarfile.ReadError("unexpected end of data")
-                place = (number, about.offset_data, len(content), len(content), IN_TAR, zlib.crc32(content), name)
+                place = (number, about.offset_data, len(content), len(content), BARE, zlib.crc32(content), 0, 0, name)
                 yield name, place, content
             while rest := file.read(CHUNK):
                 digest.update(rest)

@@ -138,7 +138,7 @@ def _add_one(builder: Builder, member: zipfile.ZipInfo, key: str, part: str, lab
         kind = "an encrypted one" if member.flag_bits & ENCRYPTED else f"method {member.compress_type}"
         raise builder.unfit("stored or deflated members", f"{kind} ({member.filename!r}); pack it anew")
     place = (0, member.header_offset, member.compress_size, member.file_size, member.compress_type, member.CRC)
-    builder.add((*place, member.filename), key=key, part=part, label=label)
+    builder.add((*place, 0, 0, member.filename), key=key, part=part, label=label)
 
 
 def _solved(builder: Builder, solution: bytes | None) -> Mapping[str, str]:

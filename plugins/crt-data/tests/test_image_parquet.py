@@ -16,7 +16,9 @@ from PIL import Image
 
 from crt_data.crops import centre_crop
 from crt_data.packing import pack_parquet
+from crt_data.parquet_pages import Page, fragments
 from crt_data.pictures import painted
+from crt_data.readers import PAGE_METHODS, PackedReader, decompressed, pyarrow
 from crt_data.specs import ImageParquet
 from crt_laws import obeys
 from crtcore.errors import RunError
@@ -47,15 +49,12 @@ def refusal(folder: Path, **fields: Any) -> str:
     return str(refused.value)
 
 
-def write(path: Path, columns: dict[str, Any], metadata: Any = None) -> None:
+def write(path: Path, columns: dict[str, Any], metadata: Any = None, **options: Any) -> None:
     """Writes columns as they are."""
-    import pyarrow
-    import pyarrow.parquet
-
-    table = pyarrow.table(columns)
+    table = pyarrow().table(columns)
     if metadata is not None:
         table = table.replace_schema_metadata({"huggingface": json.dumps(metadata)})
-    pyarrow.parquet.write_table(table, path)
+    pyarrow().parquet.write_table(table, path, **options)
 
 
 def structs(count: int, first: int = 0) -> list[dict[str, Any]]:
@@ -113,14 +112,14 @@ def test_columns_may_have_other_names_and_classes_may_be_left_out(tmp_path: Path
         ({"image": structs(3)}, "expected a column 'label', got 'image'; set `label`"),
         ({"image": [b"", b""], "label": [0, 1]}, "expected a struct with bytes in 'image', got binary; set `image`"),
         ({"image": structs(2), "label": ["ape", "bee"]}, "expected integers in 'label', got string; set `label`"),
-        ({"image": structs(2), "label": [0, -1]}, "row 1 of row group 0: expected a class from 0 in 'label', got -1"),
+        ({"image": structs(2), "label": [0, -1]}, "'row 1 of row group 0': expected a class from 0 in 'label', got -1"),
         (
             {"image": structs(2), "label": [0, None]},
-            "row 1 of row group 0: expected a class from 0 in 'label', got No",
+            "'row 1 of row group 0': expected a class from 0 in 'label', got N",
         ),
         (
             {"image": [*structs(1), {"bytes": None, "path": "a.png"}], "label": [0, 1]},
-            "row 1 of row group 0: expected bytes in the column 'image', got none, but the path 'a.png'",
+            "'row 1 of row group 0, a.png': expected bytes in the column 'image', got none: they are in",
         ),
     ],
 )
@@ -134,6 +133,63 @@ def test_columns_that_are_not_images_and_classes_are_refused(
 
     assert refused.startswith(f"image-parquet: {path}: ")
     assert message in refused
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy", "gzip", "brotli", "zstd", "lz4"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_images_are_read_from_pages_of_every_kind(
+    tmp_path: Path, compression: str, version: str, dictionary: bool
+) -> None:
+    """Pages of 20 kB, and images that compress well and badly, the same one twice among them."""
+    contents = [painted(("BMP", "PNG")[index % 2], 20 + index % 50, 50, seed=index // 2 * 2) for index in range(149)]
+    contents.append(contents[0])
+    write(
+        tmp_path / "all.parquet", {"image": [{"bytes": each, "path": None} for each in contents], "label": [0] * 150},
+        compression=compression, use_dictionary=dictionary, row_group_size=25, data_page_size=20_000,
+        data_page_version=version, write_batch_size=2,
+    )  # fmt: skip
+
+    index = build(tmp_path)._places
+
+    read = PackedReader("here", [str(tmp_path / "all.parquet")]).content
+    got = sorted(read(places[row]) for places in index.values() for row in range(len(places)))
+    assert got == sorted(contents)
+
+
+def test_delta_encoded_images_are_read_or_refused(tmp_path: Path) -> None:
+    """With lengths and bytes apart a value lies in one piece; with shared beginnings it does not."""
+    columns = {"image": structs(200), "label": [0] * 200}
+    path = tmp_path / "all.parquet"
+
+    write(path, columns, use_dictionary=False, column_encoding={"image.bytes": "DELTA_LENGTH_BYTE_ARRAY"})
+    assert sum(build(tmp_path).sizes.values()) == 200
+    write(path, columns, use_dictionary=False, column_encoding={"image.bytes": "DELTA_BYTE_ARRAY"})
+    assert "an image does not lie in one piece: write the file again with plain" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_a_part_of_what_snappy_compressed_is_decompressed_alone(text: bool) -> None:
+    """200 kB are four parts; a value of 10 bytes needs one or two of them."""
+    content = np.random.default_rng(0).integers(256, size=200_000, dtype=np.uint8).tobytes()
+    content = b"".join(b"%d, " % number for number in range(40_000)) if text else content
+    raw = pyarrow().Codec("snappy").compress(content, asbytes=True)
+    page = Page(content, 1000, len(raw), PAGE_METHODS["SNAPPY"], fragments(raw))
+
+    for at in (0, 65_530, 65_536, 131_000, len(content) - 10):
+        offset, stored, method, skip, whole = page.located(at, 10)
+        part = decompressed(raw[offset - 1000 : offset - 1000 + stored], method, whole)
+
+        assert part[skip : skip + 10] == content[at : at + 10]
+        assert len(part) == whole <= 2 * 65_536
+
+
+def test_parts_that_need_each_other_are_read_whole() -> None:
+    """A literal of one part, then a copy of 4 bytes from its beginning."""
+    raw = b"\x84\x80\x04" + b"\xf4\xff\xff" + bytes(65_536) + b"\x0f" + (65_536).to_bytes(4, "little")
+
+    assert decompressed(raw, PAGE_METHODS["SNAPPY"], 65_540) == bytes(65_540)
+    assert fragments(raw) == ()
 
 
 @pytest.mark.parametrize("length", [0, 100, -1])
@@ -156,7 +212,9 @@ def test_an_image_that_cannot_be_decoded_is_named(files: Path) -> None:
     pack_parquet(path, [*rows(4, 200), (0, b"no image")], group=3)
     dataset = build(files)
 
-    with pytest.raises(RunError, match=r"validation-0.*parquet: row 1 of row group 1 '00004\.png' \(.*; replace it"):
+    with pytest.raises(
+        RunError, match=r"validation-0.*'row 1 of row group 1, 00004\.png' \(it is no BMP, .*; replace it"
+    ):
         dataset.take("test", torch.tensor([4]))
 
 
@@ -170,7 +228,7 @@ def test_a_changed_byte_is_noticed(files: Path) -> None:
     path.write_bytes(content)
     os.utime(path, (1e9, 1e9))
 
-    with pytest.raises(RunError, match=r"cannot read .*validation.*: row 0 of row group 0 .*expected CRC-32"):
+    with pytest.raises(RunError, match=r"validation.*: 'row 0 of row group 0, 00000\.png' .*expected CRC-32"):
         build(files).take("test", torch.arange(7))
 
 
