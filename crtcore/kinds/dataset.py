@@ -47,7 +47,10 @@ class Dataset(Protocol):
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the data as read."""
+        """SHA-256 of the data: of contents, or of names and lengths alone; never of times or places.
+
+        It may be kept from an earlier reading while names, lengths and times of change stay.
+        """
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
         """The samples of `split` at `indices`."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
 from crtcore.errors import RunError, in_one_line
@@ -35,17 +35,30 @@ def open_image(path: Path, reader: str = "image-folder") -> Image.Image:
     """
     try:
         with path.open("rb") as file:
-            return _decoded(file)
+            return decode_image(file, str(path), reader)
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        raise unreadable(str(path), in_one_line(error), reader) from error
+
+
+def decode_image(file: BufferedIOBase, where: str, reader: str) -> Image.Image:
+    """The image in an open file, as `open_image` reads it; `where` is its name in errors.
+
+    Raises: RunError as `open_image` does.
+    """
+    try:
+        return _decoded(file)
     except Exception as error:  # decoders raise anything
-        raise unreadable(path, in_one_line(error), reader) from error
+        unknown = isinstance(error, UnidentifiedImageError)  # its message is of an object in memory
+        why = f"it is no {', '.join(FORMATS)}" if unknown else in_one_line(error)
+        raise unreadable(where, why, reader) from error
 
 
-def unreadable(path: Path, why: str, reader: str = "image-folder") -> RunError:
-    """The error of a file that is no valid image."""
-    return RunError(f"{reader}: cannot read {path} ({why}); replace it by a valid image")
+def unreadable(where: str, why: str, reader: str) -> RunError:
+    """The error of a file or member that is no valid image."""
+    return RunError(f"{reader}: cannot read {where} ({why}); replace it by a valid image")
 
 
-def _decoded(file: BinaryIO) -> Image.Image:
+def _decoded(file: BufferedIOBase) -> Image.Image:
     with Image.open(file, formats=FORMATS) as image:
         if image.width * image.height > PIXELS:
             raise ValueError(f"expected at most {PIXELS:,} pixels, got {image.width} x {image.height}")

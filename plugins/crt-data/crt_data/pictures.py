@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,20 @@ from PIL import Image
 
 def paint(path: Path, width: int, height: int, *, seed: int = 0) -> None:
     """Writes a picture with random pixels; the suffix of the name sets the format."""
-    levels = torch.randint(256, (height, width, 3), generator=torch.Generator().manual_seed(seed))
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(levels.numpy().astype(np.uint8)).save(path)
+    _random(width, height, seed).save(path)
+
+
+def painted(kind: str, width: int, height: int, *, seed: int = 0) -> bytes:
+    """The file of a picture with random pixels, in a format such as `PNG`."""
+    file = io.BytesIO()
+    _random(width, height, seed).save(file, kind)
+    return file.getvalue()
+
+
+def _random(width: int, height: int, seed: int) -> Image.Image:
+    levels = torch.randint(256, (height, width, 3), generator=torch.Generator().manual_seed(seed))
+    return Image.fromarray(levels.numpy().astype(np.uint8))
 
 
 def paint_many(folder: Path, names: tuple[str, ...], each: int) -> None:

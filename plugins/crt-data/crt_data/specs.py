@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import attrs
 
 from crtcore.kinds import DatasetSpec
-from crtcore.spec import FILES, FieldError, at_least, between, resolve
+from crtcore.spec import COSMETIC, FILES, FieldError, at_least, between, resolve
 
 
 @attrs.frozen(kw_only=True)
@@ -31,7 +31,28 @@ class Photos(DatasetSpec):
 
 
 @attrs.frozen(kw_only=True)
-class ImageFolder(DatasetSpec):
+class ImagesSpec(DatasetSpec):
+    """Base of datasets of square crops of images."""
+
+    form: ClassVar[str] = "image"
+
+    size: int = attrs.field(default=256, validator=between(8, 4096))
+    """Pixels along each side."""
+    crops: int = attrs.field(default=1, validator=at_least(1))
+    """Training samples of each image; crop i has index i times the number of images plus that of the image."""
+    seed: int = 0
+    """Seed of the crops; the run's seed does not change them."""
+    workers: int = attrs.field(default=0, validator=between(0, 256), metadata=COSMETIC)
+    """Processes that decode the next batches of a training; 0: none, batches are decoded when they are taken."""
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Three channels, square."""
+        return 3, self.size, self.size
+
+
+@attrs.frozen(kw_only=True)
+class ImageFolder(ImagesSpec):
     """Images in a folder with a sub-folder for each class, as in ImageNet: colour, 256 levels.
 
     As with torchvision's ImageFolder, folders inside a class belong to it, links are followed, classes and files are
@@ -48,27 +69,93 @@ class ImageFolder(DatasetSpec):
     (centre crop).
     """
 
-    implementation: ClassVar[str] = "crt_data.image_folder:FolderImages"
-    form: ClassVar[str] = "image"
+    implementation: ClassVar[str] = "crt_data.image_folder:folder_images"
 
     folder: str = attrs.field(metadata=FILES)
     """Path of the folder, relative to the working directory."""
-    size: int = attrs.field(default=256, validator=between(8, 4096))
-    """Pixels along each side."""
-    crops: int = attrs.field(default=1, validator=at_least(1))
-    """Training samples of each image; crop i has index i times the number of images plus that of the image."""
-    seed: int = 0
-    """Seed of the crops; the run's seed does not change them."""
 
     def example_in(self, folder: Path) -> ImageFolder:
         """Returns the spec with sixty small pictures of each of two classes, written to `folder`."""
         resolve("crt_data.pictures:paint_many")(folder, ("ape", "bee"), 60)
         return attrs.evolve(self, folder=str(folder))
 
-    @property
-    def sample_shape(self) -> tuple[int, ...]:
-        """Three channels, square."""
-        return 3, self.size, self.size
+
+@attrs.frozen(kw_only=True)
+class ImageShards(ImagesSpec):
+    """Images in tar shards of a folder, in webdataset's layout: members of one name and several suffixes are a sample.
+
+    A sample has one image, and its class as `label` says. Shards are not unpacked: when a dataset is built first they
+    are read through, for a table of offsets and checksums in the user's cache (`~/.cache/crt-data`), and from then on
+    images are read by their offsets, each against its checksum. The table is made again if names, lengths or times
+    of change of shards differ.
+
+    Shards whose names, or folders, have the word `train` are for training, with 1 % by a hash of the name for
+    validation; those with `val` or `validation`, or else `test`, are the test split. If no name has such a word, 5 %
+    of the images are for each. Crops are those of `image-folder`.
+    Source: webdataset, wids and tariterators.py.
+    """
+
+    implementation: ClassVar[str] = "crt_data.tar_shards:shard_images"
+
+    folder: str = attrs.field(metadata=FILES)
+    """Path of the folder, relative to the working directory; tars in folders inside belong to it."""
+    label: str = "cls"
+    """Suffix of the member with the class, a number from 0; `json.NAME` is a field of the member `json`; '' is none."""
+
+    def example_in(self, folder: Path) -> ImageShards:
+        """Returns the spec with three small shards in `folder`."""
+        resolve("crt_data.packing:example_shards")(folder)
+        return attrs.evolve(self, folder=str(folder))
+
+
+@attrs.frozen(kw_only=True)
+class ImageZip(ImagesSpec):
+    """Images in a zip with a folder for each class, as ImageNet is handed out: stored or deflated.
+
+    The classes lie in the archive itself, in a folder inside, in `train` and `val`, or, as in Kaggle's archive of
+    ImageNet, in `ILSVRC/Data/CLS-LOC/train`; the images of its `val` have no folders, and their classes are those of
+    `LOC_val_solution.csv` in the archive. The splits and crops are those of `image-folder`.
+
+    The zip is not unpacked: its list and a checksum of all of it are kept in the user's cache (`~/.cache/crt-data`)
+    while its name, length and time of change stay. Each image is read by its offset, against its CRC-32.
+    Source: kaggle.com/c/imagenet-object-localization-challenge, data; APPNOTE.TXT 6.3.10, 4.3 (zip).
+    """
+
+    implementation: ClassVar[str] = "crt_data.zip_file:zip_images"
+
+    file: str = attrs.field(metadata=FILES)
+    """Path of the zip, relative to the working directory."""
+
+    def example_in(self, folder: Path) -> ImageZip:
+        """Returns the spec with a zip of small pictures in `folder`."""
+        resolve("crt_data.packing:example_zip")(folder / "images.zip")
+        return attrs.evolve(self, file=str(folder / "images.zip"))
+
+
+@attrs.frozen(kw_only=True)
+class ImageParquet(ImagesSpec):
+    """Images in Parquet files of a folder, in the layout of Hugging Face: a column of bytes and path, one of classes.
+
+    Files are not unpacked: when a dataset is built first they are read through, for a table of rows and checksums in
+    the user's cache (`~/.cache/crt-data`), and from then on an image is read by its offset in a page: without
+    compression or with snappy's, as `datasets` writes, what holds it is read alone, else its page. The splits are
+    those of `image-shards`, by the words of names; crops are those of `image-folder`. It needs `crt-data[parquet]`.
+    Source: huggingface.co/docs/datasets, image_dataset; github.com/huggingface/datasets, features/image.py.
+    """
+
+    implementation: ClassVar[str] = "crt_data.parquet_files:parquet_images"
+
+    folder: str = attrs.field(metadata=FILES)
+    """Path of the folder, relative to the working directory; files in folders inside belong to it."""
+    image: str = "image"
+    """The column of images: a struct with `bytes`."""
+    label: str = "label"
+    """The column of classes, numbers from 0; '' is none."""
+
+    def example_in(self, folder: Path) -> ImageParquet:
+        """Returns the spec with two small files in `folder`."""
+        resolve("crt_data.packing:example_parquet")(folder, self.image, self.label)
+        return attrs.evolve(self, folder=str(folder))
 
 
 @attrs.frozen(kw_only=True)

@@ -15,8 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from crt_data import image_folder
-from crt_data.image_folder import centre_crop, random_crop, resized
+from crt_data import readers
+from crt_data.crops import centre_crop, random_crop, resized
+from crt_data.listing import list_images
 from crt_data.pictures import paint, paint_many
 from crt_data.specs import ImageFolder
 from crt_laws import obeys
@@ -50,7 +51,7 @@ def halves(tmp_path: Path) -> Path:
 
 
 def names_of(folder: Path) -> Mapping[str, tuple[str, ...]]:
-    return image_folder.list_images(folder).files
+    return list_images(folder).files
 
 
 def test_the_centre_of_an_image_is_cropped() -> None:
@@ -126,13 +127,13 @@ def test_random_words_of_training_crops_are_uniform(halves: Path, monkeypatch: p
     """Of 2,000 words the mean is the middle, but for 5.3 standard errors: chance leaves that once in two million."""
     drawn: list[list[int]] = []
     whole = Image.new("RGB", (8, 8))
-    monkeypatch.setattr(image_folder, "open_image", lambda _: whole)
+    monkeypatch.setattr(readers, "open_image", lambda *_: whole)
 
     def watched(image: Image.Image, size: int, words: list[int]) -> Image.Image:
         drawn.append(words)
         return image
 
-    monkeypatch.setattr(image_folder, "random_crop", watched)
+    monkeypatch.setattr(readers, "random_crop", watched)
     dataset = ImageFolder(folder=str(halves), size=8, crops=11).build()
 
     dataset.take("train", torch.arange(2000))
@@ -402,10 +403,11 @@ def test_a_folder_that_cannot_be_listed_is_refused(halves: Path, monkeypatch: py
 
 
 def test_without_pillow_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "crt_data.image_folder")
+    for name in ("image_folder", "images", "readers", "crops", "decoding"):
+        monkeypatch.delitem(sys.modules, f"crt_data.{name}")
     monkeypatch.setitem(sys.modules, "PIL", None)
 
-    with pytest.raises(RunError, match=r"image_folder: expected the module 'PIL', .* pip install"):
+    with pytest.raises(RunError, match=r"expected the module 'PIL', .* pip install"):
         ImageFolder(folder="anywhere").build()
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from crt_run.likelihood import CHUNK
 from crt_run.runs import checkpoint
+from crt_run.training.ahead import take_ahead
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Run, Stage, StagePlan, Tokenizer
 from crtcore.noise import Noise
@@ -112,8 +113,9 @@ def spread(size: int, count: int = 0) -> Int[Tensor, " b"]:
 
 def batches(dataset: Dataset, split: str, rows: Int[Tensor, " b"]) -> Iterator[Any]:
     """The samples `rows` of a split, in batches of at most `CHUNK`."""
-    for chosen in torch.split(rows, CHUNK):
-        yield dataset.take(split, chosen)
+    chunks = torch.split(rows, CHUNK)
+    for step in range(len(chunks)):
+        yield take_ahead(dataset, split, chunks.__getitem__, step, len(chunks))
 
 
 def _part(run: Run, stage: Stage, dataset: Dataset, tokenizer: Tokenizer, split: str, first: int) -> dict[str, Tensor]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from crt_run.likelihood import counted, nats, scored
+from crt_run.training.ahead import take_ahead
 from crt_run.training.ids import StoredIds, check_round_trip, encoded, spread
 from crt_run.training.losses import Loss, penalised
 from crt_run.training.objective import Inputs, Objective, trained
@@ -81,11 +83,10 @@ def tokenizer_objective(inputs: Inputs) -> Objective:
         regularizers[name] = module, spec.weight
         if isinstance(module, nn.Module):
             parts[name] = Part(inputs.placed(module), spec.optimizer)
-    noise = Noise(seed, "order of the tokenizer's batches")
+    order = partial(batch_at, Noise(seed, "order of the tokenizer's batches"), dataset.sizes["train"], training.batch)
 
     def loss(step: int, progress: float) -> Loss:
-        chosen = batch_at(noise, dataset.sizes["train"], training.batch, step)
-        batch = _on(dataset.take("train", chosen), inputs)
+        batch = _on(take_ahead(dataset, "train", order, step, training.steps), inputs)
         own = step_noise(seed, "tokenizer", step, len(batch.data), inputs.device)
         return penalised(batch.data, tokenizer(batch.data, batch.class_ids, noise=own), regularizers, progress)
 
@@ -159,9 +160,10 @@ def prior_objective(inputs: Inputs) -> Objective:
     with seeded(plan["seed"], role):
         prior = inputs.placed(plan[role].build(dataset.vocabulary, held.data.shape[1], dataset.classes))
     noise = Noise(plan["seed"], f"order of the {role}'s batches")
+    order = partial(batch_at, noise, dataset.sizes["train"], training.batch)
 
     def loss(step: int, progress: float) -> Loss:
-        batch = _on(dataset.take("train", batch_at(noise, dataset.sizes["train"], training.batch, step)), inputs)
+        batch = _on(take_ahead(dataset, "train", order, step, training.steps), inputs)
         own = step_noise(plan["seed"], role, step, len(batch.data), inputs.device)
         return Loss(nats(prior, *batch, noise=own).sum() / counted(batch.data, batch.weight), {})
 
