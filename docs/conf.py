@@ -47,8 +47,8 @@ autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True, "show-inheritance": True}
 # No page needs what these do; beside a torch for the CPU, transformers and torch-fidelity may not be importable.
 autodoc_mock_imports = [
-    "mlflow", "torch.utils.tensorboard", "torch_fidelity", "trackio", "transformers", "triton", "wandb", "xformers",
-    "xgrammar",
+    "mlflow", "ray", "torch.utils.tensorboard", "torch_fidelity", "trackio", "transformers", "triton", "wandb",
+    "xformers", "xgrammar",
 ]  # fmt: skip
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88

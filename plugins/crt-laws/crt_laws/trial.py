@@ -16,7 +16,7 @@ from crt_cli.layout import show
 from crt_laws.conformance import benches
 from crt_laws.kit import EXAMPLES, Attempt, Bench, Law, NotApplicable, Unchecked
 from crt_run.cli.describe import named
-from crtcore.errors import in_one_line, nearest
+from crtcore.errors import RunError, in_one_line, nearest
 from crtcore.hooks import Component
 from crtcore.loading import Failed, call
 from crtcore.registry import NotInstalled, Registry
@@ -24,6 +24,8 @@ from crtcore.spec import Spec
 
 BROKEN = ("fails", "unexpectedly holds")
 """Outcomes with which the command fails."""
+UNTRIED = ("not applicable", "not installed")
+"""Outcomes without a check: the law is for others, or a library that the component needs is missing."""
 
 
 class Case(NamedTuple):
@@ -81,7 +83,7 @@ def trial(
         answer({"laws": rows})
     else:
         _show(rows)
-    if nothing := all(row["outcome"] == "not applicable" for row in rows):
+    if nothing := all(row["outcome"] in UNTRIED for row in rows):
         say("no law was tested; expected at least one that applies")
     if unloaded := name is None and bool(registry.broken):
         say("not every plugin could be tested: " + "; ".join(registry.broken))
@@ -144,6 +146,9 @@ def _outcome(case: Case, examples: int) -> dict[str, Any]:
     for spec in case.component.examples:
         try:
             subject = case.bench.subject_of(case.law, spec)
+        except RunError as error:
+            outcome = "not installed" if isinstance(error.__cause__, ModuleNotFoundError) else "fails"
+            return row(outcome, f"{_brief(spec)}: not built: {in_one_line(error)}")
         except Exception as error:
             return row("fails", f"{_brief(spec)}: not built: {in_one_line(error)}")
         try:
@@ -212,7 +217,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
         table.add_column(column, justify="right" if column in ("examples", "checks") else "left")
     for row in rows:
         outcome = row["outcome"] + (f": {row['reason']}" if row["reason"] else "")
-        counts = ("-", "-") if row["outcome"] == "not applicable" else (str(row["tried"]), str(row["checks"]))
+        counts = ("-", "-") if row["outcome"] in UNTRIED else (str(row["tried"]), str(row["checks"]))
         table.add_row(f"{row['kind']}/{row['component']}", row["law"], *counts, Text(outcome))
     show(table)
     outcomes = Counter(row["outcome"] for row in rows)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from crt_run.runs.execute import finished, outdated, work
 from crt_run.runs.rehearse import rehearse
 from crtcore.compose.study import Study
 from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Done, ExecutorSpec, Json
+from crtcore.kinds import Done, Executor, ExecutorSpec, Json
 
 NOT_OURS = "the executor mixed up or changed answers; choose another [executor] and give the same command again"
 
@@ -53,8 +54,9 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh:
     pieces = [{"document": document, "runs": str(runs), "fresh": fresh} for document in documents]
     if not left:
         return Finished(results, problems)
+    executor = _built(study.executor or Local())  # what it lacks is said at once
     rehearse(study, [study.points[index] for index in left])
-    working = _done(study.executor or Local(), pieces, lambda place, event: report(left[place], event))
+    working = _done(executor, pieces, lambda place, event: report(left[place], event))
     try:
         for ended in working:
             index = left[ended.place]
@@ -79,22 +81,32 @@ def _finished(index: int, results: Mapping[int, Json], problems: Mapping[int, st
     return {"event": "finished", "problem": problems.get(index), **result}
 
 
-def _done(executor: ExecutorSpec, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Generator[Done]:
-    """The pieces as an executor ends them.
-
-    Raises: RunError that names the executor, whatever it raises, but errors of the system.
-    """
-    working: Any = ()
+@contextmanager
+def _named() -> Iterator[None]:
+    """Raises: RunError that names the executor, whatever it raises, but errors of the system."""
     try:
-        working = executor.build().run(work, pieces, report)
-        for ended in working:
-            if not isinstance(ended, Done):
-                raise TypeError(f"expected pieces of work that ended, got {ended!r}")
-            yield ended
+        yield
     except (RunError, Stopped, OSError):
         raise
     except (Exception, SystemExit) as error:
         raise RunError(f"executor: {at_fault(error)}") from error
+
+
+def _built(spec: ExecutorSpec) -> Executor:
+    with _named():
+        return spec.build()
+
+
+def _done(executor: Executor, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Generator[Done]:
+    """The pieces as an executor ends them."""
+    working: Any = ()
+    try:
+        with _named():
+            working = executor.run(work, pieces, report)
+            for ended in working:
+                if not isinstance(ended, Done):
+                    raise TypeError(f"expected pieces of work that ended, got {ended!r}")
+                yield ended
     finally:
         if hasattr(working, "close"):
             working.close()
