@@ -16,8 +16,6 @@ import tempfile
 import threading
 from pathlib import Path
 
-import attrs
-
 from crtcore import discover
 from crtcore.compose.plan import load
 
