@@ -282,6 +282,57 @@ def test_the_command_reports_a_table_and_what_it_leaves_out() -> None:
     assert "activations: an estimate" in result.stdout
 
 
+def test_each_of_several_devices_is_a_rank_with_its_share_of_the_batch() -> None:
+    output = answered(SMOKE, "--devices", "8xH100")
+
+    prior = output["points"][0]["cost"][1]
+    ranks, alone = prior["ranks"], answered(SMOKE, "--devices", "1xH100")["points"][0]["cost"][1]
+    assert "ranks" not in alone
+    assert prior == {**alone, "seconds": None, "ranks": ranks}
+    assert (ranks["devices"], ranks["device"], ranks["batch"]) == (8, "h100", 4)
+    ddp, fsdp2 = ranks["ddp"], ranks["fsdp2"]
+    assert ddp["memory"]["weights"] == prior["memory"]["weights"] > fsdp2["memory"]["weights"]
+    assert ddp["memory"]["activations"] < prior["memory"]["activations"] / 7
+    assert ddp["bytes_sent_in_step"] == 2 * 7 / 8 * prior["memory"]["gradients"]
+    assert ddp["seconds_sending_in_step"] == ddp["bytes_sent_in_step"] / 450e9
+    sending, (least, most) = 40 * ddp["seconds_sending_in_step"], ddp["seconds"]
+    assert most == pytest.approx(least + sending)
+    assert alone["seconds"] / 8 <= least < alone["seconds"] / 7
+
+
+def test_the_table_of_ranks_says_what_it_assumes() -> None:
+    result = CliRunner().invoke(main, ["cost", SMOKE, "--devices", "3xa100"])
+
+    assert result.exit_code == 0, result.output
+    assert "each of 3 ranks, on one a100:" in result.stdout
+    assert re.search(r"^prior +DDP .* to ", result.stdout, re.M)
+    assert "at 300 GB/s of its data sheet" in result.stdout
+    assert "note: prior: a batch of 32 does not divide by 3; counted for a rank with 11 samples" in result.stderr
+
+
+def test_where_no_link_is_known_there_is_no_time() -> None:
+    result = CliRunner().invoke(main, ["cost", SMOKE, "--devices", "2xcpu"])
+
+    assert "whose speed is not known" in result.stdout
+    assert re.search(r"^prior +FSDP2 .*\? +\?$", result.stdout, re.M)
+
+
+def test_more_devices_than_samples_are_one_error() -> None:
+    result = CliRunner().invoke(main, ["cost", SMOKE, "--devices", "64xh100"])
+
+    assert result.exit_code == 1
+    assert result.stderr == "training.tokenizer.batch: expected a sample for each of 64 devices, got 32\n"
+
+
+def test_what_does_not_fit_a_rank_is_said() -> None:
+    more = ["--set", "prior={use = 'llamagen', size = 'B'}", "--set", "training.prior.batch=16384"]
+
+    result = CliRunner().invoke(main, ["cost", SMOKE, *more, "--devices", "2xrtx-4090"])
+
+    assert "note: prior: a rank of FSDP2 needs " in result.stderr
+    assert "but one rtx-4090 has 24 GB" in result.stderr
+
+
 def test_what_does_not_fit_a_device_is_said() -> None:
     more = ["--set", "prior={use = 'llamagen', size = 'B'}", "--set", "training.prior.batch=8192"]
 
@@ -312,8 +363,9 @@ def test_points_that_differ_in_their_seed_alone_are_counted_once(monkeypatch: py
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--device", "a100"], "expected --cost beside --device"),
-        (["--cost", "--device", "abacus"], "'abacus' is not one of 'cpu', 'rtx-4090', 'a100', 'h100', 'h200'"),
+        (["--devices", "a100"], "expected --cost beside --devices"),
+        (["--cost", "--devices", "9xabacus"], "got '9xabacus'; known: cpu, rtx-4090, a100, h100, h200"),
+        (["--cost", "--devices", "0xa100"], "expected 1 to 100,000 devices, got '0xa100'"),
     ],
 )
 def test_a_device_is_a_known_one_and_comes_with_a_cost(words: list[str], expected: str) -> None:

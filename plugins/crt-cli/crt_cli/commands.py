@@ -122,12 +122,12 @@ def main() -> None:
 @overrides
 @click.option("--rehearse", is_flag=True, help="Then run a step of everything on a few samples, as `crt run` does.")
 @click.option("--cost", is_flag=True, help="Estimate what each stage costs, as `crt cost` does.")
-@click.option("--device", help="With --cost: how long that takes on one of these.")
+@click.option("--devices", "--device", help="With --cost: how long that takes on these, such as h100 or 8xh100.")
 @as_json
 @click.pass_context
 @reports_errors
 def check(
-    context: click.Context, spec: Path, overrides: tuple[str, ...], *, rehearse: bool, cost: bool, device: str | None,
+    context: click.Context, spec: Path, overrides: tuple[str, ...], *, rehearse: bool, cost: bool, devices: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Check a spec file without running it: everything wrong with it, or what it would run."""
@@ -137,10 +137,10 @@ def check(
             if command is None:
                 raise RunError(f"this option needs {package}: pip install {package}")
             words = [str(spec), *(word for each in overrides for word in ("--set", each))]
-            words += ["--device", device] if device else []
+            words += ["--devices", devices] if devices else []
             command.main([*words, *(["--json"] if as_json else [])], prog_name=f"crt {name}")
-    if device:
-        raise click.UsageError("expected --cost beside --device")
+    if devices:
+        raise click.UsageError("expected --cost beside --devices")
     study = loaded(spec, overrides)
     if as_json:
         answer(outline(study))

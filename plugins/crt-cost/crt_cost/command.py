@@ -8,26 +8,32 @@ import click
 
 from crt_cli.commands import outline, summary
 from crt_cli.console import answer, as_json, loaded, needs, overrides, reports_errors, spec_file
-from crt_cost.devices import DEVICES
+from crt_cost.devices import Devices, devices_named
 
 
 @click.command()
 @spec_file
 @overrides
-@click.option("--device", type=click.Choice(list(DEVICES)), help="Also estimate the time on this device.")
+@click.option(
+    "--devices",
+    "--device",
+    type=devices_named,
+    metavar="[N x] DEVICE",
+    help="Also estimate the time on it; on several, such as 8xh100, also the memory and communication of each rank.",
+)
 @as_json
 @reports_errors
-def cost(spec: Path, overrides: tuple[str, ...], device: str | None, as_json: bool) -> None:
+def cost(spec: Path, overrides: tuple[str, ...], devices: Devices | None, as_json: bool) -> None:
     """Estimate parameters, FLOPs and memory of each stage."""
     study = loaded(spec, overrides)
     needs("run", "torch", "numpy", "jaxtyping", "safetensors", "filelock")
     from crt_cost.table import costed, print_costs
 
-    every_point = costed(study, device)
+    every_point = costed(study, devices)
     if as_json:
         about = outline(study)
         points = [{**point, "cost": stages} for point, stages in zip(about["points"], every_point, strict=True)]
         answer({**about, "points": points})
         return
     click.echo(summary(spec, study))
-    print_costs(study, every_point, device)
+    print_costs(study, every_point, devices)

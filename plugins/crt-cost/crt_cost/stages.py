@@ -8,26 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import attrs
 from torch import Tensor, nn
 
 from crt_cost.blank import blank
+from crt_cost.ranks import Layout, Memory, layout
 from crt_cost.trace import Trace, traced
 from crt_run.training.objective import Inputs, Objective, built
 from crt_run.training.outline import BlankData, Outline
-from crtcore.errors import in_one_line
+from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import Plan, StagePlan
 from crtcore.settings import Training
-
-
-class Memory(NamedTuple):
-    """Bytes of a stage in training."""
-
-    weights: int
-    """Including frozen weights and buffers."""
-    gradients: int
-    optimizer: int
-    activations: int | None
-    """An estimate of what a step keeps for its gradient; None if the step could not be traced."""
 
 
 class StageCost(NamedTuple):
@@ -48,6 +39,8 @@ class StageCost(NamedTuple):
     """Regularisers that could not be built, with reasons; no number includes them."""
     steps: int
     """Of all trainings of the stage."""
+    layout: Layout
+    """What training over ranks shares out."""
 
     @property
     def ids_in_training(self) -> int:
@@ -68,6 +61,20 @@ def costs(plan: Plan, data: Outline) -> list[StageCost]:
             results[stage.name] = next(iter(objective.parts.values())).module
             stages.append(_cost(stage, objective))
     return stages
+
+
+def shared(plan: Plan, ranks: int) -> Plan:
+    """The plan as the rank with the most samples trains it: with its share of each batch.
+
+    Raises: RunError if a rank would have none.
+    """
+    for name, training in plan.training.items():
+        if training.batch < ranks:
+            raise RunError(
+                f"training.{name}.batch: expected a sample for each of {ranks:,} devices, got {training.batch}"
+            )
+    shares = {name: attrs.evolve(each, batch=-(-each.batch // ranks)) for name, each in plan.training.items()}
+    return attrs.evolve(plan, training=shares)
 
 
 def _cost(stage: StagePlan, objective: Objective) -> StageCost:
@@ -94,6 +101,7 @@ def _cost(stage: StagePlan, objective: Objective) -> StageCost:
         obstacle=obstacle,
         left_out=objective.left_out,
         steps=stage.steps,
+        layout=layout([part.module for part in objective.parts.values()]),
     )
 
 

@@ -10,20 +10,19 @@ from rich.table import Table
 
 from crt_cli.console import say
 from crt_cli.layout import show
-from crt_cost.devices import DEVICES, UTILISATION
+from crt_cost.devices import UTILISATION, Devices
 from crt_cost.outline import outlined
-from crt_cost.stages import StageCost, costs
+from crt_cost.ranks_table import print_ranks, ranks
+from crt_cost.stages import StageCost, costs, shared
+from crt_cost.units import lasting, scaled
 from crt_run.faults import at_fault
 from crt_run.training.outline import Outline
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
 from crtcore.kinds import DatasetSpec, Plan
 
-_LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-_LONG = ((86400, "d"), (3600, "h"), (60, "min"))
 
-
-def costed(study: Study, device: str | None) -> list[list[dict[str, Any]]]:
+def costed(study: Study, devices: Devices | None) -> list[list[dict[str, Any]]]:
     """The costs of each point's stages; points that differ in their seed alone are counted once.
 
     Raises: RunError if a part cannot be built, whatever stops it.
@@ -33,7 +32,7 @@ def costed(study: Study, device: str | None) -> list[list[dict[str, Any]]]:
     for point in study.points:
         if point.group not in groups:
             try:
-                groups[point.group] = _of_point(point.plan, outlines, device)
+                groups[point.group] = _of_point(point.plan, outlines, devices)
             except RunError:
                 raise
             except (Exception, SystemExit, GeneratorExit) as error:
@@ -41,14 +40,20 @@ def costed(study: Study, device: str | None) -> list[list[dict[str, Any]]]:
     return [groups[point.group] for point in study.points]
 
 
-def _of_point(plan: Plan, outlines: dict[DatasetSpec, Outline], device: str | None) -> list[dict[str, Any]]:
+def _of_point(plan: Plan, outlines: dict[DatasetSpec, Outline], devices: Devices | None) -> list[dict[str, Any]]:
     if not isinstance(spec := plan.parts.get("dataset"), DatasetSpec):
         raise RunError(f"{plan.name}: expected an experiment with a dataset, got none; its costs cannot be counted")
     data = outlines.setdefault(spec, outlines.get(spec) or outlined(spec))
-    return [_plain(cost, data, device) for cost in costs(plan, data)]
+    whole = costs(plan, data)
+    if devices is None or devices.number == 1:
+        return [_plain(cost, data, devices) for cost in whole]
+    parts = costs(shared(plan, devices.number), data)
+    return [
+        {**_plain(cost, data, None), "ranks": ranks(part, devices)} for cost, part in zip(whole, parts, strict=True)
+    ]
 
 
-def _plain(cost: StageCost, data: Outline, device: str | None) -> dict[str, Any]:
+def _plain(cost: StageCost, data: Outline, devices: Devices | None) -> dict[str, Any]:
     training = cost.training
     return {
         "stage": cost.stage,
@@ -60,53 +65,58 @@ def _plain(cost: StageCost, data: Outline, device: str | None) -> dict[str, Any]
         "ids_per_sample": cost.ids,
         "ids_in_training": cost.ids_in_training,
         "memory": cost.memory._asdict(),
-        "seconds": None if device is None else DEVICES[device].seconds(cost.flops, training.precision),
+        "seconds": None if devices is None else devices.kind.seconds(cost.flops, training.precision),
         "not_traced": cost.obstacle,
         "left_out": list(cost.left_out),
         "not_known": data.unknown,
     }
 
 
-def print_costs(study: Study, every_point: Sequence[list[dict[str, Any]]], device: str | None) -> None:
+def print_costs(study: Study, every_point: Sequence[list[dict[str, Any]]], devices: Devices | None) -> None:
     """Prints the costs of each stage, and what the columns mean."""
+    device = devices if devices and devices.number == 1 else None
     table = Table(box=None, pad_edge=False)
     for column in ("stage", "parameters", "ids of a sample", "ids in training", "FLOPs", "weights", "gradients",
                    "optimizer", "activations", *(["time"] if device else [])):  # fmt: skip
         table.add_column(column, justify="left" if column == "stage" else "right")
     by_group = {point.group: stages for point, stages in zip(study.points, every_point, strict=True)}
-    for group, stages in by_group.items():
-        for stage in stages:
-            memory = [_scaled(size, "B") for size in stage["memory"].values()]
-            table.add_row(
-                f"{group}: {stage['stage']}" if study.swept else stage["stage"],
-                _scaled(sum(stage["parameters"].values())),
-                str(stage["ids_per_sample"]),
-                _scaled(stage["ids_in_training"]),
-                f"{stage['flops']:.3g}",
-                *memory,
-                *([_lasting(stage["seconds"])] if device else []),
-            )
+    rows = [
+        (f"{group}: {stage['stage']}" if study.swept else stage["stage"], stage)
+        for group, stages in by_group.items()
+        for stage in stages
+    ]
+    for name, stage in rows:
+        table.add_row(
+            name,
+            scaled(sum(stage["parameters"].values())),
+            str(stage["ids_per_sample"]),
+            scaled(stage["ids_in_training"]),
+            f"{stage['flops']:.3g}",
+            *(scaled(size, "B") for size in stage["memory"].values()),
+            *([lasting(stage["seconds"])] if device else []),
+        )
     show(table)
     for line in _meaning(device):
         click.echo(line)
-    stages = [stage for group in by_group.values() for stage in group]
-    for line in dict.fromkeys(note for stage in stages for note in _notes(stage, device)):
+    if devices and not device:
+        print_ranks(rows, devices)
+    for line in dict.fromkeys(note for _, stage in rows for note in _notes(stage, device)):
         say(f"note: {line}")
 
 
-def _meaning(device: str | None) -> list[str]:
+def _meaning(device: Devices | None) -> list[str]:
     lines = [
         "FLOPs: of all training steps, forward and backward, counted on one step; encoding, validation and generation "
         "are not included, and a run trains a stage that points share once",
         "activations: an estimate of what a step keeps for its gradient",
     ]
     if device:
-        peaks = f"{DEVICES[device].float32 / 1e12:.3g} (float32) or {DEVICES[device].bfloat16 / 1e12:.3g} (bfloat16)"
+        peaks = f"{device.kind.float32 / 1e12:.3g} (float32) or {device.kind.bfloat16 / 1e12:.3g} (bfloat16)"
         lines.append(f"time: on one {device}, assuming {UTILISATION:.0%} of its peak, {peaks} TFLOP/s, and fast data")
     return lines
 
 
-def _notes(stage: dict[str, Any], device: str | None) -> list[str]:
+def _notes(stage: dict[str, Any], device: Devices | None) -> list[str]:
     """What the numbers of a stage do not include, and whether it fits into memory."""
     notes = []
     if stage["not_traced"]:
@@ -117,21 +127,8 @@ def _notes(stage: dict[str, Any], device: str | None) -> list[str]:
     notes += [f"{stage['stage']}: counted without {reason}" for reason in stage["left_out"]]
     if stage["not_known"]:
         notes.append(stage["not_known"])
-    room = DEVICES[device].memory if device else None
+    room = device.kind.memory if device else None
     need = sum(size for size in stage["memory"].values() if size is not None)
     if room is not None and need > room:
-        notes.append(f"{stage['stage']}: needs {_scaled(need, 'B')}, but one {device} has {_scaled(room, 'B')}")
+        notes.append(f"{stage['stage']}: needs {scaled(need, 'B')}, but one {device} has {scaled(room, 'B')}")
     return notes
-
-
-def _scaled(value: float | int | None, unit: str = "") -> str:
-    """Three digits and a metric prefix; a question mark for None."""
-    if value is None:
-        return "?"
-    size, letter = next(((size, letter) for size, letter in _LARGE if value >= size), (1, ""))
-    return f"{value / size:.3g} {letter}{unit}".strip()
-
-
-def _lasting(seconds: float) -> str:
-    size, unit = next(((size, unit) for size, unit in _LONG if seconds >= size), (1, "s"))
-    return f"{seconds / size:,.1f} {unit}" if size > 1 else f"{seconds:.2g} s"
