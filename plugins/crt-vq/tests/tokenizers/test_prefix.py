@@ -10,7 +10,20 @@ import torch
 from torch import Tensor
 
 from crt_vq import VQ, CausalCE, Conv, Prefix, ResidualVQ
+from crtcore import Noise
 from crtcore.errors import RunError
+from crtcore.kinds import BottleneckOutput
+
+
+class Pass:
+    """A bottleneck whose codes are its features."""
+
+    width, vocabulary = 4, None
+
+    def __call__(self, features: Tensor, *, noise: Noise | None = None) -> BottleneckOutput:
+        """The features."""
+        return BottleneckOutput(features, features, None, features.new_zeros(len(features)), features.new_zeros(()))
+
 
 SMALL = Prefix(tokenizer=Conv(channels=4), count=3, codes=5)
 
@@ -133,6 +146,11 @@ def test_more_codes_than_ids_are_refused() -> None:
 
     with pytest.raises(RunError, match=r"prefix: expected a bottleneck with at least 1024 ids, .* got 8; use fewer"):
         built(spec)
+
+
+def test_continuous_codes_are_refused() -> None:
+    with pytest.raises(RunError, match="got one whose codes are continuous"):
+        SMALL.build(Pass(), images())
 
 
 def test_rows_of_another_length_are_refused() -> None:
