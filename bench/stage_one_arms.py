@@ -3,7 +3,8 @@
 Usage: python bench/stage_one_arms.py SPEC [--json]
 
 The baseline has the steps that the file gives it; the other arms get as many as take the same FLOPs, or the same time.
-Rounds go through all arms in turn, so that a slow moment of the machine hits them alike; one thread, medians.
+Rounds go through all arms in turn, so that a slow moment of the machine hits them alike. Times are medians of the
+processor time of one thread, which is the time that passes where nothing else runs.
 """
 
 from __future__ import annotations
@@ -51,11 +52,11 @@ def measured(plans: dict[str, Plan], dataset: Any) -> dict[str, float]:
     times: dict[str, list[float]] = {arm: [] for arm in plans}
     for round_ in range(ROUNDS + 1):
         for arm, step in steppers.items():
-            start = time.perf_counter()
+            start = time.process_time()
             for _ in range(STEPS if round_ else WARM):
                 step()
             if round_:
-                times[arm].append((time.perf_counter() - start) / STEPS * 1e3)
+                times[arm].append((time.process_time() - start) / STEPS * 1e3)
     return {arm: statistics.median(values) for arm, values in times.items()}
 
 
