@@ -2,8 +2,10 @@
 
 from crt_vq.bottlenecks.specs import BSQ, LFQ, VQ, Perturbed, ResidualVQ, SimVQ
 from crt_vq.priors.specs import CausalHead
+from crt_vq.regularizers.joint_specs import EndToEnd, MatchedRate, SoftReadout
 from crt_vq.regularizers.specs import Adversarial, Causal, CausalCE, Perceptual
 from crt_vq.tokenizers.specs import VQGAN, Conv
+from crt_vq.tokenizers.wrapper_specs import CausalDecoder, Prefix
 
 __version__ = "0.1.0"
 
@@ -15,10 +17,15 @@ __all__ = [
     "Adversarial",
     "Causal",
     "CausalCE",
+    "CausalDecoder",
     "CausalHead",
     "Conv",
+    "EndToEnd",
+    "MatchedRate",
     "Perceptual",
     "Perturbed",
+    "Prefix",
     "ResidualVQ",
     "SimVQ",
+    "SoftReadout",
 ]

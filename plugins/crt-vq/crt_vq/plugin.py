@@ -10,12 +10,17 @@ from crt_vq import (
     Adversarial,
     Causal,
     CausalCE,
+    CausalDecoder,
     CausalHead,
     Conv,
+    EndToEnd,
+    MatchedRate,
     Perceptual,
     Perturbed,
+    Prefix,
     ResidualVQ,
     SimVQ,
+    SoftReadout,
 )
 from crtcore import Component, hookimpl
 
@@ -77,6 +82,18 @@ def crt_components() -> list[Component]:
             examples=(VQGAN(channels=8, multipliers=(1, 2), blocks=1, latent=8),),
         ),
         Component(
+            "causal-decoder",
+            spec=CausalDecoder,
+            summary="another tokenizer, its codes shaped by a decoder that sees no later ones (AliTok)",
+            examples=(CausalDecoder(tokenizer=Conv(channels=8), layers=1, width=8, heads=2),),
+        ),
+        Component(
+            "prefix",
+            spec=Prefix,
+            summary="another tokenizer with ids in front that only a prior reads (Prologue)",
+            examples=(Prefix(tokenizer=Conv(channels=8), count=3, codes=16),),
+        ),
+        Component(
             "causal",
             spec=Causal,
             summary="each latent predicted from those before it (CRT)",
@@ -90,6 +107,27 @@ def crt_components() -> list[Component]:
             spec=CausalCE,
             summary="next-id prediction from preceding latents, by cross-entropy",
             examples=(CausalCE(layers=1, width=8, heads=2),),
+        ),
+        Component(
+            "soft-readout",
+            spec=SoftReadout,
+            summary="a generator's alignment with cells, read out of soft ids (GEAR)",
+            examples=(SoftReadout(layers=1, width=8, heads=2),),
+        ),
+        Component(
+            "end-to-end",
+            spec=EndToEnd,
+            summary="a generator's next-id loss, with its gradient to the tokenizer",
+            examples=(
+                EndToEnd(layers=1, width=8, heads=2),
+                EndToEnd(layers=2, width=8, heads=2, read_out="soft", through="context"),
+            ),
+        ),
+        Component(
+            "matched-rate",
+            spec=MatchedRate,
+            summary="distance of the entropy of a batch's ids from a target",
+            examples=(MatchedRate(bits=4.0),),
         ),
         Component(
             "causal-head",

@@ -9,12 +9,17 @@ from crt_vq import (
     Adversarial,
     Causal,
     CausalCE,
+    CausalDecoder,
     CausalHead,
     Conv,
+    EndToEnd,
+    MatchedRate,
     Perceptual,
     Perturbed,
+    Prefix,
     ResidualVQ,
     SimVQ,
+    SoftReadout,
 )
 
 test_cosine_codes = obeys(VQ(codes=16))
@@ -56,3 +61,16 @@ test_a_head_as_a_prior_with_classes = obeys(CausalHead(class_bias=True))
 test_a_random_network = obeys(Perceptual(stages=1))
 test_a_patch_discriminator = obeys(Adversarial(layers=1, channels=4))
 test_a_judge_of_adaptive_weight = obeys(Adversarial(layers=1, channels=4, adaptive=True, start=0.5))
+test_a_causal_decoder = obeys(CausalDecoder(tokenizer=Conv(channels=8), layers=1, width=8, heads=2))
+test_a_causal_decoder_over_a_vqgan = obeys(
+    CausalDecoder(tokenizer=VQGAN(channels=4, multipliers=(1, 1), blocks=1, latent=4, loss="l1"), width=8, heads=2)
+)
+test_a_prefix = obeys(Prefix(tokenizer=Conv(channels=8), count=3, codes=16))
+test_a_prefix_of_one_id = obeys(Prefix(tokenizer=Conv(channels=4, halvings=3, blocks=0), count=1, codes=2))
+test_a_soft_read_out = obeys(SoftReadout(layers=1, width=8, heads=2))
+test_a_soft_read_out_that_starts_late = obeys(SoftReadout(layers=4, width=8, heads=1, start=0.5, temperature=1.0))
+test_ids_read_straight_through = obeys(EndToEnd(layers=1, width=8, heads=2))
+test_soft_ids_as_a_context = obeys(EndToEnd(layers=2, width=8, heads=2, read_out="soft", through="context"))
+test_soft_ids_as_targets = obeys(EndToEnd(layers=1, width=8, heads=2, read_out="soft", through="target", ramp=0.0))
+test_a_matched_rate = obeys(MatchedRate(bits=4.0))
+test_a_rate_of_nothing = obeys(MatchedRate(bits=0.0, temperature=1.0))

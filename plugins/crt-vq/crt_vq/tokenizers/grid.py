@@ -59,8 +59,9 @@ class GridTokenizer(nn.Module):
         self.loss = loss
         self.bottleneck = bottleneck
         self.length, code = self._codes()
+        self.code_width = self.length // self.cells * code
         self.encoder = encoder(channels, self.width)
-        self.decoder = decoder(self.length // self.cells * code, channels)
+        self.decoder = decoder(self.code_width, channels)
 
     def _codes(self) -> tuple[int, int]:
         """Number and width of the bottleneck's codes for a sample, read from an empty one."""

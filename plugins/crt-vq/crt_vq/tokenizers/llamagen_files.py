@@ -1,4 +1,4 @@
-"""Reads and writes public checkpoints of LlamaGen tokenizers."""
+"""Reads and writes public checkpoints of LlamaGen tokenizers, and of others in their layout, such as GEAR's VQ-16."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ _LEAVES = {
     "1": "conv",
 }
 """Our names inside a layer to LlamaGen's."""
-_WRAPPERS = ("ema", "model", "state_dict")
-"""Keys under which LlamaGen's `reconstruction_vq_ddp.py` looks for weights, in its order."""
+_WRAPPERS = ("vq", "ema", "model", "state_dict")
+"""Keys of weights: that of GEAR's checkpoints, whose `ema` is a generator's, then those of LlamaGen's
+`reconstruction_vq_ddp.py`, in its order."""
 
 
 def load_llamagen_tokenizer(path: str | Path, tokenizer: GridTokenizer) -> None:

@@ -186,8 +186,10 @@ def test_a_saved_file_has_the_public_names(tmp_path: Path) -> None:
     [
         published(), *({key: published()} for key in ("model", "ema", "state_dict")),
         WRITTEN | {"model": {}, "ema": published() | USAGE},
+        # What GEAR's train_gear.py keeps: `ar` and `ema` are of its generator.
+        WRITTEN | {"vq": published(), "vq_ema": {}, "ar": {}, "ema": {"tok_embeddings.weight": torch.zeros(2, 2)}},
     ],
-    ids=["bare", "model", "ema", "state_dict", "with all that training keeps"],
+    ids=["bare", "model", "ema", "state_dict", "with all that training keeps", "of GEAR's training"],
 )  # fmt: skip
 def test_every_form_of_a_public_file_is_read(tmp_path: Path, content: dict[str, Any]) -> None:
     torch.save(content, tmp_path / "vq.pt")
