@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crt_latent.mixing.alphabet import Alphabet
+from crt_latent.reasoning.guesses import by_guesses
 from crt_latent.traces import compact, delimiters, lengths
 from crtcore import Noise
 from crtcore.kinds import Decoder, Prior, Request
@@ -44,42 +45,68 @@ class Solver(NamedTuple):
     """Most codes of a trace."""
     seed: int
 
-    def answers(self, prompts: Int[Tensor, "b n"]) -> Answers:
-        """Generates freely, but closes the bracket after `max_codes` codes."""
+    def answers(self, prompts: Int[Tensor, "b n"], guesses: Sequence[Int[Tensor, "b _"]] = ()) -> Answers:
+        """Generates freely, but closes the bracket after `max_codes` codes; guesses save time and change nothing."""
         begin, close, end = self.alphabet.begin, self.alphabet.close, delimiters(self.alphabet.text).end
-        first = self._generate(prompts, min(self.max_codes + 2, self.max_ids), stop=(close, end))
+        ids = self._generate(prompts, self.max_ids, stop=(end,), guesses=guesses)
+        first = ids[:, : self.max_codes + 2]
         codes = ((first >= self.alphabet.text) & (first < begin)).sum(1)
-        forced = (first == begin).any(1) & ~(first == close).any(1) & (codes >= self.max_codes)
-        first = compact(torch.cat([first, torch.where(forced, close, -1)[:, None]], 1))
-        unfinished = ~(first == end).any(1)
-        left = self.max_ids - int(lengths(first[unfinished]).min()) if unfinished.any() else 0
-        rest = first.new_full((len(first), left), -1)
-        if left > 0:
-            context = compact(torch.cat([prompts, first], 1)[unfinished])
-            drawn = self._generate(context, left, stop=(end,))
-            rest[unfinished] = functional.pad(drawn, (0, left - drawn.shape[1]), value=-1)
-        ids = compact(torch.cat([first, rest], 1))[:, : self.max_ids]
+        forced = (first == begin).any(1) & ~((first == close) | (first == end)).any(1) & (codes >= self.max_codes)
+        if forced.any():
+            opened = functional.pad(first[forced], (0, 1), value=close)[:, : self.max_ids]
+            context = torch.cat([prompts[forced], opened], 1)
+            rest = self._generate(compact(context), self.max_ids - opened.shape[1], stop=(end,))
+            ids[forced] = torch.cat([opened, rest], 1)
         return Answers(ids, (ids == end).any(1), forced)
 
-    def answer_with_codes(self, prompts: Int[Tensor, "b n"], codes: int) -> Answers:
-        """Generates `codes` codes in brackets, then text alone; no brackets for 0."""
+    def most_likely_codes(self, prompts: Int[Tensor, "b n"], codes: int) -> Int[Tensor, "b z"]:
+        """Generates `codes` codes behind an opened bracket, as no other ids are allowed."""
+        text, begin, close = self.alphabet.text, self.alphabet.begin, self.alphabet.close
+        opened = functional.pad(prompts, (0, 1), value=-1)
+        opened[torch.arange(len(opened)), lengths(prompts)] = begin
+        return self._generate(opened, codes, banned=[*range(text), begin, close])
+
+    def answer_with_codes(
+        self, prompts: Int[Tensor, "b n"], codes: Int[Tensor, "b z"], guesses: Sequence[Int[Tensor, "b _"]] = ()
+    ) -> Answers:
+        """Emits these codes in brackets, then generates text alone; no brackets for 0 codes.
+
+        `guesses` are of the text behind the brackets.
+        """
         text, begin, close, size = self.alphabet.text, self.alphabet.begin, self.alphabet.close, self.alphabet.size
         latent, end = range(text, size), delimiters(text).end
-        prefix = prompts[:, :0]
-        if codes:
-            opened = functional.pad(prompts, (0, 1), value=-1)
-            opened[torch.arange(len(opened)), lengths(prompts)] = begin
-            drawn = self._generate(opened, codes, banned=[*range(text), begin, close])
-            prefix = torch.cat([torch.full_like(drawn[:, :1], begin), drawn, torch.full_like(drawn[:, :1], close)], 1)
+        prefix = codes
+        if codes.shape[1]:
+            mark = codes[:, :1]
+            prefix = torch.cat([torch.full_like(mark, begin), codes, torch.full_like(mark, close)], 1)
         context = compact(torch.cat([prompts, prefix], 1))
-        rest = self._generate(context, self.max_ids - prefix.shape[1], stop=(end,), banned=latent)
+        left = self.max_ids - prefix.shape[1]
+        rest = self._generate(context, left, stop=(end,), banned=latent, guesses=guesses)
         ids = torch.cat([prefix, rest], 1)
-        return Answers(ids, (ids == end).any(1), torch.full_like(lengths(ids), codes > 0, dtype=torch.bool))
+        return Answers(ids, (ids == end).any(1), torch.full_like(lengths(ids), codes.shape[1] > 0, dtype=torch.bool))
 
     def _generate(
-        self, prompts: Int[Tensor, "b n"], length: int, *, stop: Sequence[int] = (), banned: Sequence[int] = ()
+        self,
+        prompts: Int[Tensor, "b n"],
+        length: int,
+        *,
+        stop: Sequence[int] = (),
+        banned: Sequence[int] = (),
+        guesses: Sequence[Int[Tensor, "b _"]] = (),
     ) -> Int[Tensor, "b e"]:
-        sampling = attrs.evolve(self.sampling, banned=(*self.sampling.banned, *banned))
-        seeds = Noise(self.seed, "answers").seeds(torch.arange(len(prompts), device=prompts.device))
-        limits = Limits(length=length, stop=tuple(stop))
-        return self.decoder.generate(self.prior, Request(prompts, limits, sampling, seeds=seeds)).ids
+        """Generates `length` ids a row, -1 behind an end: what guesses settle, then the rest by the decoder."""
+        banned = (*self.sampling.banned, *banned)
+        ids, ended = by_guesses(self.prior, prompts, guesses, length=length, stop=stop, banned=banned)
+        rows = (~ended).nonzero()[:, 0]
+        if not len(rows):
+            return ids
+        there = lengths(ids[rows])
+        left = length - int(there.min())
+        seeds = Noise(self.seed, "answers").seeds(rows)
+        limits, sampling = Limits(length=left, stop=tuple(stop)), attrs.evolve(self.sampling, banned=banned)
+        request = Request(compact(torch.cat([prompts[rows], ids[rows]], 1)), limits, sampling, seeds=seeds)
+        drawn = self.decoder.generate(self.prior, request).ids
+        # rows that had more ids were given too many
+        joined = compact(torch.cat([ids[rows], drawn], 1))[:, :length]
+        ids[rows] = functional.pad(joined, (0, length - joined.shape[1]), value=-1)
+        return ids

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from torch.nn import functional
 
 from crt_latent.reasoning.answers import Answers, Solver
 from crt_latent.reasoning.budget import Budget, budget, step_seconds
+from crt_latent.reasoning.evaluation import FREE, evaluated
 from crt_latent.reasoning.forms import Form
 from crt_latent.reasoning.health import health
 from crt_latent.reasoning.numbers import counted, measured
 from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.reasoning.training import rows
 from crt_latent.tasks.task import Task
-from crt_latent.traces import delimiters, lengths, split_trace
+from crt_latent.traces import lengths, split_trace
 from crt_run.training.ids import spread
 from crt_run.training.objective import Inputs, built, trained
 from crt_run.training.stages import build_dataset
@@ -75,7 +75,7 @@ class ReasoningExperiment:
         budgets = {"tokenizer": cost, "prior": spent, "training": cost.plus(spent)}
         for name, each in budgets.items():
             numbers |= each.measurements(name)
-        totals = by_replaced.pop(-1) | numbers
+        totals = by_replaced.pop(FREE) | numbers
         points = [self._row(form, *each) for each in sorted(by_replaced.items())]
         return Findings(totals, points, outcomes=outcomes)
 
@@ -95,30 +95,24 @@ class ReasoningExperiment:
     ) -> tuple[dict[int, dict[str, Measurement]], dict[str, list[int]]]:
         """Returns numbers by the number of ids that are replaced by force, and outcomes of each problem.
 
-        Free answers have the key -1, and outcomes are of these alone.
+        Outcomes are of free answers alone.
         """
         tested = dataset.take("test", spread(dataset.sizes["test"], self.spec.tested)).data
         trace = split_trace(tested, form.alphabet.text)
-        prompts = functional.pad(trace.prompt, (0, 1), value=-1)
-        prompts[torch.arange(len(prompts)), lengths(trace.prompt)] = delimiters(form.alphabet.text).think
-        prompts = prompts.to(run.device)
-        length, rate = form.chunking
-        most_chunks = int(lengths(trace.steps).min()) // length if self.spec.trace == "latent" else -1
-        ways = [-1, *(chunks * length for chunks in range(most_chunks + 1))]
+        with torch.inference_mode():
+            answered = evaluated(solver, form, trace, run.device, run.stopping)
         numbers, outcomes = {}, {}
-        for place, replaced in enumerate(ways):
-            if run.stopping():
-                raise Stopped
-            with torch.inference_mode():
-                drawn = solver.answers(prompts) if replaced < 0 else solver.answer_with_codes(prompts, replaced // rate)
+        for place, (replaced, drawn) in enumerate(answered.items()):
             answers = Answers(*(part.cpu() for part in drawn))
             solved = dataset.check(trace.prompt, answers.ids) & answers.ended
-            counts = counted(answers.ids, trace, rate=rate, alphabet=form.alphabet)
+            counts = counted(answers.ids, trace, rate=form.chunking.rate, alphabet=form.alphabet)
             numbers[replaced] = measured(counts, answers, solved)
             outcomes[replaced] = {"accuracy": solved.long().tolist(), "tokens": counts.tokens.tolist()}
             each = "".join(map(str, solved.long().tolist()))
-            run.record({"stage": "answers", "step": place, "steps": len(ways), "replaced": replaced, "solved": each})
-        return numbers, outcomes[-1]
+            run.record(
+                {"stage": "answers", "step": place, "steps": len(answered), "replaced": replaced, "solved": each}
+            )
+        return numbers, outcomes[FREE]
 
     def _row(self, form: Form, replaced: int, numbers: Mapping[str, Measurement]) -> Row:
         """Returns a point of the curve of accuracy against length."""

@@ -65,13 +65,14 @@ def test_an_answer_without_codes_is_not_forced() -> None:
 
 def test_the_number_of_codes_can_be_forced() -> None:
     for codes in (1, 2, 3):
-        answers = solver().answer_with_codes(PROMPTS, codes)
+        likely = solver().most_likely_codes(PROMPTS, codes)
+        answers = solver().answer_with_codes(PROMPTS, likely)
 
         assert emitted(answers.ids) == [[BEGIN, *[ONE, TWO, ONE][:codes], CLOSE, 0, ANSWER, 1, END]] * 2
 
 
 def test_zero_forced_codes_have_no_brackets() -> None:
-    answers = solver().answer_with_codes(PROMPTS, 0)
+    answers = solver().answer_with_codes(PROMPTS, PROMPTS[:, :0])
 
     assert emitted(answers.ids) == [[0, ANSWER, 1, END]] * 2
     assert not answers.forced.any()

@@ -95,7 +95,9 @@ KEYS = (
     ),
     Key(
         "claim", "what the study expects, written before it runs: `[[sweep.claim]]`",
-        "The result says of each claim whether it holds, by the 95 % interval of the difference paired by seed.",
+        "The result says of each claim whether it holds, by the 95 % interval of the difference paired by seed. All "
+        "claims of a study are corrected together, by Holm's method: one that holds alone may not hold among others. "
+        "Outcomes of single samples that are right or wrong have McNemar's test beside it.",
         '[sweep]\nseed = [0, 1, 2]\n\n[sweep.arms.plain]\n\n[sweep.arms.cold]\nsampling.temperature = 0.7\n\n'
         '[[sweep.claim]]\nnumber = "target_calls_per_id"\narm = "cold"\nexpect = "lower"',
         table=Claim,

@@ -146,6 +146,11 @@ def short(value: float, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{_decimals(value)}f}"
 
 
+def probability(value: float) -> str:
+    """Two significant digits, or `below 0.0001`."""
+    return "below 0.0001" if value < 0.0001 else f"{value:.2g}"
+
+
 def _decimals(value: float) -> int:
     return 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
 
@@ -177,9 +182,14 @@ def verdicts(sweep: Mapping[str, Any]) -> list[str]:
     for claim in sweep["claims"]:
         difference = claim["difference"]
         gap = f": {change(difference)}" if difference else ""
+        if (test := claim.get("test")) and test["tests"] > 1:
+            gap += f", p {probability(test['corrected'])} corrected for {test['tests']} claims"
         if both := claim.get("two_level"):
             low, high = (short(both[end], sign=True) for end in ("low", "high"))
             gap += f"; over seeds and {number(both).n} samples {low} to {high}"
+        if pairs := claim.get("mcnemar"):
+            gap += f"; {pairs['gained']} samples gained, {pairs['lost']} lost, McNemar's p "
+            gap += probability(pairs["corrected"])
         where = f" at {', '.join(study.labels(claim['settings']))}" if claim["settings"] else ""
         lines.append(
             f"{label(claim['number'])} of {claim['arm']} {claim['expect']} than that of {claim['against']}{where}: "

@@ -17,6 +17,7 @@ from crt_run.runs.numbers import number, written
 from crt_run.runs.provenance import ran_on, times
 from crt_run.runs.records import listed, read_json, seal
 from crt_run.runs.run import address, alone
+from crt_run.significance import LEVEL, holm, mcnemar, paired_p
 from crt_run.statistics import CONFIDENCE, interval, paired, two_level
 from crt_run.sweeps.curves import gaps
 from crtcore.compose.study import Point, Study, label, labels
@@ -136,9 +137,13 @@ def _joined(seeds: list[Measurement]) -> Measurement:
 
 
 def claims(study: Study, results: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each claim of the study with its verdict, once for each combination of settings."""
+    """Each claim of the study with its verdict, once for each combination of settings.
+
+    Their probabilities are corrected together, for all that were measured on two seeds or more; so are those of
+    McNemar's test, for all whose outcomes are 0 or 1.
+    """
     values, outcomes = _values(study.points, results), _outcomes(study.points, results)
-    verdicts = []
+    verdicts: list[dict[str, Any]] = []
     for claim in study.claims:
         groups = {tuple(labels(point.settings)): point.settings for point in study.points if point.arm == claim.arm}
         for key, settings in groups.items():
@@ -147,20 +152,26 @@ def claims(study: Study, results: Mapping[int, Mapping[str, Any]]) -> list[dict[
             mine, theirs = (outcomes.get(arm, {}).get(claim.number, {}) for arm in arms)
             unit = pair[0][0]
             difference, over_samples = paired(pair[0][1], pair[1][1], unit), two_level(mine, theirs, unit)
+            probability, discordant = paired_p(pair[0][1], pair[1][1]), mcnemar(mine, theirs)
             verdicts.append(
                 {
                     **attrs.asdict(claim),
                     "settings": dict(settings),
                     "difference": difference,
+                    **({} if probability is None else {"test": {"p": probability}}),
                     **({"two_level": written(over_samples)} if over_samples else {}),
-                    "verdict": verdict(claim.expect, difference),
+                    **({"mcnemar": discordant._asdict()} if discordant else {}),
                 }
             )
-    return verdicts
+    for name in ("test", "mcnemar"):
+        tests = [each[name] for each in verdicts if name in each]
+        for test, corrected in zip(tests, holm([test["p"] for test in tests]), strict=True):
+            test |= {"corrected": corrected, "tests": len(tests)}
+    return [each | {"verdict": verdict(each["expect"], each["difference"], each.get("test"))} for each in verdicts]
 
 
-def verdict(expect: str, difference: Mapping[str, Any] | None) -> str:
-    """Whether a claim holds, by the interval of its paired difference."""
+def verdict(expect: str, difference: Mapping[str, Any] | None, test: Mapping[str, Any] | None = None) -> str:
+    """Whether a claim holds, by the interval of its paired difference and its corrected probability."""
     if difference is None:
         return "not measured"
     _, _, _, low, high = number(difference)
@@ -168,7 +179,11 @@ def verdict(expect: str, difference: Mapping[str, Any] | None) -> str:
         return "not shown: one seed has no interval"
     if low <= 0 <= high:
         return "does not hold: the interval has 0 inside"
-    return "holds" if (high < 0) == (expect == "lower") else "does not hold: the difference goes the other way"
+    if (high < 0) != (expect == "lower"):
+        return "does not hold: the difference goes the other way"
+    if test is not None and test["corrected"] > LEVEL:
+        return f"does not hold among {test['tests']} claims, only alone"
+    return "holds"
 
 
 def _values(

@@ -103,6 +103,15 @@ def test_a_verdict_follows_from_the_interval(low: Any, high: Any, lower: str, hi
     assert [verdict("lower", difference), verdict("higher", difference)] == [lower, higher]
 
 
+def test_a_claim_that_holds_alone_need_not_hold_among_others() -> None:
+    difference = written(Measurement(2.0, "nats", 3, 1.0, 3.0))
+
+    among = [verdict("higher", difference, {"corrected": corrected, "tests": 9}) for corrected in (0.05, 0.051)]
+
+    assert among == ["holds", "does not hold among 9 claims, only alone"]
+    assert verdict("lower", difference, {"corrected": 0.5, "tests": 9}).endswith("goes the other way")
+
+
 def test_what_was_not_measured_has_no_verdict() -> None:
     assert verdict("lower", None) == "not measured"
 
@@ -171,6 +180,35 @@ def test_a_claim_of_what_is_known_sample_by_sample_has_an_interval_over_both(toy
     assert first["two_level"] == {"value": -1.0, "unit": "bits", "n": 5, "low": -1.0, "high": -1.0}
     assert "two_level" not in second
     assert verdicts({"claims": [first]})[0].endswith("; over seeds and 5 samples -1.00 to -1.00")
+
+
+def test_claims_of_a_study_are_corrected_together(toy: Describe) -> None:
+    names = ("cost", "time")
+    written_down = ", ".join(f"{{number = '{name}', arm = 'other'}}" for name in names)
+    study = toy(*ARMS, f"sweep.claim=[{written_down}]", "sweep.seed=[0, 1, 2]")
+    gaps = {"cost": [-1.0, -1.1, -1.2], "time": [-1.0, -2.0, -2.0]}
+
+    output = claims(
+        study, invented(study, lambda arm, seed: {name: (arm == "other") * gaps[name][seed] for name in names})
+    )
+
+    raw = [stats.ttest_1samp(gaps[name], 0).pvalue for name in names]
+    assert [each["test"]["p"] for each in output] == pytest.approx(raw)
+    assert [each["test"]["corrected"] for each in output] == pytest.approx([2 * raw[0], raw[1]])
+    assert all(", p " in line and "corrected for 2 claims" in line for line in verdicts({"claims": output}))
+
+
+def test_a_claim_of_right_and_wrong_answers_has_mcnemars_test(toy: Describe) -> None:
+    study = toy(*ARMS, *CLAIM)
+    results = invented(study, lambda arm, seed: {"cost": seed - float(arm == "other")})
+    for index, point in enumerate(study.points):
+        results[index]["outcomes"] = {"cost": [1, 1, 1, 0] if point.arm == "other" else [0, 0, 1, 1]}
+
+    (first, _) = claims(study, results)
+
+    assert {name: first["mcnemar"][name] for name in ("gained", "lost")} == {"gained": 6, "lost": 3}
+    assert first["mcnemar"]["p"] == pytest.approx(260 / 512)  # 2 (C(9, 6) + C(9, 7) + C(9, 8) + C(9, 9)) / 2^9
+    assert "6 samples gained, 3 lost, McNemar's p 0.51" in verdicts({"claims": [first]})[0]
 
 
 def test_a_claim_about_an_arm_that_failed_is_still_reported(toy: Describe) -> None:
