@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from crt_run.executors.running import done
 from crt_run.executors.spec import Local
-from crt_run.faults import at_fault
 from crt_run.runs.ended import fitting
 from crt_run.runs.execute import finished, outdated, work
 from crt_run.runs.rehearse import rehearse
 from crtcore.compose.study import Study
-from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Done, ExecutorSpec, Json
+from crtcore.errors import RunError
+from crtcore.kinds import Json
 
 NOT_OURS = "the executor mixed up or changed answers; choose another [executor] and give the same command again"
 
@@ -54,7 +54,8 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh:
     if not left:
         return Finished(results, problems)
     rehearse(study, [study.points[index] for index in left])
-    working = _done(study.executor or Local(), pieces, lambda place, event: report(left[place], event))
+    executor = study.executor or Local()
+    working = done(executor, work, pieces, lambda place, event: report(left[place], event))
     try:
         for ended in working:
             index = left[ended.place]
@@ -77,27 +78,6 @@ def _finished(index: int, results: Mapping[int, Json], problems: Mapping[int, st
     """The event of a point that ended, with its result if it has one."""
     result = {"result": results[index]} if index in results else {}
     return {"event": "finished", "problem": problems.get(index), **result}
-
-
-def _done(executor: ExecutorSpec, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Generator[Done]:
-    """The pieces as an executor ends them.
-
-    Raises: RunError that names the executor, whatever it raises, but errors of the system.
-    """
-    working: Any = ()
-    try:
-        working = executor.build().run(work, pieces, report)
-        for ended in working:
-            if not isinstance(ended, Done):
-                raise TypeError(f"expected pieces of work that ended, got {ended!r}")
-            yield ended
-    except (RunError, Stopped, OSError):
-        raise
-    except (Exception, SystemExit) as error:
-        raise RunError(f"executor: {at_fault(error)}") from error
-    finally:
-        if hasattr(working, "close"):
-            working.close()
 
 
 def failed(study: Study, ended: Finished) -> RunError | None:
