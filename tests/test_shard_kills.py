@@ -22,7 +22,6 @@ from typing import Any
 import attrs
 import pytest
 import tomli
-import torch
 
 import crtcore
 from crt_run.executors.spec import Local
@@ -80,11 +79,10 @@ class Forked(ExecutorSpec):
             yield Done(place, json.loads(raw), None) if raw else Done(place, None, "died")
 
 
-def draw(run: Path, out: Path) -> None:
+def draw(run: Any, out: Path) -> None:
     """The command without its start, as importing torch takes longer than all the samples."""
-    torch.set_num_threads(1)
     with contextlib.suppress(RunError):  # a shard whose worker was killed twice
-        sample_shards(crtcore.load_run(run), out, COUNT, shard=SHARD, executor=Forked())
+        sample_shards(run, out, COUNT, shard=SHARD, executor=Forked())
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +135,9 @@ class Kills:
         process = self._begin()
         try:
             while self.of_commands + self.of_workers < self.count:
+                if self.rng.random() < 0.9:  # else also before it has begun to draw
+                    while process.is_alive() and not workers(process.pid):
+                        time.sleep(0.001)
                 time.sleep(self.rng.uniform(0, longest))
                 if not process.is_alive():
                     ended()
@@ -167,9 +168,8 @@ class Kills:
 def test_kills_at_random_times_lose_and_repeat_no_sample(
     run: Path, undisturbed: dict[str, bytes], tmp_path: Path, count: int
 ) -> None:
-    context: Any = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "crt_run.shards", __name__])
-    out, whole = tmp_path / "out", 0
+    context: Any = multiprocessing.get_context("fork")
+    out, whole, loaded = tmp_path / "out", 0, crtcore.load_run(run)
 
     def ended() -> None:
         """A draw that is whole is checked, and the next one begins."""
@@ -179,10 +179,10 @@ def test_kills_at_random_times_lose_and_repeat_no_sample(
             shutil.rmtree(out)
             whole += 1
 
-    kills = Kills(count, lambda: context.Process(target=draw, args=(run, out)), seed=count)
+    kills = Kills(count, lambda: context.Process(target=draw, args=(loaded, out)), seed=count)
     kills(ended, longest=0.25)
     for _ in range(5):  # a worker that a killed command has left may still write
-        draw(run, out)
+        draw(loaded, out)
     check_whole(out, undisturbed)
 
     assert kills.of_commands + kills.of_workers == count
