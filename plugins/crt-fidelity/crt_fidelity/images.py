@@ -60,7 +60,8 @@ class Images:
 
     @property
     def _parts(self) -> dict[str, Mergeable]:
-        return {"come": self.come, "moments": self.moments, "score": self.score, **self.kept}
+        kept: dict[str, Mergeable] = {f"kept for {number}": each for number, each in self.kept.items()}
+        return kept | {"come": self.come, "moments": self.moments, "score": self.score}
 
     def label(self, number: Number) -> str:
         """How many images a number is of."""

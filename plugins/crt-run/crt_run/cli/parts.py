@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from crtcore.compose.document import Document
 from crtcore.compose.plan import override, study
-from crtcore.errors import Problem, SpecError
+from crtcore.errors import Key, Problem, SpecError
 from crtcore.kinds import ExecutorSpec, Plan
 from crtcore.registry import discover
 
@@ -36,7 +37,19 @@ def executor_of(text: str, plan: Plan) -> ExecutorSpec:
     Raises: SpecError if there is none of that name, or its fields are wrong.
     """
     values = {**plan.document, "executor": table_of(text, "--on", "executor")}
-    origins = {("executor",): "--on", **{("executor", key): "--on" for key in values["executor"]}}
+    origins: dict[Key, str] = {("executor",): "--on", **{("executor", key): "--on" for key in values["executor"]}}
     executor = study(Document(values, origins), discover()).executor
     assert executor is not None  # as the document names one
     return executor
+
+
+def metrics_of(texts: Sequence[str], plan: Plan) -> list[dict[str, Any]]:
+    """The tables of the metrics that `--metric` names, with all their fields.
+
+    Raises: SpecError if there is none of a name, or its fields are wrong.
+    """
+    values = {**plan.document, "metric": [table_of(text, "--metric", "metric") for text in texts]}
+    origins: dict[Key, str] = {("metric", place): "--metric" for place in range(len(texts))}
+    (point,) = study(Document(values, origins), discover()).points
+    tables: list[dict[str, Any]] = point.plan.document["metric"]
+    return tables

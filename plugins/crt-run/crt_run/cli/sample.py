@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from crt_run.cli.options import on, runs_folder
 
 if TYPE_CHECKING:
     from crt_run.loading.loaded import LoadedRun
+    from crtcore.kinds import Json, Report
 
 KEPT = "; finished shards are kept, and the same command draws the others"
 OFTEN = 5.0
@@ -37,12 +37,12 @@ OFTEN = 5.0
 @as_json
 @reports_errors
 def sample(
-    run: str, *, count: int, seed: int | None, classes: tuple[int, ...], out: Path | None, shard: int | None,
-    on: str | None, runs: Path, as_json: bool,
+    run: str, *, count: int, seed: int | None, classes: tuple[int, ...], out: Path | None, runs: Path,
+    as_json: bool, **sharding: Any,
 ) -> None:  # fmt: skip
     """Draw samples with the decoder of a finished run, RUN: its folder, NAME or NAME/HASH."""
     folder = out is not None and (out.is_dir() or not out.suffix)
-    if not folder and (on is not None or shard is not None):
+    if not folder and any(each is not None for each in sharding.values()):
         raise click.UsageError("expected --out FOLDER, a name without an end, with --on and --shard")
     needs("run", "torch", "scipy", "safetensors", "filelock")
     from crt_run.loading.loaded import load_run
@@ -50,7 +50,7 @@ def sample(
     loaded = load_run(run, runs)
     class_ids = list(classes) * count if len(classes) == 1 else list(classes) or None
     if folder and out is not None:
-        drawn = _shards(loaded, out, count, seed=seed, class_ids=class_ids, shard=shard, on=on)
+        drawn = _shards(loaded, out, count, seed=seed, class_ids=class_ids, **sharding)
     else:
         drawn = _file(loaded, out, count, seed=seed, class_ids=class_ids)
     texts, seed = drawn.pop("texts"), loaded.plan.seed if seed is None else seed
@@ -91,20 +91,21 @@ def _shards(
     executor = executor_of(on or "local", loaded.plan)
     with interruptible(KEPT):
         draws = sample_shards(
-            loaded, out, count, shard=shard or SHARD, executor=executor, progress=progress("samples drawn"), note=say,
-            **drawing,
-        )  # fmt: skip
+            loaded, out, count, shard=shard or SHARD, executor=executor, report=shown("samples drawn"), **drawing
+        )
     totals = {name: draws.manifest[name] for name in ("ids", "target_calls")}
     return {"folder": str(out), "shards": len(draws.spans), **totals, "texts": ()}
 
 
-def progress(what: str) -> Callable[[int, int], None]:
-    """Prints how many of all samples are there, now and then."""
+def shown(what: str) -> Report:
+    """Prints notes, and now and then how many of all samples are there."""
     last: list[float] = []
 
-    def show(there: int, samples: int) -> None:
-        if not last or there == samples or time.monotonic() - last[-1] >= OFTEN:
+    def show(event: Json) -> None:
+        if event["event"] == "note":
+            say(event["text"])
+        elif not last or event["there"] == event["samples"] or time.monotonic() - last[-1] >= OFTEN:
             last[:] = [time.monotonic()]
-            say(f"{there:,} of {samples:,} {what}")
+            say(f"{event['there']:,} of {event['samples']:,} {what}")
 
     return show

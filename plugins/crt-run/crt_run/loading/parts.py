@@ -49,7 +49,7 @@ class Kept(NamedTuple):
         for stage in sorted(self.trained):
             for name, each in sorted(self.parts(stage).items()):
                 whole.update(f"{stage}/{name} {each.dtype} {tuple(each.shape)}\n".encode())
-                whole.update(each.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+                whole.update(each.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return whole.hexdigest()
 
 

@@ -18,7 +18,7 @@ from crt_run.loading.drawing import check_drawable, classes_of, draw, tensors_of
 from crt_run.loading.loaded import LoadedRun, load_run
 from crt_run.runs.code import code_of
 from crt_run.runs.records import read_json
-from crt_run.shards.filling import Progress, fill, piece_of_work
+from crt_run.shards.filling import fill, piece_of_work
 from crt_run.shards.store import MANIFEST, Span, Store, spans, tensors
 from crtcore.errors import RunError
 from crtcore.kinds import ExecutorSpec, Json, Report
@@ -54,7 +54,7 @@ class Draws(NamedTuple):
     @property
     def spans(self) -> list[Span]:
         """The range of each shard."""
-        return [Span(each["first"], each["count"]) for each in self.manifest["shards"]]
+        return [Span(each["first"], each["size"]) for each in self.manifest["shards"]]
 
     def shard(self, index: int) -> dict[str, torch.Tensor]:
         """The tensors `ids`, `class_ids` and `data` of a shard; without the last two if there are none.
@@ -66,8 +66,7 @@ class Draws(NamedTuple):
 
 def sample_shards(
     run: LoadedRun, folder: str | Path, count: int, *, seed: int | None = None, class_ids: Any = None,
-    shard: int = SHARD, executor: ExecutorSpec | None = None, progress: Progress = lambda there, samples: None,
-    note: Callable[[str], None] = lambda text: None,
+    shard: int = SHARD, executor: ExecutorSpec | None = None, report: Report = lambda event: None,
 ) -> Draws:  # fmt: skip
     """Draws `count` samples of a run into a folder, or the ones that are missing there; `LoadedRun.sample` by shards.
 
@@ -85,15 +84,15 @@ def sample_shards(
     expected = spans(count, shard)
 
     def piece(span: Span) -> Json:
-        own = None if classes is None else classes[span.first : span.first + span.count].tolist()
+        own = None if classes is None else classes[span.first : span.first + span.size].tolist()
         where = {"run": str(run.folder.absolute()), "folder": str(place), "settings": store.about}
         return {**where, **span._asdict(), "class_ids": own}
 
     with store.opened():
-        fill(store, expected, work, piece, executor or Local(), progress=progress, note=note)
+        fill(store, expected, work, piece, executor or Local(), report)
         records = store.finished().values()
         totals = {name: sum(each[name] for each in records) for name in ("ids", "target_calls")}
-        manifest = store.commit(expected, samples=count, **totals)
+        manifest = store.commit(expected, samples=count, folder=str(run.folder.absolute()), **totals)
     return Draws(place, manifest)
 
 
@@ -119,9 +118,9 @@ def work(piece: Json, report: Report) -> Json:
     """The work of an executor: draws one shard."""
 
     def make(stopping: Callable[[], bool]) -> int:
-        settings, span = piece["settings"], Span(piece["first"], piece["count"])
+        settings, span = piece["settings"], Span(piece["first"], piece["size"])
         run = loaded(piece["run"], settings["weights"])
-        rows = torch.arange(span.first, span.first + span.count)
+        rows = torch.arange(span.first, span.first + span.size)
         classes = None if piece["class_ids"] is None else torch.tensor(piece["class_ids"])
         drawn = draw(run, rows, seed=settings["seed"], class_ids=classes, device=run.device, stopping=stopping)
         emitted, calls = int((drawn.ids >= 0).sum()), int(drawn.target_calls.sum())

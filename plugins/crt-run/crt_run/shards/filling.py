@@ -11,31 +11,29 @@ from typing import Any
 from crt_run.executors.running import done
 from crt_run.shards.store import Span, Store
 from crtcore.errors import RunError, Stopped
-from crtcore.kinds import ExecutorSpec, Json, Work
+from crtcore.kinds import ExecutorSpec, Json, Report, Work
 
 ROUNDS = 2
 """How often a shard is tried whose worker dies."""
 
-Progress = Callable[[int, int], None]
-"""Called with the samples that are there, and all of them."""
-
 
 def fill(
     store: Store, expected: Sequence[Span], work: Work, piece: Callable[[Span], Json], executor: ExecutorSpec,
-    *, progress: Progress, note: Callable[[str], None],
+    report: Report,
 ) -> None:  # fmt: skip
     """Has an executor make all shards that are not there; damaged ones are made again.
 
-    A worker that dies loses its own shard, which is tried again. A problem that work names ends it.
+    A worker that dies loses its own shard, which is tried again. A problem that work names ends it. Events are notes,
+    and `samples`, with how many are there.
     Raises: RunError if shards are missing then; those that are finished are kept.
     """
     whole, damaged = store.whole()
     if damaged:
         shown = f"{', '.join(damaged[:3])}{f' and {len(damaged) - 3} more' if len(damaged) > 3 else ''}"
-        note(f"{store.folder}: damaged or missing, made again: {shown}")
-    samples, problem = sum(span.count for span in expected), ""
-    there = sum(span.count for span in expected if span.first in whole)
-    progress(there, samples)
+        report({"event": "note", "text": f"{store.folder}: damaged or missing, made again: {shown}"})
+    samples, problem = sum(span.size for span in expected), ""
+    there = sum(span.size for span in expected if span.first in whole)
+    report({"event": "samples", "there": there, "samples": samples})
     for _ in range(ROUNDS):
         left = [span for span in expected if span.first not in whole]
         if not left:
@@ -50,8 +48,8 @@ def fill(
                     raise RunError(f"{store.folder}: a worker was stopped{_again(there, samples)}")
                 if answer.get("first") == left[ended.place].first:
                     whole.add(left[ended.place].first)
-                    there += left[ended.place].count
-                    progress(there, samples)
+                    there += left[ended.place].size
+                    report({"event": "samples", "there": there, "samples": samples})
                 else:
                     problem = ended.problem or f"expected the answer of work, got {ended.answer!r:.80}"
     if there < samples:
@@ -63,7 +61,7 @@ def _again(there: int, samples: int) -> str:
 
 
 def piece_of_work(make: Callable[[Callable[[], bool]], int]) -> Json:
-    """The answer to a piece of work: `make`, which is called with whether SIGTERM has come, returns its first number."""
+    """The answer to a piece of work: the first number, which `make` returns, called with whether SIGTERM has come."""
     stop = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:

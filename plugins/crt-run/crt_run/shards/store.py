@@ -20,8 +20,7 @@ from crt_run.runs import checkpoint, files
 from crt_run.runs.records import read_json, seal
 from crt_run.runs.run import alone
 from crtcore.errors import RunError, in_one_line
-from crtcore.kinds import Json
-from crtcore.kinds.experiment import digest
+from crtcore.kinds import Json, digest
 
 ABOUT = "about.json"
 MANIFEST = "manifest.json"
@@ -32,10 +31,10 @@ _OWN = "begun"
 
 
 class Span(NamedTuple):
-    """Numbers of samples: `count` from `first` on."""
+    """Numbers of samples: `size` of them, from `first` on."""
 
     first: int
-    count: int
+    size: int
 
     @property
     def name(self) -> str:
@@ -150,7 +149,7 @@ class Store:
         Raises: RunError if one is missing.
         """
         known = self.finished()
-        if missing := [span.name for span in expected if known.get(span.first, {}).get("count") != span.count]:
+        if missing := [span.name for span in expected if known.get(span.first, {}).get("size") != span.size]:
             raise RunError(f"{self.folder}: {len(missing)} of {len(expected)} shards are missing, first {missing[0]}")
         values = {"settings": self.about, **totals, "shards": [known[span.first] for span in expected]}
         seal(self.folder / MANIFEST, values)
