@@ -82,6 +82,12 @@ class Metric(Protocol):
     def update(self, batch: Evidence) -> None:
         """Takes a batch; sizes and order of batches change numbers by rounding alone."""
 
+    def partial(self) -> Mapping[str, Tensor]:
+        """What the batches since `fit` have left here, as tensors by name; it changes nothing."""
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Takes the batches that another one took, fitted alike, by its `partial`; rounding alone depends on order."""
+
     def compute(self) -> dict[str, Measurement]:
         """The numbers by name, once every held-out sample has come."""
 

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from crt_fidelity.specs import Number
-from crt_run.streams import Arrivals, Kept, Moments
+from crt_run.streams import Arrivals, Kept, Mergeable, Moments, joined, merged
 from crtcore.noise import Noise
 
 Layers: TypeAlias = Mapping[str, Float[Tensor, "b _"]]
@@ -50,6 +50,19 @@ class Images:
         if "isc" in self.layers:
             self.score.update(rows, features[self.layers["isc"]])
 
+    def partial(self) -> Mapping[str, Tensor]:
+        """Moments, features that are kept, sums of splits, and who has come."""
+        return joined(self._parts)
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Takes what came elsewhere."""
+        merged(self._parts, partial)
+
+    @property
+    def _parts(self) -> dict[str, Mergeable]:
+        kept: dict[str, Mergeable] = {f"kept for {number}": each for number, each in self.kept.items()}
+        return kept | {"come": self.come, "moments": self.moments, "score": self.score}
+
     def label(self, number: Number) -> str:
         """How many images a number is of."""
         kept = min(self.size, KEPT)
@@ -76,11 +89,26 @@ class InceptionScore:
         places = torch.from_numpy(np.argsort(shuffled))[rows]
         split = torch.bucketize(places, bounds, right=True)
         shares = logits.double().softmax(1)
-        if not self.shares.numel():
-            self.shares = self.shares.new_zeros(SPLITS, logits.shape[1])
+        self._widen(logits.shape[1])
         self.shares.index_add_(0, split, shares)
         self.counts.index_add_(0, split, shares.new_ones(len(rows)))
         self.negative_entropies.index_add_(0, split, (shares * logits.double().log_softmax(1)).sum(1))
+
+    def _widen(self, classes: int) -> None:
+        if not self.shares.numel():
+            self.shares = self.shares.new_zeros(SPLITS, classes)
+
+    def partial(self) -> dict[str, Tensor]:
+        """The sums, and the counts that they are of."""
+        return {"counts": self.counts, "shares": self.shares, "negative_entropies": self.negative_entropies}
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Adds the sums of others."""
+        if partial["shares"].numel():
+            self._widen(partial["shares"].shape[1])
+            self.shares = self.shares + partial["shares"]
+        self.counts = self.counts + partial["counts"]
+        self.negative_entropies = self.negative_entropies + partial["negative_entropies"]
 
     def compute(self) -> float:
         """The mean over splits."""

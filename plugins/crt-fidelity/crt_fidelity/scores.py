@@ -5,7 +5,7 @@ Axes: b batch, c images of a reference, d features.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from crt_fidelity.pixels import eight_bit
 from crt_fidelity.random_convolutions import NAME, RandomConvolutions
 from crt_fidelity.specs import LEAST, SETS, Fidelity, Number, name_of
 from crt_run.statistics import squared_distance
-from crt_run.streams import numbered
+from crt_run.streams import joined, merged, numbered
 from crtcore.kinds import Evidence, Measurement, Train
 
 SCORED = ("reconstruction", "generation")
@@ -96,6 +96,18 @@ class FidelityScores:
         self._take("generation", batch.rows, batch.generated)
         if "held-out" in self.images:
             self._take("held-out", batch.rows, batch.real)
+
+    def partial(self) -> Mapping[str, Tensor]:
+        """What is kept of reconstructions, draws and held-out images; each has the training images of its own `fit`."""
+        return joined(self._held_out)
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Takes what came elsewhere."""
+        merged(self._held_out, partial)
+
+    @property
+    def _held_out(self) -> dict[str, Images]:
+        return {name: images for name, images in self.images.items() if name != "train"}
 
     def compute(self) -> dict[str, Measurement]:
         """Raises: ValueError if some images have not come or came twice, or an .npz file has other features."""

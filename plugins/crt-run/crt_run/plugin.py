@@ -18,9 +18,10 @@ def crt_components() -> list[Component]:
 
 @hookimpl
 def crt_commands() -> list[click.Command]:
-    """`crt run`, `crt sweep`, `crt rehearse`, `crt show`, `crt schema`, `crt sample` and `crt runs`."""
+    """`crt run`, `crt sweep`, `crt rehearse`, `crt show`, `crt schema`, `crt sample`, `crt score` and `crt runs`."""
     from crt_run.cli.commands import rehearsal, run, schema, show_component, sweep
     from crt_run.cli.runs import all_runs
     from crt_run.cli.sample import sample
+    from crt_run.cli.score import score
 
-    return [run, sweep, rehearsal, show_component, schema, sample, all_runs]
+    return [run, sweep, rehearsal, show_component, schema, sample, score, all_runs]

@@ -1,11 +1,14 @@
 """What metrics keep of samples that come in batches: moments, or the features of a bounded number of them.
 
+Each of these has the `partial` and `merge` of a metric; `joined` and `merged` are those of several.
+
 Axes: b batch, d features, k samples that are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +16,29 @@ from torch import Tensor
 
 from crt_run.likelihood import CHUNK
 from crtcore.noise import Noise
+
+
+@runtime_checkable
+class Mergeable(Protocol):
+    """What can be filled in several places."""
+
+    def partial(self) -> Mapping[str, Tensor]:
+        """What has come here."""
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Takes what came elsewhere."""
+
+
+def joined(parts: Mapping[str, Mergeable]) -> dict[str, Tensor]:
+    """The partials of several as one, with their names before those of tensors."""
+    return {f"{name}.{key}": value for name, each in parts.items() for key, value in each.partial().items()}
+
+
+def merged(parts: Mapping[str, Mergeable], partial: Mapping[str, Tensor]) -> None:
+    """Merges what `joined` made of others with these names."""
+    for name, each in parts.items():
+        own = f"{name}."
+        each.merge({key.removeprefix(own): value for key, value in partial.items() if key.startswith(own)})
 
 
 class Arrivals:
@@ -27,6 +53,15 @@ class Arrivals:
     def update(self, rows: Int[Tensor, " b"]) -> None:
         """Counts a batch."""
         self._count, self._sum = self._count + len(rows), self._sum + self._of(rows)
+
+    def partial(self) -> dict[str, Int[Tensor, " 2"]]:
+        """The count and the sum."""
+        return {"come": torch.tensor([self._count, self._sum])}
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Counts what came elsewhere."""
+        count, total = partial["come"].tolist()
+        self._count, self._sum = self._count + count, self._sum + total
 
     def check(self, what: str = "") -> None:
         """Raises: ValueError if some have not come, or came twice; `what` begins the message."""
@@ -57,14 +92,26 @@ class Moments:
             return
         rows = batch.double()
         mean = rows.mean(0)
-        scatter = (rows - mean).T @ (rows - mean)
-        if not self.count:
-            self.count, self.mean, self.scatter = len(rows), mean, scatter
+        self._join(len(rows), mean, (rows - mean).T @ (rows - mean))
+
+    def partial(self) -> dict[str, Tensor]:
+        """Count, mean and scatter."""
+        return {"count": torch.tensor(self.count), "mean": self.mean, "scatter": self.scatter}
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Takes what came elsewhere."""
+        self._join(int(partial["count"]), partial["mean"], partial["scatter"])
+
+    def _join(self, count: int, mean: Float[Tensor, " d"], scatter: Float[Tensor, "d d"]) -> None:
+        if not count:
             return
-        count, gap = self.count + len(rows), mean - self.mean
-        self.scatter += scatter + torch.outer(gap, gap) * (self.count * len(rows) / count)
-        self.mean = self.mean + gap * (len(rows) / count)
-        self.count = count
+        if not self.count:
+            self.count, self.mean, self.scatter = count, mean, scatter.clone()
+            return
+        whole, gap = self.count + count, mean - self.mean
+        self.scatter += scatter + torch.outer(gap, gap) * (self.count * count / whole)
+        self.mean = self.mean + gap * (count / whole)
+        self.count = whole
 
     @property
     def covariance(self) -> Float[Tensor, "d d"]:
@@ -78,16 +125,32 @@ class Kept:
     def __init__(self, rows: Int[Tensor, " k"]) -> None:
         self._sorted, self._places = rows.sort()
         self._features: Tensor | None = None
+        self._there = torch.zeros(len(rows), dtype=torch.bool)
         self._come = Arrivals(len(rows))
 
     def update(self, rows: Int[Tensor, " b"], features: Float[Tensor, "b d"]) -> None:
         """Keeps those of the samples `rows` that were chosen."""
         at = torch.searchsorted(self._sorted, rows).clamp(max=len(self._sorted) - 1)
         chosen = self._sorted[at] == rows
+        self._put(self._places[at[chosen]], features[chosen])
+
+    def partial(self) -> dict[str, Tensor]:
+        """Places and features of those that have come."""
+        places = self._there.nonzero().flatten()
+        features = torch.zeros(0, 0) if self._features is None else self._features[places]
+        return {"places": places, "features": features}
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Keeps what came elsewhere."""
+        if len(partial["places"]):
+            self._put(partial["places"], partial["features"])
+
+    def _put(self, places: Int[Tensor, " b"], features: Float[Tensor, "b d"]) -> None:
         if self._features is None:
             self._features = features.new_zeros(len(self._sorted), features.shape[1])
-        self._features[self._places[at[chosen]]] = features[chosen]
-        self._come.update(self._places[at[chosen]])
+        self._features[places] = features
+        self._there[places] = True
+        self._come.update(places)
 
     @property
     def features(self) -> Float[Tensor, "k d"]:

@@ -6,7 +6,7 @@ Axes: b batch, v ids of the vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float, Int
@@ -16,7 +16,7 @@ from torch import Tensor
 from crt_basics.metrics.specs import CodeLength
 from crt_run.likelihood import CHUNK
 from crt_run.statistics import mean_of
-from crt_run.streams import Arrivals, Moments, numbered
+from crt_run.streams import Arrivals, Moments, joined, merged, numbered
 from crtcore.kinds import Evidence, Measurement, Train
 from crtcore.noise import Noise
 
@@ -85,6 +85,17 @@ class TwoPartCode:
         self.parts.update(torch.stack((ids + rest, ids, rest), 1))
         self.counts += torch.bincount(batch.ids[batch.ids >= 0], minlength=len(self.counts))
         self.length = batch.ids.shape[1]
+
+    def partial(self) -> Mapping[str, Tensor]:
+        """Moments of the bits, counts of ids, the length and who has come."""
+        own = {"counts": self.counts, "length": torch.tensor(self.length)}
+        return own | joined({"parts": self.parts, "come": self.come})
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Takes what came elsewhere."""
+        merged({"parts": self.parts, "come": self.come}, partial)
+        self.counts = self.counts + partial["counts"]
+        self.length = max(self.length, int(partial["length"]))
 
     def compute(self) -> dict[str, Measurement]:
         """Code lengths of the held-out data in bits a sample, with 95 % intervals over samples, and the nominal rate.

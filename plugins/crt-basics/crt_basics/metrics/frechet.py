@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,7 +12,7 @@ from crt_basics.metrics.compared import check_sizes, compared, floors
 from crt_basics.metrics.specs import Frechet
 from crt_basics.metrics.whitened import Whitened, whitened
 from crt_run.statistics import squared_distance
-from crt_run.streams import Arrivals, numbered
+from crt_run.streams import Arrivals, joined, merged, numbered
 from crtcore.kinds import Evidence, Measurement, Train
 
 
@@ -52,6 +54,14 @@ class FrechetDistance:
         for name, data in compared(batch, "frechet").items():
             self.gaussians[name].update(self.features(data))
 
+    def partial(self) -> Mapping[str, Tensor]:
+        """The Gaussians of held-out samples, their reconstructions and draws, and who has come."""
+        return joined({**self.gaussians, "come": self.come})
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Takes what came elsewhere."""
+        merged({**self.gaussians, "come": self.come}, partial)
+
     def compute(self) -> dict[str, Measurement]:
         """Raises: ValueError if some of the samples have not come, or came twice."""
         self.come.check("frechet: ")
@@ -79,13 +89,25 @@ class Gaussian:
         if not len(batch):
             return
         mean = batch.mean(0)
-        deviations = batch - mean
+        self._join(len(batch), mean, batch - mean)
+
+    def partial(self) -> dict[str, Tensor]:
+        """Count, mean and root."""
+        return {"count": torch.tensor(self.count), "mean": self.mean, "root": self.root}
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Takes what came elsewhere."""
+        if count := int(partial["count"]):
+            self._join(count, partial["mean"], partial["root"])
+
+    def _join(self, count: int, mean: Float[Tensor, " d"], root: Float[Tensor, "r d"]) -> None:
+        """Takes samples with this mean, and with any root of the sum of outer products of their deviations."""
         if self.count:
-            gap, weight = mean - self.mean, len(batch) / (self.count + len(batch))
-            deviations = torch.cat((self.root, deviations, gap[None] * (self.count * weight) ** 0.5))
+            gap, weight = mean - self.mean, count / (self.count + count)
+            root = torch.cat((self.root, root, gap[None] * (self.count * weight) ** 0.5))
             mean = self.mean + gap * weight
-        self.count, self.mean = self.count + len(batch), mean
-        self.root = torch.linalg.qr(deviations, "r").R
+        self.count, self.mean = self.count + count, mean
+        self.root = torch.linalg.qr(root, "r").R
 
 
 def distance(one: Gaussian, other: Gaussian) -> float:

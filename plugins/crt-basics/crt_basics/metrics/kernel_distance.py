@@ -5,6 +5,8 @@ Axes: s subsets, b samples of one, k samples of all, d features.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,7 +15,7 @@ from crt_basics.metrics.compared import check_sizes, compared, floors
 from crt_basics.metrics.specs import KernelDistance
 from crt_basics.metrics.whitened import Whitened, whitened
 from crt_run.statistics import averaged
-from crt_run.streams import Kept, numbered
+from crt_run.streams import Kept, joined, merged, numbered
 from crtcore.kinds import Evidence, Measurement, Train
 from crtcore.noise import Noise
 
@@ -61,6 +63,14 @@ class PolynomialDiscrepancy:
         """Raises: ValueError if shapes differ, or some samples are not finite."""
         for name, data in compared(batch, "kernel-distance").items():
             self.kept[name].update(batch.rows, self.features(data))
+
+    def partial(self) -> Mapping[str, Tensor]:
+        """The features of chosen samples that have come."""
+        return joined(self.kept)
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Keeps those that came elsewhere."""
+        merged(self.kept, partial)
 
     def compute(self) -> dict[str, Measurement]:
         """Raises: ValueError if some of the samples have not come, or came twice."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import attrs
+import safetensors.torch
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
@@ -40,6 +41,11 @@ class Division:
     def samples(self) -> Samples:
         """The samples."""
         return images(self.seed, HELD_OUT, TRAIN, SIDE)
+
+    @property
+    def generator(self) -> torch.Generator:
+        """A source of random numbers."""
+        return torch.Generator().manual_seed(self.seed)
 
     @property
     def batches(self) -> Sequence[Tensor]:
@@ -92,6 +98,38 @@ def the_order_of_batches_does_not_matter(metric: Metric, division: Division) -> 
     forth, back = division.batches, division.batches[::-1]
 
     yield from alike(of(metric, division.samples, back), of(metric, division.samples, forth), "in reverse")
+
+
+@law("metric", division=DIVISIONS)
+def partials_of_any_split_make_the_whole(metric: Metric, division: Division) -> Checks:
+    """Partials of metrics that took a batch each, and of one that took none, merged in any order, are one metric's."""
+    samples, fitted = division.samples, copy.deepcopy(metric)
+    fitted.fit(samples.fitting())
+    whole = copy.deepcopy(fitted)
+    for rows in division.batches:
+        whole.update(samples.batch(rows))
+    yield equal(joined(whole), joined(whole), "the second partial")
+    numbers = whole.compute()
+
+    partials = [kept_of(fitted, samples, rows) for rows in (*division.batches, torch.arange(0))]
+    for order in (range(len(partials)), torch.randperm(len(partials), generator=division.generator).tolist()):
+        own = copy.deepcopy(fitted)
+        for place in order:
+            own.merge(safetensors.torch.load(partials[place]))
+        yield from alike(own.compute(), numbers, "of partials")
+
+
+def kept_of(fitted: Metric, samples: Samples, rows: Tensor) -> bytes:
+    """The partial of a copy that took the samples `rows`, as a file has it."""
+    own = copy.deepcopy(fitted)
+    if len(rows):
+        own.update(samples.batch(rows))
+    return joined(own)
+
+
+def joined(metric: Metric) -> bytes:
+    """The partial of a metric, as a file has it."""
+    return safetensors.torch.save({name: each.contiguous() for name, each in metric.partial().items()})
 
 
 @law("metric", division=DIVISIONS)
@@ -169,7 +207,12 @@ LAWS = laws_in(globals())
 
 OFFENDERS = (
     Offender(sizes_of_batches_do_not_matter, planted(plants.MeanOfMeans)),
-    Offender(the_order_of_batches_does_not_matter, planted(plants.FirstComers)),
+    Offender(
+        the_order_of_batches_does_not_matter,
+        planted(plants.FirstComers),
+        also=frozenset({partials_of_any_split_make_the_whole.name}),
+    ),
+    Offender(partials_of_any_split_make_the_whole, planted(plants.LastOne)),
     Offender(computing_changes_nothing, planted(plants.Counting)),
     Offender(the_same_samples_give_the_same_numbers, planted(plants.Jittery)),
     Offender(samples_stay_as_they_are, planted(plants.Writing)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -30,6 +30,15 @@ class Means:
         """One number for each sample."""
         return batch.generated.double().flatten(1).mean(1)
 
+    def partial(self) -> Mapping[str, Tensor]:
+        """The count and the sum."""
+        return {"count": torch.tensor(self.count), "total": torch.tensor(self.total, dtype=torch.float64)}
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Adds those of another."""
+        self.count += int(partial["count"])
+        self.total += float(partial["total"])
+
     def compute(self) -> dict[str, Measurement]:
         """The mean."""
         return {"brightness": Measurement(self.total / self.count, "data units", self.count)}
@@ -52,6 +61,15 @@ class FirstComers(Means):
         few = self.values(batch)[: 20 - self.count]
         self.count += len(few)
         self.total += float(few.sum())
+
+
+class LastOne(Means):
+    """A partial takes the place of what came before."""
+
+    def merge(self, partial: Mapping[str, Tensor]) -> None:
+        """Takes another's count and sum, if it has any."""
+        if int(partial["count"]):
+            self.count, self.total = int(partial["count"]), float(partial["total"])
 
 
 class Counting(Means):

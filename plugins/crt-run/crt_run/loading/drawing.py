@@ -19,7 +19,7 @@ from torch import Tensor
 from crt_run.runs import files
 from crt_run.training.outline import Outline
 from crt_run.training.sampling import BATCH, decoded
-from crtcore.errors import RunError
+from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Decoder, Plan, Prior, Request, Tokenizer
 from crtcore.noise import Noise
 from crtcore.settings import Limits
@@ -35,6 +35,10 @@ class Drawing(Protocol):
 
     plan: Plan
     folder: Path
+
+    @property
+    def outline(self) -> Outline:
+        """The shape of a sample of its data."""
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -66,43 +70,56 @@ class Drawn(NamedTuple):
 
 
 def draw(
-    run: Drawing, outline: Outline, count: int, *, seed: int | None, class_ids: Any, device: torch.device
-) -> Drawn:
-    """Draws `count` samples.
+    run: Drawing, rows: Int[Tensor, " b"], *, seed: int | None, class_ids: Int[Tensor, " b"] | None,
+    device: torch.device, stopping: Callable[[], bool] = lambda: False,
+) -> Drawn:  # fmt: skip
+    """Draws the samples of the numbers `rows`, with the class ids of `classes_of`.
 
-    Raises: RunError if the run cannot draw rows without a prompt, or a class is out of range.
+    Raises: RunError if the run cannot draw rows without a prompt, Stopped between two batches.
     """
     plan = run.plan
     decoder, form = run.decoder, plan.parts["dataset"].form
-    if form == "trace":
-        raise RunError(f"{run.folder}: expected a run that draws rows from nothing, got one that answers prompts")
-    classes = _classes(outline, count, class_ids)
     drafts = run.drafts if getattr(_first(plan.parts["decoder"]), "drafts", False) else ()
     tokenizer = run.tokenizer if plan.parts.get("tokenizer") is not None else None
-    length = tokenizer.length if tokenizer is not None else outline.shape[0]
+    length = tokenizer.length if tokenizer is not None else run.outline.shape[0]
     prior, noise = run.prior, Noise(plan.seed if seed is None else seed, "draws")
+    known = None if class_ids is None else class_ids.to(device)
     ids, calls = [], []
     with torch.inference_mode():
-        for rows in torch.split(torch.arange(count), BATCH):
-            prompt = torch.empty(len(rows), 0, dtype=torch.int64, device=device)
-            own = None if classes is None else classes[rows].to(device)
-            request = Request(prompt, Limits(length=length), plan.sampling, own, noise.seeds(rows).to(device))
+        for chosen in torch.split(torch.arange(len(rows)), BATCH):
+            if stopping():
+                raise Stopped
+            prompt = torch.empty(len(chosen), 0, dtype=torch.int64, device=device)
+            own, seeds = None if known is None else known[chosen], noise.seeds(rows[chosen]).to(device)
+            request = Request(prompt, Limits(length=length), plan.sampling, own, seeds)
             made = decoder.generate(prior, request, draft=drafts[0] if drafts else None)
             ids.append(made.ids)
             calls.append(made.target_calls.cpu())
         every = torch.cat(ids)
-        known = None if classes is None else classes.to(device)
         data = None if tokenizer is None else decoded(tokenizer, every, known, image=form == "image")
     readable = tokenizer is None and plan.parts["dataset"].readable
     texts = _texts(plan.parts["dataset"].build(), every.tolist()) if readable else None
-    return Drawn(every.cpu(), classes, data, texts, torch.cat(calls))
+    return Drawn(every.cpu(), class_ids, data, texts, torch.cat(calls))
+
+
+def check_drawable(run: Drawing) -> None:
+    """Raises: RunError if the run draws no rows from nothing, as it has no decoder or answers prompts."""
+    _, form = run.decoder, run.plan.parts["dataset"].form  # without a decoder it raises
+    if form == "trace":
+        raise RunError(f"{run.folder}: expected a run that draws rows from nothing, got one that answers prompts")
 
 
 def _first(parts: Any) -> Any:
     return parts[0] if isinstance(parts, tuple) else parts
 
 
-def _classes(outline: Outline, count: int, class_ids: Any) -> Int[Tensor, " b"] | None:
+def classes_of(outline: Outline, count: int, class_ids: Any) -> Int[Tensor, " b"] | None:
+    """The class of each of `count` samples: `class_ids`, or 0, 1, 2 and so on again from 0; None: the data have none.
+
+    Raises: RunError if a class is out of range, or they are not as many as samples.
+    """
+    if count < 1:
+        raise RunError(f"expected at least 1 sample to draw, got {count}")
     if outline.classes is None:
         if class_ids is not None:
             raise RunError("expected no classes, as the data of this run have none")
@@ -154,9 +171,14 @@ def _lines(drawn: Drawn) -> bytes:
     return "".join(lines).encode()
 
 
-def _tensors(drawn: Drawn) -> bytes:
+def tensors_of(drawn: Drawn) -> dict[str, Tensor]:
+    """The tensors of samples that a file has: `ids`, and `class_ids` and `data` if there are any."""
     named = {"ids": drawn.ids, "class_ids": drawn.class_ids, "data": drawn.data}
-    return safetensors.torch.save({name: each.contiguous() for name, each in named.items() if each is not None})
+    return {name: each.contiguous() for name, each in named.items() if each is not None}
+
+
+def _tensors(drawn: Drawn) -> bytes:
+    return safetensors.torch.save(tensors_of(drawn))
 
 
 def _picture(drawn: Drawn) -> bytes:

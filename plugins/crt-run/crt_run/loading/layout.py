@@ -45,13 +45,8 @@ def write_folder(folder: Path, kept: Kept, result: Mapping[str, Any]) -> Path:
     Raises: RunError if a part has its weights elsewhere, or the folder cannot be written.
     """
     _check_whole(kept.plan)
-    own = [name for name in kept.stages if any(_fits(stage.name, name) for stage in kept.plan.stages)]
-    weights = {
-        f"{name}/{key.removeprefix('part.')}": tensor
-        for name in own
-        for key, tensor in kept.tensors(name).items()
-        if key.startswith("part.")
-    }
+    own = kept.trained
+    weights = {f"{name}/{key}": tensor for name in own for key, tensor in kept.parts(name).items()}
     content = safetensors.torch.save({name: each.contiguous() for name, each in weights.items()}, {"format": "pt"})
     config = {
         "library_name": "crtcore",
@@ -121,10 +116,6 @@ def _with_inner(part: Any) -> Iterator[Any]:
 def _brings_weights(part: Any) -> bool:
     """Whether a part is a prior that no stage trains, and that is not made of what a stage has trained."""
     return bool(getattr(part, "pretrained", False)) and not hasattr(resolve(part.implementation), "derive")
-
-
-def _fits(stage: str, name: str) -> bool:
-    return name == stage or (name.startswith(f"{stage}-") and not name.startswith(f"{stage}-ids-"))
 
 
 def _config(path: Path) -> dict[str, Any]:

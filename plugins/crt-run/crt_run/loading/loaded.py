@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import tomli
+import torch
 
-from crt_run.loading.drawing import Drawn, draw
+from crt_run.loading.drawing import Drawn, check_drawable, classes_of, draw
 from crt_run.loading.layout import CONFIG, from_folder, write_folder
 from crt_run.loading.parts import Kept, Parts
 from crt_run.loading.plans import plan_of
@@ -18,7 +19,7 @@ from crt_run.runs.ended import Ended
 from crt_run.runs.find import RUNS, find_run, find_stage
 from crt_run.runs.numbers import number
 from crt_run.runs.records import ABOUT, read_json
-from crt_run.training.outline import read_outline
+from crt_run.training.outline import Outline, read_outline
 from crtcore.errors import RunError
 from crtcore.kinds import Decoder, Measurement, Plan, Prior, Tokenizer
 
@@ -44,6 +45,21 @@ class LoadedRun:
         """
         kept, result = from_folder(Path(folder))
         return cls(kept, result, Path(folder))
+
+    @property
+    def outline(self) -> Outline:
+        """The shape of a sample of its data."""
+        return self._parts.kept.outline
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parts are."""
+        return self._parts.device
+
+    @cached_property
+    def weights(self) -> str:
+        """The SHA-256 of all that it has trained: that of its folder and of one by `save_pretrained` are equal."""
+        return self._parts.kept.digest()
 
     @property
     def results(self) -> dict[str, Measurement]:
@@ -102,7 +118,9 @@ class LoadedRun:
         the same class. `class_ids` (one for each sample) are 0, 1, 2 and so on again from 0 where they are None.
         Raises: RunError also if the run draws rows from prompts, or a class is out of range.
         """
-        return draw(self, self._parts.kept.outline, count, seed=seed, class_ids=class_ids, device=self._parts.device)
+        check_drawable(self)
+        classes = classes_of(self.outline, count, class_ids)
+        return draw(self, torch.arange(count), seed=seed, class_ids=classes, device=self.device)
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Writes the run in the layout of the Hugging Face Hub: model.safetensors, config.json and a model card.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -32,6 +33,24 @@ class Kept(NamedTuple):
     """The tensors of a training, as its checkpoint names them."""
     where: str
     """What messages begin with."""
+
+    @property
+    def trained(self) -> list[str]:
+        """The names of its trainings that have parts; stored ids have none."""
+        return [name for name in self.stages if any(_fits(stage.name, name) for stage in self.plan.stages)]
+
+    def parts(self, stage: str) -> dict[str, Tensor]:
+        """The weights of a training, by the names of its parts and theirs."""
+        return _under(self.tensors(stage), _PART)
+
+    def digest(self) -> str:
+        """SHA-256 of all weights with their names, types and shapes."""
+        whole = hashlib.sha256()
+        for stage in sorted(self.trained):
+            for name, each in sorted(self.parts(stage).items()):
+                whole.update(f"{stage}/{name} {each.dtype} {tuple(each.shape)}\n".encode())
+                whole.update(each.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return whole.hexdigest()
 
 
 class Parts:
@@ -150,6 +169,10 @@ class Parts:
         classes = [each for each in class_ids if each is not None]
         regularizers = [part for name, part in made.items() if name.startswith("regularizer.")]
         prior.derive(tokenizer, regularizers, torch.cat(ids).clone(), torch.cat(classes) if classes else None)
+
+
+def _fits(stage: str, name: str) -> bool:
+    return name == stage or (name.startswith(f"{stage}-") and not name.startswith(f"{stage}-ids-"))
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from crt_run.executors.running import built, done
 from crt_run.executors.spec import Local
-from crt_run.faults import at_fault
 from crt_run.runs.ended import fitting
 from crt_run.runs.execute import finished, outdated, work
 from crt_run.runs.rehearse import rehearse
 from crtcore.compose.study import Study
-from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Done, Executor, ExecutorSpec, Json
+from crtcore.errors import RunError
+from crtcore.kinds import Json
 
 NOT_OURS = "the executor mixed up or changed answers; choose another [executor] and give the same command again"
 
@@ -54,9 +53,9 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh:
     pieces = [{"document": document, "runs": str(runs), "fresh": fresh} for document in documents]
     if not left:
         return Finished(results, problems)
-    executor = _built(study.executor or Local())  # what it lacks is said at once
+    executor = built((study.executor or Local()).build)  # what it lacks is said at once
     rehearse(study, [study.points[index] for index in left])
-    working = _done(executor, pieces, lambda place, event: report(left[place], event))
+    working = done(executor, work, pieces, lambda place, event: report(left[place], event))
     try:
         for ended in working:
             index = left[ended.place]
@@ -79,37 +78,6 @@ def _finished(index: int, results: Mapping[int, Json], problems: Mapping[int, st
     """The event of a point that ended, with its result if it has one."""
     result = {"result": results[index]} if index in results else {}
     return {"event": "finished", "problem": problems.get(index), **result}
-
-
-@contextmanager
-def _named() -> Iterator[None]:
-    """Raises: RunError that names the executor, whatever it raises, but errors of the system."""
-    try:
-        yield
-    except (RunError, Stopped, OSError):
-        raise
-    except (Exception, SystemExit) as error:
-        raise RunError(f"executor: {at_fault(error)}") from error
-
-
-def _built(spec: ExecutorSpec) -> Executor:
-    with _named():
-        return spec.build()
-
-
-def _done(executor: Executor, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Generator[Done]:
-    """The pieces as an executor ends them."""
-    working: Any = ()
-    try:
-        with _named():
-            working = executor.run(work, pieces, report)
-            for ended in working:
-                if not isinstance(ended, Done):
-                    raise TypeError(f"expected pieces of work that ended, got {ended!r}")
-                yield ended
-    finally:
-        if hasattr(working, "close"):
-            working.close()
 
 
 def failed(study: Study, ended: Finished) -> RunError | None:

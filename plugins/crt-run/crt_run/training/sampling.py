@@ -12,7 +12,7 @@ from torch import Tensor
 from crt_run.likelihood import CHUNK, scored
 from crt_run.training.ids import StoredIds, batches
 from crtcore.errors import Stopped
-from crtcore.kinds import Dataset, Evidence, Generation, Plan, Prior, Request, Run, Tokenizer, Train
+from crtcore.kinds import Batch, Dataset, Evidence, Generation, Plan, Prior, Request, Run, Tokenizer, Train
 from crtcore.noise import Noise
 from crtcore.settings import Limits
 
@@ -83,20 +83,30 @@ def sampled(
             raise Stopped
         batch = dataset.take("test", rows[numbers])
         class_ids = None if batch.class_ids is None else batch.class_ids.to(run.device)
-        ids = tokenizer.encode(batch.data.to(run.device), class_ids)
         generation = generate(numbers, class_ids)
-        evidence = Evidence(
-            rows=numbers,
-            real=batch.data,
-            reconstructed=decoded(tokenizer, ids, class_ids, image=image),
-            generated=decoded(tokenizer, generation.ids, class_ids, image=image),
-            ids=ids.cpu(),
-            id_nats=scored(prior, ids, class_ids).cpu(),
-        )
+        generated = decoded(tokenizer, generation.ids, class_ids, image=image)
+        evidence = evidence_of(tokenizer, prior, batch, numbers, generated, device=run.device, image=image)
         if numbers[0] < SHOWN:
             first.append(evidence)
             keep(run, first)
         yield Sampled(evidence, generation)
+
+
+def evidence_of(
+    tokenizer: Tokenizer, prior: Prior, batch: Batch, numbers: Int[Tensor, " b"], generated: Shaped[Tensor, "b ..."],
+    *, device: torch.device, image: bool,
+) -> Evidence:  # fmt: skip
+    """What metrics see of a batch of held-out samples with these numbers, and of the samples generated for it."""
+    class_ids = None if batch.class_ids is None else batch.class_ids.to(device)
+    ids = tokenizer.encode(batch.data.to(device), class_ids)
+    return Evidence(
+        rows=numbers,
+        real=batch.data,
+        reconstructed=decoded(tokenizer, ids, class_ids, image=image),
+        generated=generated,
+        ids=ids.cpu(),
+        id_nats=scored(prior, ids, class_ids).cpu(),
+    )
 
 
 def keep(run: Run, first: Sequence[Evidence]) -> None:
