@@ -13,7 +13,7 @@ from crt_run.runs.execute import finished, outdated, work
 from crt_run.runs.rehearse import rehearse
 from crtcore.compose.study import Study
 from crtcore.errors import RunError, Stopped
-from crtcore.kinds import Done, ExecutorSpec, Json
+from crtcore.kinds import Done, Executor, Json
 
 NOT_OURS = "the executor mixed up or changed answers; choose another [executor] and give the same command again"
 
@@ -27,11 +27,14 @@ class Finished(NamedTuple):
     """Index of a point to why it has no result."""
 
 
-def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh: bool = False) -> Finished:
+def run(
+    study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh: bool = False,
+    build: Callable[[], Executor] | None = None,
+) -> Finished:  # fmt: skip
     """Runs the points that are not finished, after a rehearsal of all; a failed point does not stop the others.
 
     A fresh run does again what other code made; else a note says that it was reused.
-    An interrupt stops the workers after they have saved.
+    An interrupt stops the workers after they have saved. `build` makes the executor; None: that of the study.
     """
     results: dict[int, dict[str, Any]] = {}
     problems: dict[int, str] = {}
@@ -54,7 +57,7 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh:
     if not left:
         return Finished(results, problems)
     rehearse(study, [study.points[index] for index in left])
-    working = _done(study.executor or Local(), pieces, lambda place, event: report(left[place], event))
+    working = _done(build or (study.executor or Local()).build, pieces, lambda place, event: report(left[place], event))
     try:
         for ended in working:
             index = left[ended.place]
@@ -79,14 +82,16 @@ def _finished(index: int, results: Mapping[int, Json], problems: Mapping[int, st
     return {"event": "finished", "problem": problems.get(index), **result}
 
 
-def _done(executor: ExecutorSpec, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Generator[Done]:
+def _done(
+    build: Callable[[], Executor], pieces: Sequence[Json], report: Callable[[int, Json], None]
+) -> Generator[Done]:
     """The pieces as an executor ends them.
 
     Raises: RunError that names the executor, whatever it raises, but errors of the system.
     """
     working: Any = ()
     try:
-        working = executor.build().run(work, pieces, report)
+        working = build().run(work, pieces, report)
         for ended in working:
             if not isinstance(ended, Done):
                 raise TypeError(f"expected pieces of work that ended, got {ended!r}")

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from crt_nn.ranks import rows_at_hand, rows_of
 from crtcore.noise import Noise, derive
 
 
@@ -22,14 +23,22 @@ def seeded(seed: int, name: str) -> Iterator[None]:
 
 
 def step_noise(seed: int, role: str, step: int, rows: int, device: torch.device) -> Noise:
-    """The noise of a training step of `role`: a seed for each row of its batch, and no state between steps."""
-    noise = Noise(seed, f"noise of the {role}'s steps")
-    return Noise(noise.seeds(torch.arange(rows), step).to(device), noise.stream)
+    """The noise of a training step of `role`: a seed for each row of its batch, and no state between steps.
+
+    On ranks the rows are those of this rank, and a row has the seed of its place in the whole batch.
+    Raises: ValueError if there are other rows at hand than `rows`.
+    """
+    noise, here = Noise(seed, f"noise of the {role}'s steps"), rows_at_hand(rows)
+    return Noise(noise.seeds(torch.tensor(here), step).to(device), noise.stream)
 
 
 def batch_at(noise: Noise, size: int, batch: int, step: int) -> Int[Tensor, " batch"]:
-    """Indices of the samples in a step's batch; every epoch has its own order, and no state is kept between steps."""
-    start, stop = step * batch, (step + 1) * batch
+    """Indices of the samples in a step's batch; every epoch has its own order, and no state is kept between steps.
+
+    On ranks they are those of this rank's rows.
+    """
+    rows = rows_of(batch)
+    start, stop = step * batch + rows.start, step * batch + rows.stop
     epochs = range(start // size, (stop - 1) // size + 1)
     return torch.cat([_order(noise, size, each)[max(start - each * size, 0) : stop - each * size] for each in epochs])
 
