@@ -51,7 +51,7 @@ def _meeting(command: Callable[P, int]) -> Callable[P, int]:
             return command(*args, **kwargs)
         place = environment.place()
         needs("run", "torch", "scipy", "safetensors", "filelock")
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # each rank would warn of what parts may leave unused
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # else each rank warns, and errors come with a stack too
         from crt_run.ranks.group import joined
 
         own = click.get_current_context().meta[__name__] = joined(place)

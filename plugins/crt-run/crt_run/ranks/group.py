@@ -211,7 +211,7 @@ def _store(place: Place) -> Any:
                 f"{what}: another program uses this port; choose another with --master-port (or MASTER_PORT)"
             ) from error
         raise RunError(
-            f"{what} within {START} s: {text[:200]}; start all {place.size} ranks, each with the address of the first"
+            f"{what} within {START} s ({text[:200]}); start all {place.size} ranks, each with the address of the first"
         ) from error
     return PrefixStore(f"crt {place.attempt}", store)
 
