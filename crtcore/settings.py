@@ -43,6 +43,11 @@ class Training:
     """What matrix products are taken in; weights and their optimiser stay in float32."""
     compile: bool = attrs.field(default=False, metadata={"cosmetic": lambda own: own.precision == "float32"})
     """Train the stage's main part as torch.compile makes it: in float32 results agree to rounding, in bfloat16 not."""
+    accumulate: int = attrs.field(
+        default=1, validator=at_least(1),
+        metadata={"cosmetic": lambda own: own.accumulate == 1 or own.precision == "float32"},
+    )  # fmt: skip
+    """Parts of a step's batch that are computed one after another, for less memory: results agree to rounding."""
     checkpoint: int = attrs.field(default=200, validator=at_least(1), metadata=COSMETIC)
     """Steps between checkpoints; changes no result."""
 

@@ -18,6 +18,7 @@ from crt_latent.reasoning.codes import hashed, learned, shuffled
 from crt_latent.reasoning.forms import Form
 from crt_latent.reasoning.spec import has_learned_codes
 from crt_latent.traces import Trace, loss_weights, split_trace
+from crt_nn.ranks import portion, rows_of
 from crt_run.likelihood import nats
 from crt_run.training.ids import spread
 from crt_run.training.losses import Loss
@@ -96,7 +97,7 @@ def rows(inputs: Inputs, step: int) -> Int[Tensor, "b n"]:
     known, training = inputs.material, inputs.plan["training.prior"]
     order, size = Noise(inputs.plan["seed"], "order of the prior's batches"), len(known.codes)
     chosen = batch_at(order, size, training.batch, step)
-    epochs = (step * training.batch + torch.arange(training.batch)) // size
+    epochs = (step * training.batch + torch.tensor(rows_of(training.batch))) // size
     part = known.at(chosen)
     occasion = Occasion(chosen, epochs, step / training.steps)
     made: Tensor = known.form.rows(part.trace, part.codes, occasion).to(inputs.device)
@@ -120,6 +121,8 @@ def prior_objective(inputs: Inputs) -> Objective:
         ids = rows(inputs, step)
         loss_mask = loss_weights(ids, form.alphabet.text)
         own = step_noise(plan["seed"], "prior", step, len(ids), inputs.device)
-        return Loss(nats(prior, ids, None, loss_mask, noise=own).sum() / loss_mask.sum(), {})
+        return Loss(
+            nats(prior, ids, None, loss_mask, noise=own).sum() / portion(loss_mask.sum(), loss_mask.numel()), {}
+        )
 
     return Objective({"prior": Part(prior, training.optimizer)}, loss, form.width)

@@ -17,6 +17,7 @@ from torch.nn import functional
 from crt_latent.text_chunks.networks import Mixer, PromptEncoder, Reader
 from crt_latent.traces import Trace, join_trace, split_trace
 from crt_nn.ranges import check_ids, check_rows
+from crt_nn.ranks import portion
 from crtcore.kinds import Bottleneck, BottleneckOutput, DiscreteBottleneck, Encoded, KeepsStatistics
 from crtcore.noise import Noise
 
@@ -91,13 +92,13 @@ class ChunkTokenizer(nn.Module):
             places = torch.arange(mask.shape[1], device=mask.device)[:, None]  # q 1
             own = Noise(noise.seeds(places).mT[mask], noise.stream)  # m
         output: BottleneckOutput = self.bottleneck(features[mask][:, None], noise=own)
-        wide = mask.repeat_interleave(self.share, 1)  # b k
+        wide, present = mask.repeat_interleave(self.share, 1), mask.sum()  # b k
         return BottleneckOutput(
             codes=_scatter(output.codes.flatten(0, 1), wide),
             latents=_scatter(output.latents.flatten(0, 1), wide),
             ids=None if output.ids is None else _scatter(output.ids.flatten() + 1, wide) - 1,
             rate=_scatter(output.rate, mask).sum(1),
-            loss=output.loss,
+            loss=output.loss * (present / portion(present, mask.numel())),
         )
 
     def _logits(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import click
 from crt_cli.console import answer, as_json, installed, loaded, needs, overrides, reports_errors, say, spec_file, warn
 from crt_run.cli.interrupts import interruptible
 from crt_run.cli.options import runs_folder
+from crt_run.cli.over_ranks import here, over_ranks
 from crtcore.errors import Problem, SpecError
 from crtcore.registry import answers
 
@@ -37,7 +39,7 @@ fresh = click.option("--fresh", is_flag=True, help="Do again what other versions
 @as_json
 @quiet
 @fresh
-@reports_errors
+@over_ranks
 def run(
     spec: Path, overrides: tuple[str, ...], *, runs: Path, track: tuple[str, ...], as_json: bool, quiet: bool,
     fresh: bool,
@@ -54,7 +56,7 @@ def run(
 @as_json
 @quiet
 @fresh
-@reports_errors
+@over_ranks
 def sweep(
     spec: Path, overrides: tuple[str, ...], *, runs: Path, track: tuple[str, ...], as_json: bool, quiet: bool,
     fresh: bool,
@@ -74,6 +76,15 @@ def _study(study: Study, runs: Path, *, track: tuple[str, ...], as_json: bool, q
     Raises: RunError if no point has a result.
     """
     needs("run", "torch", "scipy", "safetensors", "filelock")
+    build = None
+    if ranks := here():
+        from crt_run.ranks.work import OverRanks, follow, same
+
+        same(ranks, study, fresh=fresh)
+        if not ranks.first:
+            return follow(ranks)
+        say(f"{ranks.size} ranks, {ranks.backend}: each step's batch is cut into {ranks.size} shares")
+        build = partial(OverRanks, ranks, study.executor)
     from crt_run.cli.tracking import tracked
     from crt_run.cli.watch import Watch
     from crt_run.events import Listeners
@@ -91,7 +102,9 @@ def _study(study: Study, runs: Path, *, track: tuple[str, ...], as_json: bool, q
             watch(index, event)
             listeners(index, event)
 
-        ended = sweep.run(study, runs, report, fresh=fresh)
+        ended = sweep.run(study, runs, report, fresh=fresh, build=build)
+    if ranks:
+        ranks.end()
     problem = sweep.failed(study, ended)
     folder = gather(study, runs, ended) if study.swept else address(study.points[0].plan, runs)
     if problem and not ended.results:

@@ -52,7 +52,7 @@ def save(
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         try:
-            files = {_TENSORS: safetensors.torch.save(_apart(tensors)), _STATE: dumped(state)}
+            files = {_TENSORS: safetensors.torch.save(apart(tensors)), _STATE: dumped(state)}
             files |= {} if config is None else {CONFIG: dumped(config)}
             manifest = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
             files[_MANIFEST] = dumped(manifest if origin is None else {**manifest, _ORIGIN: origin})
@@ -164,7 +164,7 @@ def tidy(folder: Path) -> None:
             left.unlink(missing_ok=True)
 
 
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Copies that share no memory, as safetensors requires; tied weights share it."""
     import torch
 

@@ -15,6 +15,7 @@ from typing import Any
 import tomli_w
 import torch
 
+from crt_run.ranks.group import current
 from crt_run.runs import checkpoint, files
 from crt_run.runs.code import code_of, components, difference
 from crt_run.runs.contents import of_plan
@@ -71,6 +72,7 @@ def execute(
                     (run.folder / name).unlink(missing_ok=True)
         checkpoint.tidy(run.folder)
         read_records(run.folder / RECORDS)  # an experiment may go on from those of a run that was stopped
+        run.facts["ranks"] = current().size
         about = _about(run)
         seal(run.folder / ABOUT, {**about, **run.facts})
         files.write(run.folder / SPEC, tomli_w.dumps(dict(plan.document)).encode())
@@ -108,9 +110,13 @@ def work(piece: Json, report: Report) -> Json:
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    (point,) = study(Document(dict(piece["document"]), {}), _installed()).points
+    return answer_of(piece, report, stop.is_set)
+
+
+def answer_of(piece: Json, report: Report, stopping: Callable[[], bool]) -> Json:
+    """The result of a piece of work, or the problem, or that it was stopped."""
     try:
-        result = execute(point.plan, Path(piece["runs"]), report, stop.is_set, fresh=piece["fresh"])
+        result = execute(_plan(piece["document"]), Path(piece["runs"]), report, stopping, fresh=piece["fresh"])
     except Stopped:
         return {"stopped": True}
     except RunError as error:
@@ -122,6 +128,22 @@ def work(piece: Json, report: Report) -> Json:
 def _installed() -> Registry:
     """What is installed: a process that does many pieces asks each plugin once."""
     return discover()
+
+
+def take_part(document: Json, runs: Path, stopping: Callable[[], bool]) -> None:
+    """Works on a plan with the first rank, which alone keeps files: those here may be deleted.
+
+    Raises: RunError if it cannot go on, Stopped if the ranks are asked to stop.
+    """
+    plan = _plan(document)
+    run = Run(plan, runs, stopping=stopping)
+    run.folder.mkdir(parents=True)
+    plan.experiment.build()(plan, run)
+
+
+def _plan(document: Json) -> Plan:
+    (point,) = study(Document(dict(document), {}), _installed()).points
+    return point.plan
 
 
 def _ours(folder: Path, plan: Plan) -> None:

@@ -61,7 +61,9 @@ def shortened(plan: Plan) -> tuple[Plan, int]:
     experiment, few = plan.experiment.rehearsed()
     metrics = [part for part in _parts(plan.parts) if part.kind == "metric"]
     training = {
-        stage: attrs.evolve(each, steps=STEPS, batch=min(each.batch, BATCH), compile=False)
+        stage: attrs.evolve(
+            each, steps=STEPS, batch=min(each.batch, BATCH), accumulate=min(each.accumulate, BATCH), compile=False
+        )
         for stage, each in plan.training.items()
     }
     return attrs.evolve(plan, experiment=experiment, training=training), max([few, *(part.least for part in metrics)])

@@ -13,7 +13,7 @@ from crt_run.runs.execute import finished, outdated, work
 from crt_run.runs.rehearse import rehearse
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
-from crtcore.kinds import Json
+from crtcore.kinds import Executor, Json
 
 NOT_OURS = "the executor mixed up or changed answers; choose another [executor] and give the same command again"
 
@@ -27,11 +27,14 @@ class Finished(NamedTuple):
     """Index of a point to why it has no result."""
 
 
-def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh: bool = False) -> Finished:
+def run(
+    study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh: bool = False,
+    build: Callable[[], Executor] | None = None,
+) -> Finished:  # fmt: skip
     """Runs the points that are not finished, after a rehearsal of all; a failed point does not stop the others.
 
     A fresh run does again what other code made; else a note says that it was reused.
-    An interrupt stops the workers after they have saved.
+    An interrupt stops the workers after they have saved. `build` makes the executor; None: that of the study.
     """
     results: dict[int, dict[str, Any]] = {}
     problems: dict[int, str] = {}
@@ -53,7 +56,7 @@ def run(study: Study, runs: Path, report: Callable[[int, Json], None], *, fresh:
     pieces = [{"document": document, "runs": str(runs), "fresh": fresh} for document in documents]
     if not left:
         return Finished(results, problems)
-    executor = built((study.executor or Local()).build)  # what it lacks is said at once
+    executor = built(build or (study.executor or Local()).build)  # what it lacks is said at once
     rehearse(study, [study.points[index] for index in left])
     working = done(executor, work, pieces, lambda place, event: report(left[place], event))
     try:

@@ -70,6 +70,19 @@ def _gradient(term: Tensor, features: Tensor) -> Tensor:
     return gradient
 
 
+def scaled(loss: Loss, factor: float) -> Loss:
+    """The loss and its terms times a factor."""
+    if factor == 1:
+        return loss
+    return loss._replace(total=loss.total * factor, terms={name: term * factor for name, term in loss.terms.items()})
+
+
+def without_graph(loss: Loss) -> Loss:
+    """Values without their graph, and no terms."""
+    metrics = {name: torch.as_tensor(value).detach() for name, value in loss.metrics.items()}
+    return Loss(loss.total.detach(), metrics, {}, None if loss.encoded is None else detached(loss.encoded))
+
+
 def detached(encoded: Encoded) -> Encoded:
     """The same values without their graph."""
     return Encoded._make(value if value is None else value.detach() for value in encoded)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from crt_nn.ranks import rows_at_hand, rows_of
 from crtcore.noise import Noise, derive
 
 
@@ -26,20 +27,28 @@ AHEAD = 64
 
 
 def step_noise(seed: int, role: str, step: int, rows: int, device: torch.device) -> Noise:
-    """The noise of a training step of `role`: a seed for each row of its batch, and no state between steps."""
+    """The noise of a training step of `role`: a seed for each row of its batch, and no state between steps.
+
+    On ranks the rows are those of this rank, and a row has the seed of its place in the whole batch.
+    Raises: ValueError if there are other rows at hand than `rows`.
+    """
     stream = f"noise of the {role}'s steps"
-    return Noise(_seeds(seed, stream, rows, device, step // AHEAD)[step % AHEAD], stream)
+    return Noise(_seeds(seed, stream, rows_at_hand(rows), device, step // AHEAD)[step % AHEAD], stream)
 
 
 @lru_cache(maxsize=4)  # a run trains few parts at a time
-def _seeds(seed: int, stream: str, rows: int, device: torch.device, block: int) -> Int[Tensor, "steps rows"]:
+def _seeds(seed: int, stream: str, rows: range, device: torch.device, block: int) -> Int[Tensor, "steps rows"]:
     steps = torch.arange(block * AHEAD, (block + 1) * AHEAD)
-    return Noise(seed, stream).seeds(torch.arange(rows), steps[:, None]).to(device)
+    return Noise(seed, stream).seeds(torch.tensor(rows), steps[:, None]).to(device)
 
 
 def batch_at(noise: Noise, size: int, batch: int, step: int) -> Int[Tensor, " batch"]:
-    """Indices of the samples in a step's batch; every epoch has its own order, and no state is kept between steps."""
-    start, stop = step * batch, (step + 1) * batch
+    """Indices of the samples in a step's batch; every epoch has its own order, and no state is kept between steps.
+
+    On ranks they are those of this rank's rows.
+    """
+    rows = rows_of(batch)
+    start, stop = step * batch + rows.start, step * batch + rows.stop
     epochs = range(start // size, (stop - 1) // size + 1)
     return torch.cat([_order(noise, size, each)[max(start - each * size, 0) : stop - each * size] for each in epochs])
 

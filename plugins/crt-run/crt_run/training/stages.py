@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from crt_nn.ranks import portion
 from crt_run.likelihood import counted, nats, scored
 from crt_run.training.ahead import take_ahead
 from crt_run.training.ids import StoredIds, check_round_trip, encoded, spread
@@ -143,7 +144,7 @@ def modelling(prior: Prior, codes: StoredIds, *, seed: int, role: str, batch: in
 
     def loss(step: int, progress: float) -> Loss:
         chosen = batch_at(noise, len(codes.ids), batch, step).to(codes.ids.device)
-        own = step_noise(seed, role, step, batch, chosen.device)
+        own = step_noise(seed, role, step, len(chosen), chosen.device)
         return Loss(nats(prior, *codes.at(chosen), noise=own).mean(), {})
 
     return loss
@@ -165,7 +166,8 @@ def prior_objective(inputs: Inputs) -> Objective:
     def loss(step: int, progress: float) -> Loss:
         batch = _on(take_ahead(dataset, "train", order, step, training.steps), inputs)
         own = step_noise(plan["seed"], role, step, len(batch.data), inputs.device)
-        return Loss(nats(prior, *batch, noise=own).sum() / counted(batch.data, batch.weight), {})
+        present = portion(counted(batch.data, batch.weight), batch.data.numel())
+        return Loss(nats(prior, *batch, noise=own).sum() / present, {})
 
     def validate() -> float:
         score = float(scored(prior.eval(), *held).sum() / counted(held.data, held.weight))

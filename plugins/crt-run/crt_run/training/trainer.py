@@ -10,8 +10,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from crt_run.ranks.group import current
+from crt_run.ranks.start import start_of
 from crt_run.runs.checkpoint import Saved
-from crt_run.training.losses import Loss, detached, feature_gradient_norms
+from crt_run.training.losses import Loss, feature_gradient_norms, scaled, without_graph
+from crt_run.training.shares import Shares
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import KeepsStatistics, Stage
 from crtcore.settings import Optimizer, Training
@@ -55,11 +58,13 @@ def fit(
     `validations` times, and the first part ends with the weights of the lowest score.
     Raises: Stopped after a save, RunError if a loss is not finite or a checkpoint does not fit the parts.
     """
+    group = current()
+    saved, finished = start_of(stage, group, step_range.start)
     trainer = Trainer(stage, parts, training, validate is not None)
     if training.compile:
         trainer.main.compile()  # in place: what is saved has the same names
     trainer.start = step_range.start.state["step"] if step_range.start else 0
-    if saved := stage.latest() or step_range.start:
+    if saved:
         try:
             trainer.restore(saved)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -69,19 +74,19 @@ def fit(
             ) from error
     end = training.steps if step_range.end is None else step_range.end
     while trainer.step < end:
-        loss = trainer.advance(objective)
+        trainer.advance(objective)
         step = trainer.step
         if validate and _due(step, training.steps, validations):
             trainer.keep_if_best(validate())
         if _due(step, training.steps, READINGS):
-            trainer.record(loss)
+            trainer.record()
         if step == end:
             break
-        if (stopping := stage.run.stopping()) or step % training.checkpoint == 0:
+        if (stopping := group.any(stage.run.stopping())) or step % training.checkpoint == 0:
             trainer.save()
         if stopping:
             raise Stopped
-    if not stage.finished:
+    if not finished:
         trainer.finish() if step_range.end is None else trainer.save(final=True)
 
 
@@ -99,13 +104,15 @@ class Trainer:
         self.training = training
         self.step = 0
         self.start = 0
+        self.group = current()
+        self.shares = Shares((part.module for part in parts.values()), training.batch, training.accumulate, self.group)
         self.best: dict[str, Tensor] | None = None
         self.score = math.inf
         self.validated = validated
         self.parameters = {name: list(part.module.parameters()) for name, part in parts.items()}
         """Of each part: walking through its modules at each step takes longer than clipping them."""
-        self.norms: dict[str, Tensor] = {}
-        self.feature_gradient_norms: dict[str, Tensor] = {}
+        self.metrics: dict[str, float] = {}
+        """What is recorded of the last step."""
         self.optimizers = {name: _adamw(part) for name, part in parts.items() if self.parameters[name]}
 
     @property
@@ -113,54 +120,64 @@ class Trainer:
         """The module of the first part, which is validated."""
         return next(iter(self.parts.values())).module
 
-    def advance(self, objective: Callable[[int, float], Loss]) -> Loss:
-        """Takes one step of every part.
+    def advance(self, objective: Callable[[int, float], Loss]) -> float:
+        """Takes one step of every part, and returns the loss.
 
         Raises: RunError if the loss is not finite, before any weight changes.
         """
-        progress = self.step / self.training.steps
+        progress, shares = self.step / self.training.steps, self.shares
         device = next((each.device.type for each in next(iter(self.parameters.values()))), "cpu")
-        with torch.autocast(device, torch.bfloat16, enabled=self.training.precision == "bfloat16"):
-            loss = objective(self.step, progress)
-        if not math.isfinite(total := float(loss.total.detach())):
+        due = _due(self.step + 1, self.training.steps, READINGS)
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
+        losses, at_features = [], []
+        for place in range(len(shares.own)):
+            with shares.at(place):
+                with torch.autocast(device, torch.bfloat16, enabled=self.training.precision == "bfloat16"):
+                    loss = scaled(shares.loss(objective, self.step, progress), shares.part(place))
+                watching: AbstractContextManager[dict[str, Tensor]] = nullcontext({})
+                with feature_gradient_norms(loss) if due else watching as norms:
+                    if loss.total.requires_grad:  # a stage may have nothing that learns
+                        loss.total.backward()  # type: ignore[no-untyped-call]
+            losses.append(without_graph(loss))
+            at_features.append(dict(norms))
+        total = shares.total([float(loss.total) for loss in losses])
+        if not math.isfinite(total):
             raise RunError(
                 f"stage {self.stage.name!r}: the loss is {total} at step {self.step + 1}; "
                 f"a smaller optimizer.learning_rate may help"
             )
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad()
-        due = _due(self.step + 1, self.training.steps, READINGS)
-        watching: AbstractContextManager[dict[str, Tensor]] = feature_gradient_norms(loss) if due else nullcontext({})
-        with watching as self.feature_gradient_norms:
-            if loss.total.requires_grad:  # a stage may have nothing that learns
-                loss.total.backward()  # type: ignore[no-untyped-call]
+        whole = {}
         for name, optimizer in self.optimizers.items():
             settings = self.parts[name].optimizer
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * lr_factor(settings, progress + 1 / self.training.steps)
-            self.norms[name] = nn.utils.clip_grad_norm_(self.parameters[name], settings.clip)
+            whole[name] = nn.utils.clip_grad_norm_(self.parameters[name], settings.clip)
             optimizer.step()
-        if loss.encoded is not None and isinstance(self.main, KeepsStatistics):
-            with torch.no_grad():
-                self.main.after_step(detached(loss.encoded))
+        encoded = [loss.encoded for loss in losses if loss.encoded is not None]
+        if encoded and isinstance(self.main, KeepsStatistics):
+            shares.statistics(self.main, encoded)
         self.step += 1
-        return loss
+        if due:
+            values = [{name: float(torch.as_tensor(each)) for name, each in loss.metrics.items()} for loss in losses]
+            self.metrics = {"loss": total, **shares.mean(values)}
+            self.metrics |= {f"gradient_norm.{name}": float(norm) for name, norm in whole.items()}
+            own = [{name: float(norm) for name, norm in norms.items()} for norms in at_features]
+            self.metrics |= {f"feature_gradient_norm.{name}": norm for name, norm in shares.norm(own).items()}
+        return total
 
     def keep_if_best(self, score: float) -> None:
-        """Records a validation score, and copies the main part's weights if it is the lowest so far."""
+        """Records a validation score, the first rank's, and copies the main part's weights if it is the lowest."""
+        score = float(self.group.of_first(repr(score).encode()))
         self.stage.record(self.step, self.training.steps, {"validation": score})
         if score < self.score:
             self.score = score
             self.best = {name: value.detach().clone() for name, value in self.main.state_dict().items()}
 
-    def record(self, loss: Loss) -> None:
-        """Records the loss, metrics and gradient norms of the step."""
-        metrics = {name: float(torch.as_tensor(value).detach()) for name, value in loss.metrics.items()}
-        norms = {f"gradient_norm.{name}": float(norm) for name, norm in self.norms.items()}
-        norms |= {f"feature_gradient_norm.{name}": float(norm) for name, norm in self.feature_gradient_norms.items()}
+    def record(self) -> None:
+        """Records the loss, metrics and gradient norms of the last step."""
         start = {"start": self.start} if self.start else {}
-        numbers = {"loss": float(loss.total.detach()), **metrics, **norms, **start}
-        self.stage.record(self.step, self.training.steps, numbers)
+        self.stage.record(self.step, self.training.steps, {**self.metrics, **start})
 
     def save(self, *, final: bool = False) -> None:
         """Commits a checkpoint that holds everything the next step depends on."""
@@ -168,14 +185,20 @@ class Trainer:
         if self.best is not None:
             tensors |= {f"best.{name}": value for name, value in self.best.items()}
         score = None if self.best is None else self.score
-        self.stage.save(self.step, tensors, {"step": self.step, "score": score}, final=final)
+        self._commit(tensors, score, final=final)
 
     def finish(self) -> None:
         """Commits the final weights: the best ones of the main part, the latest ones of the others."""
         if self.best is not None:
             self.main.load_state_dict(self.best)
         score = None if self.best is None else self.score
-        self.stage.save(self.step, self._modules(), {"step": self.step, "score": score}, final=True)
+        self._commit(self._modules(), score, final=True)
+
+    def _commit(self, tensors: Mapping[str, Tensor], score: float | None, *, final: bool) -> None:
+        """Saves on the first rank; the others wait for it."""
+        if self.group.first:
+            self.stage.save(self.step, tensors, {"step": self.step, "score": score}, final=final)
+        self.group.meet()
 
     def restore(self, saved: Saved) -> None:
         """Loads a checkpoint."""

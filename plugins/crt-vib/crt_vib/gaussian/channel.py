@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crt_nn.ranges import check_features
+from crt_nn.ranks import batch_mean
 from crt_vib.gaussian.normal import normal
 from crt_vib.gaussian.posterior import Posterior
 from crt_vib.gaussian.prior import GaussianMixture, StandardNormal
@@ -73,7 +74,7 @@ class GaussianChannel(nn.Module):
         """The same nats, without a gradient for parts whose mean is within the free bits."""
         if not self.spec.free_bits:
             return nats
-        charged = nats.detach().sum(1).mean(0) > self.spec.free_bits  # g
+        charged = batch_mean(nats.detach().sum(1)) > self.spec.free_bits  # g
         return nats.where(charged, nats.detach())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from crt_nn.ranks import batch_mean
 from crt_vib.rate.spec import Rate, RateSquared, RateTarget
 from crtcore.kinds import Encoded, RegularizerOutput, Tokenizer
 
@@ -21,7 +22,7 @@ class Price:
 
         Units: nats, or squared nats.
         """
-        loss = self.charge(encoded.rate.mean())
+        loss = self.charge(batch_mean(encoded.rate))
         return RegularizerOutput(loss, loss.new_zeros(()), {"price": loss.item()})
 
 

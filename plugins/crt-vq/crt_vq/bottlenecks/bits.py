@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crt_nn.ranges import check_ids
+from crt_nn.ranks import batch_mean
 
 
 def to_ids(bits: Bool[Tensor, "*many w"]) -> Int[Tensor, "*many"]:
@@ -41,7 +42,7 @@ def entropy_gap(logits: Float[Tensor, "*many w"]) -> Float[Tensor, ""]:
     Cost: linear in channels; the 2**w codes are never enumerated.
     """
     own = (functional.softplus(logits) - logits * logits.sigmoid()).sum(-1).mean()
-    mean = logits.sigmoid().flatten(0, -2).mean(0)
+    mean = batch_mean(logits.sigmoid().flatten(0, -2))
     # At 0 and 1 the slope of the entropy is infinite, and infinity times 0 is NaN.
     margin = torch.finfo(mean.dtype).eps
     mean = mean.clamp(margin, 1 - margin)

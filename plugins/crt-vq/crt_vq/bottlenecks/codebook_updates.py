@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from crt_nn.ranks import gathered
 from crt_vq.bottlenecks.nearest import nearest
-from crt_vq.bottlenecks.ranks import broadcast, summed
 from crt_vq.bottlenecks.specs import VQ
 from crtcore.noise import Noise
 
@@ -21,16 +21,16 @@ ROUNDS = 10
 def entry_means(
     features: Float[Tensor, "f w"], ids: Int[Tensor, " f"], entries: Float[Tensor, "v w"]
 ) -> tuple[Float[Tensor, "v w"], Float[Tensor, " v"]]:
-    """Mean and number of each entry's features over all ranks; the mean of none is the entry itself."""
-    counts = summed(entries.new_zeros(len(entries)).index_add_(0, ids, torch.ones_like(features[:, 0])))
-    sums = summed(entries.new_zeros(entries.shape).index_add_(0, ids, features))
+    """Mean and number of each entry's features; the mean of none is the entry itself."""
+    counts = entries.new_zeros(len(entries)).index_add_(0, ids, torch.ones_like(features[:, 0]))
+    sums = entries.new_zeros(entries.shape).index_add_(0, ids, features)
     return torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], entries), counts
 
 
 def k_means(features: Float[Tensor, "f w"], centres: Float[Tensor, "v w"]) -> Float[Tensor, "v w"]:
-    """Centres after a few rounds, started at random features of the first rank; with too few, the last ones stay."""
+    """Centres after a few rounds, started at random features; with too few, the last ones stay."""
     order = Noise(0, "first centres").order(len(features))[: len(centres)].to(features.device)
-    centres = broadcast(torch.cat([features[order], centres[len(order) :]]))
+    centres = torch.cat([features[order], centres[len(order) :]])
     for _ in range(ROUNDS):
         centres = entry_means(features, nearest(features, centres), centres)[0]
     return centres
@@ -55,7 +55,11 @@ class CodebookUpdates(nn.Module):
     def forward(
         self, entries: Float[Tensor, "v w"], features: Float[Tensor, "f w"], ids: Int[Tensor, " f"]
     ) -> Float[Tensor, "v w"]:
-        """The entries after a step on `features`, whose nearest entries were `ids`."""
+        """The entries after a step on `features`, whose nearest entries were `ids`.
+
+        Every rank computes them of the features of all ranks, so that they are those of one process, and equal.
+        """
+        features, ids = gathered(features), gathered(ids)
         if self.spec.start == "k-means" and not self.steps:
             entries = k_means(features, entries)
             ids = nearest(features, entries)
@@ -82,7 +86,7 @@ class CodebookUpdates(nn.Module):
     def _restarted(
         self, entries: Float[Tensor, "v w"], features: Float[Tensor, "f w"], counts: Float[Tensor, " v"]
     ) -> Float[Tensor, "v w"]:
-        """Entries without a feature for `patience` steps are set to random features of the first rank.
+        """Entries without a feature for `patience` steps are set to random features.
 
         Source: Dhariwal et al. (2020), arXiv:2005.00341, section 3.1, random restarts.
         """
@@ -91,7 +95,4 @@ class CodebookUpdates(nn.Module):
         order = Noise(0, "revived entries").order(len(features), int(self.steps)).to(features.device)
         self.idle[dead] = 0
         self.mass[dead] = 0
-        entries = broadcast(entries.index_copy(0, dead, features[order[: len(dead)]]))
-        for state in (self.idle, self.mass):  # a rank with fewer features would move fewer entries
-            broadcast(state)
-        return entries
+        return entries.index_copy(0, dead, features[order[: len(dead)]])

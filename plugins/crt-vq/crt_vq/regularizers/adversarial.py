@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_nn.ranks import whole_gradient
 from crt_vq.regularizers.patchgan import patch_discriminator, smallest_image
 from crt_vq.regularizers.specs import Adversarial
 from crt_vq.regularizers.split_gradients import attach_gradients
@@ -69,7 +70,7 @@ class AdversarialRegularizer(nn.Module):
         (last,) = self._last
         (theirs,) = torch.autograd.grad(encoded.loss, last, retain_graph=True)
         (ours,) = torch.autograd.grad(encoded.reconstruction, last, gradient, retain_graph=True)
-        factor: Tensor = (theirs.norm() / (ours.norm() + EPSILON)).clamp(0, LARGEST)
+        factor: Tensor = (whole_gradient(theirs).norm() / (whole_gradient(ours).norm() + EPSILON)).clamp(0, LARGEST)
         return factor
 
 

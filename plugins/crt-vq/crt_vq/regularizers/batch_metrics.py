@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from crt_nn.ranks import gathered
 from crtcore.kinds import Encoded
 
 
@@ -18,7 +19,7 @@ def batch_metrics(encoded: Encoded) -> dict[str, float]:
     Units: `latent_norm` in those of the features, `codes_used` in codes of this batch, `unigram_entropy` in nats an id.
     """
     norm = encoded.features.detach().norm(dim=-1).mean().item()
-    return {"latent_norm": norm} | ({} if encoded.ids is None else id_usage(encoded.ids))
+    return {"latent_norm": norm} | ({} if encoded.ids is None else id_usage(gathered(encoded.ids)))
 
 
 def id_usage(ids: Int[Tensor, "b k"]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from functools import partial
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from crt_nn.ranks import whole_norm
 from crt_vq.regularizers.batch_metrics import batch_metrics
 from crt_vq.regularizers.next_latent import NextLatentPredictor, mean_present
 from crt_vq.regularizers.prediction_error import output_width, prediction_error
@@ -44,7 +45,7 @@ class CausalRegularizer(nn.Module):
         latents = latents_in(encoded, self.spec.space)
         loss, own, gradient = split_gradients(partial(self.error, mask=encoded.mask), latents, list(self.parameters()))
         factor = self.spec.rise(progress)
-        norm = factor * gradient.norm().item()
+        norm = factor * whole_norm(gradient).item()
         metrics = {"prediction_error": own.item(), "latent_gradient_norm": norm, **batch_metrics(encoded)}
         return RegularizerOutput(loss=factor * loss, own_loss=own, metrics=metrics)
 

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_nn.ranks import whole_norm
 from crt_vq.regularizers.batch_metrics import batch_metrics
 from crt_vq.regularizers.next_latent import NextLatentPredictor, mean_present
 from crt_vq.regularizers.space import latents_in
@@ -53,7 +54,7 @@ class CausalCrossEntropy(nn.Module):
         error = partial(self.error, ids=encoded.ids, mask=encoded.mask)
         loss, own, gradient = split_gradients(error, latents, list(self.parameters()))
         factor = self.spec.rise(progress)
-        norm = factor * gradient.norm().item()
+        norm = factor * whole_norm(gradient).item()
         metrics = {"cross_entropy": own.item(), "latent_gradient_norm": norm, **batch_metrics(encoded)}
         return RegularizerOutput(loss=factor * loss, own_loss=own, metrics=metrics)
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
+from crt_nn.ranks import portion
 from crt_vq.regularizers.head import head
 from crt_vq.regularizers.specs import CausalSpec
 
@@ -41,5 +42,5 @@ class NextLatentPredictor(nn.Module):
 
 
 def mean_present(errors: Float[Tensor, "b m"], present: Bool[Tensor, "b m"]) -> Float[Tensor, ""]:
-    """The mean of the errors that are present, or 0 if none is."""
-    return torch.where(present, errors, 0).sum() / present.sum().clamp(min=1)
+    """The mean of the errors that are present, or 0 if none is; of a share, its part of that of the batch."""
+    return torch.where(present, errors, 0).sum() / portion(present.sum().clamp(min=1), present.numel())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from crt_vq.regularizers.batch_norm import BatchNorm
 from crt_vq.regularizers.specs import Adversarial
 
 DEEPEST = 8
@@ -22,7 +23,7 @@ def patch_discriminator(spec: Adversarial, channels: int) -> nn.Sequential:
         stride = 1 if layer == spec.layers else 2
         # No bias: the batch norm that follows subtracts it.
         layers.append(nn.Conv2d(widths[layer - 1], width, 4, stride=stride, padding=1, bias=False))
-        layers += [nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
+        layers += [BatchNorm(width), nn.LeakyReLU(0.2)]
     network = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))
     for each in network:
         if isinstance(each, nn.Conv2d):

@@ -1,0 +1,1 @@
+"""Training over ranks: processes that `torchrun` starts, each with a share of every batch."""
