@@ -19,8 +19,9 @@ from crt_run.runs.records import RECORDS, read_records
 from crt_run.statistics import ratio, scaled
 from crt_verify.decoding.accuracy import overlap, scorer, words
 from crt_verify.decoding.samples import Samples
-from crt_verify.decoding.table import Entry, Trials, points
+from crt_verify.decoding.table import points
 from crt_verify.decoding.trial import Pair, Round, rounds, run_trial
+from crt_verify.decoding.trials import Entry, Trials
 from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
 from crtcore import Limits, Sampling, discover
 from crtcore.compose.document import Document

@@ -14,8 +14,9 @@ from crt_verify.decoding.accuracy import scorer
 from crt_verify.decoding.paired import compared
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.spec import Decoding
-from crt_verify.decoding.table import Entry, Trials, numbers, points
+from crt_verify.decoding.table import numbers, points
 from crt_verify.decoding.trial import Pair, run_trial, step_time
+from crt_verify.decoding.trials import Entry, Trials
 from crtcore import Limits, Noise, discover
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Decoder, Findings, Json, Run

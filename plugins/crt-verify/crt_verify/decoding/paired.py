@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from crt_run.statistics import CONFIDENCE, double_ratio, ratio
+from crt_verify.decoding.trials import Entry, Trials
 from crtcore.kinds import Measurement
-
-if TYPE_CHECKING:
-    from crt_verify.decoding.table import Entry, Trials
 
 
 def calls(trials: Trials, entry: Entry) -> tuple[list[int], list[int]]:
