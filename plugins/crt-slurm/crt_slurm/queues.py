@@ -153,8 +153,9 @@ class Here:
     def _alive(self, job: str) -> bool:
         if job in self.jobs:
             return not self.jobs[job].done()
-        words = ["ps", "-o", "command=", "-p", job]
-        return CONTROLLER in subprocess.run(words, capture_output=True, text=True, check=False).stdout  # noqa: S603
+        words = ["ps", "-ww", "-o", "command=", "-p", job]
+        command = subprocess.run(words, capture_output=True, text=True, check=False).stdout  # noqa: S603
+        return CONTROLLER in command and str(self.executor.folder) in command
 
     def terminate(self, jobs: Iterable[str]) -> None:
         """The process that stands for a job hands the signal on; submitit's `cancel` would leave 1 s to save."""

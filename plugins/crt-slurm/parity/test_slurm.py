@@ -142,21 +142,21 @@ import sys
 from crt_slurm.executor import Jobs
 from crt_slurm.spec import Slurm
 from pieces import work
-cluster, folder, top, count = sys.argv[1:]
-pieces = [{"number": number, "folder": top, "waits": True} for number in range(int(count))]
+cluster, folder, top, save = sys.argv[1:]
+pieces = [{"number": number, "folder": top, "waits": True, "save": float(save)} for number in range(2)]
 executor = Jobs(Slurm(cluster=cluster, folder=folder, minutes=10, parallel=2))
 print(sorted((each.place, each.answer) for each in executor.run(work, pieces, lambda *_: None)))
 """
 
 
 @pytest.fixture
-def command(spec: Slurm, tmp_path: Path) -> Iterator[Callable[[], "subprocess.Popen[str]"]]:
-    """Starts a process that waits for two jobs, which wait for the file `go`."""
+def command(spec: Slurm, tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Starts a process that waits for two jobs, which wait for the file `go`, and save for some seconds if stopped."""
     (tmp_path / "script.py").write_text(SCRIPT)
     started: list[subprocess.Popen[str]] = []
 
-    def start() -> subprocess.Popen[str]:
-        words = [sys.executable, str(tmp_path / "script.py"), spec.cluster, spec.folder, str(tmp_path), "2"]
+    def start(save: float = 0.2) -> subprocess.Popen[str]:
+        words = [sys.executable, str(tmp_path / "script.py"), spec.cluster, spec.folder, str(tmp_path), str(save)]
         started.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True))
         return started[-1]
 
@@ -194,6 +194,19 @@ def test_a_ctrl_c_to_the_whole_group_reaches_the_command_alone_and_jobs_save(
 
     assert len(list(tmp_path.glob("saved-*"))) == 2
     assert not any(map(alive, began(tmp_path)))
+
+
+def test_a_second_ctrl_c_kills_jobs_that_save(command: Any, spec: Slurm, tmp_path: Path) -> None:
+    process = command(save=10 * PATIENCE)
+    assert until(lambda: len(began(tmp_path)) == 2)
+
+    process.send_signal(signal.SIGINT)
+    time.sleep(1)  # so that the two do not become one
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+
+    assert until(lambda: not any(map(alive, began(tmp_path))))
+    assert list(tmp_path.glob("saved-*")) == []
 
 
 def bits(runs: Path) -> dict[str, str]:

@@ -28,6 +28,11 @@ track = click.option(
     "--track", multiple=True, envvar="CRT_TRACK", metavar="NAME", show_envvar=True,
     help="Send readings to a tracker: trackio, tensorboard, mlflow or wandb (crt-track); offline.",
 )  # fmt: skip
+on = click.option(
+    "--on",
+    metavar="EXECUTOR",
+    help="The executor that runs the points, such as local; the same as executor.use=EXECUTOR.",
+)
 fresh = click.option("--fresh", is_flag=True, help="Do again what other versions of the code made.")
 
 
@@ -35,39 +40,46 @@ fresh = click.option("--fresh", is_flag=True, help="Do again what other versions
 @spec_file
 @overrides
 @runs_folder
+@on
 @track
 @as_json
 @quiet
 @fresh
 @over_ranks
 def run(
-    spec: Path, overrides: tuple[str, ...], *, runs: Path, track: tuple[str, ...], as_json: bool, quiet: bool,
-    fresh: bool,
+    spec: Path, overrides: tuple[str, ...], *, runs: Path, on: str | None, track: tuple[str, ...], as_json: bool,
+    quiet: bool, fresh: bool,
 ) -> int:  # fmt: skip
     """Run a spec file, or resume it where it stopped; print its result."""
-    return _study(loaded(spec, overrides), runs, track=track, as_json=as_json, quiet=quiet, fresh=fresh)
+    return _study(loaded(spec, _with(overrides, on)), runs, track=track, as_json=as_json, quiet=quiet, fresh=fresh)
 
 
 @click.command()
 @spec_file
 @overrides
 @runs_folder
+@on
 @track
 @as_json
 @quiet
 @fresh
 @over_ranks
 def sweep(
-    spec: Path, overrides: tuple[str, ...], *, runs: Path, track: tuple[str, ...], as_json: bool, quiet: bool,
-    fresh: bool,
+    spec: Path, overrides: tuple[str, ...], *, runs: Path, on: str | None, track: tuple[str, ...], as_json: bool,
+    quiet: bool, fresh: bool,
 ) -> int:  # fmt: skip
     """Run every point of a spec file's [sweep]; as `run`, but requires a [sweep]."""
-    study = loaded(spec, overrides)
+    study = loaded(spec, _with(overrides, on))
     if not study.swept:
         raise SpecError(
             [Problem(str(spec), ("sweep",), f"expected a table, got none; `crt run {spec}` runs one point")]
         )
     return _study(study, runs, track=track, as_json=as_json, quiet=quiet, fresh=fresh)
+
+
+def _with(overrides: tuple[str, ...], on: str | None) -> tuple[str, ...]:
+    """The overrides, and the executor that is named by itself."""
+    return overrides if on is None else (*overrides, f"executor.use={on}")
 
 
 def _study(study: Study, runs: Path, *, track: tuple[str, ...], as_json: bool, quiet: bool, fresh: bool) -> int:
