@@ -43,6 +43,7 @@ FILE = re.compile(r"# ([\w./-]+\.(?:py|toml))\n")
 NOT_RUN = {
     ("README.md", "import crt_hf"): "needs a model of its own; tests of crt-hf generate text",
     ("README.md", "import attrs"): "tests/test_readme.py installs it as a plugin",
+    ("docs/many-samples.md", "import torch"): "needs a finished run; tests/test_shard_kills.py and crt-run's draw some",
     ("docs/audit.md", "from crt_verify.audit import audit, replay"): "needs a reader's own model",
     ("docs/audit.md", "from crt_verify.audit.sampled"): "tests/test_audit_docs.py runs it with boxes",
 }

@@ -37,9 +37,10 @@ class Scoring:
         if split not in self.dataset.sizes:
             raise RunError(f"expected a split, one of {', '.join(self.dataset.sizes)}, got {split!r}")
         if samples > (size := self.dataset.sizes[split]):
+            sizes = ", ".join(f"{name} {each:,}" for name, each in self.dataset.sizes.items())
             raise RunError(
-                f"expected at most {size:,} samples, as the split {split!r} of the data of {run.folder} has, got "
-                f"{samples:,}; draw fewer, or compare with a larger split, of {dict(self.dataset.sizes)}"
+                f"expected at most {size:,} samples, as the split {split!r} of the run's data has, got {samples:,}; "
+                f"draw fewer, or compare with a larger split ({sizes})"
             )
         self.rows = spread(self.dataset.sizes[split], samples)
         self.metrics: list[Metric] = [spec.build() for spec in plan.parts["metric"]]
@@ -109,7 +110,10 @@ class Scoring:
 
 @contextmanager
 def as_problems() -> Iterator[None]:
-    """Turns a metric's ValueError into a RunError of the same text."""
+    """Turns a metric's ValueError into a problem of the same text.
+
+    Raises: RunError.
+    """
     try:
         yield
     except ValueError as error:
