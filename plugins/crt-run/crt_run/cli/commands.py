@@ -12,8 +12,9 @@ import click
 
 from crt_cli.console import answer, as_json, installed, loaded, needs, overrides, reports_errors, say, spec_file, warn
 from crt_run.cli.interrupts import interruptible
-from crt_run.cli.options import runs_folder
+from crt_run.cli.options import on, runs_folder
 from crt_run.cli.over_ranks import here, over_ranks
+from crt_run.cli.parts import overrides_of
 from crtcore.errors import Problem, SpecError
 from crtcore.registry import answers
 
@@ -28,11 +29,6 @@ track = click.option(
     "--track", multiple=True, envvar="CRT_TRACK", metavar="NAME", show_envvar=True,
     help="Send readings to a tracker: trackio, tensorboard, mlflow or wandb (crt-track); offline.",
 )  # fmt: skip
-on = click.option(
-    "--on",
-    metavar="EXECUTOR",
-    help="The executor that runs the points, such as local; the same as executor.use=EXECUTOR.",
-)
 fresh = click.option("--fresh", is_flag=True, help="Do again what other versions of the code made.")
 
 
@@ -78,8 +74,8 @@ def sweep(
 
 
 def _with(overrides: tuple[str, ...], on: str | None) -> tuple[str, ...]:
-    """The overrides, and the executor that is named by itself."""
-    return overrides if on is None else (*overrides, f"executor.use={on}")
+    """The overrides, and those of the executor that is named."""
+    return overrides if on is None else (*overrides, *overrides_of(on, "--on", "executor"))
 
 
 def _study(study: Study, runs: Path, *, track: tuple[str, ...], as_json: bool, quiet: bool, fresh: bool) -> int:

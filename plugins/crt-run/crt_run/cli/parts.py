@@ -17,16 +17,25 @@ _COMMA = re.compile(r",(?=\s*[A-Za-z_][\w.-]*\s*=)")
 """A comma that another key follows: others are inside a value."""
 
 
-def table_of(text: str, option: str, kind: str) -> dict[str, Any]:
-    """The table of a spec file that a text stands for.
+def overrides_of(text: str, option: str, kind: str) -> tuple[str, ...]:
+    """The fields that a text stands for, as `executor.use=local`.
 
     Raises: SpecError if it has another form.
     """
     form = _FORM.fullmatch(text)
     if form is None:
         raise SpecError([Problem(option, (), f"expected NAME or NAME(KEY=VALUE, ...), got {text!r:.80}")])
-    document = Document({kind: {"use": form[1]}}, {})
-    override(document, [f"{kind}.{each.strip()}" for each in _COMMA.split(form[2] or "") if each.strip()])
+    fields = (each.strip() for each in _COMMA.split(form[2] or "") if each.strip())
+    return (f"{kind}.use={form[1]}", *(f"{kind}.{each}" for each in fields))
+
+
+def table_of(text: str, option: str, kind: str) -> dict[str, Any]:
+    """The table of a spec file that a text stands for.
+
+    Raises: SpecError if it has another form.
+    """
+    document = Document({}, {})
+    override(document, overrides_of(text, option, kind))
     table: dict[str, Any] = document.values[kind]
     return table
 

@@ -22,8 +22,9 @@ SMOKE = str(Path(__file__).parents[4] / "specs" / "smoke.toml")
         (["--on", "local"], Local()),
         (["--on", "local", "executor.workers=3"], Local(workers=3)),
         (["executor.workers=3", "--on", "local"], Local(workers=3)),
+        (["--on", "local(workers=3, threads=2)"], Local(workers=3, threads=2)),
     ],
-    ids=["none", "alone", "before its fields", "after its fields"],
+    ids=["none", "alone", "before its fields", "after its fields", "with its fields"],
 )
 @pytest.mark.parametrize("command", ["run", "sweep"])
 def test_points_run_on_the_executor_that_is_named(
