@@ -56,14 +56,15 @@ use = "trivial"
 seed = {seeds}
 """
 MEASURED = """
-import json, resource, sys
+import json, re, sys
+from pathlib import Path
 from crt_cli.commands import main
 if __name__ == "__main__":  # workers import this file
     try:
         main(sys.argv[2:])
-    finally:
-        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        open(sys.argv[1], "w").write(json.dumps(kilobytes / (2**20 if sys.platform == "darwin" else 2**10)))
+    finally:  # by /proc, as the peak that getrusage returns is that of the parent too
+        peak = re.search("VmHWM:\\s+([0-9]+) kB", Path("/proc/self/status").read_text())
+        Path(sys.argv[1]).write_text(json.dumps(int(peak[1]) / 1024))
 """
 
 

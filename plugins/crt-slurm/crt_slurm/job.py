@@ -46,8 +46,8 @@ def do(folder: str) -> str:
     try:
         with filelock.FileLock(place.folder / LOCK, timeout=PATIENCE):
             place.write(JOB, {"id": environment.job_id, "process": os.getpid()})
-            answer, problem = (None, STOPPED) if asked else _done(place)
-            if answer == SAVED and not place.stopping:
+            answer, problem = _done(place, asked)
+            if (answer == SAVED or problem == STOPPED) and not place.stopping:
                 if not leaving:
                     return "stopped by another hand"  # without an answer, as Slurm may begin this job again
                 answer, problem = None, _requeued(requeue, leaving[0])
@@ -65,15 +65,18 @@ def _again(folder: str) -> DelayedSubmission:
 do.checkpoint = _again  # type: ignore[attr-defined]  # where submitit looks
 
 
-def _done(place: Place) -> tuple[Any, str | None]:
-    """The answer or the problem of a piece."""
+def _done(place: Place, asked: list[int]) -> tuple[Any, str | None]:
+    """The answer or the problem of a piece; it does not begin if a signal has asked it to stop."""
     import torch
 
     order = json.loads((place.folder / PIECE).read_bytes())
     torch.set_num_threads(order["threads"])
     try:
         with guard.installed():
-            answer = resolve(order["work"])(order["piece"], place.add)
+            work = resolve(order["work"])
+            if asked:
+                return None, STOPPED
+            answer = work(order["piece"], place.add)
             json.dumps(answer)
     except BaseException as error:  # whatever a component raises, such as SystemExit
         return None, in_one_line(error)

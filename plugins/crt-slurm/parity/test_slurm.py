@@ -77,8 +77,7 @@ def submitted(spec: Slurm) -> int:
 
 def test_a_job_that_dies_loses_its_own_piece_and_its_log_is_named(spec: Slurm, tmp_path: Path) -> None:
     executor = Jobs(spec)
-    executor.grace = 3.0
-    executor.queue.look = 0.5
+    executor.grace, executor.queue.look = 2.0, 0.5
 
     done = {each.place: each for each in executor.run(work(), cut(tmp_path, 4, dies=[1]), lambda *_: None)}
 
@@ -120,6 +119,20 @@ def test_a_job_whose_time_is_nearly_over_saves_and_comes_back(spec: Slurm, tmp_p
     assert ended == [Done(0, {"number": 0}, None)]
     assert len(began(tmp_path)) == 2
     assert submitted(spec) == 1
+
+
+def test_a_job_that_another_hand_stops_saves_and_leaves_its_point_open(spec: Slurm, tmp_path: Path) -> None:
+    executor = Jobs(spec)
+    executor.grace, executor.queue.look = 2.0, 0.5
+
+    def stop(place: int, event: Json) -> None:
+        os.kill(began(tmp_path)[0], signal.SIGTERM)
+
+    (done,) = executor.run(work(), cut(tmp_path, 1, waits=True), stop)
+
+    assert (tmp_path / "saved-0").exists()
+    assert done.answer is None
+    assert "ended without an answer (killed, cancelled" in str(done.problem)
 
 
 def test_pickles_hold_the_name_of_one_function_and_paths(spec: Slurm, tmp_path: Path) -> None:
