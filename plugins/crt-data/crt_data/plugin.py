@@ -26,19 +26,19 @@ def crt_components() -> list[Component]:
             "image-shards",
             spec=specs.ImageShards,
             summary="images in tar shards, in the layout of webdataset",
-            examples=(specs.ImageShards(folder="data/imagenet-wds", size=32),),
+            examples=(specs.ImageShards(folder="data/imagenet-wds", size=32, workers=2),),
         ),
         Component(
             "image-zip",
             spec=specs.ImageZip,
             summary="images in a zip with a folder for each class",
-            examples=(specs.ImageZip(file="data/imagenet.zip", size=32),),
+            examples=(specs.ImageZip(file="data/imagenet.zip", size=32, workers=2),),
         ),
         Component(
             "image-parquet",
             spec=specs.ImageParquet,
             summary="images in Parquet files, in the layout of Hugging Face",
-            examples=(specs.ImageParquet(folder="data/imagenet-parquet", size=32),),
+            examples=(specs.ImageParquet(folder="data/imagenet-parquet", size=32, workers=2),),
         ),
         Component(
             "prompts",

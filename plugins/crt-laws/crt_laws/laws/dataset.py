@@ -10,6 +10,7 @@ import itertools
 import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import attrs
 import torch
@@ -47,6 +48,7 @@ ROWS_OF_IDS = ("ids", "trace")
 IMAGES = Where(lambda built: built.form == "image", "its data are not images")
 LEVELS = Where(lambda built: built.dataset.levels is not None, "its data have no levels")
 IDS = Where(lambda built: built.form in ROWS_OF_IDS, "its data are not ids")
+AHEAD = Where(lambda built: hasattr(built.dataset, "prefetch"), "it reads nothing ahead")
 CLASSES = Where(lambda built: built.dataset.classes is not None, "it has no classes")
 DRAWS = st.builds(Draw, st.sampled_from(SPLITS), st.integers(0, 2**32), st.integers(1, 40))
 
@@ -239,6 +241,20 @@ def a_batch_is_the_callers_own(built: Built, draw: Draw) -> Checks:
     yield check(unchanged, f"another batch for the same indices of {draw.split}")
 
 
+@law("dataset", where=AHEAD, draw=DRAWS)
+def a_batch_that_was_begun_ahead_is_the_same(built: Built, draw: Draw) -> Checks:
+    """What `take` returns does not depend on which batches `prefetch` has begun, nor on their order."""
+    dataset: Any = built.dataset
+    indices = draw.indices(dataset)
+    expected = [built.again.take(draw.split, each) for each in (indices, indices.flip(0))]
+    for each in (indices.flip(0), indices):
+        dataset.prefetch(draw.split, each)
+
+    for each, batch in zip((indices, indices.flip(0)), expected, strict=True):
+        taken = dataset.take(draw.split, each)
+        yield check(identical(taken, batch), f"another batch of {draw.split} once it was begun ahead")
+
+
 LAWS = laws_in(globals())
 
 
@@ -256,6 +272,7 @@ OFFENDERS = (
     Offender(class_ids_are_below_their_classes, plants.altered(plants.one_class_more)),
     Offender(an_index_out_of_range_is_refused, plants.altered(plants.wrapping)),
     Offender(a_batch_is_the_callers_own, plants.altered(plants.shared())),
+    Offender(a_batch_that_was_begun_ahead_is_the_same, plants.last_begun),
 )
 
 BENCH = Bench("dataset", subject, LAWS, OFFENDERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
 import torch
@@ -69,6 +70,31 @@ def altered(
         return attrs.evolve(built, dataset=change(built.dataset), again=change(built.again) if twice else built.again)
 
     return plant
+
+
+class LastBegun:
+    """The batch that was begun last is taken, whatever is asked for."""
+
+    def __init__(self, inner: Dataset) -> None:
+        self._inner = inner
+        self._begun: Int[Tensor, " b"] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def prefetch(self, split: str, indices: Int[Tensor, " b"]) -> None:
+        """Begins a batch."""
+        self._begun = indices
+
+    def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
+        """The batch that was begun last, or else the one that is asked for."""
+        return self._inner.take(split, indices if self._begun is None else self._begun)
+
+
+def last_begun(built: Built) -> Built:
+    """Makes the change to a sound dataset."""
+    changed: Any = LastBegun(built.dataset)
+    return attrs.evolve(built, dataset=changed)
 
 
 def leaking(inner: Dataset, split: str, indices: Tensor) -> Batch:
