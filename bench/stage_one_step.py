@@ -1,48 +1,101 @@
-"""Milliseconds of a stage-1 training step, with and without the causal regulariser.
+"""Milliseconds of a stage-1 training step, with and without forms of the causal regulariser.
 
-Usage: python bench/stage_one_step.py
+Processor time of one thread, on the quickstart's digits and on 32 by 32 colour images (noise). A form that penalises
+every k-th step is timed over whole rounds of k.
+
+Usage: python bench/stage_one_step.py [--size 8|32] [--rounds N] [--json FILE]
 """
 
+import argparse
+import itertools
+import json
+import math
 import statistics
 import time
+from pathlib import Path
 
 import torch
+from torch import nn
 
 import crtcore
 from crt_run.training.losses import penalised
 
-BATCH, ROUNDS, STEPS = 64, 9, 20
+BATCH, STEPS = 64, 20
+FORMS = {
+    "tokenizer alone": None,
+    "two layers": {"layers": 2},
+    "one layer": {"layers": 1},
+    "mixing": {"head": "mixing", "layers": 1},
+    "linear": {"layers": 0},
+    "two layers, every 10": {"layers": 2, "every": 10},
+    "one layer, every 8": {"layers": 1, "every": 8},
+    "mixing, every 3": {"head": "mixing", "layers": 1, "every": 3},
+}
+
+
+def stepper(size: int, form: dict | None):
+    """A function that takes one step, as the training loop does."""
+    find = crtcore.discover().find
+    digits = find("dataset", "digits").spec().build().take("train", torch.arange(BATCH)).data
+    data = digits if size == 8 else torch.rand(BATCH, 3, size, size, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    tokenizer = find("tokenizer", "conv").spec().build(find("bottleneck", "vq").spec(codes=128).build(), data)
+    parts, heads, every = [tokenizer], {}, 1
+    if form is not None:
+        spec = find("regularizer", "causal").spec(heads=2, **form)
+        every = spec.every
+        heads["causal"] = spec.build(tokenizer), every * spec.weight
+        parts.append(heads["causal"][0])
+    optimizers = [torch.optim.AdamW(part.parameters(), fused=True) for part in parts]
+    steps = itertools.count(1)
+
+    def step() -> None:
+        loss = penalised(data, tokenizer(data), {} if next(steps) % every else heads, progress=1.0)
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss.total.backward()
+        for part, optimizer in zip(parts, optimizers, strict=True):
+            nn.utils.clip_grad_norm_(part.parameters(), 1.0)
+            optimizer.step()
+
+    return step
+
+
+def times(size: int, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds a step of each form, by round; forms take turns, after a first round that does not count."""
+    steppers = {name: stepper(size, form) for name, form in FORMS.items()}
+    results = {name: [] for name in FORMS}
+    for turn in range(rounds + 1):
+        for name, form in FORMS.items():
+            every = (form or {}).get("every", 1)
+            count = every * math.ceil((STEPS if size == 8 else STEPS // 5) / every)
+            start = time.thread_time()
+            for _ in range(count):
+                steppers[name]()
+            if turn:
+                results[name].append((time.thread_time() - start) / count * 1e3)
+    return results
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, choices=[8, 32], action="append", help="sides of images (both)")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    find = crtcore.discover().find
-    digits = find("dataset", "digits").spec().build()
-    data = digits.take("train", torch.arange(BATCH)).data
-    tokenizer = find("tokenizer", "conv").spec().build(find("bottleneck", "vq").spec(codes=128).build(), data)
-    head = find("regularizer", "causal").spec(heads=2).build(tokenizer)
-    optimizer = torch.optim.AdamW([*tokenizer.parameters(), *head.parameters()], fused=True)
-    arms = {"tokenizer alone": {}, "with causal": {"causal": (head, 1.0)}}
-
-    def step(regularizers) -> None:
-        loss = penalised(data, tokenizer(data), regularizers, progress=1.0)
-        optimizer.zero_grad()
-        loss.total.backward()
-        optimizer.step()
-
-    times = {name: [] for name in arms}
-    for _ in range(ROUNDS):  # in turns, so that a slow moment of the machine hits both
-        for name, regularizers in arms.items():
-            start = time.perf_counter()
-            for _ in range(STEPS):
-                step(regularizers)
-            times[name].append((time.perf_counter() - start) / STEPS * 1e3)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    alone = medians["tokenizer alone"]
-    print(f"torch {torch.__version__}, 1 thread, batch {BATCH}, medians of {ROUNDS} x {STEPS} steps")
-    print(f"{'':18}{'ms a step':>12}{'ratio':>8}")
-    for name, median in medians.items():
-        print(f"{name:18}{median:12.1f}{median / alone:8.2f}")
+    rows = []
+    for size in options.size or [8, 32]:
+        results = times(size, options.rounds)
+        alone = results["tokenizer alone"]
+        print(f"torch {torch.__version__}, 1 thread, {size} x {size}, batch {BATCH}, {options.rounds} rounds, medians")
+        print(f"{'':24}{'ms a step':>12}{'ratio':>8}")
+        for name, values in results.items():
+            ratio = statistics.median(one / base for one, base in zip(values, alone, strict=True))
+            rows.append({"size": size, "form": name, "ms": statistics.median(values), "ratio": ratio})
+            print(f"{name:24}{rows[-1]['ms']:12.1f}{ratio:8.2f}")
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,8 @@ class RegularizerSpec(Spec):
 
     weight: float = attrs.field(default=1.0, validator=at_least(0))
     """Multiplies the loss that the tokenizer sees; 0 leaves the tokenizer bit for bit alone."""
+    every: int = attrs.field(default=1, validator=at_least(1), metadata={"cosmetic": lambda own: own.every == 1})
+    """Steps of which the last alone has this loss, at this many times the weight."""
     optimizer: Optimizer = Optimizer()
     """The optimiser of its own parameters, if it has any."""
 

@@ -99,6 +99,7 @@ def crt_components() -> list[Component]:
             summary="each latent predicted from those before it (CRT)",
             examples=(
                 Causal(layers=1, width=8, heads=2),
+                Causal(head="mixing", layers=1, width=8, heads=2, every=2),
                 Causal(layers=0, error="nll", first="learned"),
             ),
         ),

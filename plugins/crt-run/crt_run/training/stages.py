@@ -69,7 +69,7 @@ def tokenizer_objective(inputs: Inputs) -> Objective:
     with seeded(seed, "tokenizer"):
         first = dataset.take("train", torch.arange(2)).data
         tokenizer: Any = inputs.placed(plan["tokenizer"].build(bottleneck, first, dataset.vocabulary))
-    regularizers: dict[str, tuple[Regularizer, float]] = {}
+    regularizers: dict[str, tuple[Regularizer, float, int]] = {}
     parts, left_out = {"tokenizer": Part(tokenizer, training.optimizer)}, []
     for index, spec in enumerate(plan["regularizer"]):
         name = f"regularizer.{index}"
@@ -81,7 +81,7 @@ def tokenizer_objective(inputs: Inputs) -> Objective:
                 raise
             left_out.append(f"{name}: {error}")
             continue
-        regularizers[name] = module, spec.weight
+        regularizers[name] = module, spec.every * spec.weight, spec.every
         if isinstance(module, nn.Module):
             parts[name] = Part(inputs.placed(module), spec.optimizer)
     order = partial(batch_at, Noise(seed, "order of the tokenizer's batches"), dataset.sizes["train"], training.batch)
@@ -89,7 +89,12 @@ def tokenizer_objective(inputs: Inputs) -> Objective:
     def loss(step: int, progress: float) -> Loss:
         batch = _on(take_ahead(dataset, "train", order, step, training.steps), inputs)
         own = step_noise(seed, "tokenizer", step, len(batch.data), inputs.device)
-        return penalised(batch.data, tokenizer(batch.data, batch.class_ids, noise=own), regularizers, progress)
+        due = {  # at progress 1 costs are counted, with all
+            name: (regularizer, weight)
+            for name, (regularizer, weight, every) in regularizers.items()
+            if (step + 1) % every == 0 or progress == 1
+        }
+        return penalised(batch.data, tokenizer(batch.data, batch.class_ids, noise=own), due, progress)
 
     units = {"distortion": plan["tokenizer"].distortion_unit}
     return Objective(parts, loss, tokenizer.length, left_out=tuple(left_out), units=units)

@@ -126,3 +126,5 @@ class RateDistortion(ExperimentSpec):
         if (weight := plan.parts["regularizer"].weight) != 1:
             message = f"expected 1, as experiment.weights are the weights of the regulariser, got {weight!r}"
             yield "regularizer.weight", message
+        if (every := plan.parts["regularizer"].every) != 1:
+            yield "regularizer.every", f"expected 1, as each step of a probe has the regulariser, got {every}"

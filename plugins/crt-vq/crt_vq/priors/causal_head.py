@@ -69,6 +69,7 @@ class CausalHeadPrior(Causal):
         spec = heads[0].spec
         wanted: dict[str, tuple[Any, ...]] = {
             "error": ("l2",), "first": ("skip",), "order": ((),), "space": ("compared", "straight-through"),
+            "head": ("transformer",),
         }  # fmt: skip
         for field, allowed in wanted.items():
             if (got := getattr(spec, field)) not in allowed:

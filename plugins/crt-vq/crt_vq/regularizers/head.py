@@ -10,8 +10,30 @@ from functools import partial
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from crt_vq.regularizers.specs import CausalSpec
+
+
+class Mixing(nn.Module):
+    """Sums of the positions before, by fixed learned weights for each group of channels, then the channels of each.
+
+    Source: Tay et al. (2020), arXiv:2005.00743, the random synthesizer.
+    """
+
+    def __init__(self, width: int, groups: int, length: int) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.randn(groups, length, length) / length**0.5)
+        self.channels = nn.Linear(width, width)
+
+    def forward(self, hidden: Float[Tensor, "b n w"]) -> Float[Tensor, "b n w"]:
+        """Position i sees 0 to i."""
+        batch, length, width = hidden.shape
+        weights = self.weights[:, :length, :length].tril()
+        values = hidden.view(batch, length, len(weights), -1).transpose(1, 2)  # b g n w/g
+        seen = (weights @ values).transpose(1, 2).reshape(batch, length, width)
+        mixed: Tensor = functional.gelu(hidden + self.channels(seen))
+        return mixed
 
 
 class Head(nn.Module):
@@ -38,5 +60,10 @@ class Head(nn.Module):
 
 
 def head(spec: CausalSpec, latent: int, outputs: int, length: int) -> nn.Module:
-    """The transformer of `spec`, or a linear map of each latent if it has no layers."""
-    return Head(spec, latent, outputs, length) if spec.layers else nn.Linear(latent, outputs)
+    """The head of `spec`, or a linear map of each latent if it has no layers."""
+    if not spec.layers:
+        return nn.Linear(latent, outputs)
+    if spec.head == "transformer":
+        return Head(spec, latent, outputs, length)
+    blocks = [Mixing(spec.width, spec.heads, length) for _ in range(spec.layers)]
+    return nn.Sequential(nn.Linear(latent, spec.width), *blocks, nn.Linear(spec.width, outputs))

@@ -26,12 +26,18 @@ class CausalSpec(RegularizerSpec):
     """The first code is not predicted, or predicted from a learned latent (which does not depend on the class)."""
     order: tuple[int, ...] = attrs.field(default=(), validator=_permutation)
     """Every position of a sample in the order of prediction, which should be stage 2's; empty is raster order."""
+    head: Literal["transformer", "mixing"] = attrs.field(
+        default="transformer", metadata={"cosmetic": lambda own: own.head == "transformer"}
+    )
+    """How a block reads the latents before: by attention, or by a learned causal matrix for each of `heads` groups of
+    channels, which is attention that looks at positions alone and takes a third of the time.
+    """
     layers: int = attrs.field(default=2, validator=at_least(0))
-    """Blocks of the transformer (2 is CRT's best of 0 to 12); at 0 the head is a linear map of the previous latent."""
+    """Blocks of the head (2 is CRT's best of 0 to 12); at 0 it is a linear map of the previous latent."""
     width: int = attrs.field(default=32, validator=at_least(1))
-    """Width of the transformer."""
+    """Width of the blocks."""
     heads: int = attrs.field(default=4, validator=divides("width"))
-    """Attention heads."""
+    """Attention heads, or groups of channels."""
     start: float = attrs.field(default=0.0, validator=between(0, 1))
     """Fraction of training during which the tokenizer gets no gradient; the head learns from the first step."""
     ramp: float = attrs.field(default=0.05, validator=between(0, 1))

@@ -6,7 +6,7 @@ Axes: b batch, n latents of a sample, d latent width.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -24,13 +24,26 @@ class SplitLoss(NamedTuple):
     """Of the error at the latents."""
 
 
+class _Attached(torch.autograd.Function):
+    """A value whose gradients are given: one node of the graph, however many sources there are."""
+
+    @staticmethod
+    def forward(context: Any, value: Tensor, *sources_and_gradients: Tensor) -> Tensor:
+        context.save_for_backward(*sources_and_gradients[len(sources_and_gradients) // 2 :])
+        return value.clone()
+
+    @staticmethod
+    def backward(context: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = context.saved_tensors
+        return (slopes[0], *(slopes[0] * each for each in gradients), *(None for _ in gradients))
+
+
 def attach_gradients(
     value: Float[Tensor, ""], sources: Sequence[Tensor], gradients: Sequence[Tensor]
 ) -> Float[Tensor, ""]:
-    """`value`, unchanged, with these gradients at these sources and none elsewhere."""
-    for source, gradient in zip(sources, gradients, strict=True):
-        value = value + ((source - source.detach()) * gradient).sum()
-    return value
+    """`value`, unchanged, with these gradients at these sources besides its own."""
+    attached: Tensor = _Attached.apply(value, *sources, *gradients)  # type: ignore[no-untyped-call]
+    return attached
 
 
 def split_gradients(

@@ -162,6 +162,7 @@ def test_it_needs_one_causal_regulariser(count: int) -> None:
         ({"error": "nll"}, "error = 'l2', got 'nll'"),
         ({"first": "learned"}, "first = 'skip', got 'learned'"),
         ({"order": tuple(range(16))[::-1]}, r"order = \(\), got \(15, "),
+        ({"head": "mixing"}, "head = 'transformer', got 'mixing'"),
         ({"space": "raw"}, "space = 'compared' or 'straight-through', got 'raw'"),
     ],
 )

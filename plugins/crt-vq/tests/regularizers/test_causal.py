@@ -16,6 +16,7 @@ from crtcore.kinds import Encoded
 CHOICES = [
     {},
     {"layers": 0},
+    {"head": "mixing"},
     {"space": "raw", "reduction": "norm"},
     {"space": "straight-through", "reduction": "sum"},
     {"error": "cosine"},
@@ -82,7 +83,7 @@ def test_a_sample_of_one_latent_has_no_error() -> None:
     assert penalty.loss.item() == penalty.own_loss.item() == 0
 
 
-@pytest.mark.parametrize("fields", [{}, {"layers": 0}, {"error": "cosine"}], ids=str)
+@pytest.mark.parametrize("fields", [{}, {"layers": 0}, {"head": "mixing"}, {"error": "cosine"}], ids=str)
 def test_constant_latents_can_be_predicted(fields: dict[str, Any]) -> None:
     regularizer = built(length=4, **fields)
     batch = encoded(drawn(1, 1, 3).expand(4, 4, 3))

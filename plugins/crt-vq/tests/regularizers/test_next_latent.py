@@ -33,9 +33,11 @@ def drawn(*shape: int) -> Tensor:
     [
         {},
         {"layers": 0},
+        {"head": "mixing"},
         {"first": "learned"},
         {"order": ORDER},
         {"order": ORDER, "layers": 0},
+        {"order": ORDER, "head": "mixing", "first": "learned"},
         {"order": ORDER, "first": "learned"},
     ],
     ids=str,
