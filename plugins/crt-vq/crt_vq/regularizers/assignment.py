@@ -24,7 +24,8 @@ class CodeTable:
         bottleneck: Any = getattr(tokenizer, "bottleneck", None)
         expected = f"{name}: expected a tokenizer whose ids are each one code of one bottleneck, such as 'vq'"
         if not isinstance(bottleneck, DiscreteBottleneck) or bottleneck.vocabulary is None:
-            raise RunError(f"{expected}, got a {type(tokenizer).__name__} over {type(bottleneck).__name__}")
+            over = "" if bottleneck is None else f" over {type(bottleneck).__name__}"
+            raise RunError(f"{expected}, got {type(tokenizer).__name__}{over}")
         place = next(iter(cast("nn.Module", tokenizer).parameters())).new_zeros(1, 1, bottleneck.width)
         with torch.no_grad():
             if bottleneck(place).codes.shape[1] != 1:

@@ -60,5 +60,5 @@ def test_two_codebooks_are_refused() -> None:
     spec = Prefix(tokenizer=Conv(channels=4), count=2, codes=4)
     tokenizer = spec.build(VQ(codes=4).build(), torch.zeros(2, 1, 8, 8))
 
-    with pytest.raises(RunError, match="mine: expected a tokenizer whose ids are each one code of one bottleneck"):
+    with pytest.raises(RunError, match=r"ids are each one code of one bottleneck, such as 'vq', got Prefixed$"):
         CodeTable(tokenizer, "mine")
