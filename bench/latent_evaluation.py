@@ -1,8 +1,8 @@
 """Problems a second of evaluating an arm of `latent-reasoning`: with guesses, and step by step as in the build before.
 
-Short trainings come first, on seed 100, of a chain that is learned fast. An arm is then evaluated in all its ways: free,
-and with each number of codes. Both sides have the same weights, and their answers are compared id by id. Seconds are of
-processor time.
+Short trainings come first, on seed 100, of a chain that is learned fast. An arm is then evaluated in all its ways:
+free, and with each number of codes. Both sides have the same weights, and their answers are compared id by id. Seconds
+are of processor time.
 
 Usage: python bench/latent_evaluation.py [--json]
 """

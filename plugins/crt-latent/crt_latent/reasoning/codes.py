@@ -1,4 +1,4 @@
-"""Codes for the steps of a trace: learned, shuffled or hashed.
+"""Codes for the steps of a trace: learned, or controls that know less of them.
 
 Axes: b batch, c ids of the steps, z codes of the steps, j chunks, l ids of a chunk. Id -1 means absent.
 """
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crt_latent.mixing.mixed import Chunking
+from crt_latent.traces import Trace
 from crt_run.training.ids import batches, spread
 from crtcore import Noise
 from crtcore.kinds import Dataset
@@ -41,10 +42,42 @@ def shuffled(codes: Int[Tensor, "b z"], seed: int) -> Int[Tensor, "b z"]:
 
 def hashed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
     """Returns codes of whole chunks that are a fixed hash of the chunk."""
-    length, each = chunking.length, chunking.length // chunking.rate
-    whole = functional.pad(steps, (0, -steps.shape[1] % length), value=-1)
-    chunks = torch.unflatten(whole, 1, (-1, length))  # b j l
-    powers = torch.tensor([pow(BASE, place, 2**63) for place in range(length)])
-    keys = (chunks + 2).mul(powers).sum(2) & (2**62 - 1)  # b j
-    hashes = Noise(keys[..., None], "hash codes").bits(torch.arange(each)) % codes  # b j each
-    return hashes.masked_fill((chunks < 0).any(2)[..., None], -1).flatten(1)
+    chunks = _chunks(steps, chunking)
+    hashes = Noise(_key(chunks)[..., None], "hash codes").bits(torch.arange(_each(chunking))) % codes  # b j each
+    return _of_whole(chunks, hashes)
+
+
+def prompt_hashed(trace: Trace, chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
+    """Returns codes of whole chunks that are a fixed hash of the prompt and of their place."""
+    chunks, each = _chunks(trace.steps, chunking), _each(chunking)
+    places = torch.arange(chunks.shape[1] * each)
+    hashes = Noise(_key(trace.prompt)[:, None], "codes of a prompt").bits(places) % codes  # b j*each
+    return _of_whole(chunks, torch.unflatten(hashes, 1, (-1, each)))
+
+
+def fixed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
+    """Returns codes of whole chunks that depend on their place alone: the same for every problem."""
+    chunks, each = _chunks(steps, chunking), _each(chunking)
+    drawn = Noise(0, "fixed codes").bits(torch.arange(chunks.shape[1] * each)) % codes
+    return _of_whole(chunks, torch.unflatten(drawn, 0, (-1, each)).expand(len(steps), -1, -1))
+
+
+def _each(chunking: Chunking) -> int:
+    """Codes of a chunk."""
+    return chunking.length // chunking.rate
+
+
+def _chunks(steps: Int[Tensor, "b c"], chunking: Chunking) -> Int[Tensor, "b j l"]:
+    whole = functional.pad(steps, (0, -steps.shape[1] % chunking.length), value=-1)
+    return torch.unflatten(whole, 1, (-1, chunking.length))
+
+
+def _key(ids: Int[Tensor, "... l"]) -> Int[Tensor, "..."]:
+    """Returns a number for each row of ids, absent ones included."""
+    powers = torch.tensor([pow(BASE, place, 2**63) for place in range(ids.shape[-1])])
+    return (ids + 2).mul(powers).sum(-1) & (2**62 - 1)
+
+
+def _of_whole(chunks: Int[Tensor, "b j l"], codes: Int[Tensor, "b j each"]) -> Int[Tensor, "b z"]:
+    """Returns the codes of chunks without an absent id, and -1 in place of the others."""
+    return codes.masked_fill((chunks < 0).any(2)[..., None], -1).flatten(1)

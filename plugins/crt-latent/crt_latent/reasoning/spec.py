@@ -23,7 +23,7 @@ FEW = 16
 
 def has_learned_codes(trace: str, codes: str) -> bool:
     """Whether an arm's codes are those of a trained tokenizer."""
-    return trace == "latent" and codes != "hash"
+    return trace == "latent" and codes in ("learned", "shuffled")
 
 
 @attrs.frozen(kw_only=True)
@@ -59,8 +59,9 @@ class LatentReasoning(ExperimentSpec):
     trace: Literal["answer-only", "cot", "stripped", "pause", "icot", "latent"] = "latent"
     """Content between prompt and solution: nothing, the steps, the steps without fillers, one symbol for each code,
     steps that are removed in the course of training, or codes and then text."""
-    codes: Literal["learned", "shuffled", "hash"] = "learned"
-    """Codes: the tokenizer's, the same shuffled between problems, or a fixed hash of each chunk."""
+    codes: Literal["learned", "shuffled", "fixed", "prompt-hash", "hash"] = "learned"
+    """Codes: the tokenizer's, those of other problems, the same for every problem, a hash of the prompt, or one of each
+    chunk."""
     replacement: Literal["randomised", "all", "curriculum", "poisson"] = "randomised"
     """Strategy of choosing the chunks of a trace that become codes."""
     ceilings: tuple[int, ...] = attrs.field(default=(0, 72, 128, 160, 192, 224, 256), validator=each(at_least(0)))

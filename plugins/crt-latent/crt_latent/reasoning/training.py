@@ -14,7 +14,7 @@ from torch import Tensor
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.mixing.mixed import Chunking
 from crt_latent.mixing.replacement import Occasion
-from crt_latent.reasoning.codes import hashed, learned, shuffled
+from crt_latent.reasoning.codes import fixed, hashed, learned, prompt_hashed, shuffled
 from crt_latent.reasoning.forms import Form
 from crt_latent.reasoning.spec import has_learned_codes
 from crt_latent.traces import Trace, loss_weights, split_trace
@@ -55,8 +55,15 @@ def material(inputs: Inputs) -> Material:
         if source == "shuffled":
             codes = shuffled(codes, seed)
     elif form.trace == "latent":
-        codes = hashed(trace.steps, form.chunking, form.alphabet.codes)
+        codes = _control(source, trace, form)
     return Material(form, trace, codes)
+
+
+def _control(source: str, trace: Trace, form: Form) -> Int[Tensor, "b z"]:
+    """Codes that no tokenizer makes."""
+    if source == "prompt-hash":
+        return prompt_hashed(trace, form.chunking, form.alphabet.codes)
+    return (fixed if source == "fixed" else hashed)(trace.steps, form.chunking, form.alphabet.codes)
 
 
 def _learned(inputs: Inputs) -> bool:
@@ -78,7 +85,9 @@ def _form(inputs: Inputs) -> Form:
             "take a bottleneck with fewer codes for each feature"
         )
     fillers, trace = tuple(getattr(dataset, "fillers", ())), plan["experiment.trace"]
-    if trace == "stripped" and not fillers:
+    if (
+        trace == "stripped" and not fillers and inputs.run is not None
+    ):  # blank data, of which costs are counted, have none
         raise RunError("latent-reasoning: expected a dataset with fillers to strip, got one without")
     return Form(
         trace,

@@ -9,7 +9,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crt_latent.mixing.mixed import Chunking
-from crt_latent.reasoning.codes import hashed, shuffled
+from crt_latent.reasoning.codes import fixed, hashed, prompt_hashed, shuffled
+from crt_latent.traces import Trace
 
 SEEDS = st.integers(0, 2**32)
 
@@ -74,3 +75,37 @@ def test_a_chunk_that_is_not_whole_has_no_hash() -> None:
     codes = hashed(torch.tensor([[1, 2, 3, 4, 5, -1], [1, 2, 3, -1, -1, -1]]), Chunking(4, 2), 8)
 
     assert (codes >= 0).tolist() == [[True, True, False, False], [False] * 4]
+
+
+def test_fixed_codes_are_the_same_for_every_problem() -> None:
+    steps = torch.randint(30, (50, 24), generator=torch.Generator().manual_seed(0))
+
+    codes = fixed(steps, Chunking(8, 2), 64)
+
+    assert codes.shape == (50, 12)
+    assert (codes == codes[0]).all()
+    assert len(set(codes[0].tolist())) > 1
+
+
+def test_a_hash_of_the_prompt_knows_nothing_of_the_steps() -> None:
+    """12 codes of 64 agree by chance at 1/64 each: above a half of 600 in far fewer than 1e-9 of hashes."""
+    generator = torch.Generator().manual_seed(0)
+    prompt, solution = torch.randint(30, (50, 5), generator=generator), torch.zeros(50, 1, dtype=torch.int64)
+    steps, others = torch.randint(30, (2, 50, 24), generator=generator)
+
+    codes = prompt_hashed(Trace(prompt, steps, solution), Chunking(8, 2), 64)
+    same = prompt_hashed(Trace(prompt, others, solution), Chunking(8, 2), 64)
+    other = prompt_hashed(Trace(prompt.flip(0), steps, solution), Chunking(8, 2), 64)
+
+    assert torch.equal(codes, same)
+    assert (codes == other).double().mean() < 0.5
+    assert torch.equal(other.flip(0), codes)
+
+
+def test_controls_have_no_codes_for_what_is_no_whole_chunk() -> None:
+    steps = torch.tensor([[1] * 8 + [2] * 3 + [-1] * 5])
+    trace = Trace(steps[:, :2], steps, steps[:, :1])
+
+    for codes in (fixed(steps, Chunking(8, 4), 9), prompt_hashed(trace, Chunking(8, 4), 9)):
+        assert (codes[0, :2] >= 0).all()
+        assert (codes[0, 2:] == -1).all()

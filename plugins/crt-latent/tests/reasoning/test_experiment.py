@@ -83,7 +83,12 @@ def test_all_arms_report_the_same_numbers(latent: dict[str, Any], runs: Path) ->
 
 
 def test_arms_of_one_rate_share_their_tokenizer_and_a_hash_needs_none(latent: dict[str, Any], runs: Path) -> None:
-    for fields, needs in (({"codes": "shuffled"}, True), ({"replacement": "all"}, True), ({"codes": "hash"}, False)):
+    for fields, needs in (
+        ({"codes": "shuffled"}, True),
+        ({"replacement": "all"}, True),
+        ({"codes": "hash"}, False),
+        ({"codes": "fixed"}, False),
+    ):
         chosen = arm(**fields)
 
         result = execute(chosen, runs)
@@ -196,7 +201,10 @@ def test_a_task_without_fillers_has_nothing_to_strip(tmp_path: Path) -> None:
         execute(plan(dataset=bare, experiment=EXPERIMENT | {"trace": "stripped"}), tmp_path)
 
 
-@pytest.mark.parametrize(("codes", "trained"), [("learned", ["tokenizer", "prior"]), ("hash", ["prior"])])
+@pytest.mark.parametrize(
+    ("codes", "trained"),
+    [("learned", ["tokenizer", "prior"]), *((each, ["prior"]) for each in ("hash", "prompt-hash", "fixed"))],
+)
 def test_costs_are_of_trained_stages_and_rows_with_codes(codes: str, trained: list[str]) -> None:
     some = arm(codes=codes)
 
@@ -206,3 +214,9 @@ def test_costs_are_of_trained_stages_and_rows_with_codes(codes: str, trained: li
     alphabet = 10 + 3 + 4 + 2 + 3 + 9 + 2  # values, signs, marks, fillers, delimiters, codes, bracket
     assert by_stage["prior"].parameters["prior"] == (alphabet + 1) * alphabet  # a row after each id, and one at first
     assert by_stage["prior"].ids == (2 * 2 + 2) + 1 + 2 * 8 + 1 + 2 + 1
+
+
+def test_costs_of_an_arm_without_fillers_are_counted_on_blank_data() -> None:
+    some = arm(trace="stripped")
+
+    assert [cost.stage for cost in costs(some, outlined(some.parts["dataset"]))] == ["prior"]
