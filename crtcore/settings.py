@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 
-from crtcore.spec import COSMETIC, above, at_least, below, between, whole
+from crtcore.spec import COSMETIC, FieldError, above, at_least, below, between, whole
 
 
 @attrs.frozen(kw_only=True)
@@ -48,8 +48,14 @@ class Training:
         metadata={"cosmetic": lambda own: own.accumulate == 1 or own.precision == "float32"},
     )  # fmt: skip
     """Parts of a step's batch that are computed one after another, for less memory: results agree to rounding."""
+    sharding: Literal["none", "full"] = attrs.field(default="none", metadata=COSMETIC)
+    """What ranks share of a prior: batches, or with `full` weights and their optimiser too, cut over them by FSDP2."""
     checkpoint: int = attrs.field(default=200, validator=at_least(1), metadata=COSMETIC)
     """Steps between checkpoints; changes no result."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.compile and self.sharding == "full":
+            raise FieldError("compile", "expected false where sharding is 'full', got true")
 
 
 @attrs.frozen(kw_only=True)

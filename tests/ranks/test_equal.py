@@ -95,14 +95,17 @@ SCENARIOS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 OFFENDERS = {"noise-by-rank": "noisy", "equal-weights": "entropies"}
 STOPPED = "stopped"
-VARIANTS = {"in-parts": "noisy", STOPPED: "two-stage"}
-"""Scenarios that end as others do: with steps in two parts, and stopped by two ranks in a step, then gone on with."""
+VARIANTS = {"in-parts": "noisy", "cut": "two-stage", STOPPED: "two-stage"}
+"""Scenarios that end as others do: with steps in two parts; with weights of the prior cut over ranks; and with those
+and stopped by two ranks in a step, then gone on with by other numbers of ranks."""
 
 
 def plan(name: str) -> Plan:
     document = copy.deepcopy(SCENARIOS[{**OFFENDERS, **VARIANTS}.get(name, name)])
     if name == "in-parts":
         document["training"]["tokenizer"]["accumulate"] = 2
+    if name in ("cut", STOPPED):
+        document["training"]["prior"]["sharding"] = "full"
     (point,) = study(Document({"name": name, **document}, {}), discover()).points
     return point.plan
 
@@ -129,7 +132,7 @@ def work(folder: Path) -> None:
 
     torch.set_num_threads(1)
     group = joined(environment.place())
-    for name in (*SCENARIOS, *VARIANTS, *OFFENDERS):
+    for name in sys.argv[2:] or (*SCENARIOS, *VARIANTS, *OFFENDERS):
         calls = itertools.count()
 
         def stopping(name: str = name, calls: Iterator[int] = calls) -> bool:
@@ -245,7 +248,7 @@ def four(tmp_path_factory: pytest.TempPathFactory, two: Path) -> Path:
 def test_ranks_train_as_one_process(ranks: str, alone: Path, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(ranks)
 
-    for name in (*SCENARIOS, "in-parts"):
+    for name in (*SCENARIOS, "in-parts", "cut"):
         check_equal(alone / VARIANTS.get(name, name), folder / name)
 
 

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from crt_nn.ranks import Share, sharing, summed
 from crt_run.ranks.alone import Together
-from crt_run.training.losses import Loss, detached
+from crt_run.training.losses import Loss, detached, scaled
 from crtcore.errors import RunError
 from crtcore.kinds import Encoded, KeepsStatistics
 
@@ -37,8 +37,7 @@ class Forward(nn.Module):
 class Shares:
     """Cuts a step's rows into shares and joins what they give; alone and undivided, it changes nothing."""
 
-    def __init__(self, parts: Iterable[nn.Module], batch: int, accumulate: int, group: Together) -> None:
-        self.group = group
+    def __init__(self, parts: Iterable[nn.Module], batch: int, accumulate: int, group: Together, *, cut: bool) -> None:
         rank, size = group.rank, group.size
         count = size * accumulate
         if batch < count:
@@ -52,7 +51,9 @@ class Shares:
         self.rank = Share(rank, size, batch) if size > 1 else None
         self.forward = Forward(parts)
         self.whole: nn.Module = self.forward
-        if self.rank is not None and any(each.requires_grad for each in self.forward.parameters()):
+        self.scale = size * self.rank.weight if self.rank is not None and cut else 1.0
+        """Of each loss where gradients of ranks are not weighed: `fully_shard` takes their mean."""
+        if self.rank is not None and not cut and any(each.requires_grad for each in self.forward.parameters()):
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # since torch 2.13
                 self.whole = DistributedDataParallel(
@@ -68,10 +69,10 @@ class Shares:
         with sharing(self.own[place]), early:
             yield
 
-    def loss(self, objective: Callable[[int, float], Loss], step: int, progress: float) -> Loss:
-        """The loss of the rows at hand; its total is what gradients are taken of."""
+    def loss(self, place: int, objective: Callable[[int, float], Loss], step: int, progress: float) -> Loss:
+        """The loss of the rows at hand, the share at `place`; its total is what gradients are taken of."""
         total = self.whole(objective, step, progress)
-        return self.forward.loss._replace(total=total)
+        return scaled(self.forward.loss._replace(total=total), self.part(place) * self.scale)
 
     def part(self, place: int) -> float:
         """The fraction of this rank's rows that are in its share at `place`."""
@@ -79,8 +80,8 @@ class Shares:
         return 1.0 if share is None else share.weight / (1.0 if self.rank is None else self.rank.weight)
 
     def total(self, totals: Sequence[float]) -> float:
-        """The loss of the batch, by those of this rank's shares times their `part`."""
-        return self._joined([{"loss": sum(totals)}], [1.0])["loss"]
+        """The loss of the batch, by those of this rank's shares as they are scaled."""
+        return self._joined([{"loss": sum(totals) / self.scale}], [1.0])["loss"]
 
     def mean(self, values: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """The mean over the batch of numbers of this rank's shares."""

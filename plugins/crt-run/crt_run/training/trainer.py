@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from crt_run.ranks.group import current
 from crt_run.ranks.start import start_of
 from crt_run.runs.checkpoint import Saved
-from crt_run.training.losses import Loss, feature_gradient_norms, scaled, without_graph
+from crt_run.training.layout import Layout, Whole, blocks
+from crt_run.training.losses import Loss, feature_gradient_norms, without_graph
 from crt_run.training.shares import Shares
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import KeepsStatistics, Stage
@@ -59,6 +60,10 @@ def fit(
     Raises: Stopped after a save, RunError if a loss is not finite or a checkpoint does not fit the parts.
     """
     group = current()
+    if training.sharding == "full" and step_range != WHOLE:
+        raise RunError(
+            f"stage {stage.name!r}: it is trained in ranges of steps; set `sharding` of its training to 'none'"
+        )
     saved, finished = start_of(stage, group, step_range.start)
     trainer = Trainer(stage, parts, training, validate is not None)
     if training.compile:
@@ -88,6 +93,7 @@ def fit(
             raise Stopped
     if not finished:
         trainer.finish() if step_range.end is None else trainer.save(final=True)
+    trainer.layout.end(trainer.main)
 
 
 def _due(step: int, steps: int, times: int) -> bool:
@@ -105,7 +111,9 @@ class Trainer:
         self.step = 0
         self.start = 0
         self.group = current()
-        self.shares = Shares((part.module for part in parts.values()), training.batch, training.accumulate, self.group)
+        modules = {name: part.module for name, part in parts.items()}
+        self.layout = _layout(stage.name, modules, training.sharding, self.group.size)
+        self.shares = Shares(modules.values(), training.batch, training.accumulate, self.group, cut=self.layout.cut)
         self.best: dict[str, Tensor] | None = None
         self.score = math.inf
         self.validated = validated
@@ -134,7 +142,7 @@ class Trainer:
         for place in range(len(shares.own)):
             with shares.at(place):
                 with torch.autocast(device, torch.bfloat16, enabled=self.training.precision == "bfloat16"):
-                    loss = scaled(shares.loss(objective, self.step, progress), shares.part(place))
+                    loss = shares.loss(place, objective, self.step, progress)
                 watching: AbstractContextManager[dict[str, Tensor]] = nullcontext({})
                 with feature_gradient_norms(loss) if due else watching as norms:
                     if loss.total.requires_grad:  # a stage may have nothing that learns
@@ -147,12 +155,13 @@ class Trainer:
                 f"stage {self.stage.name!r}: the loss is {total} at step {self.step + 1}; "
                 f"a smaller optimizer.learning_rate may help"
             )
-        whole = {}
+        whole: dict[str, Tensor] = {}
         for name, optimizer in self.optimizers.items():
             settings = self.parts[name].optimizer
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * lr_factor(settings, progress + 1 / self.training.steps)
-            whole[name] = nn.utils.clip_grad_norm_(self.parameters[name], settings.clip)
+            norm = nn.utils.clip_grad_norm_(self.parameters[name], settings.clip)
+            whole |= self.layout.gathered({name: norm}, keep=True)
             optimizer.step()
         encoded = [loss.encoded for loss in losses if loss.encoded is not None]
         if encoded and isinstance(self.main, KeepsStatistics):
@@ -172,7 +181,7 @@ class Trainer:
         self.stage.record(self.step, self.training.steps, {"validation": score})
         if score < self.score:
             self.score = score
-            self.best = {name: value.detach().clone() for name, value in self.main.state_dict().items()}
+            self.best = {name: value.detach().clone() for name, value in self.layout.values(self.main).items()}
 
     def record(self) -> None:
         """Records the loss, metrics and gradient norms of the last step."""
@@ -190,12 +199,13 @@ class Trainer:
     def finish(self) -> None:
         """Commits the final weights: the best ones of the main part, the latest ones of the others."""
         if self.best is not None:
-            self.main.load_state_dict(self.best)
+            self.layout.load(self.main, self.best)
         score = None if self.best is None else self.score
         self._commit(self._modules(), score, final=True)
 
     def _commit(self, tensors: Mapping[str, Tensor], score: float | None, *, final: bool) -> None:
         """Saves on the first rank; the others wait for it."""
+        tensors = self.layout.gathered(tensors, keep=self.group.first)
         if self.group.first:
             self.stage.save(self.step, tensors, {"step": self.step, "score": score}, final=final)
         self.group.meet()
@@ -204,22 +214,26 @@ class Trainer:
         """Loads a checkpoint."""
         self.step = saved.state["step"]
         for name, part in self.parts.items():
-            part.module.load_state_dict(_under(saved.tensors, f"part.{name}."))
+            self.layout.load(part.module, _under(saved.tensors, f"part.{name}."))
         for name, optimizer in self.optimizers.items():
             slots: dict[int, dict[str, Tensor]] = {}
+            own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             for key, value in _under(saved.tensors, f"optimizer.{name}.").items():
                 index, slot = key.split(".", 1)
-                slots.setdefault(int(index), {})[slot] = value.clone()  # an optimiser writes into what it loads
+                mine = self.layout.own(value.clone(), own[int(index)])  # an optimiser writes into what it loads
+                slots.setdefault(int(index), {})[slot] = mine
             optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
         if self.validated and saved.state["score"] is not None:
             self.score = saved.state["score"]
-            self.best = _under(saved.tensors, "best.")
+            own_values = self.layout.values(self.main)
+            best = _under(saved.tensors, "best.")
+            self.best = {name: self.layout.own(value, own_values[name]) for name, value in best.items()}
 
     def _modules(self) -> dict[str, Tensor]:
         return {
             f"part.{name}.{key}": value
             for name, part in self.parts.items()
-            for key, value in part.module.state_dict().items()
+            for key, value in self.layout.values(part.module).items()
         }
 
     def _moments(self) -> dict[str, Tensor]:
@@ -229,6 +243,21 @@ class Trainer:
             for index, slots in optimizer.state_dict()["state"].items()
             for slot, value in slots.items()
         }
+
+
+def _layout(name: str, modules: Mapping[str, nn.Module], sharding: str, ranks: int) -> Layout:
+    """Where weights lie; that they can be cut is checked in one process, such as a rehearsal, too.
+
+    Raises: RunError if they cannot.
+    """
+    if sharding == "none":
+        return Whole()
+    blocks(name, modules)
+    if ranks == 1:
+        return Whole()
+    from crt_run.training.sharded import Sharded  # half a second
+
+    return Sharded(name, modules)
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

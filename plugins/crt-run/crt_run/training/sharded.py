@@ -1,0 +1,66 @@
+"""Weights, gradients and moments cut over ranks, by torch's `fully_shard`; files hold them whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jaxtyping import Shaped
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from crt_run.training.layout import blocks
+
+
+class Sharded:
+    """Each rank has a part of every weight of a stage's only part, which has the same first values on all ranks.
+
+    Raises: RunError if the stage, called `name`, cannot be cut.
+    """
+
+    cut = True
+
+    def __init__(self, name: str, modules: Mapping[str, nn.Module]) -> None:
+        for block in blocks(name, modules):
+            fully_shard(block)
+        for module in modules.values():
+            if any(True for _ in module.parameters()):
+                fully_shard(module)
+
+    def values(self, module: nn.Module) -> dict[str, Tensor]:
+        """The state: of what is cut, this rank's part.
+
+        Gathered parameters are dropped first: changes of those are lost, and they would stand in the state.
+        """
+        for each in module.modules():
+            if isinstance(each, FSDPModule):
+                each.reshard()
+        state: dict[str, Tensor] = module.state_dict()
+        return state
+
+    def load(self, module: nn.Module, state: Mapping[str, Tensor]) -> None:
+        """Loads a state, of which each rank takes its part."""
+        here = self.values(module)
+        module.load_state_dict({name: self.own(value, here.get(name, value)) for name, value in state.items()})
+
+    def own(self, value: Tensor, like: Tensor) -> Shaped[Tensor, "..."]:
+        """This rank's part of `value`, cut as `like` is; scalars and what is not cut stay whole."""
+        if not isinstance(like, DTensor) or isinstance(value, DTensor) or value.shape != like.shape:
+            return value
+        return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
+
+    def gathered(self, tensors: Mapping[str, Tensor], *, keep: bool) -> Mapping[str, Tensor]:
+        """Whole tensors, on the processor; on a rank that does not keep them, none."""
+        made = {}
+        for name, value in tensors.items():
+            whole = value.full_tensor() if isinstance(value, DTensor) else value  # every rank takes part in this
+            if keep:
+                made[name] = whole.cpu()
+        return made
+
+    def end(self, module: nn.Module) -> None:
+        """Gathers all weights for good."""
+        for each in module.modules():
+            if isinstance(each, FSDPModule):
+                each.set_reshard_after_forward(False, recurse=False)
+                each.unshard()
