@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from crt_nn.ranks import whole_norm
 from crt_vq.regularizers.assignment import CodeTable, hard_assignment, soft_assignment
 from crt_vq.regularizers.batch_metrics import batch_metrics
 from crt_vq.regularizers.generator import Generator, next_id_loss
@@ -58,7 +59,7 @@ class EndToEndRegularizer(nn.Module):
         factor = self.spec.rise(progress)
         metrics = {
             "cross_entropy": value.item(),
-            "latent_gradient_norm": factor * at_latents.norm().item(),
+            "latent_gradient_norm": factor * whole_norm(at_latents).item(),
             **batch_metrics(encoded),
         }
         loss = attach_gradients(value, [encoded.latents, table], [at_latents, at_table])

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from crt_nn.ranks import batch_mean
 from crt_vq.regularizers.assignment import CodeTable, hard_assignment, soft_assignment
 from crt_vq.regularizers.batch_metrics import batch_metrics
 from crt_vq.regularizers.joint_specs import MatchedRate
@@ -18,11 +19,14 @@ from crtcore.kinds import Encoded, RegularizerOutput, Tokenizer
 
 
 def code_entropy(assignments: Float[Tensor, "b n v"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, ""]:
-    """The entropy of the mean assignment of the codes that are present; 0 if none is.
+    """The entropy of the mean assignment of the codes of the whole batch that are present; 0 if none is.
 
     Units: nats an id. With N ids in a batch it is below that of all ids by up to about (v - 1) / 2N nats.
     """
-    shares = torch.where(mask.unsqueeze(-1), assignments, 0).sum((0, 1)) / mask.sum().clamp(min=1)
+    present = torch.where(mask.unsqueeze(-1), assignments, 0).flatten(0, 1)
+    shares = batch_mean(present) / batch_mean(mask.flatten().to(present.dtype)).clamp(
+        min=torch.finfo(present.dtype).tiny
+    )
     # At 0 the slope is infinite; the value there is 0 in both cases.
     return -(shares * shares.clamp(min=torch.finfo(shares.dtype).eps).log()).sum()
 

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_nn.ranks import whole_norm
 from crt_vq.regularizers.assignment import CodeTable, hard_assignment, soft_assignment
 from crt_vq.regularizers.batch_metrics import batch_metrics
 from crt_vq.regularizers.generator import Generator, next_id_loss
@@ -75,7 +76,7 @@ class SoftReadoutRegularizer(nn.Module):
         metrics = {
             "alignment": -guide.item(),
             "cross_entropy": nats.item(),
-            "latent_gradient_norm": factor * gradients[0].norm().item(),
+            "latent_gradient_norm": factor * whole_norm(gradients[0]).item(),
             **batch_metrics(encoded),
         }
         return RegularizerOutput(loss=factor * loss, own_loss=own, metrics=metrics)
