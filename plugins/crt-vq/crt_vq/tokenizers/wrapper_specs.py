@@ -41,7 +41,7 @@ class Prefix(TokenizerSpec):
     Only a regulariser that reads codes trains the prefix: `causal-ce` with `first = "learned"` is the source's
     cross-entropy. The codes of cells are given to regularisers without a gradient, so that such a loss moves the prefix
     and not the cells, but for the encoder that they share. In the source the prefix has ids of its own and an id
-    between the two parts, and half of the cells are hidden from the prior while the tokenizer trains; here ids are
+    between the two parts, and while the tokenizer trains the prior sees no cells in half of the samples; here ids are
     shared, as their places tell them apart, and nothing is hidden. Its prefix comes from further queries of a
     transformer, here from the features by two linear layers.
     Source: Zheng et al. (2026), arXiv:2605.06137; temperature as in train.sh of github.com/Zyriix/prologue.
