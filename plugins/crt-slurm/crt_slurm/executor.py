@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from crt_cli.console import say
 from crt_run.runs import files
 from crt_slurm.places import JOB, STOP, Place, named, places
 from crt_slurm.queues import queue_of
@@ -44,6 +45,8 @@ class Jobs:
         alive = self.queue.alive(known.values())
         going = {place: job for place, job in known.items() if job in alive}
         left = [place for place in range(len(made)) if place not in going][::-1]
+        if going:
+            say(f"slurm: waiting for {len(going)} job(s) of an earlier command: {_listed(list(going.values()))}")
         ended: dict[int, float] = {}  # when the job of a place was first missing in the queue
         looked = time.monotonic()
         try:
@@ -81,6 +84,8 @@ class Jobs:
             made[place][0].begin(made[place][1])
         with files.writing(made[chosen[0]][0].folder):
             jobs = self.queue.submit([made[place][0].folder for place in chosen])
+        if self.spec.cluster == "slurm":
+            say(f"slurm: {len(jobs)} job(s) submitted: {_listed(jobs)}; `squeue --me` lists them")
         for place, job in zip(chosen, jobs, strict=True):
             going[place] = job
             if not made[place][0].job:
@@ -117,3 +122,8 @@ class Jobs:
             for place in places:
                 with contextlib.suppress(ProcessLookupError, KeyError):
                     os.kill(place.job["process"], signal.SIGKILL)
+
+
+def _listed(jobs: Sequence[str]) -> str:
+    """A few ids of jobs."""
+    return ", ".join(jobs) if len(jobs) < 4 else f"{jobs[0]} to {jobs[-1]}"
