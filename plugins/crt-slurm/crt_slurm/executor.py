@@ -7,12 +7,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from crt_cli.console import say
 from crt_run.runs import files
 from crt_slurm.places import JOB, STOP, Place, named, places
-from crt_slurm.queues import queue_of
+from crt_slurm.queues import Queue, queue_of
 from crt_slurm.spec import Slurm
 from crtcore.kinds import Done, Json, Work
 
@@ -28,14 +29,21 @@ class Jobs:
     def __init__(self, spec: Slurm) -> None:
         self.spec = spec
         self.grace = GRACE if spec.cluster == "slurm" else 1.0
-        self.queue = queue_of(spec)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """Made where it is needed, as submitit makes its folder then.
+
+        Raises: RunError if there is no Slurm here.
+        """
+        return queue_of(self.spec)
 
     def run(self, work: Work, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Iterator[Done]:
         """Runs all pieces; jobs of a command that was killed, which do the same, are waited for and not doubled.
 
         Closing the iterator removes the jobs that wait, sends SIGTERM to those that run, and waits until they have
         saved. An interrupt during that wait kills them.
-        Raises: RunError if the jobs are refused, or their folder cannot be written.
+        Raises: RunError if there is no Slurm, if the jobs are refused, or if their folder cannot be written.
         """
         if not pieces:
             return
