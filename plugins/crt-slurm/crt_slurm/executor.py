@@ -7,11 +7,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
+from crt_cli.console import say
 from crt_run.runs import files
 from crt_slurm.places import JOB, STOP, Place, named, places
-from crt_slurm.queues import queue_of
+from crt_slurm.queues import Queue, queue_of
 from crt_slurm.spec import Slurm
 from crtcore.kinds import Done, Json, Work
 
@@ -27,14 +29,21 @@ class Jobs:
     def __init__(self, spec: Slurm) -> None:
         self.spec = spec
         self.grace = GRACE if spec.cluster == "slurm" else 1.0
-        self.queue = queue_of(spec)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """Made where it is needed, as submitit makes its folder then.
+
+        Raises: RunError if there is no Slurm here.
+        """
+        return queue_of(self.spec)
 
     def run(self, work: Work, pieces: Sequence[Json], report: Callable[[int, Json], None]) -> Iterator[Done]:
         """Runs all pieces; jobs of a command that was killed, which do the same, are waited for and not doubled.
 
         Closing the iterator removes the jobs that wait, sends SIGTERM to those that run, and waits until they have
         saved. An interrupt during that wait kills them.
-        Raises: RunError if the jobs are refused, or their folder cannot be written.
+        Raises: RunError if there is no Slurm, if the jobs are refused, or if their folder cannot be written.
         """
         if not pieces:
             return
@@ -44,6 +53,8 @@ class Jobs:
         alive = self.queue.alive(known.values())
         going = {place: job for place, job in known.items() if job in alive}
         left = [place for place in range(len(made)) if place not in going][::-1]
+        if going:
+            say(f"slurm: waiting for {len(going)} job(s) of an earlier command: {_listed(list(going.values()))}")
         ended: dict[int, float] = {}  # when the job of a place was first missing in the queue
         looked = time.monotonic()
         try:
@@ -81,6 +92,8 @@ class Jobs:
             made[place][0].begin(made[place][1])
         with files.writing(made[chosen[0]][0].folder):
             jobs = self.queue.submit([made[place][0].folder for place in chosen])
+        if self.spec.cluster == "slurm":
+            say(f"slurm: {len(jobs)} job(s) submitted: {_listed(jobs)}; `squeue --me` lists them")
         for place, job in zip(chosen, jobs, strict=True):
             going[place] = job
             if not made[place][0].job:
@@ -117,3 +130,8 @@ class Jobs:
             for place in places:
                 with contextlib.suppress(ProcessLookupError, KeyError):
                     os.kill(place.job["process"], signal.SIGKILL)
+
+
+def _listed(jobs: Sequence[str]) -> str:
+    """A few ids of jobs."""
+    return ", ".join(jobs) if len(jobs) < 4 else f"{jobs[0]} to {jobs[-1]}"

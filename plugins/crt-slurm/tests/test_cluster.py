@@ -99,7 +99,13 @@ def test_without_slurm_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", "")
 
     with pytest.raises(RunError, match=r"expected Slurm's command sbatch, got none; .* executor\.cluster=local"):
-        Jobs(Slurm())
+        list(Jobs(Slurm()).run(os.path.commonpath, [{}], lambda *_: None))  # type: ignore[arg-type]
+
+
+def test_an_executor_without_work_writes_nothing() -> None:
+    assert list(Jobs(Slurm()).run(os.path.commonpath, [], lambda *_: None)) == []  # type: ignore[arg-type]
+
+    assert [path.name for path in Path().iterdir()] == ["bin"]
 
 
 def test_work_that_jobs_cannot_import_is_refused() -> None:
