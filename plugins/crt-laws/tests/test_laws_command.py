@@ -19,6 +19,7 @@ from crt_laws import Checks, check, command, law, trial
 from crt_laws.kit import Bench, Where
 from crt_laws.laws import bottleneck, experiment
 from crt_laws.laws.bottleneck_offenders import after
+from crtcore.errors import RunError
 from crtcore.hooks import Component
 from crtcore.kinds import BottleneckSpec
 from crtcore.registry import Registry, discover
@@ -43,6 +44,14 @@ class Unbuilt(BottleneckSpec):
 
     def build(self) -> Any:
         raise ImportError("no [/library] here")
+
+
+@attrs.frozen(kw_only=True)
+class Lacking(BottleneckSpec):
+    """Needs a library that is not installed."""
+
+    def build(self) -> Any:
+        raise RunError("pip install it") from ModuleNotFoundError("no library")
 
 
 def planted(spec: type[Spec], departs: Mapping[str, str] = MappingProxyType({})) -> Component:
@@ -177,6 +186,13 @@ def test_a_component_that_cannot_be_built_fails_whatever_it_departs_from(crt: Ca
 
     assert {row["outcome"] for name, row in by_law.items() if name != IMPLEMENTATION} == {"fails"}
     assert by_law[FINITE]["reason"] == "Unbuilt(): not built: ImportError: no [/library] here"
+
+
+def test_a_component_whose_library_is_missing_is_not_installed(crt: Callable[..., Result]) -> None:
+    by_law = rows(crt(planted(Lacking)), 1)  # as nothing else was tested
+
+    assert {row["outcome"] for name, row in by_law.items() if name != IMPLEMENTATION} == {"not installed"}
+    assert by_law[FINITE]["reason"] == "Lacking(): not built: RunError: pip install it"
 
 
 @pytest.mark.parametrize("departs", [{}, {"any-will-do": "a reason"}])

@@ -28,10 +28,6 @@ RESOURCES = {"cpus": "CPU", "gpus": "GPU", "memory": "memory"}
 """Field of the spec to the name that Ray has for it."""
 
 
-class Lost(Exception):
-    """Ray cannot be used; the message says why."""
-
-
 def main(orders: TextIO, news: TextIO) -> None:
     """Connects, then does the pieces; what cannot be done is said in one line."""
 
@@ -44,8 +40,9 @@ def main(orders: TextIO, news: TextIO) -> None:
     try:
         connect(settings["address"])
         lacking = lacks(settings, ray.nodes())
-        if lacking and settings["address"] == "local":
-            raise Lost(lacking)
+        if lacking and settings["address"] == "local":  # nothing will be added
+            tell(state="lost", problem=lacking)
+            return
         tell(state="ready", note=f"waiting for Ray: {lacking}" if lacking else None)
         stopping = threading.Event()
         pieces = orders.readline()
@@ -56,7 +53,7 @@ def main(orders: TextIO, news: TextIO) -> None:
     except ray.exceptions.RayActorError:  # the mailbox, which is on this machine
         tell(state="lost", problem="its head has ended, or this machine has left the cluster")
     except Exception as error:  # whatever Ray raises
-        tell(state="lost", problem=str(error) if isinstance(error, Lost) else in_one_line(error))
+        tell(state="lost", problem=in_one_line(error))
 
 
 def connect(address: str) -> None:

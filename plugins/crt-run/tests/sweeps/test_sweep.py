@@ -278,6 +278,20 @@ def test_whatever_an_executor_raises_is_one_error(
         run(study, runs, silent)
 
 
+def test_an_executor_that_cannot_be_built_ends_the_sweep_before_its_rehearsal(
+    toy: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(self: object) -> None:
+        raise RunError("pip install it")
+
+    study = toy()
+    monkeypatch.setattr(sweep, "rehearse", lambda *_: pytest.fail("it was rehearsed"))
+    monkeypatch.setattr(type(study.executor), "build", build)
+
+    with pytest.raises(RunError, match=r"^pip install it$"):
+        run(study, runs, silent)
+
+
 def test_an_executor_that_yields_something_else_is_refused(
     toy: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
