@@ -28,6 +28,8 @@ SETTLED = 2.0
 """Seconds after a change before which a table is not kept: a file may change again within its clock's tick."""
 TRIED = 64
 """Images, evenly spaced, that are read whenever a kept table is used."""
+LARGEST = 2**30
+"""The most bytes of an image: what a list says is made room for when it is read."""
 SPLITS = ("train", "validation", "test")
 HELD_OUT: Mapping[str, tuple[int, int]] = {"": (5, 5), "train": (1, 0), "val": (0, 100)}
 """Percent of images for validation and for test, by the part that they are in."""
@@ -96,8 +98,13 @@ class Builder:
         self._skipped: dict[Reason, Skipped] = {}
 
     def add(self, member: Member, *, key: str, part: str, label: int) -> None:
-        """Adds an image of a part: `train`, `val` or none; a hash of `key` determines its split."""
+        """Adds an image of a part: `train`, `val` or none; a hash of `key` determines its split.
+
+        Raises: RunError if it is larger than `LARGEST`.
+        """
         *numbers, name = member
+        if max(member[3], member[7]) > LARGEST:
+            raise self.unfit(f"images of at most {LARGEST:,} bytes", f"{max(member[3], member[7]):,} in {name!r}")
         for number, column in zip(numbers, self._columns.values(), strict=True):
             column.append(number)
         self._names.append(name.encode(errors="surrogateescape"))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from crt_data import index
 from crt_data.packing import pack_zip
 from crt_data.pictures import paint, painted
 from crt_data.specs import ImageFolder, ImageZip
@@ -144,6 +145,13 @@ def test_another_method_is_refused(tmp_path: Path) -> None:
     pack_zip(tmp_path / "x.zip", HALVES, zipfile.ZIP_BZIP2)
 
     assert "expected stored or deflated members, got method 12 ('train/ape/0000.png')" in refusal(tmp_path / "x.zip")
+
+
+def test_a_member_that_says_to_be_huge_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "LARGEST", 1000)
+    pack_zip(tmp_path / "x.zip", {**HALVES, "train/ape/x.png": bytes(2000)})
+
+    assert "expected images of at most 1,000 bytes, got 2,000 in 'train/ape/x.png'" in refusal(tmp_path / "x.zip")
 
 
 def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
