@@ -143,7 +143,8 @@ def test_sigterm_stops_all_ranks_after_a_save_and_the_same_command_goes_on(undis
 
 
 @pytest.mark.slow
-def test_a_rank_that_hangs_in_a_step_is_given_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "hangs"])
+def test_a_rank_that_dies_or_hangs_in_a_step_is_given_up(number: signal.Signals, tmp_path: Path) -> None:
     port, more = free_port(), ("training.tokenizer.steps=100000", "training.tokenizer.checkpoint=100000")
     processes = [
         started(
@@ -160,7 +161,7 @@ def test_a_rank_that_hangs_in_a_step_is_given_up(tmp_path: Path) -> None:
             assert all(process.poll() is None for process in processes)
             assert time.monotonic() < until
             time.sleep(0.05)
-        processes[1].send_signal(signal.SIGSTOP)
+        processes[1].send_signal(number)
         _, printed = processes[0].communicate(timeout=SECONDS)
     finally:
         for process in processes:
