@@ -142,6 +142,36 @@ def test_sigterm_stops_all_ranks_after_a_save_and_the_same_command_goes_on(undis
     assert weights(tmp_path) == weights(undisturbed)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "hangs"])
+def test_a_rank_that_dies_or_hangs_in_a_step_is_given_up(number: signal.Signals, tmp_path: Path) -> None:
+    port, more = free_port(), ("training.tokenizer.steps=100000", "training.tokenizer.checkpoint=100000")
+    processes = [
+        started(
+            tmp_path / str(each),
+            *more,
+            before="import crt_run.ranks.group as group; group.STEP = 5;",
+            **rank(each, port),
+        )
+        for each in range(2)
+    ]
+    try:
+        until = time.monotonic() + SECONDS
+        while not list(tmp_path.glob("0/stages/tokenizer/*/records.jsonl")):
+            assert all(process.poll() is None for process in processes)
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        processes[1].send_signal(number)
+        _, printed = processes[0].communicate(timeout=SECONDS)
+    finally:
+        for process in processes:
+            process.kill()
+
+    assert processes[0].returncode == 1
+    assert printed.count("rank 0: lost another rank, which ended, or did not answer for 5 s (") == 1
+    assert printed.endswith("what is finished is kept, and the same command goes on from there\n")
+
+
 # Started wrongly
 
 QUICK = "import crt_run.ranks.group as group; group.START = 3;"

@@ -47,7 +47,8 @@ class Sharded:
         """This rank's part of `value`, cut as `like` is; scalars and what is not cut stay whole."""
         if not isinstance(like, DTensor) or isinstance(value, DTensor) or value.shape != like.shape:
             return value
-        return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
+        here = value.to(like.device)  # every rank has all of it, so that nothing is sent
+        return distribute_tensor(here, like.device_mesh, like.placements, src_data_rank=None)
 
     def gathered(self, tensors: Mapping[str, Tensor], *, keep: bool) -> Mapping[str, Tensor]:
         """Whole tensors, on the processor; on a rank that does not keep them, none."""
