@@ -26,7 +26,7 @@ import tomli
 import crtcore
 from crt_run.executors.spec import Local
 from crt_run.runs.execute import execute
-from crt_run.shards import Draws, sample_shards
+from crt_run.shards import Draws, sample_shards, score_shards, scores
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.errors import RunError
@@ -261,3 +261,19 @@ def test_an_interrupt_keeps_shards_and_says_how_to_go_on(
     assert kept > 0
     assert again.join()[0] == 0
     check_whole(out, undisturbed)
+
+
+@pytest.mark.slow
+def test_scores_of_two_processes_are_those_of_one(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, metrics = crtcore.load_run(run), [{"use": "frechet", "dimensions": 3}, {"use": "kernel-distance"}]
+    sample_shards(loaded, tmp_path / "two", 40, shard=7, executor=Forked())
+    shutil.copytree(tmp_path / "two", tmp_path / "one")
+
+    one = score_shards(loaded, tmp_path / "one", metrics=metrics, executor=Local(workers=1))
+    monkeypatch.setattr(scores, "PIECE", 7)
+    two = score_shards(loaded, tmp_path / "two", metrics=metrics, executor=Local(workers=2))
+
+    assert {*one.numbers} == {*two.numbers}
+    assert len(one.numbers) == 6
+    for name, number in one.numbers.items():
+        assert two.numbers[name].value == pytest.approx(number.value, rel=1e-8, abs=1e-8)

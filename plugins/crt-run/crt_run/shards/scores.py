@@ -88,13 +88,13 @@ def _scored(draws: Draws, store: Store, scoring: Scoring, executor: ExecutorSpec
     with store.opened():
         fill(store, expected, work, piece, executor, report)
         records = store.commit(expected)["shards"]
+    numbers: dict[str, Measurement] = {}
+    with torch.inference_mode(), as_problems():  # metrics fitted there have tensors that nothing else may write to
         for record in records:
             partials = tensors(store.folder, record)
             for place, metric in enumerate(scoring.metrics):
                 own = f"{place}/"
                 metric.merge({key.removeprefix(own): each for key, each in partials.items() if key.startswith(own)})
-    numbers: dict[str, Measurement] = {}
-    with torch.inference_mode(), as_problems():
         for metric in scoring.metrics:
             numbers |= metric.compute()
     alike = None if records[0]["alike"] is None else sum(record["alike"] for record in records)

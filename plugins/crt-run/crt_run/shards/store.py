@@ -88,8 +88,7 @@ class Store:
     def _check(self, settings: Json) -> None:
         if settings == self.about:
             return
-        names = sorted(name for name in {*settings, *self.about} if settings.get(name) != self.about.get(name))
-        differ = "; ".join(f"{name} {settings.get(name)!r:.80}, now {self.about.get(name)!r:.80}" for name in names)
+        differ = "; ".join(_differences(settings, self.about))
         raise RunError(
             f"{self.folder}: the folder was begun with other settings: {differ}; give those settings again, or name "
             "another folder"
@@ -157,6 +156,16 @@ class Store:
             for span in expected:
                 _record(self.folder, span.name).unlink(missing_ok=True)
         return values
+
+
+def _differences(then: Json, now: Json, before: str = "") -> Iterator[str]:
+    """What differs, in words, by the names of values and of tables around them."""
+    for name in sorted({*then, *now}):
+        one, other = then.get(name), now.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from _differences(one, other, f"{before}{name}.")
+        elif one != other:
+            yield f"{before}{name} {one!r:.80}, now {other!r:.80}"
 
 
 def _record(folder: Path, name: str) -> Path:

@@ -186,6 +186,15 @@ def test_samples_of_other_weights_do_not_mix(
         sample_shards(load_run("other", runs), tmp_path / "out", 10, executor=Here())
 
 
+def test_samples_of_other_code_do_not_mix(run: LoadedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draws, "code_of", lambda plan: {"crt-run": "0.1.0", "crtcore": "0.1.0"})
+    sample_shards(run, tmp_path / "out", 10, executor=Here())
+    monkeypatch.setattr(draws, "code_of", lambda plan: {"crt-run": "0.2.0", "crtcore": "0.1.0"})
+
+    with pytest.raises(RunError, match=r"other settings: code\.crt-run '0\.1\.0', now '0\.2\.0'; give those"):
+        sample_shards(run, tmp_path / "out", 10, executor=Here())
+
+
 def test_a_folder_with_something_else_is_left_alone(run: LoadedRun, tmp_path: Path, content: Content) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "letter.txt").write_text("dear")
