@@ -50,8 +50,8 @@ class Training:
     """Parts of a step's batch that are computed one after another, for less memory: results agree to rounding."""
     sharding: Literal["none", "full"] = attrs.field(default="none", metadata=COSMETIC)
     """What ranks share of a prior: batches, or with `full` weights and their optimiser too, cut over them by FSDP2."""
-    checkpoint: int = attrs.field(default=200, validator=at_least(1), metadata=COSMETIC)
-    """Steps between checkpoints; changes no result."""
+    checkpoint: int = attrs.field(default=0, validator=at_least(0), metadata=COSMETIC)
+    """Steps between checkpoints; 0: as many as keep the time of saving below 1 %. Changes no result."""
 
     def __attrs_post_init__(self) -> None:
         if self.compile and self.sharding == "full":

@@ -15,6 +15,7 @@ from crt_run.ranks.start import start_of
 from crt_run.runs.checkpoint import Saved
 from crt_run.training.layout import Layout, Whole, blocks
 from crt_run.training.losses import Loss, feature_gradient_norms, without_graph
+from crt_run.training.saving import Saving
 from crt_run.training.shares import Shares
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import KeepsStatistics, Stage
@@ -87,8 +88,9 @@ def fit(
             trainer.record()
         if step == end:
             break
-        if (stopping := group.any(stage.run.stopping())) or step % training.checkpoint == 0:
-            trainer.save()
+        if (stopping := group.any(stage.run.stopping())) or trainer.saving.due(step):
+            with trainer.saving.timed():
+                trainer.save()
         if stopping:
             raise Stopped
     if not finished:
@@ -114,6 +116,7 @@ class Trainer:
         modules = {name: part.module for name, part in parts.items()}
         self.layout = _layout(stage.name, modules, training.sharding, self.group.size)
         self.shares = Shares(modules.values(), training.batch, training.accumulate, self.group, cut=self.layout.cut)
+        self.saving = Saving(training.checkpoint, self.group)
         self.best: dict[str, Tensor] | None = None
         self.score = math.inf
         self.validated = validated
