@@ -30,7 +30,7 @@ class CausalSpec(RegularizerSpec):
         default="transformer", metadata={"cosmetic": lambda own: own.head == "transformer"}
     )
     """How a block reads the latents before: by attention, or by a learned causal matrix for each of `heads` groups of
-    channels, which is attention that looks at positions alone and takes a third of the time.
+    channels, which is attention that looks at positions alone and takes less time.
     """
     layers: int = attrs.field(default=2, validator=at_least(0))
     """Blocks of the head (2 is CRT's best of 0 to 12); at 0 it is a linear map of the previous latent."""
