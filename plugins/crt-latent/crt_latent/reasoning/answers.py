@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from crt_latent.mixing.alphabet import Alphabet
-from crt_latent.reasoning.guesses import by_guesses
 from crt_latent.traces import compact, delimiters, lengths
 from crtcore import Noise
 from crtcore.kinds import Decoder, Prior, Request
@@ -45,10 +44,10 @@ class Solver(NamedTuple):
     """Most codes of a trace."""
     seed: int
 
-    def answers(self, prompts: Int[Tensor, "b n"], guesses: Sequence[Int[Tensor, "b _"]] = ()) -> Answers:
-        """Generates freely, but closes the bracket after `max_codes` codes; guesses save time and change nothing."""
+    def answers(self, prompts: Int[Tensor, "b n"]) -> Answers:
+        """Generates freely, but closes the bracket after `max_codes` codes."""
         begin, close, end = self.alphabet.begin, self.alphabet.close, delimiters(self.alphabet.text).end
-        ids = self._generate(prompts, self.max_ids, stop=(end,), guesses=guesses)
+        ids = self._generate(prompts, self.max_ids, stop=(end,))
         first = ids[:, : self.max_codes + 2]
         codes = ((first >= self.alphabet.text) & (first < begin)).sum(1)
         forced = (first == begin).any(1) & ~((first == close) | (first == end)).any(1) & (codes >= self.max_codes)
@@ -66,13 +65,8 @@ class Solver(NamedTuple):
         opened[torch.arange(len(opened)), lengths(prompts)] = begin
         return self._generate(opened, codes, banned=[*range(text), begin, close])
 
-    def answer_with_codes(
-        self, prompts: Int[Tensor, "b n"], codes: Int[Tensor, "b z"], guesses: Sequence[Int[Tensor, "b _"]] = ()
-    ) -> Answers:
-        """Emits these codes in brackets, then generates text alone; no brackets for 0 codes.
-
-        `guesses` are of the text behind the brackets.
-        """
+    def answer_with_codes(self, prompts: Int[Tensor, "b n"], codes: Int[Tensor, "b z"]) -> Answers:
+        """Emits these codes in brackets, then generates text alone; no brackets for 0 codes."""
         text, begin, close, size = self.alphabet.text, self.alphabet.begin, self.alphabet.close, self.alphabet.size
         latent, end = range(text, size), delimiters(text).end
         prefix = codes
@@ -81,32 +75,15 @@ class Solver(NamedTuple):
             prefix = torch.cat([torch.full_like(mark, begin), codes, torch.full_like(mark, close)], 1)
         context = compact(torch.cat([prompts, prefix], 1))
         left = self.max_ids - prefix.shape[1]
-        rest = self._generate(context, left, stop=(end,), banned=latent, guesses=guesses)
+        rest = self._generate(context, left, stop=(end,), banned=latent)
         ids = torch.cat([prefix, rest], 1)
         return Answers(ids, (ids == end).any(1), torch.full_like(lengths(ids), codes.shape[1] > 0, dtype=torch.bool))
 
     def _generate(
-        self,
-        prompts: Int[Tensor, "b n"],
-        length: int,
-        *,
-        stop: Sequence[int] = (),
-        banned: Sequence[int] = (),
-        guesses: Sequence[Int[Tensor, "b _"]] = (),
+        self, prompts: Int[Tensor, "b n"], length: int, *, stop: Sequence[int] = (), banned: Sequence[int] = ()
     ) -> Int[Tensor, "b e"]:
-        """Generates `length` ids a row, -1 behind an end: what guesses settle, then the rest by the decoder."""
-        banned = (*self.sampling.banned, *banned)
-        ids, ended = by_guesses(self.prior, prompts, guesses, length=length, stop=stop, banned=banned)
-        rows = (~ended).nonzero()[:, 0]
-        if not len(rows):
-            return ids
-        there = lengths(ids[rows])
-        left = length - int(there.min())
-        seeds = Noise(self.seed, "answers").seeds(rows)
-        limits, sampling = Limits(length=left, stop=tuple(stop)), attrs.evolve(self.sampling, banned=banned)
-        request = Request(compact(torch.cat([prompts[rows], ids[rows]], 1)), limits, sampling, seeds=seeds)
-        drawn = self.decoder.generate(self.prior, request).ids
-        # rows that had more ids were given too many
-        joined = compact(torch.cat([ids[rows], drawn], 1))[:, :length]
-        ids[rows] = functional.pad(joined, (0, length - joined.shape[1]), value=-1)
-        return ids
+        sampling = attrs.evolve(self.sampling, banned=(*self.sampling.banned, *banned))
+        seeds = Noise(self.seed, "answers").seeds(torch.arange(len(prompts), device=prompts.device))
+        limits = Limits(length=length, stop=tuple(stop))
+        drawn = self.decoder.generate(self.prior, Request(prompts, limits, sampling, seeds=seeds)).ids
+        return functional.pad(drawn, (0, length - drawn.shape[1]), value=-1)
