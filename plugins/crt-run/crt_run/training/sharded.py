@@ -53,7 +53,7 @@ class Sharded:
     def gathered(self, tensors: Mapping[str, Tensor], *, keep: bool) -> Mapping[str, Tensor]:
         """Whole tensors, on the processor; on a rank that does not keep them, none."""
         made = {}
-        for name, value in tensors.items():
+        for name, value in sorted(tensors.items()):  # in one order on all ranks: that of a loaded file may differ
             whole = value.full_tensor() if isinstance(value, DTensor) else value  # every rank takes part in this
             if keep:
                 made[name] = whole.cpu()
