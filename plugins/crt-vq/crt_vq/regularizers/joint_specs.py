@@ -6,13 +6,14 @@ from typing import ClassVar, Literal
 
 import attrs
 
+from crt_vq.regularizers.rising import RisingSpec
 from crtcore.kinds import RegularizerSpec
 from crtcore.settings import Optimizer
-from crtcore.spec import above, at_least, between, divides
+from crtcore.spec import above, at_least, divides
 
 
 @attrs.frozen(kw_only=True)
-class JointSpec(RegularizerSpec):
+class JointSpec(RisingSpec):
     """Base of the regularisers with a small transformer over ids that trains beside the tokenizer.
 
     It reads no class, as regularisers get none; stage 2 trains a new prior.
@@ -28,16 +29,6 @@ class JointSpec(RegularizerSpec):
     """Width of the transformer."""
     heads: int = attrs.field(default=4, validator=divides("width"))
     """Attention heads."""
-    start: float = attrs.field(default=0.0, validator=between(0, 1))
-    """Fraction of training during which the tokenizer gets no gradient; the transformer learns from the first step."""
-    ramp: float = attrs.field(default=0.05, validator=between(0, 1))
-    """Fraction of training over which the weight then rises linearly from 0."""
-
-    def rise(self, progress: float) -> float:
-        """The factor of the weight at `progress`, from 0 to 1."""
-        if progress < self.start:
-            return 0.0
-        return min((progress - self.start) / self.ramp, 1.0) if self.ramp else 1.0
 
 
 @attrs.frozen(kw_only=True)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from crt_vq.regularizers.rising import RisingSpec
 from crtcore.kinds import RegularizerSpec
 from crtcore.settings import Optimizer
 from crtcore.spec import FILES, FieldError, at_least, between, divides
@@ -17,7 +18,7 @@ def _permutation(_: Any, attribute: attrs.Attribute[Any], order: tuple[int, ...]
 
 
 @attrs.frozen(kw_only=True)
-class CausalSpec(RegularizerSpec):
+class CausalSpec(RisingSpec):
     """Base of the regularisers whose head predicts every code of a sample from the latents before it."""
 
     optimizer: Optimizer = attrs.field(default=Optimizer(learning_rate=3e-3))
@@ -38,16 +39,6 @@ class CausalSpec(RegularizerSpec):
     """Width of the blocks."""
     heads: int = attrs.field(default=4, validator=divides("width"))
     """Attention heads, or groups of channels."""
-    start: float = attrs.field(default=0.0, validator=between(0, 1))
-    """Fraction of training during which the tokenizer gets no gradient; the head learns from the first step."""
-    ramp: float = attrs.field(default=0.05, validator=between(0, 1))
-    """Fraction of training over which the weight then rises linearly from 0."""
-
-    def rise(self, progress: float) -> float:
-        """The factor of the weight at `progress`, from 0 to 1."""
-        if progress < self.start:
-            return 0.0
-        return min((progress - self.start) / self.ramp, 1.0) if self.ramp else 1.0
 
 
 def _has_channels(spec: Causal, attribute: attrs.Attribute[Any], reduction: str) -> None:
