@@ -150,7 +150,7 @@ def test_a_rank_that_dies_or_hangs_in_a_step_is_given_up(number: signal.Signals,
         started(
             tmp_path / str(each),
             *more,
-            before="import crt_run.ranks.group as group; group.STEP = 5;",
+            before="import crt_run.ranks.group as group; group.STEP = 40;",
             **rank(each, port),
         )
         for each in range(2)
@@ -168,7 +168,7 @@ def test_a_rank_that_dies_or_hangs_in_a_step_is_given_up(number: signal.Signals,
             process.kill()
 
     assert processes[0].returncode == 1
-    assert printed.count("rank 0: lost another rank, which ended, or did not answer for 5 s (") == 1
+    assert printed.count("rank 0: lost another rank, which ended, or did not answer for 40 s (") == 1
     assert printed.endswith("what is finished is kept, and the same command goes on from there\n")
 
 

@@ -15,7 +15,6 @@ from torch.nn.parallel import DistributedDataParallel
 from crt_nn.ranks import Share, sharing, summed
 from crt_run.ranks.alone import Together
 from crt_run.training.losses import Loss, detached, scaled
-from crtcore.errors import RunError
 from crtcore.kinds import Encoded, KeepsStatistics
 
 
@@ -40,11 +39,6 @@ class Shares:
     def __init__(self, parts: Iterable[nn.Module], batch: int, accumulate: int, group: Together, *, cut: bool) -> None:
         rank, size = group.rank, group.size
         count = size * accumulate
-        if batch < count:
-            raise RunError(
-                f"training: expected a batch of at least {count} samples, one for each of {size} rank(s) and each of "
-                f"{accumulate} part(s) of a step, got {batch}; set a larger `batch`, or take fewer ranks"
-            )
         turn = accumulate > 1
         own = [Share(rank * accumulate + place, count, batch, turn) for place in range(accumulate)]
         self.own: Sequence[Share | None] = own if count > 1 else [None]

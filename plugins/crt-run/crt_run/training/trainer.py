@@ -115,6 +115,13 @@ class Trainer:
         self.group = current()
         modules = {name: part.module for name, part in parts.items()}
         self.layout = _layout(stage.name, modules, training.sharding, self.group.size)
+        ranks, in_parts = self.group.size, training.accumulate
+        if training.batch < ranks * in_parts:
+            raise RunError(
+                f"stage {stage.name!r}: expected a batch of at least {ranks * in_parts} samples, one for each of "
+                f"{ranks} rank(s) and each of {in_parts} part(s) of a step, got {training.batch}; "
+                "set a larger `batch`, or take fewer ranks or parts"
+            )
         self.shares = Shares(modules.values(), training.batch, training.accumulate, self.group, cut=self.layout.cut)
         self.saving = Saving(training.checkpoint, self.group)
         self.best: dict[str, Tensor] | None = None

@@ -120,7 +120,7 @@ def test_a_function_of_a_mean_that_does_not_ask_for_the_batch_is_found_out(tmp_p
 
 
 def test_a_batch_has_a_sample_for_each_part(tmp_path: Path) -> None:
-    message = r"expected a batch of at least 8 samples, one for each of 1 rank\(s\) and each of 8 part\(s\) .*, got 7"
+    message = r"stage 'toy': expected a batch of at least 8 samples, .* 1 rank\(s\) and each of 8 part\(s\) .*, got 7"
     with pytest.raises(RunError, match=message):
         outcome(tmp_path / "eight", 8, lambda features: features.sum() * 0)
 
