@@ -96,11 +96,12 @@ class Noise:
         """Seeds of 62 bits for up to two indices."""
         return self.bits(*indices, 0) << 30 ^ self.bits(*indices, 1)
 
-    def order(self, size: int, *indices: int) -> Int[Tensor, " size"]:
-        """A permutation of `size` things for up to two indices."""
+    def order(self, size: int, *indices: int | Int[Tensor, "..."]) -> Int[Tensor, "... size"]:
+        """A permutation of `size` things for up to two indices, or one for each of their values."""
         import torch
 
-        return torch.argsort(self.bits(torch.arange(size), *indices), stable=True)
+        places = [torch.as_tensor(index)[..., None] for index in indices]
+        return torch.argsort(self.bits(torch.arange(size), *places), stable=True)
 
 
 def derive(seed: int, name: str) -> int:

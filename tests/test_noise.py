@@ -90,6 +90,15 @@ def test_an_order_is_a_permutation(seed: int, size: int, index: int) -> None:
     assert sorted(order.tolist()) == list(range(size))
 
 
+def test_orders_of_many_values_are_those_of_each() -> None:
+    noise, epochs = Noise(3, "a"), torch.arange(5, 12)
+
+    together = noise.order(20, 7, epochs)
+
+    assert together.shape == (7, 20)
+    assert all(torch.equal(row, noise.order(20, 7, epoch)) for row, epoch in zip(together, range(5, 12), strict=True))
+
+
 def test_orders_differ() -> None:
     noise = Noise(0, "a")
 
