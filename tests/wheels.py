@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "plugins"))
 from install import needed, projects, uv  # noqa: E402
 
-TOOLS = ("pytest-timeout", "pytest-xdist", "sacrebleu")
+TOOLS = ("pyarrow", "pytest-timeout", "pytest-xdist", "sacrebleu")
 
 
 def python(*words: str | Path, cwd: Path = ROOT) -> None:
