@@ -12,7 +12,7 @@ from crt_cli.commands import main
 from crt_run.cli import commands
 from crt_run.executors.spec import Local
 
-SMOKE = str(Path(__file__).parents[4] / "specs" / "smoke.toml")
+SMOKE = str(Path(__file__).parents[1] / "specs" / "smoke.toml")
 
 
 @pytest.mark.parametrize(
