@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 
-from crtcore.spec import COSMETIC, FieldError, above, at_least, below, between, whole
+from crtcore.spec import COSMETIC, FieldError, above, at_least, at_most_field, below, between, whole
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +44,7 @@ class Training:
     compile: bool = attrs.field(default=False, metadata={"cosmetic": lambda own: own.precision == "float32"})
     """Train the stage's main part as torch.compile makes it: in float32 results agree to rounding, in bfloat16 not."""
     accumulate: int = attrs.field(
-        default=1, validator=at_least(1),
+        default=1, validator=[at_least(1), at_most_field("batch")],
         metadata={"cosmetic": lambda own: own.accumulate == 1 or own.precision == "float32"},
     )  # fmt: skip
     """Parts of a step's batch that are computed one after another, for less memory: results agree to rounding."""

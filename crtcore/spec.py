@@ -157,6 +157,17 @@ def each(inner: Validator) -> Validator:
     return check
 
 
+def at_most_field(other: str) -> Validator:
+    """A number that is no larger than the field `other` of the same spec."""
+
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value > (most := getattr(instance, other)):
+            raise FieldError(attribute.name, f"expected at most {other} ({most}), got {value!r}")
+
+    check.__doc__ = f"at most {other}"
+    return check
+
+
 def divides(other: str) -> Validator:
     """A number that divides the field `other` of the same spec."""
 

@@ -364,6 +364,7 @@ def test_points_that_differ_in_their_seed_alone_are_counted_once(monkeypatch: py
     ("words", "expected"),
     [
         (["--devices", "a100"], "expected --cost beside --devices"),
+        (["--rehearse", "--cost"], "expected one of --rehearse and --cost, got both"),
         (["--cost", "--devices", "9xabacus"], "got '9xabacus'; known: cpu, rtx-4090, a100, h100, h200"),
         (["--cost", "--devices", "0xa100"], "expected 1 to 100,000 devices, got '0xa100'"),
     ],

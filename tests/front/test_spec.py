@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import crtcore
 from crtcore.errors import RunError
+from crtcore.settings import Training
 from crtcore.spec import FieldError, Validator, above, at_least, below, between, divides, each, resolve
 
 HUGE = 10**400
@@ -127,3 +128,9 @@ def test_load_run_needs_the_package_that_brings_it(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(RunError, match="pip install crt-run"):
         _ = crtcore.load_run
+
+
+def test_a_step_has_no_more_parts_than_samples() -> None:
+    assert Training(steps=1, batch=4, accumulate=4).accumulate == 4
+    with pytest.raises(FieldError, match=r"expected at most batch \(4\), got 5"):
+        Training(steps=1, batch=4, accumulate=5)

@@ -131,16 +131,18 @@ def check(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Check a spec file without running it: everything wrong with it, or what it would run."""
+    if devices is not None and not cost:
+        raise click.UsageError("expected --cost beside --devices")
+    if rehearse and cost:
+        raise click.UsageError("expected one of --rehearse and --cost, got both")
     for wanted, name, package in ((rehearse, "rehearse", "crt-run"), (cost, "cost", "crt-cost")):
         if wanted:
             command = main.get_command(context, name)
             if command is None:
                 raise RunError(f"this option needs {package}: pip install {package}")
             words = [str(spec), *(word for each in overrides for word in ("--set", each))]
-            words += ["--devices", devices] if devices else []
+            words += [] if devices is None else ["--devices", devices]
             command.main([*words, *(["--json"] if as_json else [])], prog_name=f"crt {name}")
-    if devices:
-        raise click.UsageError("expected --cost beside --devices")
     study = loaded(spec, overrides)
     if as_json:
         answer(outline(study))

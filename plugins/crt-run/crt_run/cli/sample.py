@@ -23,7 +23,7 @@ OFTEN = 5.0
 
 @click.command()
 @click.argument("run")
-@click.option("--count", type=click.IntRange(min=1), default=16, show_default=True, help="Samples to draw.")
+@click.option("--count", type=click.IntRange(1, 10**8), default=16, show_default=True, help="Samples to draw.")
 @click.option("--seed", type=click.IntRange(min=0), help="Another seed than that of the run.")
 @click.option("--class", "classes", type=int, multiple=True, help="Class of all samples, or one for each.")
 @click.option(

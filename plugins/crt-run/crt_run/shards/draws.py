@@ -44,7 +44,11 @@ class Draws(NamedTuple):
                 f"{folder}: expected a folder that `crt sample --out FOLDER` has finished, got one without "
                 f"{MANIFEST}; draw the samples first, or give that command again"
             )
-        return cls(folder, read_json(folder / MANIFEST, "settings", "shards", "samples"))
+        try:
+            return cls(folder, read_json(folder / MANIFEST, "settings", "shards", "samples"))
+        except RunError as error:
+            damaged = str(error).partition("; ")[0]
+            raise RunError(f"{damaged}; give the command that drew the samples again, which writes it anew") from error
 
     @property
     def samples(self) -> int:

@@ -68,13 +68,21 @@ def score_shards(
     store = Store(draws.folder / SCORES / digest(settings), settings)
     file = store.folder.with_suffix(".json")
     with alone(store.folder):
-        if not file.exists():
+        if not _whole(file):
             scoring = Scoring(run, draws.samples, plan.document["metric"], split)
             values = _scored(draws, store, scoring, executor or Local(), report)
             seal(file, {"name": run.plan.name, "seed": draws.manifest["settings"]["seed"], **values})
             shutil.rmtree(store.folder, ignore_errors=True)
     values = read_json(file, "numbers", "settings")
     return Scores({name: number(each) for name, each in values["numbers"].items()}, values["alike"], file)
+
+
+def _whole(file: Path) -> bool:
+    """True if a file of scores is there and was not damaged; one that was is made again."""
+    try:
+        return file.exists() and bool(read_json(file, "numbers", "settings"))
+    except RunError:
+        return False
 
 
 def _scored(draws: Draws, store: Store, scoring: Scoring, executor: ExecutorSpec, report: Report) -> dict[str, Any]:

@@ -178,6 +178,10 @@ def checked(folder: Path, record: Json) -> bytes:
     Raises: RunError if it is missing, not readable, or has another hash than its record.
     """
     path = folder / record["file"]
+    if not path.is_file():
+        raise RunError(
+            f"{path}: expected a shard, got no file; give the command that drew it again, which draws it alone"
+        )
     content = files.read(path)
     if (got := hashlib.sha256(content).hexdigest()) != record["sha256"]:
         raise RunError(

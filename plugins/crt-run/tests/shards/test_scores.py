@@ -118,6 +118,30 @@ def test_a_damaged_shard_is_named_and_nothing_else_is_lost(run: LoadedRun, drawn
     assert near(score_shards(run, drawn.folder, executor=Here()).numbers, run.results)
 
 
+def test_a_shard_or_manifest_that_is_lost_is_drawn_again_as_the_message_says(run: LoadedRun, drawn: Draws) -> None:
+    path, manifest = drawn.folder / "shard-000000018.safetensors", drawn.folder / "manifest.json"
+    raw, kept = path.read_bytes(), manifest.read_bytes()
+    path.unlink()
+
+    with pytest.raises(RunError, match=rf"{path.name}: expected a shard, got no file; give the command that drew it"):
+        score_shards(run, drawn.folder, executor=Here())
+    path.write_bytes(raw)
+    manifest.write_bytes(kept[:50])
+    with pytest.raises(RunError, match=r"; give the command that drew the samples again, which writes it anew$"):
+        Draws.read(drawn.folder)
+
+
+def test_damaged_scores_are_computed_again(run: LoadedRun, drawn: Draws) -> None:
+    first = score_shards(run, drawn.folder, executor=Here())
+    whole = first.file.read_bytes()
+    first.file.write_bytes(whole[:40])
+
+    again = score_shards(run, drawn.folder, executor=Here())
+
+    assert again.numbers == first.numbers
+    assert first.file.read_bytes() == whole
+
+
 def test_what_cannot_be_scored_is_one_message(run: LoadedRun, drawn: Draws, tmp_path: Path) -> None:
     def refused(message: str, **settings: Any) -> None:
         with pytest.raises(RunError, match=message):
