@@ -158,10 +158,10 @@ def each(inner: Validator) -> Validator:
 
 
 def at_most_field(other: str) -> Validator:
-    """A number that is no larger than the field `other` of the same spec."""
+    """A number that is no larger than the field `other` of the same spec, which is at least 1."""
 
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value > (most := getattr(instance, other)):
+        if value > max(most := getattr(instance, other), 1):  # below 1 that one is at fault
             raise FieldError(attribute.name, f"expected at most {other} ({most}), got {value!r}")
 
     check.__doc__ = f"at most {other}"

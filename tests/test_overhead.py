@@ -79,14 +79,14 @@ def done(piece: dict[str, Any]) -> bool:
 def test_a_process_looks_once_at_what_is_installed(
     pieces: list[dict[str, Any]], counts: Counter[str], handler: None
 ) -> None:
-    execute_module._installed.cache_clear()
+    execute_module._asked.cache_clear()
     provenance._versions.cache_clear()
     each = []
     for piece in pieces[:4]:
         before = Counter(counts)
         assert done(piece)
         each.append(counts - before)
-    execute_module._installed.cache_clear()  # this process goes on without the experiment
+    execute_module._asked.cache_clear()  # this process goes on without the experiment
 
     assert counts["discover"] == counts["distributions"] == 1
     assert each[1] == each[2] == each[3]
@@ -97,9 +97,9 @@ def test_a_process_looks_once_at_what_is_installed(
 def test_what_a_sweep_reads_and_writes_is_in_a_line_with_its_points(
     pieces: list[dict[str, Any]], counts: Counter[str], handler: None
 ) -> None:
-    execute_module._installed.cache_clear()
+    execute_module._asked.cache_clear()
     assert all(map(done, pieces))
-    execute_module._installed.cache_clear()
+    execute_module._asked.cache_clear()
     read, synced = [], []
     for seeds in (4, 8, 12):
         counts.clear()
