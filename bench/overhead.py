@@ -1,7 +1,7 @@
 """What the framework adds: to a training step, to a point of a sweep, and to `crt list` with each plugin.
 
 * A stage by the training loop of crt-run, in turns with a loop by hand (`bare_loop.py`): blocks of 200 steps, each with
-  the checkpoint and the readings that fall into it. The first block does not count. The goal is at most 2 % of a step
+  the checkpoints and readings that fall into it. The first block does not count. The goal is at most 2 % of a step
   of 5 ms.
 * Sweeps of points that do nothing (`trivial.py`), each in a process of its own, with a report at the end. The goal is
   at most 50 ms a point, in a line, and as much memory in the process that hands out the points.
