@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def _made(builder: Builder) -> Index:
             solution = archive.read(SOLUTION) if SOLUTION in members else None
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = builder.top.stat().st_size
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError) as error:
         raise builder.unfit("a zip", f"one that cannot be read ({error}); fetch it again") from error
     _add(builder, members, top, solution)
     return builder.index(checksum_of({"": (size, digest)}), len(builder.classes))

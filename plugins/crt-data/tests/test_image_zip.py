@@ -105,6 +105,15 @@ def test_a_line_of_kaggles_list_without_a_class_is_refused(tmp_path: Path) -> No
     assert "x.zip: 'LOC_val_solution.csv': expected a name and a class with boxes, got" in refusal(tmp_path / "x.zip")
 
 
+def test_a_damaged_list_of_kaggles_is_one_error(tmp_path: Path) -> None:
+    pack_zip(tmp_path / "x.zip", kaggle("ImageId,PredictionString\n"), zipfile.ZIP_DEFLATED)
+    content = bytearray((tmp_path / "x.zip").read_bytes())
+    content[content.index(b"LOC_val_solution.csv") + len("LOC_val_solution.csv")] = 0xFF  # no kind of deflated block
+    (tmp_path / "x.zip").write_bytes(content)
+
+    assert "x.zip: expected a zip, got one that cannot be read (Error -3" in refusal(tmp_path / "x.zip")
+
+
 def test_what_systems_leave_is_no_image(tmp_path: Path) -> None:
     pack_zip(tmp_path / "x.zip", {**HALVES, "__MACOSX/train/ape/._0000.png": b"", "train/ape/.x.png": b""})
 

@@ -158,7 +158,7 @@ def test_a_process_that_dies_is_one_error(folder: Path, taken: bool) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_to_all_processes_leave_those_that_decode(folder: Path, number: int) -> None:
-    """The owner is told too, saves, and ends them."""
+    """The owner gets the signal too, saves, and ends them."""
     dataset = build(folder, 1)
     dataset.prefetch("train", torch.arange(4))
     dataset.take("train", torch.arange(4))
