@@ -7,6 +7,7 @@ Axes: *b rows, i channels in, o channels out.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -97,7 +98,8 @@ class Ordered:
 
     In float32 the matrix is turned: torch's product then takes less time than one in the order of oneDNN, and for one
     row as long as with the weights as they lie. In bfloat16, and for wide matrices, the order is that of oneDNN, by
-    operators that torch has for its own compiler.
+    operators that torch has for its own compiler. A processor without AVX-512 has no such order for bfloat16: there the
+    weights are read as they lie.
     Cost: one core with AVX-512, 10 layers of 576 channels and 1,536 hidden ones. As they lie, turned, by oneDNN: 1 row
     10.6, 10.6, 18.5 ms; 3 rows 14.5, 14.0, 19.3 ms; 8 rows 29.6, 20.6, 22.4 ms; 24 rows 31.9, 26.0, 29.5 ms.
     An output layer of 49,152 ids, 8 rows: 33.2, 16.4, 13.0 ms.
@@ -106,9 +108,13 @@ class Ordered:
     def __init__(self, whole: Float[Tensor, "o i"], bias: Float[Tensor, " o"] | None) -> None:
         self._bias = bias
         self._turned = whole.dtype == torch.float32 and len(whole) <= WIDE
-        self._whole = whole if whole.dtype == torch.float32 and not self._turned else None
-        ordered = whole.t().contiguous() if self._turned else torch.ops.mkldnn._reorder_linear_weight(whole, HINT)
-        self._ordered: Tensor = ordered
+        lies = whole.dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        self._few = FEW if whole.dtype == torch.float32 else sys.maxsize if lies else 0
+        self._whole = None if self._turned or not self._few else whole
+        if self._turned:
+            self._ordered: Tensor = whole.t().contiguous()
+        elif not lies:
+            self._ordered = torch.ops.mkldnn._reorder_linear_weight(whole, HINT)
 
     def __call__(
         self, features: Float[Tensor, "*b i"], onto: Float[Tensor, "*b o"] | None = None
@@ -117,7 +123,7 @@ class Ordered:
         if self._turned:
             return self._by_turned(features, onto)
         result: Tensor
-        if self._whole is not None and features.numel() < FEW * features.shape[-1]:
+        if self._whole is not None and features.numel() < self._few * features.shape[-1]:
             result = functional.linear(features, self._whole, self._bias)
             return result if onto is None else result.add_(onto)
         if onto is None:

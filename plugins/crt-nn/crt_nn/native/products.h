@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdlib>
 #include <type_traits>
 #include <vector>
 
@@ -71,6 +72,7 @@ inline void part(long rows, const float *x, const W *w, long stride, long size, 
     CRT_ROWS(7) CRT_ROWS(8) CRT_ROWS(9) CRT_ROWS(10) CRT_ROWS(11) CRT_ROWS(12)
 #undef CRT_ROWS
   }
+  std::abort();  // more rows than sums: better no answer than zeros
 }
 
 // One part of a panel as floats, so that several blocks of rows need not widen it each; reads the next part ahead.
@@ -157,7 +159,7 @@ template <class T, class W> struct Product {
     static thread_local std::vector<float> space;
     Blocks blocks(x, rows, inward, space);
     long every = (outward + PANEL - 1) / PANEL;
-    int together = rows == 1 ? 4 : rows < 4 ? 2 : 1;
+    int together = rows == 1 ? 4 : rows < 4 && 2 * rows <= BLOCK ? 2 : 1;  // sums of all fit the registers
     long chunks = (every + together - 1) / together, group = std::max<long>(1, GROUP / BLOCK) * blocks.size;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (long chunk = 0; chunk < chunks; chunk++)

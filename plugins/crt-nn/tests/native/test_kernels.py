@@ -1,5 +1,8 @@
 """Kernels against torch in float64, and each row's bits against those of the row alone."""
 
+import platform
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor
@@ -14,6 +17,22 @@ BOTH = pytest.mark.parametrize(
 )
 ROWS = (1, 2, 3, 4, 5, 8, 12, 13, 25, 96, 97, 130)
 """Both sides of each size at which a product goes another way."""
+
+
+WIDTHS = {"this processor": ()} | ({"AVX2": ("-mno-avx512f",)} if platform.machine() == "x86_64" else {})
+"""Flags of a build: how many rows go together depends on how many registers there are."""
+
+
+@pytest.fixture(autouse=True, scope="module", params=list(WIDTHS))
+def build(request: pytest.FixtureRequest) -> Iterator[None]:
+    cached = kernels.library, kernels.obstacle, kernels._name
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "FLAGS", (*kernels.FLAGS, *WIDTHS[request.param]))
+        for each in cached:
+            each.cache_clear()
+        yield
+    for each in cached:
+        each.cache_clear()
 
 
 def normal(*shape: int, dtype: torch.dtype, seed: int = 0) -> Tensor:
@@ -34,12 +53,13 @@ def test_products_of_rows(dtype: torch.dtype, tolerance: float, outward: int, in
     matrix, bias = normal(outward, inward, dtype=dtype), normal(outward, dtype=dtype, seed=1)
     features, onto = normal(ROWS[-1], inward, dtype=dtype, seed=2), normal(ROWS[-1], outward, dtype=dtype, seed=3)
 
-    whole = kernels.product(features, kernels.Panels(matrix), bias, onto)
-    bare = kernels.product(features, kernels.Panels(matrix))
+    panels, products = kernels.Panels(matrix), features.double() @ matrix.double().T
+    for rows in ROWS:
+        whole = kernels.product(features[:rows], panels, bias, onto[:rows])
+        bare = kernels.product(features[:rows], panels)
 
-    products = features.double() @ matrix.double().T
-    close(whole, products + bias.double() + onto.double(), tolerance * inward**0.5)
-    close(bare, products, tolerance * inward**0.5)
+        close(whole, products[:rows] + bias.double() + onto[:rows].double(), tolerance * inward**0.5)
+        close(bare, products[:rows], tolerance * inward**0.5)
 
 
 @BOTH

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from crt_nn.ranks import batch_mean, portion, split
+from crt_run.ranks.alone import Alone
 from crt_run.runs import checkpoint
 from crt_run.runs.records import RECORDS, read_records
 from crt_run.runs.run import Stage
+from crt_run.training import trainer
 from crt_run.training.losses import Loss
 from crt_run.training.order import batch_at, seeded, step_noise
 from crt_run.training.trainer import Part, fit
@@ -119,10 +121,20 @@ def test_a_function_of_a_mean_that_does_not_ask_for_the_batch_is_found_out(tmp_p
     assert max(float((value - parts[name]).abs().max()) for name, value in whole.items()) > 1e-3
 
 
-def test_a_batch_has_a_sample_for_each_part(tmp_path: Path) -> None:
-    message = r"stage 'toy': expected a batch of at least 8 samples, .* 1 rank\(s\) and each of 8 part\(s\) .*, got 7"
+class Two(Alone):
+    """A place among two ranks; a refusal comes before anything is exchanged."""
+
+    size = 2
+
+
+def test_a_batch_has_a_sample_for_each_part_of_each_rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "current", Two)
+    message = r"stage 'toy': expected a batch of at least 8 samples, .* 2 rank\(s\) and each of 4 part\(s\) .*, got 7"
+    stage = Stage(Around(), "toy", tmp_path)  # type: ignore[arg-type]
     with pytest.raises(RunError, match=message):
-        outcome(tmp_path / "eight", 8, lambda features: features.sum() * 0)
+        trainer.Trainer(
+            stage, {"main": Part(Counting(), Optimizer())}, Training(steps=STEPS, batch=BATCH, accumulate=4), False
+        )
 
 
 def test_alone_and_undivided_no_share_is_at_hand(tmp_path: Path) -> None:
