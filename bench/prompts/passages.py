@@ -3,9 +3,9 @@
     python bench/prompts/passages.py data/passages
 
 No network and no model is needed; the texts are Python's, under its licence. The folder gets `rewrite.jsonl`,
-`summarise.jsonl` and `instruct.jsonl`, whose lines have a `document`, a `request` and a `reference`, and `draft.jsonl`,
-whose lines have a `prompt` for `crt distill`. A document is a module, or a topic of `help()`. A hash of its name decides
-whether it is for drafts or for one of the three kinds, so that no document serves two of them, and no text does.
+`summarise.jsonl` and `instruct.jsonl`, whose lines have a `document`, a `request` and a `reference`, and
+`draft.jsonl`, whose lines have a `prompt` for `crt distill`. A document is a module, or a topic of `help()`. A hash of
+its name decides whether it is for drafts or for one of the three kinds: no document serves two of them, and no text.
 
 The draft of `specs/figures/rsd-real.toml` is the only one that was trained, for a time that was fixed before:
 

@@ -292,12 +292,11 @@ def test_a_round_that_ends_at_a_stop_could_accept_no_more() -> None:
     assert rounds([0, 3, 1], 7, length=9, levels=3) == [Round(1, 3, 3), Round(5, 3, 1)]  # the id behind it does
 
 
-def test_prompts_of_different_lengths_are_cut_and_continued() -> None:
+def test_prompts_of_different_lengths_are_cut() -> None:
     samples = Samples(torch.tensor([[1, 2, 3, 4], [5, 6, -1, -1], [7, 8, 9, -1]]), torch.tensor([3, 1, 1]), None)
 
     assert samples.prompts.tolist() == [[1, 2, 3], [5, -1, -1], [7, -1, -1]]
     assert samples.true == [[4], [6], [8, 9]]
-    assert samples.continued([[0], [0, 0], [3]]).tolist() == [[1, 2, 3, 0], [5, 0, 0, -1], [7, 3, -1, -1]]
 
 
 class Letters:

@@ -17,8 +17,17 @@ class Entry(NamedTuple):
     """A decoder of the study."""
 
     name: str
+    """That of the component; a tree that branches late has one of its own, as `traversal-delayed`."""
     fields: Mapping[str, Any]
     spec: TreeDecoding | Lookup | Suffix
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any], spec: TreeDecoding | Lookup | Suffix) -> Entry:
+        """The decoder of a table in a spec file."""
+        fields = {name: value for name, value in table.items() if name not in ("use", "verification")}
+        branching = fields.get("branching", [0])
+        late = branching[0] == 1 and max(branching) > 1
+        return cls(f"{table['use']}-delayed" if late else table["use"], fields, spec)
 
     @property
     def budget(self) -> int:
