@@ -18,10 +18,11 @@ from crt_run.runs.execute import execute
 from crt_run.runs.records import RECORDS, read_records
 from crt_run.statistics import ratio, scaled
 from crt_verify.decoding.accuracy import overlap, scorer, words
+from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.table import points
 from crt_verify.decoding.trial import Pair, Round, rounds, run_trial
-from crt_verify.decoding.trials import Entry, Trials
+from crt_verify.decoding.trials import Trials
 from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
 from crtcore import Limits, Sampling, discover
 from crtcore.compose.document import Document
@@ -200,6 +201,10 @@ def timeless(result: dict[str, Any]) -> list[dict[str, Any]]:
             "experiment.accuracy: expected 'pairs', as 'python-source' has ids and no text, got 'bleu'",
         ),
         ({"dataset": {"use": "digits"}}, "dataset.use: expected a dataset of ids, got one of 'image' data"),
+        (
+            {"experiment": SMALL["experiment"] | {"claim": [{"decoder": "sd", "over": "block", "budget": 3}]}},
+            "experiment.claim.0.over: expected a decoder of the study with 3 drafted ids, got 'block'",
+        ),
         (
             {"decoder": [{"use": "ancestral"}]},
             "decoder.0.use: expected a decoder that drafts trees, as 'sd' and 'rsd-s' do, or copies, as 'lookup' does, "

@@ -6,10 +6,11 @@ import torch
 
 from crt_basics.priors.table import TablePrior
 from crt_verify.decoding.accuracy import overlap
+from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.paired import compared, over_chain
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.trial import Pair
-from crt_verify.decoding.trials import Entry, Trials
+from crt_verify.decoding.trials import Trials
 from crt_verify.lookup.spec import Lookup
 from crt_verify.specs import RSDC, BlockVerification, SpeculativeDecoding
 from crtcore import Sampling

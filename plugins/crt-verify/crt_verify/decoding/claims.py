@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from crt_run.significance import LEVEL, holm, ratio_p
 from crt_run.statistics import CONFIDENCE
+from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.paired import gain
 from crt_verify.decoding.spec import Claim
-from crt_verify.decoding.trials import Entry, Trials
+from crt_verify.decoding.trials import Trials
 from crtcore.kinds import Measurement
 
 

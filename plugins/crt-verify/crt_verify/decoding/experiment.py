@@ -13,12 +13,13 @@ from crt_run.runs.records import RECORDS, read_records
 from crt_run.training.stages import build_dataset, prior_of
 from crt_verify.decoding.accuracy import scorer
 from crt_verify.decoding.claims import gains, verdicts
+from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.paired import compared
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.spec import Decoding
 from crt_verify.decoding.table import numbers, points
 from crt_verify.decoding.trial import Pair, run_trial, step_time
-from crt_verify.decoding.trials import Entry, Trials
+from crt_verify.decoding.trials import Trials
 from crtcore import Limits, Noise, discover
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Decoder, Findings, Json, Run

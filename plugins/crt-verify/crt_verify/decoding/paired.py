@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from crt_run.statistics import CONFIDENCE, double_ratio, ratio
-from crt_verify.decoding.trials import Entry, Trials
+from crt_verify.decoding.entry import Entry
+from crt_verify.decoding.trials import Trials
 from crtcore.kinds import Measurement
 
 

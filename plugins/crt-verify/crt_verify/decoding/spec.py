@@ -9,6 +9,7 @@ import attrs
 from attrs.validators import deep_iterable
 
 from crt_run.training.plans import prior_stages
+from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.meanings import MEANINGS
 from crt_verify.lookup.spec import Lookup, Suffix
 from crt_verify.specs import TreeDecoding
@@ -124,8 +125,6 @@ class Decoding(ExperimentSpec):
 
     def _unknown(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Claims on decoders that are not there."""
-        from crt_verify.decoding.trials import Entry
-
         tables = zip(plan.document["decoder"], plan.parts["decoder"], strict=True)
         known = {
             (entry.name, entry.budget)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from crt_run.likelihood import scored
 from crt_run.statistics import ratio, scaled
 from crt_verify.decoding.behind import Behind
+from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.paired import calls, over_chain
 from crt_verify.decoding.trial import Pair, Round, rounds
-from crt_verify.decoding.trials import Entry, Trials
+from crt_verify.decoding.trials import Trials
 from crt_verify.specs import TreeDecoding
 from crtcore.kinds import Measurement, Prior, Row
 
