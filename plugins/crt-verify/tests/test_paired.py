@@ -27,7 +27,7 @@ BLOCK = Entry("block", {"length": 3}, BlockVerification(length=3))
 TREE = Entry("rsd-c", {"branching": [2, 1]}, RSDC(branching=(2, 1)))
 COPY = Entry("lookup", {"nodes": 3}, Lookup(nodes=3))
 AHEAD = Claim(decoder="block", over="sd", budget=3)
-LEVEL = Claim(decoder="rsd-c", over="sd", budget=3)
+LEVEL = Claim(decoder="lookup", over="sd", budget=3)
 
 
 def trials(accepted: dict[str, list[list[int]]], seconds: dict[str, list[float]] | None = None) -> Trials:
@@ -86,11 +86,11 @@ def test_a_claim_holds_where_every_sample_agrees_and_not_where_they_differ() -> 
         {
             SD.key: [[0, 0, 0], [0, 2, 2], [0, 0, 2]],
             BLOCK.key: [[0, 1, 1], [0, 5, 5], [0, 1, 5]],  # twice as many ids of each sample
-            TREE.key: [[0, 0, 1], [0, 1, 2], [0, 0, 2]],
+            COPY.key: [[0, 0, 1], [0, 1, 2], [0, 0, 2]],
         }
     )
 
-    measured = gains(made, [SD, BLOCK, TREE], [AHEAD, LEVEL])
+    measured = gains(made, [SD, BLOCK, COPY], [AHEAD, LEVEL])
 
     assert measured["gain_block_over_sd_at_3"] == (2.0, "times sd", 3, 2.0, 2.0)
     (sentence,) = verdicts(measured)
