@@ -6,6 +6,7 @@ Axes: b batch, n ids of a sample, t positions, s positions seen, w width, v the 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -97,7 +98,7 @@ def build(spec: DistilledDraft, vocabulary: int, length: int, classes: int | Non
 
 def small(folder: Path) -> str:
     """Writes a small draft of three among five ids to a new folder, and returns its path."""
-    network: LlamaTransformer = Llama(layers=2, width=16, heads=4, key_heads=2, hidden=24).build(4, 0, None)
+    network: Any = Llama(layers=2, width=16, heads=4, key_heads=2, hidden=24).build(4, 0, None)
     write_llama(folder, network)
     files.write(folder / NAME, files.dumped(DraftIds(5, (0, 3, 4))._asdict()))
     return str(folder)
