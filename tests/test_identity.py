@@ -178,7 +178,7 @@ def test_a_damaged_file_of_digests_is_as_none(tmp_path: Path) -> None:
 
 TEXTS = {
     ("image-parquet", "image"), ("image-parquet", "label"), ("image-shards", "label"), ("prompts", "template"),
-    ("prompts", "reference"), ("saved", "run"), ("saved", "stage"),
+    ("prompts", "reference"), ("prompts", "group"), ("saved", "run"), ("saved", "stage"),
 }  # fmt: skip
 """Texts that are no paths: results depend on the text itself, or on the weights of the run that it names."""
 

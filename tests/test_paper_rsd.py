@@ -12,7 +12,7 @@ from crt_ar import Llama
 from crt_ar.llama.files import write_llama
 from crt_nn.text import of_words
 from crt_run.runs.execute import execute
-from crt_verify.decoding.table import Entry
+from crt_verify.decoding.entry import Entry
 from crtcore import discover
 from crtcore.compose.plan import load
 from crtcore.kinds import Plan

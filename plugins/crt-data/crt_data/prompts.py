@@ -30,6 +30,8 @@ class Entry(NamedTuple):
 
     prompt: str
     reference: str
+    group: str
+    """What the split depends on."""
 
 
 class Row(NamedTuple):
@@ -50,7 +52,10 @@ class PromptRows:
         self._text = Text(Path(spec.tokenizer).absolute(), "prompts")
         self.vocabulary = self._text.vocabulary
         path = Path(spec.file).absolute()
-        entries = list(dict.fromkeys(json_lines(path, "prompts", lambda line: _entry(line, spec))))
+        first: dict[tuple[str, ...], Entry] = {}
+        for entry in json_lines(path, "prompts", lambda line: _entry(line, spec)):
+            first.setdefault(entry[:2], entry)  # whatever its group
+        entries = list(first.values())
         self.checksum = hashlib.sha256(repr((entries, spec.length)).encode() + self._text.content).hexdigest()
         prompts, references = ([entry[part] for entry in entries] for part in (0, 1))
         rows: dict[str, list[Row]] = {split: [] for split in SPLITS}
@@ -59,7 +64,7 @@ class PromptRows:
             if not prompt or not reference or len(prompt) + len(reference) > spec.length:
                 too_long += 1
             else:
-                rows[split_of(entry.prompt)].append(Row([*prompt, *reference], len(prompt)))
+                rows[split_of(entry.group)].append(Row([*prompt, *reference], len(prompt)))
         self._rows = rows
         self.sizes = {split: len(each) for split, each in rows.items()}
         self.left_out = {"empty or too long": too_long}
@@ -89,9 +94,9 @@ class PromptRows:
         return self._text.text(ids)
 
 
-def split_of(prompt: str) -> str:
-    """The split of a prompt: of ten prompts one is for training, one for validation, the others for test."""
-    digest = hashlib.sha256(prompt.encode()).digest()
+def split_of(group: str) -> str:
+    """The split of a prompt or a group: of ten one is for training, one for validation, the others for test."""
+    digest = hashlib.sha256(group.encode()).digest()
     return {0: "train", 1: "validation"}.get(int.from_bytes(digest) % 10, "test")
 
 
@@ -100,7 +105,8 @@ def _entry(line: Any, spec: Prompts) -> Entry:
 
     Raises: ValueError if it is no object with the fields that are named.
     """
-    entry = Entry(*(re.sub(FIELD, lambda m: _field(line, m[1]), each) for each in (spec.template, spec.reference)))
+    texts = spec.template, spec.reference, spec.group or spec.template
+    entry = Entry(*(re.sub(FIELD, lambda m: _field(line, m[1]), each) for each in texts))
     "".join(entry).encode()  # half of a surrogate pair has no bytes, and is a ValueError
     return entry
 

@@ -203,9 +203,9 @@ class Prompts(DatasetSpec):
     """Prompts and references in a file of JSON Lines, as ids of a model's tokenizer.
 
     A row is a prompt and its reference; no start id is added, as a prior has its own first position. A hash of the
-    prompt determines the split: about 10 % for training, 10 % for validation, 80 % for test. A row is left out if it
-    repeats an earlier one, if a part is empty, or if it has more than `length` ids; `left_out` of the dataset counts
-    the last two.
+    prompt, or of its `group`, determines the split: about 10 % for training, 10 % for validation, 80 % for test. A row
+    is left out if it repeats an earlier one, if a part is empty, or if it has more than `length` ids; `left_out` of the
+    dataset counts the last two.
     """
 
     implementation: ClassVar[str] = "crt_data.prompts:PromptRows"
@@ -220,6 +220,8 @@ class Prompts(DatasetSpec):
     """The text of a prompt; names in braces stand for the fields of a line, as {translation.de} for one inside."""
     reference: str = attrs.field(default="{reference}", validator=_names_a_field)
     """The text of a reference, in the same way."""
+    group: str = ""
+    """A text of fields, such as {document}, whose rows are of one split; empty: that of the prompt."""
     length: int = attrs.field(default=1024, validator=at_least(2))
     """The most ids of a row."""
 

@@ -69,6 +69,19 @@ def test_most_prompts_are_for_tests_and_a_few_for_each_other_split() -> None:
     assert abs(splits.count("validation") - 1000) < 120
 
 
+def test_rows_of_a_group_are_of_one_split(tmp_path: Path) -> None:
+    lines = [{"prompt": str(n), "reference": "yes", "in": {"book": f"book {n % 40}"}} for n in range(80)]
+    repeated = {"prompt": "0", "reference": "yes", "in": {"book": "another"}}
+
+    read = rows(lay(tmp_path, [*lines, repeated], group="{in.book}"))
+
+    books = {split: {(prompt[0] - 5) % 40 for prompt, _ in each} for split, each in read.items()}
+    assert books == {
+        split: {n for n in range(40) if split_of(f"book {n}") == split} for split in ("train", "validation", "test")
+    }
+    assert sum(map(len, read.values())) == 80
+
+
 def test_braces_without_a_name_and_text_of_fields_stay_as_they_are(tmp_path: Path) -> None:
     lines = [{"prompt": f"{n} {{prompt}} {{ }}", "reference": "yes"} for n in range(60)]
     (tmp_path / "a").mkdir()

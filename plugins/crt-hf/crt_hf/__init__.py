@@ -1,15 +1,15 @@
-"""Causal language models in the Hugging Face layout: a prior, and text in and out."""
+"""Causal language models in the Hugging Face layout: priors, and text in and out."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crt_hf.spec import HuggingFace
+from crt_hf.spec import DistilledDraft, HuggingFace
 
 if TYPE_CHECKING:
     from crt_hf.api import Model, Result, certificate, custom_generate, distill, generate
 
-__all__ = ["HuggingFace", "Model", "Result", "certificate", "custom_generate", "distill", "generate"]
+__all__ = ["DistilledDraft", "HuggingFace", "Model", "Result", "certificate", "custom_generate", "distill", "generate"]
 
 
 def __getattr__(name: str) -> Any:

@@ -49,6 +49,10 @@ class Intersection:
             least, most = (int(x) for x in ids.aminmax())
             if least < -1 or most >= self.vocabulary:
                 raise ValueError(f"expected ids from 0 to {self.vocabulary - 1}, or -1, got {least} to {most}")
+        return self.twin(ids)
+
+    def twin(self, ids: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+        """Ids of the target, which are in range, as the draft reads them."""
         return self._read.to(ids.device)[ids]
 
     def written(self, logits: Float[Tensor, "*a d"]) -> Float[Tensor, "*a v"]:

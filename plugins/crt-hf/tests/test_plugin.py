@@ -9,17 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from crt_hf import HuggingFace, plugin
+from crt_hf import DistilledDraft, HuggingFace, plugin
 from crt_hf.folder import checked
 from crt_hf.library import transformers
 from crtcore import Registry
 from crtcore.errors import RunError
 
 
-def test_the_plugin_brings_its_prior_and_its_command() -> None:
+def test_the_plugin_brings_its_priors_and_its_commands() -> None:
     registry = Registry.of([("crt-hf", component) for component in plugin.crt_components()])
 
     assert registry.find("prior", "huggingface").spec is HuggingFace
+    assert registry.find("prior", "distilled-draft").spec is DistilledDraft
     assert [command.name for command in plugin.crt_commands()] == ["generate", "distill"]
 
 

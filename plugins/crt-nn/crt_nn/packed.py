@@ -196,3 +196,10 @@ def pack(module: nn.Module) -> str:
     done = f"packed: {len(layers)} layers, {by}" if problem is None else f"not packed: {problem}"
     vars(module)["packing"] = done
     return done
+
+
+def pack_frozen(part: object) -> str:
+    """Packs a part whose weights are frozen, and returns what was done; empty if it has none that can be packed."""
+    if not isinstance(part, nn.Module) or obstacle(part) is not None:
+        return ""
+    return pack(part) if any(isinstance(layer, Packs) for layer in part.modules()) else ""

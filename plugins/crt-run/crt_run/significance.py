@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from crtcore.kinds import Measurement
+
 LEVEL = 0.05
 """The most that a corrected probability may be."""
 
@@ -55,6 +57,22 @@ def mcnemar(values: Mapping[int, Sequence[float]], others: Mapping[int, Sequence
         return None
     gained, lost = (sum(mine == one and theirs == 1 - one for mine, theirs in both) for one in (1, 0))
     return Discordant(gained, lost, float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0)
+
+
+def ratio_p(gain: Measurement, level: float) -> float:
+    """The two-sided probability of Student's t for the logarithm of a ratio, by the interval of `double_ratio`.
+
+    It is below 1 - `level` where the interval excludes 1.
+    Raises: ValueError if the ratio has no interval.
+    """
+    from scipy.stats import t as student
+
+    if gain.low is None or gain.high is None:
+        raise ValueError(f"expected a ratio with an interval, got {gain}")
+    half, distance = math.log(gain.high / gain.low) / 2, abs(math.log(gain.value))
+    if half == 0:
+        return float(distance == 0)
+    return float(2 * student.sf(distance / half * student.ppf((1 + level) / 2, gain.n - 1), gain.n - 1))
 
 
 def holm(probabilities: Sequence[float]) -> list[float]:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from crt_run.significance import holm, mcnemar, paired_p
+from crt_run.significance import holm, mcnemar, paired_p, ratio_p
+from crtcore.kinds import Measurement
 
 
 def test_a_probability_is_5_percent_where_the_interval_touches_0() -> None:
     gaps = {0: 4.302653 / 3**0.5 - 1, 1: 4.302653 / 3**0.5, 2: 4.302653 / 3**0.5 + 1}  # of deviation 1
 
     assert paired_p(gaps, dict.fromkeys(range(3), 0.0)) == pytest.approx(0.05, rel=1e-5)
+
+
+def test_a_ratio_s_probability_is_that_of_its_interval() -> None:
+    """Logarithms of deviation 1 over 3 samples; 4.302653 is Student's quantile of 95 % for 2 degrees of freedom."""
+    half = 4.302653 / 3**0.5
+
+    touching = Measurement(math.exp(half), "times", 3, 1.0, math.exp(2 * half))
+    apart = Measurement(math.exp(3 * half), "times", 3, math.exp(2 * half), math.exp(4 * half))
+
+    assert ratio_p(touching, 0.95) == pytest.approx(0.05, rel=1e-5)
+    assert ratio_p(apart, 0.95) == pytest.approx(0.00593, rel=1e-2)  # t of 12.9
+    assert ratio_p(Measurement(2.0, "times", 3, 2.0, 2.0), 0.95) == 0
+    with pytest.raises(ValueError, match="expected a ratio with an interval"):
+        ratio_p(Measurement(2.0, "times", 1), 0.95)
 
 
 def test_equal_differences_leave_no_doubt() -> None:

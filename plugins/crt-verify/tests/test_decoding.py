@@ -18,10 +18,11 @@ from crt_run.runs.execute import execute
 from crt_run.runs.records import RECORDS, read_records
 from crt_run.statistics import ratio, scaled
 from crt_verify.decoding.accuracy import overlap, scorer, words
+from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.table import points
 from crt_verify.decoding.trial import Pair, Round, rounds, run_trial
-from crt_verify.decoding.trials import Entry, Trials
+from crt_verify.decoding.trials import Trials
 from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
 from crtcore import Limits, Sampling, discover
 from crtcore.compose.document import Document
@@ -201,6 +202,10 @@ def timeless(result: dict[str, Any]) -> list[dict[str, Any]]:
         ),
         ({"dataset": {"use": "digits"}}, "dataset.use: expected a dataset of ids, got one of 'image' data"),
         (
+            {"experiment": SMALL["experiment"] | {"claim": [{"decoder": "sd", "over": "block", "budget": 3}]}},
+            "experiment.claim.0.over: expected a decoder of the study with 3 drafted ids, got 'block'",
+        ),
+        (
             {"decoder": [{"use": "ancestral"}]},
             "decoder.0.use: expected a decoder that drafts trees, as 'sd' and 'rsd-s' do, or copies, as 'lookup' does, "
             "got 'ancestral'",
@@ -292,12 +297,11 @@ def test_a_round_that_ends_at_a_stop_could_accept_no_more() -> None:
     assert rounds([0, 3, 1], 7, length=9, levels=3) == [Round(1, 3, 3), Round(5, 3, 1)]  # the id behind it does
 
 
-def test_prompts_of_different_lengths_are_cut_and_continued() -> None:
+def test_prompts_of_different_lengths_are_cut() -> None:
     samples = Samples(torch.tensor([[1, 2, 3, 4], [5, 6, -1, -1], [7, 8, 9, -1]]), torch.tensor([3, 1, 1]), None)
 
     assert samples.prompts.tolist() == [[1, 2, 3], [5, -1, -1], [7, -1, -1]]
     assert samples.true == [[4], [6], [8, 9]]
-    assert samples.continued([[0], [0, 0], [3]]).tolist() == [[1, 2, 3, 0], [5, 0, 0, -1], [7, 3, -1, -1]]
 
 
 class Letters:

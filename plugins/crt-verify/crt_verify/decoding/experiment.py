@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from crt_nn.packed import pack_frozen
 from crt_run.runs.records import RECORDS, read_records
 from crt_run.training.stages import build_dataset, prior_of
 from crt_verify.decoding.accuracy import scorer
+from crt_verify.decoding.claims import gains, verdicts
+from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.paired import compared
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.spec import Decoding
 from crt_verify.decoding.table import numbers, points
 from crt_verify.decoding.trial import Pair, run_trial, step_time
-from crt_verify.decoding.trials import Entry, Trials
+from crt_verify.decoding.trials import Trials
 from crtcore import Limits, Noise, discover
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Decoder, Findings, Json, Run
@@ -41,10 +44,10 @@ class DecodingExperiment:
         if isinstance(target, nn.Module):  # else it has no weights
             target.to(getattr(torch, self.spec.precision))
             run.facts["dtype"] = self.spec.precision
+        run.facts["packing"] = {name: pack_frozen(part) for name, part in (("target", target), ("draft", draft))}
         pair = Pair(target, draft, plan.sampling, plan.seed)
         entries = [
-            Entry(table["use"], {k: v for k, v in table.items() if k not in ("use", "verification")}, spec)
-            for table, spec in zip(plan.document["decoder"], plan.parts["decoder"], strict=True)
+            Entry.of(table, spec) for table, spec in zip(plan.document["decoder"], plan.parts["decoder"], strict=True)
         ]
         chosen = self._samples("validation", self.spec.choices, plan, run, dataset)
         tested = self._samples("test", self.spec.prompts, plan, run, dataset)
@@ -54,7 +57,9 @@ class DecodingExperiment:
             times = [step_time(prior, one.prompts, one.class_ids) for prior in (target, draft)]
             score = scorer(self.spec.accuracy, dataset)
             trials = Trials(pair, tested, self.spec.length, outputs, seconds, times[1] / times[0], score)
-            findings = Findings(numbers(trials), points(trials, entries), compared(trials, entries))
+            claimed = gains(trials, entries, self.spec.claim)
+            notes = [*compared(trials, entries), *verdicts(claimed)]
+            findings = Findings(numbers(trials) | claimed, points(trials, entries), notes)
         for role, part in (("target", target), ("draft", draft)):
             run.note_backends(role, part)  # known once the part has run
         return findings

@@ -15,6 +15,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "bound_fraction": Meaning("how often a round keeps a drafted id, over the most of any exact rule", "higher"),
     "over_chain": Meaning("block efficiency over that of `sd` with as many drafted ids, paired by sample", "higher"),
     "token_rate_over_chain": Meaning("measured ids a second over those of that `sd`, paired by sample", "higher"),
+    "gain_*": Meaning("ids a call over those of another decoder with as many drafted ids, by sample", "higher"),
     "acceptance_*": Meaning("how often a drafted id of this depth is kept where its parent is", "higher"),
     "target_parameters": Meaning("parameters of the target"),
     "draft_parameters": Meaning("parameters of the draft"),

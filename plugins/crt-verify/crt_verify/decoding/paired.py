@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from crt_run.statistics import CONFIDENCE, double_ratio, ratio
-from crt_verify.decoding.trials import Entry, Trials
+from crt_verify.decoding.entry import Entry
+from crt_verify.decoding.trials import Trials
 from crtcore.kinds import Measurement
 
 
@@ -22,7 +23,7 @@ def over_chain(trials: Trials, entry: Entry, chain: Entry | None) -> dict[str, M
         return {}
     usual, own = (trials.seconds_an_id(each.key) for each in (chain, entry))
     return {
-        "over_chain": _gain(trials, entry, chain, CONFIDENCE),
+        "over_chain": gain(trials, entry, chain, CONFIDENCE),
         "token_rate_over_chain": ratio(usual, own, f"times {chain.name}"),
     }
 
@@ -40,19 +41,19 @@ def compared(trials: Trials, entries: Sequence[Entry]) -> list[str]:
     sentences = []
     for budget, group in sorted(by_budget.items()):
         group.sort(key=lambda entry: -ratio(*calls(trials, entry), "ids a call").value)
-        steps = [_step(_gain(trials, *pair, level), *pair) for pair in pairwise(group)]
+        steps = [_step(gain(trials, *pair, level), *pair) for pair in pairwise(group)]
         if steps:
             sentences.append(f"ids a call at {budget} drafted ids, paired by sample: {'; '.join(steps)}")
     return sentences
 
 
-def _step(gain: Measurement, entry: Entry, other: Entry) -> str:
-    assert gain.low is not None
-    assert gain.high is not None
-    shown = "" if gain.low > 1 else ", no difference shown"
-    return f"{entry.name} {gain.value:.3f} times {other.name} ({gain.low:.3f} to {gain.high:.3f}{shown})"
+def _step(measured: Measurement, entry: Entry, other: Entry) -> str:
+    assert measured.low is not None
+    assert measured.high is not None
+    shown = "" if measured.low > 1 else ", no difference shown"
+    return f"{entry.name} {measured.value:.3f} times {other.name} ({measured.low:.3f} to {measured.high:.3f}{shown})"
 
 
-def _gain(trials: Trials, entry: Entry, other: Entry, level: float) -> Measurement:
-    """Block efficiency over that of another decoder."""
+def gain(trials: Trials, entry: Entry, other: Entry, level: float) -> Measurement:
+    """Block efficiency over that of another decoder, with an interval of this confidence."""
     return double_ratio(calls(trials, entry), calls(trials, other), f"times {other.name}", level)

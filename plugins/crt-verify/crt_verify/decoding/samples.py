@@ -41,9 +41,3 @@ class Samples(NamedTuple):
     def to(self, device: torch.device) -> Samples:
         """The samples on a device."""
         return Samples._make(value if value is None else value.to(device) for value in self)
-
-    def continued(self, emitted: list[list[int]]) -> Int[Tensor, "b n"]:
-        """The prompts with other ids behind them, -1 behind a shorter row."""
-        rows = [[x for x in prompt if x >= 0] + ids for prompt, ids in zip(self.prompts.tolist(), emitted, strict=True)]
-        widest = max(map(len, rows))
-        return self.ids.new_tensor([[*row, *[-1] * (widest - len(row))] for row in rows])

@@ -9,6 +9,7 @@ import attrs
 from attrs.validators import deep_iterable
 
 from crt_run.training.plans import prior_stages
+from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.meanings import MEANINGS
 from crt_verify.lookup.spec import Lookup, Suffix
 from crt_verify.specs import TreeDecoding
@@ -21,6 +22,23 @@ if TYPE_CHECKING:
 
 FEW = 64
 """Samples of a rehearsal: some are too short to be continued."""
+
+
+@attrs.frozen(kw_only=True)
+class Claim:
+    """What the study expects: `decoder` emits more ids a call than `over` at the same budget, paired by sample."""
+
+    decoder: str
+    """A decoder of the study; a tree that branches late is such as `traversal-delayed`."""
+    over: str
+    """The decoder that it is compared with."""
+    budget: int = attrs.field(validator=at_least(1))
+    """Drafted ids of a call of both."""
+
+    @property
+    def name(self) -> str:
+        """That of the number, as `gain_rsd-s_over_sd_at_30`."""
+        return f"gain_{self.decoder}_over_{self.over}_at_{self.budget}"
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +94,8 @@ class Decoding(ExperimentSpec):
     accuracy: Literal["pairs", "rouge2", "bleu"] = "pairs"
     """What a continuation and the true one are compared by: common pairs of neighbouring ids, ROUGE-2 of their words,
     or BLEU of their texts (sentence by sentence, of sacrebleu)."""
+    claim: tuple[Claim, ...] = ()
+    """What is expected, written down before a run; claims of a run are corrected together by Holm's method."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number type of the target while it decodes; the draft stays in float32, where a small one is fastest."""
 
@@ -96,8 +116,24 @@ class Decoding(ExperimentSpec):
             yield "experiment.accuracy", f"expected 'pairs', as {got!r} has ids and no text, got {self.accuracy!r}"
         if self.timed > self.prompts:
             yield "experiment.timed", f"expected at most as many as there are prompts, {self.prompts}, got {self.timed}"
+        yield from self._unknown(plan)
         for index, decoder in enumerate(plan.parts["decoder"]):
             if not isinstance(decoder, TreeDecoding | Lookup | Suffix):
                 got = plan.document["decoder"][index]["use"]
                 expected = "expected a decoder that drafts trees, as 'sd' and 'rsd-s' do, or copies, as 'lookup' does"
                 yield f"decoder.{index}.use", f"{expected}, got {got!r}"
+
+    def _unknown(self, plan: Plan) -> Iterable[tuple[str, str]]:
+        """Claims on decoders that are not there."""
+        tables = zip(plan.document["decoder"], plan.parts["decoder"], strict=True)
+        known = {
+            (entry.name, entry.budget)
+            for entry in (Entry.of(*pair) for pair in tables if isinstance(pair[1], TreeDecoding | Lookup | Suffix))
+        }
+        for index, claim in enumerate(self.claim):
+            for field in ("decoder", "over"):
+                if (getattr(claim, field), claim.budget) not in known:
+                    expected = f"expected a decoder of the study with {claim.budget} drafted ids"
+                    yield f"experiment.claim.{index}.{field}", f"{expected}, got {getattr(claim, field)!r}"
+            if claim.decoder == claim.over:
+                yield f"experiment.claim.{index}.over", f"expected another decoder than {claim.decoder!r}, got the same"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from crt_run.likelihood import scored
-from crt_run.sampling import probabilities
 from crt_run.statistics import ratio, scaled
+from crt_verify.decoding.behind import Behind
+from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.paired import calls, over_chain
 from crt_verify.decoding.trial import Pair, Round, rounds
-from crt_verify.decoding.trials import Entry, Trials
+from crt_verify.decoding.trials import Trials
 from crt_verify.specs import TreeDecoding
 from crtcore.kinds import Measurement, Prior, Row
 
@@ -17,6 +19,8 @@ DEPTHS = 6
 """Depths whose acceptance is reported: those of the deepest tree of the figure."""
 CHAIN = "sd"
 """The decoder that others are compared with at their budget."""
+SCORED = 8
+"""Samples that are scored at a time, as their logits over a large vocabulary take gigabytes."""
 FAMILY = 0.99
 """Chance that the accuracy intervals of all points of a run hold together, by Bonferroni."""
 
@@ -27,11 +31,11 @@ def numbers(trials: Trials) -> dict[str, Measurement]:
     sizes = trials.pair.sizes
     seconds = trials.seconds["ancestral"]
     emitted = [len(row) for row in trials.outputs["ancestral"]["ids"][: len(seconds)]]
+    nats = {f"{name}_nats_per_id": _nats(getattr(trials.pair, name), trials) for name in ("target", "draft")}
     return {
+        **{name: each for name, each in nats.items() if math.isfinite(each.value)},  # a draft may exclude ids
         "target_parameters": Measurement(float(sizes[0]), "parameters", count),
         "draft_parameters": Measurement(float(sizes[1]), "parameters", count),
-        "target_nats_per_id": _nats(trials.pair.target, trials),
-        "draft_nats_per_id": _nats(trials.pair.draft, trials),
         "draft_cost_nominal": Measurement(trials.nominal, "target calls", count),
         "draft_cost_measured": Measurement(trials.cost, "target calls", count),
         "ancestral_rate": ratio(emitted, seconds, "ids a second"),
@@ -40,7 +44,11 @@ def numbers(trials: Trials) -> dict[str, Measurement]:
 
 def _nats(prior: Prior, trials: Trials) -> Measurement:
     ids = trials.samples.ids
-    return ratio(scored(prior, ids, trials.samples.class_ids).tolist(), (ids >= 0).sum(1).tolist(), "nats")
+    few = [trials.samples.at(slice(first, first + SCORED)) for first in range(0, len(ids), SCORED)]
+    nats = [each for part in few for each in scored(prior, part.ids, part.class_ids).tolist()]
+    if not all(map(math.isfinite, nats)):
+        return Measurement(math.inf, "nats", len(ids))
+    return ratio(nats, (ids >= 0).sum(1).tolist(), "nats")
 
 
 def points(trials: Trials, entries: Sequence[Entry]) -> list[Row]:
@@ -50,10 +58,12 @@ def points(trials: Trials, entries: Sequence[Entry]) -> list[Row]:
     )
     level = 1 - (1 - FAMILY) / len(points)
     chains = {entry.budget: entry for entry in points if entry.name == CHAIN}
+    count = min(len(seconds) for seconds in trials.seconds.values())
+    behind = Behind(trials.pair, trials.samples.at(slice(count)), trials.length)
     return [
         Row(
             _labels(trials.pair, entry),
-            _measured(trials, entry, level) | over_chain(trials, entry, chains.get(entry.budget)),
+            _measured(trials, entry, level, behind) | over_chain(trials, entry, chains.get(entry.budget)),
         )
         for entry in points
     ]
@@ -69,7 +79,7 @@ def _labels(pair: Pair, entry: Entry) -> dict[str, str | int | float]:
     }
 
 
-def _measured(trials: Trials, entry: Entry, level: float) -> dict[str, Measurement]:
+def _measured(trials: Trials, entry: Entry, level: float, behind: Behind) -> dict[str, Measurement]:
     output, reference = trials.outputs[entry.key], trials.outputs["ancestral"]
     efficiency = ratio(*calls(trials, entry), "ids a call")
     played = [
@@ -86,7 +96,7 @@ def _measured(trials: Trials, entry: Entry, level: float) -> dict[str, Measureme
         "mbsu_measured": scaled(efficiency, 1 / (1 + trials.cost * entry.levels), "times"),
         "token_rate": ratio(trials.seconds_an_id("ancestral"), trials.seconds_an_id(entry.key), "times ancestral"),
         **({"accuracy": ratio(accuracy, usual, "times ancestral", level)} if any(usual) else {}),
-        **_bounded(trials, entry, played),
+        **_bounded(trials, entry, played, behind),
         **_by_depth(played, min(entry.levels, DEPTHS)),
     }
 
@@ -102,22 +112,18 @@ def _by_depth(played: list[list[Round]], depths: int) -> dict[str, Measurement]:
     return shares
 
 
-def _bounded(trials: Trials, entry: Entry, played: list[list[Round]]) -> dict[str, Measurement]:
+def _bounded(trials: Trials, entry: Entry, played: list[list[Round]], behind: Behind) -> dict[str, Measurement]:
     """How often a round accepted any id, over the bound for any exact rule with such first levels.
 
-    Cost: a pass of both priors over each text, so only the timed samples are used.
+    Cost: a pass of both priors over each continuation, so only the timed samples are used.
     """
     if not isinstance(entry.spec, TreeDecoding):  # nothing is sampled, so there is no such bound
         return {}
     count = len(trials.seconds[entry.key])
-    samples, pair = trials.samples.at(slice(count)), trials.pair
-    texts = samples.continued(trials.outputs[entry.key]["ids"][:count])
-    p, q = (
-        probabilities(prior(texts, samples.class_ids), pair.sampling) for prior in (pair.target, pair.draft)
-    )  # b n v
+    p, q = behind.after(trials.outputs[entry.key]["ids"][:count])
     accepted, bounds = [], []
     for row, mine in enumerate(played[:count]):
-        starts = [int(samples.starts[row]) + each.emitted for each in mine]
+        starts = [each.emitted for each in mine]
         accepted.append(sum(each.accepted > 0 for each in mine))
         bounds.append(float(entry.spec.drafter.bound(p[row, starts], q[row, starts]).sum()))
     return {"bound_fraction": ratio(accepted, bounds, "of the bound")}

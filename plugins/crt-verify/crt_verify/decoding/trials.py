@@ -1,45 +1,14 @@
-"""Decoders of a study, and their trials on the same samples."""
+"""The trials of all decoders of a study on the same samples."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from crt_verify.decoding.accuracy import Score
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.trial import Pair
-from crt_verify.lookup.spec import Lookup, Suffix
-from crt_verify.specs import TreeDecoding
 from crtcore.kinds import Json
-
-
-class Entry(NamedTuple):
-    """A decoder of the study."""
-
-    name: str
-    fields: Mapping[str, Any]
-    spec: TreeDecoding | Lookup | Suffix
-
-    @property
-    def budget(self) -> int:
-        """Drafted ids that the target verifies in a call, at most."""
-        return self.spec.drafter.nodes - 1 if isinstance(self.spec, TreeDecoding) else self.spec.nodes
-
-    @property
-    def levels(self) -> int:
-        """Draft calls of a round, one after another; 0 where no model drafts."""
-        return len(self.spec.drafter.widths) if isinstance(self.spec, TreeDecoding) else 0
-
-    @property
-    def structure(self) -> str:
-        """Fields and values, as `paths=5 length=6`."""
-        shown = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in self.fields.items()}
-        return " ".join(f"{name}={value}" for name, value in shown.items())
-
-    @property
-    def key(self) -> str:
-        """Name and structure."""
-        return f"{self.name} {self.structure}"
 
 
 class Trials(NamedTuple):
