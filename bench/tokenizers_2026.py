@@ -82,7 +82,8 @@ def gaps(axis: Axes, records: Mapping[str, Record]) -> None:
         for place, arm in enumerate(arms):
             gap = record["arms"].get(arm, {}).get(WHOLE, {}).get("difference")
             if gap is not None:
-                axis.errorbar(gap["value"], place + shift, xerr=[[gap["value"] - gap["low"]], [gap["high"] - gap["value"]]],
+                bars = [[abs(gap[end] - gap["value"])] for end in ("low", "high")]
+                axis.errorbar(gap["value"], place + shift, xerr=bars,
                               color="#2471a3" if shift < 0 else "#c0392b", marker="o", ms=4, elinewidth=0.9,
                               label=rule if place == 0 else None)  # fmt: skip
     axis.axvline(0, color="black", lw=0.8)

@@ -47,11 +47,10 @@ def bits_of_ids(
 ) -> Float[Tensor, "b n"]:  # fmt: skip
     """What each id costs the prior."""
     parts = []
-    with torch.inference_mode():
-        for rows in torch.split(torch.arange(len(ids), device=ids.device), CHUNK):
-            logits = prior(ids[rows], None if class_ids is None else class_ids[rows])[:, :-1]
-            likelihood = logits.double().log_softmax(-1).gather(2, ids[rows][..., None])[..., 0]
-            parts.append(-likelihood / math.log(2))
+    for rows in torch.split(torch.arange(len(ids), device=ids.device), CHUNK):
+        logits = prior(ids[rows], None if class_ids is None else class_ids[rows])[:, :-1]
+        likelihood = logits.double().log_softmax(-1).gather(2, ids[rows][..., None])[..., 0]
+        parts.append(-likelihood / math.log(2))
     return torch.cat(parts)
 
 
@@ -70,15 +69,15 @@ def in_cells(images: Float[Tensor, "b c y x"], side: int) -> Float[Tensor, "b*k 
 def ids_of(run: LoadedRun, dataset: Dataset, split: str, rows: Tensor) -> StoredIds:
     """The ids and the classes of samples."""
     ids, classes = [], []
-    with torch.inference_mode():
-        for batch in batches(dataset, split, rows):
-            known = None if batch.class_ids is None else batch.class_ids.to(run.device)
-            ids.append(run.tokenizer.encode(batch.data.to(run.device), known))
-            classes.append(known)
+    for batch in batches(dataset, split, rows):
+        known = None if batch.class_ids is None else batch.class_ids.to(run.device)
+        ids.append(run.tokenizer.encode(batch.data.to(run.device), known))
+        classes.append(known)
     there = [each for each in classes if each is not None]
     return StoredIds(torch.cat(ids), torch.cat(there) if there else None, None)
 
 
+@torch.inference_mode()
 def measured(run: LoadedRun) -> dict[str, Any]:
     """The numbers of one run: sums over a sample, and means by position, by cell and by class.
 
@@ -130,8 +129,7 @@ def rest_in_cells(
         raise ValueError(f"{run.folder}: expected ids of a square of cells, got {cells}")
     code = TwoPartCode()
     code.fit(train_data(run.plan, dataset, run.tokenizer, train, fitted, held_out=len(rows)))
-    with torch.inference_mode():
-        made = decoded(run.tokenizer, *held_out.at(torch.arange(len(rows))), image=True)
+    made = decoded(run.tokenizer, *held_out.at(torch.arange(len(rows))), image=True)
     real = taken(dataset, "test", rows)
     return residual_bits(in_cells(real, side), in_cells(made, side), code.levels, code.width).view(len(rows), cells)
 

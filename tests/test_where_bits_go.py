@@ -117,7 +117,7 @@ def test_a_class_that_determines_an_id_leaves_no_entropy(entropies: ModuleType) 
 def test_each_id_pays_what_the_table_says_of_it(where: ModuleType) -> None:
     stay = torch.tensor([[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]]).log()  # the last row is before the first id
 
-    bits = where.bits_of_ids(TablePrior(stay[None]), torch.tensor([[0, 0, 1]]), None)
+    bits = where.bits_of_ids(TablePrior(stay[None]), torch.tensor([[0, 0, 1]]), None).detach()
 
     assert bits.tolist() == [pytest.approx([1, math.log2(4 / 3), 2])]
 
@@ -142,6 +142,7 @@ def test_every_pair_of_positions_is_beside_above_or_apart(where: ModuleType) -> 
 def toy() -> Study:
     """Two seeds of two arms, one with a prefix, each trained for a few steps."""
     conv, stage = {"use": "conv", "channels": 8}, {"steps": 3, "batch": 8}
+    prefix = {"use": "prefix", "count": 2, "codes": 4, "tokenizer": conv}
     values = {
         "name": "toy",
         "experiment": {"use": "two-stage", "samples": 40},
@@ -155,7 +156,7 @@ def toy() -> Study:
         "training": {"tokenizer": stage, "prior": stage},
         "sweep": {
             "seed": [0, 1],
-            "arms": {"baseline": {}, "prefix": {"tokenizer": {"use": "prefix", "count": 2, "codes": 4, "tokenizer": conv}}},
+            "arms": {"baseline": {}, "prefix": {"tokenizer": prefix}},
         },
     }  # fmt: skip
     return study(Document(values, {}), discover())
