@@ -2,7 +2,7 @@
 
     python bench/tokenizers_2026.py [FOLDER] [IMAGE]
 
-FOLDER is bench/results, the image docs/images/tokenizers-2026.png. Of the records tokenizers-2026.json (equal FLOPs),
+FOLDER is bench/results, the image docs/images/tokenizers-2026.png; beside it is one of the cells, ...-cells.png. Of the records tokenizers-2026.json (equal FLOPs),
 tokenizers-2026-time.json (equal time) and tokenizers-2026-bits.json (`where_bits_go.py`), those that are missing are
 named and left out.
 """
@@ -10,6 +10,7 @@ named and left out.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from where_bits_go import differences
+from where_bits_go import by_place, differences
 
 from crt_report.panels import finish, styles
 from crt_run.present.tables import change, spread
@@ -124,6 +125,26 @@ def draw(records: Mapping[str, Record], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def draw_cells(record: Record, path: Path) -> None:
+    """Writes the mean differences from the baseline at each cell: bits for its id, and for its pixels given all ids."""
+    found = {part: by_place(record, "by_cell", part) for part in ("ids", "rest")}
+    arms = list(found["ids"])
+    most = max(abs(value) for each in found.values() for values in each.values() for value in values)
+    figure = Figure((1.3 * len(arms) + 1, 3.4), layout="constrained")
+    for (part, each), axes in zip(found.items(), figure.subplots(2, len(arms), squeeze=False), strict=True):
+        for axis, arm in zip(axes, arms, strict=True):
+            side = math.isqrt(len(each[arm]))
+            square = [each[arm][row * side : (row + 1) * side] for row in range(side)]
+            image = axis.imshow(square, cmap="RdBu_r", vmin=-most, vmax=most)
+            axis.set(xticks=[], yticks=[])
+            if part == "ids":
+                axis.set_title(arm, fontsize=8)
+        axes[0].set_ylabel({"ids": "ids", "rest": "image given ids"}[part])
+    figure.colorbar(image, ax=figure.axes, label="bits less the baseline's")
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=110)
+
+
 if __name__ == "__main__":
     folder, image = (
         Path(sys.argv[place]) if len(sys.argv) > place else default
@@ -138,3 +159,5 @@ if __name__ == "__main__":
             print(f"not run: {name}")
     if "tokenizers-2026" in kept:
         draw(kept, image)
+    if BITS in kept:
+        draw_cells(kept[BITS], image.with_name(f"{image.stem}-cells.png"))

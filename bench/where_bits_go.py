@@ -211,6 +211,17 @@ def rows(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"| {group}, less {record['baseline']} | {' | '.join(cells)} |"
 
 
+def details(record: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each arm: mean differences from the baseline by cell, row by row, and paired ones by class."""
+    for part in ("ids", "rest"):
+        for group, values in by_place(record, "by_cell", part).items():
+            yield f"{group}, {part} by cell: {', '.join(f'{value:+.2f}' for value in values)}"
+        gaps = {one: differences(record, "by_class", one, part) for one in record["runs"][0]["by_class"]}
+        for group in dict.fromkeys(run["group"] for run in record["runs"]):
+            if shown := [f"{one} {change(gap)}" for one, each in gaps.items() if (gap := each.get(group))]:
+                yield f"{group}, {part} by class: {', '.join(shown)}"
+
+
 def read(sweep: Path) -> tuple[dict[str, Any], list[str]]:
     """The record of a sweep's finished runs, and the runs that have not finished."""
     about, runs, missing = read_sweep(sweep), [], []
@@ -241,7 +252,7 @@ def main(words: Sequence[str] | None = None) -> None:
     record, missing = read(arguments.sweep.absolute())
     if not record["runs"]:
         parser.error(f"{arguments.sweep}: expected a finished run, got none; give the command `crt run` again")
-    print(*rows(record), sep="\n")
+    print(*rows(record), *details(record), sep="\n")
     if missing:
         print(f"not finished: {', '.join(missing)}")
     if arguments.json:

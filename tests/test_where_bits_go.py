@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from crt_basics.priors.table import TablePrior
+from crt_run.present.tables import short
 from crt_run.runs.execute import execute
 from crt_run.sweeps.summary import gather
 from crt_run.sweeps.sweep import Finished
@@ -203,6 +205,18 @@ def test_differences_are_paired_by_seed(ran: tuple[Path, dict[int, dict[str, Any
     assert gap["value"] == pytest.approx(pair[0]["sums"]["ids"] - pair[1]["sums"]["ids"])
     assert cells[5] == pytest.approx(pair[0]["by_cell"]["rest"][5] - pair[1]["by_cell"]["rest"][5], abs=1e-4)
     assert len(list(where.rows(record))) == 2 + 1 + 2
+    lines = list(where.details(record))
+    assert len(lines) == 4
+    gap_of_three = pair[0]["by_class"]["3"]["rest"] - pair[1]["by_class"]["3"]["rest"]
+    assert f"3 {short(gap_of_three, sign=True)} (1/1)" in lines[-1]
+
+
+def test_cells_are_drawn(ran: tuple[Path, dict[int, dict[str, Any]]], pictures: ModuleType, tmp_path: Path) -> None:
+    record, _ = sys.modules["where_bits_go"].read(ran[0])
+
+    pictures.draw_cells(record, tmp_path / "cells.png")
+
+    assert (tmp_path / "cells.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_ids_that_cost_another_number_than_the_run_says_are_refused(
