@@ -2,9 +2,9 @@
 
     python bench/tokenizers_2026.py [FOLDER] [IMAGE]
 
-FOLDER is bench/results, the image docs/images/tokenizers-2026.png; beside it is one of the cells, ...-cells.png. Of the records tokenizers-2026.json (equal FLOPs),
-tokenizers-2026-time.json (equal time) and tokenizers-2026-bits.json (`where_bits_go.py`), those that are missing are
-named and left out.
+FOLDER is bench/results, the image docs/images/tokenizers-2026.png; a picture of the cells, ...-cells.png, goes beside
+it. Of the records tokenizers-2026.json (equal FLOPs), tokenizers-2026-time.json (equal time) and
+tokenizers-2026-bits.json (`where_bits_go.py`), those that are missing are named and left out.
 """
 
 from __future__ import annotations
