@@ -21,7 +21,6 @@ from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import Plan, StagePlan
 from crtcore.settings import Training
 
-
 END = StepKind(step=0, progress=1.0, count=1)
 """The end of training, where every regulariser is active."""
 
