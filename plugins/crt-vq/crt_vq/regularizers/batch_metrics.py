@@ -24,7 +24,6 @@ def batch_metrics(encoded: Encoded) -> dict[str, float]:
 
 def id_usage(ids: Int[Tensor, "b k"]) -> dict[str, float]:
     """How many codes are used, and the entropy of their shares; absent ids do not count."""
-    counts = ids[ids >= 0].bincount()  # `unique` would sort them
-    counts = counts[counts > 0].double()
+    counts = torch.unique(ids[ids >= 0], return_counts=True)[1].double()
     entropy = torch.special.entr(counts / counts.sum()).sum()
     return {"codes_used": float(len(counts)), "unigram_entropy": entropy.item()}
