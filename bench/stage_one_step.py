@@ -1,7 +1,8 @@
 """Milliseconds of a stage-1 training step, with and without forms of the causal regulariser.
 
 Processor time of one thread, on the quickstart's digits and on 32 by 32 colour images (noise). A form that penalises
-every k-th step is timed over whole rounds of k.
+every k-th step is timed over whole rounds of k, one that penalises the last part of training over rounds of 20, of
+which the last steps have it. So its time is the mean over training.
 
 Usage: python bench/stage_one_step.py [--size 8|32] [--form NAME] [--rounds N] [--json FILE]
 """
@@ -19,6 +20,7 @@ from torch import nn
 
 import crtcore
 from crt_run.training.losses import penalised
+from crt_run.training.stages import is_due
 
 BATCH, STEPS = 64, 20
 FORMS = {
@@ -30,6 +32,10 @@ FORMS = {
     "one layer, every 8": {"layers": 1, "every": 8},
     "mixing, every 2": {"head": "mixing", "layers": 1, "every": 2},
     "mixing, every 3": {"head": "mixing", "layers": 1, "every": 3},
+    "masked": {"head": "masked", "layers": 1, "width": 8},
+    "masked, every 2": {"head": "masked", "layers": 1, "width": 8, "every": 2},
+    "one layer, last 15 %": {"layers": 1, "last": 0.15},
+    "two layers, last 10 %": {"layers": 2, "last": 0.1},
 }
 
 
@@ -40,17 +46,17 @@ def stepper(size: int, form: dict | None):
     data = digits if size == 8 else torch.rand(BATCH, 3, size, size, generator=torch.Generator().manual_seed(0))
     torch.manual_seed(0)
     tokenizer = find("tokenizer", "conv").spec().build(find("bottleneck", "vq").spec(codes=128).build(), data)
-    parts, heads, every = [tokenizer], {}, 1
+    parts, heads = [tokenizer], {}
     if form is not None:
         spec = find("regularizer", "causal").spec(heads=2, **form)
-        every = spec.every
-        heads["causal"] = spec.build(tokenizer), every * spec.weight
+        heads["causal"] = spec.build(tokenizer), spec.every * spec.weight
         parts.append(heads["causal"][0])
     optimizers = [torch.optim.AdamW(part.parameters(), fused=True) for part in parts]
-    steps = itertools.count(1)
+    steps = itertools.count()
 
     def step() -> None:
-        loss = penalised(data, tokenizer(data), {} if next(steps) % every else heads, progress=1.0)
+        due = form is None or is_due(spec, next(steps) % turn(form), turn(form))
+        loss = penalised(data, tokenizer(data), heads if due else {}, progress=1.0)
         for optimizer in optimizers:
             optimizer.zero_grad()
         loss.total.backward()
@@ -61,18 +67,22 @@ def stepper(size: int, form: dict | None):
     return step
 
 
+def turn(form: dict | None) -> int:
+    """Steps after which a form does the same again."""
+    return STEPS if "last" in (form or {}) else (form or {}).get("every", 1)
+
+
 def times(size: int, forms: dict, rounds: int) -> dict[str, list[float]]:
     """Milliseconds a step of each form, by round; forms take turns, after a first round that does not count."""
     steppers = {name: stepper(size, form) for name, form in forms.items()}
     results = {name: [] for name in forms}
-    for turn in range(rounds + 1):
+    for number in range(rounds + 1):
         for name, form in forms.items():
-            every = (form or {}).get("every", 1)
-            count = every * math.ceil((STEPS if size == 8 else STEPS // 5) / every)
+            count = turn(form) * math.ceil((STEPS if size == 8 else STEPS // 5) / turn(form))
             start = time.thread_time()
             for _ in range(count):
                 steppers[name]()
-            if turn:
+            if number:
                 results[name].append((time.thread_time() - start) / count * 1e3)
     return results
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checka
 import attrs
 
 from crtcore.settings import Optimizer
-from crtcore.spec import Spec, at_least
+from crtcore.spec import Spec, at_least, between
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -45,6 +45,10 @@ class RegularizerSpec(Spec):
     """Multiplies the loss that the tokenizer sees; 0 leaves the tokenizer bit for bit alone."""
     every: int = attrs.field(default=1, validator=at_least(1), metadata={"cosmetic": lambda own: own.every == 1})
     """Steps of which the last alone has this loss, at this many times the weight."""
+    last: float = attrs.field(default=1.0, validator=between(0, 1), metadata={"cosmetic": lambda own: own.last == 1})
+    """Fraction of training, at its end, that has this loss; before it nothing of the loss is computed, and its own
+    parameters do not learn. The course of their step size covers this fraction alone.
+    """
     optimizer: Optimizer = Optimizer()
     """The optimiser of its own parameters, if it has any."""
 

@@ -5,6 +5,7 @@ Axes: b batch, n ids of a sample.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -14,11 +15,14 @@ from torch import Tensor, nn
 from crt_cost.blank import blank
 from crt_cost.ranks import Layout, Memory, layout
 from crt_cost.trace import Trace, traced
-from crt_run.training.objective import Inputs, Objective, built
+from crt_run.training.objective import Inputs, Objective, StepKind, built
 from crt_run.training.outline import BlankData, Outline
 from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import Plan, StagePlan
 from crtcore.settings import Training
+
+END = StepKind(step=0, progress=1.0, count=1)
+"""The end of training, where every regulariser is active."""
 
 
 class StageCost(NamedTuple):
@@ -78,19 +82,25 @@ def shared(plan: Plan, ranks: int) -> Plan:
 
 
 def _cost(stage: StagePlan, objective: Objective) -> StageCost:
-    """The cost of a stage, from one step at the end of training, when every regulariser is active."""
+    """The cost of a stage: memory at the end of training, when every regulariser is active, FLOPs by kinds of steps."""
     own, training = _own(objective), stage.training
     weights = [weight for each in own.values() for weight in each]
     buffers = [each for part in objective.parts.values() for each in part.module.buffers()]
     parameters = {name: sum(weight.numel() for weight in each) for name, each in own.items()}
     learning = sum(weight.nbytes for weight in weights if weight.requires_grad)
-    trace, obstacle = _traced(objective, [*weights, *buffers], training.precision)
-    formula = 6 * sum(parameters.values()) * objective.ids * training.batch
+    held, precision = [*weights, *buffers], training.precision
+    trace, obstacle = _traced(objective, held, precision)
+    flops: float = 6 * sum(parameters.values()) * objective.ids * training.batch
+    if trace is not None:
+        kinds = objective.step_kinds() or [END]
+        each_flops = [(_traced(objective, held, precision, kind)[0] or trace).flops for kind in kinds]
+        counts = [kind.count for kind in kinds]
+        flops = sum(map(operator.mul, counts, each_flops)) / sum(counts)
     return StageCost(
         stage=stage.name,
         training=training,
         parameters=parameters,
-        flops=float(stage.steps) * (formula if trace is None else trace.flops),
+        flops=float(stage.steps) * flops,
         ids=objective.ids,
         memory=Memory(
             weights=sum(each.nbytes for each in (*weights, *buffers)),
@@ -115,9 +125,11 @@ def _own(objective: Objective) -> dict[str, list[nn.Parameter]]:
     return own
 
 
-def _traced(objective: Objective, weights: list[Tensor], precision: str) -> tuple[Trace | None, str | None]:
+def _traced(
+    objective: Objective, weights: list[Tensor], precision: str, kind: StepKind = END
+) -> tuple[Trace | None, str | None]:
     """The trace of a step, or why it failed: a component's code may do anything to blank tensors."""
     try:
-        return traced(lambda: objective.loss(0, 1.0).total, weights, precision=precision), None
+        return traced(lambda: objective.loss(kind.step, kind.progress).total, weights, precision=precision), None
     except Exception as error:
         return None, in_one_line(error)

@@ -100,6 +100,7 @@ def crt_components() -> list[Component]:
             examples=(
                 Causal(layers=1, width=8, heads=2),
                 Causal(head="mixing", layers=1, width=8, heads=2, every=2),
+                Causal(head="masked", layers=1, width=8, last=0.5),
                 Causal(layers=0, error="nll", first="learned"),
             ),
         ),

@@ -46,6 +46,8 @@ test_a_small_vqgan = obeys(VQGAN(channels=8, multipliers=(1, 2), blocks=1, laten
 test_a_vqgan_of_absolute_errors = obeys(VQGAN(channels=4, multipliers=(1, 1, 1), blocks=1, latent=4, loss="l1"))
 test_a_small_head = obeys(Causal(layers=1, width=8, heads=2))
 test_a_mixing_head = obeys(Causal(head="mixing", layers=1, width=8, heads=2))
+test_a_masked_head = obeys(Causal(head="masked", layers=1, width=8))
+test_a_head_that_begins_late = obeys(Causal(layers=1, width=8, heads=2, last=0.25, ramp=0.1))
 test_a_head_without_ramp = obeys(Causal(layers=2, width=8, heads=1, ramp=0.0))
 test_a_linear_head = obeys(Causal(layers=0, start=0.25))
 test_raw_latents = obeys(Causal(layers=1, width=8, heads=2, space="raw", reduction="norm"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -15,6 +15,14 @@ from crt_run.training.trainer import Part, fit
 from crtcore.errors import RunError
 from crtcore.kinds import Dataset, Run, StagePlan
 from crtcore.spec import resolve
+
+
+class StepKind(NamedTuple):
+    """Steps that compute the same, by the last of them."""
+
+    step: int
+    progress: float
+    count: int
 
 
 class Objective(NamedTuple):
@@ -35,6 +43,8 @@ class Objective(NamedTuple):
     """Regularisers that could not be built where costs are counted, with reasons."""
     units: Mapping[str, str] = MappingProxyType({})
     """The units of readings, by name, for learning curves."""
+    step_kinds: Callable[[], Sequence[StepKind]] = tuple
+    """Steps that cost differently, where costs are counted; none: they all cost the same."""
 
 
 class Inputs:

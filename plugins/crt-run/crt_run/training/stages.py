@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,13 +14,13 @@ from crt_run.likelihood import counted, nats, scored
 from crt_run.training.ahead import take_ahead
 from crt_run.training.ids import StoredIds, check_round_trip, encoded, spread
 from crt_run.training.losses import Loss, penalised
-from crt_run.training.objective import Inputs, Objective, trained
+from crt_run.training.objective import Inputs, Objective, StepKind, trained
 from crt_run.training.order import batch_at, seeded, step_noise
 from crt_run.training.outline import outline_of
 from crt_run.training.plans import around
 from crt_run.training.trainer import Part
 from crtcore.errors import RunError
-from crtcore.kinds import Batch, Dataset, Plan, Prior, Regularizer, Run
+from crtcore.kinds import Batch, Dataset, Plan, Prior, Regularizer, RegularizerSpec, Run
 from crtcore.noise import Noise
 
 VALIDATED = 256
@@ -69,7 +69,7 @@ def tokenizer_objective(inputs: Inputs) -> Objective:
     with seeded(seed, "tokenizer"):
         first = dataset.take("train", torch.arange(2)).data
         tokenizer: Any = inputs.placed(plan["tokenizer"].build(bottleneck, first, dataset.vocabulary))
-    regularizers: dict[str, tuple[Regularizer, float, int]] = {}
+    regularizers: dict[str, tuple[Regularizer, RegularizerSpec]] = {}
     parts, left_out = {"tokenizer": Part(tokenizer, training.optimizer)}, []
     for index, spec in enumerate(plan["regularizer"]):
         name = f"regularizer.{index}"
@@ -81,23 +81,41 @@ def tokenizer_objective(inputs: Inputs) -> Objective:
                 raise
             left_out.append(f"{name}: {error}")
             continue
-        regularizers[name] = module, spec.every * spec.weight, spec.every
+        regularizers[name] = module, spec
         if isinstance(module, nn.Module):
-            parts[name] = Part(inputs.placed(module), spec.optimizer)
+            parts[name] = Part(inputs.placed(module), spec.optimizer, 1 - spec.last)
     order = partial(batch_at, Noise(seed, "order of the tokenizer's batches"), dataset.sizes["train"], training.batch)
 
     def loss(step: int, progress: float) -> Loss:
         batch = _on(take_ahead(dataset, "train", order, step, training.steps), inputs)
         own = step_noise(seed, "tokenizer", step, len(batch.data), inputs.device)
-        due = {  # at progress 1 costs are counted, with all
-            name: (regularizer, weight)
-            for name, (regularizer, weight, every) in regularizers.items()
-            if (step + 1) % every == 0 or progress == 1
+        due = {
+            name: (regularizer, spec.every * spec.weight)
+            for name, (regularizer, spec) in regularizers.items()
+            if progress == 1 or is_due(spec, step, training.steps)  # at progress 1 memory is counted, with all
         }
         return penalised(batch.data, tokenizer(batch.data, batch.class_ids, noise=own), due, progress)
 
     units = {"distortion": plan["tokenizer"].distortion_unit}
-    return Objective(parts, loss, tokenizer.length, left_out=tuple(left_out), units=units)
+    kinds = partial(kinds_of_steps, [spec for _, spec in regularizers.values()], training.steps)
+    return Objective(parts, loss, tokenizer.length, left_out=tuple(left_out), units=units, step_kinds=kinds)
+
+
+def is_due(spec: RegularizerSpec, step: int, steps: int) -> bool:
+    """Whether a step, counted from 0, of `steps` has the loss of a regulariser."""
+    return (step + 1) % spec.every == 0 and step >= steps - round(spec.last * steps)
+
+
+def kinds_of_steps(specs: Sequence[RegularizerSpec], steps: int) -> list[StepKind]:
+    """The steps by the regularisers whose loss they have."""
+    if all(spec.every == spec.last == 1 for spec in specs):
+        return []
+    kinds: dict[tuple[bool, ...], StepKind] = {}
+    for step in range(steps):
+        due = tuple(is_due(spec, step, steps) for spec in specs)
+        before = kinds[due].count if due in kinds else 0
+        kinds[due] = StepKind(step, step / steps, before + 1)
+    return list(kinds.values())
 
 
 def code_prior(inputs: Inputs, path: str) -> Any:

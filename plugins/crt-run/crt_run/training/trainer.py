@@ -30,6 +30,8 @@ class Part(NamedTuple):
 
     module: nn.Module
     optimizer: Optimizer
+    start: float = 0.0
+    """Fraction of training before which it does not learn; the course of its step size covers the rest."""
 
 
 class StepRange(NamedTuple):
@@ -167,9 +169,10 @@ class Trainer:
             )
         whole: dict[str, Tensor] = {}
         for name, optimizer in self.optimizers.items():
-            settings = self.parts[name].optimizer
+            _, settings, start = self.parts[name]
+            course = (progress + 1 / self.training.steps - start) / max(1 - start, 1e-9)
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * lr_factor(settings, progress + 1 / self.training.steps)
+                group["lr"] = settings.learning_rate * lr_factor(settings, max(course, 0.0))
             norm = nn.utils.clip_grad_norm_(self.parameters[name], settings.clip)
             whole |= self.layout.gathered({name: norm}, keep=True)
             optimizer.step()

@@ -6,6 +6,7 @@ Axes: b batch, n latents of a sample, d latent width, o numbers predicted for th
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -34,6 +35,47 @@ class Mixing(nn.Module):
         seen = (weights @ values).transpose(1, 2).reshape(batch, length, width)
         mixed: Tensor = functional.gelu(hidden + self.channels(seen))
         return mixed
+
+
+class Masked(nn.Module):
+    """A linear map of all positions at once, in which no position sees a later one.
+
+    Source: Germain et al. (2015), arXiv:1502.03509, eq. 9.
+    """
+
+    def __init__(self, inputs: int, outputs: int, length: int) -> None:
+        super().__init__()
+        self.map = nn.Linear(length * inputs, length * outputs)
+        allowed = torch.ones(length, length).tril().repeat_interleave(outputs, 0).repeat_interleave(inputs, 1)
+        self.register_buffer("allowed", allowed, persistent=False)
+
+    def forward(self, values: Float[Tensor, "b n i"]) -> Float[Tensor, "b n o"]:
+        """Position i sees 0 to i."""
+        mapped = functional.linear(values.flatten(1), self.map.weight * self.allowed, self.map.bias)
+        return mapped.unflatten(1, (values.shape[1], -1))
+
+
+class MaskedHead(nn.Module):
+    """A masked autoencoder: masked maps with the latents beside the last hidden layer, as direct connections.
+
+    Source: Germain et al. (2015), arXiv:1502.03509, section 4.
+    Cost: of the square of the length; at 16 latents of 8 channels two matrix products of 128 rows and columns a layer.
+    """
+
+    def __init__(self, spec: CausalSpec, latent: int, outputs: int, length: int) -> None:
+        super().__init__()
+        widths = [latent] + [spec.width] * spec.layers
+        self.layers = nn.ModuleList(Masked(*pair, length) for pair in pairwise(widths))
+        self.predict = Masked(spec.width, outputs, length)
+        self.direct = Masked(latent, outputs, length)
+
+    def forward(self, latents: Float[Tensor, "b n d"]) -> Float[Tensor, "b n o"]:
+        """Position i predicts latent i + 1 from latents 0 to i."""
+        hidden = latents
+        for layer in self.layers:
+            hidden = functional.relu(layer(hidden))
+        predicted: Tensor = self.predict(hidden) + self.direct(latents)
+        return predicted
 
 
 class Head(nn.Module):
@@ -65,5 +107,7 @@ def head(spec: CausalSpec, latent: int, outputs: int, length: int) -> nn.Module:
         return nn.Linear(latent, outputs)
     if spec.head == "transformer":
         return Head(spec, latent, outputs, length)
+    if spec.head == "masked":
+        return MaskedHead(spec, latent, outputs, length)
     blocks = [Mixing(spec.width, spec.heads, length) for _ in range(spec.layers)]
     return nn.Sequential(nn.Linear(latent, spec.width), *blocks, nn.Linear(spec.width, outputs))

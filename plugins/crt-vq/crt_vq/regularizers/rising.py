@@ -19,6 +19,7 @@ class RisingSpec(RegularizerSpec):
 
     def rise(self, progress: float) -> float:
         """The factor of the weight at `progress`, from 0 to 1."""
-        if progress < self.start:
+        start = max(self.start, 1 - self.last)
+        if progress < start:
             return 0.0
-        return min((progress - self.start) / self.ramp, 1.0) if self.ramp else 1.0
+        return min((progress - start) / self.ramp, 1.0) if self.ramp else 1.0

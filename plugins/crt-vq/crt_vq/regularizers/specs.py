@@ -27,18 +27,19 @@ class CausalSpec(RisingSpec):
     """The first code is not predicted, or predicted from a learned latent (which does not depend on the class)."""
     order: tuple[int, ...] = attrs.field(default=(), validator=_permutation)
     """Every position of a sample in the order of prediction, which should be stage 2's; empty is raster order."""
-    head: Literal["transformer", "mixing"] = attrs.field(
+    head: Literal["transformer", "mixing", "masked"] = attrs.field(
         default="transformer", metadata={"cosmetic": lambda own: own.head == "transformer"}
     )
-    """How a block reads the latents before: by attention, or by a learned causal matrix for each of `heads` groups of
-    channels, which is attention that looks at positions alone and takes less time.
+    """How the latents before are read: by attention; by a learned causal matrix for each of `heads` groups of channels,
+    which is attention that looks at positions alone; or all at once by masked linear maps (MADE), which take least time
+    for short samples, and weights by the square of the length.
     """
     layers: int = attrs.field(default=2, validator=at_least(0))
     """Blocks of the head (2 is CRT's best of 0 to 12); at 0 it is a linear map of the previous latent."""
     width: int = attrs.field(default=32, validator=at_least(1))
-    """Width of the blocks."""
+    """Width of the blocks at each position."""
     heads: int = attrs.field(default=4, validator=divides("width"))
-    """Attention heads, or groups of channels."""
+    """Attention heads, or groups of channels; `masked` has none."""
 
 
 def _has_channels(spec: Causal, attribute: attrs.Attribute[Any], reduction: str) -> None:

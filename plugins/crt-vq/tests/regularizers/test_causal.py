@@ -17,6 +17,7 @@ CHOICES = [
     {},
     {"layers": 0},
     {"head": "mixing"},
+    {"head": "masked"},
     {"space": "raw", "reduction": "norm"},
     {"space": "straight-through", "reduction": "sum"},
     {"error": "cosine"},
@@ -83,7 +84,9 @@ def test_a_sample_of_one_latent_has_no_error() -> None:
     assert penalty.loss.item() == penalty.own_loss.item() == 0
 
 
-@pytest.mark.parametrize("fields", [{}, {"layers": 0}, {"head": "mixing"}, {"error": "cosine"}], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{}, {"layers": 0}, {"head": "mixing"}, {"head": "masked"}, {"error": "cosine"}], ids=str
+)
 def test_constant_latents_can_be_predicted(fields: dict[str, Any]) -> None:
     regularizer = built(length=4, **fields)
     batch = encoded(drawn(1, 1, 3).expand(4, 4, 3))
@@ -244,6 +247,15 @@ def test_the_weight_rises_linearly_over_the_ramp_once_it_starts(
     penalty = regularizer(torch.zeros(2), batch, progress)
 
     assert penalty.loss.item() == pytest.approx(share * penalty.own_loss.item())
+
+
+def test_the_ramp_begins_where_the_loss_does() -> None:
+    regularizer, batch = built(last=0.25, ramp=0.2), encoded(drawn(2, 5, 3))
+
+    begins, halfway = (regularizer(torch.zeros(2), batch, progress) for progress in (0.75, 0.85))
+
+    assert begins.loss.item() == 0
+    assert halfway.loss.item() == pytest.approx(0.5 * halfway.own_loss.item())
 
 
 def test_without_a_ramp_the_weight_is_whole_from_the_start() -> None:

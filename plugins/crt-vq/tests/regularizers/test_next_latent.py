@@ -34,6 +34,8 @@ def drawn(*shape: int) -> Tensor:
         {},
         {"layers": 0},
         {"head": "mixing"},
+        {"head": "masked"},
+        {"order": ORDER, "head": "masked", "first": "learned"},
         {"first": "learned"},
         {"order": ORDER},
         {"order": ORDER, "layers": 0},
@@ -55,6 +57,16 @@ def test_a_prediction_depends_only_on_the_latents_before_it(fields: dict[str, An
     changed = (before != after).flatten(2).any(2).any(0)
     assert not changed[target_ranks <= ranks[place]].any()
     assert changed[target_ranks == ranks[place] + 1].all()
+
+
+def test_a_masked_head_sees_all_latents_before_by_its_direct_connections_alone() -> None:
+    built = predictor(head="masked")
+    built.head.predict.map.weight.data.zero_()
+    latents = drawn(2, 5, 3).requires_grad_()
+
+    (gradient,) = torch.autograd.grad(built(latents, WHOLE)[:, -1].sum(), latents)
+
+    assert gradient[:, :4].all()
 
 
 def test_without_layers_only_the_previous_latent_counts() -> None:
