@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from crt_cost.stages import costs
+from crt_data.specs import Photos
 from crt_run.training.outline import outline_of
 from crtcore import discover
 from crtcore.compose.plan import load
@@ -23,13 +24,14 @@ def plans(name: str) -> dict[str, Plan]:
 
 
 @pytest.mark.slow
-def test_stage_one_of_every_arm_has_the_flops_of_the_baseline() -> None:
-    arms = plans("tokenizers-2026.toml")
+@pytest.mark.parametrize(("name", "count"), [("tokenizers-2026.toml", 13), ("tokenizers-2026-shapes.toml", 8)])
+def test_stage_one_of_every_arm_has_the_flops_of_the_baseline(name: str, count: int) -> None:
+    arms = plans(name)
     data = outline_of(arms["baseline"].parts["dataset"].build())
 
     flops = {arm: costs(plan, data)[0].flops for arm, plan in arms.items()}
 
-    assert len(flops) == 13
+    assert len(flops) == count
     assert flops == pytest.approx(dict.fromkeys(flops, flops["baseline"]), rel=0.002)
 
 
@@ -44,3 +46,13 @@ def test_both_files_have_the_same_arms_but_for_their_steps() -> None:
         arm: without_steps(plan) for arm, plan in clock.items()
     }
     assert [arm for arm in flops if flops[arm].identity == clock[arm].identity] == ["baseline"]
+
+
+@pytest.mark.parametrize("size", ["", "-full"])
+def test_the_arms_on_photographs_are_those_on_scenes(size: str) -> None:
+    scenes, photographs = plans(f"tokenizers-2026-shapes{size}.toml"), plans(f"tokenizers-2026-photographs{size}.toml")
+
+    assert all(plan.parts["dataset"] == Photos(size=32) for plan in photographs.values())
+    assert {arm: {**plan.identity, "dataset": None} for arm, plan in photographs.items()} == {
+        arm: {**plan.identity, "dataset": None} for arm, plan in scenes.items()
+    }

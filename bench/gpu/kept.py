@@ -22,8 +22,11 @@ KEEPING = ("kept", "results")
 """Modules that write results, and measure nothing."""
 
 
-def keep(name: str, values: Any) -> None:
-    """Writes results with the device, the versions and hashes of the kernels' sources and of the script."""
+def keep(name: str, values: Any, *, script: str = "") -> None:
+    """Writes results with the device, the versions and hashes of the kernels' sources and of the script.
+
+    `script`: the bench that made them, where it has another name.
+    """
     about = {
         "device": here().name,
         "rehearsed": here().rehearsed,
@@ -33,7 +36,7 @@ def keep(name: str, values: Any) -> None:
         "cuda": torch.version.cuda,
         "versions": {package: number for package in NAMED if (number := installed(package))},
         "source": source_hash(),
-        "script": script_hash(Path(__file__).with_name(f"{name}.py")),
+        "script": script_hash(Path(__file__).with_name(f"{script or name}.py")),
         "tree": tree_hash(),
     }
     results.write(name, {**about, "results": values})

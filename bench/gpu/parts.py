@@ -80,6 +80,27 @@ PARTS = (
         ),
         60, 600,
     ),
+    Part(
+        "rate", "a study of ids and codes by the size of the prior", "torch on a CPU",
+        ("training.py", "--spec", "specs/figures/crt-rate-shapes.toml"),
+        (
+            "--seeds", "1", "--set", "dataset.train=400", "--set", "dataset.validation=32", "--set", "dataset.test=200",
+            "--set", "dataset.size=8", "--set", "tokenizer.channels=8", "--set", "training.tokenizer.steps=2",
+            "--set", "training.prior.steps=2",
+        ),
+        120, 600,
+    ),
+    Part(
+        "compute", "a study of the compute that CRT saves", "torch on a CPU",
+        ("training.py", "--spec", "specs/figures/crt-scaling-shapes.toml"),
+        (
+            "--seeds", "2", "--set", "dataset.train=400", "--set", "dataset.validation=32", "--set", "dataset.test=200",
+            "--set", "dataset.size=8", "--set", "tokenizer.channels=8", "--set", "bottleneck.codes=16",
+            "--set", "experiment.shorter=[10]", "--set", "training.tokenizer.steps=10",
+            "--set", "training.prior.steps=20",
+        ),
+        120, 600,
+    ),
 )  # fmt: skip
 """Most useful first."""
 

@@ -1,8 +1,10 @@
-"""One real training on this GPU: the study of CRT's weight on `shapes`, three arms and three seeds, seed by seed.
+"""A study that trains on this GPU, seed by seed: that of CRT's weight on `shapes`, or another.
 
-Each seed runs the three arms through `crt run`, at the same time where there are processors for it. Each point is kept
+Each seed runs all arms through `crt run`, at the same time where there are processors for it. Each point is kept
 as it ends and the study's table after each seed, so that a time limit loses only unfinished points. Without a GPU it
 prints so, and writes nothing.
+
+Each study has a result of its own: `gpu-training-NAME.json`, by the file's name.
 
 Usage: python bench/gpu/training.py [--spec FILE] [--seeds N] [--set KEY=VALUE ...]
 """
@@ -25,6 +27,8 @@ from kept import keep
 from machine import here
 
 SPEC = results.ROOT / "specs/figures/crt-lambda-shapes.toml"
+VARIED = ("tokenizer", "bottleneck", "regularizer", "prior")
+"""Tables in which the points of these studies differ."""
 OFTEN = 0.5
 """Seconds between two looks for finished points."""
 
@@ -36,6 +40,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     arguments = parser.parse_args()
     here()
+    name = f"training-{arguments.spec.stem}"
     kept: dict[str, Any] = {"overrides": arguments.overrides, "points": [], "seconds of each seed": []}
     with tempfile.TemporaryDirectory() as runs:
 
@@ -43,14 +48,14 @@ def main() -> None:
             finished = points(Path(runs))
             if len(finished) > len(kept["points"]):
                 kept["points"] = finished
-                keep("training", kept)
+                keep(name, kept, script="training")
 
         for seeds in range(1, arguments.seeds + 1):
             began = time.perf_counter()
             study = run(arguments.spec, [f"sweep.seed={list(range(seeds))}", *arguments.overrides], Path(runs), look)
             kept["seconds of each seed"].append(round(time.perf_counter() - began, 1))
-            kept["study"] = {name: study.get(name) for name in ("name", "arms", "claims", "ran_on", "error")}
-            keep("training", kept)
+            kept["study"] = {key: study.get(key) for key in ("name", "arms", "claims", "ran_on", "error")}
+            keep(name, kept, script="training")
             print(f"seed {seeds - 1}: {kept['seconds of each seed'][-1]} s", flush=True)
     seconds = sum(kept["seconds of each seed"])
     print(
@@ -77,12 +82,13 @@ def run(spec: Path, overrides: list[str], runs: Path, look: Callable[[], None]) 
 
 
 def points(runs: Path) -> list[dict[str, Any]]:
-    """Finished points: the weight of the regulariser, the seed, and the numbers."""
+    """Finished points: their parts, the seed, and the numbers."""
     rows = []
     for path in sorted(runs.glob("*/*/result.json")):
         spec, result = tomllib.loads((path.parent / "spec.toml").read_text()), json.loads(path.read_text())
         numbers = {name: number["value"] for name, number in result["numbers"].items()}
-        rows.append({"weight": spec["regularizer"][0]["weight"], "seed": result["seed"], **numbers})
+        parts = {role: spec[role] for role in VARIED if role in spec}
+        rows.append({"parts": parts, "seed": result["seed"], "numbers": numbers})
     return rows
 
 
