@@ -31,8 +31,8 @@ def points(record: Mapping[str, Any]) -> dict[str, dict[int, Point]]:
     """Arm to seed to its point."""
     found: dict[str, dict[int, Point]] = {}
     for run in record["runs"]:
-        numbers = run["numbers"]
-        found.setdefault(run["arm"], {})[run["seed"]] = Point(numbers[ACROSS]["value"], numbers[UP]["value"])
+        seed, numbers = run["result"]["seed"], run["result"]["numbers"]
+        found.setdefault(run["arm"], {})[seed] = Point(numbers[ACROSS]["value"], numbers[UP]["value"])
     return found
 
 
@@ -54,3 +54,35 @@ def differences(arms: Mapping[str, Mapping[int, Point]], arm: str, curve: Sequen
         control = at([arms[name][seed] for name in curve], own.accuracy)
         result[seed] = None if control is None else own.bits - control
     return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("record", type=Path)
+    parser.add_argument("--curve", required=True, help="the control's arms, separated by commas")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    given = parser.parse_args()
+    arms, curve = points(json.loads(given.record.read_bytes())), given.curve.split(",")
+    if unknown := [name for name in curve if name not in arms]:
+        parser.error(f"--curve: expected arms of {', '.join(arms)}, got {', '.join(unknown)}")
+    rows: dict[str, Any] = {}
+    for arm in arms:
+        if arm in curve:
+            continue
+        by_seed = differences(arms, arm, curve)
+        inside = [value for value in by_seed.values() if value is not None]
+        mean = interval(inside, "bits an id of the text") if inside else None
+        rows[arm] = {"by_seed": by_seed, "outside": len(by_seed) - len(inside), "mean": mean and mean._asdict()}
+    if given.json:
+        print(json.dumps({"curve": curve, "arms": rows}, indent=1))
+        return
+    print(f"bits an id of the text at equal accuracy, less those of {', '.join(curve)}")
+    for arm, row in rows.items():
+        mean = row["mean"]
+        ends = "" if mean is None or mean["low"] is None else f" ({mean['low']:+.4f} to {mean['high']:+.4f})"
+        text = "no value" if mean is None else f"{mean['value']:+.4f}{ends}, {mean['n']} seeds"
+        print(f"{arm:14}{text}; {row['outside']} outside the curve")
+
+
+if __name__ == "__main__":
+    main()
