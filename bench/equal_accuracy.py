@@ -10,6 +10,7 @@ value there. A negative difference is a gain. Intervals are of 95 %, Student's t
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ def points(record: Mapping[str, Any]) -> dict[str, dict[int, Point]]:
 def at(curve: Sequence[Point], accuracy: float) -> float | None:
     """The bits of a curve at an accuracy; None outside of it."""
     ordered = sorted(curve)
-    for low, high in zip(ordered, ordered[1:], strict=False):
+    for low, high in itertools.pairwise(ordered):
         if low.accuracy <= accuracy <= high.accuracy:
             width = high.accuracy - low.accuracy
             share = (accuracy - low.accuracy) / width if width else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,7 @@ from crtcore.compose.plan import load
 from crtcore.kinds import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "bench"))
-import equal_accuracy  # noqa: E402  # pyright: ignore[reportMissingImports]
-
+BENCH: dict[str, Any] = runpy.run_path(str(ROOT / "bench" / "equal_accuracy.py"))
 CURVE = {"few": (0.2, 1.0), "some": (0.4, 2.0), "many": (0.8, 3.0)}
 """Control arm to accuracy and bits; bits of `few` and `many` lie off the line through the others."""
 
@@ -36,9 +35,9 @@ def record(arm: tuple[float, float]) -> dict[str, Any]:
     [((0.3, 1.5), 0.0), ((0.3, 1.2), -0.3), ((0.6, 2.5), 0.0), ((0.4, 2.1), 0.1), ((0.8, 2.0), -1.0)],
 )
 def test_a_difference_is_that_to_the_control_at_the_same_accuracy(arm: tuple[float, float], expected: float) -> None:
-    arms = equal_accuracy.points(record(arm))
+    arms = BENCH["points"](record(arm))
 
-    assert equal_accuracy.differences(arms, "own", list(CURVE)) == {
+    assert BENCH["differences"](arms, "own", list(CURVE)) == {
         0: pytest.approx(expected, abs=1e-12),
         1: pytest.approx(expected, abs=1e-12),
     }
@@ -46,9 +45,9 @@ def test_a_difference_is_that_to_the_control_at_the_same_accuracy(arm: tuple[flo
 
 @pytest.mark.parametrize("accuracy", [0.1, 0.9])
 def test_outside_the_curve_there_is_no_value(accuracy: float) -> None:
-    arms = equal_accuracy.points(record((accuracy, 1.0)))
+    arms = BENCH["points"](record((accuracy, 1.0)))
 
-    assert equal_accuracy.differences(arms, "own", list(CURVE)) == {0: None, 1: None}
+    assert BENCH["differences"](arms, "own", list(CURVE)) == {0: None, 1: None}
 
 
 def test_the_command_prints_each_arm_beside_the_curve(
@@ -57,7 +56,7 @@ def test_the_command_prints_each_arm_beside_the_curve(
     (tmp_path / "kept.json").write_text(json.dumps(record((0.3, 1.2))))
     monkeypatch.setattr(sys, "argv", ["equal_accuracy.py", str(tmp_path / "kept.json"), "--curve", ",".join(CURVE)])
 
-    equal_accuracy.main()
+    BENCH["main"]()
 
     assert "own           -0.3000 (-0.3000 to -0.3000), 2 seeds; 0 outside the curve" in capsys.readouterr().out
 

@@ -105,7 +105,7 @@ def test_a_run_trains_both_stages_and_measures(tmp_path: Path) -> None:
     [
         (
             {"dataset": {"use": "python-source"}},
-            "dataset.use: expected a dataset of traces, got 'ids' data; 'as-steps'",
+            "dataset.use: expected a dataset of traces, got 'ids' data",
         ),
         ({"tokenizer": {"use": "conv"}}, "tokenizer.use: expected a tokenizer of chunks, such as 'text-chunks', got"),
         ({"bottleneck": {"use": "gaussian"}}, "bottleneck.use: expected a discrete bottleneck"),
