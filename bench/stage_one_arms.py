@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 import crtcore
 from crt_cost.stages import costs
+from crt_cost.trace import flop_counter
 from crt_run.training.objective import Inputs, built
 from crt_run.training.outline import outline_of
 from crtcore.compose.plan import load
@@ -55,7 +55,7 @@ def step_flops(plan: Plan, dataset: Any) -> float:
         return cost.flops / cost.steps
     step = stepper(plan, dataset)
     step()  # codebooks that start by k-means do so here
-    with FlopCounterMode(display=False) as counter:
+    with flop_counter() as counter:
         step()
     return float(counter.get_total_flops())
 
