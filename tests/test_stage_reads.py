@@ -29,6 +29,10 @@ STUDIES = {
         (*FEW, "experiment.train=32", "experiment.validation=8", "experiment.test=8"),
     ),
     "latent-reasoning": ("figures/latent-strategies.toml", FEW),
+    "text-codes": (
+        "figures/text-chunks-crt.toml",
+        ("dataset.samples=32", "dataset.dataset.length=32", "bottleneck.codes=8"),
+    ),
     "scaling": ("figures/crt-scaling.toml", ()),
 }
 """Experiment to a spec file, and what makes it small."""

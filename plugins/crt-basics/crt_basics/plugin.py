@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crt_basics.bottlenecks.specs import FSQ
-from crt_basics.datasets.specs import Digits, PythonSource, Shapes
+from crt_basics.datasets.specs import AsSteps, Digits, PythonSource, Shapes
 from crt_basics.decoders.specs import Ancestral
 from crt_basics.experiments.specs import Compression, Drafting, TwoStage
 from crt_basics.metrics.specs import CodeLength, Frechet, KernelDistance
@@ -53,6 +53,15 @@ def crt_components() -> list[Component]:
             spec=PythonSource,
             summary="bytes of Python's own standard library",
             examples=(PythonSource(), PythonSource(length=64)),
+        ),
+        Component(
+            "as-steps",
+            spec=AsSteps,
+            summary="another dataset's rows of ids as the steps of traces, without prompt and solution",
+            examples=(
+                AsSteps(dataset=PythonSource(length=32), samples=200),
+                AsSteps(dataset=PythonSource(length=64)),
+            ),
         ),
         Component(
             "frechet",

@@ -6,6 +6,7 @@ from crt_latent.metamath.spec import MetaMath
 from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.tasks import spec as tasks
 from crt_latent.text_chunks.spec import TextChunks
+from crt_latent.text_codes.spec import TextCodes
 from crtcore import Component, hookimpl
 
 
@@ -24,6 +25,12 @@ def crt_components() -> list[Component]:
             spec=LatentReasoning,
             summary="accuracy and length of answers, trained on steps, on codes for them, or on neither",
             examples=(LatentReasoning(), LatentReasoning(trace="cot")),
+        ),
+        Component(
+            "text-codes",
+            spec=TextCodes,
+            summary="bits that codes of text cost a prior, and what they keep of the text",
+            examples=(TextCodes(),),
         ),
         Component(
             "metamath",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import attrs
 
 from crtcore.kinds import DatasetSpec
-from crtcore.spec import at_least, between
+from crtcore.spec import FieldError, at_least, between
 
 
 @attrs.frozen(kw_only=True)
@@ -62,3 +63,39 @@ class PythonSource(DatasetSpec):
 
     length: int = attrs.field(default=256, validator=at_least(2))
     """Bytes of a window; the last one of a file may be shorter."""
+
+
+def _of_ids(_: object, attribute: attrs.Attribute[DatasetSpec], value: DatasetSpec) -> None:
+    if value.form != "ids":
+        raise FieldError(attribute.name, f"expected a dataset of form 'ids', got one of form {value.form!r}")
+
+
+@attrs.frozen(kw_only=True)
+class AsSteps(DatasetSpec):
+    """Another dataset's rows of ids as the steps of traces without prompt and solution: <think> ids <answer> <end>.
+
+    A tokenizer of traces, such as `text-chunks`, then reads plain text.
+    """
+
+    implementation: ClassVar[str] = "crt_basics.datasets.as_steps:Steps"
+    form: ClassVar[str] = "trace"
+
+    dataset: DatasetSpec = attrs.field(validator=_of_ids)
+    """The dataset of ids, without loss weights."""
+    samples: int = attrs.field(default=0, validator=at_least(0))
+    """The most samples of each split, evenly spaced in it; 0 is all."""
+
+    def example_in(self, folder: Path) -> AsSteps:
+        """The same around an example of the inner dataset."""
+        return attrs.evolve(self, dataset=self.dataset.example_in(folder))
+
+    @property
+    def sample_shape(self) -> tuple[int, ...] | None:
+        """That of the inner dataset, longer by three delimiters."""
+        inner = self.dataset.sample_shape
+        return None if inner is None else (inner[0] + 3,)
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Three more than that of the inner dataset."""
+        return None if self.dataset.vocabulary is None else self.dataset.vocabulary + 3

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from crt_latent.text_chunks.restored import restored
 from crt_latent.traces import lengths, split_trace
 from crt_run.training.ids import batches, spread
 from crtcore.kinds import Dataset, Measurement
@@ -29,10 +30,7 @@ def health(dataset: Dataset, tokenizer: Any, device: torch.device) -> dict[str, 
             data = batch.data.to(device)
             encoded = tokenizer(data)
             trace = split_trace(data, dataset.vocabulary)
-            decoded = split_trace(tokenizer.decode_with_prompt(encoded.ids, trace.prompt), dataset.vocabulary).steps
-            width = trace.steps.shape[1]
-            decoded = torch.nn.functional.pad(decoded, (0, width), value=-1)[:, :width]
-            correct += int(((decoded == trace.steps) & (trace.steps >= 0)).sum())
+            correct += int(restored(tokenizer, encoded.ids, trace, dataset.vocabulary).sum())
             nats += float((encoded.distortion * lengths(trace.steps)).sum())
             ids += int(lengths(trace.steps).sum())
             used.append(encoded.ids[encoded.ids >= 0])
