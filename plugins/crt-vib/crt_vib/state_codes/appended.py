@@ -64,8 +64,8 @@ def appended_objective(inputs: Inputs) -> Objective:
 
 
 def _prior(inputs: Inputs) -> Any:
-    """The frozen model; where costs are counted, a new one."""
-    if inputs.run is not None:
+    """The model; where costs are counted and no stage trains it, a new one."""
+    if inputs.run is not None or inputs.stage.after:
         return checked(inputs.result("prior"), (1,))
     length = inputs.dataset.take("train", torch.arange(1)).data.shape[1]
     return inputs.plan["prior"].build(inputs.dataset.vocabulary, length, None)
