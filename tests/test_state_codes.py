@@ -55,7 +55,9 @@ def plan(folder: Path, **experiment: Any) -> Plan:
                     "first": 7, "stride": 4, "reach": 4, "answers": 10, "contexts": 12, "iterations": 5,
                     "train": 40, "validation": 8, "test": 10, "evaluations": 2, "between": [0.01, 0.02], **experiment,
                 },
-                "dataset": {"use": "token-files", "folder": str(folder / "tokens"), "length": LENGTH, "vocabulary": VOCABULARY},
+                "dataset": {
+                    "use": "token-files", "folder": str(folder / "tokens"), "length": LENGTH, "vocabulary": VOCABULARY,
+                },
                 "prior": {"use": "frozen-llama", "folder": str(folder / "llama")},
                 "bottleneck": {"use": "gaussian", "width": WIDTH, "latent": 2},
                 "regularizer": {"use": "rate"},
@@ -155,7 +157,8 @@ def test_another_place_shares_the_stored_states(small: tuple[dict[str, Any], Pat
     execute(other, small[1])
 
     stages = json.loads((small[1] / "small" / other.hash / "run.json").read_text())["stages"]
-    assert stages["states-train"]["reused"] and stages["states-test"]["reused"] and stages["best-codes"]["reused"]
+    for name in ("states-train", "states-test", "best-codes"):
+        assert stages[name]["reused"]
     assert not stages["bottleneck-0.3"]["reused"]
 
 

@@ -8,4 +8,14 @@ from crt_vib.rate.spec import Rate, RateSquared, RateTarget
 from crt_vib.rate_distortion.spec import RateDistortion
 from crt_vib.state_codes.spec import StateCodes
 
-__all__ = ["Gaussian", "Lists", "MetaTransformer", "Mixture", "Rate", "RateDistortion", "RateSquared", "RateTarget", "StateCodes"]
+__all__ = [
+    "Gaussian",
+    "Lists",
+    "MetaTransformer",
+    "Mixture",
+    "Rate",
+    "RateDistortion",
+    "RateSquared",
+    "RateTarget",
+    "StateCodes",
+]

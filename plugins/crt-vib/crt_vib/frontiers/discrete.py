@@ -21,10 +21,8 @@ BLUR = 1e-3
 _LEAST = 1e-300
 
 
-def frontier(
-    joint: Float64[np.ndarray, "x y"], betas: Iterable[float], *, iterations: int = ITERATIONS
-) -> list[Point]:
-    """The frontier's points of slopes -beta, in increasing order of beta; of fewer `iterations`, codes on the way there.
+def frontier(joint: Float64[np.ndarray, "x y"], betas: Iterable[float], *, iterations: int = ITERATIONS) -> list[Point]:
+    """The frontier's points of slopes -beta, in increasing order of beta; after few `iterations`, codes on the way.
 
     The problem is not convex: each beta starts from the solution of the one before, the first near T = X. Where rate 0
     is better than that solution, the point has rate 0.

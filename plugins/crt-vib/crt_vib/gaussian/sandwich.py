@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-
 TILE = 2**22
 """Most numbers in memory at once."""
 

@@ -12,11 +12,11 @@ from crtcore.spec import at_least
 
 @attrs.frozen(kw_only=True)
 class Mixture(BottleneckSpec):
-    """Codes drawn from a mixture of Gaussians of learned means, scales and weights, whose rate is its divergence from
-    a learned mixture.
+    """Codes drawn from a mixture of Gaussians, whose rate is its divergence from a learned mixture.
 
-    With one part it is `gaussian` under a learned mixture. With as many parts as a discrete variable has codes it
-    holds every discrete channel of that many codes, as the limit of parts that are far apart.
+    Means, scales and weights depend on the feature. With one part it is `gaussian` under a learned mixture. With as
+    many parts as a discrete variable has codes it holds every discrete channel of that many codes, as the limit of
+    parts that are far apart.
     Source: Alemi et al. (2017), arXiv:1612.00410, section 3, for the objective; Figurnov, Mohamed and Mnih (2018),
     arXiv:1805.08498, section 4, for gradients through the choice of a part.
     """

@@ -60,7 +60,7 @@ class StateCodesExperiment:
     def _own(
         self, plan: Plan, run: Run, trunk: Trunk, answers: torch.Tensor, windows: int
     ) -> tuple[dict[str, Measurement], Own | None]:
-        """The entropy of answers, and at distance 1 what the model itself pays and the best codes of its distribution."""
+        """The entropy of answers; at distance 1 also what the model pays, and the best codes of its distribution."""
         spec = self.spec
         numbers = {"label_entropy_nats": by_window(label_nats(answers), windows)}
         if spec.distance != 1:
@@ -81,7 +81,7 @@ class StateCodesExperiment:
         return numbers, own
 
     def _findings(self, numbers: dict[str, Measurement], rows: Sequence[Row]) -> Findings:
-        """The findings, with what the first nat saves and the mean distortion between two rates where they are known."""
+        """The findings, with what the first nat saves and the mean distortion between two rates, where known."""
         curve = sorted((each.numbers["rate_nats"].value, each.numbers["distortion_nats"].value) for each in rows)
         count, span, notes = rows[0].numbers["rate_nats"].n, Span(*self.spec.between), []
         saved = first_nat(rows, numbers["label_entropy_nats"].value)

@@ -34,7 +34,9 @@ def by_window(values: Float64[Tensor, " s"], windows: int, unit: str = "nats") -
     return averaged(values.view(windows, -1).mean(1).cpu(), unit)
 
 
-def measured(probe: Probe, test: Examples, windows: int, samples: int, seed: int, own: Own | None) -> dict[str, Measurement]:
+def measured(
+    probe: Probe, test: Examples, windows: int, samples: int, seed: int, own: Own | None
+) -> dict[str, Measurement]:
     """The numbers of a point of the curve, but for its information."""
     rates, costs, owns = [], [], []
     with torch.inference_mode():

@@ -61,8 +61,10 @@ class Classes(NamedTuple):
 
 
 def classes_of(dataset: Any, rows: int, places: Places, answers: int) -> Classes:
-    """The `answers` ids that follow most often at the places of training windows, in that order, and one class for all
-    others; every id alone if `answers` is 0. Ties go to the smaller id."""
+    """A class for each of the `answers` ids that follow places of training windows most often, and one for all others.
+
+    Every id has its own if `answers` is 0. Ties go to the smaller id.
+    """
     size = dataset.vocabulary
     if not answers or answers >= size:
         return Classes(torch.arange(size), size)

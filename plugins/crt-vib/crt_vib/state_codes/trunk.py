@@ -59,8 +59,9 @@ def watched(prior: Any, layers: Sequence[int]) -> Iterator[dict[int, Tensor]]:
 def at_appended(
     prior: Causal, ids: Int[Tensor, "b n"], places: Int[Tensor, " m"], embedding: Float[Tensor, " w"]
 ) -> Float[Tensor, "b m w"]:
-    """The normalised last states at tokens of this embedding, one after the id at each place, that see nothing of each
-    other; only the embedding gets a gradient.
+    """The normalised last states at tokens of this embedding, one after the id at each place.
+
+    They see nothing of each other, and only the embedding gets a gradient.
 
     Raises: RunError if the model reads more of a token than its embedding.
     Cost: a pass over the ids without a gradient, and one over the m tokens.

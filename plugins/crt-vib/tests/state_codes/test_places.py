@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import pytest
 import torch
 from torch import Tensor
@@ -15,7 +18,7 @@ class Rows:
     """Three training windows of six ids below 7."""
 
     vocabulary, classes, checksum = 7, None, ""
-    sizes = {"train": 3}
+    sizes: ClassVar[Mapping[str, int]] = {"train": 3}
     rows = torch.tensor([[0, 1, 5, 2, 5, 0], [0, 1, 5, 2, 3, 0], [0, 1, 4, 2, 3, 6]])
 
     def take(self, split: str, indices: Tensor) -> Batch:
@@ -28,7 +31,7 @@ def test_places_leave_room_for_the_largest_distance() -> None:
 
 
 def test_a_window_without_a_place_is_named() -> None:
-    with pytest.raises(RunError, match="expected windows of more than 10 ids .* got 10"):
+    with pytest.raises(RunError, match=r"expected windows of more than 10 ids .* got 10"):
         Places(7, 1, 3).of(10)
 
 
