@@ -24,7 +24,7 @@ class Posterior(NamedTuple):
         """Means in memory."""
         return self.mean.numel()
 
-    def log_density(self, codes: Float[Tensor, "*#many d"]) -> Float[Tensor, "*many"]:
+    def log_density(self, codes: Float[Tensor, "... d"]) -> Float[Tensor, "..."]:
         """The log density of codes, in nats."""
         return log_density(codes, self.mean, self.scale)
 

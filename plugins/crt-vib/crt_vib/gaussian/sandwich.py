@@ -6,7 +6,7 @@ Axes: k samples, n codes of a sample, d channels of a code.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ TILE = 2**22
 """Most numbers in memory at once."""
 
 
+@runtime_checkable  # for type checkers in tests, as contracts are
 class Density(Protocol):
     """The distribution of each sample's codes."""
 
@@ -23,7 +24,7 @@ class Density(Protocol):
     def numbers(self) -> int:
         """Means in memory."""
 
-    def log_density(self, codes: Float[Tensor, "*#many d"]) -> Float[Tensor, "*many"]:
+    def log_density(self, codes: Float[Tensor, "... d"]) -> Float[Tensor, "..."]:
         """The log density of codes, in nats."""
 
 

@@ -27,7 +27,7 @@ class MixturePosterior(NamedTuple):
         """Means in memory."""
         return self.means.numel()
 
-    def log_density(self, codes: Float[Tensor, "*#many d"]) -> Float[Tensor, "*many"]:
+    def log_density(self, codes: Float[Tensor, "... d"]) -> Float[Tensor, "..."]:
         """The log density of codes, in nats."""
         each = log_density(codes.unsqueeze(-2), self.means, self.scales)  # *many p
         result: Tensor = (self.log_weights + each).logsumexp(-1)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crtcore.kinds import Plan
 
 
-def different(_: object, attribute: attrs.Attribute[Any], value: tuple[float, ...]) -> None:
+def different(_: object, attribute: attrs.Attribute[Any], value: tuple[Any, ...]) -> None:
     """Refuses a value that is there twice."""
     if len(set(value)) < len(value):
         raise FieldError(attribute.name, f"expected different values, got {value!r}")
