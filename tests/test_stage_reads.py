@@ -34,6 +34,16 @@ STUDIES = {
         ("dataset.samples=32", "dataset.dataset.length=32", "bottleneck.codes=8"),
     ),
     "scaling": ("figures/crt-scaling.toml", ()),
+    "state-codes": (
+        "figures/last-vs-depth-vib-real.toml",
+        (
+            "dataset={use='lists', lists=8, items=3, train=64, validation=16, test=16}",
+            "prior={use='meta-transformer', layers=30, width=16, heads=2}",
+            "training.prior={steps=1, batch=2}",
+            *("bottleneck.width=16", "experiment.first=8"),
+            *("experiment.train=32", "experiment.validation=8", "experiment.test=8"),
+        ),
+    ),
 }
 """Experiment to a spec file, and what makes it small."""
 

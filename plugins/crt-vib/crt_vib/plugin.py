@@ -5,8 +5,10 @@ from __future__ import annotations
 from crt_vib.gaussian.spec import Gaussian
 from crt_vib.lists.spec import Lists
 from crt_vib.meta.spec import MetaTransformer
+from crt_vib.mixture.spec import Mixture
 from crt_vib.rate.spec import Rate, RateSquared, RateTarget
 from crt_vib.rate_distortion.spec import RateDistortion
+from crt_vib.state_codes.spec import StateCodes
 from crt_vib.with_metas.spec import WithMetas
 from crtcore import Component, hookimpl
 
@@ -35,6 +37,16 @@ def crt_components() -> list[Component]:
                 "which can be less than 0; its mean cannot"
             },
         ),
+        Component(
+            "mixture",
+            spec=Mixture,
+            summary="a code drawn from a mixture of Gaussians that depends on the feature",
+            examples=(
+                Mixture(width=6, latent=3, parts=4, components=4),
+                Mixture(width=6, latent=2, hidden=8, parts=3, components=5),
+            ),
+            departs={"rate-and-loss-are-finite": "the rate of one sample is an estimate, which can be less than 0"},
+        ),
         Component("rate", spec=Rate, summary="the mean rate, times beta", examples=(Rate(weight=0.1),)),
         Component(
             "rate-squared",
@@ -59,6 +71,12 @@ def crt_components() -> list[Component]:
             spec=RateDistortion,
             summary="how well a hidden state predicts an answer at each rate",
             examples=(RateDistortion(weights=(0.4, 0.6)),),
+        ),
+        Component(
+            "state-codes",
+            spec=StateCodes,
+            summary="what codes of a pretrained model's states hold about ids ahead, by layer and place",
+            examples=(StateCodes(weights=(0.4, 0.6), layers=(1, 2), layer=2, first=2, stride=1, reach=1, recent=2),),
         ),
         Component(
             "with-metas",

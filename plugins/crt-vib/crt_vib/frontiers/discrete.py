@@ -21,35 +21,35 @@ BLUR = 1e-3
 _LEAST = 1e-300
 
 
-def frontier(joint: Float64[np.ndarray, "x y"], betas: Iterable[float]) -> list[Point]:
-    """The frontier's points of slopes -beta, in increasing order of beta.
+def frontier(joint: Float64[np.ndarray, "x y"], betas: Iterable[float], *, iterations: int = ITERATIONS) -> list[Point]:
+    """The frontier's points of slopes -beta, in increasing order of beta; after few `iterations`, codes on the way.
 
     The problem is not convex: each beta starts from the solution of the one before, the first near T = X. Where rate 0
     is better than that solution, the point has rate 0.
     Raises: ValueError if `joint` is not a distribution, or a beta is not above 0.
     Source: Tishby, Pereira and Bialek (1999), physics/0004057, section 3; b is 1 / beta.
-    Cost: for each beta up to `ITERATIONS` products of x by y and y by x; a second near the onset for 16 values.
+    Cost: for each beta up to `iterations` products of x by y and y by x; a second near the onset for 16 values.
     """
-    return list(_annealed(_checked(joint), sorted(betas)))
+    return list(_annealed(_checked(joint), sorted(betas), iterations))
 
 
-def _annealed(joint: Float64[np.ndarray, "x y"], betas: list[float]) -> Iterator[Point]:
+def _annealed(joint: Float64[np.ndarray, "x y"], betas: list[float], iterations: int) -> Iterator[Point]:
     size = len(joint)
     encoder = (1 - BLUR) * np.eye(size) + BLUR / size
     for beta in betas:
         if beta <= 0:
             raise ValueError(f"expected a beta above 0, got {beta!r}")
-        encoder = _solved(joint, encoder, 1 / beta)
+        encoder = _solved(joint, encoder, 1 / beta, iterations)
         rate, kept = informations(joint, encoder)
         yield Point(beta, rate, kept) if kept > beta * rate else Point(beta, 0.0, 0.0)
 
 
 def _solved(
-    joint: Float64[np.ndarray, "x y"], encoder: Float64[np.ndarray, "x t"], b: float
+    joint: Float64[np.ndarray, "x y"], encoder: Float64[np.ndarray, "x t"], b: float, iterations: int
 ) -> Float64[np.ndarray, "x t"]:
     """The encoder to which the iteration converges."""
     conditional = joint / joint.sum(1, keepdims=True)  # x y
-    for _ in range(ITERATIONS):
+    for _ in range(iterations):
         weights = joint.sum(1) @ encoder  # t
         targets = encoder.T @ joint / np.maximum(weights, _LEAST)[:, None]  # t y
         # p(y|x) ln p(y|x) is the same for all t and goes with the norm.

@@ -19,6 +19,15 @@ class Posterior(NamedTuple):
     scale: Float[Tensor, "*many d"]
     """Standard deviations."""
 
+    @property
+    def numbers(self) -> int:
+        """Means in memory."""
+        return self.mean.numel()
+
+    def log_density(self, codes: Float[Tensor, "... d"]) -> Float[Tensor, "..."]:
+        """The log density of codes, in nats."""
+        return log_density(codes, self.mean, self.scale)
+
 
 def log_density(
     codes: Float[Tensor, "*#many d"], mean: Float[Tensor, "*#many d"], scale: Float[Tensor, "*#many d"]

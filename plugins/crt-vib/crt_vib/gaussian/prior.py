@@ -39,6 +39,10 @@ class GaussianMixture(nn.Module):
         """
         if len(self.logits) == 1:
             return kl_divergence(*posterior, self.means[0], self.log_scales[0].exp())
+        return (posterior.log_density(codes) - self.log_density(codes)).unsqueeze(-1)
+
+    def log_density(self, codes: Float[Tensor, "b n d"]) -> Float[Tensor, "b n"]:
+        """The log density of codes under the mixture, in nats."""
         each = log_density(codes.unsqueeze(-2), self.means, self.log_scales.exp())  # b n k
-        mixture = (each + functional.log_softmax(self.logits, -1)).logsumexp(-1)  # b n
-        return (log_density(codes, *posterior) - mixture).unsqueeze(-1)
+        result: Tensor = (each + functional.log_softmax(self.logits, -1)).logsumexp(-1)
+        return result

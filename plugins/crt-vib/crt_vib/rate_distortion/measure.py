@@ -12,7 +12,6 @@ from jaxtyping import Float64, Int
 from torch import Tensor
 
 from crt_run.statistics import averaged
-from crt_vib.gaussian.posterior import Posterior
 from crt_vib.gaussian.sandwich import sandwich
 from crt_vib.rate_distortion.frontier import Frontier
 from crt_vib.rate_distortion.probe import Probe
@@ -55,8 +54,8 @@ def information(probe: Probe, test: Examples, seed: int) -> dict[str, Measuremen
     count = min(AMONG, len(test.states))
     with torch.inference_mode():
         features = probe.standardised(test.states[:count])
-        codes = probe.bottleneck(features, noise=noise(seed, test.answers[:count], 0)).codes.flatten(1)
-        costs = sandwich(codes, Posterior(*(part.flatten(1) for part in probe.bottleneck.posterior(features))))
+        codes = probe.bottleneck(features, noise=noise(seed, test.answers[:count], 0)).codes
+        costs = sandwich(codes, probe.bottleneck.posterior(features))
     return {
         "information_lower_nats": averaged(costs.lower.double().cpu(), "nats"),
         "information_upper_nats": averaged(costs.upper.double().cpu(), "nats"),

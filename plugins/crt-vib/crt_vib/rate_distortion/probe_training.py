@@ -33,6 +33,14 @@ def probe_objective(inputs: Inputs, weight: float) -> Objective:
     Where costs are counted, it is trained on empty states.
     Raises: RunError if the bottleneck takes features of another width than the states have.
     """
+    return objective_of(inputs, weight, inputs.dataset.vocabulary)
+
+
+def objective_of(inputs: Inputs, weight: float, answers: int) -> Objective:
+    """The objective of a probe that predicts one of so many answers.
+
+    Raises: RunError as `probe_objective` does.
+    """
     plan, material = inputs.plan, inputs.material
     seed, training, evaluations = plan["seed"], plan["training.bottleneck"], plan["experiment.evaluations"]
     with seeded(seed, "bottleneck"):
@@ -43,7 +51,7 @@ def probe_objective(inputs: Inputs, weight: float) -> Objective:
                 f"bottleneck: expected one of width {width}, as the prior's hidden states, got {bottleneck.width}; "
                 "set its width of features"
             )
-        probe = inputs.placed(Probe(bottleneck, known.states.cpu(), inputs.dataset.vocabulary))
+        probe = inputs.placed(Probe(bottleneck, known.states.cpu(), answers))
     with seeded(seed, "regularizer"):
         regularizer = plan["regularizer"].build(probe)
     parts = {"probe": Part(probe, training.optimizer)}

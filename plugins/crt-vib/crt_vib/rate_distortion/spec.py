@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from crtcore.kinds import Plan
 
 
-def _apart(_: object, attribute: attrs.Attribute[Any], value: tuple[float, ...]) -> None:
+def different(_: object, attribute: attrs.Attribute[Any], value: tuple[Any, ...]) -> None:
+    """Refuses a value that is there twice."""
     if len(set(value)) < len(value):
-        raise FieldError(attribute.name, f"expected different weights, got {value!r}")
+        raise FieldError(attribute.name, f"expected different values, got {value!r}")
 
 
-def _rising(_: object, attribute: attrs.Attribute[Any], value: tuple[float, float]) -> None:
+def rising(_: object, attribute: attrs.Attribute[Any], value: tuple[float, float]) -> None:
+    """Refuses two rates of which the second is not above the first."""
     if not 0 <= value[0] < value[1]:
         raise FieldError(attribute.name, f"expected two rates, the second above the first, got {value!r}")
 
@@ -66,7 +68,7 @@ class RateDistortion(ExperimentSpec):
     )
     meanings: ClassVar[Mapping[str, Meaning]] = MEANINGS
 
-    weights: tuple[float, ...] = attrs.field(validator=[each(at_least(0)), _apart])
+    weights: tuple[float, ...] = attrs.field(validator=[each(at_least(0)), different])
     """Weights of the regulariser (beta in the source): each gives a bottleneck and a point of the curve."""
     read: Literal["last", "meta", "case"] = "last"
     """Where the state is read: at the last id that is not META, or at a META appended to it. `case` is the control: in
@@ -83,7 +85,7 @@ class RateDistortion(ExperimentSpec):
     """Most held-out rows for the final numbers."""
     samples: int = attrs.field(default=8, validator=at_least(1))
     """Codes drawn for each of them."""
-    between: tuple[float, float] = attrs.field(default=(0.5, 2.5), validator=_rising)
+    between: tuple[float, float] = attrs.field(default=(0.5, 2.5), validator=rising)
     """Rates in nats between which the mean distortion is taken."""
     evaluations: int = attrs.field(default=10, validator=at_least(1))
     """Number of validations of the language model, and of each bottleneck, while it trains."""

@@ -245,7 +245,7 @@ def test_a_discrete_bottleneck_works_too(tmp_path: Path) -> None:
         ),
         ({"regularizer": {"every": 2}}, "regularizer.every: expected 1, as each step of a probe has the regulariser"),
         ({"regularizer": {"weight": 0.5}}, "regularizer.weight: expected 1, as experiment.weights are the weights"),
-        ({"experiment": {"weights": [0.5, 0.5]}}, "experiment.weights: expected different weights"),
+        ({"experiment": {"weights": [0.5, 0.5]}}, "experiment.weights: expected different values"),
         ({"experiment": {"between": [2.0, 1.0]}}, "experiment.between: expected two rates, the second above the first"),
     ],
 )

@@ -1,0 +1,1 @@
+"""The mixture bottleneck: codes drawn from several Gaussians for each feature."""

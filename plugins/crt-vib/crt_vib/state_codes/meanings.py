@@ -1,0 +1,26 @@
+"""What the numbers of the study of states mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from crtcore.kinds import Meaning
+
+MEANINGS: Mapping[str, Meaning] = {
+    "rate_nats": Meaning("what the code of a state costs"),
+    "distortion_nats": Meaning("what the answer costs once the code is known", "lower"),
+    "floor_nats": Meaning("least distortion of an answer that the context determines, at this rate"),
+    "floor_gap_nats": Meaning("distortion above that floor", "lower"),
+    "information_lower_nats": Meaning("lower bound of what the codes hold about their states"),
+    "information_upper_nats": Meaning("upper bound of what the codes hold about their states"),
+    "own_rate_nats": Meaning("what the code of a state costs, over the contexts of the best codes"),
+    "own_distortion_nats": Meaning("what an id drawn from the model costs once the code is known", "lower"),
+    "own_bound_nats": Meaning("what it costs with the best code of these contexts at this rate that was reached"),
+    "own_gap_nats": Meaning("distortion above that of this best code", "lower"),
+    "first_nat_nats": Meaning("distortion that the first nat of rate saves", "higher"),
+    "mean_distortion_nats": Meaning("mean distortion between two rates, those of `between`", "lower"),
+    "label_entropy_nats": Meaning("entropy of the answers"),
+    "model_nats": Meaning("what the model itself pays for the answers, at distance 1", "lower"),
+    "model_entropy_nats": Meaning("mean entropy of the model's own distribution in these contexts"),
+    "appended_nats": Meaning("what the model pays for the answers at the appended token", "lower"),
+}

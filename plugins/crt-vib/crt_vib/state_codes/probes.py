@@ -1,0 +1,53 @@
+"""The training of a bottleneck that reads stored states, and what it reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crt_run.training.objective import Inputs, Objective
+from crt_vib.rate_distortion.probe_training import objective_of
+from crt_vib.rate_distortion.states import Examples
+from crt_vib.state_codes.places import classes_of, places_of
+from crt_vib.state_codes.stored import Trunk, answers, stored
+from crt_vib.state_codes.trunk import checked
+from crtcore.kinds import Run, StagePlan, View
+
+
+def trunk_of(plan: View, prior: Any, dataset: Any, embedding: Any = None) -> Trunk:
+    """What a plan declares that states are read of.
+
+    Raises: RunError if the layers of the prior cannot be read.
+    """
+    places, layers = places_of(plan), plan["experiment.layers"]
+    classes = classes_of(dataset, plan["experiment.train"], places, plan["experiment.answers"])
+    return Trunk(checked(prior, layers), dataset, places, layers, plan["experiment.recent"], classes, embedding)
+
+
+def examples_of(trunk: Trunk, run: Run, stage: StagePlan, plan: View, split: str) -> Examples:
+    """The states of the plan's layer and place in a split, and the classes of their answers, on the run's device."""
+    rows, place, layer = plan[f"experiment.{split}"], plan["experiment.place"], plan["experiment.layer"]
+    states = stored(trunk, run, stage, split, rows)[f"{place}-{layer}"].float()
+    return Examples(states.to(run.device), answers(trunk, split, rows, plan["experiment.distance"]).to(run.device))
+
+
+def examples(inputs: Inputs) -> dict[str, Examples]:
+    """States and answers of the training and the validation split.
+
+    Raises: RunError as `trunk_of`, Stopped between two passes.
+    """
+    assert inputs.run is not None
+    appended = inputs.result("appended").vector.detach() if inputs.plan["experiment.place"] == "appended" else None
+    trunk = trunk_of(inputs.plan, inputs.result("prior"), inputs.dataset, appended)
+    plan = inputs.stage.plan
+    stage = plan.experiment.states_stage(plan)  # type: ignore[attr-defined]
+    return {split: examples_of(trunk, inputs.run, stage, inputs.plan, split) for split in ("train", "validation")}
+
+
+def probe_objective(inputs: Inputs, weight: float) -> Objective:
+    """The objective of a probe of stored states for one weight of its regulariser.
+
+    Raises: RunError if the bottleneck takes features of another width than the states have.
+    """
+    count = inputs.plan["experiment.answers"]
+    known = inputs.dataset.vocabulary
+    return objective_of(inputs, weight, count + 1 if 0 < count < known else known)

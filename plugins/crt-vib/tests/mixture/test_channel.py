@@ -1,0 +1,92 @@
+"""The mixture bottleneck: its contract, and that it holds the best discrete channel of the noisy pointer."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy.optimize import brentq
+
+from crt_vib import Mixture
+from crt_vib.frontiers.discrete import frontier
+from crt_vib.frontiers.pointer import noisy_pointer
+from crt_vib.mixture.channel import MixtureChannel
+from crtcore import Noise
+
+SYMBOLS, COUNT = 16, 4096
+LEAST = 1e-3
+
+
+def noise(count: int = COUNT) -> Noise:
+    """A seed for each row."""
+    return Noise(Noise(0, "rows").seeds(torch.arange(count)), "codes")
+
+
+def symmetric(error: float) -> MixtureChannel:
+    """The channel that replaces a symbol by each other one with probability `error` / 15, in parts far apart."""
+    channel: MixtureChannel = Mixture(width=SYMBOLS, latent=SYMBOLS, parts=SYMBOLS, components=SYMBOLS).build()
+    weights = torch.full((SYMBOLS, SYMBOLS), error / (SYMBOLS - 1)).fill_diagonal_(1 - error)
+    places, size = 10 * torch.eye(SYMBOLS), SYMBOLS * SYMBOLS
+    with torch.no_grad():
+        last = channel.head[-1]
+        last.weight.zero_()
+        last.weight[2 * size :] = weights.log().T  # logits of parts, for each one-hot symbol
+        last.bias.zero_()
+        last.bias[:size] = places.flatten()
+        last.bias[size : 2 * size] = math.log(math.expm1(0.1 - LEAST))
+        channel.prior.means.copy_(places)
+        channel.prior.log_scales.fill_(math.log(0.1))
+        channel.prior.logits.zero_()
+    return channel
+
+
+@pytest.mark.parametrize("beta", [0.5, 1 / 1.6, 1 / 1.5])
+def test_it_reaches_the_frontier_of_the_noisy_pointer(beta: float) -> None:
+    """Rate and distortion of 4,096 codes are the optimum's within five standard errors: false alarms at 6e-7.
+
+    One Gaussian for each symbol stays 0.10 nat or more above it at such rates (bench/gaussian_codes.py).
+    """
+    joint = noisy_pointer(SYMBOLS, 0.2)
+    (point,) = frontier(joint, [beta])
+    lost = math.log(SYMBOLS) - point.rate
+
+    def missing(error: float) -> float:
+        return -(1 - error) * math.log(1 - error) - error * math.log(error / (SYMBOLS - 1)) - lost
+
+    error = brentq(missing, 1e-9, 1 - 1 / SYMBOLS)
+    weights = torch.full((SYMBOLS, SYMBOLS), error / (SYMBOLS - 1)).fill_diagonal_(1 - error)
+    predictor = (weights.T @ torch.from_numpy(SYMBOLS * joint).float()).log()  # code to answer, by Bayes' rule
+    answers = torch.from_numpy(SYMBOLS * joint).float().repeat(COUNT // SYMBOLS, 1)
+    features = torch.eye(SYMBOLS).repeat(COUNT // SYMBOLS, 1).unsqueeze(1)
+
+    with torch.no_grad():
+        output = symmetric(error)(features, noise=noise())
+
+    distortion = -(answers * predictor[output.codes[:, 0].argmax(-1)]).sum(-1)
+    for got, expected in ((output.rate, point.rate), (distortion, math.log(SYMBOLS) - point.information)):
+        assert abs(float(got.mean()) - expected) <= 5 * float(got.std()) / COUNT**0.5 + 1e-3
+
+
+def test_the_rate_starts_near_0() -> None:
+    """Features of unit variance; ten standard errors above 0.2 nat would be a mistake in first values."""
+    torch.manual_seed(0)
+    channel: MixtureChannel = Mixture(width=8).build()
+
+    with torch.no_grad():
+        rate = channel(torch.randn(COUNT, 1, 8), noise=noise()).rate
+
+    assert abs(float(rate.mean())) < 0.2
+
+
+def test_without_noise_a_code_is_the_mean_of_the_likeliest_part() -> None:
+    channel = symmetric(0.3)
+
+    codes = channel(torch.eye(SYMBOLS).unsqueeze(1)).codes[:, 0]
+
+    torch.testing.assert_close(codes, 10 * torch.eye(SYMBOLS))
+
+
+def test_the_wrong_width_is_named() -> None:
+    with pytest.raises(ValueError, match="expected features of width 16"):
+        symmetric(0.3)(torch.zeros(2, 1, 5))

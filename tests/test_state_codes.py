@@ -1,0 +1,206 @@
+"""The study of states on a tiny Llama in a folder and random tokens: what is read, shared, resumed and reported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from crt_ar.llama.files import write_llama
+from crt_ar.llama.spec import Llama
+from crt_data.tokens import write_tokens
+from crt_run.runs.execute import execute
+from crt_vib.state_codes.places import Classes, Places
+from crt_vib.state_codes.stored import Trunk, _pass
+from crt_vib.state_codes.trunk import at_appended
+from crtcore import discover
+from crtcore.compose.document import Document
+from crtcore.compose.plan import study
+from crtcore.errors import RunError, SpecError, Stopped
+from crtcore.kinds import Plan
+
+VOCABULARY, LENGTH, WIDTH = 24, 20, 16
+WHERE = Places(7, 4, 4)
+
+
+def llama() -> Any:
+    """Two layers of width 16, whose embeddings are large enough to tell ids apart."""
+    torch.manual_seed(0)
+    model = Llama(layers=2, width=WIDTH, heads=4, key_heads=2, hidden=24).build(VOCABULARY, 0, None)
+    nn.init.normal_(model.embedding.weight)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model, and tokens in windows of 20."""
+    folder = tmp_path_factory.mktemp("study")
+    write_llama(folder / "llama", llama())
+    write_tokens(folder / "tokens", VOCABULARY, train=40 * LENGTH, val=24 * LENGTH)
+    return folder
+
+
+def plan(folder: Path, **experiment: Any) -> Plan:
+    """The small study, with some fields changed."""
+    (point,) = study(
+        Document(
+            {
+                "name": "small",
+                "experiment": {
+                    "use": "state-codes", "weights": [0.3, 3.0], "layers": [1, 2], "layer": 2, "recent": 4,
+                    "first": 7, "stride": 4, "reach": 4, "answers": 10, "contexts": 12, "iterations": 5,
+                    "train": 40, "validation": 8, "test": 10, "evaluations": 2, "between": [0.01, 0.02], **experiment,
+                },
+                "dataset": {
+                    "use": "token-files", "folder": str(folder / "tokens"), "length": LENGTH, "vocabulary": VOCABULARY,
+                },
+                "prior": {"use": "frozen-llama", "folder": str(folder / "llama")},
+                "bottleneck": {"use": "gaussian", "width": WIDTH, "latent": 2},
+                "regularizer": {"use": "rate"},
+                "training": {"appended": {"steps": 3, "batch": 4}, "bottleneck": {"steps": 10, "batch": 16}},
+            },
+            {},
+        ),
+        discover(),
+    ).points  # fmt: skip
+    return point.plan
+
+
+def ids() -> torch.Tensor:
+    """Three windows."""
+    return torch.randint(VOCABULARY, (3, LENGTH), generator=torch.Generator().manual_seed(0))
+
+
+def read(embedding: torch.Tensor | None = None) -> Any:
+    """What a pass over three windows leaves."""
+    classes = Classes(torch.arange(VOCABULARY) % 3, 3)
+    with torch.no_grad():
+        return _pass(Trunk(llama(), None, WHERE, (1, 2), 4, classes, embedding), ids(), chances=embedding is None)
+
+
+def test_states_are_read_at_ids_before_them_and_over_the_last() -> None:
+    """The last layer's states, normalised, are the model's own."""
+    model, states = llama(), read()
+
+    with torch.no_grad():
+        own = model.hidden(ids())  # b n w
+        normalised = {name: model.stack.norm(states[f"{name}-2"]) for name in ("last", "before")}
+
+    torch.testing.assert_close(normalised["last"], own[:, [7, 11, 15]].flatten(0, 1))
+    torch.testing.assert_close(normalised["before"], own[:, [6, 10, 14]].flatten(0, 1))
+    assert states["mean-1"].shape == (9, WIDTH)
+
+
+def test_chances_are_the_model_s_own_over_classes() -> None:
+    with torch.no_grad():
+        each = llama()(ids())[:, [8, 12, 16]].softmax(-1).flatten(0, 1)
+    expected = torch.stack([each[:, kind::3].sum(1) for kind in range(3)], 1)
+
+    torch.testing.assert_close(read()["chances"], expected)
+
+
+def test_an_appended_token_is_one_more_id_of_that_embedding() -> None:
+    """Read one at a time, behind an id whose embedding it has."""
+    model, where = llama(), WHERE.of(LENGTH)
+    token = torch.tensor(5)
+
+    with torch.no_grad():
+        together = at_appended(model, ids(), where, model.embedding.weight[token])
+        alone = [model.hidden(torch.cat((ids()[:, : end + 1], token.expand(3, 1)), 1))[:, -1] for end in where]
+
+    torch.testing.assert_close(together, torch.stack(alone, 1), atol=1e-5, rtol=1e-5)
+
+
+def test_only_the_appended_embedding_gets_a_gradient() -> None:
+    model = llama().requires_grad_(False)
+    vector = torch.zeros(WIDTH, requires_grad=True)
+
+    at_appended(model, ids(), WHERE.of(LENGTH), vector).square().sum().backward()
+
+    assert vector.grad is not None
+    assert float(vector.grad.abs().sum()) > 0
+
+
+@pytest.fixture(scope="module")
+def small(place: Path) -> tuple[dict[str, Any], Path]:
+    """The result at the last id, and its runs."""
+    return execute(plan(place), place / "runs"), place / "runs"
+
+
+def test_there_is_a_point_for_each_weight_with_intervals_over_windows(small: tuple[dict[str, Any], Path]) -> None:
+    result, _ = small
+
+    assert [point["labels"]["weight"] for point in result["points"]] == [0.3, 3.0]
+    for point in result["points"]:
+        assert point["numbers"]["distortion_nats"]["n"] == 10
+        assert point["numbers"]["own_gap_nats"]["n"] == 12
+        assert point["numbers"]["floor_gap_nats"]["value"] > -0.2
+
+
+def test_no_probe_is_below_what_is_certain_of_the_model_s_distribution(small: tuple[dict[str, Any], Path]) -> None:
+    """D + R of its own distribution is at least the entropy in the mean over codes; four are drawn."""
+    result, _ = small
+    entropy = result["numbers"]["model_entropy_nats"]["value"]
+
+    for point in result["points"]:
+        numbers = point["numbers"]
+        assert numbers["own_distortion_nats"]["value"] > entropy - 0.3
+
+
+def test_another_place_shares_the_stored_states(small: tuple[dict[str, Any], Path], place: Path) -> None:
+    other = plan(place, place="mean", layer=1)
+
+    execute(other, small[1])
+
+    stages = json.loads((small[1] / "small" / other.hash / "run.json").read_text())["stages"]
+    for name in ("states-train", "states-test", "best-codes"):
+        assert stages[name]["reused"]
+    assert not stages["bottleneck-0.3"]["reused"]
+
+
+def test_the_appended_token_is_trained_and_read(place: Path, small: tuple[dict[str, Any], Path]) -> None:
+    chosen = plan(place, place="appended", distance=2)
+
+    result = execute(chosen, small[1])
+
+    stages = json.loads((small[1] / "small" / chosen.hash / "run.json").read_text())["stages"]
+    assert {"appended", "appended-states-train", "appended-states-test"} <= set(stages)
+    assert "own_gap_nats" not in result["points"][0]["numbers"]
+
+
+def test_a_stopped_study_resumes_to_the_same_numbers(
+    small: tuple[dict[str, Any], Path], place: Path, tmp_path: Path
+) -> None:
+    asked = 0
+
+    def stopping() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 12  # in a bottleneck's training, or in the reading before it
+
+    with pytest.raises(Stopped):
+        execute(plan(place), tmp_path, stopping=stopping)
+    assert execute(plan(place), tmp_path) == small[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"layer": 3}, r"experiment.layer: expected one of `layers`, \[1, 2\], got 3"),
+        ({"distance": 5}, "experiment.distance: expected at most `reach`, 4, got 5"),
+        ({"recent": 9}, "experiment.recent: expected at most `first` . 1, 8, got 9"),
+        ({"weights": [0.5, 0.5]}, "experiment.weights: expected different values"),
+    ],
+)
+def test_fields_that_do_not_fit_are_named(changes: dict[str, Any], reason: str, place: Path) -> None:
+    with pytest.raises(SpecError, match=reason):
+        plan(place, **changes)
+
+
+def test_a_layer_that_the_model_does_not_have_is_named(place: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="expected at most 2, as many as the model has, got 3"):
+        execute(plan(place, layers=[1, 3], layer=3), tmp_path)
