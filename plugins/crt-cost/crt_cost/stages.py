@@ -21,7 +21,7 @@ from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import Plan, StagePlan
 from crtcore.settings import Training
 
-END = StepKind(step=0, progress=1.0, count=1)
+END = StepKind(step=0, progress=1.0, steps=1)
 """The end of training, where every regulariser is active."""
 
 
@@ -94,7 +94,7 @@ def _cost(stage: StagePlan, objective: Objective) -> StageCost:
     if trace is not None:
         kinds = objective.step_kinds() or [END]
         each_flops = [(_traced(objective, held, precision, kind)[0] or trace).flops for kind in kinds]
-        counts = [kind.count for kind in kinds]
+        counts = [kind.steps for kind in kinds]
         flops = sum(map(operator.mul, counts, each_flops)) / sum(counts)
     return StageCost(
         stage=stage.name,

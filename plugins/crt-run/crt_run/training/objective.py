@@ -22,7 +22,7 @@ class StepKind(NamedTuple):
 
     step: int
     progress: float
-    count: int
+    steps: int
 
 
 class Objective(NamedTuple):

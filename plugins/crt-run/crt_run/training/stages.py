@@ -113,7 +113,7 @@ def kinds_of_steps(specs: Sequence[RegularizerSpec], steps: int) -> list[StepKin
     kinds: dict[tuple[bool, ...], StepKind] = {}
     for step in range(steps):
         due = tuple(is_due(spec, step, steps) for spec in specs)
-        before = kinds[due].count if due in kinds else 0
+        before = kinds[due].steps if due in kinds else 0
         kinds[due] = StepKind(step, step / steps, before + 1)
     return list(kinds.values())
 

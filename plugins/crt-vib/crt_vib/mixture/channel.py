@@ -47,7 +47,7 @@ class MixtureChannel(nn.Module):
         self.head = nn.Sequential(*first, last)
         self.prior = GaussianMixture(spec.components, spec.latent)
         with torch.no_grad():  # near the mixture of parts, so that the rate starts near 0
-            self.prior.means += places[torch.arange(spec.components) % spec.parts]
+            self.prior.means.add_(places[torch.arange(spec.components) % spec.parts])
 
     def posterior(self, features: Float[Tensor, "b n w"]) -> MixturePosterior:
         """The distribution of each feature's code."""
@@ -78,9 +78,10 @@ class MixtureChannel(nn.Module):
     def _split(self, raw: Float[Tensor, "*many k"]) -> tuple[Tensor, Tensor, Tensor]:
         """Means and raw scales `*many p d`, and logits `*many p`."""
         size = self.spec.parts * self.spec.latent
-        means, scales, logits = raw.split((size, size, self.spec.parts), -1)
+        means, scales, logits = torch.split(raw, [size, size, self.spec.parts], -1)
         shape = (self.spec.parts, self.spec.latent)
-        return means.unflatten(-1, shape), scales.unflatten(-1, shape), logits
+        many = raw.shape[:-1]
+        return means.view(*many, *shape), scales.view(*many, *shape), logits
 
     def _drawn(self, posterior: MixturePosterior, noise: Noise) -> Float[Tensor, "b n d"]:
         places, dtype = posterior.means.shape[1], posterior.means.dtype

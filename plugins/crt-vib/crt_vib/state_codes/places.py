@@ -57,7 +57,7 @@ class Classes(NamedTuple):
 
     table: Int[Tensor, " v"]
     """Id to class."""
-    count: int
+    size: int
 
 
 def classes_of(dataset: Any, rows: int, places: Places, answers: int) -> Classes:

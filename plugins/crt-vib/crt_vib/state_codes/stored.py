@@ -89,12 +89,12 @@ def _pass(trunk: Trunk, ids: Int[Tensor, "b n"], *, chances: bool) -> Mapping[st
         final = prior.forward_states(ids, None)  # b n+1 w
     here = where + 1  # the first position is before the first id
     back = here[:, None] - torch.arange(trunk.recent, device=ids.device)  # m recent
-    result = {}
+    result: dict[str, Tensor] = {}
     for layer, stream in streams.items():
         kept = {"last": stream[:, here], "before": stream[:, here - 1], "mean": stream[:, back].mean(2)}
         result |= {f"{place}-{layer}": states.flatten(0, 1) for place, states in kept.items()}
     if chances:
         each = prior.logits(final[:, here]).float().softmax(-1).flatten(0, 1)  # s v
         table = trunk.classes.table.to(ids.device).expand(len(each), -1)
-        result["chances"] = each.new_zeros(len(each), trunk.classes.count).scatter_add(1, table, each)
+        result["chances"] = each.new_zeros(len(each), trunk.classes.size).scatter_add(1, table, each)
     return result

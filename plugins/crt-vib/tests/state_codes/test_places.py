@@ -48,11 +48,11 @@ def test_the_most_frequent_answers_have_classes_and_others_share_one() -> None:
     """After places 1 and 3 come 5, 5, 5, 3, 4, 3."""
     classes = classes_of(Rows(), 3, Places(1, 2, 1), 2)
 
-    assert classes.count == 3
+    assert classes.size == 3
     assert classes.table.tolist() == [2, 2, 2, 1, 2, 0, 2]
 
 
 def test_without_a_limit_every_id_is_its_own_class() -> None:
     classes = classes_of(Rows(), 3, Places(1, 2, 1), 0)
 
-    assert (classes.count, classes.table.tolist()) == (7, list(range(7)))
+    assert (classes.size, classes.table.tolist()) == (7, list(range(7)))

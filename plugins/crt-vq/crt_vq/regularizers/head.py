@@ -45,6 +45,7 @@ class Masked(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, length: int) -> None:
         super().__init__()
+        self.allowed: Tensor
         self.map = nn.Linear(length * inputs, length * outputs)
         allowed = torch.ones(length, length).tril().repeat_interleave(outputs, 0).repeat_interleave(inputs, 1)
         self.register_buffer("allowed", allowed, persistent=False)
@@ -52,7 +53,7 @@ class Masked(nn.Module):
     def forward(self, values: Float[Tensor, "b n i"]) -> Float[Tensor, "b n o"]:
         """Position i sees 0 to i."""
         mapped = functional.linear(values.flatten(1), self.map.weight * self.allowed, self.map.bias)
-        return mapped.unflatten(1, (values.shape[1], -1))
+        return mapped.view(len(values), values.shape[1], -1)
 
 
 class MaskedHead(nn.Module):
