@@ -109,7 +109,7 @@ def test_an_appended_token_is_one_more_id_of_that_embedding() -> None:
     token = torch.tensor(5)
 
     with torch.no_grad():
-        together = at_appended(model, ids(), where, model.embedding.weight[token])
+        together, _ = at_appended(model, ids(), where, model.embedding.weight[token])
         alone = [model.hidden(torch.cat((ids()[:, : end + 1], token.expand(3, 1)), 1))[:, -1] for end in where]
 
     torch.testing.assert_close(together, torch.stack(alone, 1), atol=1e-5, rtol=1e-5)
@@ -119,7 +119,8 @@ def test_only_the_appended_embedding_gets_a_gradient() -> None:
     model = llama().requires_grad_(False)
     vector = torch.zeros(WIDTH, requires_grad=True)
 
-    at_appended(model, ids(), WHERE.of(LENGTH), vector).square().sum().backward()
+    states, _ = at_appended(model, ids(), WHERE.of(LENGTH), vector)
+    states.square().sum().backward()
 
     assert vector.grad is not None
     assert float(vector.grad.abs().sum()) > 0
@@ -152,22 +153,18 @@ def test_no_probe_is_below_what_is_certain_of_the_model_s_distribution(small: tu
 
 
 def test_another_place_shares_the_stored_states(small: tuple[dict[str, Any], Path], place: Path) -> None:
-    other = plan(place, place="mean", layer=1)
+    result = execute(plan(place, place="mean", layer=1), small[1])
 
-    execute(other, small[1])
-
-    stages = json.loads((small[1] / "small" / other.hash / "run.json").read_text())["stages"]
+    stages = json.loads((small[1] / "small" / result["hash"] / "run.json").read_text())["stages"]
     for name in ("states-train", "states-test", "best-codes"):
         assert stages[name]["reused"]
     assert not stages["bottleneck-0.3"]["reused"]
 
 
 def test_the_appended_token_is_trained_and_read(place: Path, small: tuple[dict[str, Any], Path]) -> None:
-    chosen = plan(place, place="appended", distance=2)
+    result = execute(plan(place, place="appended", distance=2), small[1])
 
-    result = execute(chosen, small[1])
-
-    stages = json.loads((small[1] / "small" / chosen.hash / "run.json").read_text())["stages"]
+    stages = json.loads((small[1] / "small" / result["hash"] / "run.json").read_text())["stages"]
     assert {"appended", "appended-states-train", "appended-states-test"} <= set(stages)
     assert "own_gap_nats" not in result["points"][0]["numbers"]
 

@@ -92,7 +92,7 @@ def test_all_wrong_keys_and_types_are_reported_at_once(registry: Registry) -> No
 
     assert problems(values, RegularizerSpec, registry) == {
         ("wieght",): "unknown key; did you mean 'weight'?",
-        ("zzz",): "unknown key; known: every, layers, optimizer, weight",
+        ("zzz",): "unknown key; known: every, last, layers, optimizer, weight",
         ("layers",): "expected an integer, got 'two'",
         ("optimizer", "learning_rate"): "expected a number, got 'fast'",
         ("optimizer", "decay"): "expected one of 'constant', 'cosine', got 'cosin'; did you mean 'cosine'?",

@@ -84,5 +84,7 @@ class Stack(nn.Module):
         for index, block in enumerate(self.blocks):
             own = context.under(f"block {index}")
             stream = checkpoint(block, stream, own, use_reentrant=False) if again else block(stream, own)
+            if context.streams is not None:
+                context.streams[index + 1] = stream
         result: Tensor = self.norm(stream)
         return result

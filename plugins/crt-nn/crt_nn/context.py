@@ -74,6 +74,8 @@ class AttentionContext(NamedTuple):
     """The id at each position, -1 where there is none; None: the ids are not given."""
     shared: dict[Any, Tensor] | None = None
     """What layers make of the positions alone, so that it is made once; None: each makes its own."""
+    streams: dict[int, Tensor] | None = None
+    """Where a stack leaves the stream `b t w` after each of its layers, which count from 1; None: nowhere."""
 
     def under(self, name: str) -> AttentionContext:
         """The context of an inner part: its noise is independent of that of other parts."""

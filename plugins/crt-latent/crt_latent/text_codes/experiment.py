@@ -6,6 +6,7 @@ Axes: b batch, k codes of a row, v codes of the codebook.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -42,13 +43,15 @@ class TextCodesExperiment:
         if run.stopping():
             raise Stopped
         with torch.inference_mode():
-            numbers = measured(dataset, tokenizer, prior, run)
+            numbers = measured(dataset, tokenizer, prior, run.device, run.stopping)
         for role, part in (("tokenizer", tokenizer), ("prior", prior)):
             run.note_backends(role, part)
         return Findings(numbers)
 
 
-def measured(dataset: Dataset, tokenizer: Any, prior: Prior, run: Run) -> dict[str, Measurement]:
+def measured(
+    dataset: Dataset, tokenizer: Any, prior: Prior, device: torch.device, stopping: Callable[[], bool]
+) -> dict[str, Measurement]:
     """Measures the test split.
 
     Units: bits for each id of the text, with 95 % intervals over samples, which are neighbours if they are windows of
@@ -59,10 +62,10 @@ def measured(dataset: Dataset, tokenizer: Any, prior: Prior, run: Run) -> dict[s
     nats, left, correct, text = (torch.zeros(0, dtype=torch.float64) for _ in range(4))
     counts = torch.zeros(tokenizer.vocabulary, dtype=torch.int64)
     for batch in batches(dataset, "test", spread(dataset.sizes["test"])):
-        if run.stopping():
+        if stopping():
             raise Stopped
-        data = batch.data.to(run.device)
-        class_ids = None if batch.class_ids is None else batch.class_ids.to(run.device)
+        data = batch.data.to(device)
+        class_ids = None if batch.class_ids is None else batch.class_ids.to(device)
         encoded, trace = tokenizer(data, class_ids), split_trace(data, dataset.vocabulary)
         length = lengths(trace.steps)
         nats = _longer(nats, scored(prior, encoded.ids, class_ids))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from crt_basics.bottlenecks.specs import FSQ
+from crt_basics.priors.table import TablePrior
 from crt_latent.text_chunks.spec import TextChunks
 from crt_latent.text_chunks.tokenizer import ChunkTokenizer
 from crt_latent.text_codes.experiment import measured
@@ -32,7 +32,7 @@ SMALL: dict[str, Any] = {
     "prior": {"use": "table", "order": 1},
     "training": {stage: {"steps": 4, "batch": 8} for stage in ("tokenizer", "prior")},
 }
-RUN: Any = SimpleNamespace(stopping=lambda: False, device=torch.device("cpu"))
+HERE: Any = {"device": torch.device("cpu"), "stopping": lambda: False}
 
 
 class Texts:
@@ -46,9 +46,9 @@ class Texts:
         return Batch(torch.tensor(rows)[indices], None, None)
 
 
-def uniform(ids: Tensor, class_ids: Tensor | None = None, *, noise: object = None) -> Tensor:
+def uniform() -> TablePrior:
     """A prior to which all of 9 codes are alike."""
-    return torch.zeros(*ids.shape[:1], ids.shape[1] + 1, 9)
+    return TablePrior(torch.zeros(1, 1, 9))
 
 
 def indifferent() -> ChunkTokenizer:
@@ -69,7 +69,7 @@ def plan(**tables: Any) -> Plan:
 
 def test_bits_are_those_of_uniform_models() -> None:
     """Eleven ids in six codes: four of the first text, two of the second."""
-    numbers = measured(Texts(), indifferent(), uniform, RUN)
+    numbers = measured(Texts(), indifferent(), uniform(), **HERE)
 
     code, text = 6 * math.log2(9) / 11, math.log2(11)
     assert numbers["code_bits"].value == pytest.approx(code)
@@ -78,7 +78,7 @@ def test_bits_are_those_of_uniform_models() -> None:
 
 
 def test_accuracy_counts_the_ids_that_the_decoder_ranks_first() -> None:
-    numbers = measured(Texts(), indifferent(), uniform, RUN)
+    numbers = measured(Texts(), indifferent(), uniform(), **HERE)
 
     assert numbers["reconstruction_accuracy"].value == pytest.approx(3 / 11)
 
@@ -87,7 +87,7 @@ def test_codes_used_are_those_of_held_out_text() -> None:
     tokenizer = indifferent()
     ids = tokenizer.encode(Texts().take("test", torch.arange(2)).data)
 
-    numbers = measured(Texts(), tokenizer, uniform, RUN)
+    numbers = measured(Texts(), tokenizer, uniform(), **HERE)
 
     assert numbers["codes_used"].value == len(set(ids[ids >= 0].tolist()))
 
@@ -108,7 +108,7 @@ def test_a_run_trains_both_stages_and_measures(tmp_path: Path) -> None:
             "dataset.use: expected a dataset of traces, got 'ids' data",
         ),
         ({"tokenizer": {"use": "conv"}}, "tokenizer.use: expected a tokenizer of chunks, such as 'text-chunks', got"),
-        ({"bottleneck": {"use": "gaussian"}}, "bottleneck.use: expected a discrete bottleneck"),
+        ({"bottleneck": {"use": "gaussian", "width": 8}}, "bottleneck.use: expected a discrete bottleneck"),
     ],
 )
 def test_parts_that_do_not_fit_are_named(tables: dict[str, Any], message: str) -> None:

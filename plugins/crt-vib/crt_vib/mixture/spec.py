@@ -18,7 +18,7 @@ class Mixture(BottleneckSpec):
     many parts as a discrete variable has codes it holds every discrete channel of that many codes, as the limit of
     parts that are far apart.
     Source: Alemi et al. (2017), arXiv:1612.00410, section 3, for the objective; Figurnov, Mohamed and Mnih (2018),
-    arXiv:1805.08498, section 4, for gradients through the choice of a part.
+    arXiv:1805.08498, section 4, and Graves (2016), arXiv:1607.05690, for gradients through the choice of a part.
     """
 
     continuous: ClassVar[bool] = True

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
 
 def different(_: object, attribute: attrs.Attribute[Any], value: tuple[Any, ...]) -> None:
-    """Refuses a value that is there twice."""
+    """Refuses a value that is there twice.
+
+    Raises: FieldError.
+    """
     if len(set(value)) < len(value):
         raise FieldError(attribute.name, f"expected different values, got {value!r}")
 
 
 def rising(_: object, attribute: attrs.Attribute[Any], value: tuple[float, float]) -> None:
-    """Refuses two rates of which the second is not above the first."""
+    """Refuses two rates of which the second is not above the first.
+
+    Raises: FieldError.
+    """
     if not 0 <= value[0] < value[1]:
         raise FieldError(attribute.name, f"expected two rates, the second above the first, got {value!r}")
 

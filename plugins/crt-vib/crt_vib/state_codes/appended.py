@@ -46,7 +46,7 @@ def appended_objective(inputs: Inputs) -> Objective:
 
     def nats(split: str, chosen: Tensor) -> Tensor:
         ids = dataset.take(split, chosen).data.to(inputs.device)
-        states = at_appended(prior, ids, where.to(inputs.device), appended.vector)
+        states, _ = at_appended(prior, ids, where.to(inputs.device), appended.vector)
         logits = prior.logits(states).float().flatten(0, 1)
         return nn.functional.cross_entropy(logits, answers_at(ids, where, distance).flatten())
 

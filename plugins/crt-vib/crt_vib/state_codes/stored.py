@@ -15,7 +15,7 @@ from torch import Tensor
 from crt_run.runs import checkpoint
 from crt_run.training.ids import spread
 from crt_vib.state_codes.places import Classes, Places, answers_at
-from crt_vib.state_codes.trunk import at_appended, watched
+from crt_vib.state_codes.trunk import at_appended, at_ids
 from crtcore.errors import Stopped
 from crtcore.kinds import Run, StagePlan
 
@@ -82,15 +82,14 @@ def _pass(trunk: Trunk, ids: Int[Tensor, "b n"], *, chances: bool) -> Mapping[st
     """What a file holds, of a few windows."""
     prior, where = trunk.prior, trunk.places.of(ids.shape[1]).to(ids.device)
     if trunk.embedding is not None:
-        with watched(prior, trunk.layers) as streams:
-            at_appended(prior, ids, where, trunk.embedding)
-        return {f"appended-{layer}": stream.flatten(0, 1) for layer, stream in streams.items()}
-    with watched(prior, trunk.layers) as streams:
-        final = prior.forward_states(ids, None)  # b n+1 w
+        _, streams = at_appended(prior, ids, where, trunk.embedding)
+        return {f"appended-{layer}": streams[layer].flatten(0, 1) for layer in trunk.layers}
+    final, streams = at_ids(prior, ids)  # b n+1 w
     here = where + 1  # the first position is before the first id
     back = here[:, None] - torch.arange(trunk.recent, device=ids.device)  # m recent
     result: dict[str, Tensor] = {}
-    for layer, stream in streams.items():
+    for layer in trunk.layers:
+        stream = streams[layer]
         kept = {"last": stream[:, here], "before": stream[:, here - 1], "mean": stream[:, back].mean(2)}
         result |= {f"{place}-{layer}": states.flatten(0, 1) for place, states in kept.items()}
     if chances:

@@ -5,8 +5,7 @@ Axes: b windows, n ids of a window, m places of a window, t positions, w width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -37,29 +36,19 @@ def checked(prior: Any, layers: Sequence[int]) -> Causal:
     return prior
 
 
-@contextmanager
-def watched(prior: Any, layers: Sequence[int]) -> Iterator[dict[int, Tensor]]:
-    """What the next pass leaves after each of these layers, by layer: the stream `b t w`."""
-    streams: dict[int, Tensor] = {}
-
-    def keeper(layer: int) -> Any:
-        def keep(_: Any, __: Any, output: Tensor) -> None:
-            streams[layer] = output
-
-        return keep
-
-    handles = [prior.stack.blocks[layer - 1].register_forward_hook(keeper(layer)) for layer in layers]
-    try:
-        yield streams
-    finally:
-        for handle in handles:
-            handle.remove()
+def at_ids(
+    prior: Causal, ids: Int[Tensor, "b n"]
+) -> tuple[Float[Tensor, "b n+1 w"], Mapping[int, Float[Tensor, "b n+1 w"]]]:
+    """The normalised last states at the first position and at each id, and the stream after each layer."""
+    features, streams = prior.begin(ids, None), dict[int, Tensor]()
+    positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
+    return prior.states(features, AttentionContext(positions, streams=streams)), streams
 
 
 def at_appended(
     prior: Causal, ids: Int[Tensor, "b n"], places: Int[Tensor, " m"], embedding: Float[Tensor, " w"]
-) -> Float[Tensor, "b m w"]:
-    """The normalised last states at tokens of this embedding, one after the id at each place.
+) -> tuple[Float[Tensor, "b m w"], Mapping[int, Float[Tensor, "b m w"]]]:
+    """As `at_ids`, at tokens of this embedding, one after the id at each place.
 
     They see nothing of each other, and only the embedding gets a gradient.
 
@@ -78,4 +67,6 @@ def at_appended(
     tokens = embedding.to(features.dtype).expand(len(ids), len(places), -1)
     own = torch.eye(len(places), dtype=torch.bool, device=ids.device)
     visible = torch.cat((before <= places[:, None] + 1, own), 1).expand(len(ids), -1, -1)  # b m n+1+m
-    return prior.states(tokens, AttentionContext((places + 2).expand(len(ids), -1), visible, cache))
+    streams: dict[int, Tensor] = {}
+    context = AttentionContext((places + 2).expand(len(ids), -1), visible, cache, streams=streams)
+    return prior.states(tokens, context), streams

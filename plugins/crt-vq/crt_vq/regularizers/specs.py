@@ -53,7 +53,8 @@ def _has_channels(spec: Causal, attribute: attrs.Attribute[Any], reduction: str)
 class Causal(CausalSpec):
     """Causal regularisation (CRT): a small head predicts each latent from those before it.
 
-    Source: Ramanujan et al. (2024), arXiv:2412.16326; what it leaves open is a field.
+    Source: Ramanujan et al. (2024), arXiv:2412.16326; what it leaves open is a field. Germain et al. (2015),
+    arXiv:1502.03509, for the head `masked`.
     """
 
     implementation: ClassVar[str] = "crt_vq.regularizers.causal:causal"
