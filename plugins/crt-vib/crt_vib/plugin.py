@@ -77,6 +77,9 @@ def crt_components() -> list[Component]:
             spec=StateCodes,
             summary="what codes of a pretrained model's states hold about ids ahead, by layer and place",
             examples=(StateCodes(weights=(0.4, 0.6), layers=(1, 2), layer=2, first=2, stride=1, reach=1, recent=2),),
+            departs={
+                "it-trains-the-stages-that-it-plans": "states and best codes are kept as stages in which nothing trains"
+            },
         ),
         Component(
             "with-metas",

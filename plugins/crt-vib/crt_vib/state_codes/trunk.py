@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from crt_nn.block import Stack
 from crt_nn.causal import Causal
@@ -42,7 +42,8 @@ def at_ids(
     """The normalised last states at the first position and at each id, and the stream after each layer."""
     features, streams = prior.begin(ids, None), dict[int, Tensor]()
     positions = torch.arange(features.shape[1], device=ids.device).expand(len(ids), -1)
-    return prior.states(features, AttentionContext(positions, streams=streams)), streams
+    shifted = nn.functional.pad(ids, (1, 0), value=-1)
+    return prior.states(features, AttentionContext(positions, ids=shifted, streams=streams)), streams
 
 
 def at_appended(
