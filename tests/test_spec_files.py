@@ -96,6 +96,13 @@ def test_the_snippet_of_an_experiment_is_a_whole_spec_file(name: str) -> None:
     assert problems(tomllib.loads(snippet(name))) == []
 
 
+def test_parts_that_are_made_of_others_come_last() -> None:
+    """A dataset or a tokenizer around another one is chosen only where no plain one fits."""
+    values = tomllib.loads(snippet("experiment/two-stage"))
+
+    assert (values["dataset"], values["tokenizer"]) == ({"use": "digits"}, {"use": "conv"})
+
+
 @pytest.mark.parametrize("name", ["two-stage", "drafting", "compression"])
 def test_the_snippet_of_an_experiment_runs(name: str, tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(snippet(f"experiment/{name}"))

@@ -137,14 +137,18 @@ def _advance(at: dict[str, int], role: str, left: dict[str, list[Component]]) ->
 
 
 def _candidates(kind: str, experiment: Component, registry: Registry) -> list[Component]:
-    """Components of a kind, those first that read no files, need no weights, and come with the experiment."""
+    """Components of a kind, those first that are made of no other, read no files, need no weights, and come with the
+    experiment.
+    """
     owner = registry.owner(experiment.spec)[0]
 
-    def order(component: Component) -> tuple[bool, bool, bool]:
+    def order(component: Component) -> tuple[bool, bool, bool, bool]:
         example = component.examples[0]
         reads = any(names_files(each, getattr(example, each.name)) for each in attrs.fields(component.spec))
         weighted = issubclass(component.spec, PriorSpec) and component.spec.pretrained is not False
-        return reads or hasattr(component.spec, "located"), weighted, registry.owner(component.spec)[0] != owner
+        nested = any(isinstance(value, dict) for value in minimal(component, registry).values())
+        foreign = registry.owner(component.spec)[0] != owner
+        return reads or hasattr(component.spec, "located"), weighted, nested, foreign
 
     return sorted((registry.find(kind, name) for name in registry.names(kind)), key=order)
 
