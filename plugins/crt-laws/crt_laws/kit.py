@@ -81,7 +81,7 @@ class Law:
         return None if self.where is None or self.where.applies(subject) else self.where.otherwise
 
     def attempt(self, subject: object, examples: int = EXAMPLES) -> Attempt:
-        """Tests a built component on drawn inputs, the same ones every time.
+        """Tests a built component on drawn inputs, the same ones every time; fewer if hypothesis' profile has fewer.
 
         Raises: NotApplicable; Broken; Unchecked if no input led to a check.
         """
@@ -95,8 +95,9 @@ class Law:
             tried += made > 0
             checks += made
 
+        fewest = min(examples, hypothesis.settings.default.max_examples)
         rules = hypothesis.settings(
-            max_examples=examples, deadline=None, derandomize=True, database=None, print_blob=False,
+            max_examples=fewest, deadline=None, derandomize=True, database=None, print_blob=False,
             suppress_health_check=list(hypothesis.HealthCheck), report_multiple_bugs=False,
             verbosity=hypothesis.Verbosity.quiet, phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
         )  # fmt: skip
