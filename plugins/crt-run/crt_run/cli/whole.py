@@ -137,9 +137,7 @@ def _advance(at: dict[str, int], role: str, left: dict[str, list[Component]]) ->
 
 
 def _candidates(kind: str, experiment: Component, registry: Registry) -> list[Component]:
-    """Components of a kind, those first that are made of no other, read no files, need no weights, and come with the
-    experiment.
-    """
+    """Components of a kind: first those that read no files, need no weights, hold no other and are the experiment's."""
     owner = registry.owner(experiment.spec)[0]
 
     def order(component: Component) -> tuple[bool, bool, bool, bool]:
