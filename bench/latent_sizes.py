@@ -33,7 +33,7 @@ PROBLEMS = 300
 class Blank:
     """What a stage needs of a run that keeps nothing."""
 
-    device = torch.device("cpu")
+    name, device = "sizes", torch.device("cpu")
 
 
 def value(text: str) -> int | str:
