@@ -222,7 +222,7 @@ def follow(place: Place, words: tuple[str, ...], ended: Outcome) -> str:
 
 
 def test_a_damaged_file_is_refused_or_changes_nothing(place: Place, faults: Any) -> None:
-    for case in faults.cases(reduced=45, full=2000):
+    for case in faults.cases(reduced=20, full=2000):
         rng = case.random
         path, words = chosen(place, rng)
         place.renew()
