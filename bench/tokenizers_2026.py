@@ -3,8 +3,8 @@
     python bench/tokenizers_2026.py [FOLDER] [IMAGE]
 
 FOLDER is bench/results, the image docs/images/tokenizers-2026.png; a picture of the cells, ...-cells.png, goes beside
-it. Of the records tokenizers-2026.json (equal FLOPs), tokenizers-2026-time.json (equal time) and
-tokenizers-2026-bits.json (`where_bits_go.py`), those that are missing are named and left out.
+it. Of the records tokenizers-2026-time.json (equal time), tokenizers-2026.json (equal FLOPs) and
+tokenizers-2026-time-bits.json (`where_bits_go.py`), those that are missing are named and left out.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from crt_report.panels import finish, styles
 from crt_run.present.tables import change, spread
 
 ROOT = Path(__file__).resolve().parent.parent
-RULES = {"equal FLOPs": "tokenizers-2026", "equal time": "tokenizers-2026-time"}
-BITS = "tokenizers-2026-bits"
+RULES = {"equal time": "tokenizers-2026-time", "equal FLOPs": "tokenizers-2026"}
+BITS = "tokenizers-2026-time-bits"
 WHOLE, IDS, REST = "two_part_code_length_bits", "id_code_length_bits", "data_given_ids_bits"
 COLUMNS = (WHOLE, IDS, REST, "generation_frechet", "codes_used")
 PARTS = {"entropy of ids": ("alone", 1), "gained from context": ("context", -1), "image given ids": ("rest", 1)}
@@ -78,7 +78,8 @@ def plane(axis: Axes, record: Record) -> None:
 
 def gaps(axis: Axes, records: Mapping[str, Record]) -> None:
     """The paired difference of the two-part code length from the baseline by each rule, one below the other."""
-    arms = [arm for arm in records["equal FLOPs"]["arms"] if arm != records["equal FLOPs"]["baseline"]]
+    first = next(iter(records.values()))
+    arms = [arm for arm in first["arms"] if arm != first["baseline"]]
     for shift, (rule, record) in zip((-0.15, 0.15), records.items(), strict=False):
         for place, arm in enumerate(arms):
             gap = record["arms"].get(arm, {}).get(WHOLE, {}).get("difference")
@@ -112,11 +113,11 @@ def parts(axis: Axes, record: Record) -> None:
 
 
 def draw(records: Mapping[str, Record], path: Path) -> None:
-    """Writes the picture of the records that are there; that of equal FLOPs must be."""
+    """Writes the picture of the records that are there; that of equal time must be."""
     by_rule = {rule: records[name] for rule, name in RULES.items() if name in records}
     figure = Figure((14 if BITS in records else 10, 5), layout="constrained")
     first, second, *third = figure.subplots(1, 3 if BITS in records else 2)
-    plane(first, by_rule["equal FLOPs"])
+    plane(first, by_rule["equal time"])
     gaps(second, by_rule)
     for axis in third:
         parts(axis, records[BITS])
@@ -157,7 +158,7 @@ if __name__ == "__main__":
     for name in (*RULES.values(), BITS):
         if name not in kept:
             print(f"not run: {name}")
-    if "tokenizers-2026" in kept:
+    if RULES["equal time"] in kept:
         draw(kept, image)
     if BITS in kept:
         draw_cells(kept[BITS], image.with_name(f"{image.stem}-cells.png"))

@@ -258,14 +258,14 @@ def test_the_answer_names_arms_whose_claims_hold_and_the_picture_is_drawn(pictur
         for place, arm in enumerate(arms)
         for seed in (0, 1)
     ]
-    (tmp_path / "tokenizers-2026.json").write_text(json.dumps(sweep))
-    (tmp_path / "tokenizers-2026-bits.json").write_text(json.dumps({"baseline": "baseline", "runs": runs}))
+    (tmp_path / "tokenizers-2026-time.json").write_text(json.dumps(sweep))
+    (tmp_path / "tokenizers-2026-time-bits.json").write_text(json.dumps({"baseline": "baseline", "runs": runs}))
 
     records = pictures.read(tmp_path)
     pictures.draw(records, tmp_path / "picture.png")
 
-    assert set(records) == {"tokenizers-2026", "tokenizers-2026-bits"}
-    assert pictures.answer(records["tokenizers-2026"]) == (
+    assert set(records) == {"tokenizers-2026-time", "tokenizers-2026-time-bits"}
+    assert pictures.answer(records["tokenizers-2026-time"]) == (
         "crt (-3.00 ± 1.00 (5/5)) of 2 shorter than baseline; none of 1 shorter than crt"
     )
     assert next(iter(pictures.rows(sweep))) == "| baseline | " + " | ".join(
