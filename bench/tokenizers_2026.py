@@ -91,7 +91,7 @@ def gaps(axis: Axes, records: Mapping[str, Record]) -> None:
     axis.axvline(0, color="black", lw=0.8)
     axis.set_yticks(range(len(arms)), arms)
     axis.invert_yaxis()
-    axis.set_xlabel("bits less the baseline's two-part code length")
+    axis.set_xlabel("two-part code length minus the baseline's, bits")
     axis.legend(frameon=False, fontsize=8)
     finish(axis)
 
@@ -107,8 +107,8 @@ def parts(axis: Axes, record: Record) -> None:
     axis.axvline(0, color="black", lw=0.8)
     axis.set_yticks(range(len(arms)), arms)
     axis.invert_yaxis()
-    axis.set_xlabel("bits less the baseline's")
-    axis.legend(frameon=False, fontsize=8)
+    axis.set_xlabel("bits minus the baseline's")
+    axis.legend(frameon=False, fontsize=8, loc="lower left")
     finish(axis)
 
 
@@ -141,7 +141,7 @@ def draw_cells(record: Record, path: Path) -> None:
             if part == "ids":
                 axis.set_title(arm, fontsize=8)
         axes[0].set_ylabel({"ids": "ids", "rest": "image given ids"}[part])
-    figure.colorbar(image, ax=figure.axes, label="bits less the baseline's")
+    figure.colorbar(image, ax=figure.axes, label="bits minus the baseline's")
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=110)
 
