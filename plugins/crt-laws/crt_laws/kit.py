@@ -95,7 +95,7 @@ class Law:
             tried += made > 0
             checks += made
 
-        fewest = min(examples, hypothesis.settings.default.max_examples)
+        fewest = min(examples, hypothesis.settings().max_examples)
         rules = hypothesis.settings(
             max_examples=fewest, deadline=None, derandomize=True, database=None, print_blob=False,
             suppress_health_check=list(hypothesis.HealthCheck), report_multiple_bugs=False,
