@@ -104,10 +104,13 @@ def main() -> None:
         print(f"{'':24}{'ms a step':>12}{'ratio':>8}")
         for name, values in results.items():
             ratio = statistics.median(one / base for one, base in zip(values, alone, strict=True))
-            rows.append({"size": size, "form": name, "ms": statistics.median(values), "ratio": ratio})
+            ms = statistics.median(values)
+            rows.append({"size": size, "rounds": options.rounds, "form": name, "ms": ms, "ratio": ratio})
             print(f"{name:24}{rows[-1]['ms']:12.1f}{ratio:8.2f}")
     if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+        command = "python bench/stage_one_step.py"
+        record = {"name": "stage-one-step", "command": command, "torch": torch.__version__, "rows": rows}
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

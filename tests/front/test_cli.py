@@ -342,13 +342,13 @@ def test_a_plugin_that_brings_what_another_brings_is_named_and_stops_nothing(crt
 def test_list_and_check_take_half_a_second(crt: Crt, spec_file: Path, words: list[str]) -> None:
     crt(*words)
     seconds = []
-    for _ in range(5):
+    for _ in range(12):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         crt(*words)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
-    assert min(seconds) < 0.5  # processor time: other processes do not count
+    assert min(seconds) < 0.5  # processor time of the quietest try: others share caches and cores, and do not wait
 
 
 @pytest.mark.parametrize("words", [["list"], ["check", "sample.toml"], ["show", "fsq"], ["schema"]])
