@@ -348,7 +348,7 @@ def test_list_and_check_take_half_a_second(crt: Crt, spec_file: Path, words: lis
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
-    assert min(seconds) < 0.5  # processor time of the quietest try: others share caches and cores, and do not wait
+    assert min(seconds) < 0.5  # processor time of the quietest try, as other processes share caches
 
 
 @pytest.mark.parametrize("words", [["list"], ["check", "sample.toml"], ["show", "fsq"], ["schema"]])

@@ -95,9 +95,9 @@ class Law:
             tried += made > 0
             checks += made
 
-        fewest = min(examples, hypothesis.settings().max_examples)
+        most = min(examples, hypothesis.settings().max_examples)
         rules = hypothesis.settings(
-            max_examples=fewest, deadline=None, derandomize=True, database=None, print_blob=False,
+            max_examples=most, deadline=None, derandomize=True, database=None, print_blob=False,
             suppress_health_check=list(hypothesis.HealthCheck), report_multiple_bugs=False,
             verbosity=hypothesis.Verbosity.quiet, phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
         )  # fmt: skip

@@ -66,12 +66,9 @@ class Layered:
 
     def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Returns the normalised last states."""
-        stack, context = self.network.stack, context._replace(shared={})
-        streams = [features]
-        for block in stack.blocks:
-            streams.append(block(streams[-1], context))
+        streams = {0: features}
+        result: Tensor = self.network.stack(features, context._replace(streams=streams))
         self.seen.append(torch.cat([streams[layer] for layer in self.layers], -1))
-        result: Tensor = stack.norm(streams[-1])
         return result
 
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
