@@ -74,7 +74,7 @@ def main(folder: Path, options: list[str]) -> None:
             shutil.copytree(ROOT / part, apart / part)
         shutil.copy(path / "README.md", apart / path.relative_to(ROOT))
         shutil.copy(ROOT / "pyproject.toml", apart)  # pytest's settings
-        if name != "crt-laws":  # its offenders are found by all examples
+        if name != "crt-laws":  # its offenders need all examples
             (apart / "conftest.py").write_text(FEW)
         installed = "import crtcore, pathlib; assert 'site-packages' in pathlib.Path(crtcore.__file__).parts; "
         python("-c", installed + "assert not crtcore.discover().broken", cwd=apart)
