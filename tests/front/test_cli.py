@@ -339,16 +339,23 @@ def test_a_plugin_that_brings_what_another_brings_is_named_and_stops_nothing(crt
 
 
 @pytest.mark.parametrize("words", [["list"], ["check", "sample.toml"]])
-def test_list_and_check_take_half_a_second(crt: Crt, spec_file: Path, words: list[str]) -> None:
-    crt(*words)
-    seconds = []
-    for _ in range(12):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        crt(*words)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+def test_list_and_check_cost_a_few_imports_of_what_they_need(crt: Crt, spec_file: Path, words: list[str]) -> None:
+    """At most 3.2 times the processor time of Python with four libraries imported; 2.5 times (0.49 s) when written.
 
-    assert min(seconds) < 0.5  # processor time of the quietest try, as other processes share caches
+    A limit in seconds would be one for the machine: the same command takes from 0.45 s to 0.65 s on machines in use.
+    """
+    libraries = [sys.executable, "-c", "import attrs, cattrs, click, importlib.metadata"]
+
+    def seconds(call: Callable[[], object]) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        call()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    crt(*words)
+    tries = [(seconds(lambda: crt(*words)), seconds(lambda: subprocess.run(libraries, check=True))) for _ in range(12)]
+
+    assert min(front for front, _ in tries) < 3.2 * min(bare for _, bare in tries)
 
 
 @pytest.mark.parametrize("words", [["list"], ["check", "sample.toml"], ["show", "fsq"], ["schema"]])
