@@ -1,9 +1,10 @@
-"""Prints the tables of the study of tokenizers, and draws its picture, from its records.
+"""Prints the tables of the study of tokenizers, and draws its pictures, from its records.
 
     python bench/tokenizers_2026.py [FOLDER] [IMAGE]
 
-FOLDER is bench/results, the image docs/images/tokenizers-2026.png; a picture of the cells, ...-cells.png, goes beside
-it. Of the records tokenizers-2026-time.json (equal time), tokenizers-2026.json (equal FLOPs) and
+FOLDER is bench/results, the image docs/images/tokenizers-2026.png; a picture of the cells, ...-cells.png, and one of
+larger images, ...-larger.png, go beside it. Of the records tokenizers-2026-time.json (equal time), tokenizers-2026.json
+(equal FLOPs), tokenizers-2026-shapes.json and tokenizers-2026-photographs.json (images of 32 by 32, equal time) and
 tokenizers-2026-time-bits.json (`where_bits_go.py`), those that are missing are named and left out.
 """
 
@@ -26,9 +27,11 @@ from crt_run.present.tables import change, spread
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = {"equal time": "tokenizers-2026-time", "equal FLOPs": "tokenizers-2026"}
+LARGER = {"scenes": "tokenizers-2026-shapes", "photographs": "tokenizers-2026-photographs"}
 BITS = "tokenizers-2026-time-bits"
 WHOLE, IDS, REST = "two_part_code_length_bits", "id_code_length_bits", "data_given_ids_bits"
-COLUMNS = (WHOLE, IDS, REST, "generation_frechet", "codes_used")
+DRAWN, CALLS = "generation_frechet", "target_calls_per_id"
+COLUMNS = (WHOLE, IDS, REST, DRAWN, "codes_used")
 PARTS = {"entropy of ids": ("alone", 1), "gained from context": ("context", -1), "image given ids": ("rest", 1)}
 """What the difference of the two-part code length consists of, each with its sign in the sum."""
 Record = Mapping[str, Any]
@@ -36,27 +39,27 @@ Record = Mapping[str, Any]
 
 def read(folder: Path) -> dict[str, Record]:
     """The records that are there, by name."""
-    paths = {name: folder / f"{name}.json" for name in (*RULES.values(), BITS)}
+    paths = {name: folder / f"{name}.json" for name in (*RULES.values(), *LARGER.values(), BITS)}
     return {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
 
 
-def answer(record: Record) -> str:
-    """Which arms beat the baseline, and which beat CRT, by claims on the two-part code length that hold."""
-    for_all = [claim for claim in record["claims"] if claim["number"] == WHOLE]
+def answer(record: Record, number: str = WHOLE) -> str:
+    """Which arms have less of a number than the baseline, and than others, by the claims on it that hold."""
+    for_all = [claim for claim in record["claims"] if claim["number"] == number]
     sentences = []
     for against in dict.fromkeys(claim["against"] for claim in for_all):
         pairs = [claim for claim in for_all if claim["against"] == against]
         ahead = [f"{claim['arm']} ({change(claim['difference'])})" for claim in pairs if claim["verdict"] == "holds"]
-        sentences.append(f"{', '.join(ahead) or 'none'} of {len(pairs)} shorter than {against}")
+        sentences.append(f"{', '.join(ahead) or 'none'} of {len(pairs)} below {against}")
     return "; ".join(sentences)
 
 
-def rows(record: Record) -> Iterator[str]:
+def rows(record: Record, columns: tuple[str, ...] = COLUMNS) -> Iterator[str]:
     """Rows of markdown: means of each arm, and below them the paired differences from the baseline."""
     for arm, numbers in record["arms"].items():
-        yield f"| {arm} | {' | '.join(spread(numbers[name]) for name in COLUMNS)} |"
+        yield f"| {arm} | {' | '.join(spread(numbers[name]) for name in columns)} |"
         if arm != record["baseline"]:
-            gaps = [numbers[name]["difference"] for name in COLUMNS]
+            gaps = [numbers[name]["difference"] for name in columns]
             cells = ["not paired" if gap is None else change(gap) for gap in gaps]
             yield f"| less {record['baseline']} | {' | '.join(cells)} |"
 
@@ -146,6 +149,26 @@ def draw_cells(record: Record, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def draw_larger(records: Mapping[str, Record], path: Path) -> None:
+    """Writes the paired differences from the baseline, in bits and in distance of drawn images, by data."""
+    figure = Figure((6 * len(records), 4.6), layout="constrained")
+    for axis, (data, record) in zip(figure.subplots(1, len(records), squeeze=False)[0], records.items(), strict=True):
+        for arm, (color, marker) in styles(record["arms"]).items():
+            x, y = (record["arms"][arm][name]["difference"] for name in (WHOLE, DRAWN))
+            if arm != record["baseline"]:
+                bars = [[[abs(each[end] - each["value"])] for end in ("low", "high")] for each in (x, y)]
+                axis.errorbar(x["value"], y["value"], xerr=bars[0], yerr=bars[1], color=color, marker=marker, ms=5,
+                              lw=0, elinewidth=0.7, label=arm)  # fmt: skip
+        axis.axvline(0, color="black", lw=0.6)
+        axis.axhline(0, color="black", lw=0.6)
+        axis.set(title=data, xlabel="two-part code length minus the baseline's, bits",
+                 ylabel="generation Fréchet distance minus the baseline's")  # fmt: skip
+        finish(axis)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=110)
+
+
 if __name__ == "__main__":
     folder, image = (
         Path(sys.argv[place]) if len(sys.argv) > place else default
@@ -155,7 +178,13 @@ if __name__ == "__main__":
     for rule, name in RULES.items():
         if name in kept:
             print(f"at {rule}: {answer(kept[name])}", *rows(kept[name]), sep="\n")
-    for name in (*RULES.values(), BITS):
+    larger = {data: kept[name] for data, name in LARGER.items() if name in kept}
+    for data, record in larger.items():
+        print(f"{data}, bits: {answer(record)}", f"{data}, distance: {answer(record, DRAWN)}", sep="\n")
+        print(f"{data}, calls: {answer(record, CALLS)}", *rows(record, (*COLUMNS, CALLS)), sep="\n")
+    if larger:
+        draw_larger(larger, image.with_name(f"{image.stem}-larger.png"))
+    for name in (*RULES.values(), *LARGER.values(), BITS):
         if name not in kept:
             print(f"not run: {name}")
     if RULES["equal time"] in kept:

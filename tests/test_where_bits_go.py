@@ -266,9 +266,11 @@ def test_the_answer_names_arms_whose_claims_hold_and_the_picture_is_drawn(pictur
 
     assert set(records) == {"tokenizers-2026-time", "tokenizers-2026-time-bits"}
     assert pictures.answer(records["tokenizers-2026-time"]) == (
-        "crt (-3.00 ± 1.00 (5/5)) of 2 shorter than baseline; none of 1 shorter than crt"
+        "crt (-3.00 ± 1.00 (5/5)) of 2 below baseline; none of 1 below crt"
     )
     assert next(iter(pictures.rows(sweep))) == "| baseline | " + " | ".join(
         f"{50 + place:.2f} ± 2.00" for place in range(5)
     ) + " |"  # fmt: skip
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    pictures.draw_larger({"scenes": sweep, "photographs": sweep}, tmp_path / "larger.png")
+    assert (tmp_path / "larger.png").read_bytes().startswith(b"\x89PNG")
