@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crt_cli.console import answer, as_json, reports_errors, say
+from crt_cli.console import answer, as_json, say
 from crt_hf.prompt_file import read_prompts
+from crt_run.cli.over_ranks import on_one_process
 
 if TYPE_CHECKING:
     from crt_hf.distilling.training import Progress
@@ -35,7 +36,7 @@ PLAIN_EVERY = 10.0
     help="Of the draft; a head reads hidden states of TARGET.",
 )  # fmt: skip
 @as_json
-@reports_errors
+@on_one_process
 def distill(target: str, out: Path, prompts: Path | None, as_json: bool, **options: Any) -> None:
     """Train a small draft on the text of the model in the folder TARGET.
 

@@ -13,6 +13,7 @@ import click
 
 from crt_cli.console import needs, reports_errors
 from crt_run.ranks import environment
+from crtcore.errors import RunError
 
 if TYPE_CHECKING:
     from crt_run.ranks.group import Group
@@ -42,6 +43,23 @@ def over_ranks(command: Callable[P, int]) -> Callable[P, None]:
             raise
 
     return wrapped
+
+
+def on_one_process(command: Callable[P, int | None]) -> Callable[P, None]:
+    """As `reports_errors`; where torchrun has started several processes, all end, and the first reports an error."""
+
+    @functools.wraps(command)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> int | None:
+        if not environment.asked():
+            return command(*args, **kwargs)
+        if os.environ.get("RANK", "0") != "0":
+            sys.exit(1)
+        raise RunError(
+            f"crt {click.get_current_context().info_name}: expected one process, got ranks of torchrun, each of which "
+            "would do all of it; start it without torchrun, or unset RANK and WORLD_SIZE"
+        )
+
+    return reports_errors(alone)
 
 
 def _meeting(command: Callable[P, int]) -> Callable[P, int]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crt_cli.console import answer, as_json, needs, reports_errors, say
+from crt_cli.console import answer, as_json, needs, say
 from crt_run.cli.interrupts import interruptible
 from crt_run.cli.options import on, runs_folder
+from crt_run.cli.over_ranks import on_one_process
 
 if TYPE_CHECKING:
     from crt_run.loading.loaded import LoadedRun
@@ -35,7 +36,7 @@ OFTEN = 5.0
 @on
 @runs_folder
 @as_json
-@reports_errors
+@on_one_process
 def sample(
     run: str, *, count: int, seed: int | None, classes: tuple[int, ...], out: Path | None, runs: Path,
     as_json: bool, **sharding: Any,

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from crt_cli.console import answer, as_json, needs, reports_errors, say
+from crt_cli.console import answer, as_json, needs, say
 from crt_cli.layout import show
 from crt_run.cli.interrupts import interruptible
 from crt_run.cli.options import on, runs_folder
+from crt_run.cli.over_ranks import on_one_process
 
 KEPT = "; what is finished is kept, and the same command goes on from there"
 
@@ -25,7 +26,7 @@ KEPT = "; what is finished is kept, and the same command goes on from there"
 @on
 @runs_folder
 @as_json
-@reports_errors
+@on_one_process
 def score(
     folder: Path, *, against: str | None, metrics: tuple[str, ...], split: str, on: str | None, runs: Path,
     as_json: bool,

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from crt_laws.toy_studies import REGISTRY
 from crt_run.cli import tracking
 from crt_run.cli.sample import sample
+from crt_run.cli.score import score
 from crt_run.cli.tracking import tracked
 from crt_run.loading import plans
 from crt_run.loading.loaded import load_run
@@ -44,6 +46,25 @@ def test_samples_are_drawn_into_a_file(
     assert crt_sample("--class", "10").exit_code == 1
     assert "expected a class for each of 16 samples, from 0 to 9" in crt_sample("--class", "10").stderr
     assert "did you mean 'toy'" in CliRunner().invoke(sample, ["toi", "--runs", str(runs)]).stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [(sample, ["toy", "--out", "draws"]), (score, ["draws"])], ids=["sample", "score"]
+)
+def test_ranks_of_torchrun_do_not_each_do_the_work(
+    command: click.Command, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    ended = []
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        ended.append(CliRunner().invoke(command, words))
+
+    assert [each.exit_code for each in ended] == [1, 1]
+    assert f"crt {command.name}: expected one process, got ranks of torchrun" in ended[0].stderr
+    assert not ended[1].output
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_tracker_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
