@@ -51,7 +51,7 @@ class OverRanks:
         if executor is not None and not isinstance(executor, Local):
             raise RunError(
                 "executor: expected none, or `local`, as torchrun has started ranks that work on one point at a time; "
-                "remove the table [executor], or run the file without torchrun"
+                "leave out the table [executor] and --on, or run the file without torchrun"
             )
         self.group = group
         self.threads = (executor or Local()).threads
