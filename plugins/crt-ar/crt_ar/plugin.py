@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 from crt_ar import specs
 from crt_ar.llama.spec import FrozenLlama, Llama, LlamaFolder
 from crtcore import Component, hookimpl
@@ -27,7 +29,7 @@ def crt_components() -> list[Component]:
             "llama-folder",
             spec=LlamaFolder,
             summary="Llama weights from a folder, trained further",
-            examples=(further,),
+            examples=(further, attrs.evolve(further, trained=1)),
         ),
         Component("frozen-llama", spec=FrozenLlama, summary="Llama weights from a folder, frozen", examples=(frozen,)),
     ]

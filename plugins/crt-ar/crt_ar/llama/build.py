@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from crt_ar.llama.config import read_config
 from crt_ar.llama.files import read_llama
 from crt_ar.llama.network import LlamaTransformer
 from crt_ar.llama.spec import FrozenLlama, Llama, LlamaFolder
@@ -21,9 +24,11 @@ def llama_in_folder(spec: LlamaFolder, vocabulary: int, length: int, classes: in
     """Reads the network in a folder, to train it further.
 
     Raises: RunError if the folder holds no such network, its vocabulary is larger than `vocabulary`, or rows of
-    `length` ids do not fit its window.
+    `length` ids do not fit its window, or it has fewer blocks than are to be trained.
     """
     prior = read_llama(spec.folder, vocabulary, classes, attention=spec.attention, recompute=spec.recompute)
+    if spec.trained:
+        prior.freeze(read_config(Path(spec.folder).absolute()).vocabulary, spec.trained)
     return _within_window(prior, spec.folder, length)
 
 

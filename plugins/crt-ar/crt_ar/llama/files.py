@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch._subclasses import FakeTensor
 
 from crt_ar.llama.config import Config, config_of, read_config
+from crt_ar.llama.grown import GrownRows
 from crt_ar.llama.layout import EMBEDDING, HEAD, Place, places, published, put, shapes
 from crt_ar.llama.network import LlamaTransformer
 from crt_ar.llama.values import NAME
@@ -163,7 +164,9 @@ def _every_place(prior: LlamaTransformer, known: int) -> dict[str, Place]:
 
 
 def _weights(prior: nn.Module) -> dict[str, Tensor]:
-    return {name: weight.detach() for name, weight in prior.named_parameters()}
+    grown = {name: each.weight.detach() for name, each in prior.named_modules() if isinstance(each, GrownRows)}
+    own = {name: each.detach() for name, each in prior.named_parameters() if name.rpartition(".")[0] not in grown}
+    return own | {f"{name}.weight": rows for name, rows in grown.items()}
 
 
 def _parts(prior: LlamaTransformer, shard: int) -> list[dict[str, Place]]:

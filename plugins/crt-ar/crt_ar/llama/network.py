@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crt_ar.llama.grown import GrownRows
 from crt_ar.llama.rotary import scaled_rotations
 from crt_ar.llama.shape import LlamaShape
 from crt_nn.attention import Attention, AttentionForm
@@ -55,7 +56,7 @@ class LlamaTransformer(Causal):
         self.first = start
         self.merged = start if merge else None
         self.longest = None if shape.window is None else shape.window - 1  # the first position takes one of the window
-        self.embedding = nn.Embedding(vocabulary, shape.width)
+        self.embedding: nn.Embedding | GrownRows = nn.Embedding(vocabulary, shape.width)
         self.prefixes = nn.Embedding(self.classes, shape.width) if self.classes else None
         attention_layer = partial(
             Attention,
@@ -74,7 +75,7 @@ class LlamaTransformer(Causal):
         builders: list[Builder] = [attention_layer, feed_layer]
         self.stack = Stack(shape.width, shape.layers, builders, recompute=recompute, epsilon=shape.epsilon)
         self._packed: Packed | None = None
-        self.head = None if shape.tied else nn.Linear(shape.width, vocabulary, bias=False)
+        self.head: nn.Linear | GrownRows | None = None if shape.tied else nn.Linear(shape.width, vocabulary, bias=False)
 
     def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """Returns features of the start id or the class, and of the ids."""
@@ -97,16 +98,33 @@ class LlamaTransformer(Causal):
         """Returns logits after each position."""
         if self._packed is not None and not torch.is_grad_enabled():
             return self._packed(states)
-        return functional.linear(states, self._output)
+        return (
+            self._output.scores(states)
+            if isinstance(self._output, GrownRows)
+            else functional.linear(states, self._output.weight)
+        )
 
     @property
-    def _output(self) -> Tensor:
-        return (self.embedding if self.head is None else self.head).weight
+    def _output(self) -> nn.Embedding | nn.Linear | GrownRows:
+        return self.embedding if self.head is None else self.head
 
     def pack(self) -> int:
         """Packs the weights of the output layer, and returns their bytes."""
-        self._packed = Packed([self._output])
+        self._packed = Packed([self._output.weight])
         return self._packed.size
+
+    def freeze(self, known: int, blocks: int) -> None:
+        """Freezes all but the last `blocks`, the final norm, and the rows of classes and of ids from `known` on.
+
+        Raises: RunError if there are fewer blocks.
+        """
+        if blocks > len(self.stack.blocks):
+            raise RunError(
+                f"llama: expected at most {len(self.stack.blocks)} trained blocks, as there are, got {blocks}"
+            )
+        self.embedding = GrownRows(self.embedding.weight, known)
+        self.head = None if self.head is None else GrownRows(self.head.weight, known)
+        self.stack.blocks[: len(self.stack.blocks) - blocks].requires_grad_(False)
 
     def forward_states(
         self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None, noise: Noise | None = None

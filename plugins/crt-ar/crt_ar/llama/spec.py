@@ -75,6 +75,8 @@ class LlamaFolder(PriorSpec):
 
     folder: str = attrs.field(metadata=FILES)
     """Folder of `config.json` and `model.safetensors`, or its shards, relative to the working directory."""
+    trained: int = attrs.field(default=0, validator=at_least(0))
+    """The last blocks that are trained, with the final norm and the rows of new ids and of classes; 0 trains all."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
     """Backend of attention; `auto` is xformers where it is installed and runs, torch elsewhere."""
     recompute: bool = attrs.field(default=False, metadata=COSMETIC)
