@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crt_latent.in_words.spec import InWords
 from crt_latent.metamath.spec import MetaMath
 from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.tasks import spec as tasks
@@ -37,6 +38,14 @@ def crt_components() -> list[Component]:
             spec=MetaMath,
             summary="MetaMathQA, in the ids of a model's tokenizer",
             examples=(MetaMath(file="data/MetaMathQA-395K.json", tokenizer="data/Llama-3.2-1B", length=64),),
+        ),
+        Component(
+            "in-words",
+            spec=InWords,
+            summary="a generated task as text, in the ids of a model's tokenizer",
+            examples=(
+                InWords(dataset=tasks.Arithmetic(train=60, validation=10, test=10), tokenizer="data/Llama-3.2-1B"),
+            ),
         ),
         Component(
             "affine-chain",

@@ -17,8 +17,8 @@ from torch import Tensor
 from crt_latent.metamath.answers import equal_answers
 from crt_latent.metamath.entries import Entry, read_entries
 from crt_latent.metamath.spec import MetaMath
+from crt_latent.text_rows import DELIMITERS, Rows, answered, spelled
 from crt_latent.traces import delimiters, loss_weights
-from crt_nn.splits import check
 from crt_nn.text import Text
 from crtcore.errors import RunError
 from crtcore.kinds import Batch
@@ -26,7 +26,6 @@ from crtcore.kinds import Batch
 SPLITS = ("train", "validation", "test")
 CHUNK = 4096
 """Entries tokenized at a time."""
-DELIMITERS = ("<think>", "<answer>", "<end>")
 
 
 class MetaMathTraces:
@@ -43,8 +42,7 @@ class MetaMathTraces:
         entries = read_entries(Path(spec.file).absolute())
         self.checksum = hashlib.sha256(entries.checksum.encode() + self._text.content + b"%d" % spec.length).hexdigest()
         self._answers: dict[bytes, set[str]] = {}
-        flat = {split: array("i") for split in SPLITS}
-        ends = {split: [0] for split in SPLITS}
+        rows: dict[str, list[array[int]]] = {split: [] for split in SPLITS}
         too_long, seen = 0, set[bytes]()
         for split in SPLITS:  # of repeated entries the first split keeps one
             for entry, prompt, row in self._rows([each for each in entries.kept if each.split == split]):
@@ -54,9 +52,9 @@ class MetaMathTraces:
                 elif row_digest not in seen:
                     seen.add(row_digest)
                     self._answers.setdefault(_key(prompt), set()).add(entry.answer)
-                    flat[split].extend(row)
-                    ends[split].append(len(flat[split]))
-        self.sizes: Mapping[str, int] = {split: len(places) - 1 for split, places in ends.items()}
+                    rows[split].append(row)
+        self._kept = Rows(rows)
+        self.sizes: Mapping[str, int] = self._kept.sizes
         repeated = len(entries.kept) - too_long - len(seen)
         self.left_out: Mapping[str, int] = {
             "unanswered": entries.unanswered,
@@ -68,19 +66,13 @@ class MetaMathTraces:
                 f"metamath: expected entries in each split of {spec.file}, got {dict(self.sizes)} without "
                 f"{dict(self.left_out)}; use a file with more entries, or a greater length"
             )
-        self._flat = {split: torch.tensor(ids, dtype=torch.int32) for split, ids in flat.items()}
-        self._ends = {split: torch.tensor(places) for split, places in ends.items()}
-        self._width = max(int(places.diff().max()) for places in self._ends.values())
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Batch:
         """Returns the traces of `split` at `indices`, padded with -1; the prompt has weight 0.
 
         Raises: ValueError if the split does not exist, IndexError if an index is out of range.
         """
-        check(self.sizes, split, indices)
-        flat, ends = self._flat[split], self._ends[split]
-        columns = ends[indices, None] + torch.arange(self._width)  # b n
-        ids = flat[columns.clamp(max=len(flat) - 1)].long().masked_fill(columns >= ends[indices + 1, None], -1)
+        ids = self._kept.take(split, indices)
         return Batch(ids, None, loss_weights(ids, self.vocabulary))
 
     def check(self, prompt: Int[Tensor, "b p"], emitted: Int[Tensor, "b e"]) -> Bool[Tensor, " b"]:
@@ -92,17 +84,7 @@ class MetaMathTraces:
 
     def words(self, ids: Int[Tensor, " n"]) -> str:
         """Returns a row as text; ids beyond the vocabulary are codes."""
-        texts, run = [], list[int]()
-        for id_ in [*ids[ids >= 0].tolist(), None]:
-            if id_ is not None and id_ < self._text.vocabulary:
-                run.append(id_)
-                continue
-            texts += [self._text.text(run)] if run else []
-            run = []
-            if id_ is not None:
-                beyond = id_ - self._text.vocabulary
-                texts.append(DELIMITERS[beyond] if beyond < len(DELIMITERS) else f"<{beyond - len(DELIMITERS)}>")
-        return " ".join(texts)
+        return spelled(ids, self._text)
 
     def _rows(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, list[int], array[int]]]:
         """Yields each entry with the ids of its prompt and of its whole trace."""
@@ -115,14 +97,10 @@ class MetaMathTraces:
                 yield entry, prompt, array("i", [*prompt, think, *steps, answer, *solution, end])
 
     def _is_correct(self, prompt: list[int], emitted: list[int]) -> bool:
-        think, answer, end = delimiters(self.vocabulary)
-        asked = [id_ for id_ in prompt if id_ >= 0 and id_ != think]
+        asked = [id_ for id_ in prompt if id_ >= 0 and id_ != delimiters(self.vocabulary).think]
         if not (known := self._answers.get(_key(asked))):
             raise ValueError(f"expected a prompt of these traces, got {self.words(torch.tensor(prompt))!r}")
-        if answer not in emitted or end not in (behind := emitted[emitted.index(answer) + 1 :]):
-            return False
-        given = behind[: behind.index(end)]
-        if any(id_ >= self._text.vocabulary for id_ in given):
+        if (given := answered(emitted, self.vocabulary)) is None:
             return False
         return any(equal_answers(self._text.text(given), each) for each in known)
 

@@ -90,6 +90,12 @@ class GeneratedTask:
         texts = [*self.maker.texts, "<think>", "<answer>", "<end>"]
         return " ".join(texts[id_] if id_ < len(texts) else f"<{id_ - len(texts)}>" for id_ in ids.tolist() if id_ >= 0)
 
+    def read(self, text: str) -> list[int] | None:
+        """Returns the ids of words with spaces between them; None: the task has no such word."""
+        places = {word: id_ for id_, word in enumerate(self.maker.texts)}
+        words = text.split()
+        return [places[word] for word in words] if places.keys() >= set(words) else None
+
     def _draw(self, split: str, rows: Int[Tensor, " b"]) -> Int[Tensor, "b n"]:
         """Returns rows at indices: for each the first draw that can be used and belongs to the split."""
         noise = Noise(self.spec.seed, f"{type(self.spec).__name__} of {split}")
