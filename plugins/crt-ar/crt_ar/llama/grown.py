@@ -11,16 +11,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class GrownRows(nn.Module):
+class GrownRows(nn.Embedding):
     """An embedding and an output layer over all ids; gradients of the known rows are not computed."""
 
     def __init__(self, weight: Float[Tensor, "a w"], known: int) -> None:
-        super().__init__()
+        nn.Module.__init__(self)  # that of the embedding makes one tensor of all rows
+        self.num_embeddings, self.embedding_dim = weight.shape
+        self.padding_idx = self.max_norm = None
+        self.norm_type, self.scale_grad_by_freq, self.sparse = 2.0, False, False
         self.known = nn.Parameter(weight[:known].detach().clone(), requires_grad=False)
         self.new = nn.Parameter(weight[known:].detach().clone())
 
     @property
-    def weight(self) -> Float[Tensor, "a w"]:
+    def weight(self) -> Float[Tensor, "a w"]:  # type: ignore[override]
         """All rows, in a new tensor."""
         return torch.cat((self.known, self.new))
 

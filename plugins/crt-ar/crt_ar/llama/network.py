@@ -56,7 +56,7 @@ class LlamaTransformer(Causal):
         self.first = start
         self.merged = start if merge else None
         self.longest = None if shape.window is None else shape.window - 1  # the first position takes one of the window
-        self.embedding: nn.Embedding | GrownRows = nn.Embedding(vocabulary, shape.width)
+        self.embedding = nn.Embedding(vocabulary, shape.width)
         self.prefixes = nn.Embedding(self.classes, shape.width) if self.classes else None
         attention_layer = partial(
             Attention,
@@ -105,7 +105,7 @@ class LlamaTransformer(Causal):
         )
 
     @property
-    def _output(self) -> nn.Embedding | nn.Linear | GrownRows:
+    def _output(self) -> nn.Embedding | nn.Linear:
         return self.embedding if self.head is None else self.head
 
     def pack(self) -> int:
