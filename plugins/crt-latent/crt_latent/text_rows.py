@@ -32,11 +32,7 @@ class Rows:
             self._flat[split] = torch.tensor(flat, dtype=torch.int32)
             self._ends[split] = torch.tensor(ends)
         self.sizes: Mapping[str, int] = {split: len(ends) - 1 for split, ends in self._ends.items()}
-
-    @property
-    def width(self) -> int:
-        """Ids of the longest row."""
-        return max(int(ends.diff().max()) for ends in self._ends.values())
+        self._width = max(int(ends.diff().max()) if len(ends) > 1 else 0 for ends in self._ends.values())
 
     def take(self, split: str, indices: Int[Tensor, " b"]) -> Int[Tensor, "b n"]:
         """Returns rows at indices, padded with -1 to the longest row of all splits.
@@ -45,7 +41,7 @@ class Rows:
         """
         check(self.sizes, split, indices)
         flat, ends = self._flat[split], self._ends[split]
-        columns = ends[indices, None] + torch.arange(self.width)  # b n
+        columns = ends[indices, None] + torch.arange(self._width)  # b n
         return flat[columns.clamp(max=len(flat) - 1)].long().masked_fill(columns >= ends[indices + 1, None], -1)
 
 
