@@ -24,16 +24,22 @@ from crt_cost.devices import Devices, devices_named
 @as_json
 @reports_errors
 def cost(spec: Path, overrides: tuple[str, ...], devices: Devices | None, as_json: bool) -> None:
-    """Estimate parameters, FLOPs and memory of each stage."""
+    """Estimate parameters, FLOPs and memory of each stage, and FLOPs of what a run generates."""
     study = loaded(spec, overrides)
     needs("run", "torch", "numpy", "jaxtyping", "safetensors", "filelock")
+    from crt_cost.generation import generated, print_generations
     from crt_cost.table import costed, print_costs
 
-    every_point = costed(study, devices)
+    every_point, generations = costed(study, devices), generated(study, devices)
     if as_json:
         about = outline(study)
-        points = [{**point, "cost": stages} for point, stages in zip(about["points"], every_point, strict=True)]
+        points = [
+            {**point, "cost": stages, "generation": each}
+            for point, stages, each in zip(about["points"], every_point, generations, strict=True)
+        ]
         answer({**about, "points": points})
         return
     click.echo(summary(spec, study))
-    print_costs(study, every_point, devices)
+    if any(every_point):
+        print_costs(study, every_point, devices)
+    print_generations(study, generations, devices)

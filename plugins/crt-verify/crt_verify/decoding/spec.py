@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import attrs
 from attrs.validators import deep_iterable
 
+from crt_run.generations import Generation
 from crt_run.training.plans import prior_stages
 from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.meanings import MEANINGS
@@ -102,6 +103,15 @@ class Decoding(ExperimentSpec):
     def stage_plans(self, plan: Plan) -> list[StagePlan]:
         """The priors that are not pretrained."""
         return [stage for role in self.stages for stage in prior_stages(plan, role)]
+
+    def generations(self, plan: Plan) -> list[Generation]:
+        """The target's ids, as if each came in a call of its own: of all decoders, the ancestral one among them.
+
+        Calls and the draft's own work are left out: how many there are is what a run measures.
+        """
+        decoders = len(plan.parts["decoder"])
+        samples = (self.prompts + self.timed) * (decoders + 1) + self.choices * decoders
+        return [Generation("prior", samples, self.prompt, self.length, self.precision)]
 
     def rehearsed(self) -> tuple[Decoding, int]:
         """Two prompts and eight ids."""
