@@ -45,10 +45,10 @@ class Rows:
         return flat[columns.clamp(max=len(flat) - 1)].long().masked_fill(columns >= ends[indices + 1, None], -1)
 
 
-def answered(emitted: Sequence[int], vocabulary: int) -> Sequence[int] | None:
+def answered(emitted: list[int], vocabulary: int) -> list[int] | None:
     """Returns the ids between the first <answer> and the <end> behind it; None: there are none, or a code is inside."""
     _, answer, end = delimiters(vocabulary)
-    if answer not in emitted or end not in (behind := list(emitted[list(emitted).index(answer) + 1 :])):
+    if answer not in emitted or end not in (behind := emitted[emitted.index(answer) + 1 :]):
         return None
     given = behind[: behind.index(end)]
     return None if any(id_ >= vocabulary - len(DELIMITERS) for id_ in given) else given

@@ -79,15 +79,16 @@ class LlamaTransformer(Causal):
 
     def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
         """Returns features of the start id or the class, and of the ids."""
+        features = self.embed(ids)  # b n w
         if self.first is None:
-            first = self.embedding.weight.new_zeros(len(ids), 1, self.shape.width)
+            first = features.new_zeros(len(ids), 1, self.shape.width)
         else:
             first = self.embedding(ids.new_full((len(ids), 1), self.first))  # b 1 w
         if class_ids is not None:
             assert self.prefixes is not None
             prefix = self.prefixes(class_ids.clamp(min=0))[:, None]
             first = torch.where((class_ids >= 0)[:, None, None], prefix, first)
-        return torch.cat((first, self.embed(ids)), 1)
+        return torch.cat((first, features), 1)
 
     def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Returns the normalised last states of positions within a context."""

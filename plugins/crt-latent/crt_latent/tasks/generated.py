@@ -48,6 +48,7 @@ class GeneratedTask:
         self.spec = spec
         self.maker = maker
         self.vocabulary = len(maker.texts) + 3
+        self._places = {word: id_ for id_, word in enumerate(maker.texts)}
         self.fillers: Sequence[int] = getattr(maker, "fillers", ())
         """Ids of filler words, if the task has any."""
         self.sizes: Mapping[str, int] = {split: getattr(spec, split) for split in SPLITS}
@@ -92,9 +93,9 @@ class GeneratedTask:
 
     def read(self, text: str) -> list[int] | None:
         """Returns the ids of words with spaces between them; None: the task has no such word."""
-        places = {word: id_ for id_, word in enumerate(self.maker.texts)}
-        words = text.split()
-        return [places[word] for word in words] if places.keys() >= set(words) else None
+        ids = [self._places.get(word) for word in text.split()]
+        known = [id_ for id_ in ids if id_ is not None]
+        return known if len(known) == len(ids) else None
 
     def _draw(self, split: str, rows: Int[Tensor, " b"]) -> Int[Tensor, "b n"]:
         """Returns rows at indices: for each the first draw that can be used and belongs to the split."""
