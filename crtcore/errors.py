@@ -9,6 +9,8 @@ from typing import NamedTuple, TypeAlias
 
 PROBLEMS = 100
 """Problems of a document that are named: the first, if there are more."""
+COMPARED = 500
+"""Names that an unknown one is compared with: the first, if there are more."""
 LONGEST = 1000
 """Characters of each part of a problem's line; the middle of a longer one is left out."""
 
@@ -80,5 +82,5 @@ def nearest(word: str, known: list[str]) -> str:
     """`; did you mean 'width'?`, or what there is."""
     import difflib  # only where something is wrong
 
-    close = difflib.get_close_matches(str(word), known[:PROBLEMS], 1)
+    close = difflib.get_close_matches(str(word), known[:COMPARED], 1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(known)) or 'none'}"

@@ -217,6 +217,7 @@ def test_a_component_inside_another_is_reported_with_its_path(registry: Registry
     ("word", "known", "hint"),
     [
         ("widht", ["width", "codes"], "; did you mean 'width'?"),
+        ("widht", [*(f"x{number}" for number in range(400)), "width"], "; did you mean 'width'?"),
         ("zzz", ["width", "codes"], "; known: codes, width"),
         ("zzz", [], "; known: none"),
     ],

@@ -45,8 +45,8 @@ def named(registry: Registry, name: str, others: Iterable[str] = ()) -> list[tup
 
 def near(word: str, known: list[str]) -> str:
     """What was most likely meant, or the three names that are nearest."""
-    if difflib.get_close_matches(word, known, 1):
-        return nearest(word, known)
+    if close := difflib.get_close_matches(word, known, 1):
+        return nearest(word, close)
     three = ", ".join(map(repr, difflib.get_close_matches(word, known, 3, cutoff=0.0))) or "none"
     return f"; the nearest names are {three}; `crt list` prints all components"
 
