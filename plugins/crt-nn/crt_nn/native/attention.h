@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "products.h"
@@ -73,6 +74,7 @@ template <class T> struct Attention {
   void some(long b, long g, long first, long last, const float *keys) const {
     static thread_local std::vector<float> buffer;
     const float *values = keys + columns() * channels;
+    static thread_local Seen seen;
     long m = last - first, reach = 0;
     for (long row = first; row < last; row++)
       reach = std::max(reach, end(b, row / each()));
@@ -91,20 +93,23 @@ template <class T> struct Attention {
       for (long c = 0; c < channels; c += PART)
         part<1, float, false>(m, x + c * m, keys + s * channels + c * PANEL, 0, std::min<long>(PART, channels - c), sums);
       for (long row = 0; row < m; row++)
-        for (int half = 0; half < 2; half++)
-          put(scores + row * room + s + half * LANES, sums[0][row][half] * scale);
+        for (int v = 0; v < ACROSS; v++)
+          put(scores + row * room + s + v * LANES, sums[0][row][v] * scale);
     }
     float over[BLOCK];
-    for (long row = 0; row < m; row++)
-      over[row] = soften(b, (first + row) / each(), scores + row * room, line, weights + row, m, reach);
+    for (long row = 0; row < m; row++) {
+      if (row == 0 || (first + row) % each() == 0)
+        look(b, (first + row) / each(), seen);
+      over[row] = soften(seen, scores + row * room, line, weights + row, m, reach);
+    }
     for (long c = 0; c < channels; c += PANEL) {
       Sums sums[1] = {};
       part<1, float, false>(m, weights, values + c * columns(), 0, reach, sums);
       for (long row = 0; row < m; row++) {
         T *to = mixed + ((b * queries + (first + row) / each()) * heads + g * each() + (first + row) % each()) * channels;
-        for (int half = 0; half < 2; half++)
-          if (long at = c + half * LANES; at < channels)
-            put(to + at, sums[0][row][half] * over[row], channels - at);
+        for (int v = 0; v < ACROSS; v++)
+          if (long at = c + v * LANES; at < channels)
+            put(to + at, sums[0][row][v] * over[row], channels - at);
       }
     }
   }
@@ -119,15 +124,20 @@ template <class T> struct Attention {
 
   void row(long b) const {
     static thread_local std::vector<float> buffer;
+    static thread_local std::vector<Seen> seen;
+    if (long(seen.size()) < queries)
+      seen.resize(queries);
     long m = rows(), reach = 0;
-    for (long t = 0; t < queries; t++)
-      reach = std::max(reach, end(b, t));
+    for (long t = 0; t < queries; t++) {
+      look(b, t, seen[t]);
+      reach = std::max(reach, seen[t].empty() ? 0 : seen[t].back().second);
+    }
     long room = (reach + LANES - 1) / LANES * LANES, all = groups * m, lanes = (channels + LANES - 1) / LANES * LANES;
-    long size = all * (channels + 2 * room + lanes) + room;
+    long size = all * (channels + 2 * room + lanes + 1) + room;
     if (long(buffer.size()) < size)
       buffer.resize(size);
     float *x = buffer.data(), *scores = x + all * channels, *weights = scores + all * room;
-    float *sums = weights + all * room, *line = sums + all * lanes;
+    float *sums = weights + all * room, *line = sums + all * lanes, *over = line + room;
     for (long g = 0; g < groups; g++)
       for (long i = 0; i < m; i++) {
         const T *q = query + b * query_batch + i / each() * query_step + (g * each() + i % each()) * channels;
@@ -144,9 +154,8 @@ template <class T> struct Attention {
         case 4: score<4>(k + g * channels, s, reach, x + g * m * channels, scores + g * m * room + s, room); break;
         }
     std::memset(sums, 0, all * lanes * sizeof(float));
-    std::vector<float> over(all);
     for (long i = 0; i < all; i++)
-      over[i] = soften(b, i % m / each(), scores + i * room, line, weights + i * room, 1, reach);
+      over[i] = soften(seen[i % m / each()], scores + i * room, line, weights + i * room, 1, reach);
     for (long s = 0; s < reach; s += LANES)
       for (long g = 0; g < groups; g++)
         for (long i = 0; i < m; i++)
@@ -159,7 +168,7 @@ template <class T> struct Attention {
       }
   }
 
-  // The scores of M queries of a head with 16 slots.
+  // The scores of M queries of a head with a vector of slots.
   template <int M>
   void score(const T *k, long s, long reach, const float *x, float *scores, long room) const {
     Vector own[M] = {};
@@ -170,7 +179,7 @@ template <class T> struct Attention {
       turn(square);
       for (long i = 0; i < std::min<long>(LANES, channels - c); i++)
         for (int m = 0; m < M; m++)
-          own[m] += x[m * channels + c + i] * square[i];
+          own[m] = fused(every(x[m * channels + c + i]), square[i], own[m]);
     }
     for (int m = 0; m < M; m++)
       put(scores + m * room, own[m] * scale);
@@ -181,41 +190,61 @@ template <class T> struct Attention {
     for (long c = 0; c < channels; c += LANES) {
       Vector own = load(sums + c);
       for (long s = first; s < last; s++)
-        own += weights[s] * load(v + s * key_step + c, channels - c);
+        own = fused(every(weights[s]), load(v + s * key_step + c, channels - c), own);
       put(sums + c, own);
     }
   }
 
-  bool sees(long b, long t, long s) const {
-    return visible ? visible[(b * queries + t) * slots + s] : s + queries <= t + slots;
+  // From and to which slots a query sees, in order.
+  typedef std::vector<std::pair<long, long>> Seen;
+
+  void look(long b, long t, Seen &seen) const {
+    seen.clear();
+    if (!visible)
+      return seen.emplace_back(0, t + slots - queries + 1), void();
+    const bool *marks = visible + (b * queries + t) * slots;
+    for (long s = 0; s < slots; s++)
+      if (marks[s]) {
+        long first = s;
+        while (s < slots && marks[s])
+          s++;
+        seen.emplace_back(first, s);
+      }
   }
 
   // The slot behind the last one that a query sees.
   long end(long b, long t) const {
-    long s = visible ? slots : t + slots - queries + 1;
-    while (s > 0 && !sees(b, t, s - 1))
+    if (!visible)
+      return t + slots - queries + 1;
+    const bool *marks = visible + (b * queries + t) * slots;
+    long s = slots;
+    while (s > 0 && !marks[s - 1])
       s--;
     return s;
   }
 
   // Weights of what a query sees, zero elsewhere, at every `step`; returns one over their sum.
-  float soften(long b, long t, const float *scores, float *line, float *weights, long step, long reach) const {
+  static float soften(const Seen &seen, const float *scores, float *line, float *weights, long step, long reach) {
     long count = 0;
+    for (auto [first, last] : seen) {
+      std::memcpy(line + count, scores + first, (last - first) * sizeof(float));
+      count += last - first;
+    }
     float most = -INFINITY;
-    for (long s = 0; s < reach; s++)
-      if (sees(b, t, s)) {
-        most = scores[s] > most ? scores[s] : most;
-        line[count++] = scores[s];
-      }
+    for (long j = 0; j < count; j++)
+      most = line[j] > most ? line[j] : most;
     Vector all = {};
     for (long j = 0; j < count; j += LANES) {
       Vector weight = exponential(load(line + j, count - j) - most);
       put(line + j, weight, count - j);
       all += load(line + j, count - j);
     }
-    count = 0;
     for (long s = 0; s < reach; s++)
-      weights[s * step] = sees(b, t, s) ? line[count++] : 0.0f;
+      weights[s * step] = 0.0f;
+    count = 0;
+    for (auto [first, last] : seen)
+      for (long s = first; s < last; s++)
+        weights[s * step] = line[count++];
     return 1.0f / sum(all);
   }
 };

@@ -22,7 +22,7 @@ from crt_nn.native.compiler import NotBuilt, cache_folder, compiled, digest, pro
 
 FOLDER = Path(__file__).parent
 COMPILER = "g++"
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=off", "-fopenmp", "-shared", "-fPIC")
 PANEL = 32
 """Outputs that lie together, as in products.h."""
 

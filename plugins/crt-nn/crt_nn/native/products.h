@@ -13,27 +13,30 @@
 namespace crt {
 
 constexpr int PANEL = 32;
+constexpr int ACROSS = PANEL / LANES;  // vectors of a panel
 constexpr int PART = 64;  // inputs whose products are summed apart, which halves the digits that are lost
 #ifdef __AVX512F__
 constexpr int BLOCK = 12;  // rows whose sums fit the registers
 #else
-constexpr int BLOCK = 4;
+constexpr int BLOCK = 3;
 #endif
 constexpr int GROUP = 8 * BLOCK;
 
-typedef Vector Sums[BLOCK][2];
+typedef Vector Sums[BLOCK][ACROSS];
 
 // Adds the products of M rows and one part of N panels to sums. Few rows take several panels at once, as one sum waits
 // for the one before.
 template <int M, int N, class W, bool AHEAD>
 inline __attribute__((always_inline)) void part(const float *__restrict x, const W *__restrict w, long stride, long size,
                                                 Sums *__restrict sums) {
-  Vector own[N][M][2];
+  Vector own[N][M][ACROSS];
 #pragma GCC unroll 4
   for (int p = 0; p < N; p++)
 #pragma GCC unroll 12
     for (int m = 0; m < M; m++)
-      own[p][m][0] = own[p][m][1] = Vector{};
+#pragma GCC unroll 8
+      for (int v = 0; v < ACROSS; v++)
+        own[p][m][v] = Vector{};
   for (long k = 0; k < size; k++) {
 #pragma GCC unroll 4
     for (int p = 0; p < N; p++) {
@@ -41,23 +44,26 @@ inline __attribute__((always_inline)) void part(const float *__restrict x, const
       if (AHEAD) {
         __builtin_prefetch(at + PART * PANEL);
         if (sizeof(W) == 4)
-          __builtin_prefetch(at + PART * PANEL + LANES);
+          __builtin_prefetch(at + PART * PANEL + PANEL / 2);
       }
-      Vector low = load(at), high = load(at + LANES);
+      Vector row[ACROSS];
+#pragma GCC unroll 8
+      for (int v = 0; v < ACROSS; v++)
+        row[v] = load(at + v * LANES);
 #pragma GCC unroll 12
-      for (int m = 0; m < M; m++) {
-        own[p][m][0] += x[k * M + m] * low;
-        own[p][m][1] += x[k * M + m] * high;
-      }
+      for (int m = 0; m < M; m++)
+#pragma GCC unroll 8
+        for (int v = 0; v < ACROSS; v++)
+          own[p][m][v] = fused(every(x[k * M + m]), row[v], own[p][m][v]);
     }
   }
 #pragma GCC unroll 4
   for (int p = 0; p < N; p++)
 #pragma GCC unroll 12
-    for (int m = 0; m < M; m++) {
-      sums[p][m][0] += own[p][m][0];
-      sums[p][m][1] += own[p][m][1];
-    }
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 8
+      for (int v = 0; v < ACROSS; v++)
+        sums[p][m][v] += own[p][m][v];
 }
 
 template <int N, class W, bool AHEAD>
@@ -79,8 +85,8 @@ inline void part(long rows, const float *x, const W *w, long stride, long size, 
 inline void widen(const Brain *w, long size, float *to) {
   for (long i = 0; i < size * PANEL; i += PANEL) {
     __builtin_prefetch(w + i + PART * PANEL);
-    put(to + i, load(w + i));
-    put(to + i + LANES, load(w + i + LANES));
+    for (int v = 0; v < ACROSS; v++)
+      put(to + i + v * LANES, load(w + i + v * LANES));
   }
 }
 
@@ -140,8 +146,8 @@ template <class T, class W> struct Product {
     for (long row = first, b = 0; row < last; row += blocks.size, b++)
       for (long m = 0; m < std::min(blocks.size, rows - row); m++)
         for (int p = 0; p < N; p++)
-          for (int half = 0; half < 2; half++)
-            finish(row + m, (panel + p) * PANEL + half * LANES, sums[b][p][m][half]);
+          for (int v = 0; v < ACROSS; v++)
+            finish(row + m, (panel + p) * PANEL + v * LANES, sums[b][p][m][v]);
   }
 
   void finish(long row, long at, Vector value) const {
@@ -159,7 +165,7 @@ template <class T, class W> struct Product {
     static thread_local std::vector<float> space;
     Blocks blocks(x, rows, inward, space);
     long every = (outward + PANEL - 1) / PANEL;
-    int together = rows == 1 ? 4 : rows < 4 && 2 * rows <= BLOCK ? 2 : 1;  // sums of all fit the registers
+    int together = rows == 1 && BLOCK >= 4 ? 4 : rows < 4 && 2 * rows <= BLOCK ? 2 : 1;  // sums of all fit the registers
     long chunks = (every + together - 1) / together, group = std::max<long>(1, GROUP / BLOCK) * blocks.size;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (long chunk = 0; chunk < chunks; chunk++)

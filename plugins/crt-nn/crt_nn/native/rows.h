@@ -13,7 +13,7 @@ template <class T, class G> void norm(const T *x, const G *gain, T *y, long rows
     Vector squares = {};
     for (long i = 0; i < width; i += LANES) {
       Vector some = load(x + i, width - i);
-      squares += some * some;
+      squares = fused(some, some, squares);
     }
     float scale = 1.0f / std::sqrt(sum(squares) / float(width) + epsilon);
     for (long i = 0; i < width; i += LANES)
@@ -39,11 +39,10 @@ void rotated(T *x, const float *by, long positions, long heads, long all, long c
       for (long i = 0; i < channels; i += LANES) {
         long left = channels - i;
         Vector value = load(row + i, left), turn = load(by + i, left);
-        const Whole swap = {1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14};
-        const Whole even = {0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14};
-        const Vector sign = {-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1};
-        Vector real = __builtin_shuffle(turn, even), imaginary = __builtin_shuffle(turn, even | 1) * sign;
-        put(row + i, value * real + __builtin_shuffle(value, swap) * imaginary, left);
+        constexpr Whole swap = lanes([](int i) { return i ^ 1; }), even = lanes([](int i) { return i & ~1; });
+        constexpr Whole sign = lanes([](int i) { return i % 2 ? 1 : -1; });
+        Vector real = __builtin_shuffle(turn, even), imaginary = __builtin_shuffle(turn, even | 1) * __builtin_convertvector(sign, Vector);
+        put(row + i, fused(value, real, __builtin_shuffle(value, swap) * imaginary), left);
       }
     }
 }
