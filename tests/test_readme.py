@@ -214,9 +214,17 @@ def test_what_drafts_of_the_head_accept_is_that_of_the_kept_results() -> None:
     assert len(shown) == 18
 
 
-def test_what_compute_is_saved_is_that_of_the_kept_results() -> None:
-    numbers = json.loads((ROOT / "bench" / "results" / "crt-scaling.json").read_text())["arms"]["digits"]
-    text = (ROOT / "plugins" / "crt-vq" / "README.md").read_text()
+@pytest.mark.parametrize(
+    ("place", "record", "compared"),
+    [
+        (1, "crt-scaling", ("two_part_code_length_flops_ratio", "generation_frechet_flops_ratio")),
+        (2, "crt-scaling-shapes", ("generation_frechet_flops_ratio",)),
+    ],
+)
+def test_what_compute_is_saved_is_that_of_the_kept_results(place: int, record: str, compared: tuple[str, ...]) -> None:
+    """The table of digits, and behind it that of scenes."""
+    (numbers,) = json.loads((ROOT / "bench" / "results" / f"{record}.json").read_text())["arms"].values()
+    text = (ROOT / "plugins" / "crt-vq" / "README.md").read_text().split("`crt run specs/figures/crt-scaling")[place]
     shown = re.findall(r"^\| exponent of the (.*) \| (.*) \| (.*) \|$", text, re.MULTILINE)
 
     expected = [
@@ -227,11 +235,20 @@ def test_what_compute_is_saved_is_that_of_the_kept_results() -> None:
             ("generation Fréchet distance", "generation_frechet"),
         )
     ]
-    ratios = (numbers[f"{name}_flops_ratio"] for name in ("two_part_code_length", "generation_frechet"))
+    ratios = (numbers[name] for name in compared)
     ranges = [f"{ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}) times less" for ratio in ratios]
 
     assert shown == expected
     assert all(each in text for each in ranges)
+
+
+def test_limits_on_scenes_are_those_of_the_kept_results() -> None:
+    (numbers,) = json.loads((ROOT / "bench" / "results" / "crt-scaling-shapes.json").read_text())["arms"].values()
+    text = " ".join((ROOT / "plugins" / "crt-vq" / "README.md").read_text().split())
+    limits = [tables.spread(numbers[f"two_part_code_length_limit_{side}"]) for side in ("regularized", "baseline")]
+
+    assert f"length tends to {limits[0]} bits, without it to {limits[1]}" in text
+    assert numbers["two_part_code_length_shared_range"]["high"] == 0
 
 
 @pytest.mark.parametrize(
