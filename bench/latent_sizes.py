@@ -45,7 +45,7 @@ def plan(seed: int, steps: int, dataset: dict[str, Any]) -> Plan:
     """The plan of the chain of thought; its tokenizer is not trained."""
     document = {
         "name": "sizes", "seed": seed, "experiment": {"use": "latent-reasoning", "trace": "cot"},
-        "dataset": {**dataset, "seed": seed, "test": 500, "validation": 100},
+        "dataset": {"test": 500, "validation": 100, **dataset, "seed": seed},
         "tokenizer": {"use": "text-chunks", "chunk": 8, "rate": 8}, "bottleneck": {"use": "vq", "codes": 64},
         "prior": {"use": "transformer", "layers": 2, "width": 64, "heads": 4}, "decoder": {"use": "ancestral"},
         "sampling": {"temperature": 0.0},

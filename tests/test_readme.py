@@ -186,22 +186,32 @@ def named(arm: str) -> str:
     return {"baseline": "no weight", "weight": f"weight {value}", "codes": f"{value} codes, no weight"}[kind]
 
 
-def test_what_a_rate_costs_is_that_of_the_kept_results() -> None:
-    arms = json.loads((ROOT / "bench" / "results" / "crt-rate.json").read_text())["arms"]
-    text = (ROOT / "plugins" / "crt-vq" / "README.md").read_text()
+@pytest.mark.parametrize(
+    ("place", "record", "codes", "ids", "widths"),
+    [
+        (1, "crt-rate", (8, 32, 128, 512), {"16": 1, "4": 2}, ("8", "32", "128")),
+        (2, "crt-rate-shapes", (32, 128, 512), {"64": 2, "16": 3}, ("16", "64")),
+    ],
+)
+def test_what_a_rate_costs_is_that_of_the_kept_results(
+    place: int, record: str, codes: tuple[int, ...], ids: dict[str, int], widths: tuple[str, ...]
+) -> None:
+    """The table of digits, and behind it that of scenes; `ids` has the halvings for each number of ids."""
+    arms = json.loads((ROOT / "bench" / "results" / f"{record}.json").read_text())["arms"]
+    text = (ROOT / "plugins" / "crt-vq" / "README.md").read_text().split("specs/figures/crt-rate")[place]
     shown = re.findall(r"^\| (\d+) ids, prior of width (\d+) \| (.*) \|$", text, re.MULTILINE)
 
     expected = {
-        (ids, width): " | ".join(
-            tables.spread(arms[f"baseline, bottleneck.codes={codes}, {place}"]["two_part_code_length_bits"])
-            for codes in (8, 32, 128, 512)
+        (many, width): " | ".join(
+            tables.spread(arms[f"baseline, bottleneck.codes={each}, {place}"]["two_part_code_length_bits"])
+            for each in codes
         )
-        for ids, halvings in (("16", 1), ("4", 2))
-        for width in ("8", "32", "128")
+        for many, halvings in ids.items()
+        for width in widths
         for place in (f"tokenizer.halvings={halvings}, prior.width={width}",)
     }
 
-    assert {(ids, width): cells for ids, width, cells in shown} == expected
+    assert {(many, width): cells for many, width, cells in shown} == expected
 
 
 def test_what_drafts_of_the_head_accept_is_that_of_the_kept_results() -> None:

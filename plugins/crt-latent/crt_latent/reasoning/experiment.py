@@ -19,6 +19,7 @@ from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.reasoning.training import rows
 from crt_latent.tasks.task import Task
 from crt_latent.traces import lengths, split_trace
+from crt_nn.packed import pack_frozen
 from crt_run.training.ids import spread
 from crt_run.training.objective import Inputs, built, trained
 from crt_run.training.stages import build_dataset
@@ -64,6 +65,7 @@ class ReasoningExperiment:
         spent = self._budget(inputs, sum(mean_length(rows(inputs, step)) for step in steps) / len(steps))
         if run.stopping():
             raise Stopped
+        run.facts["packing"] = {"prior": pack_frozen(prior.requires_grad_(False))}  # it is not trained any more
         solver = Solver(
             prior=prior, decoder=plan.parts["decoder"].build(), sampling=plan.sampling, alphabet=form.alphabet,
             max_ids=form.width, seed=plan.seed,
