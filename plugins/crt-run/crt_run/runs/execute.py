@@ -20,6 +20,7 @@ from crt_run.runs import checkpoint, files
 from crt_run.runs.code import code_of, components, difference
 from crt_run.runs.contents import of_plan
 from crt_run.runs.ended import SPEC, Ended, hashes
+from crt_run.runs.memory import keep_freed
 from crt_run.runs.numbers import written_all, written_rows
 from crt_run.runs.provenance import git_state, versions
 from crt_run.runs.records import ABOUT, FORMAT, RECORDS, RESULT, read_json, read_records, seal
@@ -57,6 +58,7 @@ def execute(
     A fresh run does again what other code made.
     Raises: RunError if it cannot go on, Stopped after a save if `stopping` returns True.
     """
+    keep_freed()
     plan = of_plan(plan, runs)
     run = Run(plan, runs, report, stopping, fresh=fresh)
     with alone(run.folder, stopping, run.note):
@@ -98,6 +100,7 @@ def try_out(plan: Plan, runs: Path, few: int) -> None:
 
     Raises: whatever stops it.
     """
+    keep_freed()
     run = Run(plan, runs, few=few)
     run.folder.mkdir(parents=True)
     plan.experiment.build()(plan, run)
