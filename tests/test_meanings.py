@@ -17,7 +17,7 @@ SWEEPS = [path.stem for path in sorted(RESULTS.glob("*.json")) if "arms" in json
 
 
 def test_there_are_kept_sweeps() -> None:
-    assert {"quickstart", "rsd", "latent-cot", "meta-vs-last-vib", "crt-scaling", "crt-drafts"} <= set(SWEEPS)
+    assert {"quickstart", "rsd", "latent-saturated", "meta-vs-last-vib", "crt-scaling", "crt-drafts"} <= set(SWEEPS)
 
 
 @pytest.mark.parametrize("name", SWEEPS)

@@ -264,7 +264,7 @@ def test_limits_on_scenes_are_those_of_the_kept_results() -> None:
 @pytest.mark.parametrize(
     ("record", "plugin", "columns"),
     [
-        ("latent-cot", "crt-latent", ("accuracy", "tokens", "latent_tokens", "text_tokens", "saving_mechanical")),
+        ("latent-saturated", "crt-latent", ("accuracy", "tokens", "latent_tokens", "text_tokens", "saving_mechanical")),
         ("latent-strategies", "crt-latent", ("accuracy", "tokens", "latent_tokens", "reconstruction_accuracy")),
         ("jacobi", "crt-verify", ("target_calls_per_id",)),
     ],
@@ -296,7 +296,7 @@ def test_what_a_meta_token_buys_is_that_of_the_kept_results() -> None:
 
 
 def test_what_codes_by_force_come_to_is_that_of_the_kept_results() -> None:
-    points = json.loads((ROOT / "bench" / "results" / "latent-cot.json").read_text())["points"]
+    points = json.loads((ROOT / "bench" / "results" / "latent-saturated.json").read_text())["points"]
     text = (ROOT / "plugins" / "crt-latent" / "README.md").read_text()
     section = text.partition("ids replaced by force")[2]
     shown = dict(re.findall(r"^\| `([a-z0-9-]+)` \| (\d.*) \|$", section.partition("\n![")[0], re.MULTILINE))
