@@ -71,7 +71,8 @@ def draw(records: dict[str, dict[str, Any]], path: Path) -> None:
         own = [each for arm, seeds in measured.items() if arm.startswith("crt") for each in seeds.values()]
         panel.scatter(*zip(*own, strict=True), s=9, color=COLOURS["CRT"], label="CRT, each seed")
         for arm, seeds in measured.items():
-            panel.annotate(arm, mean(seeds.values()), (3, 3), textcoords="offset points", fontsize=6)
+            if not arm.startswith("crt"):
+                panel.annotate(arm, mean(seeds.values()), (5, -7), textcoords="offset points", fontsize=6)
         panel.set_title(rule, fontsize=9)
         panel.set_xlabel("share of ids of the text that codes restore", fontsize=8)
         panel.set_ylabel("bits of codes an id of the text", fontsize=8)

@@ -280,6 +280,19 @@ def test_what_arms_come_to_is_that_of_the_kept_results(record: str, plugin: str,
     assert shown == expected
 
 
+def test_what_codes_of_text_cost_is_that_of_the_kept_results() -> None:
+    bench = ROOT / "bench"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(bench))
+        script = runpy.run_path(str(bench / "text_codes.py"))
+    section = (ROOT / "docs" / "studies.md").read_text().partition("### Codes of text")[2].partition("\n## ")[0]
+
+    shown = re.findall(r"^\| (?:baseline|crt|codes|entropy).* \|$", section, re.MULTILINE)
+
+    assert shown == list(script["rows"](script["kept"]("text-chunks-crt")))
+    assert len(shown) == 11
+
+
 def test_what_a_meta_token_buys_is_that_of_the_kept_results() -> None:
     arms = json.loads((ROOT / "bench" / "results" / "meta-vs-last-vib.json").read_text())["arms"]
     text = (ROOT / "plugins" / "crt-vib" / "README.md").read_text()
