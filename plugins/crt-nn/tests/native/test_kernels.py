@@ -1,8 +1,7 @@
 """Kernels against torch in float64, and each row's bits against those of the row alone."""
 
 import platform
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -75,29 +74,6 @@ def test_a_row_of_a_product_has_the_same_bits_beside_any_others(
 
     for rows in ROWS:
         assert torch.equal(kernels.product(features[-rows:], panels), alone[-rows:])
-
-
-def test_a_product_of_many_rows_takes_no_multiple_of_the_time_of_torch() -> None:
-    """Where sums do not stay in registers it takes 30 times as long, and else 2 times: the middle is the limit."""
-    matrix, features = normal(192, 64, dtype=torch.float32), normal(500, 64, dtype=torch.float32)
-    panels, threads = kernels.Panels(matrix), torch.get_num_threads()
-    torch.set_num_threads(1)
-
-    own = shortest(lambda: kernels.product(features, panels))
-    peer = shortest(lambda: functional.linear(features, matrix))
-    torch.set_num_threads(threads)
-
-    assert own < 8 * peer
-
-
-def shortest(call: Callable[[], Tensor]) -> float:
-    """Seconds of the fastest of some calls, of this process alone."""
-    times = []
-    for _ in range(20):
-        start = time.process_time()
-        call()
-        times.append(time.process_time() - start)
-    return min(times)
 
 
 def test_weights_that_are_bfloat16_numbers_take_half_the_bytes_and_give_the_same_bits() -> None:
