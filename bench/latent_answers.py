@@ -41,7 +41,7 @@ def main() -> None:
         ["answers", "problems a second", "over plain"],
         [["plain", f"{rates['plain']:.0f}", "1"], ["packed", f"{rates['packed']:.0f}", f"{gain:.2f}"]],
     )
-    numbers = {name: rates[name] for name in rates} | {
+    numbers = rates | {
         "gain": gain,
         "mean_ids": float((ids[0] >= 0).sum(1).double().mean()),
     }

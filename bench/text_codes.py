@@ -66,13 +66,13 @@ def draw(records: dict[str, dict[str, Any]], path: Path) -> None:
     for panel, (rule, record) in zip(panels, records.items(), strict=True):
         measured = points(record)
         for name, curve in CURVES.items():
-            means = sorted(mean(measured[arm].values()) for arm in curve)
+            means = sorted(middle(measured[arm].values()) for arm in curve)
             panel.plot(*zip(*means, strict=True), marker="o", ms=3, lw=1, color=COLOURS[name], label=name)
         own = [each for arm, seeds in measured.items() if arm.startswith("crt") for each in seeds.values()]
         panel.scatter(*zip(*own, strict=True), s=9, color=COLOURS["CRT"], label="CRT, each seed")
         for arm, seeds in measured.items():
             if not arm.startswith("crt"):
-                panel.annotate(arm, mean(seeds.values()), (5, -7), textcoords="offset points", fontsize=6)
+                panel.annotate(arm, middle(seeds.values()), (5, -7), textcoords="offset points", fontsize=6)
         panel.set_title(rule, fontsize=9)
         panel.set_xlabel("share of ids of the text that codes restore", fontsize=8)
         panel.set_ylabel("bits of codes an id of the text", fontsize=8)
@@ -82,7 +82,7 @@ def draw(records: dict[str, dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def mean(seeds: Any) -> tuple[float, float]:
+def middle(seeds: Any) -> tuple[float, float]:
     """The middle of an arm's seeds."""
     across, up = zip(*seeds, strict=True)
     return sum(across) / len(across), sum(up) / len(up)

@@ -18,6 +18,7 @@ import torch
 import crtcore
 from crt_laws import benches
 from crt_run.present import tables
+from crt_run.statistics import interval
 
 ROOT = Path(__file__).parent.parent
 TIMES = ("reference, milliseconds", "host build, milliseconds", "speed ratio")
@@ -212,6 +213,24 @@ def test_what_a_rate_costs_is_that_of_the_kept_results(
     }
 
     assert {(many, width): cells for many, width, cells in shown} == expected
+
+
+def test_what_a_larger_prior_saves_on_scenes_is_that_of_the_kept_results() -> None:
+    bits: dict[tuple[int, int, int], list[float]] = {}
+    for run in json.loads((ROOT / "bench" / "results" / "crt-rate-shapes.json").read_text())["runs"]:
+        setting = tuple(run["settings"][key] for key in ("bottleneck.codes", "tokenizer.halvings", "prior.width"))
+        bits.setdefault(setting, []).append(run["result"]["numbers"]["two_part_code_length_bits"]["value"])
+    text = " ".join((ROOT / "plugins" / "crt-vq" / "README.md").read_text().split())
+
+    def saved(more: tuple[int, int, int], fewer: tuple[int, int, int]) -> str:
+        mean = interval([a - b for a, b in zip(bits[fewer], bits[more], strict=True)], "bits")
+        assert mean.low is not None
+        return f"{mean.value:,.0f} ± {mean.value - mean.low:,.0f}"
+
+    assert f"64 ids instead of 16 save {saved((512, 2, 64), (512, 3, 64))} bits at 512 codes" in text
+    assert f"{saved((32, 2, 64), (32, 2, 16))} bits at 64 ids of 32 codes" in text
+    assert f"{saved((512, 2, 64), (512, 2, 16))} at 64 ids of 512" in text
+    assert f"{saved((512, 3, 64), (512, 3, 16))} at 16 ids of 512" in text
 
 
 def test_what_drafts_of_the_head_accept_is_that_of_the_kept_results() -> None:

@@ -200,8 +200,10 @@ template <class T> struct Attention {
 
   void look(long b, long t, Seen &seen) const {
     seen.clear();
-    if (!visible)
-      return seen.emplace_back(0, t + slots - queries + 1), void();
+    if (!visible) {
+      seen.emplace_back(0, t + slots - queries + 1);
+      return;
+    }
     const bool *marks = visible + (b * queries + t) * slots;
     for (long s = 0; s < slots; s++)
       if (marks[s]) {

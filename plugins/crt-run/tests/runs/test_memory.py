@@ -29,14 +29,6 @@ def faults(way: str) -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone has these parameters")
 def test_large_tensors_get_no_new_pages() -> None:
-    pages = 48_000_000 // resource_page()
-
-    assert faults("kept") < pages // 10
-    assert faults("as it is") > pages // 10  # in pages of 2 MiB there are fewer; without this, it could not fail
-
-
-def resource_page() -> int:
-    """Bytes of a page."""
-    import resource
-
-    return resource.getpagesize()
+    """Where pages have 2 MiB, the ten products are given 230; without the second line, the first could not fail."""
+    assert faults("kept") < 100
+    assert faults("as it is") > 200
