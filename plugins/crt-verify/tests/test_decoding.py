@@ -19,10 +19,11 @@ from crt_run.runs.records import RECORDS, read_records
 from crt_run.statistics import ratio, scaled
 from crt_verify.decoding.accuracy import overlap, scorer, words
 from crt_verify.decoding.entry import Entry
+from crt_verify.decoding.experiment import calls_an_id
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.table import points
 from crt_verify.decoding.trial import Pair, Round, rounds, run_trial
-from crt_verify.decoding.trials import Trials
+from crt_verify.decoding.trials import Timed, Trials
 from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
 from crtcore import Limits, Sampling, discover
 from crtcore.compose.document import Document
@@ -227,6 +228,13 @@ def test_samples_too_short_for_prompt_and_length_are_named(tmp_path: Path) -> No
 # Results of trials
 
 
+def test_texts_that_end_early_do_not_win_by_fewer_calls() -> None:
+    long, short = ({"ids": [[0] * ids], "accepted": [[0] * calls]} for ids, calls in ((17, 5), (5, 3)))
+
+    assert calls_an_id(long) == 4 / 16
+    assert calls_an_id(short) == 2 / 4
+
+
 def table(seed: int, order: int = 1, vocabulary: int = 4) -> TablePrior:
     """A random table."""
     generator = torch.Generator().manual_seed(seed)
@@ -240,8 +248,8 @@ def trials(pair: Pair, entries: list[Entry], cost: float = 0.5) -> Trials:
     decoders |= {entry.key: entry.spec.build() for entry in entries}
     samples = Samples(ids, torch.full((6,), 4), None)
     outputs = {key: run_trial(pair, decoder, samples, Limits(length=16)) for key, decoder in decoders.items()}
-    seconds = {key: [1.0, 2.0] for key in decoders}
-    return Trials(pair, samples, 16, outputs, seconds, cost, overlap)
+    timed = {key: [Timed(1.0, 16), Timed(2.0, 16)] for key in decoders}
+    return Trials(pair, samples, 16, outputs, timed, cost, overlap)
 
 
 def test_a_draft_equal_to_its_target_reaches_the_bound_at_every_depth() -> None:

@@ -11,12 +11,12 @@ from crt_basics.priors.table import TablePrior
 from crt_verify.decoding.accuracy import overlap
 from crt_verify.decoding.claims import gains, verdicts
 from crt_verify.decoding.entry import Entry
-from crt_verify.decoding.paired import compared, over_chain
+from crt_verify.decoding.paired import compared, gain, over_chain
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.spec import Claim
 from crt_verify.decoding.table import numbers
 from crt_verify.decoding.trial import Pair
-from crt_verify.decoding.trials import Trials
+from crt_verify.decoding.trials import Timed, Trials
 from crt_verify.lookup.spec import Lookup
 from crt_verify.specs import RSDC, BlockVerification, SpeculativeDecoding
 from crtcore import Sampling
@@ -38,16 +38,19 @@ def trials(accepted: dict[str, list[list[int]]], seconds: dict[str, list[float]]
     }
     count = len(next(iter(accepted.values())))
     samples = Samples(torch.zeros(count, 30, dtype=torch.int64), torch.full((count,), 4), None)
-    return Trials(Pair(prior, prior, Sampling(), 0), samples, 16, outputs, seconds or {}, 0.5, overlap)
+    timed = {
+        key: [Timed(each, len(ids)) for each, ids in zip(values, outputs[key]["ids"], strict=True)]
+        for key, values in (seconds or {}).items()
+    }
+    return Trials(Pair(prior, prior, Sampling(), 0), samples, 16, outputs, timed, 0.5, overlap)
 
 
 def test_a_gain_that_is_equal_for_all_samples_has_no_width() -> None:
     """Samples differ widely, yet each has twice the ids a call: 2 and 6 over 1 and 3."""
     made = trials(
-        {SD.key: [[0, 0, 0], [0, 2, 2]], BLOCK.key: [[0, 1, 1], [0, 5, 5]]}, {SD.key: [4.0], BLOCK.key: [3.0]}
+        {SD.key: [[0, 0, 0], [0, 2, 2]], BLOCK.key: [[0, 1, 1], [0, 5, 5]]},
+        {SD.key: [4.0, 14.0], BLOCK.key: [3.0, 13.0]},
     )
-    made.seconds[SD.key].append(14.0)
-    made.seconds[BLOCK.key].append(13.0)
 
     gain = over_chain(made, BLOCK, SD)
 
@@ -73,6 +76,21 @@ def test_neighbours_are_named_from_the_best() -> None:
     assert first.startswith("ids a call at 3 drafted ids, paired by sample: block 1.143 times lookup (")
     assert "lookup 1.750 times sd (" in first
     assert "no difference shown); lookup" in first
+
+
+def test_intervals_are_corrected_for_all_pairs_that_could_be_neighbours() -> None:
+    made = trials(
+        {
+            SD.key: [[0, 0, 0], [0, 2, 2], [0, 1, 1]],
+            BLOCK.key: [[0, 1, 1], [0, 5, 5], [0, 1, 2]],
+            COPY.key: [[0, 4, 0], [0, 0, 6], [0, 1, 0]],
+        }
+    )
+    exact = gain(made, BLOCK, COPY, 1 - 0.05 / 3)  # three pairs, of which two are neighbours
+
+    (sentence,) = compared(made, [SD, BLOCK, COPY])
+
+    assert f"block {exact.value:.3f} times lookup ({exact.low:.3f} to {exact.high:.3f}" in sentence
 
 
 def test_one_decoder_of_a_budget_has_no_sentence() -> None:

@@ -19,7 +19,7 @@ from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.spec import Decoding
 from crt_verify.decoding.table import numbers, points
 from crt_verify.decoding.trial import Pair, run_trial, step_time
-from crt_verify.decoding.trials import Trials
+from crt_verify.decoding.trials import Timed, Trials
 from crtcore import Limits, Noise, discover
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Decoder, Findings, Json, Run
@@ -52,11 +52,11 @@ class DecodingExperiment:
         chosen = self._samples("validation", self.spec.choices, plan, run, dataset)
         tested = self._samples("test", self.spec.prompts, plan, run, dataset)
         with torch.inference_mode():
-            outputs, seconds = self._trials(run, pair, entries, chosen, tested)
+            outputs, timed = self._trials(run, pair, entries, chosen, tested)
             one = tested.at(slice(0, 1))
             times = [step_time(prior, one.prompts, one.class_ids) for prior in (target, draft)]
             score = scorer(self.spec.accuracy, dataset)
-            trials = Trials(pair, tested, self.spec.length, outputs, seconds, times[1] / times[0], score)
+            trials = Trials(pair, tested, self.spec.length, outputs, timed, times[1] / times[0], score)
             claimed = gains(trials, entries, self.spec.claim)
             notes = [*compared(trials, entries), *verdicts(claimed)]
             findings = Findings(numbers(trials) | claimed, points(trials, entries), notes)
@@ -93,8 +93,8 @@ class DecodingExperiment:
 
     def _trials(
         self, run: Run, pair: Pair, entries: list[Entry], chosen: Samples, tested: Samples
-    ) -> tuple[dict[str, Json], dict[str, list[float]]]:
-        """Each decoder's trial on the test samples, and its seconds for each of the timed ones.
+    ) -> tuple[dict[str, Json], dict[str, list[Timed]]]:
+        """Each decoder's trial on the test samples, and what each of the timed ones took.
 
         Ancestral decoding comes first; recorded trials are not run again.
         """
@@ -116,19 +116,21 @@ class DecodingExperiment:
         score: dict[int, float] = {}
         for place, index in enumerate(rivals):
             (output,) = step(place, [built[index]], chosen).values()
-            score[index] = calls(output)
+            score[index] = calls_an_id(output)
         best = [built[min(group, key=lambda index: score.get(index, 0.0))] for group in groups(entries).values()]
+        everyone = [ancestral, *best]
         outputs: dict[str, Json] = {}
-        for place, decoder in enumerate([ancestral, *best], len(rivals)):
+        for place, decoder in enumerate(everyone, len(rivals)):
             outputs |= step(place, [decoder], tested)
-        seconds: dict[str, list[float]] = {key: [] for key in outputs}
+        taken: dict[str, list[Timed]] = {key: [] for key in outputs}
         for row in range(self.spec.timed):
-            turn = best[row % len(best) :] + best[: row % len(best)]  # so that no decoder always goes first
-            for key, output in step(timed + row, [ancestral, *turn], tested.at(slice(row, row + 1)), row).items():
-                seconds[key].append(output["seconds"])
+            first = row % len(everyone)  # so that no decoder always goes first
+            turn = everyone[first:] + everyone[:first]
+            for key, output in step(timed + row, turn, tested.at(slice(row, row + 1)), row).items():
+                taken[key].append(Timed(output["seconds"], len(output["ids"][0])))
         for key, each in built:
             run.note_backends(f"decoder {key}", each)
-        return outputs, seconds
+        return outputs, taken
 
     def _try(self, pair: Pair, decoder: Decoder, samples: Samples, first: int) -> Json:
         limits = Limits(length=self.spec.length, stop=self.spec.stop)
@@ -143,6 +145,10 @@ def groups(entries: list[Entry]) -> dict[tuple[str, int], list[int]]:
     return places
 
 
-def calls(output: Mapping[str, Any]) -> float:
-    """Target calls of the samples, without the ones that read the prompts."""
-    return float(sum(len(accepted) - 1 for accepted in output["accepted"]))
+def calls_an_id(output: Mapping[str, Any]) -> float:
+    """Target calls for each id, without the calls that read the prompts and the ids that come with them.
+
+    Texts may end early, so that fewer calls alone say little.
+    """
+    emitted = sum(len(ids) - 1 for ids in output["ids"])
+    return sum(len(accepted) - 1 for accepted in output["accepted"]) / max(emitted, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import comb
 
 from crt_run.statistics import CONFIDENCE, double_ratio, ratio
 from crt_verify.decoding.entry import Entry
@@ -31,13 +32,14 @@ def over_chain(trials: Trials, entry: Entry, chain: Entry | None) -> dict[str, M
 def compared(trials: Trials, entries: Sequence[Entry]) -> list[str]:
     """A sentence for each budget: its decoders from the best, each beside the next.
 
-    All intervals hold together with the usual confidence, by Bonferroni.
+    All intervals hold together with the usual confidence, by Bonferroni for all pairs of a budget, as the order is that
+    of the same samples.
     """
     by_budget: dict[int, list[Entry]] = {}
     for entry in entries:
         if entry.key in trials.outputs:
             by_budget.setdefault(entry.budget, []).append(entry)
-    level = 1 - (1 - CONFIDENCE) / max(sum(len(group) - 1 for group in by_budget.values()), 1)
+    level = 1 - (1 - CONFIDENCE) / max(sum(comb(len(group), 2) for group in by_budget.values()), 1)
     sentences = []
     for budget, group in sorted(by_budget.items()):
         group.sort(key=lambda entry: -ratio(*calls(trials, entry), "ids a call").value)

@@ -29,8 +29,7 @@ def numbers(trials: Trials) -> dict[str, Measurement]:
     """The loss and size of the priors, and the speed of ancestral decoding."""
     count = len(trials.samples.ids)
     sizes = trials.pair.sizes
-    seconds = trials.seconds["ancestral"]
-    emitted = [len(row) for row in trials.outputs["ancestral"]["ids"][: len(seconds)]]
+    seconds, emitted = zip(*trials.timed["ancestral"], strict=True)
     nats = {f"{name}_nats_per_id": _nats(getattr(trials.pair, name), trials) for name in ("target", "draft")}
     return {
         **{name: each for name, each in nats.items() if math.isfinite(each.value)},  # a draft may exclude ids
@@ -58,7 +57,7 @@ def points(trials: Trials, entries: Sequence[Entry]) -> list[Row]:
     )
     level = 1 - (1 - FAMILY) / len(points)
     chains = {entry.budget: entry for entry in points if entry.name == CHAIN}
-    count = min(len(seconds) for seconds in trials.seconds.values())
+    count = min(map(len, trials.timed.values()))
     behind = Behind(trials.pair, trials.samples.at(slice(count)), trials.length)
     return [
         Row(
@@ -119,7 +118,7 @@ def _bounded(trials: Trials, entry: Entry, played: list[list[Round]], behind: Be
     """
     if not isinstance(entry.spec, TreeDecoding):  # nothing is sampled, so there is no such bound
         return {}
-    count = len(trials.seconds[entry.key])
+    count = len(trials.timed[entry.key])
     p, q = behind.after(trials.outputs[entry.key]["ids"][:count])
     accepted, bounds = [], []
     for row, mine in enumerate(played[:count]):

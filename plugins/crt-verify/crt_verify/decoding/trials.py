@@ -11,6 +11,13 @@ from crt_verify.decoding.trial import Pair
 from crtcore.kinds import Json
 
 
+class Timed(NamedTuple):
+    """What one sample alone took."""
+
+    seconds: float
+    ids: int
+
+
 class Trials(NamedTuple):
     """The trials of all decoders on the same samples."""
 
@@ -20,8 +27,8 @@ class Trials(NamedTuple):
     """Ids of a continuation at most."""
     outputs: Mapping[str, Json]
     """Decoder to its trial on the samples; ancestral decoding is included."""
-    seconds: Mapping[str, list[float]]
-    """Decoder to its time for each of the first samples alone."""
+    timed: Mapping[str, list[Timed]]
+    """Decoder to its time for each of the first samples alone, whose ids may differ from those in a batch."""
     cost: float
     """The measured time of a draft call, in target calls."""
     score: Score
@@ -29,8 +36,7 @@ class Trials(NamedTuple):
 
     def seconds_an_id(self, key: str) -> list[float]:
         """The time of a decoder for each of the first samples, over their ids."""
-        rows = self.outputs[key]["ids"]
-        return [seconds / len(row) for seconds, row in zip(self.seconds[key], rows, strict=False)]
+        return [each.seconds / each.ids for each in self.timed[key]]
 
     @property
     def nominal(self) -> float:
