@@ -5,9 +5,11 @@ Usage: python bench/documents.py MODEL FOLDER [--length N] [--windows N] [--held
 MODEL is a folder with a `tokenizer.json`. A document is the long description of a package, or all docstrings of one of
 its modules that is no test. Documents are in the order of their hashes: the first fill the validation split, the next
 the test split, and the others `train.bin`, so that no document is in two splits. Each is cut to whole windows of
-`--length` tokens, so that no window holds two documents; repeated windows are left out. FOLDER gets `train.bin`,
-`val.bin` and `documents.json`, with the packages, their versions, and the windows of each split. Nothing is imported
-but the tokenizer's package, `pip install tokenizers`.
+`--length` tokens, so that no window holds two documents; repeated windows are left out. Of a document with more than
+16 windows, 16 are kept, evenly spaced over it: a study counts windows as independent, and a few long documents must not
+fill a split. FOLDER gets `train.bin`, `val.bin` and `documents.json`, with the packages, their versions, and the
+windows and the documents of each split, which are printed too. Nothing is imported but the tokenizer's package,
+`pip install tokenizers`.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ SHORTEST = 1_000
 """Characters of the shortest document."""
 LONGEST = 100_000
 """Characters of a document that are read."""
+KEPT = 16
+"""The most windows of a document that are kept."""
 TESTS = frozenset({"test", "tests", "testing", "conftest", "_vendor", "vendor"})
 """Folders and modules that are left out."""
 
@@ -108,21 +112,21 @@ def docstrings(package: Distribution) -> Iterator[str]:
         except (OSError, SyntaxError, ValueError, RecursionError):
             continue  # such as a template that is no Python
         owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-        found = (ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, owners))
-        yield "\n\n".join(text for text in found if text)
+        texts = (ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, owners))
+        yield "\n\n".join(text for text in texts if text)
 
 
 def windows(tokenizer: Any, text: str, length: int, seen: set[bytes]) -> list[np.ndarray]:
-    """The whole windows of a document, without those that were there before."""
+    """At most `KEPT` whole windows of a document, evenly spaced among those that are new; they are added to `seen`."""
     ids = np.array(tokenizer.encode(text, add_special_tokens=False).ids)
     if len(ids) and ids.max() >= 2**16:
         sys.exit(f"documents: expected ids below 65,536, as token files have 16 bits, got {ids.max()}")
-    cut = []
-    for row in ids[: len(ids) // length * length].astype("<u2").reshape(-1, length):
-        if (key := row.tobytes()) not in seen:
-            seen.add(key)
-            cut.append(row)
-    return cut
+    rows = ids[: len(ids) // length * length].astype("<u2").reshape(-1, length)
+    new = {key: row for row in rows if (key := row.tobytes()) not in seen}
+    keys, count = list(new), min(len(new), KEPT)
+    chosen = [keys[index * len(keys) // count] for index in range(count)]
+    seen.update(chosen)
+    return [new[key] for key in chosen]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ from torch import nn
 from crt_ar.llama.files import write_llama
 from crt_ar.llama.spec import Llama
 from crt_data.tokens import write_tokens
+from crt_nn.packed import pack_frozen
 from crt_run.runs.execute import execute
+from crt_run.training.ids import spread
+from crt_vib.rate_distortion.states import Examples
 from crt_vib.state_codes.places import Classes, Places
 from crt_vib.state_codes.stored import Trunk, _pass
 from crt_vib.state_codes.trunk import at_appended
@@ -75,11 +80,12 @@ def ids() -> torch.Tensor:
     return torch.randint(VOCABULARY, (3, LENGTH), generator=torch.Generator().manual_seed(0))
 
 
-def read(embedding: torch.Tensor | None = None) -> Any:
+def read(embedding: torch.Tensor | None = None, windows: torch.Tensor | None = None) -> Any:
     """What a pass over three windows leaves."""
+    windows = ids() if windows is None else windows
     classes = Classes(torch.arange(VOCABULARY) % 3, 3)
     with torch.no_grad():
-        return _pass(Trunk(llama(), None, WHERE, (1, 2), 4, classes, embedding), ids(), chances=embedding is None)
+        return _pass(Trunk(llama(), None, WHERE, (1, 2), 4, classes, embedding), windows, chances=embedding is None)
 
 
 def test_states_are_read_at_ids_before_them_and_over_the_last() -> None:
@@ -115,6 +121,18 @@ def test_an_appended_token_is_one_more_id_of_that_embedding() -> None:
     torch.testing.assert_close(together, torch.stack(alone, 1), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("embedding", [None, torch.ones(WIDTH)], ids=["at ids", "appended"])
+def test_ids_behind_the_last_place_are_not_read(embedding: torch.Tensor | None) -> None:
+    """The id that stands there has no embedding."""
+    changed = ids()
+    changed[:, 16:] = VOCABULARY
+
+    states, expected = read(embedding, changed), read(embedding)
+
+    assert set(states) == set(expected)
+    assert all(torch.equal(states[name], each) for name, each in expected.items())
+
+
 def test_only_the_appended_embedding_gets_a_gradient() -> None:
     model = llama().requires_grad_(False)
     vector = torch.zeros(WIDTH, requires_grad=True)
@@ -124,6 +142,26 @@ def test_only_the_appended_embedding_gets_a_gradient() -> None:
 
     assert vector.grad is not None
     assert float(vector.grad.abs().sum()) > 0
+
+
+def test_the_appended_embedding_is_trained_alike_through_a_packed_model() -> None:
+    """Packed layers are for passes without gradients; those before the appended tokens round in another order."""
+    model = llama().requires_grad_(False)
+
+    plain, said, packed = gradient(model), pack_frozen(model), gradient(model)
+
+    assert said.startswith("packed: 10 layers")
+    assert float(plain.abs().max()) > 1e-3
+    torch.testing.assert_close(packed, plain, atol=1e-5, rtol=1e-3)
+
+
+def gradient(model: Any) -> torch.Tensor:
+    """That of an embedding, by the first channel of all states."""
+    vector = torch.linspace(-1, 1, WIDTH).requires_grad_()
+    states, _ = at_appended(model, ids(), WHERE.of(LENGTH), vector)
+    states[..., 0].sum().backward()
+    assert vector.grad is not None
+    return vector.grad
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +176,7 @@ def test_there_is_a_point_for_each_weight_with_intervals_over_windows(small: tup
     assert [point["labels"]["weight"] for point in result["points"]] == [0.3, 3.0]
     for point in result["points"]:
         assert point["numbers"]["distortion_nats"]["n"] == 10
-        assert point["numbers"]["own_gap_nats"]["n"] == 12
+        assert point["numbers"]["own_gap_nats"]["n"] == 10  # windows of the 12 contexts
         assert point["numbers"]["floor_gap_nats"]["value"] > -0.2
 
 
@@ -150,6 +188,55 @@ def test_no_probe_is_below_what_is_certain_of_the_model_s_distribution(small: tu
     for point in result["points"]:
         numbers = point["numbers"]
         assert numbers["own_distortion_nats"]["value"] > entropy - 0.3
+
+
+def test_the_frozen_model_is_packed(small: tuple[dict[str, Any], Path]) -> None:
+    """Its output layer, and two blocks of attention, feed-forward layer and two norms, and the final norm."""
+    result, runs = small
+
+    about = json.loads((runs / "small" / result["hash"] / "run.json").read_text())
+
+    assert about["packing"]["prior"].startswith("packed: 10 layers")
+
+
+def test_without_a_code_held_out_answers_cost_by_training_answers(
+    small: tuple[dict[str, Any], Path], place: Path
+) -> None:
+    """The ten ids that follow places 7, 11 and 15 most often, and all others as one; half a count more for each."""
+    result, _ = small
+    dataset = plan(place).parts["dataset"].build()
+    known, tested = (
+        dataset.take(split, spread(dataset.sizes[split], count)).data[:, [8, 12, 16]].flatten().tolist()
+        for split, count in (("train", 40), ("test", 10))
+    )
+
+    counts = Counter(known)
+    kept = sorted(counts, key=lambda each: (-counts[each], each))[:10]
+    others = sum(count for each, count in counts.items() if each not in kept)
+    nats = [math.log((len(known) + 5.5) / (0.5 + (counts[each] if each in kept else others))) for each in tested]
+    assert len(known) == 120
+    assert result["numbers"]["no_code_nats"]["value"] == pytest.approx(sum(nats) / 30, abs=1e-6)
+
+
+def test_the_information_is_that_of_states_of_all_windows(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six of 30 states, three of a window: every fifth, so the first of window 0, the last of window 1, and so on."""
+    seen: list[Examples] = []
+
+    def information(probe: Any, few: Examples, seed: int) -> dict[str, Any]:
+        seen.append(few)
+        return {}
+
+    monkeypatch.setattr("crt_vib.state_codes.experiment.AMONG", 6)
+    monkeypatch.setattr("crt_vib.state_codes.experiment.information", information)
+
+    execute(plan(place, answers=0), tmp_path)
+
+    dataset = plan(place).parts["dataset"].build()
+    windows = dataset.take("test", spread(dataset.sizes["test"], 10)).data
+    expected = windows[[0, 1, 3, 5, 6, 8], [8, 16, 12, 8, 16, 12]]  # the ids after places 7, 15, 11, 7, 15, 11
+    assert seen[0].answers.tolist() == expected.tolist()
 
 
 def test_another_place_shares_the_stored_states(small: tuple[dict[str, Any], Path], place: Path) -> None:

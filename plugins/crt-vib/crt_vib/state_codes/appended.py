@@ -46,7 +46,8 @@ def appended_objective(inputs: Inputs) -> Objective:
 
     def nats(split: str, chosen: Tensor) -> Tensor:
         ids = dataset.take(split, chosen).data.to(inputs.device)
-        states, _ = at_appended(prior, ids, where.to(inputs.device), appended.vector)
+        read = ids[:, : int(where[-1]) + 1]  # later ones change nothing at the places, as the model is causal
+        states, _ = at_appended(prior, read, where.to(inputs.device), appended.vector)
         logits = prior.logits(states).float().flatten(0, 1)
         return nn.functional.cross_entropy(logits, answers_at(ids, where, distance).flatten())
 

@@ -8,17 +8,18 @@ from typing import Any
 import attrs
 import torch
 
+from crt_nn.packed import pack_frozen
 from crt_run.sweeps.curves import Span, along, common
 from crt_run.sweeps.curves import mean as over
 from crt_run.training.ids import spread
 from crt_run.training.objective import Inputs, trained
 from crt_run.training.stages import build_dataset, prior_of
-from crt_vib.rate_distortion.measure import information, label_nats
+from crt_vib.rate_distortion.measure import AMONG, information, label_nats
 from crt_vib.state_codes.best_codes import best_codes
-from crt_vib.state_codes.measure import Own, by_window, first_nat, measured
+from crt_vib.state_codes.measure import Own, by_window, evenly, first_nat, measured, no_code_nats
 from crt_vib.state_codes.probes import examples_of, trunk_of
 from crt_vib.state_codes.spec import StateCodes
-from crt_vib.state_codes.stored import Trunk, stored
+from crt_vib.state_codes.stored import Trunk, answers, stored
 from crt_vib.state_codes.trunk import checked
 from crtcore.kinds import Findings, Measurement, Plan, Row, Run
 
@@ -37,7 +38,7 @@ class StateCodesExperiment:
         spec, dataset = self.spec, build_dataset(plan, run)
         prior = prior_of("prior", plan, run, dataset)
         checked(prior, spec.layers)
-        run.note_backends("prior", prior)
+        run.facts["packing"] = {"prior": pack_frozen(prior)}
         results: dict[str, Any] = {"prior": prior}
         *_, bottleneck = plan.stages
         for stage in bottleneck.after:
@@ -47,29 +48,38 @@ class StateCodesExperiment:
         view = plan.only(("dataset", "experiment"), "state-codes")
         trunk = trunk_of(view, prior, dataset, embedding)
         test = examples_of(trunk, run, spec.states_stage(plan), view, "test")
+        run.note_backends("prior", prior)  # known once it has run
         windows = len(spread(dataset.sizes["test"], spec.test))
         numbers, own = self._own(plan, run, trunk, test.answers.cpu(), windows)
         inputs, rows = Inputs(bottleneck, dataset, results, run), []
+        few = evenly(test, AMONG)
         for weight in spec.weights:
             probe = trained(inputs, weight)
             run.note_backends("bottleneck", probe)
             point = measured(probe, test, windows, spec.samples, plan.seed, own)
-            rows.append(Row({"weight": weight}, point | information(probe, test, plan.seed)))
+            rows.append(Row({"weight": weight}, point | information(probe, few, plan.seed)))
         return self._findings(numbers, rows)
 
     def _own(
-        self, plan: Plan, run: Run, trunk: Trunk, answers: torch.Tensor, windows: int
+        self, plan: Plan, run: Run, trunk: Trunk, tested: torch.Tensor, windows: int
     ) -> tuple[dict[str, Measurement], Own | None]:
-        """The entropy of answers; at distance 1 also what the model pays, and the best codes of its distribution."""
+        """The entropy of answers, and what they cost without a code.
+
+        At distance 1 also what the model pays, and the best codes of its distribution.
+        """
         spec = self.spec
-        numbers = {"label_entropy_nats": by_window(label_nats(answers), windows)}
+        known = answers(trunk, "train", spec.train, spec.distance)
+        numbers = {
+            "label_entropy_nats": by_window(label_nats(tested), windows),
+            "no_code_nats": by_window(no_code_nats(tested, known, trunk.classes.size), windows),
+        }
         if spec.distance != 1:
             return numbers, None
         at_ids = _at_ids(spec).states_stage(plan)
         chances = stored(trunk._replace(embedding=None), run, at_ids, "test", spec.test)["chances"].double()
         chosen = spread(len(chances), spec.contexts)
         numbers |= {
-            "model_nats": by_window(-chances.clamp(min=1e-30).log()[torch.arange(len(answers)), answers], windows),
+            "model_nats": by_window(-chances.clamp(min=1e-30).log()[torch.arange(len(tested)), tested], windows),
             "model_entropy_nats": by_window(torch.special.entr(chances).sum(1), windows),
         }
         with run.stage(spec.codes_stage(plan)) as stage:
@@ -84,7 +94,7 @@ class StateCodesExperiment:
         """The findings, with what the first nat saves and the mean distortion between two rates, where known."""
         curve = sorted((each.numbers["rate_nats"].value, each.numbers["distortion_nats"].value) for each in rows)
         count, span, notes = rows[0].numbers["rate_nats"].n, Span(*self.spec.between), []
-        saved = first_nat(rows, numbers["label_entropy_nats"].value)
+        saved = first_nat(rows, numbers["no_code_nats"].value)
         if saved is not None:
             numbers = {**numbers, "first_nat_nats": Measurement(saved, "nats", count)}
         if common([curve, [(span.low, 0.0), (span.high, 0.0)]]) == span:

@@ -1,6 +1,6 @@
 """Rate and distortion of a probe over held-out windows, for text and for the model's own distribution.
 
-Axes: b windows, m places of a window, s states (b * m), c classes, x contexts.
+Axes: b windows, m places of a window, s states (b * m), c classes, x contexts, k training answers, w width of a state.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from crt_run.statistics import averaged
+from crt_run.training.ids import spread
 from crt_vib.rate_distortion.measure import label_nats, noise
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.states import Examples
@@ -32,6 +33,35 @@ class Own(NamedTuple):
 def by_window(values: Float64[Tensor, " s"], windows: int, unit: str = "nats") -> Measurement:
     """Mean and interval over windows, whose states are not independent."""
     return averaged(values.view(windows, -1).mean(1).cpu(), unit)
+
+
+def by_unequal_window(values: Float64[Tensor, " x"], window: Int[Tensor, " x"]) -> Measurement:
+    """Mean over contexts, and its interval over their windows, some of which have more contexts than others.
+
+    A window counts by how far its contexts together are from the mean; with equal numbers this is `by_window`.
+    Units: nats.
+    Source: Cochran (1977), Sampling Techniques, chapter 9A, the ratio to size.
+    """
+    each, place = torch.unique(window, return_inverse=True)
+    mean = values.mean()
+    off = values.new_zeros(len(each)).index_add(0, place, values - mean)  # a number for each window
+    return averaged((mean + off * len(each) / len(values)).cpu(), "nats")
+
+
+def evenly(test: Examples, most: int) -> Examples:
+    """At most so many of the states, evenly spaced: the first ones alone would be of the first documents."""
+    chosen = spread(len(test.answers), most).to(test.answers.device)
+    return Examples(test.states[chosen], test.answers[chosen])
+
+
+def no_code_nats(answers: Int[Tensor, " s"], known: Int[Tensor, " k"], classes: int) -> Float64[Tensor, " s"]:
+    """Nats of each held-out answer by the shares of classes among training answers, without a code.
+
+    Each class counts half a time more than it is there, so that no held-out answer is impossible.
+    Source: Krichevsky and Trofimov (1981), IEEE Transactions on Information Theory 27, 199.
+    """
+    counts = 0.5 + torch.bincount(known, minlength=classes).double()  # c
+    return -(counts / counts.sum()).log()[answers]
 
 
 def measured(
@@ -58,25 +88,27 @@ def measured(
     if own is None:
         return numbers
     here, distortion = rate[own.chosen], torch.stack(owns).mean(0)
+    window = own.chosen // (len(rate) // windows)  # x
     bound = least(own.codes, float(here.mean()))
+    paid = by_unequal_window(here, window)
     return numbers | {
-        "own_rate_nats": averaged(here.cpu(), "nats"),
-        "own_distortion_nats": averaged(distortion.cpu(), "nats"),
-        "own_bound_nats": Measurement(bound, "nats", len(here)),
-        "own_gap_nats": averaged((distortion - bound).cpu(), "nats"),
+        "own_rate_nats": paid,
+        "own_distortion_nats": by_unequal_window(distortion, window),
+        "own_bound_nats": Measurement(bound, "nats", paid.n),
+        "own_gap_nats": by_unequal_window(distortion - bound, window),
     }
 
 
-def first_nat(rows: Sequence[Row], entropy: float) -> float | None:
+def first_nat(rows: Sequence[Row], no_code: float) -> float | None:
     """Nats of distortion that the first nat of rate saves, on the line through the points; None: none has a nat.
 
-    Without any rate an answer costs its entropy.
+    Without any rate an answer costs `no_code`, over held-out answers as at the points.
     """
     curve = sorted((each.numbers["rate_nats"].value, each.numbers["distortion_nats"].value) for each in rows)
-    before = (0.0, entropy)
+    before = (0.0, no_code)
     for rate, cost in curve:
         if rate >= 1:
             share = (1 - before[0]) / (rate - before[0])
-            return entropy - (before[1] + share * (cost - before[1]))
+            return no_code - (before[1] + share * (cost - before[1]))
         before = (rate, cost)
     return None

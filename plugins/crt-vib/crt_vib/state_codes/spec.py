@@ -68,9 +68,16 @@ class StateCodes(ExperimentSpec):
         Figure(
             across="rate_nats",
             lines="arm",
-            numbers=("distortion_nats", "own_distortion_nats"),
+            numbers=("distortion_nats",),
             along="weight",
-            references=("floor_nats", "own_bound_nats"),
+            references=("floor_nats",),
+        ),
+        Figure(
+            across="own_rate_nats",
+            lines="arm",
+            numbers=("own_distortion_nats",),
+            along="weight",
+            references=("own_bound_nats",),
         ),
     )
     meanings: ClassVar[Mapping[str, Meaning]] = MEANINGS

@@ -81,6 +81,7 @@ def _read(trunk: Trunk, run: Run, split: str, windows: Int[Tensor, " b"]) -> dic
 def _pass(trunk: Trunk, ids: Int[Tensor, "b n"], *, chances: bool) -> Mapping[str, Tensor]:
     """What a file holds, of a few windows."""
     prior, where = trunk.prior, trunk.places.of(ids.shape[1]).to(ids.device)
+    ids = ids[:, : int(where[-1]) + 1]  # later ones change nothing at the places, as the model is causal
     if trunk.embedding is not None:
         _, streams = at_appended(prior, ids, where, trunk.embedding)
         return {f"appended-{layer}": streams[layer].flatten(0, 1) for layer in trunk.layers}
