@@ -22,6 +22,11 @@ class Chunking(NamedTuple):
     length: int
     rate: int
 
+    @property
+    def each(self) -> int:
+        """Codes of a chunk."""
+        return self.length // self.rate
+
 
 class Unmixed(NamedTuple):
     """Codes and text of mixed steps."""
@@ -49,7 +54,7 @@ def mixed(
     length, rate = chunking
     if rate < 1 or length % rate:
         raise ValueError(f"expected a rate that divides the chunks of {length} ids, got {rate}")
-    each, whole = length // rate, whole_chunks(trace.steps, chunking)
+    each, whole = chunking.each, whole_chunks(trace.steps, chunking)
     chunks = -(-trace.steps.shape[1] // length)
     chosen = functional.pad(chosen, (0, max(chunks - chosen.shape[1], 0)))
     if (chosen & (torch.arange(chosen.shape[1], device=chosen.device) >= whole[:, None])).any():

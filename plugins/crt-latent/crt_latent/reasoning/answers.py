@@ -49,13 +49,17 @@ class Solver(NamedTuple):
         begin, close, end = self.alphabet.begin, self.alphabet.close, delimiters(self.alphabet.text).end
         ids = self._generate(prompts, self.max_ids, stop=(end,))
         first = ids[:, : self.max_codes + 2]
-        codes = ((first >= self.alphabet.text) & (first < begin)).sum(1)
-        forced = (first == begin).any(1) & ~((first == close) | (first == end)).any(1) & (codes >= self.max_codes)
+        codes = ((first >= self.alphabet.text) & (first < begin)).cumsum(1)
+        full = codes[:, -1] >= self.max_codes
+        forced = (first == begin).any(1) & ~((first == close) | (first == end)).any(1) & full
         if forced.any():
-            opened = functional.pad(first[forced], (0, 1), value=close)[:, : self.max_ids]
+            behind = functional.pad(codes[forced][:, :-1] >= self.max_codes, (1, 0))  # after the last code of a trace
+            opened = compact(functional.pad(first[forced].masked_fill(behind, -1), (0, 1), value=close))
+            opened = opened[:, : self.max_ids]
             context = torch.cat([prompts[forced], opened], 1)
             rest = self._generate(compact(context), self.max_ids - opened.shape[1], stop=(end,))
-            ids[forced] = torch.cat([opened, rest], 1)
+            answers = compact(torch.cat([opened, rest], 1))
+            ids[forced] = functional.pad(answers, (0, self.max_ids - answers.shape[1]), value=-1)
         return Answers(ids, (ids == end).any(1), forced)
 
     def most_likely_codes(self, prompts: Int[Tensor, "b n"], codes: int) -> Int[Tensor, "b z"]:

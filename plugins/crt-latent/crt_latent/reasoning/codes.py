@@ -31,7 +31,10 @@ def learned(dataset: Dataset, tokenizer: Any, split: str, device: torch.device) 
 
 
 def shuffled(codes: Int[Tensor, "b z"], seed: int) -> Int[Tensor, "b z"]:
-    """Permutes the codes of each place among the rows that have one there, so that no count changes."""
+    """Permutes the codes of each place among the rows that have one there, so that no count changes.
+
+    Places are permuted apart, so that the codes of a row are of different problems.
+    """
     permuted = codes.clone()
     noise = Noise(seed, "shuffled codes")
     for place in range(codes.shape[1]):
@@ -43,13 +46,13 @@ def shuffled(codes: Int[Tensor, "b z"], seed: int) -> Int[Tensor, "b z"]:
 def hashed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
     """Returns codes of whole chunks that are a fixed hash of the chunk."""
     chunks = _chunks(steps, chunking)
-    hashes = Noise(_key(chunks)[..., None], "hash codes").bits(torch.arange(_each(chunking))) % codes  # b j each
+    hashes = Noise(_key(chunks)[..., None], "hash codes").bits(torch.arange(chunking.each)) % codes  # b j each
     return _of_whole(chunks, hashes)
 
 
 def prompt_hashed(trace: Trace, chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
     """Returns codes of whole chunks that are a fixed hash of the prompt and of their place."""
-    chunks, each = _chunks(trace.steps, chunking), _each(chunking)
+    chunks, each = _chunks(trace.steps, chunking), chunking.each
     places = torch.arange(chunks.shape[1] * each)
     hashes = Noise(_key(trace.prompt)[:, None], "codes of a prompt").bits(places) % codes  # b j*each
     return _of_whole(chunks, torch.unflatten(hashes, 1, (-1, each)))
@@ -57,14 +60,9 @@ def prompt_hashed(trace: Trace, chunking: Chunking, codes: int) -> Int[Tensor, "
 
 def fixed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
     """Returns codes of whole chunks that depend on their place alone: the same for every problem."""
-    chunks, each = _chunks(steps, chunking), _each(chunking)
+    chunks, each = _chunks(steps, chunking), chunking.each
     drawn = Noise(0, "fixed codes").bits(torch.arange(chunks.shape[1] * each)) % codes
     return _of_whole(chunks, torch.unflatten(drawn, 0, (-1, each)).expand(len(steps), -1, -1))
-
-
-def _each(chunking: Chunking) -> int:
-    """Codes of a chunk."""
-    return chunking.length // chunking.rate
 
 
 def _chunks(steps: Int[Tensor, "b c"], chunking: Chunking) -> Int[Tensor, "b j l"]:

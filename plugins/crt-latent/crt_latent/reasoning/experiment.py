@@ -29,6 +29,8 @@ from crtcore.kinds import Findings, Measurement, Row, Run
 if TYPE_CHECKING:
     from crtcore.kinds import Plan
 
+COMPARED = ("accuracy", "tokens")
+"""Numbers whose outcomes are kept, and that answers with as many codes as possible by force have too."""
 BUDGETED = 32
 """Steps, evenly spaced over the training, whose ids are counted for the budget."""
 
@@ -69,7 +71,7 @@ class ReasoningExperiment:
         solver = Solver(
             prior=prior, decoder=plan.parts["decoder"].build(), sampling=plan.sampling, alphabet=form.alphabet,
             max_ids=form.width, seed=plan.seed,
-            max_codes=-(-material.trace.steps.shape[1] // form.chunking.rate),
+            max_codes=material.trace.steps.shape[1] // form.chunking.length * form.chunking.each,
         )  # fmt: skip
         by_replaced, outcomes = self._evaluate(run, dataset, solver, form)
         for role, part in (("prior", prior), ("decoder", solver.decoder)):
@@ -77,9 +79,10 @@ class ReasoningExperiment:
         budgets = {"tokenizer": cost, "prior": spent, "training": cost.plus(spent)}
         for name, each in budgets.items():
             numbers |= each.measurements(name)
-        totals = by_replaced.pop(FREE) | numbers
-        points = [self._row(form, *each) for each in sorted(by_replaced.items())]
-        return Findings(totals, points, outcomes=outcomes)
+        forced = {f"forced_{name}": by_replaced[max(by_replaced)][name] for name in COMPARED}
+        totals = by_replaced[FREE] | forced | numbers
+        points = [self._row(form, *each) for each in sorted(by_replaced.items()) if each[0] != FREE]
+        return Findings(totals, points or [self._row(form, 0, by_replaced[FREE])], outcomes=outcomes)
 
     def _budget(self, inputs: Inputs, ids: float) -> Budget:
         """Measures the budget of a stage on an untrained copy, with `ids` ids an example."""
@@ -97,7 +100,7 @@ class ReasoningExperiment:
     ) -> tuple[dict[int, dict[str, Measurement]], dict[str, list[int]]]:
         """Returns numbers by the number of ids that are replaced by force, and outcomes of each problem.
 
-        Outcomes are of free answers alone.
+        Outcomes are of free answers, and of those with the most codes by force; without codes both are the same.
         """
         tested = dataset.take("test", spread(dataset.sizes["test"], self.spec.tested)).data
         trace = split_trace(tested, form.alphabet.text)
@@ -109,18 +112,19 @@ class ReasoningExperiment:
             solved = dataset.check(trace.prompt, answers.ids) & answers.ended
             counts = counted(answers.ids, trace, rate=form.chunking.rate, alphabet=form.alphabet)
             numbers[replaced] = measured(counts, answers, solved)
-            outcomes[replaced] = {"accuracy": solved.long().tolist(), "tokens": counts.tokens.tolist()}
+            outcomes[replaced] = dict(zip(COMPARED, (solved.long().tolist(), counts.tokens.tolist()), strict=True))
             each = "".join(map(str, solved.long().tolist()))
             run.record(
                 {"stage": "answers", "step": place, "steps": len(answered), "replaced": replaced, "solved": each}
             )
-        return numbers, outcomes[FREE]
+        most = {f"forced_{name}": each for name, each in outcomes[max(outcomes)].items()}
+        return numbers, outcomes[FREE] | most
 
     def _row(self, form: Form, replaced: int, numbers: Mapping[str, Measurement]) -> Row:
-        """Returns a point of the curve of accuracy against length."""
+        """Returns a point of the curve of accuracy against length; an arm without codes has one."""
         spec = self.spec
-        form_label = f"{spec.replacement}, {spec.codes} codes, {form.chunking.rate} ids each"
-        return Row({"form": form_label, "replaced": replaced}, numbers)
+        codes = f"{spec.replacement}, {spec.codes} codes, {form.chunking.rate} ids each"
+        return Row({"form": codes if spec.trace == "latent" else spec.trace, "replaced": replaced}, numbers)
 
 
 def mean_length(ids: Int[Tensor, "b n"]) -> float:

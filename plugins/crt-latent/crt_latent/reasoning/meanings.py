@@ -9,6 +9,11 @@ from crtcore.kinds import Meaning
 MEANINGS: Mapping[str, Meaning] = {
     "accuracy": Meaning("held-out problems whose answer ends and is right", "higher"),
     "tokens": Meaning("all ids of an answer: codes, text, delimiters and brackets", "lower"),
+    "forced_accuracy": Meaning(
+        "accuracy where as many steps as each problem has chunks for are codes by force; without codes `accuracy`",
+        "higher",
+    ),
+    "forced_tokens": Meaning("ids of those answers", "lower"),
     "latent_tokens": Meaning("codes of an answer"),
     "text_tokens": Meaning("ids of text in an answer"),
     "saving_mechanical": Meaning("ids that codes replace in an answer, less the codes and their brackets", "higher"),

@@ -52,6 +52,7 @@ class LatentReasoning(ExperimentSpec):
     }
     clocked: ClassVar[tuple[str, ...]] = ("tokenizer_seconds", "prior_seconds", "training_seconds")
     figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(across="tokens", lines="arm", numbers=("accuracy",), along="replaced"),
         Figure(across="replaced", lines="arm", numbers=("accuracy", "tokens", "saving_mechanical")),
     )
     meanings: ClassVar[Mapping[str, Meaning]] = MEANINGS

@@ -44,9 +44,16 @@ def test_a_free_answer_is_the_most_likely_one() -> None:
 def test_a_full_bracket_is_closed() -> None:
     answers = solver(TWO=ONE).answers(PROMPTS)
 
-    assert emitted(answers.ids) == [[BEGIN, ONE, TWO, ONE, TWO, ONE, CLOSE, 0, ANSWER, 1, END]] * 2
+    assert emitted(answers.ids) == [[BEGIN, ONE, TWO, ONE, TWO, CLOSE, 0, ANSWER, 1, END]] * 2
     assert answers.forced.all()
     assert answers.ended.all()
+
+
+def test_text_in_a_full_bracket_follows_it() -> None:
+    answers = solver(TWO=0, most=2).answers(PROMPTS)
+
+    assert emitted(answers.ids) == [[BEGIN, ONE, TWO, CLOSE, 0, ANSWER, 1, END]] * 2
+    assert answers.forced.all()
 
 
 def test_an_answer_at_the_limit_has_not_ended() -> None:

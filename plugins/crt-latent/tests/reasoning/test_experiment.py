@@ -62,17 +62,29 @@ def test_a_latent_arm_has_a_point_for_every_number_of_chunks(latent: dict[str, A
 
 
 def test_outcomes_of_each_problem_are_reported(latent: dict[str, Any]) -> None:
-    for name in ("accuracy", "tokens"):
+    for name in ("accuracy", "tokens", "forced_accuracy", "forced_tokens"):
         each = latent["outcomes"][name]
         assert len(each) == EXPERIMENT["tested"]
         assert sum(each) / len(each) == pytest.approx(latent["numbers"][name]["value"])
+
+
+def test_forced_numbers_are_those_of_the_most_codes(latent: dict[str, Any], runs: Path) -> None:
+    most, plain = latent["points"][-1]["numbers"], execute(arm(trace="cot"), runs)
+
+    for name in ("accuracy", "tokens"):
+        assert latent["numbers"][f"forced_{name}"] == most[name]
+        assert plain["numbers"][f"forced_{name}"] == plain["numbers"][name]
+        assert plain["outcomes"][f"forced_{name}"] == plain["outcomes"][name]
+    assert latent["numbers"]["forced_tokens"] != latent["numbers"]["tokens"]
 
 
 def test_all_arms_report_the_same_numbers(latent: dict[str, Any], runs: Path) -> None:
     others = [execute(arm(trace=trace), runs) for trace in ("answer-only", "cot", "stripped", "pause", "icot")]
 
     for other in others:
-        assert not other.get("points")
+        (point,) = other["points"]
+        assert point["labels"]["replaced"] == 0
+        assert point["numbers"]["tokens"] == other["numbers"]["tokens"]
         assert set(latent["numbers"]) - set(other["numbers"]) == {
             "codes_used", "code_perplexity", "reconstruction_nats", "reconstruction_accuracy",
         }  # fmt: skip
