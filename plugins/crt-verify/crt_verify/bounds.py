@@ -29,6 +29,7 @@ _STEP = 0.25  # of the quadrature in log time; its error falls as exp(-pi**2 / s
 _TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}  # the solver's smallest
 _WIDE = 2.0**100  # times the smallest number, its inverse is still finite
 _TAIL = 40.0  # exp(-40) = 4e-18 is left out at either end
+_RARE = 1e-16  # ids that are all drawn with less than this chance are left out
 
 
 def acceptance_bound(
@@ -37,12 +38,15 @@ def acceptance_bound(
     """The largest acceptance of a node with `k` children sampled from q, in float64; the error is below 1e-13.
 
     Without replacement, a q with fewer than `k` possible ids has as many children as those.
-    Cost: one sort and a scan; without replacement and from three children on, v times k times about 150 products.
+    Cost: one sort and a scan; without replacement and from three children on, v times k times about 150 products, where
+    v counts the ids that are drawn with a chance of 1e-16 or more.
     Raises: ValueError if k is under 1.
     """
     if k < 1:
         raise ValueError(f"expected at least 1 draft, got {k}")
     p, q = _normalised(p), _normalised(q)
+    if not replacement and k > 2:
+        q = _without_rare(q, k)
     order = torch.where(q > 0, p / q, torch.inf).argsort(-1)
     p, q = p.gather(-1, order), q.gather(-1, order)
     inside = q.cumsum(-1)
@@ -125,6 +129,18 @@ def _normalised(row: Float[Tensor, "*b v"]) -> Float[Tensor, "*b v"]:
     return row / row.sum(-1, keepdim=True)
 
 
+def _without_rare(q: Float[Tensor, "*b v"], k: int) -> Float[Tensor, "*b v"]:
+    """The row without its rarest ids, of which `k` draws without replacement have any with less than the chance _RARE.
+
+    Whatever the earlier draws were, the k-th likeliest id or a likelier one is left, so that a draw is among ids of mass
+    m with a chance of at most m over its probability. Sharp rows over large vocabularies keep a few ids.
+    """
+    rising, order = q.sort(-1)
+    least = rising[..., -min(k, q.shape[-1]), None]
+    kept = torch.where(rising.cumsum(-1) > least * (_RARE / k), rising, 0)
+    return torch.zeros_like(q).scatter(-1, order, kept)
+
+
 def _pairs_within(
     q: Float[Tensor, "*b v"], inside: Float[Tensor, "*b v"], outside: Float[Tensor, "*b v"]
 ) -> Float[Tensor, "*b v"]:
@@ -148,8 +164,8 @@ def _race_within(q: Float[Tensor, "*b v"], outside: Float[Tensor, "*b v"], k: in
     time = torch.arange(-_TAIL / (k + 1), last, _STEP, dtype=q.dtype, device=q.device)  # t, as logarithms: no overflow
     counts = torch.zeros(k + 1, *q.shape[:-1], len(time), dtype=q.dtype, device=q.device)  # k+1 *b t
     counts[0] = 1
-    within = torch.empty_like(q)
-    for place in range(q.shape[-1]):
+    within = torch.ones_like(q)
+    for place in range(int((q > 0).sum(-1).amax())):  # all others come last, and nothing is outside
         arrivals = torch.exp(q[..., place, None].log() + time)  # *b t
         late, early = torch.exp(-arrivals), -torch.expm1(-arrivals)
         moved = counts[:-1] * early

@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from torch import Tensor
 
-from crt_verify.bounds import acceptance_bound, fixed_bound, greedy_bound, level_bounds, path_bounds
+from crt_verify.bounds import (
+    _race_within,
+    _without_rare,
+    acceptance_bound,
+    fixed_bound,
+    greedy_bound,
+    level_bounds,
+    path_bounds,
+)
 from crt_verify.tree import Tree
 
 from .strategies import Pair, pairs
@@ -228,3 +236,28 @@ def test_the_flow_of_two_paths_is_the_bound_of_two_words(pair: Pair) -> None:
 def test_trees_that_miss_some_mass_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected trees whose chances sum to 1, got 0\.5"):
         level_bounds([(Tree((-1, 0), (-1, 0)), 0.5)], lambda _: row((0.5, 0.5)))
+
+
+@given(st.integers(0, 2**32), st.integers(3, 6), st.sampled_from([1.0, 10.0, 40.0]))
+@FINE
+def test_rare_ids_change_no_bound(seed: int, k: int, sharpness: float) -> None:
+    """Beside the bound of the whole row, whose ids are all raced: probabilities span up to 100 powers of ten."""
+    p, q = torch.randn(2, 4, 60, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * sharpness
+    p, q = p.softmax(-1), q.softmax(-1)
+    order = (p / q).argsort(-1)
+    ahead, drawn = p.gather(-1, order), q.gather(-1, order)
+    outside = torch.nn.functional.pad(drawn.flip(-1).cumsum(-1).flip(-1)[..., 1:], (0, 1))
+    within = torch.where(outside > 0, _race_within(drawn, outside, k), 1.0)
+
+    bound = acceptance_bound(p, q, k, replacement=False)
+
+    assert bound.tolist() == pytest.approx((1 + (ahead.cumsum(-1) - within).amin(-1).clamp(-1, 0)).tolist(), abs=1e-13)
+
+
+def test_a_sharp_row_of_many_ids_keeps_a_few() -> None:
+    """Of probabilities that halve, those behind the k-th by the inverse of the chance times k are left out."""
+    row = 0.5 ** torch.arange(1, 201, dtype=torch.float64)
+
+    kept = int((_without_rare(row, 4) > 0).sum())
+
+    assert kept == 4 + math.ceil(math.log2(4e16))
