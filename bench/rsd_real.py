@@ -81,17 +81,13 @@ def verdicts(measured: dict[tuple[float, str], Measurement]) -> Iterator[str]:
         yield f"| {heat:g} | {name.removeprefix('gain_').replace('_', ' ')} | {gain} | {p:.2g} | {holds} |"
 
 
-def rows(record: dict[str, Any]) -> Iterator[str]:
-    """Rows of markdown: ids a call and rates of each arm and decoder, by budget."""
-    for arm, points in by_arm(record).items():
-        for decoder in dict.fromkeys(point["labels"]["decoder"] for point in points):
-            own = [point for point in points if point["labels"]["decoder"] == decoder]
-            own.sort(key=lambda point: point["labels"]["budget"])
-            cells = (
-                f"{spread(point['numbers']['block_efficiency'])}, {point['numbers']['token_rate']['value']:.2f}"
-                for point in own
-            )
-            yield f"| {arm} | `{decoder}` | {' | '.join(cells)} |"
+def rows(record: dict[str, Any], budget: int) -> Iterator[str]:
+    """Rows of markdown: ids a call of each decoder with so many drafted ids, by arm."""
+    arms = by_arm(record).values()
+    cells: dict[str, list[str]] = {}
+    for point in (each for points in arms for each in points if each["labels"]["budget"] == budget):
+        cells.setdefault(point["labels"]["decoder"], []).append(spread(point["numbers"]["block_efficiency"]))
+    return (f"| `{decoder}` | {' | '.join(own)} |" for decoder, own in cells.items())
 
 
 def by_arm(record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -132,5 +128,7 @@ if __name__ == "__main__":
         for place, default in ((1, ROOT / "bench/results/rsd-real.json"), (2, ROOT / "docs/images/rsd-real.png"))
     )
     kept = json.loads(source.read_text())
-    print(*verdicts(claims(kept)), *rows(kept), sep="\n")
+    print(*verdicts(claims(kept)), sep="\n")
+    for drafted in sorted({point["labels"]["budget"] for points in by_arm(kept).values() for point in points}):
+        print(f"\n{drafted} drafted ids: {', '.join(by_arm(kept))}", *rows(kept, drafted), sep="\n")
     draw(kept, image)

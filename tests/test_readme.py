@@ -312,6 +312,19 @@ def test_what_codes_of_text_cost_is_that_of_the_kept_results() -> None:
     assert len(shown) == 11
 
 
+def test_what_decoders_gain_on_a_real_pair_is_that_of_the_kept_results() -> None:
+    record = json.loads((ROOT / "bench" / "results" / "rsd-real.json").read_text())
+    script = runpy.run_path(str(ROOT / "bench" / "rsd_real.py"))
+    section = (ROOT / "docs" / "studies.md").read_text().partition("### On a real pair")[2].partition("\n## ")[0]
+
+    verdicts = re.findall(r"^\| (?:0\.3|1) \| .* \|$", section, re.MULTILINE)
+    rates = re.findall(r"^\| `[a-z-]+` \| .* \|$", section, re.MULTILINE)
+
+    assert verdicts == list(script["verdicts"](script["claims"](record)))
+    assert rates == list(script["rows"](record, 30))
+    assert (len(verdicts), len(rates)) == (16, 10)
+
+
 def test_what_a_meta_token_buys_is_that_of_the_kept_results() -> None:
     arms = json.loads((ROOT / "bench" / "results" / "meta-vs-last-vib.json").read_text())["arms"]
     text = (ROOT / "plugins" / "crt-vib" / "README.md").read_text()

@@ -132,8 +132,8 @@ def _normalised(row: Float[Tensor, "*b v"]) -> Float[Tensor, "*b v"]:
 def _without_rare(q: Float[Tensor, "*b v"], k: int) -> Float[Tensor, "*b v"]:
     """The row without its rarest ids, of which `k` draws without replacement have any with less than the chance _RARE.
 
-    Whatever the earlier draws were, the k-th likeliest id or a likelier one is left, so that a draw is among ids of mass
-    m with a chance of at most m over its probability. Sharp rows over large vocabularies keep a few ids.
+    Whatever the earlier draws were, the k-th likeliest id or a likelier one is left, so that a draw is among ids of
+    mass m with a chance of at most m over its probability. Sharp rows over large vocabularies keep a few ids.
     """
     rising, order = q.sort(-1)
     least = rising[..., -min(k, q.shape[-1]), None]
