@@ -114,8 +114,8 @@ class Decoding(ExperimentSpec):
         return [Generation("prior", samples, self.prompt, self.length, self.precision)]
 
     def rehearsed(self) -> tuple[Decoding, int]:
-        """Two prompts, one of which is timed, and four ids, as there may be many decoders."""
-        return attrs.evolve(self, prompts=2, timed=1, choices=1, length=4, evaluations=1), FEW
+        """Two prompts and four ids, as there may be many decoders."""
+        return attrs.evolve(self, prompts=2, timed=2, choices=1, length=4, evaluations=1), FEW
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
         """Parts that do not fit: data that are not ids, decoders without draft trees."""
