@@ -22,6 +22,8 @@ DRAWS = 2000
 """Draws of the two-level bootstrap."""
 ENOUGH = 0.95
 """The least share of a bootstrap's draws that must have a value for an interval."""
+LARGEST = 700.0
+"""Logarithm of the largest end of an interval of a ratio, as two samples at a high level may have no other."""
 ROUNDING = 1e-6
 """What rounding takes from a squared distance, as a share of its terms: torch-fidelity's stated precision of a FID."""
 
@@ -111,7 +113,8 @@ def double_ratio(
         logarithm += sign * math.log(x.sum() / y.sum())
     count = len(parts[0])
     half = float(_quantile(count, level)) * float(np.std(parts[0] + parts[1], ddof=1)) / count**0.5
-    return Measurement(math.exp(logarithm), unit, count, math.exp(logarithm - half), math.exp(logarithm + half))
+    low, high = (math.exp(min(max(end, -LARGEST), LARGEST)) for end in (logarithm - half, logarithm + half))
+    return Measurement(math.exp(logarithm), unit, count, low, high)
 
 
 def scaled(number: Measurement, factor: float, unit: str) -> Measurement:

@@ -84,6 +84,12 @@ def test_a_double_ratio_has_no_width_where_all_samples_agree() -> None:
     assert double_ratio(([2, 4], [1, 1]), ([1, 2], [1, 1]), "times") == (2, "times", 2, 2, 2)
 
 
+def test_two_samples_have_finite_ends_at_any_level() -> None:
+    number = double_ratio(([1, 90], [1, 1]), ([60, 1], [1, 1]), "times", 1 - 1e-6)
+
+    assert 0 < number.low < number.value < number.high < math.inf
+
+
 def test_a_double_ratio_has_the_interval_of_its_linearised_logarithm() -> None:
     result = double_ratio(([1, 3], [1, 1]), ([1, 1], [1, 1]), "times")
 
