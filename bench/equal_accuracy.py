@@ -30,11 +30,11 @@ class Point(NamedTuple):
 
 def points(record: Mapping[str, Any]) -> dict[str, dict[int, Point]]:
     """Arm to seed to its point."""
-    found: dict[str, dict[int, Point]] = {}
+    arms: dict[str, dict[int, Point]] = {}
     for run in record["runs"]:
         seed, numbers = run["result"]["seed"], run["result"]["numbers"]
-        found.setdefault(run["arm"], {})[seed] = Point(numbers[ACROSS]["value"], numbers[UP]["value"])
-    return found
+        arms.setdefault(run["arm"], {})[seed] = Point(numbers[ACROSS]["value"], numbers[UP]["value"])
+    return arms
 
 
 def at(curve: Sequence[Point], accuracy: float) -> float | None:

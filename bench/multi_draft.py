@@ -54,13 +54,13 @@ def losses(record: dict[str, Any]) -> dict[int, float]:
 
 def at(record: dict[str, Any], decoder: str, temperature: float, draft: int) -> dict[str, Any]:
     """The point of a decoder, a temperature and a draft."""
-    (found,) = (
+    (wanted,) = (
         point
         for point in record["points"]
         if (point["labels"]["decoder"], point["labels"]["budget"]) == DECODERS[decoder]
         and (point["labels"]["temperature"], point["settings"][STEPS]) == (temperature, draft)
     )
-    return dict(found)
+    return dict(wanted)
 
 
 def levels(point: dict[str, Any]) -> int:

@@ -101,11 +101,11 @@ def gaps(axis: Axes, records: Mapping[str, Record]) -> None:
 
 def parts(axis: Axes, record: Record) -> None:
     """What the differences of the means consist of: bars whose sum is that of the two-part code length."""
-    found = {name: differences(record, "sums", number) for name, (number, _) in PARTS.items()}
-    arms = list(next(iter(found.values())))
+    by_part = {name: differences(record, "sums", number) for name, (number, _) in PARTS.items()}
+    arms = list(next(iter(by_part.values())))
     height = 0.8 / len(PARTS)
     for turn, (name, (_, sign)) in enumerate(PARTS.items()):
-        values = [0.0 if (gap := found[name][arm]) is None else sign * gap["value"] for arm in arms]
+        values = [0.0 if (gap := by_part[name][arm]) is None else sign * gap["value"] for arm in arms]
         axis.barh([place + (turn - 1) * height for place in range(len(arms))], values, height, label=name)
     axis.axvline(0, color="black", lw=0.8)
     axis.set_yticks(range(len(arms)), arms)
@@ -131,11 +131,11 @@ def draw(records: Mapping[str, Record], path: Path) -> None:
 
 def draw_cells(record: Record, path: Path) -> None:
     """Writes the mean differences from the baseline at each cell: bits for its id, and for its pixels given all ids."""
-    found = {part: by_place(record, "by_cell", part) for part in ("ids", "rest")}
-    arms = list(found["ids"])
-    most = max(abs(value) for each in found.values() for values in each.values() for value in values)
+    by_part = {part: by_place(record, "by_cell", part) for part in ("ids", "rest")}
+    arms = list(by_part["ids"])
+    most = max(abs(value) for each in by_part.values() for values in each.values() for value in values)
     figure = Figure((1.3 * len(arms) + 1, 3.4), layout="constrained")
-    for (part, each), axes in zip(found.items(), figure.subplots(2, len(arms), squeeze=False), strict=True):
+    for (part, each), axes in zip(by_part.items(), figure.subplots(2, len(arms), squeeze=False), strict=True):
         for axis, arm in zip(axes, arms, strict=True):
             side = math.isqrt(len(each[arm]))
             square = [each[arm][row * side : (row + 1) * side] for row in range(side)]

@@ -168,14 +168,14 @@ def neighbours(side: int) -> dict[str, Tensor]:
 
 def by_arm(record: Mapping[str, Any], *path: str) -> dict[str, dict[int, Any]]:
     """A number of every run, by group and seed."""
-    found: dict[str, dict[int, Any]] = {}
+    numbers: dict[str, dict[int, Any]] = {}
     for run in record["runs"]:
         value = run
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
         if value is not None:
-            found.setdefault(run["group"], {})[run["seed"]] = value
-    return found
+            numbers.setdefault(run["group"], {})[run["seed"]] = value
+    return numbers
 
 
 def differences(record: Mapping[str, Any], *path: str) -> dict[str, dict[str, Any] | None]:

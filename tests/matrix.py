@@ -104,7 +104,7 @@ def obstacle(cell: Cell) -> str | None:
 def outcome(status: int, text: str) -> Outcome:
     """What the output of tox means."""
     tests = sum(int(each) for each in re.findall(r"(\d+) passed", "\n".join(_last_lines(text))))
-    versions = found[1] if (found := HEADER.search(text)) else ""
+    versions = header[1] if (header := HEADER.search(text)) else ""
     if "test session starts" not in text:
         for pattern, reason in OBSTACLES:
             if match := pattern.search(text):

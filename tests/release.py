@@ -65,8 +65,8 @@ def runs(folder: Path, files: Path) -> None:
     settings = handed(call(sys.executable, "-m", "pip", "config", "list"), os.environ)
     links = settings.pop("UV_FIND_LINKS", os.environ.get("UV_FIND_LINKS", "")).split(",")
     os.environ.update(settings)
-    found = [word for link in (files, *filter(None, links)) for word in ("--find-links", link)]
-    call(*uv, "pip", "install", "-q", "--python", python, *found, *constraints, *RUN)
+    find_links = [word for link in (files, *filter(None, links)) for word in ("--find-links", link)]
+    call(*uv, "pip", "install", "-q", "--python", python, *find_links, *constraints, *RUN)
     call(*uv, "pip", "check", "--python", python)
     apart.mkdir()
     shutil.copy(ROOT / "specs" / "smoke.toml", apart)

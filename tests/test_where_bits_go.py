@@ -69,23 +69,23 @@ def test_the_entropy_of_counts_has_half_a_nat_a_sample_for_each_further_cell(ent
 
 
 def test_the_informations_of_a_known_chain_are_exact(entropies: ModuleType) -> None:
-    found = entropies.informations(chain(), 2)
+    bits = entropies.informations(chain(), 2)
 
     bias = (1 + 1 - 3) / (2 * 32 * math.log(2))  # cells beyond the first of each entropy
-    assert found[0, 1] == pytest.approx(information(1 / 4) + bias)
-    assert found[1, 2] == pytest.approx(information(1 / 4) + bias)
-    assert found[0, 2] == pytest.approx(information(3 / 8) + bias)
-    assert torch.equal(found, found.T)
+    assert bits[0, 1] == pytest.approx(information(1 / 4) + bias)
+    assert bits[1, 2] == pytest.approx(information(1 / 4) + bias)
+    assert bits[0, 2] == pytest.approx(information(3 / 8) + bias)
+    assert torch.equal(bits, bits.T)
 
 
 def test_the_tree_of_a_chain_has_its_total_correlation(entropies: ModuleType) -> None:
     rows = chain()
     joint = entropies.miller_madow(torch.bincount(rows @ torch.tensor([4, 2, 1])))
-    found = entropies.tree(entropies.informations(rows, 2))
+    tree = entropies.tree(entropies.informations(rows, 2))
 
     correlation = 3 - joint + 7 / (2 * 32 * math.log(2))  # without the correction, as the counts are exact
-    assert found + 2 / (2 * 32 * math.log(2)) == pytest.approx(float(correlation))
-    assert found == pytest.approx(2 * information(1 / 4) - 2 / (2 * 32 * math.log(2)))
+    assert tree + 2 / (2 * 32 * math.log(2)) == pytest.approx(float(correlation))
+    assert tree == pytest.approx(2 * information(1 / 4) - 2 / (2 * 32 * math.log(2)))
 
 
 def test_shuffled_ids_have_no_information_and_the_uncorrected_estimate_has_some(entropies: ModuleType) -> None:
@@ -94,10 +94,10 @@ def test_shuffled_ids_have_no_information_and_the_uncorrected_estimate_has_some(
     ids = entropies.shuffled(one[:, None].expand(-1, 12))
     later = torch.ones(12, 12).triu(1).bool()
 
-    found = entropies.informations(ids, 8)[later]
+    bits = entropies.informations(ids, 8)[later]
 
-    assert abs(float(found.mean())) < 0.0054
-    assert float(found.mean()) + 49 / (2 * 1000 * math.log(2)) > 0.0054
+    assert abs(float(bits.mean())) < 0.0054
+    assert float(bits.mean()) + 49 / (2 * 1000 * math.log(2)) > 0.0054
     assert all(torch.equal(ids[:, place].sort().values, one.sort().values) for place in range(12))
 
 
@@ -135,9 +135,9 @@ def test_cells_go_row_by_row(where: ModuleType) -> None:
 
 
 def test_every_pair_of_positions_is_beside_above_or_apart(where: ModuleType) -> None:
-    found = {name: pairs.nonzero().tolist() for name, pairs in where.neighbours(2).items()}
+    positions = {name: pairs.nonzero().tolist() for name, pairs in where.neighbours(2).items()}
 
-    assert found == {"beside": [[0, 1], [2, 3]], "above": [[0, 2], [1, 3]], "apart": [[0, 3], [1, 2]]}
+    assert positions == {"beside": [[0, 1], [2, 3]], "above": [[0, 2], [1, 3]], "apart": [[0, 3], [1, 2]]}
     assert int(sum(pairs.sum() for pairs in where.neighbours(4).values())) == 16 * 15 / 2
 
 

@@ -79,16 +79,16 @@ FUNCTIONS = [name for name in EVERY if isinstance(name.node, Function)]
 
 def raised(function: Function) -> set[str]:
     """The errors that the body of a function raises by itself, not inside another function."""
-    found: set[str] = set()
+    errors: set[str] = set()
     left: list[ast.AST] = list(function.body)
     while left:
         node = left.pop()
         if isinstance(node, Function | ast.Lambda):
             continue
         if isinstance(node, ast.Raise) and node.exc:
-            found.add(ast.unparse(node.exc.func if isinstance(node.exc, ast.Call) else node.exc))
+            errors.add(ast.unparse(node.exc.func if isinstance(node.exc, ast.Call) else node.exc))
         left += ast.iter_child_nodes(node)
-    return found
+    return errors
 
 
 def is_command(function: Function) -> bool:

@@ -52,10 +52,10 @@ def test_tests_of_all_commands_of_a_cell_are_counted_and_what_did_not_run_is_nam
 
 
 def test_a_failed_test_is_a_failure_with_its_name() -> None:
-    found = outcome(1, FAILED)
+    failure = outcome(1, FAILED)
 
-    assert found.word == "failed"
-    assert found.reasons[0].startswith("tests/backends/test_trees.py::test_attention_is_a_plain_sum_on_trees[flex]")
+    assert failure.word == "failed"
+    assert failure.reasons[0].startswith("tests/backends/test_trees.py::test_attention_is_a_plain_sum_on_trees[flex]")
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_what_a_machine_cannot_install_is_not_run_and_the_reason_is_given(text: 
 
 
 def test_requirements_that_contradict_each_other_are_a_failure() -> None:
-    found = outcome(1, CONFLICT)
+    failure = outcome(1, CONFLICT)
 
-    assert found.word == "failed"
-    assert "numpy>=9" in found.reasons[0]
+    assert failure.word == "failed"
+    assert "numpy>=9" in failure.reasons[0]
 
 
 @pytest.mark.parametrize(("status", "text"), [(0, STARTED), (0, ""), (1, "")])

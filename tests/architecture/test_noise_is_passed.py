@@ -24,9 +24,9 @@ def kept(text: str) -> list[str]:
 
 
 def test_no_module_registers_a_hook_or_keeps_a_seed() -> None:
-    found = {module: lines for module, path in modules().items() if (lines := kept(path.read_text()))}
+    by_module = {module: lines for module, path in modules().items() if (lines := kept(path.read_text()))}
 
-    assert found == {}
+    assert by_module == {}
 
 
 @pytest.mark.parametrize(

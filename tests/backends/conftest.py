@@ -19,8 +19,8 @@ logging.getLogger("xformers").setLevel(logging.ERROR)  # it warns of libraries t
 def pytest_report_header() -> str:
     """The versions that matter, which the table of the matrix has."""
     names = ("torch", "xformers", "numpy", "scipy", "jaxtyping", "attrs", "pytest")
-    found = [f"{name} {importlib.metadata.version(name)}" for name in names if importlib.util.find_spec(name)]
-    return f"versions: {', '.join(found)}"
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in names if importlib.util.find_spec(name)]
+    return f"versions: {', '.join(versions)}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -87,8 +87,8 @@ class Command:
 
     def workers(self) -> list[int]:
         """The processes of the session but the first."""
-        found = subprocess.run(["pgrep", "-s", str(self.pid)], capture_output=True, text=True, check=False)
-        return [int(each) for each in found.stdout.split() if int(each) != self.pid]
+        listing = subprocess.run(["pgrep", "-s", str(self.pid)], capture_output=True, text=True, check=False)
+        return [int(each) for each in listing.stdout.split() if int(each) != self.pid]
 
     def ended(self, after: float = PATIENCE, number: int = signal.SIGKILL, whose: str = "parent") -> int:
         """The status, once a signal was sent after some seconds unless it ends before."""

@@ -46,7 +46,7 @@ def value(rng: random.Random, levels: int = 2) -> Any:
 def places(values: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The path of every key and entry."""
     entries = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
-    return [found for step, inside in entries for found in [(*path, step), *places(inside, (*path, step))]]
+    return [place for step, inside in entries for place in [(*path, step), *places(inside, (*path, step))]]
 
 
 def of_values(text: str, rng: random.Random) -> bytes:

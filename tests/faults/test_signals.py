@@ -67,15 +67,15 @@ def attempt(words: list[str], number: signal.Signals, delay: float, runs: Path) 
         process.communicate()
         return "hang", f"{words} {number.name} after {delay:.3f} s"
     status, lines = process.returncode, errors.splitlines()
-    told = [line for line in lines if line.removesuffix(KEPT) in LINES.values()]
+    ends = [line for line in lines if line.removesuffix(KEPT) in LINES.values()]
     about = f"{words} {number.name} after {delay:.3f} s: status {status}: {errors[-2000:]!r}"
     if "Traceback" in errors or "Aborted" in errors or "Exception ignored" in errors:
         return "traceback", about
-    if status == 0 and not told:
+    if status == 0 and not ends:
         return "unharmed", about  # it had ended before
-    if status == 128 + number and len(told) == 1 and lines[-1] == told[0] and told[0].startswith(LINES[number]):
+    if status == 128 + number and len(ends) == 1 and lines[-1] == ends[0] and ends[0].startswith(LINES[number]):
         return "refused", about
-    if status == -number and not told:
+    if status == -number and not ends:
         return "refused", about  # after Python has given up its handlers, at the end of the process
     return "silent", about
 

@@ -89,9 +89,9 @@ def await_checkpoint(runs: Path, process: subprocess.Popen[str]) -> None:
 
 
 def weights(runs: Path) -> list[bytes]:
-    found = [path.read_bytes() for path in sorted(runs.glob("stages/*/*/final/tensors.safetensors"))]
-    assert len(found) == 1
-    return found
+    contents = [path.read_bytes() for path in sorted(runs.glob("stages/*/*/final/tensors.safetensors"))]
+    assert len(contents) == 1
+    return contents
 
 
 @pytest.fixture(scope="module")

@@ -98,8 +98,8 @@ def specs_in(part: Any) -> Iterator[Spec]:
 
 def citation(spec: type[Spec], registry: Registry) -> Cited:
     """What a spec's docstring states of its source."""
-    found = SOURCE.search(inspect.cleandoc(vars(spec).get("__doc__") or ""))
-    source = " ".join(found[1].split()) if found else ""
+    match = SOURCE.search(inspect.cleandoc(vars(spec).get("__doc__") or ""))
+    source = " ".join(match[1].split()) if match else ""
     return Cited(registry.called(spec), source, tuple(dict.fromkeys(NUMBER.findall(source))))
 
 
@@ -110,7 +110,7 @@ def references(spec: type[Spec]) -> dict[str, str]:
         text = (importlib.resources.files(package) / FILE).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError, TypeError, ModuleNotFoundError):  # none; a module, no package
         return {}
-    return {found[1]: entry for entry in ENTRY.findall(text) if (found := EPRINT.search(entry))}
+    return {match[1]: entry for entry in ENTRY.findall(text) if (match := EPRINT.search(entry))}
 
 
 def comment(text: str) -> str:

@@ -59,7 +59,7 @@ def archives(builder: Builder, suffix: str) -> Sequence[Archive]:
 
 
 def _part(builder: Builder, name: str) -> str:
-    found = {WORDS[word] for word in re.split("[^a-z]+", name.lower()) if word in WORDS}
-    if len(found) > 1:
+    parts = {WORDS[word] for word in re.split("[^a-z]+", name.lower()) if word in WORDS}
+    if len(parts) > 1:
         raise builder.unfit("a name with one of the words train, val and test", repr(name))
-    return found.pop() if found else ""
+    return parts.pop() if parts else ""

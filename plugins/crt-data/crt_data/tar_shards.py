@@ -74,13 +74,13 @@ def _made(builder: Builder, shards: Sequence[Archive], label: str) -> Index:
         digest = hashlib.sha256()
         for sample in _samples(builder, number, shard, suffix, digest):
             where = f"{shard.path}: {sample.key!r}"
-            found = [member for kind, member in sample.members.items() if f".{kind}" in SUFFIXES]
-            if len(found) != 1:
+            images = [member for kind, member in sample.members.items() if f".{kind}" in SUFFIXES]
+            if len(images) != 1:
                 names = ", ".join(sorted(sample.members))
                 expected = f"one image ({', '.join(f'*{each}' for each in sorted(SUFFIXES))})"
-                raise builder.unfit(expected, f"{len(found)} among {names}", where)
+                raise builder.unfit(expected, f"{len(images)} among {names}", where)
             class_id = _class_of(builder, where, sample.label, suffix, field) if label else -1
-            builder.add(found[0], key=f"{shard.name}/{sample.key}", part=shard.part, label=class_id)
+            builder.add(images[0], key=f"{shard.name}/{sample.key}", part=shard.part, label=class_id)
         digests[shard.name] = (shard.path.stat().st_size, digest.hexdigest())
     return builder.index(checksum_of(digests), labelled=bool(label))
 

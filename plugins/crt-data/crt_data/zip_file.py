@@ -106,7 +106,7 @@ def _add(builder: Builder, members: Mapping[str, zipfile.ZipInfo], top: str, sol
     if len(parts) == 1:
         raise builder.unfit("folders train and val, or neither", f"{parts.pop()} alone", f"{builder.top}: {top!r}")
     classes_of = _solved(builder, solution)
-    found: dict[str, list[tuple[str, str, str]]] = {}
+    by_part: dict[str, list[tuple[str, str, str]]] = {}
     for name in members:
         part, *rest = paths.get(name, [""])
         if not parts:
@@ -117,17 +117,17 @@ def _add(builder: Builder, members: Mapping[str, zipfile.ZipInfo], top: str, sol
         if not _is_image(name):
             builder.skip("not an image by its suffix", name)
         elif len(rest) > 1:
-            found.setdefault(part, []).append((rest[0], "/".join(rest), name))
+            by_part.setdefault(part, []).append((rest[0], "/".join(rest), name))
         elif part == "val" and Path(name).stem in classes_of:
             class_name = classes_of[Path(name).stem]
-            found.setdefault(part, []).append((class_name, f"{class_name}/{rest[0]}", name))
+            by_part.setdefault(part, []).append((class_name, f"{class_name}/{rest[0]}", name))
         else:
             builder.skip("in no class", name)
-    if not found.get("train" if parts else ""):
+    if not by_part.get("train" if parts else ""):
         raise builder.unfit("a folder of images for each class", "none", f"{builder.top}: {top!r}" if top else "")
-    classes = builder.classes = sorted({each[0] for each in found["train" if parts else ""]})
+    classes = builder.classes = sorted({each[0] for each in by_part["train" if parts else ""]})
     numbers = {name: number for number, name in enumerate(classes)}
-    for part, images in found.items():
+    for part, images in by_part.items():
         for class_name, key, name in sorted(images):
             if class_name not in numbers:
                 raise builder.unfit("the classes of train", f"also {class_name!r}, of {name!r}")

@@ -23,8 +23,8 @@ def _verified(tree: DraftTree, p: Rows, q: Rows) -> list[int]:
     """The ids that `_speculative_sampling` emits for a chain; its logits are those of the rows, in float64."""
     ids = torch.tensor([tree.tokens[1:]])
     target, draft = (torch.from_numpy(np.array(rows)).log()[None] for rows in (p, q))
-    found, _ = _speculative_sampling(ids, draft[:, :-1], ids.shape[1], target)
-    return found[0].tolist()  # type: ignore[no-any-return]
+    emitted, _ = _speculative_sampling(ids, draft[:, :-1], ids.shape[1], target)
+    return emitted[0].tolist()  # type: ignore[no-any-return]
 
 
 speculative_sampling = replayed(_verified)

@@ -137,11 +137,11 @@ def test_it_needs_no_torch(tmp_path: Path) -> None:
 def test_a_written_package_is_found_by_its_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import crtcore
 
-    written("crt-found", "executor", tmp_path)
-    about = tmp_path / "crt-found" / "crt_found-0.1.0.dist-info"
+    written("crt-installed", "executor", tmp_path)
+    about = tmp_path / "crt-installed" / "crt_installed-0.1.0.dist-info"
     about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: crt-found\nVersion: 0.1.0\n")
-    (about / "entry_points.txt").write_text("[crtcore]\nfound = crt_found.plugin\n")
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "crt-found"), *sys.path])
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: crt-installed\nVersion: 0.1.0\n")
+    (about / "entry_points.txt").write_text("[crtcore]\ninstalled = crt_installed.plugin\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "crt-installed"), *sys.path])
 
-    assert crtcore.discover().find("executor", "found").spec.__name__ == "Found"
+    assert crtcore.discover().find("executor", "installed").spec.__name__ == "Installed"

@@ -135,7 +135,7 @@ def records(content: bytes) -> Iterator[bytes]:
 def test_wandb_has_the_readings_offline(driven: Path) -> None:
     from wandb.proto.wandb_internal_pb2 import Record
 
-    found = {}
+    by_name = {}
     for path in (driven / "wandb").glob("offline-run-*/*.wandb"):
         rows, name, code = [], "", None
         for record in map(Record.FromString, records(path.read_bytes())):
@@ -148,10 +148,10 @@ def test_wandb_has_the_readings_offline(driven: Path) -> None:
                              for item in items})  # fmt: skip
             elif kind == "exit":
                 code = record.exit.exit_code
-        found[name[:12]] = rows, code
+        by_name[name[:12]] = rows, code
 
     for place, name in enumerate(("aaaaaaaaaaaa", "bbbbbbbbbbbb")):
-        rows, code = found[name]
+        rows, code = by_name[name]
         assert [(row["prior/step"], row["prior/loss"]) for row in rows if "prior/loss" in row] == [
             (step, place + step / 2) for step in (1, 2, 3)
         ]

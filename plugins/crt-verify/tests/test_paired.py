@@ -142,8 +142,8 @@ def test_a_draft_that_excludes_ids_has_no_number_of_nats() -> None:
     logits[..., 0] = -torch.inf
     pair = made.pair._replace(draft=TablePrior(logits).requires_grad_(False))
 
-    found, usual = numbers(made._replace(pair=pair)), numbers(made)
+    excluding, usual = numbers(made._replace(pair=pair)), numbers(made)
 
     assert usual["draft_nats_per_id"].value == pytest.approx(math.log(4))
-    assert "draft_nats_per_id" not in found
-    assert found["target_nats_per_id"] == usual["target_nats_per_id"]
+    assert "draft_nats_per_id" not in excluding
+    assert excluding["target_nats_per_id"] == usual["target_nats_per_id"]

@@ -51,7 +51,7 @@ class Target(NamedTuple):
     again: Callable[[Path], Reading] | None = None
     """A second reading of files without checksums, which may be damaged so that they hold other values."""
     listed: bool = False
-    """Whether files are found by listing a folder, so that one that is gone is no fault."""
+    """Whether the reader lists a folder to get its files, so that one that is gone is no fault."""
 
 
 def form(tensor: Any) -> tuple[list[int], bytes]:

@@ -24,7 +24,7 @@ TRAINS = Where(lambda trial: bool(trial.declared), "it trains nothing")
 
 
 def findings_of(outcome: Outcome) -> Findings:
-    """What a run found.
+    """The findings of a run.
 
     Raises: ValueError if it stopped.
     """

@@ -124,11 +124,11 @@ def _complaint(check: Any) -> tuple[str, str]:
     try:
         check()
     except FieldError as error:
-        found = re.fullmatch(r"expected (.*?)(?: \(\d+\))?, got (.*)", error.message)
+        match = re.fullmatch(r"expected (.*?)(?: \(\d+\))?, got (.*)", error.message)
     except ValueError as error:  # attrs' own
-        found = re.fullmatch(r".* must be (.*): (.*)", str(error.args[0]))
+        match = re.fullmatch(r".* must be (.*): (.*)", str(error.args[0]))
     else:
-        found = None
-    if found is None:
+        match = None
+    if match is None:
         raise ValueError("no range")
-    return found.group(1).removeprefix("an integer of "), found.group(2)
+    return match.group(1).removeprefix("an integer of "), match.group(2)

@@ -23,8 +23,8 @@ P = ParamSpec("P")
 
 def here() -> Group | None:
     """The ranks that this command runs on; None: it runs alone."""
-    found: Group | None = click.get_current_context().meta.get(__name__)
-    return found
+    group: Group | None = click.get_current_context().meta.get(__name__)
+    return group
 
 
 def over_ranks(command: Callable[P, int]) -> Callable[P, None]:

@@ -51,19 +51,19 @@ def list_runs(
     needs("run", "filelock", "tomli")
     from crt_run.runs import listing
 
-    found, broken = listing.list_runs(runs, patterns, where)
+    listed, broken = listing.list_runs(runs, patterns, where)
     warn(broken)
     if as_json:
-        answer({"runs": [_values(run) for run in found], "broken": broken})
+        answer({"runs": [_values(run) for run in listed], "broken": broken})
         return
-    if not found:
+    if not listed:
         say(f"no run in {runs} fits" if patterns or where else f"no runs in {runs}")
         return
-    rows: list[tuple[str, ...]] = [("run", "status", "seed", "started", "minutes"), *map(_row, found)]
+    rows: list[tuple[str, ...]] = [("run", "status", "seed", "started", "minutes"), *map(_row, listed)]
     if form != "table":
-        names = list(dict.fromkeys(name for run in found for name in run.numbers))
+        names = list(dict.fromkeys(name for run in listed for name in run.numbers))
         rows[0] = (*rows[0], *names)
-        rows[1:] = [(*row, *_exact(run, names)) for row, run in zip(rows[1:], found, strict=True)]
+        rows[1:] = [(*row, *_exact(run, names)) for row, run in zip(rows[1:], listed, strict=True)]
     _print(rows, form, numeric=2)
 
 
@@ -83,20 +83,20 @@ def compare(names: tuple[str, ...], *, runs: Path, form: str, as_json: bool) -> 
     from crt_run.present.tables import label, spread
     from crt_run.runs import listing
 
-    found = _named(names, runs)
-    settings = listing.differing(found)
-    numbers = list(dict.fromkeys(name for run in found for name in run.numbers))
+    listed = _named(names, runs)
+    settings = listing.differing(listed)
+    numbers = list(dict.fromkeys(name for run in listed for name in run.numbers))
     if as_json:
-        answer({"runs": [_values(run) for run in found], "differ": settings})
+        answer({"runs": [_values(run) for run in listed], "differ": settings})
         return
-    rows = [("", *(f"{run.name}/{run.hash}" for run in found))]
+    rows = [("", *(f"{run.name}/{run.hash}" for run in listed))]
     rows += [(path, *values) for path, values in settings.items() if path != "name"]
     for name in numbers:
-        unit = next(run.numbers[name]["unit"] for run in found if name in run.numbers)
+        unit = next(run.numbers[name]["unit"] for run in listed if name in run.numbers)
         if form == "csv":
-            rows.append((f"{name} ({unit})", *(_exact(run, [name])[0] for run in found)))
+            rows.append((f"{name} ({unit})", *(_exact(run, [name])[0] for run in listed)))
         else:
-            cells = (spread(run.numbers[name]) if name in run.numbers else "not measured" for run in found)
+            cells = (spread(run.numbers[name]) if name in run.numbers else "not measured" for run in listed)
             rows.append((f"{label(name)} ({unit})", *cells))
     _print(rows, form, numeric=1)
 
@@ -116,20 +116,20 @@ def remove_runs(names: tuple[str, ...], *, stages: bool, yes: bool, runs: Path, 
     needs("run", "filelock", "tomli")
     from crt_run.runs import listing
 
-    found = [run.folder for run in _named(names, runs, finished=False)]
+    folders = [run.folder for run in _named(names, runs, finished=False)]
     before = set(listing.unused_stages(runs)) if stages else set()
-    unused = [path for path in listing.unused_stages(runs, found) if path not in before] if stages else []
-    for path in (*found, *unused):
+    unused = [path for path in listing.unused_stages(runs, folders) if path not in before] if stages else []
+    for path in (*folders, *unused):
         say(f"{path}: {listing.size(path) / 1e6:,.1f} MB")
-    if not yes and not click.confirm(f"Remove {len(found)} run(s) and {len(unused)} stage(s)?", err=True):
+    if not yes and not click.confirm(f"Remove {len(folders)} run(s) and {len(unused)} stage(s)?", err=True):
         say("nothing was removed")
         return 1
-    for path in (*found, *unused):
+    for path in (*folders, *unused):
         listing.remove(path)
     if as_json:
-        answer({"removed": [str(path) for path in (*found, *unused)]})
+        answer({"removed": [str(path) for path in (*folders, *unused)]})
     else:
-        click.echo(f"removed {len(found)} run(s) and {len(unused)} stage(s)")
+        click.echo(f"removed {len(folders)} run(s) and {len(unused)} stage(s)")
     return 0
 
 

@@ -82,7 +82,7 @@ def _roles(experiment: Component) -> dict[str, Role]:
 
 
 def whole(experiment: Component, registry: Registry) -> str | None:
-    """A small spec file that runs an experiment with parts that fit; None if none are found."""
+    """A small spec file that runs an experiment with parts that fit; None if no choice of parts fits."""
     values = chosen(experiment, registry)
     if values is None:
         return None
@@ -97,7 +97,7 @@ def whole(experiment: Component, registry: Registry) -> str | None:
 
 
 def chosen(experiment: Component, registry: Registry) -> dict[str, Any] | None:
-    """The tables of a small spec file for an experiment; None if no parts that fit are found."""
+    """The tables of a small spec file for an experiment; None if no choice of parts fits."""
     spec = experiment.spec
     assert issubclass(spec, ExperimentSpec)
     left = {role: _candidates(what.kind, experiment, registry) for role, what in spec.roles.items()}

@@ -52,7 +52,7 @@ def list_runs(runs: Path, patterns: Sequence[str] = (), where: Sequence[str] = (
     Raises: RunError if a text of `where` has no `=`.
     """
     wanted = [_condition(text) for text in where]
-    found, broken = [], []
+    listed, broken = [], []
     for folder in _folders(runs):
         name = f"{folder.parent.name}/{folder.name}"
         if patterns and not any(fnmatch.fnmatchcase(each, p) for p in patterns for each in (name, folder.parent.name)):
@@ -63,8 +63,8 @@ def list_runs(runs: Path, patterns: Sequence[str] = (), where: Sequence[str] = (
             broken.append(str(error))
             continue
         if all(run.settings.get(path) == value for path, value in wanted):
-            found.append(run)
-    return sorted(found, key=lambda run: (run.about["started"], run.hash)), broken
+            listed.append(run)
+    return sorted(listed, key=lambda run: (run.about["started"], run.hash)), broken
 
 
 def differing(runs: Sequence[Listed]) -> dict[str, list[str]]:

@@ -65,7 +65,7 @@ def blocks(name: str, modules: Mapping[str, nn.Module]) -> list[nn.Module]:
     Raises: RunError if the stage, called `name`, cannot be cut.
     """
     learning = [module for module in modules.values() if any(True for _ in module.parameters())]
-    found = [
+    candidates = [
         block
         for module in learning
         for each in module.modules()
@@ -73,11 +73,11 @@ def blocks(name: str, modules: Mapping[str, nn.Module]) -> list[nn.Module]:
         for block in each
         if any(True for _ in block.parameters())
     ]
-    if len(learning) != 1 or not found:
+    if len(learning) != 1 or not candidates:
         got = f"{len(learning)} parts that learn" if len(learning) != 1 else f"a {type(learning[0]).__name__} without"
         raise RunError(
             f"stage {name!r}: sharding = 'full' takes one part with blocks in an nn.ModuleList, such as a transformer "
             f"prior, got {got}; set `sharding` of this training to 'none'"
         )
-    inner = {id(each) for block in found for each in block.modules() if each is not block}
-    return [block for block in found if id(block) not in inner]
+    inner = {id(each) for block in candidates for each in block.modules() if each is not block}
+    return [block for block in candidates if id(block) not in inner]

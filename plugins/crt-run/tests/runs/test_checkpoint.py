@@ -160,7 +160,7 @@ def marked(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 NAMED = {"COMMITTED": "manifest.json"}
-"""A mark that says something else is told of the file it is about."""
+"""If a mark holds another hash, the error names the file that the mark is about."""
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -41,9 +41,9 @@ def crt_runs(*words: str | Path, text: str | None = None) -> tuple[int, str, str
 
 def test_runs_are_listed_and_chosen(three: list[Plan], runs: Path) -> None:
     def chosen(*patterns: str, where: tuple[str, ...] = ()) -> list[str]:
-        found, broken = list_runs(runs, patterns, where)
+        listed, broken = list_runs(runs, patterns, where)
         assert broken == []
-        return [run.hash for run in found]
+        return [run.hash for run in listed]
 
     hashes = [plan.hash for plan in three]
     assert chosen() == hashes  # in the order in which they were started
@@ -86,19 +86,19 @@ def test_compared_runs_show_what_differs_and_their_numbers(three: list[Plan], ru
     assert setting == ["prior.order", "1", "0"]
     assert numbers[0][0] == "two_part_code_length_bits (bits)"
     assert "| prior.order | 1 | 0 |" in table.splitlines()
-    found, _ = list_runs(runs)
-    assert differing(found[1:]) == {"name": ["toy", "other"], "seed": ["0", "1"], "prior.order": ["0", "1"]}
+    listed, _ = list_runs(runs)
+    assert differing(listed[1:]) == {"name": ["toy", "other"], "seed": ["0", "1"], "prior.order": ["0", "1"]}
 
 
 def test_removing_asks_first_and_keeps_what_others_use(three: list[Plan], runs: Path) -> None:
     name = f"toy/{three[0].hash}"
 
-    status, _, told = crt_runs("remove", name, "--runs", runs, text="n\n")
-    assert (status, "nothing was removed" in told) == (1, True)
+    status, _, errors = crt_runs("remove", name, "--runs", runs, text="n\n")
+    assert (status, "nothing was removed" in errors) == (1, True)
     assert len(list_runs(runs)[0]) == 3
 
-    status, told, _ = crt_runs("remove", name, "--runs", runs, "--stages", "--yes")
-    assert (status, told) == (0, "removed 1 run(s) and 1 stage(s)\n")  # the prior alone: both use the tokenizer
+    status, text, _ = crt_runs("remove", name, "--runs", runs, "--stages", "--yes")
+    assert (status, text) == (0, "removed 1 run(s) and 1 stage(s)\n")  # the prior alone: both use the tokenizer
     assert [run.hash for run in list_runs(runs)[0]] == [plan.hash for plan in three[1:]]
     assert unused_stages(runs) == []
     assert not (runs / "toy" / f"{three[0].hash}.lock").exists()
@@ -136,9 +136,9 @@ def test_a_run_that_a_process_works_in_is_not_removed(three: list[Plan], runs: P
 def test_a_damaged_run_is_named_and_the_others_are_listed(three: list[Plan], runs: Path) -> None:
     (runs / "toy" / three[0].hash / "run.json").write_text("{")
 
-    found, broken = list_runs(runs)
+    listed, broken = list_runs(runs)
 
-    assert [run.hash for run in found] == [plan.hash for plan in three[1:]]
+    assert [run.hash for run in listed] == [plan.hash for plan in three[1:]]
     assert len(broken) == 1
     assert three[0].hash in broken[0]
 

@@ -274,7 +274,7 @@ def test_no_two_threads_race(programs: Programs, tmp_path: Path) -> None:
     assert {differing(one, each.verdict) for one, each in zip(expected, outputs[:-1], strict=True)} == {0}
 
 
-# Planted flaws are found, in our kernels and in small ones.
+# Programs with planted flaws fail: our kernels, and small ones.
 
 
 def planted(folder: Path, file: str, ours: str, theirs: str, place: int) -> Path:

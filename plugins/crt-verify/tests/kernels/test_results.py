@@ -72,17 +72,17 @@ def test_a_result_of_these_sources_is_right(bench: Path) -> None:
 def test_a_result_of_other_sources_is_stale(part: str, bench: Path) -> None:
     keep(bench, **{part: "another"})
 
-    found = wrong(bench, "new")
+    problem = wrong(bench, "new")
 
-    assert found == f"new is stale: made with another {part}; {AGAIN}"
+    assert problem == f"new is stale: made with another {part}; {AGAIN}"
 
 
 def test_a_rehearsal_is_no_result(bench: Path) -> None:
     keep(bench, rehearsed=True, device="a CPU")
 
-    found = wrong(bench, "new")
+    problem = wrong(bench, "new")
 
-    assert found == "new was only rehearsed, on a CPU"
+    assert problem == "new was only rehearsed, on a CPU"
 
 
 def test_a_result_that_lacks_is_named(bench: Path) -> None:

@@ -93,13 +93,13 @@ def test_the_logits_of_a_class_are_those_of_the_law_which_drew_its_ids() -> None
     bias = torch.tensor([[0.0, 1, -1, 0, 0], [0.5, 0, 0, -1, 0.5]], dtype=torch.float64)
     class_ids = torch.arange(60_000) % 2
 
-    inverse, found = fitted(nearness, drawn(2 * nearness + bias[class_ids]), class_ids, 2)
+    inverse, logits = fitted(nearness, drawn(2 * nearness + bias[class_ids]), class_ids, 2)
 
-    assert found is not None
+    assert logits is not None
     assert float(inverse) == pytest.approx(2, rel=0.04)
-    centred = found[:2] - found[:2].mean(1, keepdim=True)  # a constant changes no probability
+    centred = logits[:2] - logits[:2].mean(1, keepdim=True)  # a constant changes no probability
     torch.testing.assert_close(centred, bias, rtol=0, atol=0.1)
-    assert not found[2].any()  # no class
+    assert not logits[2].any()  # no class
 
 
 def test_a_class_moves_the_head_with_a_bias_and_no_other() -> None:

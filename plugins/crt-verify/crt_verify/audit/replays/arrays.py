@@ -136,8 +136,8 @@ class Unknown(np.lib.mixins.NDArrayOperatorsMixin):
         return Unknown(self.noise.each(change))
 
 
-def _plain(found: Any) -> Any:
-    return found if found.ndim else found[()]
+def _plain(values: Any) -> Any:
+    return values if values.ndim else values[()]
 
 
 def _two(left: Any, right: Any, name: str) -> None:

@@ -115,8 +115,8 @@ class Noise:
         """
         variable, shift, scale, bound = np.broadcast_arrays(self.variable, self.shift, self.scale, bound)
         columns = [part.ravel().tolist() for part in (variable, shift, scale, np.asarray(bound, float))]
-        found = [self._below(*each, equal=equal) for each in zip(*columns, strict=True)]
-        return np.array(found, dtype=bool).reshape(variable.shape)
+        outcomes = [self._below(*each, equal=equal) for each in zip(*columns, strict=True)]
+        return np.array(outcomes, dtype=bool).reshape(variable.shape)
 
     def _below(self, variable: int, shift: float, scale: float, bound: float, *, equal: bool) -> bool:
         if math.isnan(bound) or math.isnan(shift) or math.isnan(scale):

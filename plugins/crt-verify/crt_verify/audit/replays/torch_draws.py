@@ -114,14 +114,14 @@ def _exponential(memory: Memory, given: dict[str, Any]) -> Tensor:
 def _multinomial(memory: Memory, given: dict[str, Any]) -> Tensor:
     rows = _known(memory, given["self"], "multinomial")
     draws = memory.source.draws
-    found = []
+    places = []
     for row in rows.reshape(-1, rows.shape[-1]):
         left = row.copy()
         for _ in range(given["num_samples"]):
-            found.append(draws.choice(left))
+            places.append(draws.choice(left))
             if not given["replacement"]:
-                left[found[-1]] = 0
-    return torch.tensor(found).reshape(*rows.shape[:-1], given["num_samples"])
+                left[places[-1]] = 0
+    return torch.tensor(places).reshape(*rows.shape[:-1], given["num_samples"])
 
 
 def _bernoulli(memory: Memory, given: dict[str, Any]) -> Tensor:

@@ -91,8 +91,8 @@ class Through:
         if name in MOVES:
             return self._moved(func, args, kwargs)
         for followed in (self._computed, self._arithmetic):
-            if (found := followed(name, given)) is not None:
-                return found
+            if (result := followed(name, given)) is not None:
+                return result
         if name in ("_local_scalar_dense", "is_nonzero"):
             raise NotFollowed("float(), int() or bool() of a tensor of random numbers; only comparisons have branches")
         raise NotFollowed(
@@ -103,30 +103,30 @@ class Through:
     def _computed(self, name: str, given: dict[str, Any]) -> Any:
         """What comparisons, races, searches, casts and writing give; None: the operation is another."""
         read, itself = self._memory.read, given.get("self")
-        found: Any = None
+        result: Any = None
         if name in COMPARISONS:
-            found = torch.as_tensor(arrays.UFUNCS[COMPARISONS[name]](read(itself), read(given["other"])))
+            result = torch.as_tensor(arrays.UFUNCS[COMPARISONS[name]](read(itself), read(given["other"])))
         elif name in ("argmax", "argmin"):
-            found = self._raced(name == "argmax", given["self"], given["dim"], given["keepdim"])
+            result = self._raced(name == "argmax", given["self"], given["dim"], given["keepdim"])
         elif name in ("max", "min") and "dim" in given:
             place = self._raced(name == "max", given["self"], given["dim"], True)
             both = self(torch.ops.aten.gather.default, (itself, given["dim"], place), {}), place
-            found = both if given["keepdim"] else tuple(each.squeeze(given["dim"]) for each in both)
+            result = both if given["keepdim"] else tuple(each.squeeze(given["dim"]) for each in both)
         elif name in ("searchsorted", "bucketize"):
-            found = self._searched(name, given)
+            result = self._searched(name, given)
         elif name == "_to_copy":
-            found = self._memory.make(read(itself), given["dtype"] or given["self"].dtype)
+            result = self._memory.make(read(itself), given["dtype"] or given["self"].dtype)
         elif name == "masked_fill":
             value = torch.as_tensor(given["value"], dtype=given["self"].dtype)
-            found = self._moved(torch.ops.aten.where.self, (given["mask"], value, itself), {})
+            result = self._moved(torch.ops.aten.where.self, (given["mask"], value, itself), {})
         elif name in ("copy_", "fill_", "zero_"):
             self._memory.write(given["self"], read(given.get("src", given.get("value", 0.0))))
-            found = itself
+            result = itself
         elif name == "index_put_" and not given["accumulate"]:
             at = tuple(slice(None) if each is None else each.numpy() for each in given["indices"])
             self._memory.write(given["self"], read(given["values"]), at)
-            found = itself
-        return found
+            result = itself
+        return result
 
     def _arithmetic(self, name: str, given: dict[str, Any]) -> Any:
         """What arithmetic gives, in place too; None: the operation is another."""
@@ -145,10 +145,10 @@ class Through:
         return itself
 
     def _raced(self, largest: bool, tensor: Tensor, axis: int | None, keep: bool) -> Tensor:
-        found = torch.as_tensor(self._memory.read(tensor).arg(axis, largest=largest))
+        place = torch.as_tensor(self._memory.read(tensor).arg(axis, largest=largest))
         if keep:
-            return found.reshape([1] * tensor.ndim) if axis is None else found.unsqueeze(axis)
-        return found
+            return place.reshape([1] * tensor.ndim) if axis is None else place.unsqueeze(axis)
+        return place
 
     def _searched(self, name: str, given: dict[str, Any]) -> Tensor:
         edges, numbers = given["sorted_sequence" if name == "searchsorted" else "boundaries"], given["self"]
@@ -158,11 +158,11 @@ class Through:
         rows = edges.double().reshape(-1, edges.shape[-1]).numpy()
         noise = self._memory.read(numbers)
         parts = noise.each(lambda part: part.reshape(len(rows), -1))
-        found = [
+        counts = [
             parts.each(lambda part, place=place: part[place]).search(row, right=right) for place, row in enumerate(rows)
         ]
         dtype = torch.int32 if given["out_int32"] else torch.int64
-        return torch.tensor(np.array(found).reshape(noise.shape), dtype=dtype)
+        return torch.tensor(np.array(counts).reshape(noise.shape), dtype=dtype)
 
     def _moved(self, func: Any, args: Any, kwargs: Any) -> Tensor:
         """An operation that moves elements, run on all that is known of them; floats are numbers, integers places."""
