@@ -161,6 +161,18 @@ def test_a_stopped_study_resumes(small: tuple[dict[str, Any], Path], tmp_path: P
     assert timeless(result) == timeless(small[0])
 
 
+def test_shares_of_the_bound_are_left_out_for_large_vocabularies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crt_verify.decoding.table.BOUNDED", 255)
+    monkeypatch.setattr("crt_verify.decoding.experiment.BOUNDED", 255)
+
+    result = execute(plan(), tmp_path)
+
+    assert not [point for point in result["points"] if "bound_fraction" in point["numbers"]]
+    assert result["notes"][-1].startswith("bound_fraction is not measured: expected at most 255 ids, got 256")
+
+
 def test_a_decoder_that_copies_is_measured_beside_a_chain(tmp_path: Path) -> None:
     result = execute(plan(decoder=[{"use": "sd", "length": 3}, {"use": "lookup", "nodes": 3}]), tmp_path)
 

@@ -21,6 +21,8 @@ CHAIN = "sd"
 """The decoder that others are compared with at their budget."""
 SCORED = 8
 """Samples that are scored at a time, as their logits over a large vocabulary take gigabytes."""
+BOUNDED = 16_384
+"""Ids of the largest vocabulary for which shares of the bound are measured; beyond it a few bounds take minutes."""
 FAMILY = 0.99
 """Chance that the accuracy intervals of all points of a run hold together, by Bonferroni."""
 
@@ -116,8 +118,8 @@ def _bounded(trials: Trials, entry: Entry, played: list[list[Round]], behind: Be
 
     Cost: a pass of both priors over each continuation, so only the timed samples are used.
     """
-    if not isinstance(entry.spec, TreeDecoding):  # nothing is sampled, so there is no such bound
-        return {}
+    if not isinstance(entry.spec, TreeDecoding) or trials.pair.target.vocabulary > BOUNDED:
+        return {}  # nothing is sampled, so that there is no such bound; or it is not measured
     count = len(trials.timed[entry.key])
     p, q = behind.after(trials.outputs[entry.key]["ids"][:count])
     accepted, bounds = [], []
