@@ -60,10 +60,8 @@ class DecodingExperiment:
             claimed = gains(trials, entries, self.spec.claim)
             notes = [*compared(trials, entries), *verdicts(claimed)]
             if target.vocabulary > BOUNDED:
-                notes.append(
-                    f"bound_fraction is not measured: expected at most {BOUNDED} ids, got {target.vocabulary}, for which "
-                    "it takes minutes"
-                )
+                most = f"expected at most {BOUNDED} ids, got {target.vocabulary}, for which it takes minutes"
+                notes.append(f"bound_fraction is not measured: {most}")
             findings = Findings(numbers(trials) | claimed, points(trials, entries), notes)
         for role, part in (("target", target), ("draft", draft)):
             run.note_backends(role, part)  # known once the part has run
