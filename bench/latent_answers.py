@@ -1,7 +1,7 @@
 """Greedy answers a second to test problems of latent reasoning: with packed weights, as in the study, and without.
 
-A prior of the size of `specs/figures/latent-cot.toml` learns chains of thought first, so that answers end where they do
-there. Both ways must give the same ids.
+A prior of two layers of width 64 learns chains of thought of eight operations first, so that answers end. Both ways
+must give the same ids.
 
 Usage: python bench/latent_answers.py [--problems N] [--steps N] [--rounds N] [--threads N] [--json]
 """

@@ -4,7 +4,8 @@ The last row alone is that of a training of so many steps, as the step size fall
 
 It prices and sizes `specs/figures/latent-cot.toml`: batches of 32, two layers of width 64, a step size of 3e-3, as
 there; 300 problems of the validation split at each row. The problems are those of the studies, whose test split is not
-read; the seed is that of the model and of its batches. Seconds are of processor time, of the training alone, one thread.
+read; the seed is that of the model and of its batches. Seconds are of processor time, of the training alone, on one
+thread.
 
 Usage: python bench/latent_sizes.py SEED STEPS EVERY DATASET [FIELD=VALUE ...], such as
 100 1000 500 affine-chain modulus=11 steps=4 verbosity=2 train=500

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Widens the vocabulary of a model by 200 ids with transformers' resize_token_embeddings, as one does for new tokens.
-# Guess, from its documentation: new rows are drawn from a normal distribution with the mean and the covariance of the old
-# rows, so that they differ from one another as the old rows do.
+# Guess, from its documentation: new rows are drawn from a normal distribution with the mean and the covariance of the
+# old rows, so that they differ from one another as the old rows do.
 # They are drawn with 1e-9 of that covariance: they spread by 3e-5 of the old rows, and all new ids have nearly the same
 # logits. With fewer old ids than channels the covariance is not positive definite, and all new rows are equal, bit for
 # bit. A model cannot distinguish new ids, such as codes, at first.
@@ -28,7 +28,7 @@ for ids, channels in ((512, 64), (48, 64)):
     old, new = rows[:ids], rows[ids:]
     spread = float(new.std(0).mean() / old.std(0).mean())
     print(f"transformers {transformers.__version__}, torch {torch.__version__}, {ids} ids of {channels} channels:",
-          f"new rows spread by {spread:.1e} of the old ones, {len(torch.unique(new, dim=0))} of 200 differ")
+          f"new rows spread by {spread:.1e} of the old ones, {len(torch.unique(new, dim=0))} distinct rows of 200")
     expected = 1e-5 < spread < 1e-4 if ids > channels else len(torch.unique(new, dim=0)) == 1
     assert expected, "transformers changed: this finding is out of date"
 PYTHON

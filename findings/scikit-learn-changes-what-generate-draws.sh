@@ -3,9 +3,8 @@
 # installed; nothing else differs, and the code does not import it.
 # Guess: the ids are the same, as the seed, the models and the settings are.
 # They are not: where scikit-learn can be imported, generate fits a threshold to the draft's probabilities after each
-# round, and drafts on only while they exceed it. Rounds have other lengths, so that the same seed gives other ids and the
-# draft another number of calls. The law of the ids is the target's either way, but speeds measured in one environment
-# are not those of another.
+# round, and drafts on only while they exceed it. Rounds have other lengths, so that the same seed gives other ids and
+# the draft another number of calls. Speeds measured in one environment are not those of another.
 # Usage: sh findings/scikit-learn-changes-what-generate-draws.sh; it installs what it pins in a temporary folder, and
 # fails if that changed.
 set -eu
@@ -52,5 +51,8 @@ PYTHON
 "$place/venv/bin/python" "$place/draw.py" "$place/again"
 "$place/venv/bin/python" -m pip install -q scikit-learn==1.9.1
 "$place/venv/bin/python" "$place/draw.py" "$place/with"
-cmp "$place/without" "$place/again" || { echo "the same environment gives other ids: this finding is out of date"; exit 1; }
-if cmp -s "$place/without" "$place/with"; then echo "scikit-learn changes nothing: this finding is out of date"; exit 1; fi
+cmp "$place/without" "$place/again" || { echo "one environment gives other ids: this finding is out of date"; exit 1; }
+if cmp -s "$place/without" "$place/with"; then
+    echo "scikit-learn changes nothing: this finding is out of date"
+    exit 1
+fi

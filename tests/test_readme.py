@@ -358,7 +358,7 @@ def test_what_codes_by_force_come_to_is_that_of_the_kept_results() -> None:
             )
             for ids in (0, 16, 32, 48, 64)
         )
-        for arm in {each["arm"] for each in points}
+        for arm in {each["arm"] for each in points if each["labels"]["replaced"]}  # others have no codes
     }
 
     assert shown == expected

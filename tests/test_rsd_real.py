@@ -46,18 +46,18 @@ def test_every_decoder_is_there_at_every_budget(name: str) -> None:
     lines = {
         "sd", "block", "spectr", "rsd-c", "rsd-s", "traversal", "greedy-tree", "traversal-delayed", "lookup", "suffix",
     }  # fmt: skip
-    found = {entry.name for entry in entries}
-    assert found - {"multi-block"} == lines
-    assert {(entry.name, entry.budget) for entry in entries} == {(line, each) for line in found for each in BUDGETS}
+    names = {entry.name for entry in entries}
+    assert names - {"multi-block"} == lines
+    assert {(entry.name, entry.budget) for entry in entries} == {(name, each) for name in names for each in BUDGETS}
     if name == "rsd-real":
         assert max(Counter((entry.name, entry.budget) for entry in entries).values()) == 1
 
 
 def test_the_full_grid_has_every_kind_at_both_temperatures() -> None:
-    found = {(Path(plan.document["dataset"]["file"]).stem, plan.sampling.temperature)
+    kinds = {(Path(plan.document["dataset"]["file"]).stem, plan.sampling.temperature)
              for plan in plans("rsd-real-full").values()}  # fmt: skip
 
-    assert found == {(kind, heat) for kind in ("rewrite", "summarise", "instruct") for heat in (0.3, 1.0)}
+    assert kinds == {(kind, heat) for kind in ("rewrite", "summarise", "instruct") for heat in (0.3, 1.0)}
 
 
 @pytest.mark.parametrize("arm", ["instruct-warm"])

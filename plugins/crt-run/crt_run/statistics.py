@@ -23,7 +23,7 @@ DRAWS = 2000
 ENOUGH = 0.95
 """The least share of a bootstrap's draws that must have a value for an interval."""
 LARGEST = 700.0
-"""Logarithm of the largest end of an interval of a ratio, as two samples at a high level may have no other."""
+"""Logarithm of the largest end of an interval of a ratio, which would be infinite for two samples at a high level."""
 ROUNDING = 1e-6
 """What rounding takes from a squared distance, as a share of its terms: torch-fidelity's stated precision of a FID."""
 
@@ -101,7 +101,8 @@ def double_ratio(
 ) -> Measurement:
     """The ratio of sums of one pair of lists over that of another on the same samples, with a paired t interval.
 
-    The interval is that of the linearised logarithm, so that what varies between samples alike in both cancels.
+    The interval is that of the linearised logarithm, so that what varies between samples alike in both cancels; its
+    ends are finite.
     Source: Cochran (1977), Sampling techniques, section 6.19.
     """
     import numpy as np

@@ -38,8 +38,8 @@ def acceptance_bound(
     """The largest acceptance of a node with `k` children sampled from q, in float64; the error is below 1e-13.
 
     Without replacement, a q with fewer than `k` possible ids has as many children as those.
-    Cost: one sort and a scan; without replacement and from three children on, v times k times about 150 products, where
-    v counts the ids that are drawn with a chance of 1e-16 or more.
+    Cost: one sort and a scan; without replacement and from three children on, about 150 products times k for each id
+    but the rarest, which together are drawn with a chance below 1e-16.
     Raises: ValueError if k is under 1.
     """
     if k < 1:

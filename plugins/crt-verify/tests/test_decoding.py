@@ -109,7 +109,7 @@ def test_the_backend_changes_no_result(small: tuple[dict[str, Any], Path], tmp_p
     assert timeless(result) == timeless(small[0])
 
 
-def test_the_structure_with_the_fewest_calls_on_validation_samples_is_kept(
+def test_the_structure_with_the_fewest_calls_an_id_on_validation_samples_is_kept(
     small: tuple[dict[str, Any], Path],
 ) -> None:
     result, folder = small
@@ -118,7 +118,7 @@ def test_the_structure_with_the_fewest_calls_on_validation_samples_is_kept(
     kept = next(each["structure"] for each in labels if each["decoder"] == "rsd-c")
 
     lines = [line["trials"] for line in read_records(folder / RECORDS) if line["stage"] == "decoding"]
-    calls = {key: sum(map(len, output["accepted"])) for line in lines[:2] for key, output in line.items()}
+    calls = {key: calls_an_id(output) for line in lines[:2] for key, output in line.items()}
     assert set(calls) == {"rsd-c branching=2,1", "rsd-c branching=4"}
     assert f"rsd-c {kept}" == min(calls, key=lambda key: calls[key])
 

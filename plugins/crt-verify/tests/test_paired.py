@@ -90,7 +90,7 @@ def test_intervals_are_corrected_for_all_pairs_that_could_be_neighbours() -> Non
 
     (sentence,) = compared(made, [SD, BLOCK, COPY])
 
-    assert f"block {exact.value:.3f} times lookup ({exact.low:.3f} to {exact.high:.3f}" in sentence
+    assert f"block {exact.value:.3f} times lookup ({exact.low:.4g} to {exact.high:.4g}" in sentence
 
 
 def test_one_decoder_of_a_budget_has_no_sentence() -> None:

@@ -41,7 +41,7 @@ class Solver(NamedTuple):
     max_ids: int
     """Most ids of an answer, equal for all forms."""
     max_codes: int
-    """Most codes of a trace."""
+    """Codes of the whole chunks of the longest trace."""
     seed: int
 
     def answers(self, prompts: Int[Tensor, "b n"]) -> Answers:

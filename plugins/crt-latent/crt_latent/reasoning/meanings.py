@@ -10,7 +10,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "accuracy": Meaning("held-out problems whose answer ends and is right", "higher"),
     "tokens": Meaning("all ids of an answer: codes, text, delimiters and brackets", "lower"),
     "forced_accuracy": Meaning(
-        "accuracy where as many steps as each problem has chunks for are codes by force; without codes `accuracy`",
+        "accuracy with as many codes by force as every problem has room for; without codes `accuracy`",
         "higher",
     ),
     "forced_tokens": Meaning("ids of those answers", "lower"),

@@ -12,7 +12,9 @@ MEANINGS: Mapping[str, Meaning] = {
     "mbsu_measured": Meaning("speed against ancestral decoding by the measured time of a draft's call", "higher"),
     "token_rate": Meaning("measured ids a second, against ancestral decoding", "higher"),
     "accuracy": Meaning("likeness to the true continuation, against ancestral decoding; 1 is equal"),
-    "bound_fraction": Meaning("how often a round keeps a drafted id, over the most of any exact rule", "higher"),
+    "bound_fraction": Meaning(
+        "rounds that keep a drafted id, over the most of any exact rule; up to 16,384 ids", "higher"
+    ),
     "over_chain": Meaning("block efficiency over that of `sd` with as many drafted ids, paired by sample", "higher"),
     "token_rate_over_chain": Meaning("measured ids a second over those of that `sd`, paired by sample", "higher"),
     "gain_*": Meaning("ids a call over those of another decoder with as many drafted ids, by sample", "higher"),

@@ -32,8 +32,8 @@ def over_chain(trials: Trials, entry: Entry, chain: Entry | None) -> dict[str, M
 def compared(trials: Trials, entries: Sequence[Entry]) -> list[str]:
     """A sentence for each budget: its decoders from the best, each beside the next.
 
-    All intervals hold together with the usual confidence, by Bonferroni for all pairs of a budget, as the order is that
-    of the same samples.
+    All intervals hold together with the usual confidence, by Bonferroni for all pairs that share a budget, as the order
+    is that of the same samples.
     """
     by_budget: dict[int, list[Entry]] = {}
     for entry in entries:
@@ -53,7 +53,7 @@ def _step(measured: Measurement, entry: Entry, other: Entry) -> str:
     assert measured.low is not None
     assert measured.high is not None
     shown = "" if measured.low > 1 else ", no difference shown"
-    return f"{entry.name} {measured.value:.3f} times {other.name} ({measured.low:.3f} to {measured.high:.3f}{shown})"
+    return f"{entry.name} {measured.value:.3f} times {other.name} ({measured.low:.4g} to {measured.high:.4g}{shown})"
 
 
 def gain(trials: Trials, entry: Entry, other: Entry, level: float) -> Measurement:

@@ -1,6 +1,6 @@
 """Rate and distortion of a probe over held-out windows, for text and for the model's own distribution.
 
-Axes: b windows, m places of a window, s states (b * m), c classes, x contexts, k training answers, w width of a state.
+Axes: b windows, m places of a window, s states (b * m), c classes, x contexts, k training answers.
 """
 
 from __future__ import annotations
