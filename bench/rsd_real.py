@@ -33,6 +33,8 @@ PANELS = {
     "token_rate": "ids a second, over ancestral",
     "accuracy": "ROUGE-2, over ancestral\n(99 % intervals for all at once)",
 }
+WIDE = ("token_rate", "accuracy")
+"""Panels whose bars are cut off at the panel's edge: two prompts are timed, and many scores are 0."""
 
 
 def pooled(gains: Sequence[Measurement]) -> Measurement:
@@ -116,6 +118,10 @@ def draw(record: dict[str, Any], path: Path) -> None:
             axis.set_ylabel(title if column == 0 else "", fontsize=8)
             axis.set_xlabel("drafted ids of a call" if line == len(PANELS) - 1 else "", fontsize=8)
             axis.grid(alpha=0.25)
+    for line, name in enumerate(PANELS):
+        if name in WIDE:
+            most = max(number(each["numbers"][name]).value for points in arms.values() for each in points)
+            grid[line, 0].set_ylim(0, 1.2 * most)  # for all columns
     lines, texts = grid[0, 0].get_legend_handles_labels()
     figure.legend(lines, texts, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
     FigureCanvasAgg(figure)

@@ -21,7 +21,7 @@ from crt_verify.decoding.accuracy import overlap, scorer, words
 from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.experiment import calls_an_id
 from crt_verify.decoding.samples import Samples
-from crt_verify.decoding.table import points
+from crt_verify.decoding.table import _relative, points
 from crt_verify.decoding.trial import Pair, Round, rounds, run_trial
 from crt_verify.decoding.trials import Timed, Trials
 from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
@@ -29,7 +29,7 @@ from crtcore import Limits, Sampling, discover
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
 from crtcore.errors import RunError, SpecError, Stopped
-from crtcore.kinds import Plan
+from crtcore.kinds import Measurement, Plan
 
 DECODERS: list[dict[str, Any]] = [
     {"use": "sd", "length": 3},
@@ -298,6 +298,11 @@ def test_the_same_text_has_the_same_accuracy() -> None:
 
     assert [row.numbers["accuracy"][2:] for row in rows] == [(6, 1, 1)] * 2
     assert [row.labels["structure"] for row in rows] == ["length=2", "paths=2 length=2"]
+
+
+def test_scores_that_are_all_zero_have_no_interval() -> None:
+    assert _relative([0.0, 0.0], [0.5, 0.0], 0.99) == Measurement(0.0, "times ancestral", 2)
+    assert _relative([0.0, 0.2], [0.5, 0.0], 0.99).low is not None
 
 
 def test_rounds_have_a_start_and_a_possible_length() -> None:

@@ -100,10 +100,17 @@ def _measured(trials: Trials, entry: Entry, level: float, behind: Behind) -> dic
         "mbsu": scaled(efficiency, 1 / (1 + trials.nominal * entry.levels), "times"),
         "mbsu_measured": scaled(efficiency, 1 / (1 + trials.cost * entry.levels), "times"),
         "token_rate": ratio(trials.seconds_an_id("ancestral"), trials.seconds_an_id(entry.key), "times ancestral"),
-        **({"accuracy": ratio(accuracy, usual, "times ancestral", level)} if any(usual) else {}),
+        **({"accuracy": _relative(accuracy, usual, level)} if any(usual) else {}),
         **_bounded(trials, entry, played, behind),
         **_by_depth(played, min(entry.levels, DEPTHS)),
     }
+
+
+def _relative(scores: list[float], usual: list[float], level: float) -> Measurement:
+    """The scores over those of ancestral decoding; no interval if all are 0, as they then show no spread."""
+    if not any(scores):
+        return Measurement(0.0, "times ancestral", len(scores))
+    return ratio(scores, usual, "times ancestral", level)
 
 
 def _by_depth(played: list[list[Round]], depths: int) -> dict[str, Measurement]:
