@@ -323,6 +323,10 @@ def test_what_decoders_gain_on_a_real_pair_is_that_of_the_kept_results() -> None
     assert verdicts == list(script["verdicts"](script["claims"](record)))
     assert rates == list(script["rows"](record, 30))
     assert (len(verdicts), len(rates)) == (16, 10)
+    for name, shown in (("sd", "1.28 (1.17 to 1.39)"), ("spectr", "1.16 (1.05 to 1.28)")):
+        gain = script["claims"](record)[0.3, f"gain_rsd-s_over_{name}_at_30"]
+        assert f"{gain.value:.2f} ({gain.low:.2f} to {gain.high:.2f})" == shown
+        assert shown in README
 
 
 def test_what_a_meta_token_buys_is_that_of_the_kept_results() -> None:
