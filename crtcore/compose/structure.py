@@ -98,9 +98,9 @@ def _converter(registry: Registry) -> cattrs.Converter:
             raise TypeError(f"expected a table, got {shown(value)}")
         use = value.get("use")
         if not isinstance(use, str):
-            got = "nothing" if use is None else shown(use)
+            got, article = "nothing" if use is None else shown(use), "an" if base.kind[0] in "aeiou" else "a"
             raise StructureError(
-                [(("use",), f"expected the name of a {base.kind} ({_names(registry, base.kind)}), got {got}")]
+                [(("use",), f"expected the name of {article} {base.kind} ({_names(registry, base.kind)}), got {got}")]
             )
         try:
             component = registry.find(base.kind, use)

@@ -16,7 +16,7 @@ from crt_data.specs import Photos
 from crt_run.executors.spec import Local
 from crtcore.compose.structure import LONGEST, StructureError, Structurer
 from crtcore.errors import nearest
-from crtcore.kinds import BottleneckSpec, RegularizerSpec, TokenizerSpec
+from crtcore.kinds import BottleneckSpec, ExecutorSpec, RegularizerSpec, TokenizerSpec
 from crtcore.registry import Registry, describe
 from crtcore.settings import Limits, Optimizer, Sampling, Training
 from crtcore.spec import Spec
@@ -276,3 +276,7 @@ def test_a_description_leaves_out_cosmetic_fields_when_asked(planted: ModuleType
     assert describe(made, registry) == {"use": "patches", "channels": 8, "heads": 2, "verbose": True}
     assert describe(made, registry, cosmetic=False) == {"use": "patches", "channels": 8, "heads": 2}
     assert "checkpoint" not in describe(Training(steps=1), registry, cosmetic=False)
+
+
+def test_a_kind_that_begins_with_a_vowel_has_its_article(registry: Registry) -> None:
+    assert problems({}, ExecutorSpec, registry)["use",].startswith("expected the name of an executor (")
