@@ -44,7 +44,9 @@ def generate(as_json: bool, **options: Any) -> None:
     from crt_hf import api, comparison
     from crt_hf.heads.config import is_head
     from crt_hf.streaming import Stream
+    from crt_run.runs.memory import keep_freed
 
+    keep_freed()
     prompts, seeds = _prompts(options)
     keywords = _keywords(options)
     target = api.Model(options["target"], dtype=options["dtype"])

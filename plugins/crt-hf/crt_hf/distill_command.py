@@ -45,7 +45,9 @@ def distill(target: str, out: Path, prompts: Path | None, as_json: bool, **optio
     """
     from crt_hf.library import transformers
     from crt_run.cli.interrupts import interruptible
+    from crt_run.runs.memory import keep_freed
 
+    keep_freed()
     given = None if prompts is None else [prompt for prompt, _ in read_prompts(prompts)]
     transformers()
     from crt_hf.distilling.distill import distill as run
