@@ -14,6 +14,7 @@ from pathlib import Path
 
 from crt_nn.packed import pack_frozen
 from crt_run.runs.run import Run
+from crt_run.training.ids import spread
 from crt_run.training.objective import Inputs, trained
 from crt_run.training.stages import build_dataset, prior_of
 from crt_vib.state_codes.measure import measured
@@ -44,8 +45,9 @@ def curve(plan: Plan, runs: Path, weights: list[float]) -> list[tuple[float, flo
             results[stage.name] = trained(Inputs(stage, dataset, results, run))
     inputs = Inputs(bottleneck, dataset, results, run)
     held, rows = examples(inputs)["validation"], []
+    windows = len(spread(dataset.sizes["validation"], inputs.plan["experiment.validation"]))
     for weight in weights:
-        numbers = measured(trained(inputs, weight), held, plan["experiment.validation"], 4, plan.seed, None)
+        numbers = measured(trained(inputs, weight), held, windows, 4, plan.seed, None)
         rows.append((weight, numbers["rate_nats"].value, numbers["distortion_nats"].value))
     return rows
 
