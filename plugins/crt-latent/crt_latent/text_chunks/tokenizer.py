@@ -103,19 +103,22 @@ class ChunkTokenizer(nn.Module):
 
     def _logits(
         self, codes: Float[Tensor, "b k d"], mask: Bool[Tensor, "b q"], gist: Float[Tensor, "b h"]
-    ) -> Float[Tensor, "b c l v"]:
-        """Returns logits of all ids that the codes stand for; 0 in absent chunks."""
+    ) -> Float[Tensor, "m l v"]:
+        """Returns logits of the ids of present chunks, whose vocabulary may be large."""
         cells = torch.unflatten(mask, 1, (self.chunks, -1))  # b c f
         here = cells.any(-1)  # b c
         side = codes.reshape(*cells.shape, -1)[here]  # m f share*d
         stream = self.outward(side).unflatten(2, (self.spec.rate, -1)).flatten(1, 2)  # m l h
         prompts = gist[:, None].expand(-1, self.chunks, -1)[here]  # m h
-        states = self.mixer(stream + prompts[:, None], cells[here].repeat_interleave(self.spec.rate, 1))
-        return _scatter(self.head(states), here)
+        logits: Tensor = self.head(
+            self.mixer(stream + prompts[:, None], cells[here].repeat_interleave(self.spec.rate, 1))
+        )
+        return logits
 
-    def _text(self, logits: Float[Tensor, "b c l v"], mask: Bool[Tensor, "b q"]) -> Int[Tensor, "b n"]:
+    def _text(self, logits: Float[Tensor, "m l v"], mask: Bool[Tensor, "b q"]) -> Int[Tensor, "b n"]:
         """Returns the most likely text without delimiters, as a trace without prompt and solution."""
-        likeliest = logits[..., : self.text - 3].argmax(-1).flatten(1)  # b c*l
+        here = torch.unflatten(mask, 1, (self.chunks, -1)).any(-1)  # b c
+        likeliest = _scatter(logits[..., : self.text - 3].argmax(-1), here).flatten(1)  # b c*l
         steps = likeliest.where(mask.repeat_interleave(self.spec.rate, 1), -1)[:, : self.span - 3]
         rows = join_trace(Trace(steps[:, :0], steps, steps[:, :0]), self.text)
         return functional.pad(rows, (0, self.span - rows.shape[1]), value=-1)
@@ -209,7 +212,9 @@ def _scatter(values: Shaped[Tensor, "m *rest"], here: Bool[Tensor, "*places"]) -
     return values.new_zeros(*here.shape, *rest).masked_scatter(mask, values)
 
 
-def nats_an_id(logits: Float[Tensor, "b c l v"], steps: Int[Tensor, "b c l"]) -> Float[Tensor, " b"]:
+def nats_an_id(logits: Float[Tensor, "m l v"], steps: Int[Tensor, "b c l"]) -> Float[Tensor, " b"]:
     """Returns the cross-entropy of each sample's steps, a mean over present ids."""
-    cost = functional.cross_entropy(logits.flatten(0, 2), steps.flatten(), ignore_index=-1, reduction="none")
-    return cost.view(len(steps), -1).sum(1) / (steps >= 0).flatten(1).sum(1).clamp(min=1)
+    here = (steps >= 0).any(-1)  # b c
+    cost = functional.cross_entropy(logits.flatten(0, 1), steps[here].flatten(), ignore_index=-1, reduction="none")
+    whole = _scatter(cost.view(logits.shape[:2]), here)  # b c l
+    return whole.flatten(1).sum(1) / (steps >= 0).flatten(1).sum(1).clamp(min=1)

@@ -90,6 +90,18 @@ def test_distortion_is_a_mean_over_present_ids() -> None:
     assert encoded.rate.tolist() == pytest.approx([2 * math.log(125), 4 * math.log(125)])
 
 
+def test_a_trace_has_the_same_distortion_beside_a_longer_one() -> None:
+    tokenizer = made()
+    short, long = row([1], [2, 5, 3], []), row([1], [2, 5, 3, 7, 7, 1, 4, 6], [])
+
+    alone = tokenizer(short)
+    beside = tokenizer(torch.cat([long, short, long]))
+
+    assert float(beside.distortion[1]) == pytest.approx(float(alone.distortion[0]), rel=1e-6)
+    assert float(beside.distortion[0]) != pytest.approx(float(alone.distortion[0]), rel=1e-3)
+    assert torch.equal(beside.reconstruction[1], alone.reconstruction[0])
+
+
 def test_a_prompted_decoder_depends_on_the_prompt() -> None:
     tokenizer = made()
 
