@@ -35,6 +35,7 @@ def main(spec: Path, runs: Path, seed: int, weights: list[float]) -> None:
 def curve(plan: Plan, runs: Path, weights: list[float]) -> list[tuple[float, float, float]]:
     """Weight, rate and distortion in nats, on the validation split."""
     run = Run(plan, runs)
+    run.folder.mkdir(parents=True, exist_ok=True)
     dataset = build_dataset(plan, run)
     prior = prior_of("prior", plan, run, dataset)
     pack_frozen(prior)
