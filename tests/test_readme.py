@@ -284,6 +284,7 @@ def test_limits_on_scenes_are_those_of_the_kept_results() -> None:
     ("record", "plugin", "columns"),
     [
         ("latent-saturated", "crt-latent", ("accuracy", "tokens", "latent_tokens", "text_tokens", "saving_mechanical")),
+        ("latent-cot", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-strategies", "crt-latent", ("accuracy", "tokens", "latent_tokens", "reconstruction_accuracy")),
         ("jacobi", "crt-verify", ("target_calls_per_id",)),
     ],

@@ -50,6 +50,13 @@ def hashed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int) -> Int[Ten
     return _of_whole(chunks, hashes)
 
 
+def ids_hashed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
+    """Returns codes of whole chunks that are each a fixed hash of the ids it stands for."""
+    chunks = _chunks(steps, chunking)
+    hashes = Noise(_key(torch.unflatten(chunks, 2, (-1, chunking.rate))), "codes of ids").bits(0) % codes  # b j each
+    return _of_whole(chunks, hashes)
+
+
 def prompt_hashed(trace: Trace, chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
     """Returns codes of whole chunks that are a fixed hash of the prompt and of their place."""
     chunks, each = _chunks(trace.steps, chunking), chunking.each

@@ -60,9 +60,9 @@ class LatentReasoning(ExperimentSpec):
     trace: Literal["answer-only", "cot", "stripped", "pause", "icot", "latent"] = "latent"
     """Content between prompt and solution: nothing, the steps, the steps without fillers, one symbol for each code,
     steps that are removed in the course of training, or codes and then text."""
-    codes: Literal["learned", "shuffled", "fixed", "prompt-hash", "hash"] = "learned"
-    """Codes: the tokenizer's, those of other problems, the same for every problem, a hash of the prompt, or one of each
-    chunk."""
+    codes: Literal["learned", "shuffled", "fixed", "prompt-hash", "hash", "ids-hash"] = "learned"
+    """Codes: the tokenizer's, those of other problems, the same for every problem, or a hash of the prompt, of the
+    chunk, or of the ids of the chunk that a code stands for."""
     replacement: Literal["randomised", "all", "curriculum", "poisson"] = "randomised"
     """Strategy of choosing the chunks of a trace that become codes."""
     ceilings: tuple[int, ...] = attrs.field(default=(0, 72, 128, 160, 192, 224, 256), validator=each(at_least(0)))

@@ -14,7 +14,7 @@ from torch import Tensor
 from crt_latent.mixing.alphabet import Alphabet
 from crt_latent.mixing.mixed import Chunking
 from crt_latent.mixing.replacement import Occasion
-from crt_latent.reasoning.codes import fixed, hashed, learned, prompt_hashed, shuffled
+from crt_latent.reasoning.codes import fixed, hashed, ids_hashed, learned, prompt_hashed, shuffled
 from crt_latent.reasoning.forms import Form
 from crt_latent.reasoning.spec import has_learned_codes
 from crt_latent.traces import Trace, loss_weights, split_trace
@@ -63,7 +63,8 @@ def _control(source: str, trace: Trace, form: Form) -> Int[Tensor, "b z"]:
     """Codes that no tokenizer makes."""
     if source == "prompt-hash":
         return prompt_hashed(trace, form.chunking, form.alphabet.codes)
-    return (fixed if source == "fixed" else hashed)(trace.steps, form.chunking, form.alphabet.codes)
+    control = {"fixed": fixed, "hash": hashed, "ids-hash": ids_hashed}[source]
+    return control(trace.steps, form.chunking, form.alphabet.codes)
 
 
 def _learned(inputs: Inputs) -> bool:

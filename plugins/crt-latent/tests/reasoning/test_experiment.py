@@ -215,7 +215,10 @@ def test_a_task_without_fillers_has_nothing_to_strip(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("codes", "trained"),
-    [("learned", ["tokenizer", "prior"]), *((each, ["prior"]) for each in ("hash", "prompt-hash", "fixed"))],
+    [
+        ("learned", ["tokenizer", "prior"]),
+        *((each, ["prior"]) for each in ("hash", "ids-hash", "prompt-hash", "fixed")),
+    ],
 )
 def test_costs_are_of_trained_stages_and_rows_with_codes(codes: str, trained: list[str]) -> None:
     some = arm(codes=codes)
