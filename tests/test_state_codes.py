@@ -17,7 +17,10 @@ from crt_ar.llama.spec import Llama
 from crt_data.tokens import write_tokens
 from crt_nn.packed import pack_frozen
 from crt_run.runs.execute import execute
+from crt_run.runs.run import Run
 from crt_run.training.ids import spread
+from crt_run.training.objective import Inputs, trained
+from crt_run.training.stages import build_dataset, prior_of
 from crt_vib.rate_distortion.states import Examples
 from crt_vib.state_codes.places import Classes, Places
 from crt_vib.state_codes.stored import Trunk, _pass
@@ -153,6 +156,32 @@ def test_the_appended_embedding_is_trained_alike_through_a_packed_model() -> Non
     assert said.startswith("packed: 10 layers")
     assert float(plain.abs().max()) > 1e-3
     torch.testing.assert_close(packed, plain, atol=1e-5, rtol=1e-3)
+
+
+def test_the_appended_embedding_of_a_bfloat16_model_is_trained_in_float32(tmp_path: Path) -> None:
+    """As by a folder with the same numbers in float32; the model that states are read of stays as it is."""
+    model = llama().bfloat16()
+    half, types = embedding(tmp_path / "half", model)
+    whole, _ = embedding(tmp_path / "whole", model.float())
+
+    assert types == {torch.bfloat16}
+    assert torch.equal(half, whole)
+    assert not torch.equal(half, model.embedding.weight.mean(0))
+
+
+def embedding(folder: Path, model: Any) -> tuple[torch.Tensor, set[torch.dtype]]:
+    """The appended embedding, trained by a model in a folder, and the types of the model's weights afterwards."""
+    write_llama(folder / "llama", model)
+    write_tokens(folder / "tokens", VOCABULARY, train=40 * LENGTH, val=24 * LENGTH)
+    planned = plan(folder, place="appended")
+    run = Run(planned, folder / "runs")
+    run.folder.mkdir(parents=True)
+    dataset = build_dataset(planned, run)
+    prior = prior_of("prior", planned, run, dataset)
+    pack_frozen(prior)
+    (stage,) = (each for each in planned.stages if each.name == "appended")
+    vector = trained(Inputs(stage, dataset, {"prior": prior}, run)).vector.detach()
+    return vector, {each.dtype for each in prior.parameters()}
 
 
 def gradient(model: Any) -> torch.Tensor:
