@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from crt_nn.packed import pack_frozen
+from crt_run.runs.contents import of_plan
 from crt_run.runs.run import Run
 from crt_run.training.ids import spread
 from crt_run.training.objective import Inputs, trained
@@ -28,7 +29,7 @@ def main(spec: Path, runs: Path, seed: int, weights: list[float]) -> None:
     """Trains a probe for each weight of each arm, and prints its row."""
     print(f"{'arm':<14}{'weight':>8}{'rate':>8}{'distortion':>12}", flush=True)
     for point in load(spec, discover(), [f"sweep.seed=[{seed}]"]).points:
-        for weight, rate, distortion in curve(point.plan, runs, weights):
+        for weight, rate, distortion in curve(of_plan(point.plan, runs), runs, weights):
             print(f"{point.arm:<14}{weight:8g}{rate:8.3f}{distortion:12.3f}", flush=True)
 
 

@@ -1,0 +1,72 @@
+"""How many ids of held-out steps codes restore, by the ids that a code stands for, on seeds that no study has.
+
+It says which rates lose something before a study of latent reasoning runs: 250 steps of 64 rows, codes that begin as
+clusters, as in `specs/figures/latent-cot.toml`; the problems are those of the studies, the held-out ones their
+validation split. A chunk has 16 ids, or as many as one code stands for.
+
+Usage: python bench/latent_rates.py SEED CODES RATE[,RATE ...] DATASET [FIELD=VALUE ...], such as
+100 128 2,4,8,16,32 affine-chain modulus=11 steps=4 verbosity=2 train=500
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+from latent_sizes import Blank, value
+
+from crt_latent.reasoning.health import health
+from crt_run.training.objective import Inputs, built
+from crt_run.training.trainer import Trainer
+from crtcore import discover
+from crtcore.compose.document import Document
+from crtcore.compose.plan import study
+from crtcore.kinds import Plan
+
+CHUNK, STEPS, PROBLEMS = 16, 250, 300
+
+
+def plan(seed: int, codes: int, rate: int, dataset: dict[str, Any]) -> Plan:
+    """The plan of a study with such codes; its prior is not trained."""
+    document = {
+        "name": "rates", "seed": seed, "experiment": {"use": "latent-reasoning"},
+        "dataset": {**dataset, "validation": PROBLEMS},
+        "tokenizer": {"use": "text-chunks", "chunk": max(CHUNK, rate), "rate": rate},
+        "bottleneck": {"use": "vq", "codes": codes, "start": "k-means", "patience": 50},
+        "prior": {"use": "transformer", "layers": 2, "width": 64, "heads": 4}, "decoder": {"use": "ancestral"},
+        "sampling": {"temperature": 0.0},
+        "training": {
+            "prior": {"steps": 1, "batch": 32},
+            "tokenizer": {"steps": STEPS, "batch": 64, "optimizer": {"learning_rate": 3e-3}},
+        },
+    }  # fmt: skip
+    (point,) = study(Document(document, {}), discover()).points
+    return point.plan
+
+
+def main(seed: int, codes: int, rates: list[int], dataset: dict[str, Any]) -> None:
+    """Trains a tokenizer for each rate, and prints its row."""
+    torch.set_num_threads(1)
+    blank: Any = Blank()
+    print(f"{' '.join(sys.argv[4:])}, seed {seed}, {codes} codes")
+    print(f"{'rate':>6}{'restored':>10}{'used':>6}{'perplexity':>12}")
+    for rate in rates:
+        one = plan(seed, codes, rate, dataset)
+        data, (stage, _) = one.parts["dataset"].build(), one.stages
+        objective = built(Inputs(stage, data, {}, blank))
+        trainer = Trainer(blank, objective.parts, stage.training, validated=False)
+        while trainer.step < STEPS:
+            trainer.advance(objective.loss)
+        numbers = {name: each.value for name, each in health(data, trainer.main.eval(), blank.device).items()}
+        print(
+            f"{rate:6}{numbers['reconstruction_accuracy']:10.3f}{numbers['codes_used']:6.0f}"
+            f"{numbers['code_perplexity']:12.1f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    fields = dict(each.split("=", 1) for each in sys.argv[5:])
+    rates = [int(each) for each in sys.argv[3].split(",")]
+    main(int(sys.argv[1]), int(sys.argv[2]), rates, {"use": sys.argv[4], **{k: value(v) for k, v in fields.items()}})
