@@ -1,9 +1,11 @@
-"""A probe: a bottleneck over states and a linear prediction from its codes.
+"""A probe: a bottleneck over states and a prediction from its codes.
 
 Axes: b batch, w width of a state, k codes of a state, d code width, v vocabulary.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
@@ -26,7 +28,11 @@ class Probe(nn.Module):
     deviation: Tensor
     length = 1
 
-    def __init__(self, bottleneck: Bottleneck, states: Float[Tensor, "b w"], vocabulary: int) -> None:
+    def __init__(
+        self, bottleneck: Bottleneck, states: Float[Tensor, "b w"], vocabulary: int,
+        predictor: Callable[[int], nn.Module] | None = None,
+    ) -> None:  # fmt: skip
+        """`predictor` makes the logits' module from the channels of a code; None: a linear layer."""
         super().__init__()
         self.bottleneck = bottleneck
         self.width = bottleneck.width
@@ -35,7 +41,8 @@ class Probe(nn.Module):
         self.register_buffer("deviation", states.std(0).clamp(min=LEAST))
         with torch.no_grad():
             codes = bottleneck(self.standardised(states[:1])).codes
-        self.predictor = nn.Linear(codes[0].numel(), vocabulary)
+        channels = codes[0].numel()
+        self.predictor = nn.Linear(channels, vocabulary) if predictor is None else predictor(channels)
 
     def standardised(self, states: Float[Tensor, "b w"]) -> Float[Tensor, "b 1 w"]:
         """States of mean 0 and standard deviation 1 in each channel, as the only feature of a sample."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -36,8 +38,10 @@ def probe_objective(inputs: Inputs, weight: float) -> Objective:
     return objective_of(inputs, weight, inputs.dataset.vocabulary)
 
 
-def objective_of(inputs: Inputs, weight: float, answers: int) -> Objective:
-    """The objective of a probe that predicts one of so many answers.
+def objective_of(
+    inputs: Inputs, weight: float, answers: int, predictor: Callable[[int], nn.Module] | None = None
+) -> Objective:
+    """The objective of a probe that predicts one of so many answers, by a predictor as `Probe` takes it.
 
     Raises: RunError as `probe_objective` does.
     """
@@ -51,7 +55,7 @@ def objective_of(inputs: Inputs, weight: float, answers: int) -> Objective:
                 f"bottleneck: expected one of width {width}, as the prior's hidden states, got {bottleneck.width}; "
                 "set its width of features"
             )
-        probe = inputs.placed(Probe(bottleneck, known.states.cpu(), answers))
+        probe = inputs.placed(Probe(bottleneck, known.states.cpu(), answers, predictor))
     with seeded(seed, "regularizer"):
         regularizer = plan["regularizer"].build(probe)
     parts = {"probe": Part(probe, training.optimizer)}

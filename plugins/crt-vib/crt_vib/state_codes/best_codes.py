@@ -19,7 +19,7 @@ def best_codes(
     """Rate and distortion in nats of codes of equally likely contexts, by increasing rate, with both ends.
 
     The ends are no code, and the context itself. Each point is reached, so it bounds the least distortion from above;
-    the problem is not convex, so a better code may exist. No code at all is below `floor`.
+    the problem is not convex, so a better code may exist. No code at all is below the entropy less the rate.
     Source: Tishby, Pereira and Bialek (1999), physics/0004057, section 3.
     Cost: see `frontier`, with as many codes as contexts.
     """
@@ -37,9 +37,13 @@ def least(points: Sequence[tuple[float, float]], rate: float) -> float:
     return float(np.interp(rate, rates, distortions))
 
 
-def floor(points: Sequence[tuple[float, float]], rate: float) -> float:
-    """What no code at all is below: the entropy less the rate, and the mean entropy in a context."""
-    return max(points[0][1] - rate, points[-1][1])
+def slope(points: Sequence[tuple[float, float]], rate: float) -> float:
+    """Nats of distortion for each nat of rate, on the segment that `least` takes; 0 beyond both ends."""
+    rates, distortions = zip(*points, strict=True)
+    if not rates[0] <= rate < rates[-1]:
+        return 0.0
+    right = int(np.searchsorted(rates, rate, side="right"))
+    return float((distortions[right] - distortions[right - 1]) / (rates[right] - rates[right - 1]))
 
 
 def _hull(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -22,6 +22,5 @@ MEANINGS: Mapping[str, Meaning] = {
     "label_entropy_nats": Meaning("entropy of the answers"),
     "no_code_nats": Meaning("what answers cost by the shares of training answers, each class counted half a time more"),
     "model_nats": Meaning("what the model itself pays for the answers, at distance 1", "lower"),
-    "model_entropy_nats": Meaning("mean entropy of the model's own distribution in these contexts"),
-    "appended_nats": Meaning("what the model pays for the answers at the appended token", "lower"),
+    "model_entropy_nats": Meaning("mean entropy of the model's own distribution, over all held-out places"),
 }

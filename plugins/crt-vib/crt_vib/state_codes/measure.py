@@ -17,7 +17,8 @@ from crt_run.training.ids import spread
 from crt_vib.rate_distortion.measure import label_nats, noise
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.states import Examples
-from crt_vib.state_codes.best_codes import least
+from crt_vib.state_codes.best_codes import least, slope
+from crt_vib.state_codes.predictor import shares_of
 from crtcore.kinds import Measurement, Row
 
 
@@ -57,11 +58,9 @@ def evenly(test: Examples, most: int) -> Examples:
 def no_code_nats(answers: Int[Tensor, " s"], known: Int[Tensor, " k"], classes: int) -> Float64[Tensor, " s"]:
     """Nats of each held-out answer by the shares of classes among training answers, without a code.
 
-    Each class counts half a time more than it is there, so that no held-out answer is impossible.
-    Source: Krichevsky and Trofimov (1981), IEEE Transactions on Information Theory 27, 199.
+    Shares are those of `shares_of`.
     """
-    counts = 0.5 + torch.bincount(known, minlength=classes).double()  # c
-    return -(counts / counts.sum()).log()[answers]
+    return -shares_of(known, classes).log()[answers]
 
 
 def measured(
@@ -89,13 +88,13 @@ def measured(
         return numbers
     here, distortion = rate[own.chosen], torch.stack(owns).mean(0)
     window = own.chosen // (len(rate) // windows)  # x
-    bound = least(own.codes, float(here.mean()))
+    bound, steep = least(own.codes, float(here.mean())), slope(own.codes, float(here.mean()))
     paid = by_unequal_window(here, window)
     return numbers | {
         "own_rate_nats": paid,
         "own_distortion_nats": by_unequal_window(distortion, window),
         "own_bound_nats": Measurement(bound, "nats", paid.n),
-        "own_gap_nats": by_unequal_window(distortion - bound, window),
+        "own_gap_nats": by_unequal_window(distortion - bound - steep * (here - here.mean()), window),
     }
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+
+import torch
 
 from crt_run.training.objective import Inputs, Objective
 from crt_vib.rate_distortion.probe_training import objective_of
 from crt_vib.rate_distortion.states import Examples
 from crt_vib.state_codes.places import classes_of, places_of
+from crt_vib.state_codes.predictor import Predictor, rows_of, shares_of
 from crt_vib.state_codes.stored import Trunk, answers, stored
 from crt_vib.state_codes.trunk import checked
 from crtcore.kinds import Run, StagePlan, View
@@ -44,10 +48,17 @@ def examples(inputs: Inputs) -> dict[str, Examples]:
 
 
 def probe_objective(inputs: Inputs, weight: float) -> Objective:
-    """The objective of a probe of stored states for one weight of its regulariser.
+    """The objective of a probe of stored states for one weight of its regulariser; it predicts by the model's own rows.
 
     Raises: RunError if the bottleneck takes features of another width than the states have.
     """
-    count = inputs.plan["experiment.answers"]
-    known = inputs.dataset.vocabulary
-    return objective_of(inputs, weight, count + 1 if 0 < count < known else known)
+    plan, vocabulary = inputs.plan, inputs.dataset.vocabulary
+    count = plan["experiment.answers"]
+    size = count + 1 if 0 < count < vocabulary else vocabulary
+    if (material := inputs.material) is None:
+        rows, shares = torch.ones(size, plan["bottleneck"].width), torch.ones(size).double()
+    else:
+        prior = inputs.result("prior")
+        rows = rows_of(prior, classes_of(inputs.dataset, plan["experiment.train"], places_of(plan), count))
+        shares = shares_of(material["train"].answers.cpu(), size)
+    return objective_of(inputs, weight, size, partial(Predictor, rows=rows.cpu(), shares=shares))

@@ -43,9 +43,11 @@ class StateCodes(ExperimentSpec):
     """Measures what codes of a pretrained model's states hold about ids ahead of them, at each rate.
 
     Windows of ids are read by the frozen model. At some ids of each window, a bottleneck reads a state of one layer and
-    place, and its codes predict the id at a distance. States are read once and stored; runs that differ by layer,
-    place, distance, seed or weights share them. Intervals are over held-out windows. Where the distance is 1, the codes
-    also predict the model's own distribution, beside the best codes of it that Blahut-Arimoto finds.
+    place, and its codes predict the id at a distance, by a linear map to the rows of the model's output layer. States
+    are read once and stored; runs that differ by layer, place, distance, seed or weights share them. Intervals are over
+    held-out windows; those of the information in codes are over states, as if these were independent. Where the
+    distance is 1, the codes also predict the model's own distribution, beside the best codes of it that Blahut-Arimoto
+    finds.
     Source: Shah et al. (2025), arXiv:2509.16278; Alemi et al. (2017), arXiv:1612.00410; Tishby, Pereira and Bialek
     (1999), physics/0004057.
     """

@@ -9,7 +9,7 @@ import pytest
 
 from crt_vib.frontiers.discrete import frontier
 from crt_vib.frontiers.pointer import noisy_pointer
-from crt_vib.state_codes.best_codes import best_codes, floor, least
+from crt_vib.state_codes.best_codes import best_codes, least, slope
 
 CHANCES = 16 * noisy_pointer(16, 0.2)
 
@@ -35,7 +35,13 @@ def test_no_code_is_below_what_is_certain_however_few_the_iterations() -> None:
     codes = best_codes(chances, [0.1, 0.3, 0.6], 2)
 
     for rate in np.linspace(0, math.log(20), 50):
-        assert least(codes, rate) >= floor(codes, rate) - 1e-9
+        assert least(codes, rate) >= max(codes[0][1] - rate, codes[-1][1]) - 1e-9
+
+
+def test_the_slope_is_that_of_the_segment_and_0_beyond_the_ends() -> None:
+    points = [(0.0, 3.0), (1.0, 2.0), (3.0, 1.0)]
+
+    assert [slope(points, rate) for rate in (0.0, 0.5, 1.0, 2.9, 3.0, 4.0)] == [-1, -1, -0.5, -0.5, 0, 0]
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.3])

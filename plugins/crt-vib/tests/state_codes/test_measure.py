@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.states import Examples
 from crt_vib.state_codes.experiment import StateCodesExperiment
-from crt_vib.state_codes.measure import by_unequal_window, by_window, evenly, first_nat, no_code_nats
+from crt_vib.state_codes.measure import Own, by_unequal_window, by_window, evenly, first_nat, measured, no_code_nats
 from crt_vib.state_codes.spec import StateCodes
 from crtcore.kinds import Measurement, Row
 
@@ -44,6 +48,29 @@ def test_windows_with_equal_numbers_of_contexts_are_averaged_one_by_one() -> Non
 
     assert number.n == expected.n
     assert number[3:] == pytest.approx(expected[3:])
+
+
+class Fixed(Probe):
+    """A probe whose states are rate and distortion, and whose logits cost the distortion for class 0."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+
+    def forward(self, states: torch.Tensor, answers: torch.Tensor, *, noise: object = None) -> Any:
+        """No code is drawn."""
+        rate, distortion = states.unbind(1)
+        logits = torch.stack((-distortion, torch.log1p(-torch.exp(-distortion))), 1)
+        return SimpleNamespace(rate=rate, distortion=distortion, reconstruction=logits)
+
+
+def test_a_probe_that_moves_along_the_best_codes_has_a_gap_without_an_interval() -> None:
+    """Two windows on the line through the best codes, (0, 3) and (2, 1): 0.5 above it at rates of 0.5 and 1.5."""
+    states = torch.tensor([[0.5, 3.0], [1.5, 2.0]])
+    own = Own(torch.arange(2), torch.tensor([[1.0, 0.0]] * 2), [(0.0, 3.0), (2.0, 1.0)])
+
+    gap = measured(Fixed(), Examples(states, torch.zeros(2, dtype=torch.int64)), 2, 1, 0, own)["own_gap_nats"]
+
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.5, 0.5, 0.5))
 
 
 @pytest.mark.parametrize(("most", "expected"), [(4, [0, 2, 5, 7]), (20, list(range(10)))])
