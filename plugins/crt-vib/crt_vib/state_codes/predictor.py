@@ -32,8 +32,8 @@ class Predictor(nn.Module):
 
     def forward(self, codes: Float[Tensor, "*b k"]) -> Float[Tensor, "*b c"]:
         """The logits; of low rank, so that the matrix of a code's width is made first."""
-        weight: Tensor = self.rows @ self.inward.weight
-        return nn.functional.linear(codes, weight, self.bias)
+        logits: Tensor = nn.functional.linear(codes, self.rows @ self.inward.weight, self.bias)
+        return logits
 
 
 def rows_of(prior: Any, classes: Classes) -> Float[Tensor, "c w"]:
