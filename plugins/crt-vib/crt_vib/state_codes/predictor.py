@@ -32,8 +32,7 @@ class Predictor(nn.Module):
 
     def forward(self, codes: Float[Tensor, "*b k"]) -> Float[Tensor, "*b c"]:
         """The logits; of low rank, so that the matrix of a code's width is made first."""
-        logits: Tensor = nn.functional.linear(codes, self.rows @ self.inward.weight, self.bias)
-        return logits
+        return nn.functional.linear(codes, self.rows @ self.inward.weight, self.bias)
 
 
 def rows_of(prior: Any, classes: Classes) -> Float[Tensor, "c w"]:
@@ -42,7 +41,7 @@ def rows_of(prior: Any, classes: Classes) -> Float[Tensor, "c w"]:
     with torch.no_grad():
         weight = prior.embedding.weight
         units = torch.eye(width, dtype=weight.dtype, device=weight.device)[None]  # 1 w w
-        rows = (prior.logits(units) - prior.logits(torch.zeros_like(units[:, :1])))[0].float().T  # v w
+        rows: Tensor = (prior.logits(units) - prior.logits(torch.zeros_like(units[:, :1])))[0].float().T  # v w
     table = classes.table.to(rows.device)
     sums = rows.new_zeros(classes.size, width).index_add(0, table, rows)
     counts = torch.bincount(table, minlength=classes.size).clamp(min=1)
