@@ -24,7 +24,10 @@ MEANING = (
     "FLOPs of generation: each id of a row passes the prior once, so drafts and the calls that they save are not "
     "included"
 )
-BOUND = "time of generation: by FLOPs alone; where few rows are generated at once, reading the weights takes longer"
+BOUND = (
+    "time of generation: by FLOPs alone, on one device, as rows are not shared; where few are generated at once, "
+    "reading the weights takes longer"
+)
 
 
 def generated(study: Study, devices: Devices | None) -> list[list[dict[str, Any]]]:
@@ -61,7 +64,7 @@ def _cost(plan: Plan, each: Generation, data: Outline, devices: Devices | None) 
         "ids": each.samples * each.length,
         "flops": flops,
         "weights": weights * (2 if each.precision == "bfloat16" else 4),
-        "seconds": None if devices is None else devices.kind.seconds(flops, each.precision) / devices.number,
+        "seconds": None if devices is None else devices.kind.seconds(flops, each.precision),
     }
 
 

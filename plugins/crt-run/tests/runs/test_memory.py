@@ -1,10 +1,14 @@
 """What is freed is kept, where the C library is glibc."""
 
+import ctypes
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+
+from crt_run.runs.memory import MMAP_THRESHOLD, TRIM_THRESHOLD, keep_freed
 
 FAULTS = """
 import resource, sys, torch
@@ -32,3 +36,26 @@ def test_large_tensors_get_no_new_pages() -> None:
     """Where pages have 2 MiB, the ten products are given 230; without the second line, the first could not fail."""
     assert faults("kept") < 100
     assert faults("as it is") > 200
+
+
+@pytest.mark.parametrize(("most", "expected"), [(2**30, 2**30), (2**25, 2**25), (0, None)])
+def test_an_older_glibc_keeps_blocks_of_the_size_that_it_allows(
+    monkeypatch: pytest.MonkeyPatch, most: int, expected: int | None
+) -> None:
+    """One that refuses every size is left as it is: a trim threshold alone would end its own choice of the other."""
+    taken: dict[int, int] = {}
+
+    def mallopt(parameter: int, value: int) -> int:
+        if parameter == MMAP_THRESHOLD and value > most:
+            return 0
+        taken[parameter] = value
+        return 1
+
+    glibc = SimpleNamespace(mallopt=mallopt, gnu_get_libc_version=None)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: glibc)
+    monkeypatch.setattr(sys, "platform", "linux")
+
+    keep_freed()
+
+    assert taken.get(MMAP_THRESHOLD) == expected
+    assert (TRIM_THRESHOLD in taken) == (expected is not None)
