@@ -14,8 +14,8 @@ LARGEST = (2**30, 2**25)
 def keep_freed() -> None:
     """Lets glibc keep freed blocks of up to 1 GiB in this process; elsewhere nothing changes.
 
-    Before 2.35 it keeps those of up to 32 MiB. By itself it returns blocks of more than 32 MiB, and the system fills the pages of the next one with zeros. Twice a
-    tensor of 47 MiB then takes 38 ms instead of 8.
+    Before 2.35 it keeps those of up to 32 MiB. By itself it returns blocks of more than 32 MiB, and the system fills
+    the pages of the next one with zeros. Twice a tensor of 47 MiB then takes 38 ms instead of 8.
     Memory: the process keeps the most that it has used.
     """
     if sys.platform != "linux":
