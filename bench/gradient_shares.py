@@ -2,9 +2,10 @@
 
     python bench/gradient_shares.py SWEEP [--json]
 
-SWEEP is the folder of a sweep of runs with a stage `tokenizer`, as `crt run` prints it. The share is the norm of the
-gradient of the regularisers' weighted losses over the sum of it and the norm of the tokenizer's own, as a mean over the
-readings of the second half of the steps; a run records some fifty. `--json` writes bench/results/NAME-shares.json.
+SWEEP is the folder of a sweep of runs with a stage `tokenizer`, as `crt run` prints it. The share is the sum of the
+norms of the gradients of the regularisers' weighted losses, one for each, over that sum and the norm of the tokenizer's
+own, as a mean over the readings of the second half of the steps; a run records some fifty. `--json` writes
+bench/results/NAME-shares.json.
 """
 
 from __future__ import annotations

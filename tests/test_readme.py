@@ -368,3 +368,20 @@ def test_what_codes_by_force_come_to_is_that_of_the_kept_results() -> None:
     }
 
     assert shown == expected
+
+
+def test_what_a_nat_of_a_state_buys_is_that_of_the_kept_results() -> None:
+    arms = json.loads((ROOT / "bench" / "results" / "last-vs-depth-vib-real.json").read_text())["arms"]
+    text = (ROOT / "plugins" / "crt-vib" / "README.md").read_text()
+    section = text.partition("### Where one nat of a real model")[2].partition("\n## ")[0]
+    shown = re.findall(r"^\| ([a-z0-9-]+) \| (\d.*) \| (.*) \|$", section, re.MULTILINE)
+
+    expected = []
+    for arm, numbers in arms.items():
+        difference = numbers["mean_distortion_nats"]["difference"]
+        change = tables.change(difference) if difference else ""
+        expected.append((arm, tables.spread(numbers["first_nat_nats"]), change))
+
+    assert shown == expected
+    for arm in ("baseline", "appended-30"):
+        assert f"{arms[arm]['first_nat_nats']['value']:.3f}" in README

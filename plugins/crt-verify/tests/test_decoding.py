@@ -165,7 +165,6 @@ def test_shares_of_the_bound_are_left_out_for_large_vocabularies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crt_verify.decoding.table.BOUNDED", 255)
-    monkeypatch.setattr("crt_verify.decoding.experiment.BOUNDED", 255)
 
     result = execute(plan(), tmp_path)
 

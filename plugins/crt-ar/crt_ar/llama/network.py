@@ -74,7 +74,7 @@ class LlamaTransformer(Causal):
         feed_layer = partial(SwiGLU, hidden=shape.hidden, bias=shape.feed_bias)
         builders: list[Builder] = [attention_layer, feed_layer]
         self.stack = Stack(shape.width, shape.layers, builders, recompute=recompute, epsilon=shape.epsilon)
-        self._packed: Packed | None = None
+        self._packed: list[Packed] = []
         self.head: nn.Linear | GrownRows | None = None if shape.tied else nn.Linear(shape.width, vocabulary, bias=False)
 
     def begin(self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None) -> Float[Tensor, "b n+1 w"]:
@@ -97,8 +97,10 @@ class LlamaTransformer(Causal):
 
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
         """Returns logits after each position."""
-        if self._packed is not None and not torch.is_grad_enabled():
-            return self._packed(states)
+        if self._packed and not torch.is_grad_enabled():
+            return (
+                torch.cat([each(states) for each in self._packed], -1) if self._packed[1:] else self._packed[0](states)
+            )
         return (
             self._output.scores(states)
             if isinstance(self._output, GrownRows)
@@ -111,8 +113,10 @@ class LlamaTransformer(Causal):
 
     def pack(self) -> int:
         """Packs the weights of the output layer, and returns their bytes."""
-        self._packed = Packed([self._output.weight])
-        return self._packed.size
+        output = self._output
+        matrices = (output.known, output.new) if isinstance(output, GrownRows) else (output.weight,)
+        self._packed = [Packed([matrix]) for matrix in matrices if len(matrix)]
+        return sum(each.size for each in self._packed)
 
     def freeze(self, known: int, blocks: int) -> None:
         """Freezes all but the last `blocks`, the final norm, and the rows of classes and of ids from `known` on.

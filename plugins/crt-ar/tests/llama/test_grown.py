@@ -108,3 +108,16 @@ def test_more_blocks_than_there_are_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(RunError, match=r"llama: expected at most 2 trained blocks, as there are, got 3"):
         attrs.evolve(spec, trained=3).build(IDS_KNOWN, 0, None)
+
+
+def test_packed_rows_that_change_are_refused(tmp_path: Path) -> None:
+    """Known and new rows are packed apart, so that a change of either is seen."""
+    prior = built(tmp_path, TIED, trained=1).requires_grad_(False).eval()
+    states = torch.randn(1, 2, prior.shape.width)
+    with torch.no_grad():
+        plain = prior.logits(states)
+        prior.pack()
+        torch.testing.assert_close(prior.logits(states), plain)
+        prior.embedding.new.add_(1)
+        with pytest.raises(ValueError, match="changed since they were packed"):
+            prior.logits(states)

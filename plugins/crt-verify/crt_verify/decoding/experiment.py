@@ -17,10 +17,9 @@ from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.paired import compared
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.spec import Decoding
-from crt_verify.decoding.table import BOUNDED, numbers, points
+from crt_verify.decoding.table import numbers, points, unbounded
 from crt_verify.decoding.trial import Pair, run_trial, step_time
 from crt_verify.decoding.trials import Timed, Trials
-from crt_verify.specs import TreeDecoding
 from crtcore import Limits, Noise, discover
 from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Dataset, Decoder, Findings, Json, Run
@@ -59,10 +58,7 @@ class DecodingExperiment:
             score = scorer(self.spec.accuracy, dataset)
             trials = Trials(pair, tested, self.spec.length, outputs, timed, times[1] / times[0], score)
             claimed = gains(trials, entries, self.spec.claim)
-            notes = [*compared(trials, entries), *verdicts(claimed)]
-            if target.vocabulary > BOUNDED and any(isinstance(entry.spec, TreeDecoding) for entry in entries):
-                most = f"expected at most {BOUNDED} ids, got {target.vocabulary}, for which it takes minutes"
-                notes.append(f"bound_fraction is not measured: {most}")
+            notes = [*compared(trials, entries), *verdicts(claimed), *unbounded(trials, entries)]
             findings = Findings(numbers(trials) | claimed, points(trials, entries), notes)
         for role, part in (("target", target), ("draft", draft)):
             run.note_backends(role, part)  # known once the part has run

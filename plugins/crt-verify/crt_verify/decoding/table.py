@@ -64,7 +64,8 @@ def points(trials: Trials, entries: Sequence[Entry]) -> list[Row]:
     level = 1 - (1 - FAMILY) / len(points)
     chains = {entry.budget: entry for entry in points if entry.name == CHAIN}
     count = min(map(len, trials.timed.values()))
-    behind = Behind(trials.pair, trials.samples.at(slice(count)), trials.length)
+    wanted = any(has_bound(trials, entry) for entry in points)
+    behind = Behind(trials.pair, trials.samples.at(slice(count)), trials.length) if wanted else None
     return [
         Row(
             _labels(trials.pair, entry),
@@ -84,7 +85,21 @@ def _labels(pair: Pair, entry: Entry) -> dict[str, str | int | float]:
     }
 
 
-def _measured(trials: Trials, entry: Entry, level: float, behind: Behind) -> dict[str, Measurement]:
+def has_bound(trials: Trials, entry: Entry) -> bool:
+    """Whether the share of the bound is measured: the decoder draws ids, and there are few enough of them."""
+    return isinstance(entry.spec, TreeDecoding) and trials.pair.target.vocabulary <= BOUNDED
+
+
+def unbounded(trials: Trials, entries: Sequence[Entry]) -> list[str]:
+    """Says that no share of the bound is measured, if a decoder has such a bound and there are too many ids."""
+    size = trials.pair.target.vocabulary
+    if size <= BOUNDED or not any(isinstance(entry.spec, TreeDecoding) for entry in entries):
+        return []
+    most = f"expected at most {BOUNDED} ids, got {size}, for which it takes minutes"
+    return [f"bound_fraction is not measured: {most}"]
+
+
+def _measured(trials: Trials, entry: Entry, level: float, behind: Behind | None) -> dict[str, Measurement]:
     output, reference = trials.outputs[entry.key], trials.outputs["ancestral"]
     efficiency = ratio(*calls(trials, entry), "ids a call")
     played = [
@@ -124,13 +139,14 @@ def _by_depth(played: list[list[Round]], depths: int) -> dict[str, Measurement]:
     return shares
 
 
-def _bounded(trials: Trials, entry: Entry, played: list[list[Round]], behind: Behind) -> dict[str, Measurement]:
+def _bounded(trials: Trials, entry: Entry, played: list[list[Round]], behind: Behind | None) -> dict[str, Measurement]:
     """How often a round accepted any id, over the bound for any exact rule with such first levels.
 
     Cost: a pass of both priors over each continuation, so only the timed samples are used.
     """
-    if not isinstance(entry.spec, TreeDecoding) or trials.pair.target.vocabulary > BOUNDED:
-        return {}  # nothing is sampled, so that there is no such bound; or it is not measured
+    if behind is None or not has_bound(trials, entry):
+        return {}
+    assert isinstance(entry.spec, TreeDecoding)
     count = len(trials.timed[entry.key])
     p, q = behind.after(trials.outputs[entry.key]["ids"][:count])
     accepted, bounds = [], []
