@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from latent_sizes import Blank, plan
+from latent_sizes import Blank, of_prior, plan
 from side_by_side import keep, options, ratio, seconds, show, spread
 from torch import Tensor
 
@@ -50,7 +50,7 @@ def main() -> None:
 
 def answering(problems: int, steps: int) -> dict[str, Callable[[], Tensor]]:
     """The ids of all answers of a prior that has learned for so many steps, each way."""
-    one = plan(100, steps, TASK | {"test": problems})
+    one = plan(100, TASK | {"test": problems}, training=of_prior(steps))
     data, (stage,) = one.parts["dataset"].build(), one.stages
     blank: Any = Blank()
     inputs = Inputs(stage, data, {"tokenizer": None}, blank)

@@ -14,35 +14,17 @@ import sys
 from typing import Any
 
 import torch
-from latent_sizes import Blank, value
+from latent_sizes import Blank, plan, value
 
 from crt_latent.reasoning.health import health
 from crt_run.training.objective import Inputs, built
 from crt_run.training.trainer import Trainer
-from crtcore import discover
-from crtcore.compose.document import Document
-from crtcore.compose.plan import study
-from crtcore.kinds import Plan
 
-CHUNK, STEPS, PROBLEMS = 16, 250, 300
-
-
-def plan(seed: int, codes: int, rate: int, dataset: dict[str, Any]) -> Plan:
-    """The plan of a study with such codes; its prior is not trained."""
-    document = {
-        "name": "rates", "seed": seed, "experiment": {"use": "latent-reasoning"},
-        "dataset": {**dataset, "validation": PROBLEMS},
-        "tokenizer": {"use": "text-chunks", "chunk": max(CHUNK, rate), "rate": rate},
-        "bottleneck": {"use": "vq", "codes": codes, "start": "k-means", "patience": 50},
-        "prior": {"use": "transformer", "layers": 2, "width": 64, "heads": 4}, "decoder": {"use": "ancestral"},
-        "sampling": {"temperature": 0.0},
-        "training": {
-            "prior": {"steps": 1, "batch": 32},
-            "tokenizer": {"steps": STEPS, "batch": 64, "optimizer": {"learning_rate": 3e-3}},
-        },
-    }  # fmt: skip
-    (point,) = study(Document(document, {}), discover()).points
-    return point.plan
+CHUNK, STEPS = 16, 250
+TRAINING = {
+    "tokenizer": {"steps": STEPS, "batch": 64, "optimizer": {"learning_rate": 3e-3}},
+    "prior": {"steps": 1, "batch": 32},  # it is not trained
+}
 
 
 def main(seed: int, codes: int, rates: list[int], dataset: dict[str, Any]) -> None:
@@ -52,7 +34,11 @@ def main(seed: int, codes: int, rates: list[int], dataset: dict[str, Any]) -> No
     print(f"{' '.join(sys.argv[4:])}, seed {seed}, {codes} codes")
     print(f"{'rate':>6}{'restored':>10}{'used':>6}{'perplexity':>12}")
     for rate in rates:
-        one = plan(seed, codes, rate, dataset)
+        one = plan(
+            seed, dataset, experiment={"use": "latent-reasoning"}, training=TRAINING,
+            tokenizer={"use": "text-chunks", "chunk": max(CHUNK, rate), "rate": rate},
+            bottleneck={"use": "vq", "codes": codes, "start": "k-means", "patience": 50},
+        )  # fmt: skip
         data, (stage, _) = one.parts["dataset"].build(), one.stages
         objective = built(Inputs(stage, data, {}, blank))
         trainer = Trainer(blank, objective.parts, stage.training, validated=False)

@@ -43,27 +43,29 @@ def value(text: str) -> int | str:
     return int(text) if text.isdigit() else text
 
 
-def plan(seed: int, steps: int, dataset: dict[str, Any]) -> Plan:
-    """The plan of the chain of thought; its tokenizer is not trained."""
+def plan(seed: int, dataset: dict[str, Any], **sections: dict[str, Any]) -> Plan:
+    """The plan of a study of latent reasoning, with such sections in place of those of the chain of thought."""
     document = {
         "name": "sizes", "seed": seed, "experiment": {"use": "latent-reasoning", "trace": "cot"},
         "dataset": {**dataset, "validation": PROBLEMS},
         "tokenizer": {"use": "text-chunks", "chunk": 8, "rate": 8}, "bottleneck": {"use": "vq", "codes": 64},
         "prior": {"use": "transformer", "layers": 2, "width": 64, "heads": 4}, "decoder": {"use": "ancestral"},
-        "sampling": {"temperature": 0.0},
-        "training": {
-            "prior": {"steps": steps, "batch": 32, "optimizer": {"learning_rate": 3e-3}},
-            "tokenizer": {"steps": 1, "batch": 2},
-        },
+        "sampling": {"temperature": 0.0}, **sections,
     }  # fmt: skip
     (point,) = study(Document(document, {}), discover()).points
     return point.plan
 
 
+def of_prior(steps: int) -> dict[str, Any]:
+    """The training of a prior; its tokenizer is not trained."""
+    prior = {"steps": steps, "batch": 32, "optimizer": {"learning_rate": 3e-3}}
+    return {"prior": prior, "tokenizer": {"steps": 1, "batch": 2}}
+
+
 def main(seed: int, steps: int, every: int, dataset: dict[str, Any]) -> None:
     """Trains, and prints a row now and then."""
     torch.set_num_threads(1)
-    one = plan(seed, steps, dataset)
+    one = plan(seed, dataset, training=of_prior(steps))
     data, (stage,) = one.parts["dataset"].build(), one.stages
     blank: Any = Blank()
     inputs = Inputs(stage, data, {"tokenizer": None}, blank)

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
-from crt_nn.packed import pack_frozen
 from crt_run.runs.contents import of_plan
 from crt_run.runs.run import Run
 from crt_run.training.ids import spread
-from crt_run.training.objective import Inputs, trained
-from crt_run.training.stages import build_dataset, prior_of
+from crt_run.training.objective import trained
+from crt_vib.state_codes.experiment import bottleneck_inputs
 from crt_vib.state_codes.measure import measured
-from crt_vib.state_codes.probes import examples
 from crtcore import discover
 from crtcore.compose.plan import load
 from crtcore.kinds import Plan
@@ -37,17 +36,10 @@ def curve(plan: Plan, runs: Path, weights: list[float]) -> list[tuple[float, flo
     """Weight, rate and distortion in nats, on the validation split."""
     run = Run(plan, runs)
     run.folder.mkdir(parents=True, exist_ok=True)
-    dataset = build_dataset(plan, run)
-    prior = prior_of("prior", plan, run, dataset)
-    pack_frozen(prior)
-    results = {"prior": prior}
-    *_, bottleneck = plan.stages
-    for stage in bottleneck.after:
-        if stage.name == "appended":
-            results[stage.name] = trained(Inputs(stage, dataset, results, run))
-    inputs = Inputs(bottleneck, dataset, results, run)
-    held, rows = examples(inputs)["validation"], []
-    windows = len(spread(dataset.sizes["validation"], inputs.plan["experiment.validation"]))
+    experiment: Any = plan.experiment
+    inputs = bottleneck_inputs(plan, run, experiment.layers)
+    held, rows = inputs.material["validation"], []
+    windows = len(spread(inputs.dataset.sizes["validation"], experiment.validation))
     for weight in weights:
         numbers = measured(trained(inputs, weight), held, windows, 4, plan.seed, None)
         rows.append((weight, numbers["rate_nats"].value, numbers["distortion_nats"].value))

@@ -98,9 +98,8 @@ class LlamaTransformer(Causal):
     def logits(self, states: Float[Tensor, "b t w"]) -> Float[Tensor, "b t v"]:
         """Returns logits after each position."""
         if self._packed and not torch.is_grad_enabled():
-            return (
-                torch.cat([each(states) for each in self._packed], -1) if self._packed[1:] else self._packed[0](states)
-            )
+            first, *more = (each(states) for each in self._packed)
+            return torch.cat((first, *more), -1) if more else first
         return (
             self._output.scores(states)
             if isinstance(self._output, GrownRows)

@@ -35,23 +35,15 @@ class StateCodesExperiment:
 
         Raises: RunError if the layers of the prior cannot be read, or the bottleneck takes another width.
         """
-        spec, dataset = self.spec, build_dataset(plan, run)
-        prior = prior_of("prior", plan, run, dataset)
-        checked(prior, spec.layers)
-        run.facts["packing"] = {"prior": pack_frozen(prior)}
-        results: dict[str, Any] = {"prior": prior}
-        *_, bottleneck = plan.stages
-        for stage in bottleneck.after:
-            if stage.name == "appended":
-                results[stage.name] = trained(Inputs(stage, dataset, results, run))
-        embedding = results["appended"].vector.detach() if spec.place == "appended" else None
+        spec, inputs, rows = self.spec, bottleneck_inputs(plan, run, self.spec.layers), []
+        dataset, prior = inputs.dataset, inputs.result("prior")
+        embedding = inputs.result("appended").vector.detach() if spec.place == "appended" else None
         view = plan.only(("dataset", "experiment"), "state-codes")
         trunk = trunk_of(view, prior, dataset, embedding)
         test = examples_of(trunk, run, spec.states_stage(plan), view, "test")
         run.note_backends("prior", prior)  # known once it has run
         windows = len(spread(dataset.sizes["test"], spec.test))
         numbers, own = self._own(plan, run, trunk, test.answers.cpu(), windows)
-        inputs, rows = Inputs(bottleneck, dataset, results, run), []
         few = evenly(test, AMONG)
         for weight in spec.weights:
             probe = trained(inputs, weight)
@@ -105,6 +97,23 @@ class StateCodesExperiment:
                 f"{curve[0][0]:.3f} to {curve[-1][0]:.3f}; other experiment.weights reach further"
             )
         return Findings(numbers, rows, notes)
+
+
+def bottleneck_inputs(plan: Plan, run: Run, layers: Sequence[int]) -> Inputs:
+    """What bottlenecks are trained on, after the model was packed and the appended token's embedding was trained.
+
+    Raises: RunError if the layers of the prior cannot be read.
+    """
+    dataset = build_dataset(plan, run)
+    prior = prior_of("prior", plan, run, dataset)
+    checked(prior, layers)
+    run.facts["packing"] = {"prior": pack_frozen(prior)}
+    results: dict[str, Any] = {"prior": prior}
+    *_, bottleneck = plan.stages
+    for stage in bottleneck.after:
+        if stage.name == "appended":
+            results[stage.name] = trained(Inputs(stage, dataset, results, run))
+    return Inputs(bottleneck, dataset, results, run)
 
 
 def _at_ids(spec: StateCodes) -> StateCodes:

@@ -88,13 +88,14 @@ def measured(
         return numbers
     here, distortion = rate[own.chosen], torch.stack(owns).mean(0)
     window = own.chosen // (len(rate) // windows)  # x
-    bound, steep = least(own.codes, float(here.mean())), slope(own.codes, float(here.mean()))
+    mean = float(here.mean())
+    bound, steep = least(own.codes, mean), slope(own.codes, mean)
     paid = by_unequal_window(here, window)
     return numbers | {
         "own_rate_nats": paid,
         "own_distortion_nats": by_unequal_window(distortion, window),
         "own_bound_nats": Measurement(bound, "nats", paid.n),
-        "own_gap_nats": by_unequal_window(distortion - bound - steep * (here - here.mean()), window),
+        "own_gap_nats": by_unequal_window(distortion - bound - steep * (here - mean), window),
     }
 
 

@@ -34,17 +34,20 @@ def examples_of(trunk: Trunk, run: Run, stage: StagePlan, plan: View, split: str
     return Examples(states.to(run.device), answers(trunk, split, rows, plan["experiment.distance"]).to(run.device))
 
 
-def examples(inputs: Inputs) -> dict[str, Examples]:
-    """States and answers of the training and the validation split.
+def material(inputs: Inputs) -> dict[str, Any]:
+    """Examples of the splits `train` and `validation`, and what makes a `predictor` from the channels of a code.
 
     Raises: RunError as `trunk_of`, Stopped between two passes.
     """
     assert inputs.run is not None
     appended = inputs.result("appended").vector.detach() if inputs.plan["experiment.place"] == "appended" else None
-    trunk = trunk_of(inputs.plan, inputs.result("prior"), inputs.dataset, appended)
+    prior = inputs.result("prior")
+    trunk = trunk_of(inputs.plan, prior, inputs.dataset, appended)
     plan = inputs.stage.plan
     stage = plan.experiment.states_stage(plan)  # type: ignore[attr-defined]
-    return {split: examples_of(trunk, inputs.run, stage, inputs.plan, split) for split in ("train", "validation")}
+    splits = {split: examples_of(trunk, inputs.run, stage, inputs.plan, split) for split in ("train", "validation")}
+    shares = shares_of(splits["train"].answers.cpu(), trunk.classes.size)
+    return {**splits, "predictor": partial(Predictor, rows=rows_of(prior, trunk.classes).cpu(), shares=shares)}
 
 
 def probe_objective(inputs: Inputs, weight: float) -> Objective:
@@ -52,13 +55,9 @@ def probe_objective(inputs: Inputs, weight: float) -> Objective:
 
     Raises: RunError if the bottleneck takes features of another width than the states have.
     """
-    plan, vocabulary = inputs.plan, inputs.dataset.vocabulary
-    count = plan["experiment.answers"]
+    count, vocabulary = inputs.plan["experiment.answers"], inputs.dataset.vocabulary
     size = count + 1 if 0 < count < vocabulary else vocabulary
-    if (material := inputs.material) is None:
-        rows, shares = torch.ones(size, plan["bottleneck"].width), torch.ones(size).double()
-    else:
-        prior = inputs.result("prior")
-        rows = rows_of(prior, classes_of(inputs.dataset, plan["experiment.train"], places_of(plan), count))
-        shares = shares_of(material["train"].answers.cpu(), size)
-    return objective_of(inputs, weight, size, partial(Predictor, rows=rows.cpu(), shares=shares))
+    if (known := inputs.material) is not None:
+        return objective_of(inputs, weight, size, known["predictor"])
+    rows, shares = torch.ones(size, inputs.plan["bottleneck"].width), torch.ones(size).double()
+    return objective_of(inputs, weight, size, partial(Predictor, rows=rows, shares=shares))

@@ -139,7 +139,7 @@ class StateCodes(ExperimentSpec):
                 "training.bottleneck",
             ),
             objective="crt_vib.state_codes.probes:probe_objective",
-            material="crt_vib.state_codes.probes:examples",
+            material="crt_vib.state_codes.probes:material",
             after=tuple(first), repeats=self.weights,
         )  # fmt: skip
         return [*first, bottleneck]
