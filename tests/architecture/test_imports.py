@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))
+sys.path.extend([str(Path(__file__).resolve().parent / folder) for folder in (".", "..", "../../plugins")])
 from imports import ROOT, floors, graph, modules, packages, requirements, sources
+from install import projects
+from wheels import beside
 
+IMPORT = re.compile(r"^\s*(?:from|import) (\w+)", re.MULTILINE)
 CORE_LINES = 3150
 FILE_LINES = 300
 FREE = {
@@ -63,6 +66,18 @@ def test_a_package_imports_only_packages_that_it_names() -> None:
     }
 
     assert arrows == set()
+
+
+def test_the_tests_of_a_package_import_only_what_they_are_run_beside() -> None:
+    """The packages that the package names, and those of its extra `testing`."""
+    known, more = projects(), []
+    for name, path in known.items():
+        there = {each.replace("-", "_") for each in beside(name, known)}
+        for file in path.glob("tests/**/*.py"):
+            named = set(IMPORT.findall(file.read_text(encoding="utf-8"))) & packages().keys()
+            more += [(str(file.relative_to(ROOT)), each) for each in named - there if name != "crtcore"]
+
+    assert more == []
 
 
 def test_every_named_package_is_on_a_lower_floor_and_is_imported() -> None:
