@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -340,9 +341,11 @@ def test_a_plugin_that_brings_what_another_brings_is_named_and_stops_nothing(crt
 
 @pytest.mark.parametrize("words", [["list"], ["check", "sample.toml"]])
 def test_list_and_check_cost_a_few_imports_of_what_they_need(crt: Crt, spec_file: Path, words: list[str]) -> None:
-    """At most 3.2 times the processor time of Python with four libraries imported; 2.5 times (0.49 s) when written.
+    """At most 3.2 times the processor time of Python with four libraries imported; 1.6 and 2.0 times when written.
 
     A limit in seconds would be one for the machine: the same command takes from 0.45 s to 0.65 s on machines in use.
+    The two are compared run by run, and the median is taken: beside other work, the least time of the shorter one comes
+    from a calmer moment than that of the longer one.
     """
     libraries = [sys.executable, "-c", "import attrs, cattrs, click, importlib.metadata"]
 
@@ -353,9 +356,9 @@ def test_list_and_check_cost_a_few_imports_of_what_they_need(crt: Crt, spec_file
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     crt(*words)
-    tries = [(seconds(lambda: crt(*words)), seconds(lambda: subprocess.run(libraries, check=True))) for _ in range(12)]
+    times = [seconds(lambda: crt(*words)) / seconds(lambda: subprocess.run(libraries, check=True)) for _ in range(12)]
 
-    assert min(front for front, _ in tries) < 3.2 * min(bare for _, bare in tries)
+    assert median(times) < 3.2
 
 
 @pytest.mark.parametrize("words", [["list"], ["check", "sample.toml"], ["show", "fsq"], ["schema"]])
