@@ -40,10 +40,10 @@ def crt_components() -> list[Component]:
         Component(
             "mixture",
             spec=Mixture,
-            summary="a code drawn from a mixture of Gaussians that depends on the feature",
+            summary="a code drawn from one of several Gaussians, which depends on the feature",
             examples=(
-                Mixture(width=6, latent=3, parts=4, components=4),
-                Mixture(width=6, latent=2, hidden=8, parts=3, components=5),
+                Mixture(width=6, latent=3, parts=4),
+                Mixture(width=6, latent=2, hidden=8, parts=3),
             ),
             departs={"rate-and-loss-are-finite": "the rate of one sample is an estimate, which can be less than 0"},
         ),

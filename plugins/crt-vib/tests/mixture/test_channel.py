@@ -15,7 +15,6 @@ from crt_vib.mixture.channel import MixtureChannel
 from crtcore import Noise
 
 SYMBOLS, COUNT = 16, 4096
-LEAST = 1e-3
 
 
 def noise(count: int = COUNT) -> Noise:
@@ -25,19 +24,12 @@ def noise(count: int = COUNT) -> Noise:
 
 def symmetric(error: float) -> MixtureChannel:
     """The channel that replaces a symbol by each other one with probability `error` / 15, in parts far apart."""
-    channel: MixtureChannel = Mixture(width=SYMBOLS, latent=SYMBOLS, parts=SYMBOLS, components=SYMBOLS).build()
+    channel: MixtureChannel = Mixture(width=SYMBOLS, latent=SYMBOLS, parts=SYMBOLS).build()
     weights = torch.full((SYMBOLS, SYMBOLS), error / (SYMBOLS - 1)).fill_diagonal_(1 - error)
-    places, size = 10 * torch.eye(SYMBOLS), SYMBOLS * SYMBOLS
     with torch.no_grad():
-        last = channel.head[-1]
-        last.weight.zero_()
-        last.weight[2 * size :] = weights.log().T  # logits of parts, for each one-hot symbol
-        last.bias.zero_()
-        last.bias[:size] = places.flatten()
-        last.bias[size : 2 * size] = math.log(math.expm1(0.1 - LEAST))
-        channel.prior.means.copy_(places)
-        channel.prior.log_scales.fill_(math.log(0.1))
-        channel.prior.logits.zero_()
+        channel.head[-1].weight.copy_(weights.log().T)  # logits of parts, for each one-hot symbol
+        channel.means.copy_(10 * torch.eye(SYMBOLS))
+        channel.log_scales.fill_(math.log(0.1))
     return channel
 
 
