@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 import torch
-from latent_sizes import Blank, plan, value
+from latent_sizes import Blank, plan, sections
 
 from crt_latent.reasoning.health import health
 from crt_run.training.objective import Inputs, built
@@ -53,7 +53,6 @@ def main(seed: int, codes: int, rates: list[tuple[int, int]], dataset: dict[str,
 
 
 if __name__ == "__main__":
-    fields = dict(each.split("=", 1) for each in sys.argv[5:])
     pairs = [each.partition(":") for each in sys.argv[3].split(",")]
     rates = [(int(rate), int(chunk or rate)) for rate, _, chunk in pairs]
-    main(int(sys.argv[1]), int(sys.argv[2]), rates, {"use": sys.argv[4], **{k: value(v) for k, v in fields.items()}})
+    main(int(sys.argv[1]), int(sys.argv[2]), rates, sections([f"use={sys.argv[4]}", *sys.argv[5:]])["dataset"])

@@ -2,19 +2,22 @@
 
 The last row alone is that of a training of so many steps, as the step size falls to 0 in each.
 
-It prices and sizes `specs/figures/latent-cot.toml`: batches of 32, two layers of width 64, a step size of 3e-3, as
-there; 300 problems of the validation split at each row. The problems are those of the studies, whose test split is not
-read; the seed is that of the model and of its batches. Seconds are of processor time, of the training alone, on one
-thread.
+It prices and sizes `specs/figures/latent-cot.toml` and its like: batches of 32, two layers of width 64, a step size of
+3e-3, unless fields that begin with `prior.` and `optimizer.` say otherwise; 300 problems of the validation split at
+each row. The problems are those of the studies, whose test split is not read; the seed is that of the model and of its
+batches. Seconds are of processor time, of the training alone, on one thread.
 
 Usage: python bench/latent_sizes.py SEED STEPS EVERY DATASET [FIELD=VALUE ...], such as
 100 1000 500 affine-chain modulus=11 steps=4 verbosity=2 train=500
+100 3000 1000 graph nodes=6 hops=2 train=100000 prior.layers=4 optimizer.learning_rate=1e-3 optimizer.warmup=0.1
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -30,6 +33,8 @@ from crtcore.compose.plan import study
 from crtcore.kinds import Plan
 
 PROBLEMS = 300
+PRIOR = {"use": "transformer", "layers": 2, "width": 64, "heads": 4}
+OPTIMIZER = {"learning_rate": 3e-3}
 
 
 class Blank:
@@ -38,9 +43,22 @@ class Blank:
     name, device = "sizes", torch.device("cpu")
 
 
-def value(text: str) -> int | str:
+def value(text: str) -> int | float | str:
     """A field's value."""
-    return int(text) if text.isdigit() else text
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def sections(words: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Fields by what they are of, from words such as `steps=4` and `prior.layers=4`."""
+    parts: dict[str, dict[str, Any]] = {"dataset": {}, "prior": {}, "optimizer": {}}
+    for word in words:
+        name, _, text = word.partition("=")
+        section, _, field = name.rpartition(".")
+        parts[section or "dataset"][field] = value(text)
+    return parts
 
 
 def plan(seed: int, dataset: dict[str, Any], **sections: dict[str, Any]) -> Plan:
@@ -49,23 +67,24 @@ def plan(seed: int, dataset: dict[str, Any], **sections: dict[str, Any]) -> Plan
         "name": "sizes", "seed": seed, "experiment": {"use": "latent-reasoning", "trace": "cot"},
         "dataset": {**dataset, "validation": PROBLEMS},
         "tokenizer": {"use": "text-chunks", "chunk": 8, "rate": 8}, "bottleneck": {"use": "vq", "codes": 64},
-        "prior": {"use": "transformer", "layers": 2, "width": 64, "heads": 4}, "decoder": {"use": "ancestral"},
+        "prior": PRIOR, "decoder": {"use": "ancestral"},
         "sampling": {"temperature": 0.0}, **sections,
     }  # fmt: skip
     (point,) = study(Document(document, {}), discover()).points
     return point.plan
 
 
-def of_prior(steps: int) -> dict[str, Any]:
+def of_prior(steps: int, optimizer: dict[str, Any]) -> dict[str, Any]:
     """The training of a prior; its tokenizer is not trained."""
-    prior = {"steps": steps, "batch": 32, "optimizer": {"learning_rate": 3e-3}}
+    prior = {"steps": steps, "batch": 32, "optimizer": {**OPTIMIZER, **optimizer}}
     return {"prior": prior, "tokenizer": {"steps": 1, "batch": 2}}
 
 
-def main(seed: int, steps: int, every: int, dataset: dict[str, Any]) -> None:
+def main(seed: int, steps: int, every: int, parts: dict[str, dict[str, Any]]) -> None:
     """Trains, and prints a row now and then."""
     torch.set_num_threads(1)
-    one = plan(seed, dataset, training=of_prior(steps))
+    training = of_prior(steps, parts["optimizer"])
+    one = plan(seed, parts["dataset"], prior={**PRIOR, **parts["prior"]}, training=training)
     data, (stage,) = one.parts["dataset"].build(), one.stages
     blank: Any = Blank()
     inputs = Inputs(stage, data, {"tokenizer": None}, blank)
@@ -88,6 +107,4 @@ def main(seed: int, steps: int, every: int, dataset: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    fields = dict(each.split("=", 1) for each in sys.argv[5:])
-    numbers = (int(each) for each in sys.argv[1:4])
-    main(*numbers, {"use": sys.argv[4], **{name: value(each) for name, each in fields.items()}})
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sections([f"use={sys.argv[4]}", *sys.argv[5:]]))
