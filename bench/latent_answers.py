@@ -50,7 +50,7 @@ def main() -> None:
 
 def answering(problems: int, steps: int) -> dict[str, Callable[[], Tensor]]:
     """The ids of all answers of a prior that has learned for so many steps, each way."""
-    one = plan(100, TASK | {"test": problems}, training=of_prior(steps, {}))
+    one = plan(100, TASK | {"test": problems}, training=of_prior(steps))
     data, (stage,) = one.parts["dataset"].build(), one.stages
     blank: Any = Blank()
     inputs = Inputs(stage, data, {"tokenizer": None}, blank)

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -51,30 +52,32 @@ def value(text: str) -> int | float | str:
     return text
 
 
-def sections(words: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Fields by what they are of, from words such as `steps=4` and `prior.layers=4`."""
-    parts: dict[str, dict[str, Any]] = {"dataset": {}, "prior": {}, "optimizer": {}}
+def sections(words: Sequence[str], *others: str) -> dict[str, dict[str, Any]]:
+    """Fields of the dataset, and of other sections, from words such as `steps=4` and `prior.layers=4`."""
+    parts: dict[str, dict[str, Any]] = {"dataset": {}, **{name: {} for name in others}}
     for word in words:
         name, _, text = word.partition("=")
         section, _, field = name.rpartition(".")
+        if (section or "dataset") not in parts:
+            sys.exit(f"expected a field of the dataset{''.join(f' or of {each}' for each in others)}, got {word!r}")
         parts[section or "dataset"][field] = value(text)
     return parts
 
 
-def plan(seed: int, dataset: dict[str, Any], **sections: dict[str, Any]) -> Plan:
+def plan(seed: int, dataset: dict[str, Any], **others: dict[str, Any]) -> Plan:
     """The plan of a study of latent reasoning, with such sections in place of those of the chain of thought."""
     document = {
         "name": "sizes", "seed": seed, "experiment": {"use": "latent-reasoning", "trace": "cot"},
         "dataset": {**dataset, "validation": PROBLEMS},
         "tokenizer": {"use": "text-chunks", "chunk": 8, "rate": 8}, "bottleneck": {"use": "vq", "codes": 64},
         "prior": PRIOR, "decoder": {"use": "ancestral"},
-        "sampling": {"temperature": 0.0}, **sections,
+        "sampling": {"temperature": 0.0}, **others,
     }  # fmt: skip
     (point,) = study(Document(document, {}), discover()).points
     return point.plan
 
 
-def of_prior(steps: int, optimizer: dict[str, Any]) -> dict[str, Any]:
+def of_prior(steps: int, optimizer: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """The training of a prior; its tokenizer is not trained."""
     prior = {"steps": steps, "batch": 32, "optimizer": {**OPTIMIZER, **optimizer}}
     return {"prior": prior, "tokenizer": {"steps": 1, "batch": 2}}
@@ -107,4 +110,9 @@ def main(seed: int, steps: int, every: int, parts: dict[str, dict[str, Any]]) ->
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sections([f"use={sys.argv[4]}", *sys.argv[5:]]))
+    main(
+        int(sys.argv[1]),
+        int(sys.argv[2]),
+        int(sys.argv[3]),
+        sections([f"use={sys.argv[4]}", *sys.argv[5:]], "prior", "optimizer"),
+    )

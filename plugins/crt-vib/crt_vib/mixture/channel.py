@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor, nn
+from torch.nn import functional
 
 from crt_nn.ranges import check_features
 from crt_vib.gaussian.normal import normal
-from crt_vib.mixture.draws import Drawn, drawn
+from crt_vib.mixture.draws import chosen, log_densities, placed
 from crt_vib.mixture.posterior import MixturePosterior
 from crt_vib.mixture.spec import Mixture
 from crtcore.kinds import BottleneckOutput
@@ -22,7 +23,7 @@ from crtcore.noise import Noise
 _SMALL = 0.1
 """Factor of first weights, as in `gaussian`: all features start with nearly the same mixture."""
 _SCALE = 0.3
-"""First standard deviations: parts, whose means have unit variance, start far apart, so that codes name them."""
+"""First standard deviations: in several channels parts, whose means have unit variance, start far apart."""
 
 
 class MixtureChannel(nn.Module):
@@ -41,31 +42,43 @@ class MixtureChannel(nn.Module):
         self.head = nn.Sequential(*first, last)
         self.means = nn.Parameter(torch.randn(spec.parts, spec.latent))
         self.log_scales = nn.Parameter(torch.full((spec.parts, spec.latent), math.log(_SCALE)))
-        self.logits = nn.Parameter(
-            torch.zeros(spec.parts)
-        )  # of the prior; with those of features, the rate starts near 0
+        # Of the prior: those of features start near them, so that the rate starts near 0.
+        self.logits = nn.Parameter(torch.zeros(spec.parts))
 
     def posterior(self, features: Float[Tensor, "b n w"]) -> MixturePosterior:
         """The distribution of each feature's code."""
-        return self._mixture(self.head(features))
+        log_weights = self.head(features).log_softmax(-1)
+        shape = (*log_weights.shape, self.spec.latent)
+        return MixturePosterior(log_weights, self.means.expand(shape), self.log_scales.exp().expand(shape))
 
     def forward(self, features: Float[Tensor, "b n w"], *, noise: Noise | None = None) -> BottleneckOutput:
         """A code drawn for each feature; latents are the mixtures' means.
 
         The rate is the mean over parts, by their weights, of ln q(z) - ln r(z) at the code that each part would have
         given: which part was drawn adds no noise to it or to its gradient.
-        Without `noise`, the code is the mean of the likeliest part, and those of parts are their means.
-        Units: rate in nats, summed over features: unbiased, but less than 0 for some codes. Its mean exceeds the mutual
-        information of codes and features by the divergence of the aggregate distribution of codes from the prior.
+        Without `noise`, the code is the mean of the likeliest part, without a gradient at the feature, and the codes of
+        parts are their means.
+        Units: rate in nats, summed over features: with noise unbiased, but less than 0 for some codes. Its mean exceeds
+        the mutual information of codes and features by the divergence of the aggregate distribution of codes from the
+        prior.
         Raises: ValueError if w is not the width of a feature, or a feature is not finite.
         """
         check_features(features, self.width)
         with torch.autocast(features.device.type, enabled=False):
-            posterior = self.posterior(features.to(torch.promote_types(features.dtype, self.dtype)))
-            codes, each = _likeliest(posterior) if noise is None else self._drawn(posterior, noise)
-            weights, prior = posterior.log_weights.exp(), self._mixture(self.logits)
-            rate = (weights * (posterior.of_each().log_density(each) - prior.log_density(each))).sum((1, 2))
-            latents = weights @ self.means
+            log_weights = self.head(features.to(torch.promote_types(features.dtype, self.dtype))).log_softmax(-1)
+            scales, places = self.log_scales.exp(), features.shape[1]
+            if noise is None:
+                normals = self.means.new_zeros(*log_weights.shape[:2], self.spec.latent)
+                weights = functional.one_hot(log_weights.argmax(-1), self.spec.parts).to(self.dtype)
+            else:
+                normals = normal(noise, places, self.spec.latent).to(self.dtype)
+                weights = chosen(log_weights, _uniforms(noise, places))
+            codes = placed(weights, self.means, scales, normals)
+            each = log_densities(self.means, scales, normals)  # b n p p
+            own = (each + log_weights.unsqueeze(-2)).logsumexp(-1)  # b n p
+            prior = (each + self.logits.log_softmax(-1)).logsumexp(-1)
+            rate = (log_weights.exp() * (own - prior)).sum((1, 2))
+            latents = log_weights.exp() @ self.means
         return BottleneckOutput(codes, latents, None, rate, rate.new_zeros(()))
 
     @property
@@ -73,19 +86,7 @@ class MixtureChannel(nn.Module):
         """The dtype of the weights."""
         return self.means.dtype
 
-    def _mixture(self, logits: Float[Tensor, "*many p"]) -> MixturePosterior:
-        shape = (*logits.shape, self.spec.latent)
-        return MixturePosterior(logits.log_softmax(-1), self.means.expand(shape), self.log_scales.exp().expand(shape))
 
-    def _drawn(self, posterior: MixturePosterior, noise: Noise) -> Drawn:
-        places, dtype = posterior.means.shape[1], posterior.means.dtype
-        own = Noise(noise.seed[:, None], noise.under("parts").stream)
-        words = own.bits(torch.arange(places, device=own.seed.device))  # b n
-        normals = normal(noise, places, self.spec.latent).to(dtype)
-        return drawn(posterior, ((words.double() + 0.5) / 2**32).to(dtype), normals)
-
-
-def _likeliest(posterior: MixturePosterior) -> Drawn:
-    part = posterior.log_weights.argmax(-1)  # b n
-    chosen = part[..., None, None].expand(*part.shape, 1, posterior.means.shape[-1])
-    return Drawn(posterior.means.gather(-2, chosen).squeeze(-2), posterior.means)
+def _uniforms(noise: Noise, places: int) -> Float64[Tensor, "b n"]:
+    own = Noise(noise.seed[:, None], noise.under("parts").stream)
+    return (own.bits(torch.arange(places, device=own.seed.device)).double() + 0.5) / 2**32

@@ -24,12 +24,8 @@ class MixturePosterior(NamedTuple):
 
     @property
     def numbers(self) -> int:
-        """Means in memory."""
+        """Means that a density reads."""
         return self.means.numel()
-
-    def of_each(self) -> MixturePosterior:
-        """The same mixtures with an axis more, for a code of each part."""
-        return MixturePosterior(self.log_weights.unsqueeze(-2), self.means.unsqueeze(-3), self.scales.unsqueeze(-3))
 
     def log_density(self, codes: Float[Tensor, "... d"]) -> Float[Tensor, "..."]:
         """The log density of codes, in nats."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crt_vib.mixture.draws import drawn
+from crt_vib.mixture.draws import chosen, log_densities, placed
 from crt_vib.mixture.posterior import MixturePosterior
 
 COUNT = 100_000
@@ -41,7 +41,7 @@ def drawn_gradients(function: Callable[[Tensor], Tensor]) -> list[Tensor]:
     leaves = [each.expand(COUNT, *each.shape).clone().requires_grad_() for each in (LOGITS, MEANS, SCALES)]
     uniforms = torch.rand(COUNT, generator=generator, dtype=torch.float64)
     normals = torch.randn(COUNT, 2, generator=generator, dtype=torch.float64)
-    codes = drawn(MixturePosterior(leaves[0].log_softmax(-1), leaves[1], leaves[2]), uniforms, normals).codes
+    codes = placed(chosen(leaves[0].log_softmax(-1), uniforms), leaves[1], leaves[2], normals)
     return list(torch.autograd.grad(function(codes).sum(), leaves))
 
 
@@ -75,13 +75,19 @@ def test_the_gradient_at_weights_is_biased_for_convex_functions() -> None:
 
 def test_uniforms_choose_parts_in_proportion_to_their_weights() -> None:
     weights = torch.tensor([0.5, 0.25, 0.25], dtype=torch.float64)
-    mixture = MixturePosterior(
-        weights.log().expand(8, 3), torch.tensor([[0.0], [10.0], [20.0]]).double().expand(8, 3, 1), torch.ones(8, 3, 1)
-    )
 
-    codes = drawn(mixture, torch.arange(8).double() / 8, torch.zeros(8, 1).double()).codes
+    rows = chosen(weights.log().expand(8, 3), torch.arange(8).double() / 8)
 
-    assert codes.flatten().tolist() == [0, 0, 0, 0, 10, 10, 20, 20]
+    assert rows.argmax(-1).tolist() == [0, 0, 0, 0, 1, 1, 2, 2]
+    assert torch.equal(rows, torch.eye(3).double()[rows.argmax(-1)])
+
+
+def test_densities_of_parts_are_those_of_torch() -> None:
+    normals = torch.randn(5, 7, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    each = MEANS + SCALES * normals.unsqueeze(-2)  # 5 7 p d
+    parts = torch.distributions.Independent(torch.distributions.Normal(MEANS, SCALES), 1)
+
+    torch.testing.assert_close(log_densities(MEANS, SCALES, normals), parts.log_prob(each.unsqueeze(-2)))
 
 
 def test_the_density_is_that_of_torch() -> None:
