@@ -286,6 +286,7 @@ def test_limits_on_scenes_are_those_of_the_kept_results() -> None:
         ("latent-saturated", "crt-latent", ("accuracy", "tokens", "latent_tokens", "text_tokens", "saving_mechanical")),
         ("latent-cot", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-cot-controls", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
+        ("latent-cot-sums", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-cot-chunks", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         (
             "latent-cot-context", "crt-latent",
