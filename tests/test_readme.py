@@ -294,6 +294,7 @@ def test_limits_on_scenes_are_those_of_the_kept_results() -> None:
         ),
         ("latent-strategies", "crt-latent", ("accuracy", "tokens", "latent_tokens", "reconstruction_accuracy")),
         ("jacobi", "crt-verify", ("target_calls_per_id",)),
+        ("mixture-vib", "crt-vib", ("mean_frontier_gap_nats", "largest_frontier_gap_nats")),
     ],
 )  # fmt: skip
 def test_what_arms_come_to_is_that_of_the_kept_results(record: str, plugin: str, columns: tuple[str, ...]) -> None:
