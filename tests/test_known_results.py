@@ -70,9 +70,9 @@ def test_the_smoke_spec_has_its_known_stages_and_result(tmp_path: Path) -> None:
     stages = tmp_path / "stages"
     trained = {name: [path.name for path in (stages / name).iterdir() if path.is_dir()] for name in SMOKE_STAGES}
     assert trained == {name: [address] for name, address in SMOKE_STAGES.items()}
-    if torch.backends.cpu.get_cpu_capability() == "AVX512":
-        assert result == SMOKE
-    else:  # other instructions round otherwise, and training carries that on
-        assert result["numbers"].keys() == SMOKE["numbers"].keys()
-        for name, number in SMOKE["numbers"].items():
-            assert result["numbers"][name]["value"] == pytest.approx(number["value"], rel=0.1), name
+    # Other instructions round otherwise, and training carries that on; so do two processors with the same instructions.
+    away = 1e-4 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 0.1
+    assert result["hash"] == SMOKE["hash"]
+    assert result["numbers"].keys() == SMOKE["numbers"].keys()
+    for name, number in SMOKE["numbers"].items():
+        assert result["numbers"][name]["value"] == pytest.approx(number["value"], rel=away), name
