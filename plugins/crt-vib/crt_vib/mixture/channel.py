@@ -77,8 +77,9 @@ class MixtureChannel(nn.Module):
             each = log_densities(self.means, scales, normals)  # b n p p
             own = (each + log_weights.unsqueeze(-2)).logsumexp(-1)  # b n p
             prior = (each + self.logits.log_softmax(-1)).logsumexp(-1)
-            rate = (log_weights.exp() * (own - prior)).sum((1, 2))
-            latents = log_weights.exp() @ self.means
+            shares = log_weights.exp()
+            rate = (shares * (own - prior)).sum((1, 2))
+            latents = shares @ self.means
         return BottleneckOutput(codes, latents, None, rate, rate.new_zeros(()))
 
     @property
