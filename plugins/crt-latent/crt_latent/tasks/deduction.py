@@ -22,7 +22,9 @@ from crt_latent.traces import Trace, compact
 
 ENTITIES = 8
 """Number of names of entities."""
-MARKS = ("every", "is", "not", ".", "?", "true", "false")
+PREDICATE = 3
+"""Place of the predicate among the ids of a sentence."""
+MARKS = ("every", "is", ".", "?", "true", "false")
 
 
 class _Ontology(NamedTuple):
@@ -33,8 +35,6 @@ class _Ontology(NamedTuple):
     signs: Int[Tensor, "b r"]
     """1: the last concept of a chain has the chain's property; 0: it has not."""
     entity: Int[Tensor, " b"]
-    asked: Int[Tensor, " b"]
-    """1: the question is whether it has the property; 0: whether it has not."""
 
 
 class Ontology:
@@ -43,13 +43,12 @@ class Ontology:
     def __init__(self, spec: Deduction) -> None:
         self.spec = spec
         self._chains, self._links = spec.distractors + 1, spec.hops + 1
-        self._names = 2 * self._chains * self._links
-        self._kinds = 2 * self._chains
+        self._names = self._chains * self._links
         self.texts = (
             *MARKS,
             *(f"e{index}" for index in range(ENTITIES)),
             *(f"c{index}" for index in range(self._names)),
-            *(f"p{index}" for index in range(self._kinds)),
+            *(f"{sign}p{index}" for index in range(self._chains) for sign in ("not-", "")),
         )
         self._entities = len(MARKS)
         self._concepts = self._entities + ENTITIES
@@ -57,39 +56,38 @@ class Ontology:
         self._prose = Prose(self.texts)
 
     def problems(self, rows: Int[Tensor, " b"], seeds: Int[Tensor, " b"]) -> Int[Tensor, "b k"]:
-        """Draws concepts, properties and signs of all chains, the entity and the question; it is true in even rows."""
+        """Draws concepts, properties and signs of all chains, and the entity; the answer is true in even rows."""
         chains = self._chains
-        concepts = orders(seeds, "concepts", self._names)[:, : chains * self._links]
-        properties = orders(seeds, "properties", self._kinds)[:, :chains]
+        concepts = orders(seeds, "concepts", self._names)
+        properties = orders(seeds, "properties", chains)
         signs = below(2, seeds, "signs", chains)
+        signs[:, 0] = 1 - rows % 2
         properties[:, 1:2], signs[:, 1:2] = properties[:, :1], 1 - signs[:, :1]
-        asked = torch.where(rows % 2 == 0, signs[:, 0], 1 - signs[:, 0])
-        return torch.cat((concepts, properties, signs, below(ENTITIES, seeds, "entity", 1), asked[:, None]), 1)
+        return torch.cat((concepts, properties, signs, below(ENTITIES, seeds, "entity", 1)), 1)
 
     def key(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b f"]:
         """Returns the facts in sorted order."""
         concepts, properties, signs, *_ = self._parts(problems)
         links = concepts[:, :, :-1] * self._names + concepts[:, :, 1:]
-        ends = self._names**2 + (concepts[:, :, -1] * self._kinds + properties) * 2 + signs
+        ends = self._names**2 + (concepts[:, :, -1] * self._chains + properties) * 2 + signs
         return torch.cat((links.flatten(1), ends), 1).sort(1).values
 
     def traced(self, problems: Int[Tensor, "b k"], seeds: Int[Tensor, " b"]) -> Traced:
         """Writes traces; every problem can be used."""
-        concepts, properties, signs, entity, asked = self._parts(problems)
-        links = self._facts("every", self._concepts + concepts[:, :, :-1], None, self._concepts + concepts[:, :, 1:])
-        ends = self._facts("every", self._concepts + concepts[:, :, -1], signs, self._properties + properties)
-        facts = torch.cat((links.flatten(1, 2), ends), 1)  # b f 6
+        concepts, properties, signs, entity = self._parts(problems)
+        subjects = self._concepts + concepts
+        reached = self._properties + 2 * properties + signs
+        facts = self._facts("every", subjects, torch.cat((subjects[:, :, 1:], reached[:, :, None]), 2))  # b r l 5
+        needed, facts = facts[:, 0], facts.flatten(1, 2)  # b l 5, b f 5
         order = orders(seeds, "facts", facts.shape[1])
         facts = facts.gather(1, order[:, :, None].expand_as(facts)).flatten(1)
         who = self._entities + entity[:, None]
-        first, end = concepts[:, 0, :1], self._properties + properties[:, :1]
-        premise = self._facts("", who, None, self._concepts + first)
-        question = self._facts("", who, asked[:, None], end, stop="?")
-        hops = self._facts("", who.expand(-1, self.spec.hops), None, self._concepts + concepts[:, 0, 1:])
-        last = self._facts("", who, signs[:, :1], end)
-        answer = MARKS.index("true") + (asked != signs[:, 0]).long()
+        premise = self._facts("", who, subjects[:, 0, :1])
+        question = self._facts("", who, self._properties + 2 * properties[:, :1] + 1, stop="?")
+        derived = self._facts("", who.expand(-1, self.spec.hops + 1), needed[:, :, PREDICATE])
+        answer = MARKS.index("false") - signs[:, 0]
         prompt = torch.cat((facts, premise.flatten(1), question.flatten(1)), 1)
-        steps = torch.cat((hops.flatten(1), last.flatten(1)), 1)
+        steps = torch.stack((needed, derived), 2).flatten(1)
         trace = Trace(compact(prompt), compact(steps), answer[:, None])
         return Traced(trace, torch.ones(len(problems), dtype=torch.bool))
 
@@ -100,27 +98,18 @@ class Ontology:
         return torch.tensor([one == other for one, other in zip(answers, given, strict=True)], dtype=torch.bool)
 
     def _facts(
-        self,
-        opening: str,
-        subject: Int[Tensor, "b *f"],
-        signs: Int[Tensor, "b *f"] | None,
-        predicate: Int[Tensor, "b *f"],
-        *,
-        stop: str = ".",
+        self, opening: str, subject: Int[Tensor, "b *f"], predicate: Int[Tensor, "b *f"], *, stop: str = "."
     ) -> Int[Tensor, "b *f w"]:
-        """`[every] subject is [not] predicate .`, -1 where a word is left out."""
-        mark = {text: torch.full_like(subject, MARKS.index(text)) for text in ("is", stop)}
-        negation = torch.full_like(subject, -1)
-        if signs is not None:
-            negation = negation.masked_fill(signs == 0, MARKS.index("not"))
+        """`[every] subject is predicate .`, with -1 where there is no `every`."""
         opened = torch.full_like(subject, MARKS.index(opening) if opening else -1)
-        return torch.stack((opened, subject, mark["is"], negation, predicate, mark[stop]), -1)
+        mark = {text: torch.full_like(subject, MARKS.index(text)) for text in ("is", stop)}
+        return torch.stack((opened, subject, mark["is"], predicate, mark[stop]), -1)
 
     def _parts(self, problems: Int[Tensor, "b k"]) -> _Ontology:
         chains = self._chains
-        sizes = [chains * self._links, chains, chains, 1, 1]
-        concepts, properties, signs, entity, asked = torch.split(problems, sizes, 1)
-        return _Ontology(concepts.view(-1, chains, self._links), properties, signs, entity[:, 0], asked[:, 0])
+        sizes = [chains * self._links, chains, chains, 1]
+        concepts, properties, signs, entity = torch.split(problems, sizes, 1)
+        return _Ontology(concepts.view(-1, chains, self._links), properties, signs, entity[:, 0])
 
 
 def entailed(prompt: Sequence[str]) -> bool:
@@ -129,16 +118,15 @@ def entailed(prompt: Sequence[str]) -> bool:
     Raises: ValueError if they entail neither the question nor its negation, or the prompt is not valid.
     """
     try:
-        *facts, (entity, _, reached), (same, _, *asked) = Prose.sentences(prompt)
-        known = {subject: predicate for _, subject, _, *predicate in facts}
-        predicate = [reached]
+        *facts, (entity, _, reached), (same, _, asked) = Prose.sentences(prompt)
+        known = {subject: predicate for _, subject, _, predicate in facts}
         for _ in range(len(facts) + 1):
-            predicate = known.get(predicate[-1], predicate)
-        if entity != same or predicate[-1] != asked[-1]:
+            reached = known.get(reached, reached)
+        if entity != same or reached not in (asked, f"not-{asked}"):
             raise ValueError
     except (IndexError, ValueError):
         raise ValueError(f"expected facts and a question that they answer, got {' '.join(prompt)!r}") from None
-    return predicate == asked
+    return reached == asked
 
 
 def deduction(spec: Deduction) -> GeneratedTask:

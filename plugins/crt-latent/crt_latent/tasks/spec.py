@@ -104,13 +104,14 @@ class Arithmetic(TaskSpec):
 class Deduction(TaskSpec):
     """Whether an entity has a property, by a chain of `every c is c'`, among distracting chains.
 
-    Concepts c_0 to c_h are drawn without replacement from twice as many names as there are concepts; the last of each
-    chain has a property, or has it not. The second chain ends in the opposite of the first. Facts are shuffled; the
-    prompt ends on `e is c_0 . e is [not] p ?`, the steps are the hops and the conclusion, the solution is `true` or
-    `false`, alternating over samples. With M concepts on r chains, a problem draws log2 ((2M)! / M!) bits for them,
-    1 + log2 (2 r) for the property in question and its sign, more for those of the third chain on, 3 for the name and 1
-    for the question; the order of the facts has log2 M!. Given the prompt, nothing else has any.
-    Source: Saparov and He (2022), arXiv:2210.01240, in a form of our own.
+    Chains of concepts c_0 to c_h share no name, and there are as many names as concepts; the last of each chain has a
+    property, or has it not, and either is one id, `p` or `not-p`. The second chain ends in the opposite of the first.
+    Facts are shuffled; the prompt ends on `e is c_0 . e is p ?`. The steps quote a fact and say what follows from it,
+    `every c_0 is c_1 . e is c_1 .`, up to the property; the solution is `true` or `false`, alternating over samples.
+    With M concepts on r chains, a problem draws log2 M! bits for their names, 1 + log2 r for the property in question
+    and its sign, more for those of the third chain on, and 3 for the entity; the order of the facts has log2 M!. Given
+    the prompt, nothing else has any.
+    Source: Saparov and He (2022), arXiv:2210.01240, in a form of our own: no question is negated.
     """
 
     implementation: ClassVar[str] = "crt_latent.tasks.deduction:deduction"
@@ -122,8 +123,8 @@ class Deduction(TaskSpec):
 
     @property
     def longest(self) -> int:
-        """Facts of five ids, or six with `not`; premise and question; the hops and the conclusion; a word."""
-        return (self.distractors + 1) * (5 * self.hops + 6) + 4 + 5 + 4 * self.hops + 5 + 1
+        """Facts of five ids; premise and question; for each needed fact itself and four ids of what follows; a word."""
+        return 5 * (self.distractors + 1) * (self.hops + 1) + 8 + 9 * (self.hops + 1) + 1
 
 
 @attrs.frozen(kw_only=True)

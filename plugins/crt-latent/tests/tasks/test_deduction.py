@@ -15,9 +15,8 @@ from crt_laws import obeys
 SPEC = Deduction(hops=3, distractors=2, train=300, validation=40, test=40)
 
 test_deductions = obeys(SPEC)
-test_deductions_in_one_hop_without_distractors = obeys(
-    Deduction(hops=1, distractors=0, train=40, validation=6, test=6, seed=3)
-)
+test_deductions_in_one_hop = obeys(Deduction(hops=1, distractors=1, train=40, validation=6, test=6, seed=3))
+test_deductions_without_distractors = obeys(Deduction(hops=4, distractors=0, train=40, validation=6, test=6, seed=3))
 
 
 def texts(task: GeneratedTask, split: str = "train", count: int = 300) -> list[tuple[str, str, str]]:
@@ -34,26 +33,36 @@ def ids(task: GeneratedTask, text: str) -> Tensor:
     return torch.tensor([[known[word] for word in text.split()]])
 
 
-def test_every_step_is_a_fact_and_the_last_one_answers() -> None:
+def test_steps_quote_a_fact_and_say_what_follows_and_the_last_one_answers() -> None:
     for prompt, steps, solution in texts(SPEC.build()):
         *facts, given, question = prompt.replace("?", ".").removesuffix(" .").split(" . ")
         who, _, concept = given.split()
         sentences = steps.removesuffix(" .").split(" . ")
-        assert len(sentences) == 4  # three hops and what comes of them
-        for step in sentences:
-            predicate = step.removeprefix(f"{who} is ")
-            assert f"every {concept} is {predicate}" in facts
+        assert len(sentences) == 8  # a fact and what follows, for three hops and the property
+        for fact, follows in zip(sentences[::2], sentences[1::2], strict=True):
+            _, subject, _, predicate = fact.split()
+            assert fact in facts
+            assert subject == concept
+            assert follows == f"{who} is {predicate}"
             concept = predicate
-        assert {"true": question, "false": question.replace("is not", "is")}[solution] == sentences[-1] or (
-            solution == "false" and question.replace("is", "is not") == sentences[-1]
-        )
+        assert {"true": question, "false": question.replace("is ", "is not-")}[solution] == sentences[-1]
+
+
+def test_sentences_have_one_length_each() -> None:
+    task = SPEC.build()
+    trace = split_trace(task.take("train", torch.arange(300)).data, task.vocabulary)
+
+    assert trace.prompt.shape[1] == 12 * 5 + 4 + 4
+    assert trace.steps.shape[1] == 4 * (5 + 4)
+    assert not (trace.prompt < 0).any()
+    assert not (trace.steps < 0).any()
 
 
 def test_the_prompt_has_all_chains_and_they_share_no_concept() -> None:
     for prompt, _, _ in texts(SPEC.build()):
         facts = [fact.split() for fact in prompt.split(" . ")[:-2]]
         subjects = [fact[1] for fact in facts]
-        ends = [fact[-1] for fact in facts if fact[-1].startswith("p")]
+        ends = [fact[-1].removeprefix("not-") for fact in facts if "p" in fact[-1]]
         assert len(facts) == len(set(subjects)) == 12
         assert len(ends) == 3
         assert len(set(ends)) == 2  # the property in question is at the end of two chains, with both signs
@@ -62,8 +71,8 @@ def test_the_prompt_has_all_chains_and_they_share_no_concept() -> None:
 def test_the_property_in_question_occurs_with_both_signs() -> None:
     for prompt, _, _ in texts(SPEC.build()):
         asked = prompt.split()[-2]
-        facts = [fact.split() for fact in prompt.split(" . ")[:-2]]
-        assert sorted("not" in fact for fact in facts if fact[-1] == asked) == [False, True]
+        ends = [fact.split()[-1] for fact in prompt.split(" . ")[:-2]]
+        assert sorted(end for end in ends if end.removeprefix("not-") == asked) == [f"not-{asked}", asked]
 
 
 def test_answers_are_balanced_exactly() -> None:
@@ -72,15 +81,6 @@ def test_answers_are_balanced_exactly() -> None:
     for split in ("train", "validation", "test"):
         answers = [solution for *_, solution in texts(task, split)]
         assert answers.count("true") == answers.count("false") == len(answers) / 2
-
-
-def test_questions_have_both_signs_for_both_answers() -> None:
-    """300 samples: `not` in each half of the answers in half of them, to 6 standard deviations of 6.1."""
-    rows = texts(SPEC.build())
-
-    for answer in ("true", "false"):
-        asked = [" not " in prompt.split(" . ")[-1] for prompt, _, solution in rows if solution == answer]
-        assert abs(sum(asked) - 75) < 37
 
 
 def test_facts_are_shuffled() -> None:
@@ -102,23 +102,24 @@ def test_its_own_answers_are_valid_and_the_other_word_is_not() -> None:
     assert not task.check(trace.prompt, torch.cat((answer, trace.solution, other, end), 1)).any()
 
 
-PROMPT = "every c1 is not p0 . every c2 is c1 . every c3 is p0 . e0 is c2 . e0 is {} ?"
+PROMPT = "every c1 is not-p0 . every c2 is c1 . every c3 is p0 . e0 is {} . e0 is p0 ?"
 
 
-@pytest.mark.parametrize(("asked", "answer"), [("p0", False), ("not p0", True)])
-def test_the_solver_follows_the_facts(asked: str, answer: bool) -> None:
-    assert entailed(PROMPT.format(asked).split()) is answer
+@pytest.mark.parametrize(("first", "answer"), [("c2", False), ("c3", True)])
+def test_the_solver_follows_the_facts(first: str, answer: bool) -> None:
+    assert entailed(PROMPT.format(first).split()) is answer
 
 
 @pytest.mark.parametrize(
     "prompt",
     [
-        PROMPT.format("p1"),
-        PROMPT.format("p0").replace("e0 is p0", "e1 is p0"),
-        PROMPT.format("p0").replace("e0 is c2", "e0 is c4"),
-        PROMPT.format("p0").removesuffix(" ?"),
-        PROMPT.format("p0").replace("every c2 is c1", "every c1"),
-        PROMPT.format("p0").replace("every c1 is not p0", "every c1 is c2"),
+        PROMPT.format("c4"),
+        PROMPT.format("c2").replace("e0 is p0 ?", "e0 is p1 ?"),
+        PROMPT.format("c2").replace("e0 is p0 ?", "e1 is p0 ?"),
+        PROMPT.format("c2").removesuffix(" ?"),
+        PROMPT.format("c2").replace("every c2 is c1", "every c1"),
+        PROMPT.format("c2").replace("not-p0", "not p0"),
+        PROMPT.format("c2").replace("every c1 is not-p0", "every c1 is c2"),
         "e0 is c1 .",
         "e0 is c1 . e0 is ?",
         "",
@@ -133,7 +134,7 @@ def test_the_key_depends_on_the_facts_alone() -> None:
     maker = Ontology(SPEC)
     problems = maker.problems(torch.zeros(9, dtype=torch.int64), torch.arange(9))
     others = problems.clone()
-    others[:, -1] = 1 - others[:, -1]  # the question
+    others[:, -1] = (others[:, -1] + 1) % 8  # the entity
 
     assert torch.equal(maker.key(problems), maker.key(others))
     assert len(maker.key(problems).unique(dim=0)) == 9
