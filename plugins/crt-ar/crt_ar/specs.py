@@ -8,7 +8,7 @@ import attrs
 
 from crt_ar.sizes import SHAPES, Shape, Size
 from crtcore.kinds import PriorSpec
-from crtcore.spec import COSMETIC, FieldError, at_least, below, divides
+from crtcore.spec import COSMETIC, FieldError, above, at_least, below, divides
 
 
 def _even(spec: Transformer, attribute: attrs.Attribute[Any], heads: int) -> None:
@@ -33,6 +33,12 @@ class Transformer(PriorSpec):
     """Attention heads; each has width / heads channels, an even number."""
     hidden: int = attrs.field(default=0, validator=at_least(0))
     """Channels inside a feed-forward layer; 0 is 8/3 of the width, rounded up to a multiple of 8."""
+    init_std: float = attrs.field(default=0.02, validator=above(0))
+    """Standard deviation of the first weights, those of the output layer apart, which are 0.
+
+    0.02 is that of LlamaGen, whose networks are 768 wide or wider. At a width of 64 it is a sixth of width ** -0.5, and
+    lookups among earlier ids are learned late; 0.1 is a start for such networks.
+    """
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
     """Backend of attention; `auto` is xformers where it is installed and runs, torch elsewhere."""
 
