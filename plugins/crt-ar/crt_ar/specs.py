@@ -36,8 +36,7 @@ class Transformer(PriorSpec):
     init_std: float = attrs.field(default=0.02, validator=above(0))
     """Standard deviation of the first weights, those of the output layer apart, which are 0.
 
-    0.02 is that of LlamaGen, whose networks are 768 wide or wider. At a width of 64 it is a sixth of width ** -0.5, and
-    lookups among earlier ids are learned late.
+    0.02 is that of LlamaGen, whose networks are 768 wide or wider; at a width of 64 it is a sixth of width ** -0.5.
     """
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
     """Backend of attention; `auto` is xformers where it is installed and runs, torch elsewhere."""
