@@ -1,7 +1,7 @@
 """Deductions along chains of concepts, among chains that lead elsewhere.
 
-Axes: b batch, r chains, l concepts of a chain, f facts, k numbers of a problem, p ids of a prompt, s ids of a solution.
-Id -1 means absent.
+Axes: b batch, r chains, l concepts of a chain or links of a problem, f facts, k numbers of a problem, p ids of a
+prompt, s ids of a solution. Id -1 means absent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from crt_latent.traces import Trace, compact
 ENTITIES = 8
 """Number of names of entities."""
 PREDICATE = 3
-"""Place of the predicate among the ids of a sentence."""
+"""Place of the predicate in a sentence that begins with `every`, or with an absent id in its place."""
 MARKS = ("every", "is", ".", "?", "true", "false")
 
 
@@ -65,12 +65,14 @@ class Ontology:
         properties[:, 1:2], signs[:, 1:2] = properties[:, :1], 1 - signs[:, :1]
         return torch.cat((concepts, properties, signs, below(ENTITIES, seeds, "entity", 1)), 1)
 
-    def key(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b f"]:
-        """Returns the facts in sorted order."""
-        concepts, properties, signs, *_ = self._parts(problems)
-        links = concepts[:, :, :-1] * self._names + concepts[:, :, 1:]
-        ends = self._names**2 + (concepts[:, :, -1] * self._chains + properties) * 2 + signs
-        return torch.cat((links.flatten(1), ends), 1).sort(1).values
+    def key(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b l"]:
+        """Returns the links between concepts in sorted order.
+
+        Properties and signs are left out: else nearly every problem held out would have its links among those trained
+        on, with another property or sign.
+        """
+        concepts = self._parts(problems).concepts
+        return (concepts[:, :, :-1] * self._names + concepts[:, :, 1:]).flatten(1).sort(1).values
 
     def traced(self, problems: Int[Tensor, "b k"], seeds: Int[Tensor, " b"]) -> Traced:
         """Writes traces; every problem can be used."""

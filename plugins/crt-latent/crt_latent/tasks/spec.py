@@ -108,22 +108,22 @@ class Deduction(TaskSpec):
     property, or has it not, and either is one id, `p` or `not-p`. The second chain ends in the opposite of the first.
     Facts are shuffled; the prompt ends on `e is c_0 . e is p ?`. The steps quote a fact and say what follows from it,
     `every c_0 is c_1 . e is c_1 .`, up to the property; the solution is `true` or `false`, alternating over samples.
-    With M concepts on r chains, a problem draws log2 M! bits for their names, 1 + log2 r for the property in question
-    and its sign, more for those of the third chain on, and 3 for the entity; the order of the facts has log2 M!. Given
-    the prompt, nothing else has any.
+    Problems with the same links between concepts are in the same split. With M concepts on r chains, names have log2 M!
+    bits, the property in question and its sign 1 + log2 r, those of the third chain on more, the entity 3, and the
+    order of the facts log2 M!. Given the prompt, nothing else has any.
     Source: Saparov and He (2022), arXiv:2210.01240, in a form of our own: no question is negated.
     """
 
     implementation: ClassVar[str] = "crt_latent.tasks.deduction:deduction"
 
     hops: int = attrs.field(default=3, validator=at_least(1))
-    """Steps from the first concept to the last of a chain."""
+    """Steps from the first concept to the last of a chain; with few there are too few problems for three splits."""
     distractors: int = attrs.field(default=2, validator=at_least(0))
     """Distracting chains; without any, the only property in the prompt gives the answer away."""
 
     @property
     def longest(self) -> int:
-        """Facts of five ids; premise and question; for each needed fact itself and four ids of what follows; a word."""
+        """Facts of five ids; premise and question; each needed fact and four ids of what follows; a word."""
         return 5 * (self.distractors + 1) * (self.hops + 1) + 8 + 9 * (self.hops + 1) + 1
 
 

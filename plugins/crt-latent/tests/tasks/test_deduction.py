@@ -11,11 +11,12 @@ from crt_latent.tasks.generated import GeneratedTask
 from crt_latent.tasks.spec import Deduction
 from crt_latent.traces import split_trace
 from crt_laws import obeys
+from crtcore.errors import RunError
 
 SPEC = Deduction(hops=3, distractors=2, train=300, validation=40, test=40)
 
 test_deductions = obeys(SPEC)
-test_deductions_in_one_hop = obeys(Deduction(hops=1, distractors=1, train=40, validation=6, test=6, seed=3))
+test_deductions_in_two_hops = obeys(Deduction(hops=2, distractors=1, train=40, validation=6, test=6, seed=3))
 test_deductions_without_distractors = obeys(Deduction(hops=4, distractors=0, train=40, validation=6, test=6, seed=3))
 
 
@@ -130,11 +131,19 @@ def test_a_prompt_without_an_answer_is_refused(prompt: str) -> None:
         entailed(prompt.split())
 
 
-def test_the_key_depends_on_the_facts_alone() -> None:
+def test_the_key_depends_on_the_links_alone() -> None:
     maker = Ontology(SPEC)
     problems = maker.problems(torch.zeros(9, dtype=torch.int64), torch.arange(9))
-    others = problems.clone()
-    others[:, -1] = (others[:, -1] + 1) % 8  # the entity
+    concepts, rest = problems[:, :12].view(9, 3, 4), problems[:, 12:]
+    asked = torch.cat((concepts[:, [1, 0, 2]].flatten(1), rest), 1)  # of the second chain
+    others = torch.cat((concepts.flatten(1), (rest + 1) % 2), 1)  # other properties, signs and entities
 
+    assert torch.equal(maker.key(problems), maker.key(asked))
     assert torch.equal(maker.key(problems), maker.key(others))
     assert len(maker.key(problems).unique(dim=0)) == 9
+
+
+def test_too_few_problems_for_three_splits_are_refused() -> None:
+    """One chain of two concepts has two sets of links."""
+    with pytest.raises(RunError, match=r"expected a problem for .* set fields that allow more problems"):
+        Deduction(hops=1, distractors=0, train=40, validation=6, test=6).build()
