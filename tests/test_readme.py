@@ -287,6 +287,7 @@ def test_limits_on_scenes_are_those_of_the_kept_results() -> None:
         ("latent-cot", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-cot-controls", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-cot-sums", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
+        ("latent-cot-graph", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-cot-chunks", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         (
             "latent-cot-context", "crt-latent",
