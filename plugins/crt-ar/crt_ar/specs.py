@@ -33,7 +33,7 @@ class Transformer(PriorSpec):
     """Attention heads; each has width / heads channels, an even number."""
     hidden: int = attrs.field(default=0, validator=at_least(0))
     """Channels inside a feed-forward layer; 0 is 8/3 of the width, rounded up to a multiple of 8."""
-    init_std: float = attrs.field(
+    init_std: float = attrs.field(  # hashes leave the default out, so that stages of before the field are still used
         default=0.02, validator=above(0), metadata={"cosmetic": lambda own: own.init_std == 0.02}
     )
     """Standard deviation of the first weights, those of the output layer apart, which are 0.
