@@ -40,6 +40,10 @@ class Transformer(PriorSpec):
 
     0.02 is that of LlamaGen, whose networks are 768 wide or wider; at a width of 64 it is a sixth of width ** -0.5.
     """
+    embedding_std: float = attrs.field(
+        default=0.0, validator=at_least(0), metadata={"cosmetic": lambda own: own.embedding_std == 0}
+    )
+    """Standard deviation of the first embeddings; 0 takes `init_std`. With 1 small networks learn lookups earlier."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
     """Backend of attention; `auto` is xformers where it is installed and runs, torch elsewhere."""
 

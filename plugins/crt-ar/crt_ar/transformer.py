@@ -36,7 +36,7 @@ class AutoregressiveTransformer(Prefixed):
         attention = partial(Attention, heads=spec.heads, backend=spec.attention)
         self.stack = Stack(spec.width, spec.layers, [attention, partial(SwiGLU, hidden=hidden)])
         self.head = nn.Linear(spec.width, vocabulary, bias=False)
-        self.reset_parameters(spec.init_std)
+        self.reset_parameters(spec.init_std, spec.embedding_std or None)
 
     def states(self, features: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Returns the normalised last states of positions within a context."""

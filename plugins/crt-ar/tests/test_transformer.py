@@ -188,3 +188,15 @@ def test_first_weights_have_the_standard_deviation_asked_for() -> None:
         assert len(weights.flatten()) == 16_384
         assert weights.std().item() == pytest.approx(std, rel=0.03)
         assert not prior.head.weight.any()
+
+
+@pytest.mark.parametrize(("given", "expected"), [(0.0, 0.1), (1.0, 1.0)])
+def test_first_embeddings_have_their_own_standard_deviation_if_it_is_given(given: float, expected: float) -> None:
+    """16,384 normal values, as above."""
+    torch.manual_seed(0)
+    prior = Transformer(layers=1, width=64, hidden=256, init_std=0.1, embedding_std=given).build(256, 8, None)
+    down = prior.get_parameter("stack.blocks.0.sublayers.1.down.weight").detach()
+
+    assert prior.embedding.weight.numel() == 16_384
+    assert prior.embedding.weight.std().item() == pytest.approx(expected, rel=0.03)
+    assert down.std().item() == pytest.approx(0.1, rel=0.03)

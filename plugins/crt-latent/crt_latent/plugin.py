@@ -68,7 +68,7 @@ def crt_components() -> list[Component]:
         Component(
             "deduction",
             spec=tasks.Deduction,
-            summary="whether a property follows along a chain of concepts, among others",
+            summary="whether a concept follows along a chain of concepts, among others",
             examples=(tasks.Deduction(train=300, validation=30, test=30),),
         ),
         Component(

@@ -43,12 +43,16 @@ class Prefixed(Causal):
         self._packed = Packed.of(self.head) if isinstance(self.head, nn.Linear) else None
         return 0 if self._packed is None else self._packed.size
 
-    def reset_parameters(self, std: float = 0.02) -> None:
+    def reset_parameters(self, std: float = 0.02, embedding_std: float | None = None) -> None:
         """Draws first values of all weights with a standard deviation of `std`; output weights are 0.
+
+        Embeddings have `embedding_std`; None: `std` too.
 
         Source: LlamaGen, autoregressive/models/gpt.py, `initializer_range` and the zeroed output layer.
         """
         for module in self.modules():
-            if isinstance(module, nn.Embedding | nn.Linear):
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=std if embedding_std is None else embedding_std)
+            elif isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=std)
         nn.init.zeros_(self.head.get_parameter("weight"))  # so that it starts at ln v

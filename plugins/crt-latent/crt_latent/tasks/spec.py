@@ -102,29 +102,36 @@ class Arithmetic(TaskSpec):
 
 @attrs.frozen(kw_only=True)
 class Deduction(TaskSpec):
-    """Whether an entity has a property, by a chain of `every c is c'`, among distracting chains.
+    """Whether an entity falls under a concept, by a chain of `every c c' .`, among distracting chains.
 
-    Chains of concepts c_0 to c_h share no name, and there are as many names as concepts; the last of each chain has a
-    property, or has it not, and either is one id, `p` or `not-p`. The second chain ends in the opposite of the first.
-    Facts are shuffled; the prompt ends on `e is c_0 . e is p ?`. The steps quote a fact and say what follows from it,
-    `every c_0 is c_1 . e is c_1 .`, up to the property; the solution is `true` or `false`, alternating over samples.
-    Problems with the same links between concepts are in the same split. With M concepts on r chains, names have log2 M!
-    bits, the property in question and its sign 1 + log2 r, those of the third chain on more, the entity 3, and the
-    order of the facts log2 M!. Given the prompt, nothing else has any.
-    Source: Saparov and He (2022), arXiv:2210.01240, in a form of our own: no question is negated.
+    A concept is a name or its negation, and either is one id, `c` or `not-c`. Chains of h + 1 concepts and an end share
+    no name, except that the second chain ends in the opposite of the first. Names and signs are uniform, and there are
+    as many names as a problem has. Facts are shuffled; the prompt ends on `given e c_0 . is e c ?`, c being the name of
+    the first end. The steps quote a fact and say what follows from it, `every c_0 c_1 . so e c_1 .`, up to the end; the
+    solution is `true` or `false`, alternating over samples. Problems with the same links between concepts, ends apart,
+    are in the same split. With N names and F facts, names have log2 N! bits, signs N, one of which is the answer, the
+    entity log2 3, and the order of the facts log2 F!, less log2 (r - 1)! for r distractors, which are interchangeable
+    from the second on. Given the prompt, nothing else has any.
+    Source: Saparov and He (2022), arXiv:2210.01240, in a form of our own: ends are concepts like others, not properties
+    apart; no question is negated; there is no verb between a subject and its predicate.
     """
 
     implementation: ClassVar[str] = "crt_latent.tasks.deduction:deduction"
 
     hops: int = attrs.field(default=3, validator=at_least(1))
-    """Steps from the first concept to the last of a chain; with few there are too few problems for three splits."""
+    """Steps from the first concept to the last of a chain."""
     distractors: int = attrs.field(default=2, validator=at_least(0))
-    """Distracting chains; without any, the only property in the prompt gives the answer away."""
+    """Distracting chains; without any, the only end in the prompt gives the answer away."""
+
+    @property
+    def names(self) -> int:
+        """Names of concepts: one for each in a chain, and for each end, of which the first two share theirs."""
+        return (self.distractors + 1) * (self.hops + 1) + max(self.distractors, 1)
 
     @property
     def longest(self) -> int:
-        """Facts of five ids; premise and question; each needed fact and four ids of what follows; a word."""
-        return 5 * (self.distractors + 1) * (self.hops + 1) + 8 + 9 * (self.hops + 1) + 1
+        """Facts, premise and question of four ids each; each needed fact and what follows; a word."""
+        return 4 * (self.distractors + 1) * (self.hops + 1) + 8 + 8 * (self.hops + 1) + 1
 
 
 @attrs.frozen(kw_only=True)
