@@ -56,11 +56,11 @@ class Ontology:
 
     def problems(self, rows: Int[Tensor, " b"], seeds: Int[Tensor, " b"]) -> Int[Tensor, "b k"]:
         """Draws concepts and ends of all chains, and the entity; the answer is true in even rows."""
-        names = self.spec.names
+        names, chained = self.spec.names, self._chains * self._links
         signs = below(2, seeds, "signs", names)
         signs[:, -1] = 1 - rows % 2
         literals = 2 * orders(seeds, "names", names) + signs
-        concepts, ends = literals.split([self._chains * self._links, names - self._chains * self._links], 1)
+        concepts, ends = torch.split(literals, [chained, names - chained], 1)
         ends = torch.cat((ends[:, -1:], opposite(ends[:, -1:]), ends[:, :-1]), 1)[:, : self._chains]
         return torch.cat((concepts, ends, below(ENTITIES, seeds, "entity", 1)), 1)
 
@@ -93,7 +93,7 @@ class Ontology:
         return torch.tensor([one == other for one, other in zip(answers, given, strict=True)], dtype=torch.bool)
 
     def _parts(self, problems: Int[Tensor, "b k"]) -> _Ontology:
-        concepts, ends, entity = problems.split([self._chains * self._links, self._chains, 1], 1)
+        concepts, ends, entity = torch.split(problems, [self._chains * self._links, self._chains, 1], 1)
         return _Ontology(concepts.view(-1, self._chains, self._links), ends, entity[:, 0])
 
 
