@@ -43,7 +43,7 @@ class Transformer(PriorSpec):
     embedding_std: float = attrs.field(
         default=0.0, validator=at_least(0), metadata={"cosmetic": lambda own: own.embedding_std == 0}
     )
-    """Standard deviation of the first embeddings; 0 takes `init_std`. With 1 small networks learn lookups earlier."""
+    """Standard deviation of the first embeddings; 0 takes `init_std`."""
     attention: Literal["auto", "xformers", "sdpa"] = "auto"
     """Backend of attention; `auto` is xformers where it is installed and runs, torch elsewhere."""
 
