@@ -17,7 +17,7 @@ class Generation(NamedTuple):
     samples: int
     """Continuations, at most."""
     prompt: int
-    """Ids of a prompt."""
+    """Ids of a prompt, where the dataset does not weight its ids."""
     length: int
     """Ids of a continuation, at most."""
     precision: str

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from crt_nn.packed import pack_frozen
+from crt_run.prompts import prompt_lengths
 from crt_run.runs.records import RECORDS, read_records
 from crt_run.training.stages import build_dataset, prior_of
 from crt_verify.decoding.accuracy import scorer
@@ -78,7 +79,7 @@ class DecodingExperiment:
             expected = f"of at least {whole} ids (prompt and length together)"
             long = (ids >= 0).sum(1) >= whole
         else:
-            starts = (batch.weight == 0).long().cumprod(1).sum(1)
+            starts = prompt_lengths(batch.weight)
             expected = "with a prompt, ids of weight 0, and ids behind it"
             long = (starts > 0) & (starts < (ids >= 0).sum(1))
         if int(long.sum()) < count:
