@@ -20,7 +20,7 @@ from crt_latent.tasks.task import Traced
 from crt_latent.tasks.uniforms import below, bits, orders
 from crt_latent.traces import Trace
 
-MARKS = ("door", "key", "start", "goal", "open", ";", "pop", "none")
+MARKS = ("door", "key", "start", "goal", "open", ";", "none")
 WALLS = ((2, 3, SIDE), (20, 21, SIDE), (12, 18, 1), (15, 21, 1))
 """Each wall between two rooms: the cells on both sides of its first doorway, and the stride to the next."""
 CELLS = SIDE * SIDE
@@ -57,14 +57,16 @@ class Keys:
         return problems
 
     def traced(self, problems: Int[Tensor, "b k"], seeds: Int[Tensor, " b"]) -> Traced:
-        """Writes traces; mazes can be used if the search solves them and every shortest path takes a key."""
+        """Writes traces; mazes can be used if the search is as long as asked and every shortest path takes a key."""
         uniforms = bits(seeds, "ties", CELLS + 12).tolist()
         rows = []
         for problem, row_uniforms in zip(problems.tolist(), uniforms, strict=True):
             world = world_from(problem)
             result = search(world, partial(_tie, row_uniforms), patience=self.spec.expansions)
-            fit = result is not None and needs_a_key(world, len(result.moves))
-            rows.append((_facts(world), self._steps(result), list(result.moves)) if result and fit else ([], [], []))
+            if result and len(result.expansions) >= self.spec.fewest and needs_a_key(world, len(result.moves)):
+                rows.append((_facts(world), self._steps(result), list(result.moves)))
+            else:
+                rows.append(([], [], []))
         prompt, steps, moves = (self._padded([row[part] for row in rows]) for part in range(3))
         return Traced(
             Trace(prompt, steps, moves),
@@ -80,7 +82,7 @@ class Keys:
         return [
             word
             for (cell, carried, opened), cost in result.expansions
-            for word in ("pop", f"c{cell}", COLORS[carried] if carried >= 0 else "none", self._sets[opened], str(cost))
+            for word in (f"c{cell}", COLORS[carried] if carried >= 0 else "none", self._sets[opened], str(cost))
         ]
 
     def _padded(self, rows: list[list[str]]) -> Int[Tensor, "b n"]:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import attrs
 
 from crtcore.kinds import DatasetSpec
-from crtcore.spec import at_least, between
+from crtcore.spec import FieldError, at_least, between
 
 DELIMITERS = 3
 """Delimiters of a row."""
@@ -167,25 +167,32 @@ class Graph(TaskSpec):
         return 5 * self.edges + 6 + 4 * self.hops + 1
 
 
+def _at_most_expansions(spec: Maze, attribute: attrs.Attribute[int], value: int) -> None:
+    if value > spec.expansions:
+        raise FieldError(attribute.name, f"expected at most `expansions`, {spec.expansions}, got {value}")
+
+
 @attrs.frozen(kw_only=True)
 class Maze(TaskSpec):
     """A path through four rooms of 3 by 3 cells, with one carried key at a time.
 
     Each of the four walls between two rooms has a doorway at a uniform place; one to three of them are locked, in
     distinct colours. Keys, start and goal lie in distinct uniform cells. A maze is kept if every shortest path takes a
-    key and A* solves it within `expansions` expansions; ties are broken at random. The prompt is a list of facts, the
-    steps are `pop cell key opened cost` for each expansion, the solution is the list of moves: it is valid if all moves
-    are allowed and end at the goal, shortest or not. Before rejection a problem draws log2 (3⁴ · 3) + log2 (4! / (4 -
-    c)! · 3! / ((3 - c)! c!) · 36! / (34 - c)!) bits, c being the number of locks; given it, the order of the search is
-    open.
+    key and A* solves it in `fewest` to `expansions` expansions; ties are broken at random. The prompt is a list of
+    facts, the steps are `cell key opened cost` for each expansion, the solution is the list of moves: it is valid if
+    all moves are allowed and end at the goal, shortest or not. Before rejection a problem draws log2 (3⁴ · 3) + log2
+    (4! / (4 - c)! · 3! / ((3 - c)! c!) · 36! / (34 - c)!) bits, c being the number of locks; given it, the order of the
+    search is open.
     """
 
     implementation: ClassVar[str] = "crt_latent.tasks.maze:maze"
 
     expansions: int = attrs.field(default=64, validator=between(2, 1024))
-    """States that the search may expand; five ids each."""
+    """States that the search may expand; four ids each."""
+    fewest: int = attrs.field(default=2, validator=[at_least(2), _at_most_expansions])
+    """States that it has to expand."""
 
     @property
     def longest(self) -> int:
         """Four doors, three keys, two ends; the expansions; and a move less than those."""
-        return 4 * 5 + 3 * 4 + 2 * 3 + 5 * self.expansions + self.expansions - 1
+        return 4 * 5 + 3 * 4 + 2 * 3 + 4 * self.expansions + self.expansions - 1

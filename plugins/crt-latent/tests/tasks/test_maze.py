@@ -14,6 +14,7 @@ from crt_latent.tasks.spec import Maze
 from crt_latent.tasks.task import Traced
 from crt_latent.traces import split_trace
 from crt_laws import obeys
+from crtcore.spec import FieldError
 
 SPEC = Maze(expansions=40, train=60, validation=3, test=3)
 
@@ -140,12 +141,22 @@ def test_needs_a_key_distinguishes_mazes() -> None:
 def test_steps_are_a_search_that_ends_at_the_goal() -> None:
     for prompt, steps, solution in texts(60):
         world = world_of(prompt.split())
-        expansions = [expansion.split() for expansion in steps.removeprefix("pop ").split(" pop ")]
+        expansions = [steps.split()[place : place + 4] for place in range(0, len(steps.split()), 4)]
 
         assert expansions[0] == [f"c{world.start}", "none", "opened:-", "0"]
         assert expansions[-1][0] == f"c{world.goal}"
         assert int(expansions[-1][-1]) == len(solution.split())
         assert len(expansions) <= 40
+
+
+def test_a_search_has_as_many_expansions_as_asked() -> None:
+    task = Maze(expansions=16, fewest=15, train=20, validation=1, test=1).build()
+    rows = task.take("train", torch.arange(20)).data
+    steps = [task.words(row).split(" <think> ")[1].split(" <answer> ")[0].split() for row in rows]
+
+    assert {len(each) / 4 for each in steps} == {15, 16}
+    with pytest.raises(FieldError, match="expected at most `expansions`, 16, got 17"):
+        Maze(expansions=16, fewest=17)
 
 
 def test_worlds_are_as_stated() -> None:
