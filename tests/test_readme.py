@@ -288,6 +288,7 @@ def test_limits_on_scenes_are_those_of_the_kept_results() -> None:
         ("latent-cot-controls", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-cot-sums", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-cot-graph", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
+        ("latent-cot-deduction", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-cot-chunks", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-cot-init", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         (
