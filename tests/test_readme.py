@@ -265,7 +265,7 @@ def test_what_compute_is_saved_is_that_of_the_kept_results(place: int, record: s
         )
     ]
     ratios = (numbers[name] for name in compared)
-    ranges = [f"{ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}) times less" for ratio in ratios]
+    ranges = [f"{ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})" for ratio in ratios]
 
     assert shown == expected
     assert all(each in text for each in ranges)

@@ -16,9 +16,9 @@ MEANINGS: Mapping[str, Meaning] = {
     "reconstruction_frechet_*": Meaning("distance of what this tokenizer reconstructs from held-out data", "lower"),
     "frechet_floor_*": Meaning("the same distance of training from held-out data, which are both real"),
     "stage_one_flops_*": Meaning("compute of this tokenizer's training"),
-    "*_exponent_*": Meaning("how fast the number falls with compute, by the fitted power law", "higher"),
+    "*_exponent_*": Meaning("power of compute in the fitted law; the number falls the faster, the lower", "lower"),
     "*_limit_*": Meaning("what the fitted power law reaches with unlimited compute", "lower"),
-    "*_flops_ratio": Meaning("compute for an equal number with regularisers, over that without", "lower"),
-    "*_flops_doublings": Meaning("the same ratio as doublings of compute", "lower"),
+    "*_flops_ratio": Meaning("compute for an equal number without regularisers, over that with them", "higher"),
+    "*_flops_doublings": Meaning("the same ratio as doublings of compute", "higher"),
     "*_shared_range": Meaning("share of the values that both tokenizers reach, where they can be compared"),
 }

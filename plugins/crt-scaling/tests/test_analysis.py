@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crt_scaling.analysis import FEWEST, PowerLaw, Spot, fitted, frontier, saving
+from crt_scaling.meanings import MEANINGS
 
 SPOTS = st.lists(
     st.builds(Spot, st.floats(1e6, 1e15), st.floats(0.1, 1e3)), min_size=1, max_size=30, unique_by=lambda spot: spot[0]
@@ -124,6 +125,19 @@ def test_laws_of_other_exponents_save_what_their_inverses_say() -> None:
 
     assert result is not None
     assert math.log(result.ratio) == pytest.approx(math.log(1e10))  # the mean of log C over values even in log C
+
+
+def test_what_is_better_is_what_the_numbers_say() -> None:
+    cheap = on(PowerLaw(0, 5, -0.5), COSTS)
+    dear = [Spot(2 * spot.flops, spot.value) for spot in cheap]
+    saved = saving(cheap, dear)
+    fast, slow = (on(PowerLaw(0, 5, exponent), COSTS)[-1].value for exponent in (-0.6, -0.4))
+
+    assert saved is not None
+    assert saved.ratio > 1
+    assert MEANINGS["*_flops_ratio"].better == MEANINGS["*_flops_doublings"].better == "higher"
+    assert fast < slow
+    assert MEANINGS["*_exponent_*"].better == "lower"
 
 
 def test_only_values_that_both_pass_count() -> None:
