@@ -18,6 +18,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
 import transformers as hf
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from crt_hf.audited import enumerated, generated, speculative_sampling, total_variation
 from crt_verify.audit import audit
@@ -35,25 +38,49 @@ SETTINGS: dict[str, dict[str, float]] = {
     "repetition penalty 1.3": {"top_k": 0, "repetition_penalty": 1.3},
     "all of them": {"temperature": 1.3, "top_k": 3, "top_p": 0.9, "min_p": 0.1, "repetition_penalty": 1.3},
 }
-DRAFTS = ("assistant", "prompt lookup")
+FOREIGN = "assistant of another tokenizer"
+DRAFTS = ("assistant", "prompt lookup", FOREIGN)
+WORDS = ["[PAD]", "a", "[END]", "b"]
+THEIRS = ["[PAD]", "another", "b", "[END]", "a"]
+ORDERS = 4
+"""Tokenizers that are tried: transformers reads the vocabulary of each in an order that is random."""
 
 
-def model(seed: int) -> Any:
-    """A random Llama of 4 ids."""
+def model(seed: int, vocabulary: int = 4) -> Any:
+    """A random Llama."""
     torch.manual_seed(seed)
     config = hf.LlamaConfig(
-        vocab_size=4, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
+        vocab_size=vocabulary, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
         max_position_embeddings=32, initializer_range=0.6, bos_token_id=1, eos_token_id=END, pad_token_id=0,
     )  # fmt: skip
     return hf.LlamaForCausalLM(config).eval()
 
 
+def tokenizer(words: list[str]) -> Any:
+    """A tokenizer of words."""
+    special = {"unk_token": "[PAD]", "pad_token": "[PAD]", "eos_token": "[END]"}
+    made = Tokenizer(WordLevel({word: id_ for id_, word in enumerate(words)}, special["unk_token"]))
+    made.pre_tokenizer = WhitespaceSplit()
+    return hf.PreTrainedTokenizerFast(tokenizer_object=made, **special)
+
+
+def given(draft: str) -> dict[str, Any]:
+    """What `generate` is given."""
+    if draft == FOREIGN:
+        assistant = model(1, len(THEIRS))
+        return {"assistant": assistant, "tokenizer": tokenizer(WORDS), "assistant_tokenizer": tokenizer(THEIRS)}
+    return {"prompt_lookup_num_tokens": 2} if draft == "prompt lookup" else {"assistant": model(1)}
+
+
 def with_drafts(draft: str, settings: dict[str, float]) -> float:
-    """The total variation between what is generated with a draft and what the target alone would write."""
+    """The worst total variation between what is generated with a draft and what the target alone would write."""
     target = model(0)
-    given: dict[str, Any] = {"prompt_lookup_num_tokens": 2} if draft == "prompt lookup" else {"assistant": model(1)}
-    own = generated(target, PROMPT, max_new_tokens=NEW, eos_token_id=END, pad_token_id=0, **given, **settings)
-    return total_variation(own, enumerated(target, PROMPT, max_new_tokens=NEW, eos_token_id=END, **settings))
+    alone = enumerated(target, PROMPT, max_new_tokens=NEW, eos_token_id=END, **settings)
+    options: dict[str, Any] = {"max_new_tokens": NEW, "eos_token_id": END, "pad_token_id": 0, **settings}
+    return max(
+        float(total_variation(generated(target, PROMPT, **given(draft), **options), alone))
+        for _ in range(ORDERS if draft == FOREIGN else 1)
+    )
 
 
 class Audited(NamedTuple):

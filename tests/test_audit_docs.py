@@ -50,7 +50,7 @@ def test_what_was_audited_is_that_of_the_kept_results() -> None:
     ran = [line for line in table.splitlines()[4:] if "| not run: " not in line]
 
     assert ran == list(runpy.run_path(str(ROOT / "bench" / "audits.py"))["rows"](RECORD))
-    assert len(ran) == 13
+    assert len(ran) == 14
 
 
 def test_the_samples_that_a_bias_takes_are_those_of_the_kept_results() -> None:
