@@ -78,7 +78,7 @@ def with_drafts(draft: str, settings: dict[str, float]) -> float:
     alone = enumerated(target, PROMPT, max_new_tokens=NEW, eos_token_id=END, **settings)
     options: dict[str, Any] = {"max_new_tokens": NEW, "eos_token_id": END, "pad_token_id": 0, **settings}
     return max(
-        float(total_variation(generated(target, PROMPT, **given(draft), **options), alone))
+        total_variation(generated(target, PROMPT, **given(draft), **options), alone)
         for _ in range(ORDERS if draft == FOREIGN else 1)
     )
 

@@ -74,13 +74,12 @@ def test_an_experiment_that_says_nothing_generates_nothing() -> None:
 
 def test_prompts_of_a_file_have_their_own_length(tmp_path: Path) -> None:
     data = Prompts(file="prompts.jsonl", tokenizer="model").example_in(tmp_path)
-    plan = made(dataset={"use": "prompts", "file": data.file, "tokenizer": data.tokenizer}).points[0].plan
-    vocabulary = data.build().vocabulary
-    prior = plan.parts["prior"].build(vocabulary, 10, None)
+    small = made(dataset={"use": "prompts", "file": data.file, "tokenizer": data.tokenizer})
+    prior = small.points[0].plan.parts["prior"].build(data.build().vocabulary, 10, None)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         prior(torch.zeros(1, 4 + 6, dtype=torch.int64))  # "What is after 7", and what `length` says, of 10 in `prompt`
 
-    ((row,),) = generated(study(Document(SPEC | {"dataset": plan.document["dataset"]}, {}), discover()), None)
+    ((row,),) = generated(small, None)
 
     attention = 2 * 2 * 11**2 * 16  # of the first position and 10 ids: torch does not count its kernel for a CPU
     assert row["flops"] == ROWS * (counter.get_total_flops() + attention)

@@ -12,15 +12,14 @@ from rich.table import Table
 from crt_cli.layout import show
 from crt_cost.blank import blank
 from crt_cost.devices import Devices
-from crt_cost.outline import outlined
+from crt_cost.outline import opened
 from crt_cost.trace import flop_counter
 from crt_cost.units import lasting, scaled
 from crt_run.generations import Generates, Generation
 from crt_run.prompts import prompt_lengths
 from crt_run.training.outline import Outline
 from crtcore.compose.study import Study
-from crtcore.errors import RunError
-from crtcore.kinds import DatasetSpec, Plan
+from crtcore.kinds import Dataset, Plan
 
 MEANING = (
     "FLOPs of generation: each id of a row passes the prior once, so drafts and the calls that they save are not "
@@ -47,19 +46,15 @@ def generated(study: Study, devices: Devices | None) -> list[list[dict[str, Any]
 def _of_point(plan: Plan, devices: Devices | None) -> list[dict[str, Any]]:
     if not isinstance(plan.experiment, Generates):
         return []
-    data, prompt = outlined(plan.parts["dataset"]), _prompt(plan.parts["dataset"])
+    data, dataset = opened(plan.parts["dataset"])
     generations = plan.experiment.generations(plan)
-    if prompt is not None:
+    if dataset is not None and (prompt := _prompt(dataset)) is not None:
         generations = [each._replace(prompt=prompt) for each in generations]
     return [_cost(plan, each, data, devices) for each in generations]
 
 
-def _prompt(spec: DatasetSpec) -> int | None:
-    """The mean ids of a prompt of the test split; None if the dataset does not say or cannot be built."""
-    try:
-        dataset = spec.build()
-    except RunError:
-        return None
+def _prompt(dataset: Dataset) -> int | None:
+    """The mean ids of a prompt of the test split; None if the dataset does not say."""
     weight = dataset.take("test", torch.arange(dataset.sizes["test"])).weight
     return None if weight is None else round(float(prompt_lengths(weight).double().mean()))
 

@@ -102,7 +102,7 @@ def processed(
 
 def total_variation(one: Law, other: Law) -> float:
     """Half the sum of the differences."""
-    return sum(abs(one.get(row, 0.0) - other.get(row, 0.0)) for row in {*one, *other}) / 2
+    return float(sum(abs(one.get(row, 0.0) - other.get(row, 0.0)) for row in {*one, *other}) / 2)
 
 
 def _softmax(logits: Any) -> Any:
