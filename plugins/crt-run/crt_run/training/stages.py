@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import attrs
 import torch
 from torch import nn
 
@@ -20,11 +21,14 @@ from crt_run.training.outline import outline_of
 from crt_run.training.plans import around
 from crt_run.training.trainer import Part
 from crtcore.errors import RunError
-from crtcore.kinds import Batch, Dataset, Plan, Prior, Regularizer, RegularizerSpec, Run
+from crtcore.kinds import Batch, Dataset, DatasetSpec, Plan, Prior, Regularizer, RegularizerSpec, Run
 from crtcore.noise import Noise
+from crtcore.spec import names_files
 
 VALIDATED = 256
 """The most validation samples that score a prior over a dataset of ids while it trains."""
+_last: dict[DatasetSpec, Any] = {}
+"""The dataset that this process built last, by its spec."""
 
 
 class Few:
@@ -42,9 +46,10 @@ def build_dataset(plan: Plan, run: Run) -> Any:
     """Builds the dataset of a plan, and records its checksum and sizes in the run's facts.
 
     If it has an attribute `skipped`, of what it left out by the reason, that is recorded and reported too. In a
-    rehearsal it has a few samples alone.
+    rehearsal it has a few samples alone. A process keeps the dataset that it built last if that reads no files: the
+    next run over the same spec does not generate its samples again.
     """
-    dataset = plan.parts["dataset"].build()
+    dataset = _built(plan.parts["dataset"])
     if run.few is not None:
         dataset = Few(dataset, run.few)
     run.data = dataset.checksum
@@ -55,6 +60,26 @@ def build_dataset(plan: Plan, run: Run) -> Any:
         left_out = (f"{each['number']:,} {why} (first {each['first']!r})" for why, each in skipped.items())
         run.note(f"dataset: left out {', '.join(left_out)}")
     return dataset
+
+
+def _built(spec: DatasetSpec) -> Any:
+    """The dataset of a spec."""
+    kept = _last.get(spec)
+    _last.clear()
+    dataset = spec.build() if kept is None else kept
+    if not _reads_files(spec):
+        _last[spec] = dataset
+    return dataset
+
+
+def _reads_files(part: Any) -> bool:
+    """Whether a part, or one in its fields, has a path: files may change between two runs."""
+    if isinstance(part, tuple):
+        return any(map(_reads_files, part))
+    if not attrs.has(type(part)):
+        return False
+    values = [(field, getattr(part, field.name)) for field in attrs.fields(type(part))]
+    return any(names_files(field, value) or _reads_files(value) for field, value in values)
 
 
 def tokenizer_objective(inputs: Inputs) -> Objective:

@@ -21,6 +21,7 @@ from crtcore.compose.plan import study
 from crtcore.hooks import Component
 from crtcore.kinds import Batch, DatasetSpec, Experiment, ExperimentSpec, Findings, Measurement, Plan, Role, StagePlan
 from crtcore.registry import Registry
+from crtcore.spec import FILES
 
 
 class PairRows:
@@ -52,6 +53,20 @@ class Pairs(DatasetSpec):
     def build(self) -> PairRows:
         """The rows."""
         return PairRows(self.second)
+
+
+@attrs.frozen(kw_only=True)
+class Stored(Pairs):
+    """Rows that would be read from a folder."""
+
+    folder: str = attrs.field(metadata=FILES)
+
+
+@attrs.frozen(kw_only=True)
+class Around(Pairs):
+    """Rows made of those of another dataset."""
+
+    inner: Stored
 
 
 @attrs.frozen(kw_only=True)
@@ -123,3 +138,23 @@ def test_what_a_dataset_leaves_out_is_recorded_and_reported(tmp_path: Path, monk
     assert loud.facts["dataset"] == {**sizes, "skipped": skipped}
     text = "dataset: left out 2,100 hidden (first 'ape/._1.png'), 1 in no class (first 'x')"
     assert events == [{"event": "note", "text": text}]
+
+
+def test_a_process_keeps_the_dataset_that_it_built_last(tmp_path: Path) -> None:
+    run = Run(plan(), tmp_path, lambda _: None)
+
+    first, same, other, again = (build_dataset(plan(second), run) for second in (0.0, 0.0, 1.0, 0.0))
+
+    assert same is first
+    assert other.second == 1.0
+    assert again is not first  # one is kept at a time
+    assert again.second == 0.0
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_dataset_of_files_is_read_again(nested: bool, tmp_path: Path) -> None:  # they may have changed
+    dataset = Around(inner=Stored(folder="here")) if nested else Stored(folder="here")
+    run = Run(plan(), tmp_path, lambda _: None)
+    reading = attrs.evolve(plan(), parts={**plan().parts, "dataset": dataset})
+
+    assert build_dataset(reading, run) is not build_dataset(reading, run)
