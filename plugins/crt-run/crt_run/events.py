@@ -28,7 +28,7 @@ LIMIT = 60.0
 """Seconds that one call may take, and that all calls that are left may take at the end; libraries start slowly."""
 WAITING = 100_000
 """The most calls that wait for a package."""
-NO_READINGS = ("event", "stage", "step", "steps", "start")
+NO_READINGS = ("event", "stage", "step", "steps", "start", "again")
 """Keys of a record that are no readings."""
 
 Call = tuple[str, dict[str, Any]]

@@ -105,7 +105,7 @@ class Watch:
             self.bar.advance(self.tasks[index], more)
             self.bar.update(self.tasks[index], description=f"{self._name(index)}: {event['stage']}")
             self.bar.advance(self.total, more)
-        elif time.monotonic() - self.last.get(index, 0) > PLAIN_EVERY:
+        elif not event.get("again") and time.monotonic() - self.last.get(index, 0) > PLAIN_EVERY:
             self.last[index] = time.monotonic()
             say(f"{self._name(index)}: {event['stage']} {event['step']}/{event['steps']}")
 

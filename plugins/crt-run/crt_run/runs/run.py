@@ -148,7 +148,7 @@ class Run:
             about = {"folder": str(folder.relative_to(self.runs)), "reused": stage.finished, "code": code}
             self.facts["stages"][name] = about
             for line in read_records(folder / RECORDS):
-                self.record(line)
+                self.record(line, again=True)
             yield stage
 
     def _code(self, stage: Stage, now: Mapping[str, str]) -> Mapping[str, str]:
@@ -175,10 +175,10 @@ class Run:
         """Reports a sentence for the person who runs it."""
         self.report({"event": "note", "text": text})
 
-    def record(self, line: Json) -> None:
-        """Appends a line to the run's records, and reports it."""
+    def record(self, line: Json, *, again: bool = False) -> None:
+        """Appends a line to the run's records, and reports it; `again`: it was recorded when its stage was trained."""
         append(self.folder / RECORDS, line)
-        self.report({"event": "reading", **line})
+        self.report({"event": "reading", **line, **({"again": True} if again else {})})
 
     def note_backends(self, role: str, part: object) -> None:
         """Records the backends that a part and its modules used: their attribute `backend`, if it is a string."""

@@ -87,3 +87,14 @@ def test_many_runs_that_finish_at_once_have_one_table_drawn(
     watch.bar.get_renderable()
 
     assert drawn == [1, 8]  # the first one, and at the end the whole
+
+
+def test_lines_show_no_steps_that_were_trained_before(toy: Callable[..., Any], capsys: Any) -> None:
+    watch = Watch(toy(), quiet=True)
+
+    for step in (1, 60):
+        watch(0, reading("whole", step, again=True))  # in full
+    watch(0, reading("leg", 30, again=True))  # resumed
+    watch(0, reading("leg", 31))
+
+    assert [line.split(": ")[-1] for line in capsys.readouterr().err.splitlines()] == ["leg 31/100"]
