@@ -103,6 +103,10 @@ def claims_in(sweep: Any, structure: Structurer, note: Any, arms: list[str], bas
         for field in ("arm", "against"):
             if arms and (name := getattr(claim, field)) not in arms:
                 note(("sweep", "claim", index, field), f"no arm is called {name!r}{nearest(name, arms)}")
+        if claim.arm == claim.against:
+            note(("sweep", "claim", index, "against"), f"expected another arm than {claim.arm!r}, got the same")
+        if claim in claims[:index]:
+            note(("sweep", "claim", index), "expected each claim once, got it twice")
     return claims
 
 

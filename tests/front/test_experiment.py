@@ -759,6 +759,8 @@ def test_a_claim_changes_the_hash_of_the_study_and_of_no_run(sample: str, regist
     [
         (CLAIM.replace('"crt"', '"crtt"'), "claim.0.arm: no arm is called 'crtt'; did you mean 'crt'?"),
         (CLAIM + 'against = "base"', "claim.0.against: no arm is called 'base'; did you mean 'baseline'?"),
+        (CLAIM + 'against = "crt"', "claim.0.against: expected another arm than 'crt', got the same"),
+        (CLAIM + CLAIM, "claim.1: expected each claim once, got it twice"),
         (CLAIM + 'expect = "less"', "claim.0.expect: expected one of 'lower', 'higher', got 'less'"),
         (CLAIM + "margin = 3", "claim.0.margin: unknown key"),
         ("[[sweep.claim]]\nnumber = 'x'", "claim.0.arm: expected a value, got nothing"),

@@ -10,6 +10,8 @@ from crtcore.kinds import Measurement
 
 LEVEL = 0.05
 """The most that a corrected probability may be."""
+ROUNDING = 1e-12
+"""What rounding makes of equal numbers, as a share of them: such a difference is none."""
 
 
 class Discordant(NamedTuple):
@@ -25,7 +27,8 @@ class Discordant(NamedTuple):
 def paired_p(values: Mapping[int, float], others: Mapping[int, float]) -> float | None:
     """The two-sided probability of Student's t for differences paired by seed; None if fewer than two are shared.
 
-    It is below 0.05 where the interval of `crt_run.statistics.paired` excludes 0.
+    It is below 0.05 where the interval of `crt_run.statistics.paired` excludes 0. If all differences are the same it is
+    0, or 1 if they are 0, but for rounding.
     """
     from scipy.stats import t as student
 
@@ -35,8 +38,9 @@ def paired_p(values: Mapping[int, float], others: Mapping[int, float]) -> float 
         return None
     mean = math.fsum(gaps) / count
     deviation = math.sqrt(math.fsum((gap - mean) ** 2 for gap in gaps) / (count - 1))
-    if deviation == 0:
-        return float(mean == 0)
+    rounding = ROUNDING * max(map(abs, (*values.values(), *others.values())))
+    if deviation <= rounding:
+        return float(abs(mean) <= rounding)
     return float(2 * student.sf(abs(mean) * math.sqrt(count) / deviation, count - 1))
 
 

@@ -82,12 +82,18 @@ def ratio(
 ) -> Measurement:
     """The sum of `above` over the sum of `below`, with the t interval of the linearised ratio.
 
+    One sample has no interval.
+    Raises: ValueError if the sum of `below` is 0.
     Source: Cochran (1977), Sampling techniques, section 6.4.
     """
     import numpy as np
 
     x, y = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
+    if not y.sum():
+        raise ValueError(f"expected a sum other than 0 to divide by, got {y.sum()} of {len(y)} values")
     value, count = float(x.sum() / y.sum()), len(x)
+    if count < 2:
+        return Measurement(value, unit, count)
     deviation = float(np.std(x - value * y, ddof=1)) / float(y.mean())
     half = float(_quantile(count, level)) * deviation / count**0.5
     return Measurement(value, unit, count, value - half, value + half)
@@ -102,7 +108,8 @@ def double_ratio(
     """The ratio of sums of one pair of lists over that of another on the same samples, with a paired t interval.
 
     The interval is that of the linearised logarithm, so that what varies between samples alike in both cancels; its
-    ends are finite.
+    ends are finite. One sample has no interval.
+    Raises: ValueError if a sum is not above 0.
     Source: Cochran (1977), Sampling techniques, section 6.19.
     """
     import numpy as np
@@ -110,9 +117,13 @@ def double_ratio(
     parts, logarithm = [], 0.0
     for sign, (above, below) in ((1, ours), (-1, theirs)):
         x, y = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
+        if x.sum() <= 0 or y.sum() <= 0:
+            raise ValueError(f"expected sums above 0, got {x.sum()} and {y.sum()}")
         parts.append(sign * (x / x.mean() - y / y.mean()))
         logarithm += sign * math.log(x.sum() / y.sum())
     count = len(parts[0])
+    if count < 2:
+        return Measurement(math.exp(logarithm), unit, count)
     half = float(_quantile(count, level)) * float(np.std(parts[0] + parts[1], ddof=1)) / count**0.5
     low, high = (math.exp(min(max(end, -LARGEST), LARGEST)) for end in (logarithm - half, logarithm + half))
     return Measurement(math.exp(logarithm), unit, count, low, high)

@@ -35,6 +35,15 @@ def test_equal_differences_leave_no_doubt() -> None:
     assert paired_p({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0}) == 1
 
 
+def test_what_rounding_alone_makes_is_no_difference() -> None:
+    summed = sum([0.1, 0.2])
+    assert summed != 0.3
+
+    assert paired_p({0: summed, 1: summed}, {0: 0.3, 1: 0.3}) == 1
+    assert paired_p({0: summed, 1: 0.3}, {0: 0.3, 1: 0.3}) == 1
+    assert paired_p({0: summed + 1, 1: 0.3 + 1}, {0: 0.3, 1: 0.3}) == 0  # both are 1 higher, but for rounding
+
+
 @pytest.mark.parametrize("others", [{}, {0: 1.0}, {2: 1.0, 3: 1.0}])
 def test_one_pair_has_no_probability(others: dict[int, float]) -> None:
     assert paired_p({0: 1.0, 1: 2.0}, others) is None

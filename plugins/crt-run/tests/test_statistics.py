@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from crt_run.statistics import averaged, double_ratio, resampled, squared_distance, two_level
+from crt_run.statistics import averaged, double_ratio, ratio, resampled, squared_distance, two_level
 
 
 def test_a_mean_over_samples_has_the_interval_of_student() -> None:
@@ -82,6 +82,18 @@ def test_a_squared_distance_further_below_zero_is_refused() -> None:
 
 def test_a_double_ratio_has_no_width_where_all_samples_agree() -> None:
     assert double_ratio(([2, 4], [1, 1]), ([1, 2], [1, 1]), "times") == (2, "times", 2, 2, 2)
+
+
+def test_ratios_of_one_sample_have_no_interval() -> None:
+    assert ratio([3], [2], "times") == (1.5, "times", 1, None, None)
+    assert double_ratio(([3], [2]), ([1], [2]), "times") == (pytest.approx(3.0), "times", 1, None, None)
+
+
+def test_a_ratio_to_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected a sum other than 0 to divide by, got 0.0 of 2 values"):
+        ratio([3, 1], [0, 0], "times")
+    with pytest.raises(ValueError, match=r"expected sums above 0, got 0.0 and 2.0"):
+        double_ratio(([0, 0], [1, 1]), ([1, 1], [1, 1]), "times")
 
 
 def test_two_samples_have_finite_ends_at_any_level() -> None:

@@ -65,4 +65,4 @@ def share(hits: Bool[Tensor, " b"], unit: str) -> Measurement:
     z = float(norm.ppf((1 + CONFIDENCE) / 2))
     middle = (value + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * (value * (1 - value) / count + z**2 / (4 * count**2)) ** 0.5 / (1 + z**2 / count)
-    return Measurement(value, unit, count, max(middle - half, 0.0), min(middle + half, 1.0))
+    return Measurement(value, unit, count, max(min(middle - half, value), 0.0), min(max(middle + half, value), 1.0))

@@ -29,6 +29,10 @@ ONE_SIDED = 0.35
 """Probability that a node has no parents below root 1, and that it has none below root 0."""
 DEPTH = 1.5
 """A parent's weight is 1 plus this for each edge of its depth."""
+ROUNDS = 4
+"""Rounds in which colours are mixed."""
+LARGEST = 2**31 - 1
+"""The largest colour."""
 FAR = 99
 """Depth of a node that is not below a root."""
 POISSON = tuple(
@@ -66,9 +70,13 @@ class Reachability:
         masks = (dag.edges.long() << torch.arange(nodes)).sum(2)
         return torch.cat((masks, answer[:, None], other[:, None], rows[:, None] % 2), 1)
 
-    def key(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b v"]:
-        """Returns the graph without names and question."""
-        return problems[:, : self.spec.nodes]
+    def key(self, problems: Int[Tensor, "b k"]) -> Int[Tensor, "b 1"]:
+        """Returns a hash of the graph that its prompts show: the same however its nodes are named and ordered.
+
+        The start has a mark of its own, the question none, and nodes without an edge count for nothing.
+        """
+        masks = problems[:, : self.spec.nodes]
+        return shape_hash((masks[:, :, None] >> torch.arange(self.spec.nodes) & 1).bool())
 
     def traced(self, problems: Int[Tensor, "b k"], seeds: Int[Tensor, " b"]) -> Traced:
         """Writes traces; graphs can be used if they have an A, a B and at most the edges of the spec."""
@@ -124,7 +132,7 @@ def drawn(nodes: int, seeds: Int[Tensor, " b"]) -> Dag:
     parent_counts = (bits(seeds, "parents", nodes)[:, :, None] >= torch.tensor(POISSON)).sum(2)
     sides = bits(seeds, "sides", nodes).double() / 2**32
     uniforms = Noise(seeds, "races").shorts(nodes * nodes).view(-1, nodes, nodes)
-    races = -((uniforms + 0.5) / 2**16).log()
+    races = -((uniforms.double() + 0.5) / 2**16).log()
     edges = torch.zeros(len(seeds), nodes, nodes, dtype=torch.bool)
     below = torch.zeros(len(seeds), nodes, dtype=torch.int64)
     depth = torch.zeros(len(seeds), nodes)
@@ -136,7 +144,7 @@ def drawn(nodes: int, seeds: Int[Tensor, " b"]) -> Dag:
         finish = races[:, node, :node] / (
             DEPTH * depth[:, :node] + 1
         )  # the k smallest exponential times are weighted draws
-        ranks = finish.masked_fill(~candidates, torch.inf).argsort(1).argsort(1)
+        ranks = finish.masked_fill(~candidates, torch.inf).argsort(dim=1, stable=True).argsort(1)
         parents = (ranks < parent_counts[:, node, None]) & candidates
         edges[:, node, :node] = parents
         for side_bit in (1, 2):
@@ -144,6 +152,29 @@ def drawn(nodes: int, seeds: Int[Tensor, " b"]) -> Dag:
         nearest = depth[:, :node].masked_fill(~parents, torch.inf).amin(1) + 1
         depth[:, node] = nearest.where(parents.any(1), 0)
     return Dag(edges, below)
+
+
+def shape_hash(edges: Bool[Tensor, "b v i"]) -> Int[Tensor, "b 1"]:
+    """Hashes graphs by colours of nodes, of which each has those of its parents and children mixed in, a few times.
+
+    Graphs that differ in names and order alone have the same hash, and some others too.
+    Source: Weisfeiler and Leman (1968), The reduction of a graph to canonical form.
+    """
+    parents = edges.long()
+    start = torch.arange(edges.shape[1]) == 0
+    shown = edges.any(1) | edges.any(2) | start
+    colors = torch.where(start, 1, 2).expand(edges.shape[:2])
+    for _ in range(ROUNDS):
+        above, beneath = _scrambled(colors), _scrambled(colors + 1)
+        near = (parents @ above[..., None] + 2 * (parents.mT @ beneath[..., None]))[..., 0]
+        colors = _scrambled(colors + near & LARGEST)
+    return (_scrambled(colors) * shown).sum(1, keepdim=True) & LARGEST
+
+
+def _scrambled(numbers: Int[Tensor, "*b"]) -> Int[Tensor, "*b"]:
+    """Returns numbers below 2**31 that have little in common with `numbers`, which are at most 2**31."""
+    product = numbers * 0x9E3779B1
+    return (product ^ product >> 31) & LARGEST
 
 
 def depths(edges: Bool[Tensor, "b v i"]) -> Int[Tensor, "b v"]:

@@ -59,3 +59,13 @@ def test_a_share_has_wilsons_interval() -> None:
 
     assert (counts.value, counts.low) == (0, 0)
     assert counts.high == pytest.approx(1.959964**2 / (10 + 1.959964**2))
+
+
+@pytest.mark.parametrize("count", [1, 37, 200, 1000])
+def test_an_interval_holds_shares_of_0_and_1(count: int) -> None:  # where rounding would leave them outside
+    for hits in (torch.zeros(count, dtype=torch.bool), torch.ones(count, dtype=torch.bool)):
+        counts = share(hits, "")
+
+        assert counts.low is not None
+        assert counts.high is not None
+        assert counts.low <= counts.value <= counts.high

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+from itertools import permutations
 
 import pytest
 import torch
-from torch import Tensor
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
 
 from crt_latent.tasks.generated import GeneratedTask
-from crt_latent.tasks.graph import Reachability, depths, drawn, reached, searched
+from crt_latent.tasks.graph import Reachability, depths, drawn, reached, searched, shape_hash
 from crt_latent.tasks.spec import Graph
 from crt_latent.traces import split_trace
 from crt_laws import obeys
@@ -151,3 +154,44 @@ def test_the_key_depends_on_the_graph_alone() -> None:
 
     assert torch.equal(maker.key(problems), maker.key(others))
     assert len(maker.key(problems).unique(dim=0)) == 9
+
+
+def canonical(prompt: str) -> tuple[tuple[int, int], ...]:
+    """The graph of a prompt, its nodes numbered from the start on in the way that makes its edges least."""
+    start = prompt.rsplit(" . ", maxsplit=1)[-1].split(maxsplit=1)[0]
+    pairs = [(parent, child) for parent, children in edges_of(prompt).items() for child in children]
+    others = sorted({node for pair in pairs for node in pair} - {start})
+    orders = (dict(zip((start, *order), range(len(others) + 1), strict=True)) for order in permutations(others))
+    return min(tuple(sorted((order[one], order[other]) for one, other in pairs)) for order in orders)
+
+
+def test_no_graph_is_in_two_splits_under_other_names() -> None:
+    task = Graph(nodes=6, hops=2, train=300, validation=60, test=60).build()
+
+    graphs = {}
+    for split, size in task.sizes.items():
+        rows = task.take(split, torch.arange(size)).data
+        graphs[split] = {canonical(task.words(row).partition(" <think> ")[0]) for row in rows}
+
+    assert all(len(each) > 1 for each in graphs.values())
+    assert not graphs["train"] & graphs["validation"]
+    assert not graphs["train"] & graphs["test"]
+    assert not graphs["validation"] & graphs["test"]
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32), nodes=st.integers(2, 12))
+def test_the_hash_of_a_graph_depends_on_no_name(seed: int, nodes: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    edges = torch.rand(1, nodes, nodes, generator=generator).tril(-1) > 0.6
+    order = torch.cat((torch.zeros(1, dtype=torch.int64), 1 + torch.randperm(nodes - 1, generator=generator)))
+
+    assert shape_hash(edges[:, order][:, :, order]).equal(shape_hash(edges))
+    assert shape_hash(nn.functional.pad(edges, (0, 1, 0, 1))).equal(shape_hash(edges))  # a node without an edge
+
+
+def test_graphs_of_other_shapes_have_other_hashes() -> None:
+    chain, fork, join, away = torch.zeros(4, 4, 4, dtype=torch.bool)
+    chain[1, 0] = chain[2, 1] = fork[1, 0] = fork[2, 0] = join[2, 0] = join[2, 1] = away[2, 1] = away[3, 2] = True
+
+    assert len(set(shape_hash(torch.stack((chain, fork, join, away))).flatten().tolist())) == 4

@@ -23,18 +23,24 @@ def built(build: Callable[[], Executor]) -> Executor:
 def done(
     executor: Executor, work: Work, pieces: Sequence[Json], report: Callable[[int, Json], None]
 ) -> Generator[Done]:
-    """The pieces as an executor ends them.
+    """The pieces as an executor ends them, then those that it leaves without an answer, as failed.
 
     Raises: as `built`.
     """
     working: Any = ()
+    left = dict.fromkeys(range(len(pieces)))
     try:
         with _named():
             working = executor.run(work, pieces, report)
             for ended in working:
                 if not isinstance(ended, Done):
                     raise TypeError(f"expected pieces of work that ended, got {ended!r}")
+                if not 0 <= ended.place < len(pieces):
+                    raise ValueError(f"expected a place from 0 to {len(pieces) - 1}, got {ended.place}")
+                left.pop(ended.place, None)
                 yield ended
+        for place in left:
+            yield Done(place, None, "expected an answer of the executor, got none; the same command tries again")
     finally:
         if hasattr(working, "close"):
             working.close()

@@ -24,7 +24,7 @@ from crt_run.sweeps.summary import claims, gather, summary, verdict
 from crt_run.sweeps.sweep import Finished, failed, run
 from crtcore.compose.study import Study
 from crtcore.errors import RunError
-from crtcore.kinds import Measurement
+from crtcore.kinds import Done, Measurement
 
 Describe = Callable[..., Study]
 NUMBERS = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
@@ -304,6 +304,39 @@ def test_an_executor_that_yields_something_else_is_refused(
     monkeypatch.setattr(type(study.executor), "build", lambda self: Odd())
 
     with pytest.raises(RunError, match="executor: TypeError: expected pieces of work that ended, got 7"):
+        run(study, runs, silent)
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, study: Any, *answers: Done) -> None:
+    """An executor that has these answers and does nothing."""
+
+    class Idle:
+        def run(self, *_: object) -> tuple[Done, ...]:
+            return answers
+
+    monkeypatch.setattr(sweep, "rehearse", lambda *_: {})
+    monkeypatch.setattr(type(study.executor), "build", lambda self: Idle())
+
+
+def test_a_point_without_an_answer_has_failed(toy: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = toy("sweep.seed=[0, 1]")
+    answering(monkeypatch, study, Done(1, {"problem": "it fell over"}, None))
+
+    ended = run(study, runs, silent)
+
+    assert ended.results == {}
+    assert ended.problems[1] == "it fell over"
+    assert ended.problems[0] == "expected an answer of the executor, got none; the same command tries again"
+
+
+@pytest.mark.parametrize("place", [-1, 2])
+def test_an_answer_for_no_point_is_refused(
+    toy: Describe, runs: Path, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    study = toy("sweep.seed=[0, 1]")
+    answering(monkeypatch, study, Done(place, {"problem": "it fell over"}, None))
+
+    with pytest.raises(RunError, match=rf"^executor: ValueError: expected a place from 0 to 1, got {place}$"):
         run(study, runs, silent)
 
 

@@ -59,7 +59,12 @@ def rate_distortion(
 
 
 def binary_rate(probability: float, distortion: float) -> float:
-    """Rate in nats of a biased coin at a probability of error of `distortion`."""
+    """Rate in nats of a biased coin at a probability of error of `distortion`.
+
+    Raises: ValueError if the distortion is less than 0.
+    """
+    if distortion < 0:
+        raise ValueError(f"expected a distortion of at least 0, got {distortion!r}")
     share = min(probability, 1 - probability)
     return max(0.0, binary_entropy(share) - binary_entropy(distortion)) if distortion < share else 0.0
 
@@ -70,7 +75,12 @@ def binary_entropy(probability: float) -> float:
 
 
 def gaussian_rate(variance: float, distortion: float) -> float:
-    """Rate in nats of a Gaussian at a mean squared error."""
+    """Rate in nats of a Gaussian at a mean squared error.
+
+    Raises: ValueError if the distortion is not above 0.
+    """
+    if distortion <= 0:
+        raise ValueError(f"expected a distortion above 0, got {distortion!r}")
     return max(0.0, math.log(variance / distortion) / 2)
 
 

@@ -71,9 +71,9 @@ def informations(joint: Float64[np.ndarray, "x y"], encoder: Float64[np.ndarray,
 
 def mutual_information(joint: Float64[np.ndarray, "a b"]) -> float:
     """The mutual information of two variables, in nats."""
-    product = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
     present = joint > 0
-    return float((joint[present] * np.log(joint[present] / product[present])).sum())
+    a, b = (np.broadcast_to(joint.sum(axis, keepdims=True), joint.shape)[present] for axis in (1, 0))
+    return float((joint[present] * (np.log(joint[present]) - np.log(a) - np.log(b))).sum())  # a * b may be 0: underflow
 
 
 def _checked(joint: Float64[np.ndarray, "x y"]) -> Float64[np.ndarray, "x y"]:

@@ -70,8 +70,8 @@ def information(squared: Float64[np.ndarray, " m"], rate: float) -> float:
     active = -np.sort(-squared)[:used]
     if not used:
         return 0.0
-    kept, lost = (math.exp(np.log(values).mean()) for values in (active, 1 - active))
-    return float(rate - used / 2 * math.log(kept + math.exp(2 * rate / used) * lost))
+    kept, lost = (np.log(values).mean() for values in (active, 1 - active))
+    return float(rate - used / 2 * np.logaddexp(kept, 2 * rate / used + lost))
 
 
 def entropy(covariance: Float64[np.ndarray, "y y"]) -> float:

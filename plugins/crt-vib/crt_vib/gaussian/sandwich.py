@@ -50,7 +50,7 @@ def sandwich(codes: Float[Tensor, "k *n d"], posterior: Density) -> Sandwich:
     if count < 2:
         raise ValueError(f"expected at least 2 samples, got {count}")
     rows = max(1, TILE // posterior.numbers)
-    tiles = [_tile(codes, posterior, chosen) for chosen in torch.split(torch.arange(count), rows)]
+    tiles = [_tile(codes, posterior, chosen) for chosen in torch.split(torch.arange(count, device=codes.device), rows)]
     return Sandwich(*(torch.cat(parts) for parts in zip(*tiles, strict=True)))
 
 

@@ -41,7 +41,9 @@ class RateDistortionExperiment:
         reading = tested(plan, self.spec)
         joint = reading.joint
         test = read_examples(reading, prior, dataset, "test", run)
-        numbers = accuracies(test, correct_answers(reading, prior, dataset, "test", run), joint)
+        ahead = reading.distance > 1  # the language model says nothing of ids that are not next
+        correct = None if ahead else correct_answers(reading, prior, dataset, "test", run)
+        numbers = accuracies(test, correct, joint)
         if note := self._failure(numbers):
             return Findings(numbers, notes=(note,))
         inputs = Inputs(plan.stages[-1], dataset, {"prior": prior}, run)
@@ -60,8 +62,9 @@ class RateDistortionExperiment:
 
     def _failure(self, numbers: dict[str, Measurement]) -> str:
         """Why there is no curve; empty if the task is learned, or if the best accuracy is unknown."""
-        accuracy = numbers["accuracy"].value
-        best = numbers["best_accuracy"].value if "best_accuracy" in numbers else 0.0
+        if "best_accuracy" not in numbers:
+            return ""
+        accuracy, best = numbers["accuracy"].value, numbers["best_accuracy"].value
         if accuracy >= (asked := self.spec.gate * best):
             return ""
         return (
@@ -118,14 +121,12 @@ class RateDistortionExperiment:
 
 
 def accuracies(
-    test: Examples, correct: Bool[Tensor, " b"], joint: Float64[np.ndarray, "x y"] | None
+    test: Examples, correct: Bool[Tensor, " b"] | None, joint: Float64[np.ndarray, "x y"] | None
 ) -> dict[str, Measurement]:
-    """Accuracy of the language model, and the best possible one if it is known."""
+    """Accuracy of the language model, if answers are next ids, and the best possible one if it is known."""
     labels = label_nats(test.answers.cpu())
-    numbers = {
-        "accuracy": averaged(correct.double().cpu(), "share"),
-        "label_entropy_nats": Measurement(float(labels.mean()), "nats", len(labels)),
-    }
+    numbers = {} if correct is None else {"accuracy": averaged(correct.double().cpu(), "share")}
+    numbers["label_entropy_nats"] = Measurement(float(labels.mean()), "nats", len(labels))
     if joint is not None:
         numbers["best_accuracy"] = Measurement(float(joint.max(1).sum()), "share", len(labels))
     return numbers

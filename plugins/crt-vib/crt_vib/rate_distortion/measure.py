@@ -12,6 +12,7 @@ from jaxtyping import Float64, Int
 from torch import Tensor
 
 from crt_run.statistics import averaged
+from crt_run.training.ids import spread
 from crt_vib.gaussian.sandwich import sandwich
 from crt_vib.rate_distortion.frontier import Frontier
 from crt_vib.rate_distortion.probe import Probe
@@ -47,14 +48,20 @@ def noise(seed: int, answers: Int[Tensor, " b"], sample: int) -> Noise:
     return Noise(own.seeds(torch.arange(len(answers)), sample).to(answers.device), own.stream)
 
 
+def evenly(test: Examples, most: int) -> Examples:
+    """At most so many of the states, evenly spaced: the first ones alone would be of the first documents."""
+    chosen = spread(len(test.answers), most).to(test.answers.device)
+    return Examples(test.states[chosen], test.answers[chosen])
+
+
 def information(probe: Probe, test: Examples, seed: int) -> dict[str, Measurement]:
     """Two estimates of the information of codes about states; empty if the bottleneck has no posterior."""
     if not hasattr(probe.bottleneck, "posterior"):
         return {}
-    count = min(AMONG, len(test.states))
+    few = evenly(test, AMONG)
     with torch.inference_mode():
-        features = probe.standardised(test.states[:count])
-        codes = probe.bottleneck(features, noise=noise(seed, test.answers[:count], 0)).codes
+        features = probe.standardised(few.states)
+        codes = probe.bottleneck(features, noise=noise(seed, few.answers, 0)).codes
         costs = sandwich(codes, probe.bottleneck.posterior(features))
     return {
         "information_lower_nats": averaged(costs.lower.double().cpu(), "nats"),

@@ -15,13 +15,14 @@ from crtcore.kinds import Bottleneck, DiscreteBottleneck, Encoded, KeepsStatisti
 from crtcore.noise import Noise
 
 LEAST = 1e-6
-"""Least standard deviation by which a channel is divided: a constant channel stays at 0."""
+"""Least standard deviation by which a channel is divided; one with less, constant in training, is only centred."""
 
 
 class Probe(nn.Module):
     """Has the protocol of a tokenizer of states; its distortion is the cross-entropy of the answer given the codes.
 
-    States are first standardised by the mean and standard deviation of the training states.
+    States are first standardised by the mean and standard deviation of the training states, channels that are constant
+    there only centred.
     """
 
     mean: Tensor
@@ -38,7 +39,8 @@ class Probe(nn.Module):
         self.width = bottleneck.width
         self.vocabulary = vocabulary
         self.register_buffer("mean", states.mean(0))
-        self.register_buffer("deviation", states.std(0).clamp(min=LEAST))
+        deviation = states.std(0)
+        self.register_buffer("deviation", deviation.where(deviation >= LEAST, 1))
         with torch.no_grad():
             codes = bottleneck(self.standardised(states[:1])).codes
         channels = codes[0].numel()

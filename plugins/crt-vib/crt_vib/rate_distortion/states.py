@@ -117,7 +117,7 @@ def read_examples(reading: Reading, prior: Trunk, dataset: Any, split: str, run:
 
 
 def correct_answers(reading: Reading, prior: Prior, dataset: Dataset, split: str, run: Run) -> Bool[Tensor, " b"]:
-    """Whether the language model's likeliest id is the answer, for each row whose state is read.
+    """Whether the language model's likeliest next id is the answer, for each row whose state is read.
 
     Raises: Stopped between two batches.
     """

@@ -14,9 +14,9 @@ from crt_run.sweeps.curves import mean as over
 from crt_run.training.ids import spread
 from crt_run.training.objective import Inputs, trained
 from crt_run.training.stages import build_dataset, prior_of
-from crt_vib.rate_distortion.measure import AMONG, information, label_nats
+from crt_vib.rate_distortion.measure import information, label_nats
 from crt_vib.state_codes.best_codes import best_codes
-from crt_vib.state_codes.measure import Own, by_window, evenly, first_nat, measured, no_code_nats
+from crt_vib.state_codes.measure import Own, by_window, first_nat, measured, no_code_nats
 from crt_vib.state_codes.probes import examples_of, trunk_of
 from crt_vib.state_codes.spec import StateCodes
 from crt_vib.state_codes.stored import Trunk, answers, stored
@@ -44,12 +44,11 @@ class StateCodesExperiment:
         run.note_backends("prior", prior)  # known once it has run
         windows = len(spread(dataset.sizes["test"], spec.test))
         numbers, own = self._own(plan, run, trunk, test.answers.cpu(), windows)
-        few = evenly(test, AMONG)
         for weight in spec.weights:
             probe = trained(inputs, weight)
             run.note_backends("bottleneck", probe)
             point = measured(probe, test, windows, spec.samples, plan.seed, own)
-            rows.append(Row({"weight": weight}, point | information(probe, few, plan.seed)))
+            rows.append(Row({"weight": weight}, point | information(probe, test, plan.seed)))
         return self._findings(numbers, rows)
 
     def _own(

@@ -13,7 +13,6 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from crt_run.statistics import averaged
-from crt_run.training.ids import spread
 from crt_vib.rate_distortion.measure import label_nats, noise
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.states import Examples
@@ -47,12 +46,6 @@ def by_unequal_window(values: Float64[Tensor, " x"], window: Int[Tensor, " x"]) 
     mean = values.mean()
     off = values.new_zeros(len(each)).index_add(0, place, values - mean)  # a number for each window
     return averaged((mean + off * len(each) / len(values)).cpu(), "nats")
-
-
-def evenly(test: Examples, most: int) -> Examples:
-    """At most so many of the states, evenly spaced: the first ones alone would be of the first documents."""
-    chosen = spread(len(test.answers), most).to(test.answers.device)
-    return Examples(test.states[chosen], test.answers[chosen])
 
 
 def no_code_nats(answers: Int[Tensor, " s"], known: Int[Tensor, " k"], classes: int) -> Float64[Tensor, " s"]:

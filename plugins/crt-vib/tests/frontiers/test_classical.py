@@ -79,3 +79,10 @@ def test_invalid_arguments_are_refused() -> None:
         rate_distortion(np.array([0.5, 0.5]), HAMMING, 0.0)
     with pytest.raises(ValueError, match=r"expected a distortion above 0, got 0\.0"):
         water_filling(np.array([1.0]), 0.0)
+
+
+def test_a_distortion_that_no_code_has_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"a distortion of at least 0, got -0\.1"):
+        binary_rate(0.3, -0.1)
+    with pytest.raises(ValueError, match=r"a distortion above 0, got 0\.0"):
+        gaussian_rate(1.0, 0.0)

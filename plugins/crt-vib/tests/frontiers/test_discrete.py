@@ -116,3 +116,7 @@ def test_a_beta_of_0_is_refused() -> None:
 def test_an_invalid_pointer_is_refused(symbols: int, noise: float) -> None:
     with pytest.raises(ValueError, match="expected at least 2 symbols and a probability"):
         noisy_pointer(symbols, noise)
+
+
+def test_a_probability_whose_square_is_too_small_for_a_float_counts_for_nothing() -> None:
+    assert mutual_information(np.diag([1e-200, 1.0])) == pytest.approx(0, abs=1e-12)

@@ -135,3 +135,8 @@ def test_a_beta_or_a_rate_out_of_range_is_refused() -> None:
         optimum(squares(0.5), 0.0)
     with pytest.raises(ValueError, match=r"expected a rate of at least 0, got -1\.0"):
         information(squares(0.5), -1.0)
+
+
+@pytest.mark.parametrize("rate", [40.0, 400.0, 1e6])
+def test_at_a_large_rate_there_is_all_the_information(rate: float) -> None:
+    assert information(np.array([0.5]), rate) == pytest.approx(math.log(2) / 2, abs=1e-9)  # -ln(1 - 0.5) / 2

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from crt_vib.gaussian.posterior import Posterior
 from crt_vib.gaussian.sandwich import Sandwich, sandwich
@@ -88,3 +89,13 @@ def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_sample_is_refused() -> None:
     with pytest.raises(ValueError, match="expected at least 2 samples, got 1"):
         sandwich(torch.zeros(1, 2), Posterior(torch.zeros(1, 2), torch.ones(1, 2)))
+
+
+def test_no_tensor_is_made_on_another_device() -> None:
+    """Of fake tensors: no accelerator is there, and each operation checks that its tensors are on one."""
+    with FakeTensorMode():  # type: ignore[no-untyped-call]
+        codes, mean = (torch.empty(6, 1, 2, device="meta") for _ in range(2))
+
+        estimates = sandwich(codes, Posterior(mean, torch.empty_like(mean)))
+
+        assert {each.device.type for each in estimates} == {"meta"}

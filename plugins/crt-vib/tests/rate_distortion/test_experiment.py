@@ -176,6 +176,15 @@ def test_a_language_model_that_failed_to_learn_its_task_has_no_curve(tmp_path: P
     assert f"{result['numbers']['accuracy']['value']:.3f}" in note
 
 
+def test_of_ids_that_are_not_next_the_language_model_has_no_accuracy(tmp_path: Path) -> None:
+    ahead = plan(experiment={"distance": 2}, training={"bottleneck": {**SMALL["training"]["bottleneck"], "steps": 2}})
+
+    numbers = execute(ahead, tmp_path)["numbers"]
+
+    assert "label_entropy_nats" in numbers
+    assert "accuracy" not in numbers
+
+
 def test_reading_the_case_equals_a_state_that_names_it(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     result = execute(plan(experiment={"read": "case"}), tmp_path)
 

@@ -9,9 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crt_vib import Lists
+from crt_run.training.order import seeded
+from crt_vib import Gaussian, Lists
 from crt_vib.rate_distortion.frontier import Frontier, exact_frontier
-from crt_vib.rate_distortion.measure import Costs, gaps, label_nats, row
+from crt_vib.rate_distortion.measure import AMONG, Costs, evenly, gaps, information, label_nats, row
+from crt_vib.rate_distortion.probe import Probe
+from crt_vib.rate_distortion.states import Examples
 
 settings.register_profile("measure", deadline=None)
 settings.load_profile("measure")
@@ -86,3 +89,28 @@ def test_without_a_frontier_only_the_floor_is_reported() -> None:
     numbers = row(0.5, *measured(0), None).numbers
 
     assert set(numbers) == {"rate_nats", "distortion_nats", "floor_nats", "floor_gap_nats"}
+
+
+def test_the_information_is_of_states_of_the_whole_split() -> None:
+    """Of 4,096 states the first half is the same: codes of those alone would have no information."""
+    states = torch.cat((torch.zeros(AMONG, 1), torch.linspace(-1, 1, AMONG)[:, None]))
+    with seeded(0, "probe"):
+        probe = Probe(Gaussian(width=1).build(), states, 2)
+
+    numbers = information(probe, Examples(states, torch.zeros(len(states), dtype=torch.int64)), 0)
+
+    assert numbers["information_lower_nats"].value > 0.01
+
+
+def test_a_channel_that_is_constant_in_training_is_only_centred() -> None:
+    probe = Probe(Gaussian(width=2).build(), torch.tensor([[1.0, 5.0], [3.0, 5.0]]), 2)
+
+    assert probe.standardised(torch.tensor([[2.0, 6.0]])).tolist() == [[[0.0, 1.0]]]  # not 1e6
+
+
+@pytest.mark.parametrize(("most", "expected"), [(4, [0, 2, 5, 7]), (20, list(range(10)))])
+def test_few_states_are_taken_from_all_of_them(most: int, expected: list[int]) -> None:
+    few = evenly(Examples(torch.arange(10.0)[:, None], torch.arange(10)), most)
+
+    assert few.answers.tolist() == expected
+    assert few.states.flatten().tolist() == expected

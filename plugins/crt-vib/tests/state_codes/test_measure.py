@@ -14,7 +14,7 @@ from torch import nn
 from crt_vib.rate_distortion.probe import Probe
 from crt_vib.rate_distortion.states import Examples
 from crt_vib.state_codes.experiment import StateCodesExperiment
-from crt_vib.state_codes.measure import Own, by_unequal_window, by_window, evenly, first_nat, measured, no_code_nats
+from crt_vib.state_codes.measure import Own, by_unequal_window, by_window, first_nat, measured, no_code_nats
 from crt_vib.state_codes.spec import StateCodes
 from crtcore.kinds import Measurement, Row
 
@@ -71,14 +71,6 @@ def test_a_probe_that_moves_along_the_best_codes_has_a_gap_without_an_interval()
     gap = measured(Fixed(), Examples(states, torch.zeros(2, dtype=torch.int64)), 2, 1, 0, own)["own_gap_nats"]
 
     assert (gap.value, gap.low, gap.high) == pytest.approx((0.5, 0.5, 0.5))
-
-
-@pytest.mark.parametrize(("most", "expected"), [(4, [0, 2, 5, 7]), (20, list(range(10)))])
-def test_few_states_are_taken_from_all_of_them(most: int, expected: list[int]) -> None:
-    few = evenly(Examples(torch.arange(10.0)[:, None], torch.arange(10)), most)
-
-    assert few.answers.tolist() == expected
-    assert few.states.flatten().tolist() == expected
 
 
 def test_without_a_code_answers_cost_by_smoothed_shares_of_training_answers() -> None:
