@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from statistics import fmean
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from crt_run.training.ids import spread
@@ -45,12 +46,24 @@ def step_seconds(training: Training, objective: Callable[[int, float], Loss], mo
     """Measures the mean time of a step without its optimiser, in seconds, and clears gradients.
 
     A finished stage may have been trained elsewhere or with a stop in between, so that its own time is not comparable.
+    A step is taken whole here, and uncompiled.
     """
+    modules = list(modules)
+    device = next((each.device for module in modules for each in module.parameters()), torch.device("cpu"))
     seconds = []
     for step in spread(training.steps, TIMED + 1).tolist():
-        began = time.perf_counter()
-        objective(step, step / training.steps).total.backward()  # type: ignore[no-untyped-call]
-        seconds.append(time.perf_counter() - began)
+        began = _now(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
+            loss = objective(step, step / training.steps)
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        seconds.append(_now(device) - began)
     for module in modules:
         module.zero_grad()
     return fmean(seconds[1:] or seconds)
+
+
+def _now(device: torch.device) -> float:
+    """Seconds of a clock, once the device has done its work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -33,7 +33,8 @@ def learned(dataset: Dataset, tokenizer: Any, split: str, device: torch.device) 
 def shuffled(codes: Int[Tensor, "b z"], seed: int) -> Int[Tensor, "b z"]:
     """Permutes the codes of each place among the rows that have one there, so that no count changes.
 
-    Places are permuted apart, so that the codes of a row are of different problems.
+    Places are permuted apart, so that the codes of a row are of different problems; at each place a row keeps its own
+    by chance, one row in the mean.
     """
     permuted = codes.clone()
     noise = Noise(seed, "shuffled codes")
@@ -43,32 +44,33 @@ def shuffled(codes: Int[Tensor, "b z"], seed: int) -> Int[Tensor, "b z"]:
     return permuted
 
 
-def hashed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
-    """Returns codes of whole chunks that are a fixed hash of the chunk."""
+def hashed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int, seed: int) -> Int[Tensor, "b z"]:
+    """Returns codes of whole chunks that are a hash of the chunk; each seed has its own."""
     chunks = _chunks(steps, chunking)
-    hashes = Noise(_key(chunks)[..., None], "hash codes").bits(torch.arange(chunking.each)) % codes  # b j each
+    hashes = Noise(_key(chunks)[..., None], f"hash codes {seed}").bits(torch.arange(chunking.each)) % codes  # b j each
     return _of_whole(chunks, hashes)
 
 
-def ids_hashed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
-    """Returns codes of whole chunks that are each a fixed hash of the ids it stands for."""
+def ids_hashed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int, seed: int) -> Int[Tensor, "b z"]:
+    """Returns codes of whole chunks that are each a hash of the ids it stands for; each seed has its own."""
     chunks = _chunks(steps, chunking)
-    hashes = Noise(_key(torch.unflatten(chunks, 2, (-1, chunking.rate))), "codes of ids").bits(0) % codes  # b j each
+    keys = _key(torch.unflatten(chunks, 2, (chunking.each, -1)))
+    hashes = Noise(keys, f"codes of ids {seed}").bits(0) % codes  # b j each
     return _of_whole(chunks, hashes)
 
 
-def prompt_hashed(trace: Trace, chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
-    """Returns codes of whole chunks that are a fixed hash of the prompt and of their place."""
+def prompt_hashed(trace: Trace, chunking: Chunking, codes: int, seed: int) -> Int[Tensor, "b z"]:
+    """Returns codes of whole chunks that are a hash of the prompt and of their place; each seed has its own."""
     chunks, each = _chunks(trace.steps, chunking), chunking.each
     places = torch.arange(chunks.shape[1] * each)
-    hashes = Noise(_key(trace.prompt)[:, None], "codes of a prompt").bits(places) % codes  # b j*each
+    hashes = Noise(_key(trace.prompt)[:, None], f"codes of a prompt {seed}").bits(places) % codes  # b j*each
     return _of_whole(chunks, torch.unflatten(hashes, 1, (-1, each)))
 
 
-def fixed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int) -> Int[Tensor, "b z"]:
-    """Returns codes of whole chunks that depend on their place alone: the same for every problem."""
+def fixed(steps: Int[Tensor, "b c"], chunking: Chunking, codes: int, seed: int) -> Int[Tensor, "b z"]:
+    """Returns codes of whole chunks that depend on the seed and their place alone: the same for every problem."""
     chunks, each = _chunks(steps, chunking), chunking.each
-    drawn = Noise(0, "fixed codes").bits(torch.arange(chunks.shape[1] * each)) % codes
+    drawn = Noise(seed, "fixed codes").bits(torch.arange(chunks.shape[1] * each)) % codes
     return _of_whole(chunks, torch.unflatten(drawn, 0, (-1, each)).expand(len(steps), -1, -1))
 
 

@@ -17,7 +17,6 @@ from crt_latent.reasoning.health import health
 from crt_latent.reasoning.numbers import counted, measured
 from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.reasoning.training import rows
-from crt_latent.tasks.task import Task
 from crt_latent.traces import lengths, split_trace
 from crt_nn.packed import pack_frozen
 from crt_run.training.ids import spread
@@ -47,7 +46,7 @@ class ReasoningExperiment:
         Raises: RunError if the dataset cannot check answers.
         """
         dataset = build_dataset(plan, run)
-        if not isinstance(dataset, Task):
+        if not callable(getattr(dataset, "check", None)):  # `isinstance` of Python 3.12 looks into no `Few`
             raise RunError("latent-reasoning: expected a dataset that checks answers, got one that does not")
         numbers: dict[str, Measurement] = {}
         tokenizer, cost = None, Budget(0.0, 0.0, 0.0)

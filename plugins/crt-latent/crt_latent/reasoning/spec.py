@@ -90,13 +90,15 @@ class LatentReasoning(ExperimentSpec):
         return attrs.evolve(self, tested=2), FEW
 
     def problems(self, plan: Plan) -> Iterable[tuple[str, str]]:
-        """Yields parts that do not fit: data without traces, other tokenizers, pretrained priors, drafts."""
+        """Yields parts that do not fit: data without traces, other tokenizers, continuous codes, pretrained priors."""
         dataset, tokenizer = plan.parts["dataset"], plan.parts["tokenizer"]
         if dataset.form != "trace":
             yield "dataset.use", f"expected a dataset of reasoning traces, got {dataset.form!r} data"
         if not isinstance(tokenizer, TextChunks):
             got = plan.document["tokenizer"]["use"]
             yield "tokenizer.use", f"expected a tokenizer of chunks, such as 'text-chunks', got {got!r}"
+        if plan.parts["bottleneck"].continuous:
+            yield "bottleneck.use", "expected a discrete bottleneck (the prior models its ids), got a continuous one"
         if plan.parts["prior"].pretrained:
             yield "prior.use", "expected a prior that is trained here, got a pretrained one"
         if plan.sampling.temperature:

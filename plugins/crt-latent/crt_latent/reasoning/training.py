@@ -17,6 +17,7 @@ from crt_latent.mixing.replacement import Occasion
 from crt_latent.reasoning.codes import fixed, hashed, ids_hashed, learned, prompt_hashed, shuffled
 from crt_latent.reasoning.forms import Form
 from crt_latent.reasoning.spec import has_learned_codes
+from crt_latent.text_chunks.tokenizer import code_shape
 from crt_latent.traces import Trace, loss_weights, split_trace
 from crt_nn.ranks import portion, rows_of
 from crt_run.likelihood import nats
@@ -44,7 +45,7 @@ class Material(NamedTuple):
 def material(inputs: Inputs) -> Material:
     """The training problems, with the codes of their steps.
 
-    Raises: RunError if codes are continuous or do not divide a chunk, or there are no fillers to strip.
+    Raises: RunError if codes do not divide a chunk, or there are no fillers to strip.
     """
     plan, dataset = inputs.plan, inputs.dataset
     form, seed, source = _form(inputs), plan["seed"], plan["experiment.codes"]
@@ -55,16 +56,16 @@ def material(inputs: Inputs) -> Material:
         if source == "shuffled":
             codes = shuffled(codes, seed)
     elif form.trace == "latent":
-        codes = _control(source, trace, form)
+        codes = _control(source, trace, form, seed)
     return Material(form, trace, codes)
 
 
-def _control(source: str, trace: Trace, form: Form) -> Int[Tensor, "b z"]:
+def _control(source: str, trace: Trace, form: Form, seed: int) -> Int[Tensor, "b z"]:
     """Codes that no tokenizer makes."""
     if source == "prompt-hash":
-        return prompt_hashed(trace, form.chunking, form.alphabet.codes)
+        return prompt_hashed(trace, form.chunking, form.alphabet.codes, seed)
     control = {"fixed": fixed, "hash": hashed, "ids-hash": ids_hashed}[source]
-    return control(trace.steps, form.chunking, form.alphabet.codes)
+    return control(trace.steps, form.chunking, form.alphabet.codes, seed)
 
 
 def _learned(inputs: Inputs) -> bool:
@@ -75,10 +76,8 @@ def _learned(inputs: Inputs) -> bool:
 def _form(inputs: Inputs) -> Form:
     plan, dataset = inputs.plan, inputs.dataset
     tokenizer_spec = plan["tokenizer"]
-    codes = plan["bottleneck"].build().vocabulary
-    if codes is None:
-        raise RunError("latent-reasoning: expected a discrete bottleneck, got a continuous one")
-    each = tokenizer_spec.chunk // tokenizer_spec.rate * (inputs.tokenizer.share if _learned(inputs) else 1)
+    bottleneck = plan["bottleneck"].build()
+    each = tokenizer_spec.chunk // tokenizer_spec.rate * code_shape(bottleneck)[0]  # controls have as many
     if tokenizer_spec.chunk % each:
         raise RunError(
             f"latent-reasoning: expected a number of codes that divides a chunk of {tokenizer_spec.chunk} ids, "
@@ -95,7 +94,7 @@ def _form(inputs: Inputs) -> Form:
         plan["experiment.replacement"],
         plan["experiment.ceilings"],
         Chunking(tokenizer_spec.chunk, tokenizer_spec.chunk // each),
-        Alphabet(dataset.vocabulary, codes),
+        Alphabet(dataset.vocabulary, bottleneck.vocabulary),
         fillers,
         Noise(plan["seed"], "which chunks are replaced"),
         dataset.take("train", torch.zeros(1, dtype=torch.int64)).data.shape[1],

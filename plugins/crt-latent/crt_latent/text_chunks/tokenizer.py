@@ -43,7 +43,7 @@ class ChunkTokenizer(nn.Module):
         self.width = bottleneck.width
         self.vocabulary = bottleneck.vocabulary
         self.bottleneck = bottleneck
-        self.share, code = self._codes()
+        self.share, code = code_shape(bottleneck)
         self.length = self.chunks * spec.chunk // spec.rate * self.share
         self.reader = Reader(spec, vocabulary)
         self.inward = nn.Linear(spec.rate * spec.width, self.width)
@@ -51,14 +51,6 @@ class ChunkTokenizer(nn.Module):
         self.outward = nn.Linear(self.share * code, spec.rate * spec.width)
         self.mixer = Mixer(spec)
         self.head = nn.Linear(spec.width, vocabulary)
-
-    def _codes(self) -> tuple[int, int]:
-        """Returns the number of codes for each feature, and the channels of a code."""
-        with torch.no_grad():
-            codes = self.bottleneck(torch.zeros(1, 2, self.width)).codes
-        if codes.shape[1] < 2 or codes.shape[1] % 2:
-            raise ValueError(f"expected a bottleneck with equally many codes for 2 features, got {codes.shape[1]}")
-        return codes.shape[1] // 2, codes.shape[2]
 
     def _cut(self, data: Int[Tensor, "b n"]) -> tuple[Int[Tensor, "b p"], Int[Tensor, "b c l"]]:
         """Returns the prompts, and the steps in chunks.
@@ -218,3 +210,15 @@ def nats_an_id(logits: Float[Tensor, "m l v"], steps: Int[Tensor, "b c l"]) -> F
     cost = functional.cross_entropy(logits.flatten(0, 1), steps[here].flatten(), ignore_index=-1, reduction="none")
     whole = _scatter(cost.view(logits.shape[:2]), here)  # b c l
     return whole.flatten(1).sum(1) / (steps >= 0).flatten(1).sum(1).clamp(min=1)
+
+
+def code_shape(bottleneck: Bottleneck) -> tuple[int, int]:
+    """Returns the number of codes that a bottleneck has for each feature, and the channels of a code.
+
+    Raises: ValueError if features have different numbers of codes.
+    """
+    with torch.no_grad():
+        codes = bottleneck(torch.zeros(1, 2, bottleneck.width)).codes
+    if codes.shape[1] < 2 or codes.shape[1] % 2:
+        raise ValueError(f"expected a bottleneck with equally many codes for 2 features, got {codes.shape[1]}")
+    return codes.shape[1] // 2, codes.shape[2]

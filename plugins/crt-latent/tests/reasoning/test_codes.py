@@ -47,7 +47,7 @@ def test_a_hash_depends_on_the_chunk_alone(seed: int) -> None:
     chunk = torch.randint(30, (1, 8), generator=generator)
     other = torch.randint(30, (1, 8), generator=generator)
 
-    one, two = (hashed(torch.cat(each, 1), Chunking(8, 2), 64) for each in ((chunk, other), (other, chunk)))
+    one, two = (hashed(torch.cat(each, 1), Chunking(8, 2), 64, 0) for each in ((chunk, other), (other, chunk)))
 
     assert torch.equal(one[:, :4], two[:, 4:])
     assert torch.equal(one[:, 4:], two[:, :4])
@@ -59,19 +59,19 @@ def test_a_hash_of_ids_depends_on_the_ids_that_its_code_stands_for() -> None:
     others = steps.clone()
     others[:, 4] += 1
 
-    codes, same, moved = (ids_hashed(each, Chunking(8, 2), 64) for each in (steps, others, steps.roll(2, 1)))
+    codes, same, moved = (ids_hashed(each, Chunking(8, 2), 64, 0) for each in (steps, others, steps.roll(2, 1)))
 
     assert torch.equal(codes[:, [0, 1, 3]], same[:, [0, 1, 3]])
     assert (codes[:, 2] != same[:, 2]).double().mean() > 0.9
     assert torch.equal(moved, codes.roll(1, 1))
-    assert not torch.equal(hashed(steps, Chunking(8, 2), 64)[:, :2], hashed(others, Chunking(8, 2), 64)[:, :2])
+    assert not torch.equal(hashed(steps, Chunking(8, 2), 64, 0)[:, :2], hashed(others, Chunking(8, 2), 64, 0)[:, :2])
 
 
 def test_a_hash_spreads_chunks_over_its_codes() -> None:
     """256,000 codes over 64 ids, each about 4,000 times: off by 8 standard deviations in fewer than 1e-12 of hashes."""
     steps = torch.randint(30, (64_000, 8), generator=torch.Generator().manual_seed(0))
 
-    counts = torch.bincount(hashed(steps, Chunking(8, 2), 64).flatten(), minlength=64)
+    counts = torch.bincount(hashed(steps, Chunking(8, 2), 64, 0).flatten(), minlength=64)
 
     assert (counts - 4000).abs().max() < 8 * 4000**0.5
 
@@ -80,13 +80,13 @@ def test_chunks_that_differ_in_one_id_have_other_codes() -> None:
     steps = torch.arange(8).repeat(8, 1)
     steps[torch.arange(8), torch.arange(8)] = 9
 
-    codes = hashed(torch.cat([steps, torch.arange(8)[None]]), Chunking(8, 8), 2**20)
+    codes = hashed(torch.cat([steps, torch.arange(8)[None]]), Chunking(8, 8), 2**20, 0)
 
     assert len(codes.unique()) == 9
 
 
 def test_a_chunk_that_is_not_whole_has_no_hash() -> None:
-    codes = hashed(torch.tensor([[1, 2, 3, 4, 5, -1], [1, 2, 3, -1, -1, -1]]), Chunking(4, 2), 8)
+    codes = hashed(torch.tensor([[1, 2, 3, 4, 5, -1], [1, 2, 3, -1, -1, -1]]), Chunking(4, 2), 8, 0)
 
     assert (codes >= 0).tolist() == [[True, True, False, False], [False] * 4]
 
@@ -94,7 +94,7 @@ def test_a_chunk_that_is_not_whole_has_no_hash() -> None:
 def test_fixed_codes_are_the_same_for_every_problem() -> None:
     steps = torch.randint(30, (50, 24), generator=torch.Generator().manual_seed(0))
 
-    codes = fixed(steps, Chunking(8, 2), 64)
+    codes = fixed(steps, Chunking(8, 2), 64, 0)
 
     assert codes.shape == (50, 12)
     assert (codes == codes[0]).all()
@@ -107,9 +107,9 @@ def test_a_hash_of_the_prompt_knows_nothing_of_the_steps() -> None:
     prompt, solution = torch.randint(30, (50, 5), generator=generator), torch.zeros(50, 1, dtype=torch.int64)
     steps, others = torch.randint(30, (2, 50, 24), generator=generator)
 
-    codes = prompt_hashed(Trace(prompt, steps, solution), Chunking(8, 2), 64)
-    same = prompt_hashed(Trace(prompt, others, solution), Chunking(8, 2), 64)
-    other = prompt_hashed(Trace(prompt.flip(0), steps, solution), Chunking(8, 2), 64)
+    codes = prompt_hashed(Trace(prompt, steps, solution), Chunking(8, 2), 64, 0)
+    same = prompt_hashed(Trace(prompt, others, solution), Chunking(8, 2), 64, 0)
+    other = prompt_hashed(Trace(prompt.flip(0), steps, solution), Chunking(8, 2), 64, 0)
 
     assert torch.equal(codes, same)
     assert (codes == other).double().mean() < 0.5
@@ -121,6 +121,21 @@ def test_controls_have_no_codes_for_what_is_no_whole_chunk() -> None:
     trace = Trace(steps[:, :2], steps, steps[:, :1])
 
     whole = Chunking(8, 4)
-    for codes in (fixed(steps, whole, 9), prompt_hashed(trace, whole, 9), ids_hashed(steps, whole, 9)):
+    for codes in (fixed(steps, whole, 9, 0), prompt_hashed(trace, whole, 9, 0), ids_hashed(steps, whole, 9, 0)):
         assert (codes[0, :2] >= 0).all()
         assert (codes[0, 2:] == -1).all()
+
+
+def test_each_seed_has_its_own_hashes_and_fixed_codes() -> None:
+    """Two draws of 50 times 12 codes agree in about 1 of 64."""
+    generator = torch.Generator().manual_seed(0)
+    steps = torch.randint(30, (50, 24), generator=generator)
+    trace, chunking = Trace(steps[:, :5], steps, steps[:, :1]), Chunking(8, 2)
+
+    for one, other in (
+        [hashed(steps, chunking, 64, seed) for seed in (0, 1)],
+        [ids_hashed(steps, chunking, 64, seed) for seed in (0, 1)],
+        [prompt_hashed(trace, chunking, 64, seed) for seed in (0, 1)],
+        [fixed(steps, chunking, 64, seed) for seed in (0, 1)],
+    ):
+        assert (one == other).double().mean() < 0.5
