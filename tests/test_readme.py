@@ -411,11 +411,13 @@ def test_sizes_of_studies_are_those_of_the_kept_pilots() -> None:
     text = " ".join((ROOT / "plugins" / "crt-latent" / "README.md").read_text().split())
     last = [f"{list(each['accuracy'].values())[-1]:.2f}" for each in pilots["text"]]
     short, long, bare, late, few, mazes, graphs = last[:2], last[2:4], last[4:6], last[6:8], last[8], last[10], last[11]
+    shorter = last[12]
     whole, part, _ = (f"{each['numbers']['accuracy']:.2f}" for each in pilots["real"]["runs"])
 
     assert f"{long[0]} and {long[1]} after 1,000 steps, and {short[0]} and {short[1]} after a training of 750" in text
     assert f"answer {bare[0]} and {bare[1]} after 1,000 steps, 100 and 105 {late[0]} and {late[1]} after 1,500" in text
     assert f"With 300 problems of two hops seed 101 is at {few} after 1,250" in text
-    assert f"text answers {mazes} of the mazes after 3,000 steps, and {graphs} of the graphs after 1,500" in text
+    assert f"text answers {mazes} of mazes of 13 to 16 expansions after 3,000 steps, {shorter} of those of" in text
+    assert f"and {graphs} of graphs after 1,500" in text
     assert f"text answered {whole} of 100 problems" in text
     assert f"and {part} with the last four blocks alone" in text
