@@ -10,6 +10,7 @@ from rich.text import Text
 
 from crt_run.present.meanings import KEY, directed
 from crt_run.runs.numbers import number
+from crt_run.significance import ROUNDING
 from crtcore.compose import study
 from crtcore.kinds import Meaning
 
@@ -31,7 +32,7 @@ def comparison(sweep: Mapping[str, Any], meanings: Mapping[str, Meaning] = NONE)
     for arm in arms:
         table.add_column(arm, justify="right", no_wrap=True)
     for name, unit in units(sweep).items():
-        cells = [cell(numbers.get(name)) for numbers in arms.values()]
+        cells = [cell(numbers.get(name), seeds) for numbers in arms.values()]
         table.add_row(Text.assemble(directed(label(name), meanings.get(name)), (f"\n{unit}", "dim")), *cells)
     return table
 
@@ -101,11 +102,16 @@ def units(sweep: Mapping[str, Any]) -> dict[str, str]:
     return {name: number(each).unit for numbers in sweep["arms"].values() for name, each in numbers.items()}
 
 
-def cell(values: Mapping[str, Any] | None) -> Text:
-    """A number with its interval, and below it the paired difference, bold if its interval excludes 0."""
+def cell(values: Mapping[str, Any] | None, seeds: int) -> Text:
+    """A number with its interval, and below it the paired difference, bold if its interval excludes 0.
+
+    It says how many seeds have the number if not all of `seeds` do.
+    """
     if values is None:
         return Text("not measured", "dim")
     text = Text(spread(values))
+    if (count := number(values).n) < seeds:
+        text.append(f" (n = {count})", "dim")
     if difference := values["difference"]:
         text.append(f"\n{change(difference)}", "dim" if crosses(difference) else "bold")
     return text
@@ -126,11 +132,15 @@ def change(difference: Mapping[str, Any]) -> str:
 
 
 def spread(values: Mapping[str, Any], *, sign: bool = False) -> str:
-    """`172.3 ± 1.2`; the mean alone if all seeds agree or there is one."""
+    """`172.3 ± 1.2`; the mean alone if all seeds agree, but for rounding, or there is one.
+
+    Both have the decimals of the mean, unless half the interval would be 0 with them.
+    """
     value, _, _, low, high = number(values)
-    if low is None or high is None or low == high:
+    if low is None or high is None or high - low <= ROUNDING * abs(value):
         return short(value, sign=sign)
-    return f"{short(value, sign=sign)} ± {(high - low) / 2:.{_decimals(value)}f}"
+    half = f"{(high - low) / 2:.{_decimals(value)}f}"
+    return f"{short(value, sign=sign)} ± {half if float(half) else short((high - low) / 2)}"
 
 
 def span(values: Mapping[str, Any]) -> str:

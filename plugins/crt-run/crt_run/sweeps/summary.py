@@ -109,7 +109,7 @@ def table(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -> 
     """The points of all runs, each with its arm and settings; points of equal labels are averaged over seeds.
 
     A setting that a label repeats is left out. `seeds` counts the runs that have a point; with one, its numbers keep
-    the intervals and the `n` of its run.
+    the intervals and the `n` of its run. A number that one of several has is without an interval.
     """
     joined: dict[tuple[str, ...], dict[str, Any]] = {}
     for index, point in enumerate(points):
@@ -122,7 +122,8 @@ def table(points: Iterable[Point], results: Mapping[int, Mapping[str, Any]]) -> 
             for name, each in row["numbers"].items():
                 group["numbers"].setdefault(name, []).append(number(each))
     for group in joined.values():
-        group["numbers"] = {name: written(_joined(seeds)) for name, seeds in group["numbers"].items()}
+        alone = group["seeds"] == 1
+        group["numbers"] = {name: written(_joined(seeds, alone)) for name, seeds in group["numbers"].items()}
     return list(joined.values())
 
 
@@ -132,8 +133,8 @@ def _is_label(path: str, value: Any, names: Mapping[str, Any]) -> bool:
     return name in names and label(names[name]) == label(value)
 
 
-def _joined(seeds: list[Measurement]) -> Measurement:
-    return seeds[0] if len(seeds) == 1 else interval([each.value for each in seeds], seeds[0].unit)
+def _joined(seeds: list[Measurement], alone: bool) -> Measurement:
+    return seeds[0] if alone else interval([each.value for each in seeds], seeds[0].unit)
 
 
 def claims(study: Study, results: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:

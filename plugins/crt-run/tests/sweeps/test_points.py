@@ -206,6 +206,19 @@ def test_a_point_that_one_seed_lacks_is_that_of_the_others(scan: Describe, runs:
     assert (speed["low"], speed["high"]) == (19.75, 20.25)
 
 
+def test_a_number_that_one_of_two_seeds_has_is_without_an_interval(scan: Describe, runs: Path) -> None:
+    study = scan("sweep.seed=[0, 1]")
+    results = run(study, runs, silent).results
+    first, *others = results[1]["points"]
+    fewer = {**first, "numbers": {name: each for name, each in first["numbers"].items() if name != "speed"}}
+    results[1] = {**results[1], "points": [fewer, *others]}
+
+    point = table(study.points, results)[0]
+
+    assert point["seeds"] == 2
+    assert point["numbers"]["speed"] == {"value": 20.0, "unit": "ids per second", "n": 1}  # not that over its samples
+
+
 def test_arms_are_distinguished(scan: Describe, runs: Path) -> None:
     study = scan("sweep.arms={baseline = {}, other = {'experiment.faster' = 5.0}}", "sweep.seed=[0, 1]")
 
