@@ -37,6 +37,8 @@ class Few:
     def __init__(self, inner: Any, count: int) -> None:
         self._inner = inner
         self.sizes = {split: min(size, count) for split, size in inner.sizes.items()}
+        self.checksum, self.vocabulary, self.take = inner.checksum, inner.vocabulary, inner.take
+        self.classes, self.levels = inner.classes, inner.levels  # checks of types look here alone from Python 3.12 on
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
