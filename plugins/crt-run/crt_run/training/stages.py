@@ -48,12 +48,11 @@ def build_dataset(plan: Plan, run: Run) -> Any:
     """Builds the dataset of a plan, and records its checksum and sizes in the run's facts.
 
     If it has an attribute `skipped`, of what it left out by the reason, that is recorded and reported too. In a
-    rehearsal it has a few samples alone. A process keeps the dataset that it built last if that reads no files: the
-    next run over the same spec does not generate its samples again.
+    rehearsal it has a few samples alone. A process keeps the dataset that it built last for a run if that reads no
+    files: the next run over the same spec does not generate its samples again.
     """
-    dataset = _built(plan.parts["dataset"])
-    if run.few is not None:
-        dataset = Few(dataset, run.few)
+    spec = plan.parts["dataset"]
+    dataset = _built(spec) if run.few is None else Few(spec.build(), run.few)
     run.data = dataset.checksum
     run.facts["dataset"] = {"checksum": dataset.checksum, "sizes": dict(dataset.sizes)}
     run.facts["outline"] = outline_of(dataset).plain

@@ -151,6 +151,14 @@ def test_a_process_keeps_the_dataset_that_it_built_last(tmp_path: Path) -> None:
     assert again.second == 0.0
 
 
+def test_a_rehearsal_builds_its_dataset_itself(tmp_path: Path) -> None:
+    kept = build_dataset(plan(), Run(plan(), tmp_path, lambda _: None))
+    rehearsed = build_dataset(plan(), Run(plan(), tmp_path, lambda _: None, few=2))
+
+    assert rehearsed.take.__self__ is not kept
+    assert rehearsed.sizes == {"train": 2, "validation": 2, "test": 2}
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_dataset_of_files_is_read_again(nested: bool, tmp_path: Path) -> None:  # they may have changed
     dataset = Around(inner=Stored(folder="here")) if nested else Stored(folder="here")
