@@ -76,10 +76,14 @@ class Stopping:
         self.tokenizer, self.strings, self.prompt, self.end = tokenizer, strings, prompt, end
 
     def __call__(self, ids: Int[Tensor, "m n"], logits: Float[Tensor, "m v"]) -> Float[Tensor, "m v"]:
-        """Returns logits of -inf for all ids but the end, where a path has a stop string."""
-        ended = [stop_at(self.tokenizer, each, self.strings) is not None for each in ids[:, self.prompt :].tolist()]
-        others = torch.arange(logits.shape[1], device=logits.device) != self.end
-        return logits.masked_fill(torch.tensor(ended, device=logits.device)[:, None] & others, -torch.inf)
+        """Returns logits of -inf for all ids but the end, where a path has a stop string.
+
+        That of the end is 0 there, as what is processed before, such as `top_k` or a least length, may exclude it.
+        """
+        stopped = [stop_at(self.tokenizer, each, self.strings) is not None for each in ids[:, self.prompt :].tolist()]
+        ended = torch.tensor(stopped, device=logits.device)[:, None]
+        is_end = torch.arange(logits.shape[1], device=logits.device) == self.end
+        return logits.masked_fill(ended & ~is_end, -torch.inf).masked_fill(ended & is_end, 0)
 
 
 def stop_at(tokenizer: Any, ids: Sequence[int], strings: Sequence[str]) -> int | None:
