@@ -22,6 +22,11 @@ from crtcore.settings import Limits, Sampling
 
 CRITERIA = ("EosTokenCriteria", "MaxLengthCriteria")
 """Stopping criteria that are honoured."""
+UNSUPPORTED = (
+    "return_dict_in_generate", "output_scores", "output_logits",
+    "penalty_alpha", "dola_layers", "constraints", "force_words_ids",
+)  # fmt: skip
+"""Settings that ask for other outputs or another way of decoding; transformers leaves both to this function."""
 
 
 def custom_generate(
@@ -36,7 +41,7 @@ def custom_generate(
     """
     if odd := [type(each).__name__ for each in stopping_criteria if type(each).__name__ not in CRITERIA]:
         raise RunError(f"custom_generate: stopping_criteria: not supported here: {', '.join(odd)}")
-    for name in ("return_dict_in_generate", "output_scores", "output_logits"):
+    for name in UNSUPPORTED:
         if getattr(generation_config, name, None):
             raise RunError(f"custom_generate: {name}: not supported here")
     if (beams := generation_config.num_beams or 1) > 1:
