@@ -188,7 +188,10 @@ def _processed(made: Prepared, follow: Follow | None) -> list[Prior]:
     steps = processes(asked, [len(row) for row in rows], made.reading, readers[0].prior.vocabulary)
     if follow is None and not any(steps):
         return [reader.prior for reader in readers]
-    return [Processed(each.prior, steps, follow=follow if each.role == "target" else None) for each in readers]
+    return [
+        Processed(each.prior, steps, follow=follow if each.role == "target" else None, drafts=each.role == "draft")
+        for each in readers
+    ]
 
 
 def _result(generation: Generation, row: int, made: Prepared) -> Result:

@@ -29,17 +29,19 @@ class Processed:
     """The distribution of a prior after processors, which `processes` has for each row, or one for all.
 
     `before` has ids for each row that processors see in front of its own, such as padding. The logits after no id at
-    all are left as they are, as processors of transformers read at least one.
+    all are left as they are, as processors of transformers read at least one. A draft's are left so too where its
+    processes exclude all of its ids, as a grammar may that asks for an id which it lacks: it is exact whatever it draws
+    from.
     """
 
     def __init__(
         self, prior: Prior, processes: Sequence[Process | None], *, before: Sequence[Sequence[int]] | None = None,
-        follow: Follow | None = None,
+        follow: Follow | None = None, drafts: bool = False,
     ) -> None:  # fmt: skip
         self.prior = prior
         self.vocabulary = prior.vocabulary
         self.longest: int | None = getattr(prior, "longest", None)
-        self._processes, self._before, self._follow = processes, before, follow
+        self._processes, self._before, self._follow, self._drafts = processes, before, follow, drafts
 
     def __call__(
         self, ids: Int[Tensor, "b n"], class_ids: Int[Tensor, " b"] | None = None, *, noise: Noise | None = None
@@ -82,7 +84,12 @@ class Processed:
                 ids = torch.tensor([[*before, *(own[column] or ())] for column in columns], device=logits.device)
                 if result is logits:
                     result = logits.clone()
-                result[row, columns] = process(ids, logits[row, columns]).to(logits.dtype)
+                own_logits = logits[row, columns]
+                processed = process(ids, own_logits).to(logits.dtype)
+                if self._drafts:
+                    excluded = (processed == -torch.inf).all(-1, keepdim=True)
+                    processed = torch.where(excluded, own_logits, processed)
+                result[row, columns] = processed
         return result
 
 

@@ -92,3 +92,20 @@ def test_logits_are_processed_in_float32_at_least_as_in_transformers() -> None:
     assert (prior.process(halves, [[[1]]]) == 1 + 2**-12).all()
     assert prior.process(halves.double(), [[[1]]]).dtype == torch.float64
     assert seen == [torch.float32, torch.float64]
+
+
+@torch.no_grad()
+def test_a_draft_goes_on_where_all_its_ids_are_excluded() -> None:
+    """As a grammar excludes them that asks for an id which the draft lacks; a target has nothing to go on with."""
+
+    def excluding(ids: Tensor, logits: Tensor) -> Tensor:
+        return logits.masked_fill((ids[:, -1:] == 2), -torch.inf)
+
+    ids, prior = torch.tensor([[2, 3]]), table()
+    plain, draft, target = (
+        each(ids)[0] for each in (prior, Processed(prior, [excluding], drafts=True), Processed(prior, [excluding]))
+    )
+
+    assert draft.equal(plain)
+    assert target[1].equal(torch.full_like(plain[1], -torch.inf))
+    assert target[[0, 2]].equal(plain[[0, 2]])
