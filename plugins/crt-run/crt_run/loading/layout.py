@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import attrs
 import safetensors
 import safetensors.torch
 from torch import Tensor
@@ -22,12 +21,13 @@ from crt_run.loading.card import card
 from crt_run.loading.parts import Kept
 from crt_run.loading.plans import plan_of
 from crt_run.runs import files
+from crt_run.runs.contents import own_paths, with_inner
 from crt_run.runs.ended import fitting
 from crt_run.runs.provenance import versions
 from crt_run.training.outline import read_outline
 from crtcore.errors import RunError, in_one_line
 from crtcore.kinds import Plan
-from crtcore.spec import names_files, resolve
+from crtcore.spec import resolve
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -93,24 +93,14 @@ def _check_whole(plan: Plan) -> None:
         for part in parts if isinstance(parts, tuple) else (parts,):
             if part is None or part.kind not in ("prior", "tokenizer", "bottleneck"):
                 continue
-            for each in _with_inner(part):
-                paths = [path for f in attrs.fields(type(each)) for path in names_files(f, getattr(each, f.name))]
+            for each in with_inner(part):
+                paths = own_paths(each)
                 if paths or _brings_weights(each):
                     got = f"one that reads {paths[0]!r}" if paths else "one that brings others"
                     raise RunError(
                         f"{role}: expected a part whose weights this run has trained, got {got}; share those weights "
                         "themselves, or train the part"
                     )
-
-
-def _with_inner(part: Any) -> Iterator[Any]:
-    """A part, and the parts in its fields."""
-    yield part
-    for field in attrs.fields(type(part)):
-        value = getattr(part, field.name)
-        for each in value if isinstance(value, tuple) else (value,):
-            if attrs.has(type(each)):
-                yield from _with_inner(each)
 
 
 def _brings_weights(part: Any) -> bool:

@@ -71,6 +71,21 @@ class RefersToRun(Protocol):
         """
 
 
+def with_inner(part: Any) -> Iterator[Any]:
+    """A part, and the parts in its fields."""
+    yield part
+    for field in attrs.fields(type(part)):
+        value = getattr(part, field.name)
+        for each in value if isinstance(value, tuple) else (value,):
+            if attrs.has(type(each)):
+                yield from with_inner(each)
+
+
+def own_paths(part: Any) -> list[str]:
+    """The paths in a part's own fields."""
+    return [path for field in attrs.fields(type(part)) for path in names_files(field, getattr(part, field.name))]
+
+
 def _located(part: Any, runs: Path) -> Any:
     """A part, or parts, with the folders of the runs that they refer to."""
     if isinstance(part, tuple):

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import attrs
 import torch
 from torch import nn
 
 from crt_nn.ranks import portion
 from crt_run.likelihood import counted, nats, scored
+from crt_run.runs.contents import own_paths, with_inner
 from crt_run.training.ahead import take_ahead
 from crt_run.training.ids import StoredIds, check_round_trip, encoded, spread
 from crt_run.training.losses import Loss, penalised
@@ -23,7 +23,6 @@ from crt_run.training.trainer import Part
 from crtcore.errors import RunError
 from crtcore.kinds import Batch, Dataset, DatasetSpec, Plan, Prior, Regularizer, RegularizerSpec, Run
 from crtcore.noise import Noise
-from crtcore.spec import names_files
 
 VALIDATED = 256
 """The most validation samples that score a prior over a dataset of ids while it trains."""
@@ -68,19 +67,9 @@ def _built(spec: DatasetSpec) -> Any:
     kept = _last.get(spec)
     _last.clear()
     dataset = spec.build() if kept is None else kept
-    if not _reads_files(spec):
+    if not any(map(own_paths, with_inner(spec))):  # files may change between two runs
         _last[spec] = dataset
     return dataset
-
-
-def _reads_files(part: Any) -> bool:
-    """Whether a part, or one in its fields, has a path: files may change between two runs."""
-    if isinstance(part, tuple):
-        return any(map(_reads_files, part))
-    if not attrs.has(type(part)):
-        return False
-    values = [(field, getattr(part, field.name)) for field in attrs.fields(type(part))]
-    return any(names_files(field, value) or _reads_files(value) for field, value in values)
 
 
 def tokenizer_objective(inputs: Inputs) -> Objective:
