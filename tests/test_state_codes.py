@@ -21,6 +21,7 @@ from crt_run.runs.run import Run
 from crt_run.training.ids import spread
 from crt_run.training.objective import Inputs, trained
 from crt_run.training.stages import build_dataset, prior_of
+from crt_vib.rate_distortion.measure import evenly
 from crt_vib.rate_distortion.states import Examples
 from crt_vib.state_codes.places import Classes, Places
 from crt_vib.state_codes.stored import Trunk, _pass
@@ -253,12 +254,12 @@ def test_the_information_is_that_of_states_of_all_windows(
     """Six of 30 states, three of a window: every fifth, so the first of window 0, the last of window 1, and so on."""
     seen: list[Examples] = []
 
-    def information(probe: Any, few: Examples, seed: int) -> dict[str, Any]:
-        seen.append(few)
-        return {}
+    def remembered(test: Examples, most: int) -> Examples:
+        seen.append(evenly(test, most))
+        return seen[-1]
 
-    monkeypatch.setattr("crt_vib.state_codes.experiment.AMONG", 6)
-    monkeypatch.setattr("crt_vib.state_codes.experiment.information", information)
+    monkeypatch.setattr("crt_vib.rate_distortion.measure.AMONG", 6)
+    monkeypatch.setattr("crt_vib.rate_distortion.measure.evenly", remembered)
 
     execute(plan(place, answers=0), tmp_path)
 
