@@ -19,9 +19,10 @@ from crt_hf.heads.readers import readers_with_head
 from crt_hf.kept import Kept
 from crt_hf.model import Model, Reader
 from crt_hf.processed import Follow, Processed
-from crt_hf.processors import processes, stop_at
+from crt_hf.processors import processes
 from crt_hf.prompts import Prompt, as_ids
 from crt_hf.settings import Settings, settings
+from crt_hf.stop_strings import stop_at
 from crt_verify.lookup.spec import Lookup, Suffix
 from crtcore.errors import RunError
 from crtcore.kinds import DecoderSpec, Generation, Prior, Request
@@ -198,7 +199,7 @@ def _result(generation: Generation, row: int, made: Prepared) -> Result:
     """One row's result; what was emitted to end it behind a stop string is left out."""
     ids = [x for x in generation.ids[row].tolist() if x >= 0]
     strings = made.asked.strings
-    if strings and (end := stop_at(made.texts, ids, strings)) is not None:
+    if strings and (end := stop_at(made.texts, made.rows[row], ids, strings)) is not None:
         ids = ids[:end]
     return Result(
         ids=ids,

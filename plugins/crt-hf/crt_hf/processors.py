@@ -16,6 +16,7 @@ from transformers.generation import logits_process as theirs
 from crt_hf.grammar import Grammar
 from crt_hf.processed import Process
 from crt_hf.settings import GRAMMARS, REFUSED_PROCESSORS, Settings
+from crt_hf.stop_strings import stop_at
 from crtcore.errors import RunError, in_one_line
 
 WARPERS: dict[str, Callable[[Any], Process]] = {
@@ -70,7 +71,7 @@ class Bias:
 
 
 class Stopping:
-    """Allows an end alone once the text of the emitted ids has a stop string, so that the row ends there."""
+    """Allows an end alone once an emitted id completes a stop string in the text, so that the row ends there."""
 
     def __init__(self, tokenizer: Any, strings: Sequence[str], prompt: int, end: int) -> None:
         self.tokenizer, self.strings, self.prompt, self.end = tokenizer, strings, prompt, end
@@ -80,17 +81,11 @@ class Stopping:
 
         That of the end is 0 there, as what is processed before, such as `top_k` or a least length, may exclude it.
         """
-        stopped = [stop_at(self.tokenizer, each, self.strings) is not None for each in ids[:, self.prompt :].tolist()]
+        rows = [(each[: self.prompt], each[self.prompt :]) for each in ids.tolist()]
+        stopped = [stop_at(self.tokenizer, prompt, new, self.strings) is not None for prompt, new in rows]
         ended = torch.tensor(stopped, device=logits.device)[:, None]
         is_end = torch.arange(logits.shape[1], device=logits.device) == self.end
         return logits.masked_fill(ended & ~is_end, -torch.inf).masked_fill(ended & is_end, 0)
-
-
-def stop_at(tokenizer: Any, ids: Sequence[int], strings: Sequence[str]) -> int | None:
-    """The number of ids after which their text first has a stop string; None: it has none."""
-    if not any(string in tokenizer.decode(ids) for string in strings):
-        return None
-    return next(n for n in range(1, len(ids) + 1) if any(each in tokenizer.decode(ids[:n]) for each in strings))
 
 
 def processes(
