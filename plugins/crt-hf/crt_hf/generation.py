@@ -186,7 +186,8 @@ def _processed(made: Prepared, follow: Follow | None) -> list[Prior]:
                 f"generate: max_new_tokens: expected at most {most - widest}, as the {reader.role} has positions for "
                 f"{most} ids and the longest prompt has {widest}, got {asked.length}"
             )
-    steps = processes(asked, [len(row) for row in rows], made.reading, readers[0].prior.vocabulary)
+    target = readers[0]
+    steps = processes(asked, [len(row) for row in rows], made.reading, target.prior.vocabulary, target.device)
     if follow is None and not any(steps):
         return [reader.prior for reader in readers]
     return [

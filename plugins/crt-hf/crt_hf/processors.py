@@ -89,9 +89,10 @@ class Stopping:
 
 
 def processes(
-    settings: Settings, prompts: Sequence[int], tokenizer: Any = None, vocabulary: int = 0
-) -> list[Process | None]:
-    """What the logits of each row pass through, which depends on the number of ids in its prompt.
+    settings: Settings, prompts: Sequence[int], tokenizer: Any = None, vocabulary: int = 0,
+    device: torch.device | str = "cpu",
+) -> list[Process | None]:  # fmt: skip
+    """What the logits of each row, on `device`, pass through, which depends on the number of ids in its prompt.
 
     Those that read text need the tokenizer and the size of the vocabulary.
 
@@ -101,7 +102,7 @@ def processes(
     grammar = None
     if any(name in settings.values for name in GRAMMARS):
         grammar = Grammar(tokenizer, vocabulary, settings.stop, settings.values)
-    return [_chain(processors(settings, prompt, tokenizer, grammar)) for prompt in prompts]
+    return [_chain(processors(settings, prompt, tokenizer, grammar, device)) for prompt in prompts]
 
 
 def check_processors(processors: Sequence[Any]) -> None:
@@ -126,20 +127,23 @@ def _chain(parts: Sequence[Process]) -> Process | None:
     return process if parts else None
 
 
-def processors(settings: Settings, prompt: int, tokenizer: Any, grammar: Grammar | None) -> list[Process]:
-    """The processors of one row, in the order of transformers.
+def processors(
+    settings: Settings, prompt: int, tokenizer: Any, grammar: Grammar | None, device: torch.device | str = "cpu"
+) -> list[Process]:
+    """The processors of one row, in the order of transformers, for logits on `device`.
 
     Source: huggingface/transformers, generation/utils.py, `_get_logits_processor`.
     """
     values, stop = settings.values, list(settings.stop)
+    ends = torch.tensor(stop, dtype=torch.int64, device=device)  # compared with ids there, and not moved by processors
     presence, frequency = values.get("presence_penalty", 0.0), values.get("frequency_penalty", 0.0)
     makers: dict[str, Callable[[Any], Process]] = {
         "sequence_bias": theirs.SequenceBiasLogitsProcessor,
         "repetition_penalty": lambda value: theirs.RepetitionPenaltyLogitsProcessor(float(value)),
         "no_repeat_ngram_size": theirs.NoRepeatNGramLogitsProcessor,
         "bad_words_ids": lambda value: theirs.NoBadWordsLogitsProcessor(value, stop),
-        "min_length": lambda value: theirs.MinLengthLogitsProcessor(value, stop),
-        "min_new_tokens": lambda value: theirs.MinNewTokensLengthLogitsProcessor(prompt, value, stop),
+        "min_length": lambda value: theirs.MinLengthLogitsProcessor(value, ends),
+        "min_new_tokens": lambda value: theirs.MinNewTokensLengthLogitsProcessor(prompt, value, ends),
         "forced_eos_token_id": lambda value: theirs.ForcedEOSTokenLogitsProcessor(prompt + settings.length, value),
         "remove_invalid_values": lambda _: theirs.InfNanRemoveLogitsProcessor(),
         "exponential_decay_length_penalty": lambda value: theirs.ExponentialDecayLengthPenalty(value, stop, prompt),
