@@ -62,7 +62,8 @@ class Model:
         """Which of a target's ids it has, if `crt distill` made it."""
         self._prior: AsRead | LanguageModel | None = None
         self._keep = keep
-        self._kept: Kept | None = None
+        self._kept: dict[str, Kept] = {}
+        """One for each role, as a draft's session holds other ids than its target's though the model is the same."""
         self._ran = "transformers ({}; given as a model)"
         self._tokenizer, self._dtype, self._pack = tokenizer, dtype, pack
         if isinstance(source, str | Path):
@@ -108,11 +109,8 @@ class Model:
             assert self.folder is not None
             self._prior, self._ran = self._read(self.folder)
         weight = self._prior.embedding.weight
-        if self._keep and self._kept is None:
-            self._kept = Kept(self._prior)
-        return Reader(
-            role, self._kept or self._prior, self._ran.format(str(weight.dtype).removeprefix("torch.")), weight.device
-        )
+        prior = self._kept.setdefault(role, Kept(self._prior)) if self._keep else self._prior
+        return Reader(role, prior, self._ran.format(str(weight.dtype).removeprefix("torch.")), weight.device)
 
     def drafting_for(self, target: Model) -> Reader:
         """The prior that drafts for a target: over the tokens that both have, if their vocabularies differ.
