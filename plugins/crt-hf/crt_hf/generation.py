@@ -22,7 +22,7 @@ from crt_hf.processed import Follow, Processed
 from crt_hf.processors import processes
 from crt_hf.prompts import Prompt, as_ids
 from crt_hf.settings import Settings, settings
-from crt_hf.stop_strings import stop_at
+from crt_hf.stop_strings import stop_at, until_stop
 from crt_verify.lookup.spec import Lookup, Suffix
 from crtcore.errors import RunError
 from crtcore.kinds import DecoderSpec, Generation, Prior, Request
@@ -186,6 +186,8 @@ def _processed(made: Prepared, follow: Follow | None) -> list[Prior]:
                 f"generate: max_new_tokens: expected at most {most - widest}, as the {reader.role} has positions for "
                 f"{most} ids and the longest prompt has {widest}, got {asked.length}"
             )
+    if follow is not None and asked.strings:
+        follow = until_stop(follow, made.texts, rows, asked.strings)
     target = readers[0]
     steps = processes(asked, [len(row) for row in rows], made.reading, target.prior.vocabulary, target.device)
     if follow is None and not any(steps):

@@ -7,6 +7,8 @@ from itertools import takewhile
 from operator import eq
 from typing import Any
 
+from crt_hf.processed import Follow
+
 
 def stop_at(tokenizer: Any, prompt: Sequence[int], ids: Sequence[int], strings: Sequence[str]) -> int | None:
     """The number of new ids after which the text first has a stop string; None: it has none.
@@ -16,6 +18,26 @@ def stop_at(tokenizer: Any, prompt: Sequence[int], ids: Sequence[int], strings: 
     if not _has(tokenizer, prompt, ids, strings):
         return None
     return next(n for n in range(1, len(ids) + 1) if _has(tokenizer, prompt, ids[:n], strings))
+
+
+def until_stop(follow: Follow, tokenizer: Any, prompts: Sequence[Sequence[int]], strings: Sequence[str]) -> Follow:
+    """A `follow` that is called with the ids of a row up to the one that completes a stop string, and not later.
+
+    A row goes on behind it where the model has no id that ends one.
+    """
+    followed: list[list[int]] = [[] for _ in prompts]
+    ended = [False for _ in prompts]
+
+    def until(row: int, ids: Sequence[int]) -> None:
+        if ended[row]:
+            return
+        known = len(followed[row])
+        followed[row] += ids
+        end = stop_at(tokenizer, prompts[row], followed[row], strings)
+        ended[row] = end is not None
+        follow(row, followed[row][known:end])
+
+    return until
 
 
 def _has(tokenizer: Any, prompt: Sequence[int], ids: Sequence[int], strings: Sequence[str]) -> bool:
