@@ -127,6 +127,15 @@ def _chain(parts: Sequence[Process]) -> Process | None:
     return process if parts else None
 
 
+def warped(warpers: Sequence[tuple[str, Any]]) -> Process | None:
+    """What logits pass through by warpers alone, which are names and values."""
+    return _chain(_warpers(warpers))
+
+
+def _warpers(warpers: Sequence[tuple[str, Any]]) -> list[Process]:
+    return [_made(name, WARPERS[name], value) for name, value in warpers]
+
+
 def processors(
     settings: Settings, prompt: int, tokenizer: Any, grammar: Grammar | None, device: torch.device | str = "cpu"
 ) -> list[Process]:
@@ -160,7 +169,7 @@ def processors(
         names = [name for name in names if name not in ENDLESS]
     made = [_made(name, makers[name], values[name]) for name in names]
     made += [*settings.processors, *([grammar.matching(prompt)] if grammar else [])]
-    made += [_made(name, WARPERS[name], value) for name, value in settings.warpers]
+    made += _warpers(settings.warpers)
     if settings.strings and stop:
         made.append(Stopping(tokenizer, settings.strings, prompt, stop[0]))
     return made

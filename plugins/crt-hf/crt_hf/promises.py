@@ -5,7 +5,7 @@ Axes: b batch, n ids of a prompt, m new ids, v vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import attrs
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from crt_basics.priors.table import TablePrior
 from crt_hf.generation import Prepared, Result, prepared
-from crt_hf.processors import processors
+from crt_hf.processed import Processed
+from crt_hf.processors import processors, warped
 from crt_hf.prompts import Prompt
 from crt_run.sampling import probabilities
 from crtcore.kinds import DecoderSpec, Prior, Request
@@ -34,8 +35,10 @@ def certificate(
 
     `near_ties` counts new ids whose two likeliest candidates were no further apart than the noise: the largest
     difference between their logits in two shapes of calls, of this very text. There, ids may differ between
-    batches, decoders and machines. `law` is the distance of the decoder's own law, under the same sampling, from its
-    target's, for random tables as target and draft.
+    batches, decoders and machines. `settings` are those of the keywords and the model's generation config, of which
+    `processors`, `warpers` and `sampling` are made, and `stop`; an object has the name of its type alone. `law` is the
+    distance of the decoder's own law, under the sampling and warpers that it names, from its target's, for random
+    tables as target and draft; other processors change what the target is, and the tables pass through none.
     Raises: RunError as `generate` does.
     """
     made = prepared(model, prompts, decoder, draft, tokenizer, generation_kwargs)
@@ -46,21 +49,45 @@ def certificate(
         "decoder": {"name": made.name, **attrs.asdict(made.spec)},
         "rule": getattr(made.spec, "rule", None),
         "drafter": repr(made.spec.drafter) if hasattr(made.spec, "drafter") else None,
+        "settings": {name: plain(value) for name, value in made.asked.values.items()},
         "sampling": attrs.asdict(made.asked.sampling),
+        "warpers": plain(dict(made.asked.warpers)),
         "processors": [*names, *(name for name in ("json_schema", "grammar") if name in made.asked.values)],
         "stop": {"ids": list(made.asked.stop), "strings": list(made.asked.strings), "length": made.asked.length},
         "near_ties": _near_ties(made, results),
-        "law": law(made.spec, made.asked.sampling),
+        "law": law(made.spec, made.asked.sampling, made.asked.warpers),
     }
 
 
-def law(spec: DecoderSpec, sampling: Sampling) -> dict[str, Any]:
-    """The total variation between a decoder's law and its target's, or why it cannot be enumerated."""
+def plain(value: Any) -> Any:
+    """A setting as JSON has it: a table whose keys are no texts as pairs, an object as the name of its type."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if hasattr(value, "tolist"):  # an array
+        return plain(value.tolist())
+    if isinstance(value, Mapping):
+        if all(isinstance(key, str) for key in value):
+            return {key: plain(each) for key, each in value.items()}
+        return [[plain(key), plain(each)] for key, each in value.items()]
+    if isinstance(value, Sequence | Set):
+        return [plain(each) for each in value]
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def law(spec: DecoderSpec, sampling: Sampling, warpers: Sequence[tuple[str, Any]] = ()) -> dict[str, Any]:
+    """The total variation between a decoder's law and its target's, or why it cannot be enumerated.
+
+    Tables pass through the warpers, which those of a target and of its draft do.
+    """
     draw = torch.Generator().manual_seed(0)
     contexts = (VOCABULARY + 1) ** 2
-    target, draft = (TablePrior(torch.randn(1, contexts, VOCABULARY, generator=draw)) for _ in range(2))
-    about = {"vocabulary": VOCABULARY, "length": LENGTH}
-    request = Request(torch.empty(1, 0, dtype=torch.int64), Limits(length=LENGTH, stop=(VOCABULARY - 1,)), sampling)
+    tables = [TablePrior(torch.randn(1, contexts, VOCABULARY, generator=draw)) for _ in range(2)]
+    target, draft = (Processed(table, [warped(warpers)]) for table in tables)
+    about = {
+        "vocabulary": VOCABULARY, "length": LENGTH, "sampling": attrs.asdict(sampling), "warpers": plain(dict(warpers)),
+    }  # fmt: skip
+    prompt = torch.zeros(1, 1, dtype=torch.int64)  # as warpers read one id at least
+    request = Request(prompt, Limits(length=LENGTH, stop=(VOCABULARY - 1,)), sampling)
     try:
         own = spec.build().distribution(target, request, draft=draft if spec.drafts else None)
     except ValueError as error:  # too many rows or trees, or trees that depend on real numbers
@@ -77,7 +104,7 @@ def _rows(target: Prior, request: Request) -> dict[tuple[int, ...], float]:
     for _ in range(request.limits.length):
         grown: dict[tuple[int, ...], float] = {}
         for row, weight in going.items():
-            logits = target(torch.tensor([row], dtype=torch.int64))[0, -1].double()
+            logits = target(torch.tensor([[*request.prompt[0].tolist(), *row]]))[0, -1].double()
             for x, chance in enumerate(probabilities(logits, request.sampling).tolist()):
                 (ended if x in request.limits.stop else grown)[*row, x] = weight * chance
         going = grown

@@ -73,6 +73,8 @@ def test_a_certificate_names_what_was_asked_for_and_what_ran() -> None:
     assert (made["decoder"]["name"], made["decoder"]["length"], made["rule"]) == ("sd", 4, "single")
     assert (made["sampling"]["temperature"], made["sampling"]["top_k"]) == (0.7, 5)
     assert made["processors"] == ["RepetitionPenaltyLogitsProcessor"]
+    assert {name: made["settings"][name] for name in keywords} == keywords
+    assert made["law"]["sampling"] == made["sampling"]
     assert made["law"]["total_variation"] < 1e-9
     assert made["near_ties"]["positions"] == sum(len(result.ids) for result in results)
     assert 0 < made["near_ties"]["noise"] < 1e-3
