@@ -9,6 +9,8 @@ import time
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from crt_run.decoding import CheckedSession, check_request, inferring, vocabulary_of
 from crt_run.sampling import probabilities
@@ -62,7 +64,8 @@ class TreeDecoder:
         if limits.length:
             nodes = self.drafter.nodes
             session = CheckedSession(target, "target", prompt, class_ids, capacity=capacity, room=nodes)
-            verdict = _first(session, state, self.verifier, sampling, stream.at(state.count))
+            p = probabilities(session.next_logits, sampling)[:, None]  # b 1 v
+            verdict = _undrafted(p, session, state, self.verifier, stream.at(state.count))
             session.check()
         if longest > 0:
             drawn = self.drafter.sampling(sampling)
@@ -121,22 +124,28 @@ def _fitting(target: Prior, draft: Prior | None) -> Prior:
     return draft
 
 
-def _first(
-    session: CheckedSession, state: DecodingState, verifier: Verifier, sampling: Sampling, uniforms: Uniforms
+def _undrafted(
+    p: Float[Tensor, "b 1 v"], session: CheckedSession, state: DecodingState, verifier: Verifier, uniforms: Uniforms
 ) -> Verdict:
-    """Emits the first id, from the call that read the prompt: the verdict on a tree of no ids."""
-    p = probabilities(session.next_logits, sampling)[:, None]  # b 1 v
+    """Emits one id from p: the verdict on a tree of no ids."""
     root = torch.full_like(uniforms.accept[:, :1], -1)  # b 1
     trees = Trees(root, root, torch.ones_like(root[:, 0]))
     verdict = verifier.verify(trees, p, p, uniforms.accept[:, :1], uniforms.final[:, :1])
+    verdict = verdict._replace(fault=torch.where(state.active, verdict.fault, 0))  # the others read nothing
     session.record(verdict.fault > 0)
     state.emit(verdict.final[:, None], proposed=verdict.length, accepted=verdict.length)
     return verdict
 
 
 def _round(parts: _Parts, state: DecodingState, uniforms: Uniforms) -> Verdict:
-    """Drafts a tree no deeper than each row can still use, verifies it, and emits and commits the result."""
+    """Drafts a tree no deeper than each row can still use, verifies it, and emits and commits the result.
+
+    On a CPU the draft is not called where every row takes its last id; elsewhere, to know would wait for the device.
+    """
     depths = (state.remaining - 1).clamp(min=0)
+    if depths.is_cpu and not depths.any():
+        p = probabilities(parts.target.extend(state.last[:, None]), parts.sampling)
+        return _undrafted(p, parts.target, state, parts.verifier, uniforms)
     proposal = parts.builder.propose(parts.draft, depths, uniforms.draft)
     parts.opened.record(parts.draft.broken)
     trees = proposal.trees

@@ -100,12 +100,17 @@ def _round(
     session: CheckedSession, drafting: _Drafting | None, race: Race, state: DecodingState,
     position: Int[Tensor, " b"], sampling: Sampling,
 ) -> None:  # fmt: skip
-    """Drafts a tree no deeper than each row can still use, and draws ids down it as far as they were drafted."""
+    """Drafts a tree no deeper than each row can still use, and draws ids down it as far as they were drafted.
+
+    On a CPU the draft is not called where every row takes its last id; elsewhere, to know would wait for the device.
+    """
+    depths = (state.remaining - 1).clamp(min=0)
+    if depths.is_cpu and not depths.any():
+        drafting = None
     last, root = state.last, torch.zeros_like(position)[:, None]  # b 1
     trees, places, levels = Trees(root - 1, root - 1, torch.ones_like(position)), root, [0]
     if drafting is not None:
         opened, builder = drafting.opened, drafting.builder
-        depths = (state.remaining - 1).clamp(min=0)
         trees, _, places = builder.propose(drafting.session, depths, builder.integers(position))
         opened.record(drafting.session.broken)
         levels += [level for level, width in enumerate(builder.widths, start=1) for _ in range(width)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import count
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +21,8 @@ from crt_verify.coupling.spec import GumbelList, Jacobi
 from crtcore import Limits, Sampling
 from crtcore.errors import PriorError
 from crtcore.kinds import Generation, Request
+
+from ..counted import Counted
 
 ROWS = 60_000
 
@@ -91,7 +94,7 @@ def test_a_seeds_ids_are_the_same_with_any_draft_and_with_none(
     assert emitted(Jacobi(window=3, coupling="gumbel").build().generate(target, request)) == due
 
 
-def draw(spec: GumbelList, target: TablePrior, draft: TablePrior | None, rows: int, limits: Limits) -> Generation:
+def draw(spec: GumbelList, target: Any, draft: Any, rows: int, limits: Limits) -> Generation:
     """Rows after a prompt of one id."""
     request = Request(torch.ones(rows, 1, dtype=torch.int64), limits, Sampling())
     return spec.build().generate(target, request, draft=draft)
@@ -165,6 +168,17 @@ def test_a_draft_equal_to_the_target_is_accepted_whole(siblings: str, branching:
     if branching == (1, 1):
         assert drawn.proposed.tolist() == [4] * 50
         assert drawn.draft_calls.tolist() == [5] * 50  # the prompt's own and one a level
+
+
+@pytest.mark.parametrize("length", range(1, 9))
+@pytest.mark.parametrize("branching", [(1, 1), (3, 2)])
+def test_counted_calls_are_those_made(branching: tuple[int, ...], length: int) -> None:
+    target, draft = Counted(table(0)), Counted(table(1))
+
+    drawn = draw(GumbelList(branching=branching), target, draft, 1, Limits(length=length))
+
+    assert target.calls == int(drawn.target_calls)
+    assert draft.calls == int(drawn.draft_calls)
 
 
 def test_more_siblings_take_fewer_target_calls() -> None:
