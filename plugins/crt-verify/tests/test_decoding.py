@@ -21,10 +21,10 @@ from crt_verify.decoding.accuracy import overlap, scorer, words
 from crt_verify.decoding.entry import Entry
 from crt_verify.decoding.experiment import calls_an_id
 from crt_verify.decoding.samples import Samples
-from crt_verify.decoding.table import _relative, points
+from crt_verify.decoding.table import _relative, points, unbounded
 from crt_verify.decoding.trial import Pair, Round, rounds, run_trial
 from crt_verify.decoding.trials import Timed, Trials
-from crt_verify.specs import RSDC, BlockVerification, SpecTr, SpeculativeDecoding
+from crt_verify.specs import RSDC, BlockVerification, LikeliestTree, SpecTr, SpeculativeDecoding
 from crtcore import Limits, Sampling, discover
 from crtcore.compose.document import Document
 from crtcore.compose.plan import study
@@ -273,6 +273,34 @@ def test_a_draft_equal_to_its_target_reaches_the_bound_at_every_depth() -> None:
     assert [row.numbers[f"acceptance_{depth}"].value for depth in (1, 2, 3)] == [1, 1, 1]
     assert row.numbers["block_efficiency"].value == 15 / 4  # 1 + 4 + 4 + 4 + 3 ids
     assert "acceptance_4" not in row.numbers
+
+
+def test_the_bound_of_the_likeliest_ids_is_of_those_of_the_draft_without_the_filters_of_the_target() -> None:
+    """The target keeps its likeliest id, which is the draft's second; the draft alone keeps two ids."""
+    target, draft = (
+        TablePrior(torch.tensor([[row]])).requires_grad_(False) for row in ([0.0, 0, 1, 0], [0.0, 1, 2, 3])
+    )
+    spec = LikeliestTree(width=2, length=1, size=2)
+    entry = Entry("likeliest-tree", {"width": 2, "length": 1, "size": 2}, spec)
+
+    (row,) = points(trials(Pair(target, draft, Sampling(top_k=1), 3), [entry]), [entry])
+
+    assert row.numbers["bound_fraction"].value == pytest.approx(1)
+    assert row.numbers["acceptance_1"].value == 1
+
+
+def test_a_tree_that_is_cut_has_no_share_of_the_bound() -> None:
+    spec = LikeliestTree(width=2, length=2, size=3)
+    entry = Entry("likeliest-tree", {"width": 2, "length": 2, "size": 3}, spec)
+    run = trials(Pair(table(0), table(0), Sampling(), 3), [entry])
+
+    (row,) = points(run, [entry])
+
+    assert "bound_fraction" not in row.numbers
+    assert unbounded(run, [entry]) == [
+        "bound_fraction of likeliest-tree width=2 length=2 size=3 is not measured: "
+        "which ids it drafts first depends on those behind them"
+    ]
 
 
 def test_speed_up_of_a_memory_bound_target_is_that_of_its_definition() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from crt_run.sampling import probabilities
 from crt_verify.decoding.samples import Samples
 from crt_verify.decoding.trial import Pair
+from crtcore import Sampling
 from crtcore.kinds import Session
 
 
@@ -22,23 +23,23 @@ class Behind:
 
     def __init__(self, pair: Pair, samples: Samples, longest: int) -> None:
         """`longest` is the most ids of a continuation."""
-        self._sampling, self._like = pair.sampling, samples.ids
+        self._like = samples.ids
         capacity = samples.prompts.shape[1] + longest
         self._sessions: list[Session] = [
             prior.open(samples.prompts, samples.class_ids, capacity=capacity, room=longest)
             for prior in (pair.target, pair.draft)
         ]
 
-    def after(self, emitted: list[list[int]]) -> Rows:
-        """The distributions after 0, 1, ... ids of each continuation."""
+    def after(self, emitted: list[list[int]], target: Sampling, draft: Sampling) -> Rows:
+        """The distributions after 0, 1, ... ids of each continuation, of each prior under its own settings."""
         widest = max(map(len, emitted))
         ids = self._like.new_tensor([[*row, *[-1] * (widest - len(row))] for row in emitted])  # b n
-        return Rows(*(self._read(session, ids) for session in self._sessions))
+        return Rows(*(map(self._read, self._sessions, (ids, ids), (target, draft))))
 
-    def _read(self, session: Session, ids: Tensor) -> Tensor:
+    def _read(self, session: Session, ids: Tensor, sampling: Sampling) -> Tensor:
         logits = torch.cat((session.next_logits[:, None], session.extend(ids)), 1)
         session.commit(torch.full_like(ids[:, :1], -1))  # nothing: the next continuation begins behind the prompts
-        return probabilities(logits, self._sampling)
+        return probabilities(logits, sampling)
 
 
 class Rows(NamedTuple):

@@ -18,7 +18,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "over_chain": Meaning("block efficiency over that of `sd` with as many drafted ids, paired by sample", "higher"),
     "token_rate_over_chain": Meaning("measured ids a second over those of that `sd`, paired by sample", "higher"),
     "gain_*": Meaning("ids a call over those of another decoder with as many drafted ids, by sample", "higher"),
-    "acceptance_*": Meaning("how often a drafted id of this depth is kept where its parent is", "higher"),
+    "acceptance_*": Meaning("how often an id of this depth is kept where one of the depth before is", "higher"),
     "target_parameters": Meaning("parameters of the target"),
     "draft_parameters": Meaning("parameters of the draft"),
     "target_nats_per_id": Meaning("what held-out ids cost the target", "lower"),

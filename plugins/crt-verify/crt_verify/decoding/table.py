@@ -86,15 +86,19 @@ def _labels(pair: Pair, entry: Entry) -> dict[str, str | int | float]:
 
 
 def has_bound(trials: Trials, entry: Entry) -> bool:
-    """Whether the share of the bound is measured: the decoder draws ids, and there are few enough of them."""
-    return isinstance(entry.spec, TreeDecoding) and trials.pair.target.vocabulary <= BOUNDED
+    """Whether the share of the bound is measured: the decoder's trees have a bound, and there are few enough ids."""
+    trees = isinstance(entry.spec, TreeDecoding) and entry.spec.drafter.bounded
+    return trees and trials.pair.target.vocabulary <= BOUNDED
 
 
 def unbounded(trials: Trials, entries: Sequence[Entry]) -> list[str]:
-    """Says that no share of the bound is measured, if a decoder has such a bound and there are too many ids."""
+    """Says where no share of the bound is measured though trees are drafted, and why."""
     size = trials.pair.target.vocabulary
-    if size <= BOUNDED or not any(isinstance(entry.spec, TreeDecoding) for entry in entries):
-        return []
+    drafters = {entry.key: entry.spec.drafter for entry in entries if isinstance(entry.spec, TreeDecoding)}
+    if size <= BOUNDED or not drafters:
+        cut = [key for key, drafter in drafters.items() if not drafter.bounded]
+        why = "which ids it drafts first depends on those behind them"
+        return [f"bound_fraction of {', '.join(cut)} is not measured: {why}"] if cut else []
     most = f"expected at most {BOUNDED} ids, got {size}, for which it takes minutes"
     return [f"bound_fraction is not measured: {most}"]
 
@@ -129,7 +133,10 @@ def _relative(scores: list[float], usual: list[float], level: float) -> Measurem
 
 
 def _by_depth(played: list[list[Round]], depths: int) -> dict[str, Measurement]:
-    """For each depth, how often a drafted id was accepted where its parent was."""
+    """For each depth, how often an id was accepted where one of the depth before was, and the row could go on.
+
+    A tree may hold no id behind an accepted one: that of a beam, or of the likeliest nodes.
+    """
     shares = {}
     for depth in range(1, depths + 1):
         reached = [[each for each in row if each.levels >= depth and each.accepted >= depth - 1] for row in played]
@@ -148,10 +155,11 @@ def _bounded(trials: Trials, entry: Entry, played: list[list[Round]], behind: Be
         return {}
     assert isinstance(entry.spec, TreeDecoding)
     count = len(trials.timed[entry.key])
-    p, q = behind.after(trials.outputs[entry.key]["ids"][:count])
+    sampling, drafter = trials.pair.sampling, entry.spec.drafter
+    p, q = behind.after(trials.outputs[entry.key]["ids"][:count], sampling, drafter.sampling(sampling))
     accepted, bounds = [], []
     for row, mine in enumerate(played[:count]):
         starts = [each.emitted for each in mine]
         accepted.append(sum(each.accepted > 0 for each in mine))
-        bounds.append(float(entry.spec.drafter.bound(p[row, starts], q[row, starts]).sum()))
+        bounds.append(float(drafter.bound(p[row, starts], q[row, starts]).sum()))
     return {"bound_fraction": ratio(accepted, bounds, "of the bound")}

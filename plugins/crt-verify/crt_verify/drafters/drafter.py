@@ -48,13 +48,21 @@ class Drafter(abc.ABC):
         """How the draft's logits become q, where those of the target are treated by `sampling`: the same way."""
         return sampling
 
+    @property
+    def bounded(self) -> bool:
+        """Whether `bound` is exact: the row after the root alone decides on the root's children."""
+        return True
+
     @abc.abstractmethod
     def distribution(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
         """Every tree of at most `depth` levels that can be sampled, with its probability."""
 
     @abc.abstractmethod
     def bound(self, p: Float[Tensor, "*b v"], q: Float[Tensor, "*b v"]) -> Float[Tensor, "*b"]:
-        """The largest probability with which any exact rule accepts a child of the root, for rows p and q after it."""
+        """The largest probability with which any exact rule accepts a child of the root, for rows p and q after it.
+
+        q is the draft's row under `sampling`; the result is too large where `bounded` is False.
+        """
 
     @abc.abstractmethod
     def build(self) -> TreeBuilder:

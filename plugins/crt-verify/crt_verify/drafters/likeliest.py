@@ -55,6 +55,11 @@ class Likeliest(Drafter):
         """The draft's own distribution, without the target's temperature and filters."""
         return Sampling(banned=sampling.banned)
 
+    @property
+    def bounded(self) -> bool:
+        """Whether no path is cut: else likelier nodes of deeper levels may leave out children of the root."""
+        return self.size >= self.width * self.length
+
     def distribution(self, q: Rows, depth: int) -> Iterator[tuple[Tree, float]]:
         """The one tree."""
         levels: list[list[_Path]] = [[_Path((), 1.0)]]
