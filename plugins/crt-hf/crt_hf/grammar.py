@@ -14,10 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from crt_hf.schemas.ignored import Walk
 from crtcore.errors import RunError, in_one_line
-
-IGNORED = ("uniqueItems",)
-"""Keywords of a JSON schema that xgrammar ignores, and which are refused for that."""
 
 
 class Grammar:
@@ -102,14 +100,7 @@ def _text(schema: Any) -> str:
 
     Raises: RunError if a keyword of it is ignored by xgrammar; ValueError if it is no JSON.
     """
-    table = json.loads(schema) if isinstance(schema, str) else schema
-    for name in IGNORED:
-        if _has(table, name):
-            raise RunError(f"generate: json_schema: {name}: not supported here, as it cannot be kept id by id")
-    return json.dumps(table)
-
-
-def _has(schema: Any, name: str) -> bool:
-    if isinstance(schema, Mapping):
-        return bool(schema.get(name)) or any(_has(each, name) for each in schema.values())
-    return isinstance(schema, list) and any(_has(each, name) for each in schema)
+    text = schema if isinstance(schema, str) else json.dumps(schema)
+    if ignored := Walk(json.loads(text)).ignored.values():
+        raise RunError("\n".join(f"generate: json_schema: {each}" for each in ignored))
+    return text

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 import crt_hf
 from crt_hf.command import generate as command
+from crt_hf.grammar import Grammar
 from crtcore.errors import RunError
 
 TEMPLATE = "{% for message in messages %}<s>{{ message['content'] }}{% endfor %}"
@@ -138,12 +139,22 @@ def test_a_grammar_rules_out_what_does_not_fit_node_by_node(folder: Path, decode
 
 def test_a_json_schema_gives_json_and_what_is_ignored_is_refused(folder: Path) -> None:
     schema = {"type": "array", "items": {"enum": ["A", "B"]}, "minItems": 1, "maxItems": 2}
-    with pytest.raises(RunError, match="json_schema: uniqueItems: not supported here"):
+    with pytest.raises(RunError, match="json_schema: #/uniqueItems: xgrammar ignores it everywhere; leave it out"):
         crt_hf.generate(folder, ["A"], json_schema={**schema, "uniqueItems": True})
+    with pytest.raises(RunError, match="json_schema: #/multipleOf: xgrammar ignores it of numbers"):
+        crt_hf.generate(folder, ["A"], json_schema=json.dumps({"type": "number", "multipleOf": 0.5}))
     with pytest.raises(RunError, match="expected json_schema or grammar, got both"):
         crt_hf.generate(folder, ["A"], json_schema=schema, grammar=GRAMMAR)
     with pytest.raises(RunError, match=r"json_schema, grammar: .*EBNF"):
         crt_hf.generate(folder, ["A"], grammar="root ::= (")
+
+
+def test_a_property_may_have_the_name_of_a_keyword_that_is_ignored() -> None:
+    schema = {"type": "object", "properties": {"uniqueItems": {"type": "boolean"}}, "required": ["uniqueItems"]}
+
+    made = Grammar(tokenizer(), len(LETTERS), [2], {"json_schema": schema})
+
+    assert "uniqueItems" in str(made.compiled.grammar)
 
 
 def test_a_prompt_of_no_form_is_one_error(folder: Path) -> None:
