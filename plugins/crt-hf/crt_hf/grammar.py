@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from crt_hf.schemas.apart import keep_apart
 from crt_hf.schemas.ignored import Walk
 from crtcore.errors import RunError, in_one_line
 
@@ -96,11 +97,13 @@ class Matching:
 
 
 def _text(schema: Any) -> str:
-    """A schema as text.
+    """A schema as text, in which xgrammar takes no two schemas for one.
 
     Raises: RunError if a keyword of it is ignored by xgrammar; ValueError if it is no JSON.
     """
-    text = schema if isinstance(schema, str) else json.dumps(schema)
-    if ignored := Walk(json.loads(text)).ignored.values():
-        raise RunError("\n".join(f"generate: json_schema: {each}" for each in ignored))
-    return text
+    document = json.loads(schema if isinstance(schema, str) else json.dumps(schema))
+    walk = Walk(document)
+    if walk.ignored:
+        raise RunError("\n".join(f"generate: json_schema: {each}" for each in walk.ignored.values()))
+    keep_apart(walk)
+    return json.dumps(document)

@@ -9,6 +9,7 @@ import pytest
 from xgrammar import Grammar
 from xgrammar.testing import _is_grammar_accept_string
 
+from crt_hf.schemas.apart import keep_apart
 from crt_hf.schemas.ignored import FORMATS, Walk
 
 WHOLE, NUMBER, TEXT = {"type": "integer"}, {"type": "number"}, {"type": "string"}
@@ -141,3 +142,38 @@ def test_what_is_not_refused_is_kept(schema: Any, text: str, other: str) -> None
 def test_every_format_that_is_not_refused_is_kept(name: str) -> None:
     assert Walk(TEXT | {"format": name}).ignored == {}
     assert not fits(TEXT | {"format": name}, '"\\u0000"')
+
+
+def titled(of: Any) -> dict[str, Any]:
+    return OBJECT | {"properties": {"title": of}, "required": ["title"]}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "text"),
+    [
+        (titled(WHOLE), titled(TEXT), '[{"title": 1}, {"title": "a"}]'),
+        ({"const": [{"default": 1}]}, {"const": [{"default": 2}]}, '[[{"default":1}], [{"default":2}]]'),
+        ({"enum": [{"a": {"title": 1}}]}, {"enum": [{"a": {"title": 2}}]}, '[{"a":{"title":1}}, {"a":{"title":2}}]'),
+        ({"items": titled(WHOLE)}, {"items": titled(TEXT)}, '[[{"title": 1}], [{"title": "a"}]]'),
+        (
+            OBJECT | {"patternProperties": {"title": WHOLE}}, OBJECT | {"patternProperties": {"title": TEXT}},
+            '[{"title": 1}, {"title": "a"}]',
+        ),
+    ],
+)  # fmt: skip
+def test_schemas_that_differ_in_a_property_named_title_are_kept_apart(one: Any, other: Any, text: str) -> None:
+    schema = {"type": "array", "prefixItems": [one, other], "minItems": 2}
+    before = fits(schema, text)
+
+    keep_apart(Walk(schema))
+
+    assert (before, fits(schema, text)) == (False, True)
+
+
+def test_schemas_without_such_a_name_are_left_as_they_are() -> None:
+    schema = {"title": "t", "type": "object", "properties": {"a": {"title": "u", "default": 1, "enum": [1, "title"]}}}
+    before = json.dumps(schema)
+
+    keep_apart(Walk(schema))
+
+    assert json.dumps(schema) == before

@@ -157,6 +157,14 @@ def test_a_property_may_have_the_name_of_a_keyword_that_is_ignored() -> None:
     assert "uniqueItems" in str(made.compiled.grammar)
 
 
+def test_two_properties_named_title_have_their_own_types() -> None:
+    each = [{"type": "object", "properties": {"title": {"const": value}}} for value in ("ABC", "XYZ")]
+
+    made = Grammar(tokenizer(), len(LETTERS), [2], {"json_schema": {"anyOf": each}})
+
+    assert all(value in str(made.compiled.grammar) for value in ("ABC", "XYZ"))
+
+
 def test_a_prompt_of_no_form_is_one_error(folder: Path) -> None:
     for prompt, message in (
         ([1, "a"], "prompt 0: expected a text, ids, or messages"),

@@ -60,7 +60,7 @@ class Ignored(NamedTuple):
         return f"{self.where}: xgrammar ignores it {self.why}"
 
 
-Place = tuple[Schema, str]
+Place = tuple[dict[str, Any], str]
 """A schema, and the JSON pointer to it."""
 
 
@@ -75,7 +75,7 @@ class Walk:
         self._visit(root, "#")
 
     def _visit(self, schema: Any, where: str, default: str | None = None) -> None:
-        if not isinstance(schema, Mapping) or (id(schema), default) in self.read:
+        if not isinstance(schema, dict) or (id(schema), default) in self.read:
             return
         self.read[id(schema), default] = (schema, where)
         for name in NEVER:
