@@ -110,7 +110,7 @@ class ReasoningExperiment:
             answers = Answers(*(part.cpu() for part in drawn))
             solved = dataset.check(trace.prompt, answers.ids) & answers.ended
             counts = counted(answers.ids, trace, rate=form.chunking.rate, alphabet=form.alphabet)
-            numbers[replaced] = measured(counts, answers, solved)
+            numbers[replaced] = measured(counts, answers, solved, free=replaced == FREE)
             outcomes[replaced] = dict(zip(COMPARED, (solved.long().tolist(), counts.tokens.tolist()), strict=True))
             each = "".join(map(str, solved.long().tolist()))
             run.record(

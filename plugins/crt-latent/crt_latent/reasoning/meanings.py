@@ -19,7 +19,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "saving_mechanical": Meaning("ids that codes replace in an answer, less the codes and their brackets", "higher"),
     "saving_chosen": Meaning("further ids that an answer is shorter by than the whole trace as text", "higher"),
     "unended": Meaning("answers that do not end within the length of the longest row", "lower"),
-    "closed_by_force": Meaning("answers whose codes had to be ended, as they fill all that a row allows", "lower"),
+    "closed_by_force": Meaning("free answers whose codes had to be ended, as they fill all that a row allows", "lower"),
     "codes_used": Meaning("how many codes occur in held-out steps"),
     "code_perplexity": Meaning("how many equally frequent codes would have the same entropy"),
     "reconstruction_nats": Meaning("what the tokenizer's decoder needs for each id of held-out steps", "lower"),

@@ -42,9 +42,9 @@ def counted(ids: Int[Tensor, "b e"], trace: Trace, *, rate: int, alphabet: Alpha
     return Counts(tokens, latent, text, latent * rate - latent - brackets, whole - tokens)
 
 
-def measured(counts: Counts, answers: Answers, solved: Bool[Tensor, " b"]) -> dict[str, Measurement]:
-    """Returns measurements of answers to many problems."""
-    return {
+def measured(counts: Counts, answers: Answers, solved: Bool[Tensor, " b"], *, free: bool) -> dict[str, Measurement]:
+    """Returns measurements of answers to many problems; which brackets had to be closed, of free answers alone."""
+    numbers = {
         "accuracy": share(solved, "of the problems"),
         "tokens": averaged(counts.tokens.double(), "ids an answer"),
         "latent_tokens": averaged(counts.latent.double(), "ids an answer"),
@@ -52,8 +52,10 @@ def measured(counts: Counts, answers: Answers, solved: Bool[Tensor, " b"]) -> di
         "saving_mechanical": averaged(counts.mechanical.double(), "ids an answer"),
         "saving_chosen": averaged((counts.saved - counts.mechanical).double(), "ids an answer"),
         "unended": share(~answers.ended, "of the problems"),
-        "closed_by_force": share(answers.forced, "of the problems"),
     }
+    if free:  # with a number of codes by force, every bracket is closed, or there is none
+        numbers["closed_by_force"] = share(answers.forced, "of the problems")
+    return numbers
 
 
 def share(hits: Bool[Tensor, " b"], unit: str) -> Measurement:

@@ -58,7 +58,11 @@ def latent(runs: Path) -> dict[str, Any]:
 def test_a_latent_arm_has_a_point_for_every_number_of_chunks(latent: dict[str, Any]) -> None:
     assert [point["labels"]["replaced"] for point in latent["points"]] == [0, 8, 16]
     assert [point["numbers"]["latent_tokens"]["value"] for point in latent["points"]] == [0, 2, 4]
-    assert [point["numbers"]["closed_by_force"]["value"] for point in latent["points"]] == [0, 1, 1]
+
+
+def test_only_of_free_answers_is_it_said_how_many_had_to_be_closed(latent: dict[str, Any]) -> None:
+    assert 0 <= latent["numbers"]["closed_by_force"]["value"] <= 1
+    assert not any("closed_by_force" in point["numbers"] for point in latent["points"])
 
 
 def test_outcomes_of_each_problem_are_reported(latent: dict[str, Any]) -> None:

@@ -46,7 +46,9 @@ def test_omitted_text_is_no_mechanical_saving() -> None:
         torch.tensor([[0, 0, 7, 0, 8, -1], [13, 9, 14, 7, 0, 8]]), torch.ones(2, dtype=torch.bool), torch.zeros(2) > 0
     )
 
-    numbers = measured(counted(answers.ids, trace, rate=4, alphabet=ALPHABET), answers, torch.tensor([True, False]))
+    numbers = measured(
+        counted(answers.ids, trace, rate=4, alphabet=ALPHABET), answers, torch.tensor([True, False]), free=True
+    )
 
     assert numbers["accuracy"].value == 0.5
     assert numbers["tokens"].value == 5.5
