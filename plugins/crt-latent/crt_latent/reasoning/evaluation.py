@@ -9,7 +9,7 @@ import torch
 from crt_latent.reasoning.answers import Answers, Solver
 from crt_latent.reasoning.forms import Form
 from crt_latent.traces import Trace, between, join_trace, lengths
-from crtcore.errors import Stopped
+from crtcore.errors import RunError, Stopped
 
 FREE = -1
 """Stands for free answers, where others have the number of ids that are replaced by force."""
@@ -21,6 +21,20 @@ def ways(form: Form, trace: Trace) -> list[int]:
         return [FREE]
     length = form.chunking.length
     return [FREE, *range(0, int(lengths(trace.steps).min()) + 1, length)]
+
+
+def check_positions(positions: int | None, trace: Trace, width: int) -> None:
+    """Nothing, if prompts and answers of `width` ids fit a prior's positions; None: it has any number of them.
+
+    Raises: RunError if they do not; the decoder would say so only after the training.
+    """
+    prompt = int(lengths(trace.prompt).max()) + 1  # with <think>
+    if positions is not None and prompt + width > positions:
+        raise RunError(
+            f"latent-reasoning: expected a prior with positions for {prompt + width} ids, {prompt} of a prompt and "
+            f"{width} of an answer, which may be as long as the longest row, got {positions}; take a prior without "
+            "such a limit, or problems with shorter rows"
+        )
 
 
 def evaluated(

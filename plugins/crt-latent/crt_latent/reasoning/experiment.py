@@ -11,13 +11,13 @@ from torch import Tensor
 
 from crt_latent.reasoning.answers import Answers, Solver
 from crt_latent.reasoning.budget import Budget, budget, step_seconds
-from crt_latent.reasoning.evaluation import FREE, evaluated
+from crt_latent.reasoning.evaluation import FREE, check_positions, evaluated
 from crt_latent.reasoning.forms import Form
 from crt_latent.reasoning.health import health
 from crt_latent.reasoning.numbers import counted, measured
 from crt_latent.reasoning.spec import LatentReasoning
 from crt_latent.reasoning.training import rows
-from crt_latent.traces import lengths, split_trace
+from crt_latent.traces import Trace, lengths, split_trace
 from crt_nn.packed import pack_frozen
 from crt_run.training.ids import spread
 from crt_run.training.objective import Inputs, built, trained
@@ -43,7 +43,7 @@ class ReasoningExperiment:
     def __call__(self, plan: Plan, run: Run) -> Findings:
         """Trains the stages that are not trained yet, then evaluates answers.
 
-        Raises: RunError if the dataset cannot check answers.
+        Raises: RunError if the dataset cannot check answers, or the prior has too few positions for them.
         """
         dataset = build_dataset(plan, run)
         if not callable(getattr(dataset, "check", None)):  # `isinstance` of Python 3.12 looks into no `Few`
@@ -51,6 +51,9 @@ class ReasoningExperiment:
         numbers: dict[str, Measurement] = {}
         tokenizer, cost = None, Budget(0.0, 0.0, 0.0)
         *first, last = plan.stages
+        blank = built(Inputs(last, dataset))
+        positions = getattr(next(iter(blank.parts.values())).module, "longest", None)
+        check_positions(positions, self._tested(dataset), blank.ids)
         for stage in first:
             before = Inputs(stage, dataset, run=run)
             tokenizer = trained(before)
@@ -101,8 +104,7 @@ class ReasoningExperiment:
 
         Outcomes are of free answers, and of those with the most codes by force; without codes both are the same.
         """
-        tested = dataset.take("test", spread(dataset.sizes["test"], self.spec.tested)).data
-        trace = split_trace(tested, form.alphabet.text)
+        trace = self._tested(dataset)
         with torch.inference_mode():
             answered = evaluated(solver, form, trace, run.device, run.stopping)
         numbers, outcomes = {}, {}
@@ -118,6 +120,12 @@ class ReasoningExperiment:
             )
         most = {f"forced_{name}": each for name, each in outcomes[max(outcomes)].items()}
         return numbers, outcomes[FREE] | most
+
+    def _tested(self, dataset: Any) -> Trace:
+        """The test problems that are answered."""
+        return split_trace(
+            dataset.take("test", spread(dataset.sizes["test"], self.spec.tested)).data, dataset.vocabulary
+        )
 
     def _row(self, form: Form, replaced: int, numbers: Mapping[str, Measurement]) -> Row:
         """Returns a point of the curve of accuracy against length; an arm without codes has one."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from crt_basics.priors.table import TablePrior
 from crt_cost.outline import outlined
 from crt_cost.stages import costs
 from crt_run.runs.execute import execute
@@ -63,6 +64,20 @@ def test_a_latent_arm_has_a_point_for_every_number_of_chunks(latent: dict[str, A
 def test_only_of_free_answers_is_it_said_how_many_had_to_be_closed(latent: dict[str, Any]) -> None:
     assert 0 <= latent["numbers"]["closed_by_force"]["value"] <= 1
     assert not any("closed_by_force" in point["numbers"] for point in latent["points"])
+
+
+def test_a_prior_with_too_few_positions_is_refused_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = 7 + 27  # the longest prompt with <think>, and an answer as long as the longest row
+    monkeypatch.setattr(TablePrior, "longest", needed - 1, raising=False)
+    with pytest.raises(RunError, match=rf"positions for {needed} ids, 7 of a prompt and 27 of an answer, .* got 33; "):
+        execute(plan(), tmp_path)
+
+    assert read_json(tmp_path / "small" / plan().hash / "run.json").get("stages", {}) == {}
+
+    monkeypatch.setattr(TablePrior, "longest", needed)
+    assert execute(plan(), tmp_path)["numbers"]["tokens"]["n"] == EXPERIMENT["tested"]
 
 
 def test_outcomes_of_each_problem_are_reported(latent: dict[str, Any]) -> None:
