@@ -295,6 +295,7 @@ def test_limits_on_scenes_are_those_of_the_kept_results() -> None:
             "latent-cot-deduction-controls", "crt-latent",
             ("accuracy", "tokens", "forced_accuracy", "forced_tokens"),
         ),
+        ("latent-cot-maze", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-cot-real", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-cot-real-controls", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
         ("latent-cot-chunks", "crt-latent", ("accuracy", "tokens", "forced_accuracy", "forced_tokens")),
