@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def execute(
         read_records(run.folder / RECORDS)  # an experiment may go on from those of a run that was stopped
         run.facts["ranks"] = current().size
         about = _about(run)
-        seal(run.folder / ABOUT, {**about, **run.facts})
+        seal(run.folder / ABOUT, {**about, **run.facts, "stages": _begun(run.folder)})
         files.write(run.folder / SPEC, tomli_w.dumps(dict(plan.document)).encode())
         report({"event": "started", "folder": str(run.folder), "spec": dict(plan.document)})
         findings = plan.experiment.build()(plan, run)
@@ -165,6 +166,14 @@ def _ours(folder: Path, plan: Plan) -> None:
             f"{folder}: expected a run of {plan.name!r} ({plan.hash}), got something else: the hash of its run is "
             f"{got!r}, and it holds {', '.join(sorted(inside)[:3])}; move it away, or choose another folder with --runs"
         )
+
+
+def _begun(folder: Path) -> dict[str, Any]:
+    """The stages that a run used before it was stopped; none if it has not begun, or its file is damaged."""
+    with suppress(RunError):
+        stages: dict[str, Any] = read_json(folder / ABOUT, "stages")["stages"]
+        return stages
+    return {}
 
 
 def _about(run: Run) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import filelock
 from crt_cli.console import say
 from crt_run.runs import checkpoint, files
 from crt_run.runs.code import code_of, difference
-from crt_run.runs.records import RECORDS, SAMPLES, append, read_json, read_records, seal
+from crt_run.runs.records import ABOUT, RECORDS, SAMPLES, append, read_json, read_records, seal
 from crtcore.errors import CheckpointError, RunError, Stopped
 from crtcore.kinds import Json, Plan, Report, StagePlan, digest
 
@@ -146,10 +146,18 @@ class Run:
                 code = self._code(stage, code_of(plan.plan, {*_all_reads(plan), *reads}))
                 stage.rewind()
             about = {"folder": str(folder.relative_to(self.runs)), "reused": stage.finished, "code": code}
-            self.facts["stages"][name] = about
+            self._use(name, about)
             for line in read_records(folder / RECORDS):
                 self.record(line, again=True)
             yield stage
+
+    def _use(self, name: str, stage: Json) -> None:
+        """Keeps that the run uses a stage, in its file at once: if it is stopped, it needs the stage to go on."""
+        self.facts["stages"][name] = stage
+        path = self.folder / ABOUT
+        if path.is_file():  # a rehearsal and other ranks have none
+            about = read_json(path, "stages")
+            seal(path, {**about, "stages": {**about["stages"], name: stage}})
 
     def _code(self, stage: Stage, now: Mapping[str, str]) -> Mapping[str, str]:
         """The code that a stage is made by; a fresh run removes what other code made."""
