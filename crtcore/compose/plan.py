@@ -41,7 +41,7 @@ def override(document: Document, overrides: Sequence[str]) -> None:
     problems = []
     for text in sorted(overrides, key=lambda each: laid(undotted(each.partition("=")[0].strip()))):
         name, sign, written = text.partition("=")
-        where, path, value = f"{OVERRIDE}{text}", undotted(name.strip()), _value(written.strip())
+        where, path, value = f"{OVERRIDE}{text}", undotted(name.strip()), parsed(written.strip())
         if not sign or "" in path:
             problems.append(Problem(where, (), "expected KEY=VALUE, such as bottleneck.codes=128"))
             continue
@@ -57,7 +57,8 @@ def override(document: Document, overrides: Sequence[str]) -> None:
         raise SpecError(problems)
 
 
-def _value(text: str) -> Any:
+def parsed(text: str) -> Any:
+    """A value as TOML has it, or else the text itself."""
     try:
         values = tomli.loads(f"value = {text}")
     except (ValueError, RecursionError):

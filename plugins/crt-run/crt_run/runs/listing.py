@@ -15,6 +15,7 @@ import tomli
 from crt_run.runs import files
 from crt_run.runs.find import is_run
 from crt_run.runs.records import ABOUT, RESULT, listed, read_json
+from crtcore.compose.plan import parsed
 from crtcore.compose.study import label
 from crtcore.errors import RunError
 
@@ -62,7 +63,7 @@ def list_runs(runs: Path, patterns: Sequence[str] = (), where: Sequence[str] = (
         except RunError as error:
             broken.append(str(error))
             continue
-        if all(run.settings.get(path) == value for path, value in wanted):
+        if all(run.settings.get(path) in values for path, values in wanted):
             listed.append(run)
     return sorted(listed, key=lambda run: (run.about["started"], run.hash)), broken
 
@@ -152,8 +153,9 @@ def _settings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, label(value)
 
 
-def _condition(text: str) -> tuple[str, str]:
+def _condition(text: str) -> tuple[str, set[str]]:
+    """A path, and the labels that its value may have: that of the value as TOML has it, or of the text."""
     path, sign, value = text.partition("=")
     if not sign or not path.strip():
         raise RunError(f"--where {text}: expected PATH=VALUE, such as prior.layers=2")
-    return path.strip(), value.strip().strip('"')
+    return path.strip(), {label(parsed(value.strip())), label(value.strip())}

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from crt_run.cli.runs import all_runs
 from crt_run.present.export import as_csv, markdown
 from crt_run.runs.execute import execute
-from crt_run.runs.listing import differing, list_runs, remove, unused_stages
-from crtcore.errors import RunError
+from crt_run.runs.listing import _condition, _settings, differing, list_runs, remove, unused_stages
+from crtcore.errors import RunError, Stopped
 from crtcore.kinds import Plan
 
 Planned = Callable[..., Plan]
@@ -54,6 +54,24 @@ def test_runs_are_listed_and_chosen(three: list[Plan], runs: Path) -> None:
     assert chosen(where=("prior.bogus=1",)) == []
     with pytest.raises(RunError, match="--where seed: expected PATH=VALUE"):
         list_runs(runs, (), ("seed",))
+
+
+@pytest.mark.parametrize(
+    ("value", "written", "others"),
+    [
+        ("/data/x", ["/data/x", '"/data/x"'], ["/data/y"]),
+        ("two words", ["two words", '"two words"'], ["two"]),
+        ("8", ['"8"', "8"], ["9"]),
+        (0.001, ["0.001", "1e-3"], ["0.01"]),
+        (True, ["true"], ["1"]),
+        ([4, 4], ["[4, 4]", "[4,4]"], ["[4]"]),
+    ],
+)
+def test_a_condition_is_a_value_as_toml_has_it_or_a_text(value: object, written: list[str], others: list[str]) -> None:
+    (stored,) = dict(_settings({"there": value})).values()
+
+    assert all(stored in _condition(f"there={text}")[1] for text in written)
+    assert not any(stored in _condition(f"there={text}")[1] for text in others)
 
 
 def test_a_table_has_80_columns_and_other_formats_have_all_numbers(
@@ -102,6 +120,28 @@ def test_removing_asks_first_and_keeps_what_others_use(three: list[Plan], runs: 
     assert [run.hash for run in list_runs(runs)[0]] == [plan.hash for plan in three[1:]]
     assert unused_stages(runs) == []
     assert not (runs / "toy" / f"{three[0].hash}.lock").exists()
+
+
+def test_stages_of_a_stopped_run_stay_and_go_with_it(toy_plan: Planned, runs: Path) -> None:
+    """A second run shares the tokenizer of the first, and is stopped in its own prior."""
+    done, stopped = toy_plan(), toy_plan("prior.order=0")
+    execute(done, runs)
+    with pytest.raises(Stopped):
+        execute(stopped, runs, stopping=lambda: len(priors(runs)) == 2)
+    with pytest.raises(Stopped):  # again, before it comes to a stage
+        execute(stopped, runs, stopping=lambda: True)
+
+    crt_runs("remove", f"toy/{done.hash}", "--runs", runs, "--stages", "--yes")
+    assert [path.parent.parent.name for path in sorted(runs.glob("stages/*/*/code.json"))] == ["prior", "tokenizer"]
+    assert unused_stages(runs) == []
+
+    _, text, _ = crt_runs("remove", f"toy/{stopped.hash}", "--runs", runs, "--stages", "--yes")
+    assert text == "removed 1 run(s) and 2 stage(s)\n"
+
+
+def priors(runs: Path) -> list[Path]:
+    """The folders of priors."""
+    return [path for path in runs.glob("stages/prior/*") if path.is_dir()]
 
 
 def test_what_is_no_run_is_never_removed(three: list[Plan], runs: Path, tmp_path: Path) -> None:
