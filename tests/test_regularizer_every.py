@@ -11,13 +11,14 @@ import torch
 from crt_cost.outline import outlined
 from crt_cost.stages import costs
 from crt_run.runs import checkpoint
-from crt_run.runs.run import Stage
+from crt_run.runs.run import Run, Stage
 from crt_run.training.objective import Inputs, Objective, built
 from crt_run.training.outline import BlankData
+from crt_run.training.stages import build_dataset
 from crt_run.training.trainer import fit
 from crtcore import discover
 from crtcore.compose.plan import load
-from crtcore.errors import Stopped
+from crtcore.errors import RunError, Stopped
 
 SMOKE = Path(__file__).parents[1] / "specs" / "smoke.toml"
 
@@ -154,3 +155,26 @@ def test_the_cost_of_a_regulariser_is_that_of_the_steps_that_have_it(changes: tu
     whole, alone = flops(), flops("regularizer=[]")
 
     assert flops(*changes) == pytest.approx(alone + share * (whole - alone))
+
+
+@pytest.mark.parametrize(
+    ("changes", "due"),
+    [
+        (("regularizer.0.every=9", "training.tokenizer.steps=8"), False),
+        (("regularizer.0.every=8", "training.tokenizer.steps=8"), True),
+        (("regularizer.0.last=0.05", "training.tokenizer.steps=8"), False),
+        (("regularizer.0.last=0.25", "regularizer.0.every=5", "training.tokenizer.steps=8"), False),
+        (("regularizer.0.last=0.5", "regularizer.0.every=5", "training.tokenizer.steps=8"), True),
+    ],
+    ids=str,
+)
+def test_a_regulariser_that_no_step_has_is_refused(changes: tuple[str, ...], due: bool, tmp_path: Path) -> None:
+    plan = load(SMOKE, discover(), changes).points[0].plan
+    run = Run(plan, tmp_path)
+    inputs = Inputs(plan.stages[0], build_dataset(plan, run), run=run)
+
+    if due:
+        assert built(inputs).parts.keys() == {"tokenizer", "regularizer.0"}
+        return
+    with pytest.raises(RunError, match=r"^regularizer\.0: none of 8 steps has its loss, by `every = \d` and `last = "):
+        built(inputs)

@@ -34,6 +34,14 @@ FAULTS = {
         ["experiment.samples=12"],
         r"frechet: expected at least \d+ held-out samples",
     ),
+    "a late loss that needs the whole batch": (
+        ["regularizer=[{use='matched-rate', bits=2.0, last=0.2}]", "training.tokenizer.accumulate=2"],
+        r"a loss needs the statistics of the whole batch at once, .*; set `accumulate` of this training to 1",
+    ),
+    "a rare loss that needs the whole batch": (
+        ["regularizer=[{use='matched-rate', bits=2.0, every=4}]", "training.tokenizer.accumulate=2"],
+        r"a loss needs the statistics of the whole batch at once, .*; set `accumulate` of this training to 1",
+    ),
     "a folder that is not there": (
         ["dataset={use='image-folder', folder='gone', size=8}"],
         r"dataset\.folder: expected a file or folder 'gone', got none",

@@ -13,7 +13,7 @@ from crt_run.runs.execute import try_out
 from crt_run.runs.scratch import scratch
 from crtcore.compose.study import Point, Study
 from crtcore.errors import RunError
-from crtcore.kinds import Plan
+from crtcore.kinds import Plan, RegularizerSpec
 
 STEPS = 2
 """Steps of each training: the second one is not the first, where a loss may start late."""
@@ -66,7 +66,19 @@ def shortened(plan: Plan) -> tuple[Plan, int]:
         )
         for stage, each in plan.training.items()
     }
-    return attrs.evolve(plan, experiment=experiment, training=training), max([few, *(part.least for part in metrics)])
+    parts = {role: _due(part) for role, part in plan.parts.items()}
+    return attrs.evolve(plan, experiment=experiment, training=training, parts=parts), max(
+        [few, *(part.least for part in metrics)]
+    )
+
+
+def _due(part: Any) -> Any:
+    """A part whose regularisers each have their loss in one of the steps."""
+    if isinstance(part, tuple):
+        return tuple(map(_due, part))
+    if isinstance(part, RegularizerSpec):
+        return attrs.evolve(part, every=min(part.every, STEPS), last=max(part.last, 1 / STEPS))
+    return part
 
 
 def _parts(parts: Mapping[str, Any]) -> list[Any]:

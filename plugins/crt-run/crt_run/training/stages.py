@@ -75,7 +75,7 @@ def _built(spec: DatasetSpec) -> Any:
 def tokenizer_objective(inputs: Inputs) -> Objective:
     """The objective of a tokenizer with its regularisers, at their initial values.
 
-    Raises: RunError if a regulariser cannot be built; where costs are counted it is left out.
+    Raises: RunError if a regulariser cannot be built, or no step has its loss; where costs are counted it is left out.
     """
     plan, dataset, seed = inputs.plan, inputs.dataset, inputs.plan["seed"]
     training = plan["training.tokenizer"]
@@ -88,6 +88,8 @@ def tokenizer_objective(inputs: Inputs) -> Objective:
     parts, left_out = {"tokenizer": Part(tokenizer, training.optimizer)}, []
     for index, spec in enumerate(plan["regularizer"]):
         name = f"regularizer.{index}"
+        if inputs.run is not None:
+            _check_due(name, spec, training.steps)
         try:
             with seeded(seed, name):
                 module = spec.build(tokenizer)
@@ -119,6 +121,14 @@ def tokenizer_objective(inputs: Inputs) -> Objective:
 def is_due(spec: RegularizerSpec, step: int, steps: int) -> bool:
     """Whether a step, counted from 0, of `steps` has the loss of a regulariser."""
     return (step + 1) % spec.every == 0 and step >= steps - round(spec.last * steps)
+
+
+def _check_due(name: str, spec: RegularizerSpec, steps: int) -> None:
+    if steps and not is_due(spec, steps // spec.every * spec.every - 1, steps):  # the last one that `every` allows
+        raise RunError(
+            f"{name}: none of {steps} steps has its loss, by `every = {spec.every}` and `last = {spec.last}`; train "
+            "longer, or leave it out"
+        )
 
 
 def kinds_of_steps(specs: Sequence[RegularizerSpec], steps: int) -> list[StepKind]:
