@@ -13,7 +13,7 @@ import tomli
 from matplotlib.axes import Axes
 
 from crt_report.figures import save
-from crt_report.panels import PANEL, SMALL, finish, joined, styles
+from crt_report.panels import PANEL, SMALL, finish, joined, named, styles
 from crt_run.present.tables import titled, units
 from crt_run.runs.numbers import number
 from crtcore.compose.grid import leaves
@@ -55,7 +55,42 @@ def placed(sweep: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str, 
     if len(values.get(setting, ())) < FEWEST:
         return "", []
     standings = (_standing(run, setting, settings[run["group"]], arms) for run in sweep["runs"])
-    return setting, list(dict.fromkeys(standings))
+    return setting, _parted(list(dict.fromkeys(standings)), _written(sweep, document))
+
+
+def _written(sweep: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each group's settings by path: those of the file, its arm and the grid."""
+    base = {name: table for name, table in document.items() if name != "sweep"}
+    arms = document.get("sweep", {}).get("arms", {})
+    return {
+        run["group"]: {
+            dotted(path): value
+            for table in (base, arms.get(run["arm"], {}), run["settings"])
+            for path, value in leaves(table)
+        }
+        for run in sweep["runs"]
+    }
+
+
+def _parted(standings: list[Standing], written: Mapping[str, Mapping[str, Any]]) -> list[Standing]:
+    """Standings of which no two share a line and a value: lines are parted by the settings in which such two differ."""
+    shared: dict[tuple[str, float | None], list[Standing]] = {}
+    for each in standings:
+        shared.setdefault((each.line, each.value), []).append(each)
+    apart = {
+        path: None
+        for same in shared.values()
+        for one, other in itertools.pairwise(same)
+        for path in {**written[one.group], **written[other.group]}
+        if written[one.group].get(path) != written[other.group].get(path)
+    }
+    if not apart:
+        return standings
+    own = ({path: table[path] for path in apart if path in table} for table in (written[x.group] for x in standings))
+    return [
+        each._replace(line=", ".join([each.line] * bool(each.line) + labels(mine)))
+        for each, mine in zip(standings, own, strict=True)
+    ]
 
 
 def _numbers(table: Mapping[str, Any]) -> dict[str, float]:
@@ -104,8 +139,10 @@ def _draw(sweep: Mapping[str, Any], setting: str, standings: list[Standing], pat
     for axis in axes[len(drawn) :]:
         axis.remove()
     if len(looks) > 1:
-        handles, names = canvas.axes[0].get_legend_handles_labels()
-        canvas.legend(handles, names, loc="outside lower center", ncols=COLUMNS, frameon=False, fontsize=SMALL)
+        handles = named(canvas.axes)
+        canvas.legend(
+            handles.values(), handles.keys(), loc="outside lower center", ncols=COLUMNS, frameon=False, fontsize=SMALL
+        )
     return save(canvas, path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from crt_report.panels import COLORS, SMALL, finish
+from crt_report.panels import COLORS, SMALL, finish, named
 from crt_run.present.tables import label, titled
 from crt_run.runs import files
 from crt_run.runs.ended import Ended
@@ -30,6 +31,8 @@ FEW = 10
 """The most names in a legend inside a panel."""
 ABREAST_NAMES = 2
 """Names in a row of a legend below the panels."""
+LONGEST = 80
+"""Characters of a group's name in a file name."""
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -154,11 +157,10 @@ def curves(runs: Mapping[str, list[Ended]], path: Path) -> Path | None:
         axis.remove()
     for axis, (stage, reading) in zip(axes, panels, strict=False):
         for (group, lists), (color, _, dash) in zip(records.items(), _looks(records), strict=True):
-            for index, lines in enumerate(lists):
+            for lines in lists:
                 drawn = [(line["step"], line[reading]) for line in lines if line["stage"] == stage and reading in line]
-                axis.plot(
-                    *zip(*drawn, strict=True), color=color, ls=dash, lw=0.9, alpha=0.7, label=None if index else group
-                )
+                if drawn:
+                    axis.plot(*zip(*drawn, strict=True), color=color, ls=dash, lw=0.9, alpha=0.7, label=group)
         axis.set_title(stage, fontsize=9)
         axis.set_ylabel(titled(reading, units.get(stage, {}).get(reading, "")), fontsize=SMALL)
         axis.set_xlabel("step", fontsize=SMALL)
@@ -183,11 +185,13 @@ def _laid_out(rows: int, columns: int, below: float) -> Figure:
 
 def _legend(figure: Figure, groups: Mapping[str, Any]) -> None:
     """A legend in the last panel, or below all panels if there are many groups."""
-    handles, names = figure.axes[-1].get_legend_handles_labels()
+    handles = named(figure.axes)
     if len(groups) > FEW:
-        figure.legend(handles, names, loc="outside lower center", ncols=ABREAST_NAMES, frameon=False, fontsize=8)
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside lower center", ncols=ABREAST_NAMES, frameon=False, fontsize=8
+        )
     else:
-        figure.axes[-1].legend(handles, names, frameon=False, fontsize=8)
+        figure.axes[-1].legend(handles.values(), handles.keys(), frameon=False, fontsize=8)
 
 
 def _below(groups: Mapping[str, Any]) -> float:
@@ -211,5 +215,8 @@ def _looks(groups: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def file_name(group: str) -> str:
-    """A group's name as part of a file name."""
-    return re.sub(r"[^A-Za-z0-9._=-]+", "-", group)
+    """A group's name as part of a file name: with a hash, if characters are replaced or it is long."""
+    plain = re.sub(r"[^A-Za-z0-9._=-]+", "-", group)
+    if plain == group and len(group) <= LONGEST:
+        return group
+    return f"{plain[:LONGEST]}-{hashlib.sha256(group.encode()).hexdigest()[:8]}"

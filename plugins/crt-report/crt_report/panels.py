@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable
 from typing import TypeVar
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from crtcore.kinds import Measurement
@@ -27,6 +28,15 @@ Name = TypeVar("Name")
 def styles(names: Iterable[Name]) -> dict[Name, tuple[str, str]]:
     """A colour and a marker for each distinct name, in order."""
     return dict(zip(dict.fromkeys(names), zip(itertools.cycle(COLORS), itertools.cycle(MARKERS)), strict=False))
+
+
+def named(axes: Iterable[Axes]) -> dict[str, Artist]:
+    """What a legend shows: the first thing of each name in any panel, as a panel may lack some."""
+    handles: dict[str, Artist] = {}
+    for axis in axes:
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(name, handle)
+    return handles
 
 
 def joined(

@@ -77,6 +77,21 @@ def test_runs_that_differ_in_a_number_of_a_component_share_a_line() -> None:
     assert [(each.line, each.value) for each in standings] == [("bottleneck.use=vq", at) for at in (8, 32, 128)]
 
 
+def test_arms_that_share_a_value_stand_on_lines_of_their_own() -> None:
+    rates = {f"latent-{rate}": {"tokenizer.rate": rate, "tokenizer.chunk": rate} for rate in (2, 4, 16)}
+    small = {f"small-{rate}": {"tokenizer.rate": rate, "tokenizer.chunk": rate, "prior.std": 0.02} for rate in (2, 4)}
+    arms = {"text": {"trace": "cot"}, **rates, **small}
+
+    setting, standings = placed(sweep([(arm, {}) for arm in arms]), {"prior": {"std": 0.125}, "sweep": {"arms": arms}})
+
+    assert setting == "tokenizer.rate"
+    assert standings == [
+        Standing("text", "text, prior.std=0.125", None),
+        *(Standing(f"latent-{rate}", "prior.std=0.125", rate) for rate in (2, 4, 16)),
+        *(Standing(f"small-{rate}", "prior.std=0.02", rate) for rate in (2, 4)),
+    ]
+
+
 @pytest.mark.parametrize(
     "document",
     [
