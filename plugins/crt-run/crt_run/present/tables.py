@@ -15,6 +15,8 @@ from crtcore.compose import study
 from crtcore.kinds import Meaning
 
 NONE: Mapping[str, Meaning] = {}
+SKEWED = 0.1
+"""How far the middle of an interval may be from the mean, as a share of half the interval, to be written with `±`."""
 
 
 def comparison(sweep: Mapping[str, Any], meanings: Mapping[str, Meaning] = NONE) -> Table:
@@ -134,11 +136,14 @@ def change(difference: Mapping[str, Any]) -> str:
 def spread(values: Mapping[str, Any], *, sign: bool = False) -> str:
     """`172.3 ± 1.2`; the mean alone if all seeds agree, but for rounding, or there is one.
 
-    Both have the decimals of the mean, unless half the interval would be 0 with them.
+    Both have the decimals of the mean, unless half the interval would be 0 with them. An interval whose middle is not
+    the mean is written as its ends: `2.00 (0.500 to 8.00)`.
     """
     value, _, _, low, high = number(values)
     if low is None or high is None or high - low <= ROUNDING * abs(value):
         return short(value, sign=sign)
+    if abs((high + low) / 2 - value) > SKEWED * (high - low) / 2:
+        return f"{short(value, sign=sign)} ({span(values)})"
     half = f"{(high - low) / 2:.{_decimals(value)}f}"
     return f"{short(value, sign=sign)} ± {half if float(half) else short((high - low) / 2)}"
 

@@ -25,6 +25,23 @@ def test_half_an_interval_that_is_not_0_is_not_shown_as_0(values: tuple[float, f
     assert spread(written(Measurement(value, "ids", 5, low, high))) == shown
 
 
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((2.0, 0.5, 8.0), "2.00 (0.500 to 8.00)"),
+        ((0.99, 0.95, 0.998), "0.990 (0.950 to 0.998)"),
+        ((2.0, 1.0, 3.0), "2.00 ± 1.00"),
+        ((2.0, 1.0, 3.1), "2.00 ± 1.05"),  # the middle is off by a twentieth of the half
+    ],
+)
+def test_an_interval_that_is_not_symmetric_is_shown_by_its_ends(
+    values: tuple[float, float, float], shown: str
+) -> None:
+    value, low, high = values
+
+    assert spread(written(Measurement(value, "times", 5, low, high))) == shown
+
+
 def test_a_number_that_some_seeds_lack_says_how_many_have_it() -> None:
     values = {**written(Measurement(2.0, "ids", 4, 1.0, 3.0)), "difference": None}
 
