@@ -143,7 +143,8 @@ def work(folder: Path) -> None:
             if group.first:
                 execute(plan(name), folder / name)
             else:
-                take_part(plan(name).document, folder / f"rank-{group.rank}-{name}", stopping)
+                piece = {"document": plan(name).document, "runs": str(folder / name)}
+                take_part(piece, folder / f"rank-{group.rank}-{name}", stopping)
             group.meet()
     os._exit(0)  # torch 2.13 aborts now and then where a process with gloo ends by itself
 

@@ -150,7 +150,8 @@ def load_run(run: str | Path, runs: str | Path = RUNS) -> LoadedRun:
         ) from None
     plan = plan_of(tomli.loads(ended.spec), str(folder))
     weights = partial(_weights, folder)
-    return LoadedRun(Kept(plan, outline, list(about["stages"]), weights, str(folder)), ended.result, folder)
+    kept = Kept(plan, outline, list(about["stages"]), weights, str(folder), folder.parent.parent)
+    return LoadedRun(kept, ended.result, folder)
 
 
 def _weights(folder: Path, stage: str) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from crt_run.runs.contents import located
 from crt_run.training.derived import Derived
 from crt_run.training.ids import batches, spread
 from crt_run.training.objective import Inputs, built
@@ -33,6 +35,8 @@ class Kept(NamedTuple):
     """The tensors of a training, as its checkpoint names them."""
     where: str
     """What messages begin with."""
+    runs: Path | None = None
+    """The folder of runs in which those that parts refer to are looked for; None: parts have no such run."""
 
     @property
     def trained(self) -> list[str]:
@@ -145,6 +149,8 @@ class Parts:
                 f"{self.kept.where}: expected a run with one {role}, got one of the experiment "
                 f"{plan.document['experiment']['use']!r}; its stages are {known}"
             )
+        if self.kept.runs is not None:
+            spec = located(spec, self.kept.runs)
         outline = self.kept.outline
         if plan.parts.get("tokenizer") is None:
             vocabulary, length = outline.vocabulary, outline.shape[0]

@@ -63,7 +63,7 @@ class OverRanks:
         """
         for place, piece in enumerate(pieces):
             with noted() as signals:
-                self.group.order({"document": piece["document"], "threads": self.threads})
+                self.group.order({name: piece[name] for name in ("document", "runs")} | {"threads": self.threads})
                 answer = self._answer(piece, partial(report, place), signals.come)
             if signals.number:
                 signal.raise_signal(signals.number)
@@ -99,7 +99,7 @@ def follow(group: Group) -> int:
             torch.set_num_threads(order["threads"])
             try:
                 with scratch() as folder, together(group):
-                    take_part(order["document"], folder, signals.come)
+                    take_part(order, folder, signals.come)
                     group.meet()
             except Stopped:
                 return 128 + (signals.number or signal.SIGTERM)

@@ -47,7 +47,7 @@ def of_plan(plan: Plan, runs: Path) -> Plan:
     Raises: RunError if a path or a run does not exist or cannot be read.
     """
     identity = deepcopy(dict(plan.identity))
-    parts = {role: _located(part, runs) for role, part in plan.parts.items()}
+    parts = {role: located(part, runs) for role, part in plan.parts.items()}
     for role, part in {"experiment": plan.experiment, **parts}.items():
         if role in identity:
             identity[role] = _identified(part, identity[role], role, runs)
@@ -86,14 +86,17 @@ def own_paths(part: Any) -> list[str]:
     return [path for field in attrs.fields(type(part)) for path in names_files(field, getattr(part, field.name))]
 
 
-def _located(part: Any, runs: Path) -> Any:
-    """A part, or parts, with the folders of the runs that they refer to."""
+def located(part: Any, runs: Path) -> Any:
+    """A part, or parts, with the folders of the runs that they refer to, which are looked for in `runs`.
+
+    Raises: RunError if there is no such run.
+    """
     if isinstance(part, tuple):
-        return tuple(_located(each, runs) for each in part)
+        return tuple(located(each, runs) for each in part)
     if not attrs.has(type(part)):
         return part
     values = {field.name: getattr(part, field.name) for field in attrs.fields(type(part))}
-    changed = {name: new for name, old in values.items() if (new := _located(old, runs)) != old}
+    changed = {name: new for name, old in values.items() if (new := located(old, runs)) != old}
     part = attrs.evolve(part, **changed) if changed else part
     return part.located(runs) if isinstance(part, RefersToRun) else part
 

@@ -13,13 +13,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import attrs
 import tomli_w
 import torch
 
 from crt_run.ranks.group import current
 from crt_run.runs import checkpoint, files
 from crt_run.runs.code import code_of, components, difference
-from crt_run.runs.contents import of_plan
+from crt_run.runs.contents import located, of_plan
 from crt_run.runs.ended import SPEC, Ended, hashes
 from crt_run.runs.memory import keep_freed
 from crt_run.runs.numbers import written_all, written_rows
@@ -138,13 +139,16 @@ def _asked(ask: Callable[[], Registry]) -> Registry:
     return ask()
 
 
-def take_part(document: Json, runs: Path, stopping: Callable[[], bool]) -> None:
-    """Works on a plan with the first rank, which alone keeps files: those here may be deleted.
+def take_part(piece: Json, own: Path, stopping: Callable[[], bool]) -> None:
+    """Works on a plan with the first rank, which alone keeps files: those here, in `own`, may be deleted.
 
+    Runs that the plan refers to are looked for where the first rank does.
     Raises: RunError if it cannot go on, Stopped if the ranks are asked to stop.
     """
-    plan = _plan(document)
-    run = Run(plan, runs, stopping=stopping)
+    plan = _plan(piece["document"])
+    parts = {role: located(part, Path(piece["runs"])) for role, part in plan.parts.items()}
+    plan = attrs.evolve(plan, parts=parts)
+    run = Run(plan, own, stopping=stopping)
     run.folder.mkdir(parents=True)
     plan.experiment.build()(plan, run)
 

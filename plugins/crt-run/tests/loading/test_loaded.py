@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 
 import crtcore
-from crt_laws.toy_studies import REGISTRY
+from crt_laws.toy_studies import REGISTRY, TOY, Describe
 from crt_run.loading import plans
 from crt_run.loading.drawing import check_suffix, write
 from crt_run.loading.loaded import LoadedRun, load_run
@@ -86,6 +86,21 @@ def test_the_data_are_not_read(loaded: LoadedRun, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(type(loaded.plan.parts["dataset"]), "build", unread)
 
     assert loaded.sample(2).ids.shape[0] == 2
+
+
+def test_a_run_that_a_prior_comes_from_is_looked_for_beside_it(
+    loaded: LoadedRun, toy: Describe, toy_plan: Planned, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = TOY.partition("[training.prior]")[0]
+    changes = "name=student", "prior={use='saved', run='toy'}", "experiment.samples=40"
+    execute(toy(*changes, text=bare).points[0].plan, runs)
+    elsewhere = tmp_path / "elsewhere"
+    execute(toy_plan("prior.order=0", "experiment.samples=40"), elsewhere / "runs")  # another run of that name
+    monkeypatch.chdir(elsewhere)
+
+    drawn = load_run("student", runs).sample(40)
+
+    assert torch.equal(drawn.ids, loaded.sample(40).ids)
 
 
 def test_what_is_saved_and_read_again_draws_the_same(loaded: LoadedRun, tmp_path: Path) -> None:

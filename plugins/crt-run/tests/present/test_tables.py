@@ -34,9 +34,7 @@ def test_half_an_interval_that_is_not_0_is_not_shown_as_0(values: tuple[float, f
         ((2.0, 1.0, 3.1), "2.00 ± 1.05"),  # the middle is off by a twentieth of the half
     ],
 )
-def test_an_interval_that_is_not_symmetric_is_shown_by_its_ends(
-    values: tuple[float, float, float], shown: str
-) -> None:
+def test_an_interval_that_is_not_symmetric_is_shown_by_its_ends(values: tuple[float, float, float], shown: str) -> None:
     value, low, high = values
 
     assert spread(written(Measurement(value, "times", 5, low, high))) == shown
