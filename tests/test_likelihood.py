@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from torch import Tensor
 
 from crt_basics.priors.table import TablePrior
 from crt_run.likelihood import CHUNK, counted, nats, scored
+from crtcore.kinds import Prior
 
 settings.register_profile("likelihood", deadline=None)
 settings.load_profile("likelihood")
@@ -54,3 +58,20 @@ def test_weights_are_cut_as_the_ids_are() -> None:
     prior, ids, weight = drawn(0, 2 * CHUNK + 3)
 
     torch.testing.assert_close(scored(prior, ids, None, weight), nats(prior, ids, None, weight))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_nats_of_logits_in_half_precision_are_not_rounded_to_it(dtype: torch.dtype) -> None:
+    """Rows of 500 ids cost about 700 nats, between which bfloat16 has steps of 4."""
+    generator = torch.Generator().manual_seed(0)
+    table = TablePrior(torch.randn(1, 5, 4, generator=generator)).requires_grad_(False)
+    ids = torch.randint(4, (8, 500), generator=generator)
+
+    def prior(ids: Tensor, class_ids: Tensor | None = None, **_: Any) -> Tensor:
+        return table(ids, class_ids).to(dtype)
+
+    exact = -prior(ids)[:, :-1].double().log_softmax(-1).gather(2, ids[..., None])[..., 0].sum(1)
+
+    cost = nats(cast(Prior, prior), ids, None)
+    torch.testing.assert_close(cost.double(), exact, rtol=1e-5, atol=0)
+    assert cost.dtype == torch.float32

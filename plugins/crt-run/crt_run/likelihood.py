@@ -25,13 +25,16 @@ def nats(
 ) -> Float[Tensor, " b"]:  # fmt: skip
     """What each sample's ids cost the prior, each id as often as its `weight` says; None: all count alike.
 
-    Cost: the logits are read as they lie, the row behind the last id too; moving or cutting them first takes twice the
-    time of a whole training step where the vocabulary is large.
+    Of logits in half precision they are float32. Cost: the logits are read as they lie, the row behind the last id too;
+    moving or cutting them first takes twice the time of a whole training step where the vocabulary is large.
     """
+    import torch
     from torch import nn
 
     wanted = nn.functional.pad(ids, (0, 1), value=-1)  # b n+1
     logits = prior(ids, class_ids, noise=noise).flatten(0, 1)
+    if logits.dtype in (torch.bfloat16, torch.float16):  # nats would be rounded to three digits, and their sum again
+        logits = logits.float()
     cost = nn.functional.cross_entropy(logits, wanted.flatten(), ignore_index=-1, reduction="none").view_as(wanted)
     return cost.sum(1) if weight is None else (cost[:, :-1] * weight).sum(1)
 
