@@ -48,3 +48,24 @@ def test_a_session_takes_blocks_with_dropout_in_one_call(monkeypatch: pytest.Mon
 
     torch.testing.assert_close(logits, expected[:, 5:], rtol=1e-4, atol=1e-5)
     assert len(called) == (2 * 2 if native() else 0)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("spec", [Transformer(layers=2, width=32, heads=4), LlamaGen(layers=2, width=32, heads=4)])
+def test_no_rows_and_no_new_ids_are_steps_too(spec: Transformer | LlamaGen, packed: bool) -> None:
+    prior = spec.build(11, 9, 3).eval().requires_grad_(False)
+    if packed:
+        pack(prior)
+    ids, classes = torch.randint(11, (2, 4)), torch.tensor([0, 2])
+
+    with torch.no_grad():
+        whole = prior(ids[:0], classes[:0])
+        none = prior.open(ids[:0], classes[:0], capacity=9, room=5)
+        after = none.extend(ids[:0, :2])
+        some = prior.open(ids, classes, capacity=9, room=5)
+        nothing = some.extend(ids[:, :0])
+        later = some.extend(ids[:, :2])
+
+    assert (whole.shape, none.next_logits.shape, after.shape) == ((0, 5, 11), (0, 11), (0, 2, 11))
+    assert nothing.shape == (2, 0, 11)
+    torch.testing.assert_close(later, prior(torch.cat((ids, ids[:, :2]), 1), classes)[:, 5:], rtol=1e-4, atol=1e-5)

@@ -101,14 +101,14 @@ class Attention(nn.Module):
     def _mixed(self, joint: Float[Tensor, "b t c"], context: AttentionContext) -> Float[Tensor, "b t e"]:
         """Returns the mixed values of all heads, from queries, keys and values that lie behind one another."""
         batch, new = joint.shape[:2]
-        joint = joint.view(batch, new, -1, self.channels)
+        joint = joint.view(batch, new, joint.shape[-1] // self.channels, self.channels)
         if self.packed is not None and self.wanted == "auto" and native() and not torch.is_grad_enabled():
-            return self._by_kernels(joint, context).view(batch, new, -1)
+            return self._by_kernels(joint, context).flatten(2)
         query, key, value = self.parts(joint, context)
         attend, visible = self._backend(query), context.visible
         if attend is sdpa and visible is not None:
             visible = context.once((visible, query.dtype), partial(additive, visible, query.dtype))
-        return attend(query, key, value, visible).reshape(batch, new, -1)
+        return attend(query, key, value, visible).flatten(2)
 
     def parts(
         self, joint: Float[Tensor, "b t m d"], context: AttentionContext

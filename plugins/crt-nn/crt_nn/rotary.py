@@ -43,5 +43,5 @@ def rotate(features: Float[Tensor, "b t h d"], by: Complex[Tensor, "b t r p"]) -
     Cost: complex numbers take a quarter of the time of the same sum written out.
     """
     wide = features.float() if features.dtype.itemsize < torch.float32.itemsize else features
-    numbers = torch.view_as_complex(wide.reshape(*features.shape[:-1], -1, 2))  # b t h p
+    numbers = torch.view_as_complex(wide.reshape(*features.shape[:-1], features.shape[-1] // 2, 2))  # b t h p
     return torch.view_as_real(numbers * by).flatten(-2).to(features.dtype)

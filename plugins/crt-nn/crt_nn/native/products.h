@@ -162,6 +162,8 @@ template <class T, class W> struct Product {
   }
 
   void run(int threads) const {
+    if (rows == 0)
+      return;  // no blocks, whose size would be a division by 0
     static thread_local std::vector<float> space;
     Blocks blocks(x, rows, inward, space);
     long every = (outward + PANEL - 1) / PANEL;

@@ -55,7 +55,7 @@ def test_products_of_rows(dtype: torch.dtype, tolerance: float, outward: int, in
     features, onto = normal(ROWS[-1], inward, dtype=dtype, seed=2), normal(ROWS[-1], outward, dtype=dtype, seed=3)
 
     panels, products = kernels.Panels(matrix), features.double() @ matrix.double().T
-    for rows in ROWS:
+    for rows in (0, *ROWS):
         whole = kernels.product(features[:rows], panels, bias, onto[:rows])
         bare = kernels.product(features[:rows], panels)
 
