@@ -139,6 +139,8 @@ class Attention(nn.Module):
         kernels.rotate_(joint, by, self.heads + self.key_heads)
         query, both = torch.split(joint, [self.heads, 2 * self.key_heads], 2)
         (kept,) = context.update(self, both)
+        assert self.packed is not None
+        self.packed[0].accept(kept)  # which is from before, if the weights were packed anew within a session
         key, value = kept.chunk(2, 2)
         return kernels.attention(query, key, value, context.visible)
 
@@ -149,7 +151,7 @@ class Attention(nn.Module):
 
     def pack(self) -> int:
         """Packs the weights, and returns their bytes."""
-        self.packed = Packed.of(self.inward), Packed.of(self.outward)
+        self.packed = Packed.of(self, "inward"), Packed.of(self, "outward")
         return self.packed[0].size + self.packed[1].size
 
     def _backend(self, query: Float[Tensor, "b t h d"]) -> Attend:

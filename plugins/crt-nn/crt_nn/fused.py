@@ -30,15 +30,17 @@ class WholeBlock:
     def __call__(self, stream: Float[Tensor, "b t w"], context: AttentionContext) -> Float[Tensor, "b t w"]:
         """Returns the stream after the block.
 
-        Raises: ValueError if the weights have changed.
+        Raises: ValueError if the weights have changed, or differ in dtype or device from the stream or what is cached.
         """
         for part in self.parts:
             part.check()
+        self.parts[0].accept(stream)
         attention, cache = self._attention, context.cache
         assert cache is not None
         like = stream[..., None, :1].expand(-1, -1, 1, attention.channels)  # b t 1 d
         turns = context.once((attention.rope, stream.dtype), lambda: attention.rope(like, context.positions))
         kept = cache.whole(attention, stream, 2 * attention.key_heads, attention.channels)
+        self.parts[0].accept(kept)  # which is from before, if the weights were packed anew within a session
         return self._whole(stream, turns, kept, cache.offset, context.visible)
 
 
@@ -55,7 +57,7 @@ class Fused:
     def whole(self, norms: nn.ModuleList, sublayers: nn.ModuleList) -> WholeBlock | None:
         """The block in one call, without dropout.
 
-        None where gradients are asked for, or parts are not packed, or of another kind.
+        None where gradients are asked for, or parts are not packed, or of another kind, or of several dtypes.
         """
         if torch.is_grad_enabled() or len(sublayers) != 2:
             return None
@@ -77,7 +79,8 @@ def _parts(norms: nn.ModuleList, attention: Attention, feed: SwiGLU) -> list[Fro
     gains = [each.packed for each in every if isinstance(each, RMSNorm)]
     if attention.packed is None or feed.packed is None or None in gains or len(gains) != len(every):
         return None
-    return [*gains[:2], *attention.packed, *feed.packed, *gains[2:]]  # type: ignore[list-item]
+    parts: list[Frozen] = [*gains[:2], *attention.packed, *feed.packed, *gains[2:]]  # type: ignore[list-item]
+    return parts if all(part.dtype is parts[0].dtype for part in parts) else None
 
 
 def _whole(parts: Sequence[Frozen], attention: Attention) -> Whole:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crt_nn.native import kernels
-from crt_nn.packed import Frozen, native
+from crt_nn.packed import Frozen, Place, native
 
 
 class RMSNorm(nn.Module):
@@ -32,7 +32,7 @@ class RMSNorm(nn.Module):
 
     def pack(self) -> int:
         """Prepares the frozen gain, and returns its bytes."""
-        self.packed = FrozenNorm(self.gain, self.epsilon)
+        self.packed = FrozenNorm(Place(self, "gain"), self.epsilon)
         return self.gain.nbytes
 
 
@@ -42,20 +42,21 @@ class FrozenNorm(Frozen):
     Cost: 8 microseconds for 8 vectors of 576 channels on a CPU, where the mean of squares takes 20.
     """
 
-    def __init__(self, gain: Float[Tensor, " w"], epsilon: float) -> None:
+    def __init__(self, gain: Place, epsilon: float) -> None:
         super().__init__([gain])
         (self.gain,) = self.sources
         self.epsilon, self._native = epsilon, native()
-        self._root = len(gain) ** 0.5
+        self._root = len(self.gain) ** 0.5
         self._scaled = self.gain * self._root
         self._least = torch.tensor(self._root * epsilon**0.5)
 
     def __call__(self, features: Float[Tensor, "... w"]) -> Float[Tensor, "... w"]:
         """Returns the scaled features, without gradients.
 
-        Raises: ValueError if the gain has changed.
+        Raises: ValueError if the gain has changed, or features differ from it in dtype or device.
         """
         self.check()
+        self.accept(features)
         if self._native:
             return kernels.norm(features, self.gain, self.epsilon)
         lengths = torch.linalg.vector_norm(features, dim=-1, keepdim=True, dtype=torch.float32).hypot_(self._least)

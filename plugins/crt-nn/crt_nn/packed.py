@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,6 +24,7 @@ FEW = 4
 """Fewer rows than this are faster in float32 by the weights as they lie than in oneDNN's order."""
 WIDE = 16_384
 """Matrices with more rows than this, as output layers have, are faster in oneDNN's order also in float32."""
+CHANGED = "packed weights: the weights have changed since they were packed; pack them again"
 
 
 @runtime_checkable
@@ -34,23 +35,79 @@ class Packs(Protocol):
         """Packs the layer's weights as they are now, and returns the bytes that a product then reads."""
 
 
-class Frozen:
-    """Something that was made of weights, for as long as they stay as they were."""
+class Place(NamedTuple):
+    """Where a module keeps a parameter: `Place(layer, "up.weight")`."""
 
-    def __init__(self, sources: Sequence[Tensor]) -> None:
-        self.sources = tuple(source.detach() for source in sources)
-        self._versions = self._now()
+    module: nn.Module
+    path: str
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """What is there now."""
+        return self.module.get_parameter(self.path)
+
+    def links(self) -> list[tuple[dict[str, Any], str, object]]:
+        """The dictionaries from the module to the parameter, what each is asked for, and what is there now.
+
+        Dictionaries, not modules: a module that kept itself in a cycle would be freed late.
+        """
+        links, module = list[tuple[dict[str, Any], str, object]](), self.module
+        *parents, name = self.path.split(".")
+        for parent in parents:
+            links.append((module._modules, parent, module.get_submodule(parent)))
+            module = module.get_submodule(parent)
+        return [*links, (module._parameters, name, module.get_parameter(name))]
+
+
+class Frozen:
+    """Something that was made of weights, for as long as they stay as they were, and are the module's.
+
+    What is written through `.data` into the memory that a weight has, as by `weight.data.mul_(2)`, leaves no trace in
+    torch, and cannot be noticed.
+    """
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        """Raises: ValueError if the weights differ in dtype or device."""
+        weights = [place.parameter for place in places]
+        self.sources = tuple(weight.detach() for weight in weights)
+        kinds = {(weight.dtype, weight.device) for weight in weights}
+        if len(kinds) > 1:
+            named = sorted(f"{dtype} on {device}" for dtype, device in kinds)
+            raise ValueError(f"packed weights: expected weights of one dtype on one device, got {', '.join(named)}")
+        ((self.dtype, self.device),) = kinds
+        links = {(id(held), name): (held, name, value) for place in places for held, name, value in place.links()}
+        self._links = tuple(links.values())
+        # The old memory is alive in `sources`, so that no other weight can have its address, on any device.
+        self._memory = tuple((each, each.data_ptr(), each._version, each.stride()) for each in weights)
 
     def check(self) -> None:
         """Nothing, if the weights are as they were.
 
-        Raises: ValueError if they have changed since.
+        Raises: ValueError if they have changed since, or were replaced.
         """
-        if self._versions != self._now():
-            raise ValueError("packed weights: the weights have changed since they were packed; pack them again")
+        for held, name, value in self._links:
+            if held.get(name) is not value:
+                raise ValueError(CHANGED)
+        dtype = self.dtype
+        for weight, address, version, stride in self._memory:
+            if (
+                weight.data_ptr() != address
+                or weight._version != version
+                or weight.dtype is not dtype
+                or weight.stride() != stride
+            ):
+                raise ValueError(CHANGED)
 
-    def _now(self) -> tuple[tuple[int, int], ...]:
-        return tuple((source.data_ptr(), source._version) for source in self.sources)
+    def accept(self, features: Shaped[Tensor, "..."]) -> None:
+        """Nothing, if features are of the weights' dtype and on their device: kernels read their memory unasked.
+
+        Raises: ValueError if they are not.
+        """
+        if features.dtype is not self.dtype or features.device != self.device:
+            raise ValueError(
+                f"packed weights: expected {self.dtype} on {self.device}, as the weights were when they were packed, "
+                f"got {features.dtype} on {features.device}"
+            )
 
 
 class Packed(Frozen):
@@ -60,8 +117,11 @@ class Packed(Frozen):
     18, 25, 80 ms where the weights are bfloat16 numbers; by torch 34, 69, 97 ms.
     """
 
-    def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor] = ()) -> None:
-        """There are no biases, or one for each matrix."""
+    def __init__(self, weights: Sequence[Place], biases: Sequence[Place] = ()) -> None:
+        """There are no biases, or one for each matrix.
+
+        Raises: ValueError if they differ in dtype or device.
+        """
         super().__init__((*weights, *biases))
         whole = self.sources[0] if len(weights) == 1 else torch.cat(self.sources[: len(weights)])
         self.bias = torch.cat(self.sources[len(weights) :]) if biases else None
@@ -69,9 +129,13 @@ class Packed(Frozen):
         self._ordered = Ordered(whole, self.bias) if self.panels is None else None
 
     @classmethod
-    def of(cls, *layers: nn.Linear) -> Packed:
-        """The products of layers with the same input, of which all or none have a bias."""
-        return cls([layer.weight for layer in layers], [layer.bias for layer in layers if layer.bias is not None])
+    def of(cls, module: nn.Module, *names: str) -> Packed:
+        """The products of a module's linear layers with the same input, of which all or none have a bias."""
+        biased = [name for name in names if module.get_submodule(name).bias is not None]
+        weights, biases = (
+            [Place(module, f"{name}.{kind}") for name in each] for kind, each in (("weight", names), ("bias", biased))
+        )
+        return cls(weights, biases)
 
     @property
     def size(self) -> int:
@@ -84,9 +148,12 @@ class Packed(Frozen):
     ) -> Float[Tensor, "*b o"]:
         """Returns the products, added to `onto` if there is one, without gradients.
 
-        Raises: ValueError if the weights have changed.
+        Raises: ValueError if the weights have changed, or features or `onto` differ from them in dtype or device.
         """
         self.check()
+        self.accept(features)
+        if onto is not None:
+            self.accept(onto)
         if self.panels is not None:
             return kernels.product(features, self.panels, self.bias, onto)
         assert self._ordered is not None

@@ -40,7 +40,7 @@ class Prefixed(Causal):
 
     def pack(self) -> int:
         """Packs the weights of the output layer, if it is one matrix, and returns their bytes."""
-        self._packed = Packed.of(self.head) if isinstance(self.head, nn.Linear) else None
+        self._packed = Packed.of(self, "head") if isinstance(self.head, nn.Linear) else None
         return 0 if self._packed is None else self._packed.size
 
     def reset_parameters(self, std: float = 0.02, embedding_std: float | None = None) -> None:

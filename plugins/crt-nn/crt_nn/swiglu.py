@@ -54,5 +54,5 @@ class SwiGLU(nn.Module):
 
     def pack(self) -> int:
         """Packs the weights, those of both projections together, and returns their bytes."""
-        self.packed = Packed.of(self.gate, self.up), Packed.of(self.down)
+        self.packed = Packed.of(self, "gate", "up"), Packed.of(self, "down")
         return self.packed[0].size + self.packed[1].size

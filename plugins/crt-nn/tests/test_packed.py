@@ -1,8 +1,10 @@
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from crt_nn import packed
 from crt_nn.attention import Attention, AttentionForm
@@ -10,7 +12,7 @@ from crt_nn.block import Builder, Stack
 from crt_nn.context import AttentionContext
 from crt_nn.native import kernels
 from crt_nn.norm import RMSNorm
-from crt_nn.packed import Packed, obstacle, pack
+from crt_nn.packed import Packed, Place, obstacle, pack
 from crt_nn.swiglu import SwiGLU
 
 
@@ -33,7 +35,7 @@ def test_products_are_those_of_the_matrices(monkeypatch: pytest.MonkeyPatch, row
     one, other, features = torch.randn(5, 8), torch.randn(3, 8), torch.randn(2, rows, 8)
 
     with torch.no_grad():
-        result = Packed([one, other])(features)
+        result = Packed([Place(nn.ParameterList([one, other]), name) for name in "01"])(features)
 
     torch.testing.assert_close(result, torch.cat((features @ one.T, features @ other.T), -1))
 
@@ -46,7 +48,7 @@ def test_products_of_layers_have_their_biases(rows: int) -> None:
     one, other, features = nn.Linear(8, 5), nn.Linear(8, 3), torch.randn(rows, 8)
 
     with torch.no_grad():
-        result = Packed.of(one, other)(features)
+        result = Packed.of(nn.ModuleList([one, other]), "0", "1")(features)
 
     torch.testing.assert_close(result, torch.cat((one(features), other(features)), -1))
 
@@ -97,7 +99,7 @@ def test_a_product_is_added_to_a_stream_that_stays_as_it_was(
     before = stream.clone()
 
     with torch.no_grad():
-        result = Packed.of(layer)(features, stream)
+        result = Packed.of(nn.ModuleList([layer]), "0")(features, stream)
 
     torch.testing.assert_close(result, stream + layer(features), rtol=tolerance, atol=tolerance)
     assert torch.equal(stream, before)
@@ -140,15 +142,116 @@ def test_weights_that_change_are_not_used_as_they_were() -> None:
         layer(torch.randn(1, 4, 8), AttentionContext(torch.arange(4)[None]))
 
 
-def test_weights_replaced_by_others_are_not_used_as_they_were() -> None:
-    layer = frozen(SwiGLU(8, hidden=12))
+def assigned(layer: nn.Module) -> None:
+    layer.load_state_dict({name: 2 * weight for name, weight in layer.state_dict().items()}, assign=True)
+
+
+def other_data(layer: nn.Module) -> None:
+    for weight in layer.parameters():
+        weight.data = 2 * weight.data
+
+
+def turned_data(layer: nn.Module) -> None:
+    for weight in layer.parameters():
+        weight.data = weight.data.T if weight.ndim == 2 else weight.data[::2]
+
+
+def other_parameters(layer: nn.Module) -> None:
+    for module in layer.modules():
+        for name, weight in module.named_parameters(recurse=False):
+            setattr(module, name, nn.Parameter(2 * weight, requires_grad=False))
+
+
+def other_layers(layer: nn.Module) -> None:
+    for module in layer.modules():
+        for name, inner in module.named_children():
+            setattr(module, name, frozen(nn.Linear(inner.in_features, inner.out_features)))
+
+
+def by_one_vector(layer: nn.Module) -> None:
+    vector_to_parameters(2 * parameters_to_vector(layer.parameters()), layer.parameters())
+
+
+REPLACED: dict[str, Callable[[nn.Module], object]] = {
+    "assigned": assigned, "other data": other_data, "turned data": turned_data, "other parameters": other_parameters,
+    "one vector": by_one_vector, "bfloat16": nn.Module.bfloat16, "another device": lambda layer: layer.to("meta"),
+}  # fmt: skip
+LAYERS: dict[str, Callable[[], nn.Module]] = {
+    "norm": partial(RMSNorm, 8),
+    "products": lambda: nn.ModuleDict({"one": nn.Linear(8, 8)}),
+    "products with others": partial(SwiGLU, 8, hidden=8, bias=True),
+}
+
+
+def packed_call(layer: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Packs a layer, and returns what computes with it."""
+    if isinstance(layer, nn.ModuleDict):
+        return Packed.of(layer, "one")
     pack(layer)
-    layer.load_state_dict({name: weight.clone() for name, weight in layer.state_dict().items()}, assign=True)
+    if isinstance(layer, RMSNorm):
+        return layer
+    return lambda features: layer(features, AttentionContext(torch.arange(features.shape[1])[None]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "way"), [*((kind, way) for kind in LAYERS for way in REPLACED), ("products with others", "other layers")]
+)
+def test_weights_replaced_by_others_are_not_used_as_they_were(kind: str, way: str) -> None:
+    layer = frozen(LAYERS[kind]())
+    call, features = packed_call(layer), torch.randn(1, 4, 8)
+
+    {**REPLACED, "other layers": other_layers}[way](layer)
+
+    with torch.no_grad(), pytest.raises(ValueError, match="pack them again"):
+        call(features)
+
+
+@pytest.mark.parametrize("way", [assigned, other_data, other_parameters, other_layers, by_one_vector])
+def test_weights_packed_again_are_used(way: Callable[[nn.Module], object]) -> None:
+    layer = frozen(SwiGLU(8, hidden=12))
+    features, context = torch.randn(1, 4, 8), AttentionContext(torch.arange(4)[None])
+    pack(layer)
+    way(layer)
+    expected = layer(features.requires_grad_(), context).detach()
 
     pack(layer)
 
     with torch.no_grad():
-        layer(torch.randn(1, 4, 8), AttentionContext(torch.arange(4)[None]))
+        torch.testing.assert_close(layer(features, context), expected)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize(
+    ("features", "got"),
+    [
+        (torch.randn(1, 4, 8, dtype=torch.float64), "torch.float64 on cpu"),
+        (torch.randn(1, 4, 8, dtype=torch.bfloat16), "torch.bfloat16 on cpu"),
+        (torch.randn(1, 4, 8, device="meta"), "torch.float32 on meta"),
+    ],
+    ids=["float64", "bfloat16", "meta"],
+)
+def test_features_of_another_dtype_or_device_do_not_reach_a_kernel(
+    monkeypatch: pytest.MonkeyPatch, kind: str, features: Tensor, got: str
+) -> None:
+    call = packed_call(frozen(LAYERS[kind]()))
+    monkeypatch.delattr(kernels, "library")
+
+    with torch.no_grad(), pytest.raises(ValueError, match=f"expected torch.float32 on cpu, .*, got {got}"):
+        call(features)
+
+
+def test_a_stream_of_another_dtype_is_refused() -> None:
+    product = Packed.of(nn.ModuleList([nn.Linear(8, 5)]), "0")
+
+    with torch.no_grad(), pytest.raises(ValueError, match=r"expected torch.float32 on cpu, .*, got torch.float64"):
+        product(torch.randn(3, 8), torch.randn(3, 5, dtype=torch.float64))
+
+
+def test_weights_of_two_dtypes_are_refused() -> None:
+    layers = nn.ModuleList([nn.Linear(8, 5), nn.Linear(8, 5).bfloat16()])
+
+    with pytest.raises(ValueError, match=r"weights of one dtype on one device, got torch.bfloat16 on cpu, torch.float"):
+        Packed.of(layers, "0", "1")
 
 
 def test_gradients_go_through_the_weights_themselves() -> None:

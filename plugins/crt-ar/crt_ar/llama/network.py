@@ -20,7 +20,7 @@ from crt_nn.backends import Backend
 from crt_nn.block import Builder, Stack
 from crt_nn.causal import Causal
 from crt_nn.context import AttentionContext
-from crt_nn.packed import Packed
+from crt_nn.packed import Packed, Place
 from crt_nn.swiglu import SwiGLU
 from crtcore.errors import RunError
 from crtcore.noise import Noise
@@ -112,9 +112,10 @@ class LlamaTransformer(Causal):
 
     def pack(self) -> int:
         """Packs the weights of the output layer, and returns their bytes."""
-        output = self._output
-        matrices = (output.known, output.new) if isinstance(output, GrownRows) else (output.weight,)
-        self._packed = [Packed([matrix]) for matrix in matrices if len(matrix)]
+        layer = "embedding" if self.head is None else "head"
+        names = ("known", "new") if isinstance(self._output, GrownRows) else ("weight",)
+        places = [Place(self, f"{layer}.{name}") for name in names]
+        self._packed = [Packed([place]) for place in places if len(place.parameter)]
         return sum(each.size for each in self._packed)
 
     def freeze(self, known: int, blocks: int) -> None:

@@ -52,7 +52,7 @@ class Head(nn.Module):
 
     def pack(self) -> int:
         """Packs the weights of the first and of the output layer, and returns their bytes."""
-        self._packed = Packed.of(self.fuse), Packed.of(self.head)
+        self._packed = Packed.of(self, "fuse"), Packed.of(self, "head")
         return self._packed[0].size + self._packed[1].size
 
     def fused(self, states: Float[Tensor, "b t u"]) -> Float[Tensor, "b t w"]:

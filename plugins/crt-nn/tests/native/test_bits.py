@@ -11,11 +11,13 @@ from crt_nn.attention import Attention, AttentionForm
 from crt_nn.block import Builder, Stack
 from crt_nn.context import AttentionContext
 from crt_nn.fused import Fused
-from crt_nn.packed import Packed, pack
+from crt_nn.native import blocks, kernels
+from crt_nn.packed import Packed, Place, pack
 from crt_nn.session import CachedSession
 from crt_nn.swiglu import SwiGLU
 
 VOCABULARY, LENGTH = 50, 40
+LIBRARY = kernels.library
 
 
 class Network(nn.Module):
@@ -48,7 +50,7 @@ class Network(nn.Module):
         return self._packed(states)
 
     def pack(self) -> int:
-        self._packed = Packed([self.table])
+        self._packed = Packed([Place(self, "table")])
         return self._packed.size
 
 
@@ -149,6 +151,47 @@ def test_a_weight_that_changes_is_not_used_as_it_was(network: Network, row: Tens
     network.stack.blocks[1].sublayers[1].down.weight.mul_(2)
 
     with pytest.raises(ValueError, match="pack them again"):
+        session.extend(row[:, 7:])
+
+
+@pytest.mark.parametrize("assign", [True, False], ids=["other parameters", "other data"])
+def test_a_block_whose_weights_are_replaced_is_refused(network: Network, row: Tensor, assign: bool) -> None:
+    session = CachedSession(network, row[:, :7], None, capacity=LENGTH, room=LENGTH)
+    block = network.stack.blocks[1]
+    others = {name: 2 * weight for name, weight in block.state_dict().items()}
+    if assign:
+        block.load_state_dict(others, assign=True)
+    else:
+        for name, weight in block.named_parameters():
+            weight.data = others[name]
+
+    with pytest.raises(ValueError, match="pack them again"):
+        session.extend(row[:, 7:])
+
+
+class WithoutAttention:
+    """The kernels but for those that read what is cached."""
+
+    def __getattr__(self, name: str) -> object:
+        assert name not in ("crt_block", "crt_attention")
+        return getattr(LIBRARY(), name)
+
+
+@pytest.mark.parametrize("fused", [True, False], ids=["in one call", "by its parts"])
+def test_a_session_from_before_a_change_of_dtype_is_refused(
+    network: Network, row: Tensor, monkeypatch: pytest.MonkeyPatch, fused: bool
+) -> None:
+    """Keys and values of the first ids are cached in the dtype that the weights had."""
+    before = network.table.dtype
+    after = torch.float32 if before == torch.bfloat16 else torch.bfloat16
+    session = CachedSession(network, row[:, :7], None, capacity=LENGTH, room=LENGTH)
+    pack(network.to(after))
+    for module in (kernels, blocks):
+        monkeypatch.setattr(module, "library", WithoutAttention)
+    if not fused:
+        monkeypatch.setattr(Fused, "whole", lambda *_: None)
+
+    with pytest.raises(ValueError, match=f"expected {after} on cpu, .*, got {before} on cpu"):
         session.extend(row[:, 7:])
 
 
