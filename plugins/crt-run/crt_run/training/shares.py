@@ -45,8 +45,6 @@ class Shares:
         self.rank = Share(rank, size, batch) if size > 1 else None
         self.forward = Forward(parts)
         self.whole: nn.Module = self.forward
-        self.scale = size * self.rank.weight if self.rank is not None and cut else 1.0
-        """Of each loss where gradients of ranks are not weighed: `fully_shard` takes their mean."""
         if self.rank is not None and not cut and any(each.requires_grad for each in self.forward.parameters()):
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # since torch 2.13
@@ -66,7 +64,7 @@ class Shares:
     def loss(self, place: int, objective: Callable[[int, float], Loss], step: int, progress: float) -> Loss:
         """The loss of the rows at hand, the share at `place`; its total is what gradients are taken of."""
         total = self.whole(objective, step, progress)
-        return scaled(self.forward.loss._replace(total=total), self.part(place) * self.scale)
+        return scaled(self.forward.loss._replace(total=total), self.part(place))
 
     def part(self, place: int) -> float:
         """The fraction of this rank's rows that are in its share at `place`."""
@@ -75,7 +73,7 @@ class Shares:
 
     def total(self, totals: Sequence[float]) -> float:
         """The loss of the batch, by those of this rank's shares as they are scaled."""
-        return self._joined([{"loss": sum(totals) / self.scale}], [1.0])["loss"]
+        return self._joined([{"loss": sum(totals)}], [1.0])["loss"]
 
     def mean(self, values: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """The mean over the batch of numbers of this rank's shares."""

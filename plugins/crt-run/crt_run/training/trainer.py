@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from crt_nn.ranks import Share
+from crt_run.ranks.alone import Together
 from crt_run.ranks.group import current
 from crt_run.ranks.start import start_of
 from crt_run.runs.checkpoint import Saved
@@ -116,7 +118,7 @@ class Trainer:
         self.start = 0
         self.group = current()
         modules = {name: part.module for name, part in parts.items()}
-        self.layout = _layout(stage.name, modules, training.sharding, self.group.size)
+        self.layout = _layout(stage.name, modules, training, self.group)
         ranks, in_parts = self.group.size, training.accumulate
         if training.batch < ranks * in_parts:
             raise RunError(
@@ -258,19 +260,19 @@ class Trainer:
         }
 
 
-def _layout(name: str, modules: Mapping[str, nn.Module], sharding: str, ranks: int) -> Layout:
+def _layout(name: str, modules: Mapping[str, nn.Module], training: Training, group: Together) -> Layout:
     """Where weights lie; that they can be cut is checked in one process, such as a rehearsal, too.
 
     Raises: RunError if they cannot.
     """
-    if sharding == "none":
+    if training.sharding == "none":
         return Whole()
     blocks(name, modules)
-    if ranks == 1:
+    if group.size == 1:
         return Whole()
     from crt_run.training.sharded import Sharded  # half a second
 
-    return Sharded(name, modules)
+    return Sharded(name, modules, Share(group.rank, group.size, training.batch))
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
