@@ -89,13 +89,13 @@ def _weight(weight: nn.Parameter) -> Weight:
 def share(memory: Memory, groups: Layout, ranks: int, way: str) -> Share:
     """What each of `ranks` ranks holds and sends by a way of `WAYS`; `memory` is that of its share of the batch.
 
-    DDP: everything whole, buckets beside the gradients, and a ring's all-reduce of the gradients.
+    DDP: everything whole, and a ring's all-reduce of the gradients, which are views of what is sent, as in training.
     FSDP2: shards; all-gathers of the weights and a reduce-scatter of the gradients, each around a ring.
     Source: Patarasuk and Yuan (2009), doi:10.1016/j.jpdc.2008.09.002, for what a ring sends; `bench/rank_memory.py`
     measures what torch holds.
     """
     if way == "ddp":
-        return Share(*memory, buffers=memory.gradients, sent=2 * (ranks - 1) / ranks * memory.gradients)
+        return Share(*memory, buffers=0, sent=2 * (ranks - 1) / ranks * memory.gradients)
     everything = [*groups.rest, *(weight for block in groups.blocks for weight in block)]
     kept, learning = _shards(everything, ranks), _shards(_learning(everything), ranks)
     gathered = 2 * kept - _shards(groups.rest, ranks)

@@ -33,6 +33,17 @@ class Forward(nn.Module):
         return self.loss.total
 
 
+def joining(module: nn.Module, weight: float) -> DistributedDataParallel:
+    """A module whose gradients are those of the batch: the sum over ranks, each rank's times its weight."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # since torch 2.13
+        whole = DistributedDataParallel(
+            module, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
+        )
+    whole.register_comm_hook(weight, _weighted)
+    return whole
+
+
 class Shares:
     """Cuts a step's rows into shares and joins what they give; alone and undivided, it changes nothing."""
 
@@ -46,12 +57,7 @@ class Shares:
         self.forward = Forward(parts)
         self.whole: nn.Module = self.forward
         if self.rank is not None and not cut and any(each.requires_grad for each in self.forward.parameters()):
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # since torch 2.13
-                self.whole = DistributedDataParallel(
-                    self.forward, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
-                )
-            self.whole.register_comm_hook(self.rank.weight, _weighted)
+            self.whole = joining(self.forward, self.rank.weight)
 
     @contextmanager
     def at(self, place: int) -> Iterator[None]:
