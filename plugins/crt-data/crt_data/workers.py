@@ -63,11 +63,11 @@ class Workers:
         weakref.finalize(self, _end, self._processes, self._memory)
 
     def begin(self, key: bytes, places: Sequence[Place], words: Sequence[Sequence[int]] | None) -> None:
-        """Begins to decode a batch, unless it has begun; the oldest one that nobody took makes room.
+        """Begins to decode a batch, unless it has begun or is empty; the oldest one that nobody took makes room.
 
         Raises: RunError if a process has died.
         """
-        if key in self._tasks:
+        if key in self._tasks or not places:
             return
         if len(places) > self._room:
             self._grow(len(places))

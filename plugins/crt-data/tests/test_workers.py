@@ -64,7 +64,8 @@ def test_batches_are_the_same_with_any_number_of_workers(spec: Any, tmp_path: Pa
     spec = spec.example_in(tmp_path)
     alone, *others = (attrs.evolve(spec, workers=workers).build() for workers in (0, 1, 2))
     generator = torch.Generator().manual_seed(0)
-    batches = [torch.randint(alone.sizes["train"], (rows,), generator=generator) for rows in (7, 7, 1, 2, 12, 7, 0, 7)]
+    sizes = (0, 7, 7, 1, 2, 12, 7, 0, 7)
+    batches = [torch.randint(alone.sizes["train"], (rows,), generator=generator) for rows in sizes]
 
     for dataset in others:
         for step, indices in enumerate(batches):

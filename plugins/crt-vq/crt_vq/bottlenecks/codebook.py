@@ -73,7 +73,8 @@ class Codebook(nn.Module):
             codes = functional.embedding(ids, self.normalised(self.entries))
             loss = codebook_loss(latents, codes, self.spec.commitment)
             through = rotated(latents, codes) if self.spec.gradient == "rotation" else latents
-        rate = latents.new_full((len(ids),), ids.shape[1] * math.log(self.spec.codes))
+        exact = torch.promote_types(latents.dtype, torch.float32)  # bfloat16 would round the rate to three digits
+        rate = latents.new_full((len(ids),), ids.shape[1] * math.log(self.spec.codes), dtype=exact)
         # The added term is exactly 0, so that codes are the entries bit for bit.
         return BottleneckOutput(codes.detach() + (through - through.detach()), latents, ids, rate, loss)
 

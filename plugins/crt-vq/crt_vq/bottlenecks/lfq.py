@@ -52,6 +52,7 @@ class LookupFreeQuantizer(nn.Module):
             loss = self.spec.commitment * (latents - corners).square().mean()
             # -|feature - corner|^2 differs by 4 times the feature between the values of a bit.
             loss = loss + self.spec.entropy * bits.entropy_gap(4 * latents / self.spec.temperature)
-        rate = latents.new_full((len(latents),), latents.shape[1] * self.width * math.log(2))
+        exact = torch.promote_types(latents.dtype, torch.float32)  # bfloat16 would round the rate to three digits
+        rate = latents.new_full((len(latents),), latents.shape[1] * self.width * math.log(2), dtype=exact)
         # The added term is exactly 0, so that codes are the corners bit for bit.
         return BottleneckOutput(corners + (latents - latents.detach()), latents, bits.to_ids(positive), rate, loss)

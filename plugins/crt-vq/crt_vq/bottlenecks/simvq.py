@@ -61,6 +61,7 @@ class MappedCodebook(nn.Module):
             ids = nearest(latents, table)
             codes = functional.embedding(ids, table)
             loss = codebook_loss(latents, codes, self.spec.commitment)
-        rate = latents.new_full((len(ids),), ids.shape[1] * math.log(self.spec.codes))
+        exact = torch.promote_types(latents.dtype, torch.float32)  # bfloat16 would round the rate to three digits
+        rate = latents.new_full((len(ids),), ids.shape[1] * math.log(self.spec.codes), dtype=exact)
         # The added term is exactly 0, so that codes equal those of `lookup`.
         return BottleneckOutput(codes.detach() + (latents - latents.detach()), latents, ids, rate, loss)

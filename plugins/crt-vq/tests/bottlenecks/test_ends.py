@@ -55,3 +55,23 @@ def test_every_code_of_a_codebook_in_half_precision_is_reached() -> None:
     ids = torch.arange(512)[None]
 
     assert torch.equal(bottleneck(bottleneck.lookup(ids)).ids, ids)
+
+
+@pytest.mark.parametrize(
+    ("spec", "bits"),
+    [
+        (VQ(codes=512, width=8), 9),
+        (SimVQ(codes=512, width=8), 9),
+        (ResidualVQ(codes=512, width=8, depth=3), 27),
+        (LFQ(width=9), 9),
+        (BSQ(width=9), 9),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_rates_in_half_precision_are_not_rounded_to_it(spec: BottleneckSpec, bits: int) -> None:
+    """500 codes of 9 bits are 3,119.2 nats; bfloat16 has steps of 16 there."""
+    bottleneck = spec.build().bfloat16()
+
+    rate = bottleneck(torch.randn(2, 500, bottleneck.width, dtype=torch.bfloat16)).rate
+
+    torch.testing.assert_close(rate, torch.full((2,), 500 * bits * math.log(2)), rtol=1e-6, atol=0)
