@@ -412,7 +412,7 @@ def test_sizes_of_studies_are_those_of_the_kept_pilots() -> None:
     text = " ".join((ROOT / "plugins" / "crt-latent" / "README.md").read_text().split())
     last = [f"{list(each['accuracy'].values())[-1]:.2f}" for each in pilots["text"]]
     short, long, bare, late, few, mazes, graphs = last[:2], last[2:4], last[4:6], last[6:8], last[8], last[10], last[11]
-    shorter = last[12]
+    shorter, eight = last[12], last[13:15]
     whole, part, _ = (f"{each['numbers']['accuracy']:.2f}" for each in pilots["real"]["runs"])
 
     assert f"{long[0]} and {long[1]} after 1,000 steps, and {short[0]} and {short[1]} after a training of 750" in text
@@ -420,5 +420,6 @@ def test_sizes_of_studies_are_those_of_the_kept_pilots() -> None:
     assert f"With 300 problems of two hops seed 101 is at {few} after 1,250" in text
     assert f"text answers {mazes} of mazes of 13 to 16 expansions after 3,000 steps, {shorter} of those of" in text
     assert f"and {graphs} of graphs after 1,500" in text
+    assert f"{eight[0]} after 2,000 steps on seed 100 and {eight[1]} after 4,000 of 5,000 on seed 101" in text
     assert f"text answered {whole} of 100 problems" in text
     assert f"and {part} with the last four blocks alone" in text
