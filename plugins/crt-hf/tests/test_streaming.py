@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 
-from crt_ar.llama.files import write_llama
-from crt_ar.llama.spec import Llama
-from crt_hf import model
 from crt_hf.generation import generate
 from crt_hf.model import Model
 from crt_hf.streaming import Stream
@@ -30,16 +25,9 @@ class Letters:
 
 
 @pytest.fixture
-def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """A model without an end id; its configuration is given, as transformers reads it."""
-    config = SimpleNamespace(vocab_size=9, eos_token_id=None, model_type="llama", dtype=None)
-    monkeypatch.setattr(model, "read_config", lambda folder: config)
-    torch.manual_seed(0)
-    network: Any = Llama(layers=2, width=16, heads=4, key_heads=2, hidden=24).build(9, 0, None)
-    for weight in network.parameters():
-        weight.data *= 4  # so that logits differ
-    write_llama(tmp_path / "llama", network)
-    return Model(tmp_path / "llama", tokenizer=Letters())
+def target(folder: Path) -> Model:
+    """A model without an end id."""
+    return Model(folder, tokenizer=Letters())
 
 
 @pytest.mark.parametrize("decoder", ["ancestral", "lookup"])
