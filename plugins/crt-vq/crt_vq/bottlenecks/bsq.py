@@ -15,6 +15,7 @@ from torch.nn import functional
 from crt_nn.ranges import check_features
 from crt_vq.bottlenecks import bits
 from crt_vq.bottlenecks.specs import BSQ
+from crt_vq.bottlenecks.uniform_rate import uniform_rate
 from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
@@ -55,7 +56,6 @@ class BinarySphericalQuantizer(nn.Module):
             # -|feature - corner|^2 differs by 4 times this between the values of a bit.
             slopes = latents / math.sqrt(self.width)
             loss = loss + self.spec.entropy * bits.entropy_gap(4 * slopes / self.spec.temperature)
-        exact = torch.promote_types(latents.dtype, torch.float32)  # bfloat16 would round the rate to three digits
-        rate = latents.new_full((len(latents),), latents.shape[1] * self.width * math.log(2), dtype=exact)
+        rate = uniform_rate(latents, self.width * math.log(2))
         # The added term is exactly 0, so that codes are the corners bit for bit.
         return BottleneckOutput(corners + (latents - latents.detach()), latents, bits.to_ids(positive), rate, loss)

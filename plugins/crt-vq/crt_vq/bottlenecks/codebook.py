@@ -18,6 +18,7 @@ from crt_vq.bottlenecks.codebook_updates import CodebookUpdates
 from crt_vq.bottlenecks.nearest import nearest
 from crt_vq.bottlenecks.rotation import rotated
 from crt_vq.bottlenecks.specs import VQ
+from crt_vq.bottlenecks.uniform_rate import uniform_rate
 from crtcore.kinds import BottleneckOutput, Encoded
 from crtcore.noise import Noise
 
@@ -73,8 +74,7 @@ class Codebook(nn.Module):
             codes = functional.embedding(ids, self.normalised(self.entries))
             loss = codebook_loss(latents, codes, self.spec.commitment)
             through = rotated(latents, codes) if self.spec.gradient == "rotation" else latents
-        exact = torch.promote_types(latents.dtype, torch.float32)  # bfloat16 would round the rate to three digits
-        rate = latents.new_full((len(ids),), ids.shape[1] * math.log(self.spec.codes), dtype=exact)
+        rate = uniform_rate(latents, math.log(self.spec.codes))
         # The added term is exactly 0, so that codes are the entries bit for bit.
         return BottleneckOutput(codes.detach() + (through - through.detach()), latents, ids, rate, loss)
 

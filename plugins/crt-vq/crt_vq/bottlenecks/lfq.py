@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from crt_nn.ranges import check_features
 from crt_vq.bottlenecks import bits
 from crt_vq.bottlenecks.specs import LFQ
+from crt_vq.bottlenecks.uniform_rate import uniform_rate
 from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
@@ -52,7 +53,6 @@ class LookupFreeQuantizer(nn.Module):
             loss = self.spec.commitment * (latents - corners).square().mean()
             # -|feature - corner|^2 differs by 4 times the feature between the values of a bit.
             loss = loss + self.spec.entropy * bits.entropy_gap(4 * latents / self.spec.temperature)
-        exact = torch.promote_types(latents.dtype, torch.float32)  # bfloat16 would round the rate to three digits
-        rate = latents.new_full((len(latents),), latents.shape[1] * self.width * math.log(2), dtype=exact)
+        rate = uniform_rate(latents, self.width * math.log(2))
         # The added term is exactly 0, so that codes are the corners bit for bit.
         return BottleneckOutput(corners + (latents - latents.detach()), latents, bits.to_ids(positive), rate, loss)

@@ -16,6 +16,7 @@ from crt_nn.ranges import check_features, check_ids
 from crt_vq.bottlenecks.codebook_loss import codebook_loss
 from crt_vq.bottlenecks.nearest import nearest
 from crt_vq.bottlenecks.specs import SimVQ
+from crt_vq.bottlenecks.uniform_rate import uniform_rate
 from crtcore.kinds import BottleneckOutput
 from crtcore.noise import Noise
 
@@ -61,7 +62,6 @@ class MappedCodebook(nn.Module):
             ids = nearest(latents, table)
             codes = functional.embedding(ids, table)
             loss = codebook_loss(latents, codes, self.spec.commitment)
-        exact = torch.promote_types(latents.dtype, torch.float32)  # bfloat16 would round the rate to three digits
-        rate = latents.new_full((len(ids),), ids.shape[1] * math.log(self.spec.codes), dtype=exact)
+        rate = uniform_rate(latents, math.log(self.spec.codes))
         # The added term is exactly 0, so that codes equal those of `lookup`.
         return BottleneckOutput(codes.detach() + (latents - latents.detach()), latents, ids, rate, loss)
